@@ -1,0 +1,1 @@
+//! flitch: an edge collector for logs.
