@@ -1,0 +1,200 @@
+//! Stage 7: receipts, which ride with every copy of a batch and tell its source when the records are safe.
+//!
+//! A source [`issue`]s one receipt a batch. A copy for another output takes a [`Receipt::branch`], a part of the rows
+//! a [`Receipt::split`]. Whoever ends records says how ([`Receipt::delivered`], [`Receipt::dropped`],
+//! [`Receipt::dead_lettered`]). When the last share is gone the source hears the worst verdict. A share that is
+//! dropped without a word means *send again*: a bug costs a duplicate, never a record.
+//!
+//! The same shares keep the accounts. Each stands for a number of records, so that at any moment
+//! `received + copied = delivered + dropped + dead-lettered + returned + in flight` holds by construction.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+mod watermark;
+
+pub use watermark::{Ticket, Watermark};
+
+/// What a source learns about a batch. The order is from good to bad: the worst verdict of all shares counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// Every record is delivered, dropped on purpose, or among the dead letters: move the position, send the ack.
+    Safe,
+    /// At least one record may be lost: keep the position, send again.
+    Again,
+}
+
+/// The accounts of one source, in records since the start of the process.
+///
+/// The counters only grow; what is in flight is their difference.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    received: AtomicU64,
+    received_bytes: AtomicU64,
+    copied: AtomicU64,
+    delivered: AtomicU64,
+    dropped: AtomicU64,
+    dead_lettered: AtomicU64,
+    returned: AtomicU64,
+}
+
+/// A reading of a [`Ledger`], in records (`received_bytes` in bytes as they came).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Accounts {
+    /// Records taken in by the source, those sent again included.
+    pub received: u64,
+    /// Bytes taken in by the source.
+    pub received_bytes: u64,
+    /// Records added on the way: a copy for one more output, a record that a filter split.
+    pub copied: u64,
+    /// Records that an output took.
+    pub delivered: u64,
+    /// Records that a filter or a route dropped on purpose.
+    pub dropped: u64,
+    /// Records put among the dead letters.
+    pub dead_lettered: u64,
+    /// Records handed back to the source, to be sent again.
+    pub returned: u64,
+}
+
+impl Accounts {
+    /// Records that are on their way: the difference of the sums.
+    pub fn in_flight(&self) -> u64 {
+        (self.received + self.copied)
+            .saturating_sub(self.delivered + self.dropped + self.dead_lettered + self.returned)
+    }
+}
+
+impl Ledger {
+    /// What the accounts say now. Outflows are read before inflows, so that a reading taken while
+    /// records move never shows more records gone than came.
+    pub fn read(&self) -> Accounts {
+        let delivered = self.delivered.load(Ordering::Acquire);
+        let dropped = self.dropped.load(Ordering::Acquire);
+        let dead_lettered = self.dead_lettered.load(Ordering::Acquire);
+        let returned = self.returned.load(Ordering::Acquire);
+        let copied = self.copied.load(Ordering::Acquire);
+        let received = self.received.load(Ordering::Acquire);
+        let received_bytes = self.received_bytes.load(Ordering::Acquire);
+        Accounts { received, received_bytes, copied, delivered, dropped, dead_lettered, returned }
+    }
+}
+
+/// Called once with the worst verdict when the last share of a receipt is gone.
+pub type OnSettled = Box<dyn FnOnce(Verdict) + Send>;
+
+struct Shared {
+    ledger: Arc<Ledger>,
+    again: AtomicBool,
+    on_settled: Option<OnSettled>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let verdict = if *self.again.get_mut() { Verdict::Again } else { Verdict::Safe };
+        if let Some(tell) = self.on_settled.take() {
+            tell(verdict);
+        }
+    }
+}
+
+/// A share of what a source waits for, standing for a number of records.
+#[must_use = "a receipt that is dropped unsettled makes its source send the records again"]
+pub struct Receipt {
+    shared: Arc<Shared>,
+    records: u64,
+}
+
+/// Issues the receipt of a batch of `records` records that came as `bytes` bytes, and enters them in `ledger`.
+///
+/// `on_settled` runs on the thread that ends the last share; it must not block.
+pub fn issue(
+    ledger: &Arc<Ledger>,
+    records: usize,
+    bytes: usize,
+    on_settled: impl FnOnce(Verdict) + Send + 'static,
+) -> Receipt {
+    ledger.received.fetch_add(records as u64, Ordering::AcqRel);
+    ledger.received_bytes.fetch_add(bytes as u64, Ordering::AcqRel);
+    let shared = Shared {
+        ledger: ledger.clone(),
+        again: AtomicBool::new(false),
+        on_settled: Some(Box::new(on_settled)),
+    };
+    Receipt { shared: Arc::new(shared), records: records as u64 }
+}
+
+impl Receipt {
+    /// How many records this share stands for.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// One more share, for a copy of `records` of the records.
+    pub fn branch(&self, records: usize) -> Receipt {
+        self.shared.ledger.copied.fetch_add(records as u64, Ordering::AcqRel);
+        Receipt { shared: self.shared.clone(), records: records as u64 }
+    }
+
+    /// Takes `records` of the records of this share out into a share of their own.
+    ///
+    /// # Panics
+    /// If this share stands for fewer records.
+    pub fn split(&mut self, records: usize) -> Receipt {
+        let records = records as u64;
+        assert!(records <= self.records, "split {records} of {} records", self.records);
+        self.records -= records;
+        Receipt { shared: self.shared.clone(), records }
+    }
+
+    /// Enters `records` more records: a filter made several out of one.
+    pub fn grow(&mut self, records: usize) {
+        self.shared.ledger.copied.fetch_add(records as u64, Ordering::AcqRel);
+        self.records += records as u64;
+    }
+
+    /// Joins a share that [`Receipt::split`] or [`Receipt::branch`] took from the same receipt.
+    ///
+    /// # Panics
+    /// If the shares come from two receipts.
+    pub fn join(&mut self, mut other: Receipt) {
+        assert!(Arc::ptr_eq(&self.shared, &other.shared), "join shares of one receipt only");
+        self.records += std::mem::take(&mut other.records);
+    }
+
+    /// An output took the records.
+    pub fn delivered(mut self) {
+        let records = std::mem::take(&mut self.records);
+        self.shared.ledger.delivered.fetch_add(records, Ordering::AcqRel);
+    }
+
+    /// The records were dropped on purpose.
+    pub fn dropped(mut self) {
+        let records = std::mem::take(&mut self.records);
+        self.shared.ledger.dropped.fetch_add(records, Ordering::AcqRel);
+    }
+
+    /// The records are among the dead letters.
+    pub fn dead_lettered(mut self) {
+        let records = std::mem::take(&mut self.records);
+        self.shared.ledger.dead_lettered.fetch_add(records, Ordering::AcqRel);
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        if self.records > 0 {
+            self.shared.again.store(true, Ordering::Release);
+            self.shared.ledger.returned.fetch_add(self.records, Ordering::AcqRel);
+        }
+    }
+}
+
+impl std::fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Receipt").field("records", &self.records).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn issued(records: usize) -> (Arc<Ledger>, Receipt, mpsc::Receiver<Verdict>) {
+    let ledger = Arc::new(Ledger::default());
+    let (tell, told) = mpsc::channel();
+    let receipt = issue(&ledger, records, records * 10, move |verdict| tell.send(verdict).unwrap());
+    (ledger, receipt, told)
+}
+
+#[test]
+fn a_delivered_batch_is_safe() {
+    let (ledger, receipt, told) = issued(3);
+    assert_eq!(ledger.read().in_flight(), 3);
+    receipt.delivered();
+    assert_eq!(told.try_recv(), Ok(Verdict::Safe));
+    assert_eq!(ledger.read().delivered, 3);
+    assert_eq!(ledger.read().in_flight(), 0);
+}
+
+#[test]
+fn a_receipt_dropped_unsettled_means_send_again() {
+    let (ledger, receipt, told) = issued(3);
+    drop(receipt);
+    assert_eq!(told.try_recv(), Ok(Verdict::Again));
+    assert_eq!(ledger.read().returned, 3);
+}
+
+#[test]
+fn nothing_is_told_before_the_last_share_settles_and_then_the_worst_verdict() {
+    let (ledger, receipt, told) = issued(4);
+    let copy = receipt.branch(4);
+    receipt.delivered();
+    assert!(told.try_recv().is_err());
+    drop(copy);
+    assert_eq!(told.try_recv(), Ok(Verdict::Again));
+    let accounts = ledger.read();
+    assert_eq!((accounts.received, accounts.copied), (4, 4));
+    assert_eq!((accounts.delivered, accounts.returned), (4, 4));
+}
+
+#[test]
+fn a_share_of_no_records_settles_by_itself() {
+    let (_, mut receipt, told) = issued(2);
+    let all = receipt.split(2);
+    drop(receipt);
+    all.dropped();
+    assert_eq!(told.try_recv(), Ok(Verdict::Safe));
+}
+
+proptest! {
+    #[test]
+    fn the_accounts_balance_whatever_becomes_of_the_shares(fates in prop::collection::vec((0u8..6, 1usize..9), 1..40)) {
+        let (ledger, receipt, told) = issued(50);
+        let mut shares = vec![receipt];
+        for (fate, n) in fates {
+            let Some(mut share) = shares.pop() else { break };
+            let records = share.records();
+            let n = n.min(records as usize);
+            match fate {
+                0 => shares.push(share.branch(n)),
+                1 => shares.push(share.split(n)),
+                2 => { share.delivered(); continue }
+                3 => { share.dropped(); continue }
+                4 => { share.dead_lettered(); continue }
+                _ => share.grow(n),
+            }
+            shares.insert(0, share);
+            let open: u64 = shares.iter().map(Receipt::records).sum();
+            prop_assert_eq!(ledger.read().in_flight(), open);
+        }
+        let lost = shares.iter().any(|s| s.records() > 0);
+        drop(shares);
+        prop_assert_eq!(ledger.read().in_flight(), 0);
+        prop_assert_eq!(told.try_recv(), Ok(if lost { Verdict::Again } else { Verdict::Safe }));
+    }
+
+    #[test]
+    fn the_watermark_is_the_longest_safe_prefix(order in Just((0..30usize).collect::<Vec<_>>()).prop_shuffle(), bad in prop::option::of(0..30usize)) {
+        let mark = Watermark::new(None);
+        let mut tickets: Vec<_> = (0..30usize).map(|i| Some(mark.ticket(i))).collect();
+        let mut settled = [false; 30];
+        for i in order {
+            let verdict = if bad == Some(i) { Verdict::Again } else { Verdict::Safe };
+            tickets[i].take().unwrap().settle(verdict);
+            settled[i] = verdict == Verdict::Safe;
+            let prefix = settled.iter().take_while(|s| **s).count();
+            prop_assert_eq!(mark.safe(), prefix.checked_sub(1));
+        }
+        prop_assert_eq!(mark.failed(), bad.is_some());
+        let safe = mark.restart();
+        prop_assert_eq!(safe, mark.safe());
+        prop_assert_eq!(mark.open(), 0);
+    }
+}
+
+#[test]
+fn a_ticket_from_before_a_restart_changes_nothing() {
+    let mark = Watermark::new(Some(7));
+    let old = mark.ticket(9);
+    mark.restart();
+    let new = mark.ticket(8);
+    old.settle(Verdict::Safe);
+    assert_eq!(mark.safe(), Some(7));
+    new.settle(Verdict::Safe);
+    assert_eq!(mark.safe(), Some(8));
+}
