@@ -1,8 +1,32 @@
 //! flitch: an edge collector for logs, with WebAssembly filters.
 //!
-//! The modules follow a record through its seven stages: a source takes it in and puts it into a [`batch`], filters
-//! change it, the router picks its outputs, a buffer waits in front of each, an output writes it, and its
-//! [`receipt`] tells the source that it is safe.
+//! The modules follow a record through its seven stages: a source takes it in ([`sources`]) and puts it into a
+//! [`batch`], [`filters`] change it, the [`router`] picks its outputs, a buffer waits in front of each ([`buffers`]),
+//! an output writes it ([`outputs`]), and its [`receipt`] tells the source that it is safe.
 
+// 1
+pub mod sources;
+
+// 2
 pub mod batch;
+
+// 3
+pub mod filters;
+
+// 4
+pub mod router;
+
+// 5
+pub mod buffers;
+
+// 6
+pub mod outputs;
+
+// 7
 pub mod receipt;
+
+// What stands beside the way.
+pub mod clock;
+pub mod config;
+pub mod dead_letter;
+pub mod telemetry;

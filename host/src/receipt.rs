@@ -11,6 +11,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use parking_lot::Mutex;
+
 mod watermark;
 
 pub use watermark::{Ticket, Watermark};
@@ -86,13 +88,14 @@ pub type OnSettled = Box<dyn FnOnce(Verdict) + Send>;
 struct Shared {
     ledger: Arc<Ledger>,
     again: AtomicBool,
-    on_settled: Option<OnSettled>,
+    /// Behind a lock only so that shares may be seen from several threads; it is taken once, in `drop`.
+    on_settled: Mutex<Option<OnSettled>>,
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
         let verdict = if *self.again.get_mut() { Verdict::Again } else { Verdict::Safe };
-        if let Some(tell) = self.on_settled.take() {
+        if let Some(tell) = self.on_settled.get_mut().take() {
             tell(verdict);
         }
     }
@@ -119,7 +122,7 @@ pub fn issue(
     let shared = Shared {
         ledger: ledger.clone(),
         again: AtomicBool::new(false),
-        on_settled: Some(Box::new(on_settled)),
+        on_settled: Mutex::new(Some(Box::new(on_settled))),
     };
     Receipt { shared: Arc::new(shared), records: records as u64 }
 }

@@ -76,7 +76,8 @@ impl Kind {
         let field = Field::new(name, data_type, true);
         match self {
             Kind::Json => {
-                field.with_metadata([(EXTENSION_NAME.to_owned(), EXTENSION_JSON.to_owned())].into())
+                let json = (EXTENSION_NAME.to_owned(), EXTENSION_JSON.to_owned());
+                field.with_metadata(std::collections::HashMap::from([json]))
             }
             _ => field,
         }

@@ -1,0 +1,107 @@
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::batch::StreamId;
+
+/// Puts what several workers finish back into the order in which it came, stream by stream.
+///
+/// A [`Place`] is taken when a batch comes in. Whoever finishes the batch that its stream waits for hands it on,
+/// together with those behind it that are finished already; no lock is held while a batch is handed on.
+pub struct Sequencer<T> {
+    streams: Arc<Mutex<HashMap<StreamId, Stream<T>, ahash::RandomState>>>,
+}
+
+struct Stream<T> {
+    issued: u64,
+    next: u64,
+    /// What is finished before its turn; none where the batch is gone.
+    finished: BTreeMap<u64, Option<T>>,
+    /// Somebody hands on batches of this stream now.
+    busy: bool,
+}
+
+impl<T> Default for Sequencer<T> {
+    fn default() -> Self {
+        Sequencer { streams: Arc::default() }
+    }
+}
+
+impl<T> Sequencer<T> {
+    /// The next place in a stream. Call it in the order of the stream.
+    pub fn place(&self, stream: StreamId) -> Place<T> {
+        if stream == StreamId::UNORDERED {
+            return Place { streams: None, stream, number: 0 };
+        }
+        let mut streams = self.streams.lock();
+        let line = streams.entry(stream).or_insert_with(|| Stream {
+            issued: 0,
+            next: 0,
+            finished: BTreeMap::new(),
+            busy: false,
+        });
+        let number = line.issued;
+        line.issued += 1;
+        Place { streams: Some(self.streams.clone()), stream, number }
+    }
+}
+
+/// The place of one batch among those of its stream. Dropping it gives the place up.
+pub struct Place<T> {
+    streams: Option<Arc<Mutex<HashMap<StreamId, Stream<T>, ahash::RandomState>>>>,
+    stream: StreamId,
+    number: u64,
+}
+
+impl<T> Place<T> {
+    /// The batch is finished: hands it on with `emit` when its turn has come, or leaves it for whoever is before it.
+    pub fn finish(mut self, item: T, mut emit: impl FnMut(T)) {
+        match self.streams.take() {
+            None => emit(item),
+            Some(streams) => advance(&streams, self.stream, self.number, Some(item), &mut emit),
+        }
+    }
+
+    /// The batch is gone: hands on with `emit` those that waited for it.
+    pub fn give_up(mut self, mut emit: impl FnMut(T)) {
+        if let Some(streams) = self.streams.take() {
+            advance(&streams, self.stream, self.number, None, &mut emit);
+        }
+    }
+}
+
+fn advance<T>(
+    streams: &Mutex<HashMap<StreamId, Stream<T>, ahash::RandomState>>,
+    stream: StreamId,
+    number: u64,
+    item: Option<T>,
+    emit: &mut dyn FnMut(T),
+) {
+    let mut lock = streams.lock();
+    let line = lock.get_mut(&stream).expect("a stream with places out is kept");
+    line.finished.insert(number, item);
+    if line.busy {
+        return;
+    }
+    line.busy = true;
+    loop {
+        let line = lock.get_mut(&stream).expect("a stream that is busy is kept");
+        let Some(item) = line.finished.remove(&line.next) else {
+            line.busy = false;
+            if line.next == line.issued {
+                lock.remove(&stream);
+            }
+            return;
+        };
+        line.next += 1;
+        if let Some(item) = item {
+            drop(lock);
+            emit(item);
+            lock = streams.lock();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

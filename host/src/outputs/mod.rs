@@ -1,0 +1,82 @@
+//! Stage 6: outputs. An output writes a batch and says per record what was refused. It never retries and never
+//! sleeps: the delivery loop does that for all of them.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::batch::Records;
+
+/// A future that an output answers with.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, WriteError>> + Send + 'a>>;
+
+/// Writes batches to one destination.
+pub trait Output: Send + Sync + 'static {
+    /// Writes all rows. `Ok` means that every row not named in the answer is safe at the destination.
+    fn write<'a>(&'a self, records: &'a Arc<Records>) -> Answer<'a, Written>;
+
+    /// How many writes may be under way at once. With more than one, batches may arrive out of order.
+    fn concurrency(&self) -> usize {
+        1
+    }
+
+    /// Tries the destination without writing records: name resolution, connection, credentials, existence.
+    fn probe(&self) -> Answer<'_, ()>;
+
+    /// Called once after the last write: flush, close files, leave.
+    fn close(&self) -> Answer<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// What became of a write that went through.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Bytes that were written, as encoded.
+    pub bytes: u64,
+    /// Rows that the destination will never take, in ascending order: they go to the dead letters.
+    pub refused: Vec<Refusal>,
+    /// Rows to write again, in ascending order, and why; the others are safe.
+    pub again: Option<(Vec<u32>, WriteError)>,
+}
+
+/// A row that the destination will never take.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The row's number in the batch.
+    pub row: u32,
+    /// Why, for the dead letter.
+    pub reason: String,
+}
+
+/// Why a batch was not written, by what the caller can do next.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The destination asks for a pause: wait, then write the same again.
+    #[error("the destination is busy: {reason}")]
+    Busy {
+        /// How long it asked to wait.
+        after: Option<Duration>,
+        /// What it said.
+        reason: String,
+    },
+    /// No answer, or none that tells: write the same again, some of it may be there already.
+    #[error("the destination cannot be reached: {reason}")]
+    Unreachable {
+        /// What failed.
+        reason: String,
+    },
+    /// Credentials or rights are missing: an operator must act; writing the same again may help after that.
+    #[error("the destination denies access: {reason}")]
+    Denied {
+        /// What it said.
+        reason: String,
+    },
+    /// The batch as a whole will never be taken: halve it until the bad records stand alone.
+    #[error("the destination refuses the batch: {reason}")]
+    Poison {
+        /// What it said.
+        reason: String,
+    },
+}

@@ -1,0 +1,117 @@
+//! Stage 1: sources. A source owns its position (file offset, forward chunk, HTTP request) and moves it only when the
+//! receipt of a batch settles. Awaiting the [`Intake`] is the only backpressure there is.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::batch::{Batch, Cut, Records, StreamId};
+use crate::buffers::Closed;
+use crate::clock::Clock;
+use crate::dead_letter::DeadLetters;
+use crate::filters::Inlet;
+use crate::receipt::{Ledger, Receipt, Verdict};
+
+/// A source that is bound and ready; the future runs it until it is told to stop and its receipts are settled.
+pub type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
+
+/// What every source is given.
+#[derive(Clone)]
+pub struct SourceContext {
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// Where its batches go.
+    pub intake: Intake,
+    /// When it cuts a batch.
+    pub cut: Cut,
+    /// A folder of its own for checkpoints; made by the source when it needs it.
+    pub state_dir: PathBuf,
+    /// Where records go that it cannot read.
+    pub dead_letters: DeadLetters,
+    /// The time of day.
+    pub clock: Clock,
+    /// Cancelled when the source must stop: take in nothing more, hand on what is there, wait for the receipts.
+    pub stop: CancellationToken,
+}
+
+/// Takes the batches of one source to the pipelines that read from it, and issues their receipts.
+#[derive(Clone)]
+pub struct Intake {
+    ledger: Arc<Ledger>,
+    inlets: Arc<arc_swap::ArcSwap<Vec<Inlet>>>,
+}
+
+impl Intake {
+    /// The intake of a source whose accounts are `ledger`; every batch goes to all of `inlets`.
+    pub fn new(ledger: Arc<Ledger>, inlets: Vec<Inlet>) -> Intake {
+        Intake { ledger, inlets: Arc::new(arc_swap::ArcSwap::from_pointee(inlets)) }
+    }
+
+    /// Replaces the pipelines that read from the source, from the next batch on.
+    pub fn connect(&self, inlets: Vec<Inlet>) {
+        self.inlets.store(Arc::new(inlets));
+    }
+
+    /// The accounts of the source.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// Hands on records that came as `bytes` bytes; waits while the pipelines are full. `on_settled` hears the
+    /// verdict once, on any thread, and must not block; it hears [`Verdict::Again`] where the pipelines are closed.
+    pub async fn send(
+        &self,
+        records: Arc<Records>,
+        bytes: usize,
+        stream: StreamId,
+        on_settled: impl FnOnce(Verdict) + Send + 'static,
+    ) -> Result<(), Closed> {
+        let (inlets, receipt) = self.receive(&records, bytes, on_settled);
+        let mut receipt = Some(receipt);
+        for (place, inlet) in inlets.iter().enumerate() {
+            let Some(receipt) = share(&mut receipt, &records, place + 1 == inlets.len()) else { break };
+            inlet.push(Batch { records: records.clone(), receipt, stream }).await?;
+        }
+        Ok(())
+    }
+
+    /// [`Intake::send`] for threads: blocks while the pipelines are full.
+    pub fn send_blocking(
+        &self,
+        records: Arc<Records>,
+        bytes: usize,
+        stream: StreamId,
+        on_settled: impl FnOnce(Verdict) + Send + 'static,
+    ) -> Result<(), Closed> {
+        let (inlets, receipt) = self.receive(&records, bytes, on_settled);
+        let mut receipt = Some(receipt);
+        for (place, inlet) in inlets.iter().enumerate() {
+            let Some(receipt) = share(&mut receipt, &records, place + 1 == inlets.len()) else { break };
+            inlet.push_blocking(Batch { records: records.clone(), receipt, stream })?;
+        }
+        Ok(())
+    }
+
+    /// Whether the next batch would wait: a source that can say so to its senders does (HTTP 429).
+    pub fn is_full(&self) -> bool {
+        self.inlets.load().iter().any(Inlet::is_full)
+    }
+
+    fn receive(
+        &self,
+        records: &Records,
+        bytes: usize,
+        on_settled: impl FnOnce(Verdict) + Send + 'static,
+    ) -> (Arc<Vec<Inlet>>, Receipt) {
+        let receipt = crate::receipt::issue(&self.ledger, records.rows(), bytes, on_settled);
+        (self.inlets.load_full(), receipt)
+    }
+}
+
+/// The last pipeline takes the receipt itself, those before it a copy.
+fn share(receipt: &mut Option<Receipt>, records: &Records, last: bool) -> Option<Receipt> {
+    if last { receipt.take() } else { receipt.as_ref().map(|r| r.branch(records.rows())) }
+}

@@ -1,0 +1,79 @@
+//! The closed list of metric names.
+//!
+//! A name is `flitch_<what>_<unit>`, counters end in `_total`, and durations are in seconds.
+
+use metrics::{Key, Label, Level, Metadata};
+
+macro_rules! metrics_list {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
+        /// Every metric that flitch exports.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Metric { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl Metric {
+            /// All of them.
+            pub const ALL: &[Metric] = &[$(Metric::$variant,)+];
+
+            /// The exported name.
+            pub const fn name(self) -> &'static str {
+                match self { $(Metric::$variant => $name,)+ }
+            }
+
+            /// What it counts, as `# HELP` says it.
+            pub fn help(self) -> &'static str {
+                match self { $(Metric::$variant => concat!($($doc,)+).trim_ascii_start(),)+ }
+            }
+        }
+    };
+}
+
+metrics_list! {
+    /// Records taken in, by source; those sent again count again.
+    RecordsReceived = "flitch_records_received_total",
+    /// Bytes taken in, by source, as they came.
+    BytesReceived = "flitch_bytes_received_total",
+    /// Records added on the way, by source: copies for one more output, records that a filter split.
+    RecordsCopied = "flitch_records_copied_total",
+    /// Records that an output took.
+    RecordsDelivered = "flitch_records_delivered_total",
+    /// Bytes that an output took, as encoded.
+    BytesDelivered = "flitch_bytes_delivered_total",
+    /// Records dropped on purpose, by filter or by route.
+    RecordsDropped = "flitch_records_dropped_total",
+    /// Bytes dropped on purpose, as they stood in memory.
+    BytesDropped = "flitch_bytes_dropped_total",
+    /// Records put among the dead letters, by stage and component.
+    RecordsDeadLettered = "flitch_records_dead_lettered_total",
+    /// Bytes put among the dead letters.
+    BytesDeadLettered = "flitch_bytes_dead_lettered_total",
+    /// Records handed back to their source to be sent again.
+    RecordsReturned = "flitch_records_returned_total",
+    /// Records on their way, by source.
+    RecordsInFlight = "flitch_records_in_flight",
+    /// Values of text that were not UTF-8 and were mended, by source.
+    InvalidUtf8 = "flitch_invalid_utf8_total",
+}
+
+static METADATA: Metadata<'static> = Metadata::new("flitch", Level::INFO, None);
+
+fn key(metric: Metric, labels: &[(&'static str, &str)]) -> Key {
+    let labels: Vec<Label> = labels.iter().map(|(k, v)| Label::new(*k, (*v).to_owned())).collect();
+    Key::from_parts(metric.name(), labels)
+}
+
+impl Metric {
+    /// The counter under these labels.
+    pub fn counter(self, labels: &[(&'static str, &str)]) -> metrics::Counter {
+        metrics::with_recorder(|r| r.register_counter(&key(self, labels), &METADATA))
+    }
+
+    /// The gauge under these labels.
+    pub fn gauge(self, labels: &[(&'static str, &str)]) -> metrics::Gauge {
+        metrics::with_recorder(|r| r.register_gauge(&key(self, labels), &METADATA))
+    }
+
+    /// The histogram under these labels.
+    pub fn histogram(self, labels: &[(&'static str, &str)]) -> metrics::Histogram {
+        metrics::with_recorder(|r| r.register_histogram(&key(self, labels), &METADATA))
+    }
+}
