@@ -26,6 +26,7 @@ pub mod outputs;
 pub mod receipt;
 
 // What stands beside the way.
+pub mod admin;
 pub mod clock;
 pub mod config;
 pub mod dead_letter;

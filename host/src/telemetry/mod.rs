@@ -2,8 +2,10 @@
 //!
 //! Names of metrics are one closed list, [`Metric`]; every counter of records has one of bytes beside it.
 
+mod exporter;
 mod names;
 
+pub use exporter::Exporter;
 pub use names::Metric;
 
 /// Counts records and bytes under one set of labels.

@@ -50,6 +50,8 @@ metrics_list! {
     RecordsReturned = "flitch_records_returned_total",
     /// Records on their way, by source.
     RecordsInFlight = "flitch_records_in_flight",
+    /// Bytes of records that wait in the buffer of an output.
+    BufferBytes = "flitch_buffer_bytes",
     /// Values of text that were not UTF-8 and were mended, by source.
     InvalidUtf8 = "flitch_invalid_utf8_total",
 }

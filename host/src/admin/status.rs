@@ -1,0 +1,143 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use serde::Serialize;
+
+use crate::buffers::MemoryBuffer;
+use crate::receipt::Accounts;
+use crate::telemetry::{Exporter, Metric};
+
+/// What `/api/status` answers.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// flitch's version.
+    pub version: &'static str,
+    /// Whether all parts run; false before the start is through and while draining.
+    pub ready: bool,
+    /// Seconds since the start.
+    pub uptime_seconds: f64,
+    /// The configuration that is in force, counted from 1; a reload that was refused does not count.
+    pub generation: u64,
+    /// Why the last reload was refused, if it was.
+    pub last_reload_error: Option<String>,
+    /// The accounts of each source, in records.
+    pub sources: BTreeMap<Arc<str>, SourceStatus>,
+    /// Each pipeline.
+    pub pipelines: BTreeMap<Arc<str>, PipelineStatus>,
+    /// Each output.
+    pub outputs: BTreeMap<Arc<str>, OutputStatus>,
+}
+
+/// A source's accounts.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceStatus {
+    /// The sums.
+    #[serde(flatten)]
+    pub accounts: Accounts,
+    /// Records on their way.
+    pub in_flight: u64,
+}
+
+/// A pipeline as it is wired.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PipelineStatus {
+    /// Sources that feed it.
+    pub from: Vec<String>,
+    /// Its filters, in order.
+    pub filters: Vec<String>,
+    /// Outputs that it feeds.
+    pub to: Vec<String>,
+    /// Threads that run its filters.
+    pub workers: usize,
+}
+
+/// An output and what waits for it.
+#[derive(Clone, Debug, Serialize)]
+pub struct OutputStatus {
+    /// Bytes of records in its buffer.
+    pub buffered_bytes: usize,
+    /// Whether its buffer is full, so that sources wait.
+    pub full: bool,
+}
+
+/// What the running parts tell the admin listener.
+pub struct StatusBoard {
+    started: Instant,
+    ready: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    generation: u64,
+    last_reload_error: Option<String>,
+    pipelines: BTreeMap<Arc<str>, PipelineStatus>,
+    buffers: BTreeMap<Arc<str>, Arc<MemoryBuffer>>,
+}
+
+impl Default for StatusBoard {
+    fn default() -> Self {
+        StatusBoard { started: Instant::now(), ready: AtomicBool::new(false), state: Mutex::default() }
+    }
+}
+
+impl StatusBoard {
+    /// Says whether records are taken in and handed on.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Release);
+    }
+
+    /// Whether records are taken in and handed on.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// A configuration came into force.
+    pub fn wired(
+        &self,
+        pipelines: BTreeMap<Arc<str>, PipelineStatus>,
+        buffers: BTreeMap<Arc<str>, Arc<MemoryBuffer>>,
+    ) {
+        let mut state = self.state.lock();
+        state.generation += 1;
+        state.last_reload_error = None;
+        state.pipelines = pipelines;
+        state.buffers = buffers;
+    }
+
+    /// A configuration was refused; the one before it goes on.
+    pub fn reload_refused(&self, error: String) {
+        self.state.lock().last_reload_error = Some(error);
+    }
+
+    /// What there is to know now.
+    pub fn read(&self) -> Status {
+        let state = self.state.lock();
+        let account = |(name, accounts): (Arc<str>, Accounts)| {
+            (name, SourceStatus { in_flight: accounts.in_flight(), accounts })
+        };
+        let output = |(name, buffer): (&Arc<str>, &Arc<MemoryBuffer>)| {
+            (name.clone(), OutputStatus { buffered_bytes: buffer.bytes(), full: buffer.is_full() })
+        };
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            ready: self.is_ready(),
+            uptime_seconds: self.started.elapsed().as_secs_f64(),
+            generation: state.generation,
+            last_reload_error: state.last_reload_error.clone(),
+            sources: Exporter::get().accounts().into_iter().map(account).collect(),
+            pipelines: state.pipelines.clone(),
+            outputs: state.buffers.iter().map(output).collect(),
+        }
+    }
+
+    /// Brings the gauges that are read, not counted, up to date.
+    pub(super) fn refresh_gauges(&self) {
+        for (name, buffer) in &self.state.lock().buffers {
+            Metric::BufferBytes.gauge(&[("output", name)]).set(buffer.bytes() as f64);
+        }
+    }
+}

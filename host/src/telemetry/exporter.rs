@@ -1,0 +1,72 @@
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use metrics::Unit;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use parking_lot::Mutex;
+
+use super::Metric;
+use crate::receipt::{Accounts, Ledger};
+
+/// Gathers the metrics of the process and shows them in Prometheus' text format.
+///
+/// The accounts of sources live in their [`Ledger`]s and are read when somebody looks, so that a record costs no
+/// second counter.
+pub struct Exporter {
+    handle: PrometheusHandle,
+    ledgers: Mutex<BTreeMap<Arc<str>, Arc<Ledger>>>,
+}
+
+static EXPORTER: OnceLock<Exporter> = OnceLock::new();
+
+impl Exporter {
+    /// The exporter of this process, installed at the first call.
+    pub fn get() -> &'static Exporter {
+        EXPORTER.get_or_init(|| {
+            let buckets = [0.0001, 0.001, 0.01, 0.1, 1.0, 10.0];
+            let recorder = PrometheusBuilder::new()
+                .set_buckets(&buckets)
+                .expect("the list of buckets is not empty")
+                .build_recorder();
+            let handle = recorder.handle();
+            if metrics::set_global_recorder(recorder).is_ok() {
+                metrics::with_recorder(|r| {
+                    for metric in Metric::ALL {
+                        let name = metric.name();
+                        let (unit, help) = (Option::<Unit>::None, metric.help().into());
+                        if name.ends_with("_total") {
+                            r.describe_counter(name.into(), unit, help);
+                        } else {
+                            r.describe_gauge(name.into(), unit, help);
+                        }
+                    }
+                });
+            }
+            Exporter { handle, ledgers: Mutex::default() }
+        })
+    }
+
+    /// The accounts of `source`; those of an earlier run of the same source go on.
+    pub fn ledger(&self, source: &str) -> Arc<Ledger> {
+        self.ledgers.lock().entry(source.into()).or_default().clone()
+    }
+
+    /// What the accounts of all sources say now.
+    pub fn accounts(&self) -> BTreeMap<Arc<str>, Accounts> {
+        self.ledgers.lock().iter().map(|(name, ledger)| (name.clone(), ledger.read())).collect()
+    }
+
+    /// All metrics, as Prometheus reads them.
+    pub fn render(&self) -> String {
+        for (source, accounts) in self.accounts() {
+            let labels = [("source", &*source)];
+            Metric::RecordsReceived.counter(&labels).absolute(accounts.received);
+            Metric::BytesReceived.counter(&labels).absolute(accounts.received_bytes);
+            Metric::RecordsCopied.counter(&labels).absolute(accounts.copied);
+            Metric::RecordsReturned.counter(&labels).absolute(accounts.returned);
+            Metric::RecordsInFlight.gauge(&labels).set(accounts.in_flight() as f64);
+        }
+        self.handle.run_upkeep();
+        self.handle.render()
+    }
+}
