@@ -15,7 +15,14 @@ use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef, Tim
 
 use crate::receipt::Receipt;
 
+pub mod builder;
+pub mod constants;
 pub mod encode;
+pub mod json;
+pub mod lines;
+pub mod path;
+pub mod time;
+pub mod utf8;
 
 /// The event's time: timestamp, ns since 1970-01-01T00:00:00Z.
 pub const TIMESTAMP: &str = "@timestamp";

@@ -1,0 +1,75 @@
+use arrow_array::cast::AsArray;
+
+use super::*;
+
+fn texts(records: &Records) -> Vec<String> {
+    let column = records.column("message").expect("the column");
+    column.array().as_string::<i32>().iter().map(|v| v.unwrap_or("absent").to_owned()).collect()
+}
+
+fn finish(lines: &mut Lines) -> Records {
+    lines.finish(InvalidUtf8::Replace, &Constants::new().text("@tag", "t")).records
+}
+
+#[test]
+fn whole_lines_of_a_chunk_are_taken_without_their_ends() {
+    let mut lines = Lines::new("message");
+    let chunk = b"one\r\n\ntwo\nthree";
+    assert_eq!(lines.append(chunk, &Cut::default(), 100), 10);
+    lines.part(&chunk[10..]);
+    assert_eq!(lines.rows(), 3);
+    let records = finish(&mut lines);
+    assert_eq!(texts(&records), ["one", "", "two"]);
+    assert_eq!(records.constants().num_columns(), 1);
+    lines.end_line();
+    assert_eq!(texts(&finish(&mut lines)), ["three"]);
+}
+
+#[test]
+fn a_chunk_is_taken_up_to_the_cut_or_a_line_past_the_limit() {
+    let mut lines = Lines::new("message");
+    let cut = Cut { rows: 2, ..Cut::default() };
+    assert_eq!(lines.append(b"a\nb\nc\n", &cut, 100), 4);
+    assert!(lines.full(&cut));
+    finish(&mut lines);
+    let cut = Cut { bytes: 5, ..Cut::default() };
+    assert_eq!(lines.append(b"a\nb\nc\n", &cut, 100), 2);
+    finish(&mut lines);
+    assert_eq!(lines.append(b"a\nlonger\n", &Cut::default(), 5), 2);
+    lines.push(b"longe");
+    lines.mark_truncated();
+    let records = finish(&mut lines);
+    assert_eq!(texts(&records), ["a", "longe"]);
+    let marks = records.column(TRUNCATED).expect("the mark").array().as_boolean().clone();
+    assert_eq!(marks.iter().collect::<Vec<_>>(), [None, Some(true)]);
+    assert!(
+        {
+            lines.push(b"x");
+            finish(&mut lines)
+        }
+        .column(TRUNCATED)
+        .is_none()
+    );
+}
+
+#[test]
+fn a_line_that_is_not_utf8_is_mended_or_makes_a_column_of_bytes() {
+    let mut lines = Lines::new("message");
+    lines.append(b"good\nb\xffd\n", &Cut::default(), 100);
+    let finished = lines.finish(InvalidUtf8::Replace, &Constants::new());
+    assert_eq!((texts(&finished.records), finished.replaced), (vec!["good".into(), "b\u{fffd}d".into()], 1));
+    lines.append(b"good\nb\xffd\n", &Cut::default(), 100);
+    let finished = lines.finish(InvalidUtf8::Bytes, &Constants::new());
+    let column = finished.records.column("message").expect("the column");
+    assert_eq!(column.array().as_binary::<i32>().value(1), b"b\xffd");
+}
+
+#[test]
+fn a_cancelled_part_is_forgotten() {
+    let mut lines = Lines::new("message");
+    lines.push(b"a");
+    lines.part(b"half");
+    lines.cancel_line();
+    lines.push(b"b");
+    assert_eq!(texts(&finish(&mut lines)), ["a", "b"]);
+}
