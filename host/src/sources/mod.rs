@@ -1,6 +1,11 @@
 //! Stage 1: sources. A source owns its position (file offset, forward chunk, HTTP request) and moves it only when the
 //! receipt of a batch settles. Awaiting the [`Intake`] is the only backpressure there is.
 
+pub mod generator;
+
+#[cfg(test)]
+pub mod testing;
+
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
