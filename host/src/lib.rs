@@ -25,6 +25,9 @@ pub mod outputs;
 // 7
 pub mod receipt;
 
+// All of it on one page.
+pub mod pipeline;
+
 // What stands beside the way.
 pub mod admin;
 pub mod clock;
