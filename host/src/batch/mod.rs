@@ -227,6 +227,14 @@ impl Records {
     pub fn ndjson(&self) -> Arc<Encoded> {
         self.encoded.get_or_init(|| Arc::new(encode::ndjson(self))).clone()
     }
+
+    /// The records as NDJSON with the names and fields that `encoding` says. Only the default is shared between calls.
+    pub fn ndjson_with(&self, encoding: &encode::Encoding) -> Arc<Encoded> {
+        if *encoding == encode::Encoding::default() {
+            return self.ndjson();
+        }
+        Arc::new(encode::ndjson_with(self, encoding))
+    }
 }
 
 /// Builds a batch of Arrow columns that keeps its row count when it has no column.
