@@ -1,0 +1,194 @@
+//! A pattern such as `%{remote} - %{user} [%{time}] "%{request:request}" %{status:int}`: fields,
+//! and the delimiters between them.
+
+use crate::scan::find;
+use flitch_sdk::parse::Kind;
+use flitch_sdk::{Result, bail, err};
+
+/// What a field becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Becomes {
+    /// Nothing: it is skipped.
+    Nothing,
+    /// A column of this type.
+    Column(Kind),
+    /// An HTTP request line: `method`, `path` and `protocol`.
+    Request,
+}
+
+/// A field, and the delimiter behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The field's name; empty for one that is skipped.
+    pub name: String,
+    /// What it becomes.
+    pub becomes: Becomes,
+    /// The delimiter; empty for a field that takes the rest.
+    until: String,
+    /// Whether the delimiter may stand several times in a row.
+    padded: bool,
+    /// Whether the field stands in double quotes, where `\"` does not end it.
+    quoted: bool,
+}
+
+/// A pattern, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    start: String,
+    /// The fields in order.
+    pub parts: Vec<Part>,
+}
+
+/// Where a field lies in the text: from, to.
+pub type Span = (usize, usize);
+
+/// Why a text does not match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mismatch {
+    /// It does not begin as it should.
+    Start,
+    /// The delimiter behind this part is not there.
+    Delimiter(usize),
+    /// It goes on behind the end of the pattern.
+    End,
+}
+
+impl Pattern {
+    /// Takes a pattern apart.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn new(text: &str) -> Result<Self> {
+        let (start, mut rest) =
+            text.split_once("%{").ok_or_else(|| err!("there is no %{{field}} in the pattern"))?;
+        let mut parts: Vec<Part> = Vec::new();
+        let mut before = start;
+        loop {
+            let (inside, after) =
+                rest.split_once('}').ok_or_else(|| err!("%{{{rest} has no closing brace"))?;
+            let (until, next) = match after.split_once("%{") {
+                Some((until, next)) => (until, Some(next)),
+                None => (after, None),
+            };
+            if until.is_empty() && next.is_some() {
+                bail!("there is no delimiter behind %{{{inside}}}");
+            }
+            let part = Part::new(inside, until, before)?;
+            if !part.name.is_empty() && parts.iter().any(|other| other.name == part.name) {
+                bail!("the field `{}` stands twice in the pattern", part.name);
+            }
+            parts.push(part);
+            before = until;
+            match next {
+                Some(next) => rest = next,
+                None => return Ok(Self { start: start.to_owned(), parts }),
+            }
+        }
+    }
+
+    /// Finds the fields of the text `data[from..to]`.
+    ///
+    /// # Errors
+    /// When the text does not match.
+    #[inline]
+    pub fn split(&self, data: &[u8], from: usize, to: usize, spans: &mut Vec<Span>) -> Result<(), Mismatch> {
+        spans.clear();
+        if !starts_with(data, from, to, self.start.as_bytes()) {
+            return Err(Mismatch::Start);
+        }
+        let mut at = from + self.start.len();
+        for (number, part) in self.parts.iter().enumerate() {
+            let until = part.until.as_bytes();
+            let Some(first) = until.first() else {
+                spans.push((at, to));
+                return Ok(());
+            };
+            let mut end = at;
+            loop {
+                end = find(data, end, to, *first);
+                if end == to {
+                    return Err(Mismatch::Delimiter(number));
+                }
+                if (until.len() == 1 || starts_with(data, end, to, until))
+                    && !(part.quoted && is_escaped(data, at, end))
+                {
+                    break;
+                }
+                end += 1;
+            }
+            spans.push((at, end));
+            at = end + until.len();
+            if part.padded {
+                while starts_with(data, at, to, until) {
+                    at += until.len();
+                }
+            }
+        }
+        if at == to { Ok(()) } else { Err(Mismatch::End) }
+    }
+
+    /// A mismatch in words.
+    pub fn describe(&self, mismatch: Mismatch) -> String {
+        match mismatch {
+            Mismatch::Start => format!("the text does not begin with {:?}", self.start),
+            Mismatch::End => "the text goes on behind the end of the pattern".to_owned(),
+            Mismatch::Delimiter(number) => {
+                let part = &self.parts[number];
+                match part.name.as_str() {
+                    "" => format!("no {:?} behind field {} of the pattern", part.until, number + 1),
+                    name => format!("no {:?} behind `{name}`", part.until),
+                }
+            }
+        }
+    }
+}
+
+impl Part {
+    fn new(inside: &str, until: &str, before: &str) -> Result<Self> {
+        let (inside, padded) = match inside.strip_suffix("->") {
+            Some(inside) => (inside, true),
+            None => (inside, false),
+        };
+        let quoted = before.ends_with('"') && until.starts_with('"');
+        let part = |name: &str, becomes| Self {
+            name: name.to_owned(),
+            becomes,
+            until: until.to_owned(),
+            padded,
+            quoted,
+        };
+        if inside.is_empty() || inside.starts_with('?') {
+            return Ok(part("", Becomes::Nothing));
+        }
+        if let Some(modifier @ ('+' | '*' | '&' | '/')) = inside.chars().next() {
+            bail!("%{{{inside}}}: the modifier `{modifier}` is not supported");
+        }
+        let (name, kind) = inside.split_once(':').unwrap_or((inside, "text"));
+        if name.is_empty() {
+            bail!("%{{{inside}}}: a field with a type needs a name");
+        }
+        let becomes = match (kind, Kind::named(kind)) {
+            ("request", _) => Becomes::Request,
+            (_, Some(kind)) => Becomes::Column(kind),
+            _ => bail!(
+                "%{{{inside}}}: there is no type `{kind}`; there are text, int, float, bool and request"
+            ),
+        };
+        Ok(part(name, becomes))
+    }
+}
+
+/// Whether `data[at..to]` begins with `literal`. Written out, for literals are a few bytes, and a
+/// call to `memcmp` costs more than they do.
+#[inline(always)]
+fn starts_with(data: &[u8], at: usize, to: usize, literal: &[u8]) -> bool {
+    to - at >= literal.len() && data[at..to].iter().zip(literal).all(|(a, b)| a == b)
+}
+
+/// Whether the byte at `at` is escaped by an odd number of backslashes before it.
+fn is_escaped(data: &[u8], from: usize, at: usize) -> bool {
+    data[from..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,57 @@
+use super::*;
+
+fn split(pattern: &str, text: &str) -> Result<Vec<String>, String> {
+    let pattern = Pattern::new(pattern).expect("a pattern");
+    // Within a longer text, as in a column.
+    let data = format!("\"] {text}\"] ");
+    let mut spans = Vec::new();
+    let found = pattern.split(data.as_bytes(), 3, 3 + text.len(), &mut spans);
+    found.map_err(|mismatch| pattern.describe(mismatch))?;
+    Ok(spans.iter().map(|(from, to)| data[*from..*to].to_owned()).collect())
+}
+
+fn refused(pattern: &str) -> String {
+    Pattern::new(pattern).expect_err(pattern).to_string()
+}
+
+#[test]
+fn a_text_is_taken_apart_at_the_first_delimiter_that_fits() {
+    assert_eq!(split("%{a} - %{b} [%{c}]", "x - y - z [w]").unwrap(), ["x", "y - z", "w"]);
+    assert_eq!(split("<%{a}>%{b}", "<13>").unwrap(), ["13", ""]);
+    assert_eq!(split("%{a}é%{b}", "âéê").unwrap(), ["â", "ê"]);
+}
+
+#[test]
+fn a_padded_field_swallows_repeated_delimiters() {
+    assert_eq!(split("%{a->} %{b}", "x    y z").unwrap(), ["x", "y z"]);
+    assert_eq!(split("%{a} %{b}", "x  y").unwrap(), ["x", " y"]);
+}
+
+#[test]
+fn an_escaped_quote_does_not_end_a_quoted_field() {
+    assert_eq!(split(r#""%{a}" %{b}"#, r#""x\" \\" y"#).unwrap(), [r#"x\" \\"#, "y"]);
+    assert_eq!(split(r#"%{a}" %{b}"#, r#"x\" y"#).unwrap(), [r"x\", "y"]);
+}
+
+#[test]
+fn a_mismatch_says_what_is_missing_where() {
+    assert_eq!(split("[%{a}]", "x]").unwrap_err(), r#"the text does not begin with "[""#);
+    assert_eq!(split("[%{a}] %{b}", "[x]y").unwrap_err(), r#"no "] " behind `a`"#);
+    assert_eq!(split("%{} %{b}", "x").unwrap_err(), r#"no " " behind field 1 of the pattern"#);
+    assert_eq!(split("[%{a}]", "[x] y").unwrap_err(), "the text goes on behind the end of the pattern");
+    assert_eq!(split("[%{a}]", "").unwrap_err(), r#"the text does not begin with "[""#);
+}
+
+#[test]
+fn a_wrong_pattern_is_refused_with_the_reason() {
+    assert_eq!(refused("a b"), "there is no %{field} in the pattern");
+    assert_eq!(refused("%{a %b"), "%{a %b has no closing brace");
+    assert_eq!(refused("%{a}%{b}"), "there is no delimiter behind %{a}");
+    assert_eq!(refused("%{a} %{a}"), "the field `a` stands twice in the pattern");
+    assert_eq!(refused("%{+a} %{b}"), "%{+a}: the modifier `+` is not supported");
+    assert_eq!(refused("%{:int} %{b}"), "%{:int}: a field with a type needs a name");
+    assert_eq!(
+        refused("%{a:date} %{b}"),
+        "%{a:date}: there is no type `date`; there are text, int, float, bool and request"
+    );
+}

@@ -1,0 +1,71 @@
+//! Appending short pieces to a blob.
+
+/// Appends `src` to `dst`.
+///
+/// Log fields are short, and a call to `memcpy` (in WebAssembly `memory.copy`, which leaves the
+/// compiled code for the runtime) costs more than the bytes do. So pieces of up to 64 bytes are
+/// copied by two or more loads of a fixed size that may overlap, and stay inside both slices.
+#[inline]
+pub(crate) fn append(dst: &mut Vec<u8>, src: &[u8]) {
+    let len = src.len();
+    if len > 64 {
+        dst.extend_from_slice(src);
+        return;
+    }
+    dst.reserve(len);
+    let at = dst.len();
+    // SAFETY: `reserve` made room for `len` bytes past `at`; every read lies inside `src` and
+    // every write inside that room, since each branch knows that `len` is at least what it
+    // copies at once. The bytes up to `at + len` are initialised by then.
+    unsafe {
+        let from = src.as_ptr();
+        let to = dst.as_mut_ptr().add(at);
+        match len {
+            0 => {}
+            1..4 => {
+                *to = *from;
+                *to.add(len / 2) = *from.add(len / 2);
+                *to.add(len - 1) = *from.add(len - 1);
+            }
+            4..8 => ends::<[u8; 4]>(from, to, len),
+            8..16 => ends::<[u8; 8]>(from, to, len),
+            16..=32 => ends::<[u8; 16]>(from, to, len),
+            _ => {
+                ends::<[u8; 16]>(from, to, 32);
+                ends::<[u8; 16]>(from.add(len - 32), to.add(len - 32), 32);
+            }
+        }
+        dst.set_len(at + len);
+    }
+}
+
+/// Copies the first and the last `size_of::<T>()` of `len` bytes.
+///
+/// # Safety
+/// `len` bytes must be readable at `from` and writable at `to`, with
+/// `size_of::<T>() <= len <= 2 * size_of::<T>()` for all of them to be copied.
+#[inline(always)]
+unsafe fn ends<T: Copy>(from: *const u8, to: *mut u8, len: usize) {
+    // SAFETY: the caller's; `T` is an array of bytes, and the accesses are unaligned ones.
+    unsafe {
+        let last = len - size_of::<T>();
+        let (a, b) = (from.cast::<T>().read_unaligned(), from.add(last).cast::<T>().read_unaligned());
+        to.cast::<T>().write_unaligned(a);
+        to.add(last).cast::<T>().write_unaligned(b);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn pieces_of_every_length_arrive_whole() {
+        let source: Vec<u8> = (0..200u8).collect();
+        let mut dst = vec![7, 7];
+        let mut expected = dst.clone();
+        for len in 0..=source.len() {
+            super::append(&mut dst, &source[..len]);
+            expected.extend_from_slice(&source[..len]);
+            assert_eq!(dst, expected, "length {len}");
+        }
+    }
+}

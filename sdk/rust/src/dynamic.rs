@@ -1,0 +1,271 @@
+//! Columns whose names and types are known only when the values come.
+
+use crate::{
+    BooleanBuilder, BytesBuilder, Column, Float64Builder, Int64Builder, JsonBuilder, TextBuilder,
+    TimestampBuilder, Value, json, path,
+};
+use std::collections::BTreeMap;
+
+/// A column that takes its type from its first value, and becomes json when another type comes.
+#[derive(Debug, Clone)]
+pub struct AnyColumn {
+    name: String,
+    typed: Typed,
+    /// The columns above and below this one, whose values a value here replaces.
+    kin: Vec<usize>,
+}
+
+#[derive(Debug, Clone)]
+enum Typed {
+    /// So many absent rows, and no value yet.
+    Empty(usize),
+    Text(TextBuilder),
+    Bytes(BytesBuilder),
+    Int64(Int64Builder),
+    Float64(Float64Builder),
+    Boolean(BooleanBuilder),
+    Timestamp(TimestampBuilder),
+    Json(JsonBuilder),
+}
+
+/// Calls a method that every builder has.
+macro_rules! each {
+    ($typed:expr, $builder:ident => $call:expr, $empty:pat => $none:expr) => {
+        match $typed {
+            $empty => $none,
+            Typed::Text($builder) => $call,
+            Typed::Bytes($builder) => $call,
+            Typed::Int64($builder) => $call,
+            Typed::Float64($builder) => $call,
+            Typed::Boolean($builder) => $call,
+            Typed::Timestamp($builder) => $call,
+            Typed::Json($builder) => $call,
+        }
+    };
+}
+
+impl AnyColumn {
+    /// A column without rows.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), typed: Typed::Empty(0), kin: Vec::new() }
+    }
+
+    /// The field's path.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many rows there are, absent ones among them.
+    pub fn len(&self) -> usize {
+        each!(&self.typed, builder => builder.len(), Typed::Empty(rows) => *rows)
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The next row has no value.
+    pub fn push_absent(&mut self) {
+        each!(&mut self.typed, builder => builder.push_absent(), Typed::Empty(rows) => *rows += 1);
+    }
+
+    /// The next row has this value.
+    pub fn push(&mut self, value: Value<'_>) {
+        if let Typed::Empty(rows) = self.typed {
+            self.typed = Typed::of(value);
+            for _ in 0..rows {
+                self.push_absent();
+            }
+        }
+        match (&mut self.typed, value) {
+            (Typed::Text(builder), Value::Text(text)) => builder.push(text),
+            (Typed::Bytes(builder), Value::Bytes(bytes)) => builder.push(bytes),
+            (Typed::Int64(builder), Value::Int64(number)) => builder.push(number),
+            (Typed::Float64(builder), Value::Float64(number)) => builder.push(number),
+            (Typed::Boolean(builder), Value::Boolean(boolean)) => builder.push(boolean),
+            (Typed::Timestamp(builder), Value::Timestamp(nanos)) => builder.push(nanos),
+            (Typed::Json(builder), Value::Json(text)) => builder.push(text),
+            (Typed::Json(builder), value) => builder.push(&json::text_of(value)),
+            (_, value) => {
+                self.become_json();
+                self.push(value);
+            }
+        }
+    }
+
+    fn become_json(&mut self) {
+        let mut builder = JsonBuilder::with_capacity(self.len() + 1, 0);
+        for row in 0..self.len() {
+            builder.push_option(self.get(row).map(json::text_of).as_deref());
+        }
+        self.typed = Typed::Json(builder);
+    }
+
+    /// The value of row `row`, or none where it is absent.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub fn get(&self, row: usize) -> Option<Value<'_>> {
+        match &self.typed {
+            Typed::Empty(_) => None,
+            Typed::Text(builder) => builder.get_bytes(row).map(|text| Value::Text(utf8(text))),
+            Typed::Bytes(builder) => builder.get_bytes(row).map(Value::Bytes),
+            Typed::Int64(builder) => builder.get(row).map(Value::Int64),
+            Typed::Float64(builder) => builder.get(row).map(Value::Float64),
+            Typed::Boolean(builder) => builder.get(row).map(Value::Boolean),
+            Typed::Timestamp(builder) => builder.get(row).map(Value::Timestamp),
+            Typed::Json(builder) => builder.get_bytes(row).map(|text| Value::Json(utf8(text))),
+        }
+    }
+
+    /// Forgets all rows from `rows` on.
+    pub fn truncate(&mut self, rows: usize) {
+        each!(&mut self.typed, builder => builder.truncate(rows), Typed::Empty(len) => *len = rows.min(*len));
+    }
+
+    /// The column, or none when no row has a value.
+    pub fn finish(self) -> Option<Column> {
+        let name = self.name;
+        each!(self.typed, builder => Some(builder.finish(name)), Typed::Empty(_) => None)
+    }
+
+    fn set(&mut self, row: usize, value: Value<'_>) {
+        self.truncate(row);
+        while self.len() < row {
+            self.push_absent();
+        }
+        self.push(value);
+    }
+
+    fn get_last(&self, row: usize) -> Option<Value<'_>> {
+        (self.len() == row + 1).then(|| self.get(row)).flatten()
+    }
+}
+
+impl Typed {
+    fn of(value: Value<'_>) -> Self {
+        match value {
+            Value::Text(_) => Self::Text(TextBuilder::default()),
+            Value::Bytes(_) => Self::Bytes(BytesBuilder::default()),
+            Value::Int64(_) => Self::Int64(Int64Builder::default()),
+            Value::Float64(_) => Self::Float64(Float64Builder::default()),
+            Value::Boolean(_) => Self::Boolean(BooleanBuilder::default()),
+            Value::Timestamp(_) => Self::Timestamp(TimestampBuilder::default()),
+            Value::Json(_) => Self::Json(JsonBuilder::default()),
+        }
+    }
+}
+
+fn utf8(bytes: &[u8]) -> &str {
+    // Only `str` is pushed to builders of text and json.
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+/// Columns that come into being as their first value is set. Rows are written in order; within
+/// a row, a value replaces what stands at, above or below its path.
+#[derive(Debug, Clone, Default)]
+pub struct ColumnSet {
+    columns: Vec<AnyColumn>,
+    index: BTreeMap<String, usize>,
+    /// Where the next path is likely to be: records of one kind have their fields in one order.
+    next: usize,
+}
+
+impl ColumnSet {
+    /// How many columns there are.
+    pub fn len(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Whether there is no column.
+    pub fn is_empty(&self) -> bool {
+        self.columns.is_empty()
+    }
+
+    /// Whether there is a column of this path.
+    pub fn contains(&self, path: &str) -> bool {
+        self.index.contains_key(path)
+    }
+
+    /// The number of the column of this path, which is made if there is none.
+    pub fn column(&mut self, path: &str) -> usize {
+        let guess = self.next;
+        let found = match self.columns.get(guess) {
+            Some(column) if column.name == path => guess,
+            _ => self.index.get(path).copied().unwrap_or_else(|| self.add(path)),
+        };
+        self.next = found + 1;
+        found
+    }
+
+    fn add(&mut self, path: &str) -> usize {
+        let added = self.columns.len();
+        let mut column = AnyColumn::new(path);
+        for (number, other) in self.columns.iter_mut().enumerate() {
+            if path::overlap(&other.name, path) {
+                other.kin.push(added);
+                column.kin.push(number);
+            }
+        }
+        self.columns.push(column);
+        self.index.insert(path.to_owned(), added);
+        added
+    }
+
+    /// Sets the value of a path in row `row`, which must be the last row that was written, or a
+    /// later one.
+    pub fn set(&mut self, row: usize, path: &str, value: Value<'_>) {
+        let number = self.column(path);
+        self.columns[number].set(row, value);
+        for kin in 0..self.columns[number].kin.len() {
+            let kin = self.columns[number].kin[kin];
+            self.columns[kin].truncate(row);
+        }
+    }
+
+    /// The value of a path in row `row`, which must be the last row that was written.
+    pub fn get(&self, row: usize, path: &str) -> Option<Value<'_>> {
+        self.columns[*self.index.get(path)?].get_last(row)
+    }
+
+    /// Forgets what row `row`, the last one, has at and below a path.
+    pub fn unset(&mut self, row: usize, path: &str) {
+        for column in &mut self.columns {
+            if column.name == path || path::is_below(&column.name, path) {
+                column.truncate(row);
+            }
+        }
+    }
+
+    /// Forgets all rows from `rows` on.
+    pub fn truncate(&mut self, rows: usize) {
+        for column in &mut self.columns {
+            column.truncate(rows);
+        }
+        self.next = 0;
+    }
+
+    /// The values of row `row`, the last one, with their paths.
+    pub fn row(&self, row: usize) -> impl Iterator<Item = (&str, Value<'_>)> {
+        self.columns.iter().filter_map(move |column| Some((column.name(), column.get_last(row)?)))
+    }
+
+    /// The next row is written from its start.
+    pub fn begin_row(&mut self) {
+        self.next = 0;
+    }
+
+    /// All columns that have a value, each of `rows` rows.
+    pub fn finish(self, rows: usize) -> Vec<Column> {
+        self.columns
+            .into_iter()
+            .filter_map(|mut column| {
+                while column.len() < rows {
+                    column.push_absent();
+                }
+                column.finish()
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,125 @@
+//! The two traits of a filter, and what runs them.
+
+use crate::{Batch, Changes, Fields, Record, Result, settings};
+use serde::de::DeserializeOwned;
+
+/// A filter that sees one record at a time. The comfortable way.
+///
+/// `apply` reads and changes the record through [`Record`]; an error rejects the record, all
+/// others go on.
+pub trait RecordFilter: Sized + 'static {
+    /// The filter's settings, as they stand under `settings` in the host's configuration. Put
+    /// `#[serde(deny_unknown_fields)]` on them: a misspelt key is an error then.
+    type Settings: DeserializeOwned;
+
+    /// Makes the filter. Called once, before any record.
+    ///
+    /// # Errors
+    /// An error refuses the configuration; its text is shown to the operator.
+    fn new(settings: Self::Settings) -> Result<Self>;
+
+    /// Which fields the filter wants to see. All of them, unless it says otherwise; the fewer,
+    /// the faster. Other fields can still be set and removed.
+    fn fields(&self) -> Fields {
+        Fields::All
+    }
+
+    /// Handles one record.
+    ///
+    /// # Errors
+    /// An error rejects the record: what the host's `on_error` says becomes of it.
+    fn apply(&mut self, record: &mut Record<'_>) -> Result<()>;
+}
+
+/// A filter that sees whole columns. The fast way: a batch costs a handful of copies however
+/// many records it holds.
+pub trait ColumnFilter: Sized + 'static {
+    /// The filter's settings, as they stand under `settings` in the host's configuration. Put
+    /// `#[serde(deny_unknown_fields)]` on them: a misspelt key is an error then.
+    type Settings: DeserializeOwned;
+
+    /// Makes the filter. Called once, before any batch.
+    ///
+    /// # Errors
+    /// An error refuses the configuration; its text is shown to the operator.
+    fn new(settings: Self::Settings) -> Result<Self>;
+
+    /// Which fields the filter wants to see.
+    fn fields(&self) -> Fields;
+
+    /// Handles one batch. Records that it cannot handle are rejected one by one with
+    /// [`Changes::reject`].
+    ///
+    /// # Errors
+    /// An error rejects the batch as a whole.
+    fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()>;
+}
+
+/// A configured filter of either kind.
+pub trait Engine {
+    /// Which fields it wants.
+    fn fields(&self) -> Fields;
+    /// Handles one batch.
+    ///
+    /// # Errors
+    /// An error rejects the batch as a whole.
+    fn apply(&mut self, batch: &Batch) -> Result<Changes>;
+}
+
+/// Marks a [`RecordFilter`].
+#[derive(Debug)]
+pub enum ByRecord {}
+/// Marks a [`ColumnFilter`].
+#[derive(Debug)]
+pub enum ByColumn {}
+
+/// A filter of the kind `K`, which the compiler finds by itself: so `export!` takes both.
+pub trait Configure<K> {
+    /// Reads the settings and makes the filter.
+    ///
+    /// # Errors
+    /// What is wrong with the settings, with the key and its path.
+    fn configure(settings: &str) -> Result<Box<dyn Engine>>;
+}
+
+impl<F: ColumnFilter> Configure<ByColumn> for F {
+    fn configure(text: &str) -> Result<Box<dyn Engine>> {
+        Ok(Box::new(Columns(F::new(settings::parse(text)?)?)))
+    }
+}
+
+impl<F: RecordFilter> Configure<ByRecord> for F {
+    fn configure(text: &str) -> Result<Box<dyn Engine>> {
+        Ok(Box::new(Records(F::new(settings::parse(text)?)?)))
+    }
+}
+
+struct Columns<F>(F);
+
+impl<F: ColumnFilter> Engine for Columns<F> {
+    fn fields(&self) -> Fields {
+        self.0.fields()
+    }
+
+    fn apply(&mut self, batch: &Batch) -> Result<Changes> {
+        let mut changes = Changes::none();
+        self.0.apply(batch, &mut changes)?;
+        Ok(changes)
+    }
+}
+
+struct Records<F>(F);
+
+impl<F: RecordFilter> Engine for Records<F> {
+    fn fields(&self) -> Fields {
+        self.0.fields()
+    }
+
+    fn apply(&mut self, batch: &Batch) -> Result<Changes> {
+        let mut record = Record::new(batch);
+        for row in 0..batch.len() {
+            record.run(row, |record| self.0.apply(record));
+        }
+        Ok(record.finish())
+    }
+}

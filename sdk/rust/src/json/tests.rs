@@ -1,0 +1,132 @@
+use super::*;
+
+fn flat(texts: &[&str]) -> Vec<(String, Vec<Option<String>>)> {
+    let mut columns = ColumnSet::default();
+    for (row, text) in texts.iter().enumerate() {
+        flatten(text, "", row, &mut columns, Limits::default()).expect("an object");
+    }
+    let columns = columns.finish(texts.len());
+    let cells = |column: &crate::Column| {
+        (0..texts.len()).map(|row| column.value(row).map(|value| format!("{value:?}"))).collect()
+    };
+    columns.iter().map(|column| (column.name.clone(), cells(column))).collect()
+}
+
+fn one(text: &str) -> Vec<(String, String)> {
+    let cells = flat(&[text]).into_iter();
+    cells.filter_map(|(name, mut cells)| Some((name, cells.remove(0)?))).collect()
+}
+
+fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+    expected.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
+}
+
+fn refused(text: &str) -> String {
+    flatten(text, "", 0, &mut ColumnSet::default(), Limits::default()).expect_err(text).to_string()
+}
+
+#[test]
+fn members_become_columns_named_by_their_path() {
+    let text = r#" {"a":{"b":"x","c.d":-7},"t":true,"f":1.5,"l":[1, {"x":2}],"n":null,"e":{},"z":-0} "#;
+    assert_eq!(
+        one(text),
+        pairs(&[
+            ("a.b", r#"Text("x")"#),
+            (r"a.c\.d", "Int64(-7)"),
+            ("t", "Boolean(true)"),
+            ("f", "Float64(1.5)"),
+            ("l", r#"Json("[1, {\"x\":2}]")"#),
+            ("n", r#"Json("null")"#),
+            ("e", r#"Json("{}")"#),
+            ("z", "Float64(-0.0)"),
+        ])
+    );
+}
+
+#[test]
+fn a_number_that_no_type_holds_exactly_stays_json() {
+    for (text, expected) in [
+        ("9223372036854775807", "Int64(9223372036854775807)"),
+        ("9223372036854775808", r#"Json("9223372036854775808")"#),
+        ("0.1", "Float64(0.1)"),
+        ("1e400", r#"Json("1e400")"#),
+        ("1.25e-3", "Float64(0.00125)"),
+        ("0.1234567890123456789", r#"Json("0.1234567890123456789")"#),
+        ("1000000000000000.50", "Float64(1000000000000000.5)"),
+    ] {
+        assert_eq!(one(&format!("{{\"n\":{text}}}")), pairs(&[("n", expected)]));
+    }
+}
+
+#[test]
+fn a_field_whose_type_differs_between_rows_becomes_json() {
+    let rows = flat(&[r#"{"a":1}"#, r#"{}"#, r#"{"a":"x\n"}"#, r#"{"a":2.5}"#]);
+    let cells = [Some(r#"Json("1")"#), None, Some(r#"Json("\"x\\n\"")"#), Some(r#"Json("2.5")"#)];
+    assert_eq!(rows, [("a".to_owned(), cells.map(|cell| cell.map(str::to_owned)).to_vec())]);
+}
+
+#[test]
+fn of_two_members_of_one_name_the_last_one_stays() {
+    assert_eq!(one(r#"{"a":1,"a":"x"}"#), pairs(&[("a", r#"Json("\"x\"")"#)]));
+    assert_eq!(one(r#"{"a":{"b":1},"a":2}"#), pairs(&[("a", "Int64(2)")]));
+    assert_eq!(one(r#"{"a":2,"a":{"b":1}}"#), pairs(&[("a.b", "Int64(1)")]));
+}
+
+#[test]
+fn escapes_are_read_and_a_lone_surrogate_is_replaced() {
+    assert_eq!(
+        one(r#"{"a":"\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00"}"#),
+        pairs(&[("a", "Text(\"\\\"\\\\/\\u{8}\\u{c}\\n\\r\\té😀\")")])
+    );
+    assert_eq!(
+        one(r#"{"a":"\ud83dx\udc00\ud800\u0041"}"#),
+        pairs(&[("a", "Text(\"\u{fffd}x\u{fffd}\u{fffd}A\")")])
+    );
+    assert_eq!(one(r#"{"a\u002eb":1}"#), pairs(&[(r"a\.b", "Int64(1)")]));
+}
+
+#[test]
+fn an_object_that_is_too_deep_or_too_wide_stays_one_json_value() {
+    let deep = format!("{}1{}", r#"{"a":"#.repeat(10), "}".repeat(10));
+    assert_eq!(one(&deep), pairs(&[("a.a.a.a.a.a.a.a", r#"Json("{\"a\":{\"a\":1}}")"#)]));
+    let members: Vec<_> = (0..65).map(|i| format!("\"{i}\":{i}")).collect();
+    let wide = format!("{{\"w\":{{{}}}}}", members.join(","));
+    assert_eq!(one(&wide)[0].0, "w");
+    assert_eq!(one(&wide).len(), 1);
+}
+
+#[test]
+fn what_is_no_json_object_is_refused_with_the_place() {
+    for (text, reason) in [
+        ("", "the text ends at byte 0 where a value should be"),
+        ("[1]", "an array where an object should be"),
+        (r#"{"a":1"#, "the text ends at byte 6 where a comma or the end of an object should be"),
+        (r#"{"a":1}x"#, "'x' at byte 7 where the end should be"),
+        (r#"{"a":01}"#, "'1' at byte 6 where no digit after a leading zero should be"),
+        (r#"{"a":1.}"#, "'}' at byte 7 where a digit should be"),
+        (r#"{"a":"x}"#, "the text ends at byte 8 where the end of a string should be"),
+        (r#"{"a":"\"#, "the text ends at byte 7 where the end of a string should be"),
+        (r#"{"a":"\x"}"#, r"\x is no escape of JSON"),
+        (r#"{"a":["\u12g4"]}"#, r"\u without four hexadecimal digits"),
+        ("{\"a\":\"\n\"}", "'\\n' at byte 6 where an escaped control character should be"),
+        (r#"{"a" 1}"#, "'1' at byte 5 where a colon should be"),
+        (r#"{"a":1,}"#, "'}' at byte 7 where the name of a member should be"),
+        (r#"{"a":tru}"#, "'t' at byte 5 where true should be"),
+        (r#"{"a":[1 2]}"#, "'2' at byte 8 where a comma or the end of an array should be"),
+    ] {
+        assert_eq!(refused(text), reason, "{text}");
+    }
+    assert_eq!(refused(&format!("{{\"a\":{}", "[".repeat(100_000))), "nested deeper than 128");
+}
+
+#[test]
+fn a_text_with_too_many_fields_is_refused_and_leaves_no_trace() {
+    let mut columns = ColumnSet::default();
+    let limits = Limits { columns: 2, ..Limits::default() };
+    flatten(r#"{"a":1,"b":2}"#, "", 0, &mut columns, limits).expect("two");
+    let error = flatten(r#"{"a":1,"c":2}"#, "", 1, &mut columns, limits).expect_err("three");
+    assert_eq!(error.to_string(), "more than 2 fields");
+    assert_eq!(columns.row(1).count(), 0);
+    flatten(r#"{"b":4}"#, "", 1, &mut columns, limits).expect("one");
+    assert_eq!(columns.finish(2).len(), 2);
+}

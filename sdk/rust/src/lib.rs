@@ -1,0 +1,103 @@
+//! Write filters for flitch.
+//!
+//! A filter is a WebAssembly component. It sees batches of records as columns, and answers what
+//! is to change. This crate makes that ten lines: a [`RecordFilter`] sees one record at a time,
+//! a [`ColumnFilter`] whole columns, and [`export!`] makes either a component.
+//!
+//! ```
+//! use flitch_sdk::{Record, RecordFilter, Result};
+//!
+//! #[derive(serde::Deserialize)]
+//! #[serde(deny_unknown_fields)]
+//! struct Settings {
+//!     field: String,
+//! }
+//!
+//! struct Shout(Settings);
+//!
+//! impl RecordFilter for Shout {
+//!     type Settings = Settings;
+//!
+//!     fn new(settings: Settings) -> Result<Self> {
+//!         Ok(Self(settings))
+//!     }
+//!
+//!     fn apply(&mut self, record: &mut Record<'_>) -> Result<()> {
+//!         let loud = record.need_text(&self.0.field)?.to_uppercase();
+//!         record.set(&self.0.field, &loud);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! flitch_sdk::export!(Shout);
+//! # fn main() {}
+//! ```
+//!
+//! The crate's README is the tutorial.
+
+#[doc(hidden)]
+pub mod bindings;
+pub mod bitmap;
+mod builders;
+mod changes;
+mod columns;
+mod copy;
+mod dynamic;
+mod error;
+mod filter;
+pub mod host;
+pub mod json;
+pub mod parse;
+pub mod path;
+mod record;
+#[doc(hidden)]
+pub mod runtime;
+mod settings;
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
+pub mod time;
+
+pub use bindings::exports::flitch::filter::filter::{Changes, Fields, Rejection, Removal};
+pub use bindings::flitch::filter::columns::{Batch, Blobs, Column, Values};
+pub use builders::{
+    BlobBuilder, BlobKind, BooleanBuilder, BytesBuilder, BytesKind, Float64Builder, Float64Kind,
+    Int64Builder, Int64Kind, JsonBuilder, JsonKind, NumberBuilder, NumberKind, TextBuilder, TextKind,
+    TimestampBuilder, TimestampKind,
+};
+pub use columns::{BooleanColumn, BytesColumn, NumberColumn, TextColumn, Value, View};
+pub use dynamic::{AnyColumn, ColumnSet};
+pub use error::{Error, Result};
+pub use filter::{ByColumn, ByRecord, ColumnFilter, Configure, Engine, RecordFilter};
+pub use record::Record;
+
+/// Makes a [`RecordFilter`] or a [`ColumnFilter`] the filter of this component.
+///
+/// Stands once in a crate, whose `crate-type` is `["cdylib", "rlib"]`.
+#[macro_export]
+macro_rules! export {
+    ($filter:ty) => {
+        const _: fn() = || $crate::runtime::is_a_filter::<$filter, _>();
+
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Export;
+            impl $crate::bindings::exports::flitch::filter::filter::Guest for Export {
+                fn configure(
+                    settings: ::std::string::String,
+                ) -> ::std::result::Result<$crate::Fields, ::std::string::String> {
+                    ::std::result::Result::map_err(
+                        $crate::runtime::configure::<$filter, _>(&settings),
+                        ::std::convert::Into::into,
+                    )
+                }
+
+                fn apply(
+                    batch: $crate::Batch,
+                ) -> ::std::result::Result<$crate::Changes, ::std::string::String> {
+                    ::std::result::Result::map_err($crate::runtime::apply(&batch), ::std::convert::Into::into)
+                }
+            }
+    $crate::bindings::__export_component!(Export with_types_in $crate::bindings);
+        };
+    };
+}

@@ -1,0 +1,198 @@
+//! Fields of a given type, from pieces of text.
+
+use crate::{BooleanBuilder, Column, Float64Builder, Int64Builder, TextBuilder};
+use serde::Deserialize;
+use std::fmt;
+
+/// The type of a field that is parsed out of text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Text as it is.
+    #[default]
+    Text,
+    /// A signed 64-bit integer.
+    Int,
+    /// A 64-bit float.
+    Float,
+    /// `true` or `false`, `1` or `0`, `yes` or `no`, `on` or `off`, in any case.
+    Bool,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Text, Self::Int, Self::Float, Self::Bool];
+
+    /// The name, as it stands in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Int => "int",
+            Self::Float => "float",
+            Self::Bool => "bool",
+        }
+    }
+
+    /// The type of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Builds a column of one [`Kind`].
+#[derive(Debug, Clone)]
+pub enum TypedBuilder {
+    /// Text.
+    Text(TextBuilder),
+    /// Integers.
+    Int(Int64Builder),
+    /// Floats.
+    Float(Float64Builder),
+    /// Booleans.
+    Bool(BooleanBuilder),
+}
+
+impl TypedBuilder {
+    /// A builder with room for `rows` rows of `bytes` bytes of text.
+    pub fn new(kind: Kind, rows: usize, bytes: usize) -> Self {
+        match kind {
+            Kind::Text => Self::Text(TextBuilder::with_capacity(rows, bytes)),
+            Kind::Int => Self::Int(Int64Builder::with_capacity(rows)),
+            Kind::Float => Self::Float(Float64Builder::with_capacity(rows)),
+            Kind::Bool => Self::Bool(BooleanBuilder::with_capacity(rows)),
+        }
+    }
+
+    /// Its type.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Text(_) => Kind::Text,
+            Self::Int(_) => Kind::Int,
+            Self::Float(_) => Kind::Float,
+            Self::Bool(_) => Kind::Bool,
+        }
+    }
+
+    /// Reads the next row's value. False, and no row is added, when the text is none of the type.
+    #[inline]
+    #[must_use]
+    pub fn push(&mut self, text: &str) -> bool {
+        match self {
+            Self::Text(builder) => builder.push(text),
+            Self::Int(builder) => match parse_int(text.as_bytes()) {
+                Some(number) => builder.push(number),
+                None => return false,
+            },
+            Self::Float(builder) => match text.parse::<f64>() {
+                Ok(number) => builder.push(number),
+                Err(_) => return false,
+            },
+            Self::Bool(builder) => match parse_bool(text) {
+                Some(boolean) => builder.push(boolean),
+                None => return false,
+            },
+        }
+        true
+    }
+
+    /// The next row has no value.
+    #[inline]
+    pub fn push_absent(&mut self) {
+        match self {
+            Self::Text(builder) => builder.push_absent(),
+            Self::Int(builder) => builder.push_absent(),
+            Self::Float(builder) => builder.push_absent(),
+            Self::Bool(builder) => builder.push_absent(),
+        }
+    }
+
+    /// Forgets all rows from `rows` on.
+    pub fn truncate(&mut self, rows: usize) {
+        match self {
+            Self::Text(builder) => builder.truncate(rows),
+            Self::Int(builder) => builder.truncate(rows),
+            Self::Float(builder) => builder.truncate(rows),
+            Self::Bool(builder) => builder.truncate(rows),
+        }
+    }
+
+    /// The column, under this name.
+    pub fn finish(self, name: impl Into<String>) -> Column {
+        match self {
+            Self::Text(builder) => builder.finish(name),
+            Self::Int(builder) => builder.finish(name),
+            Self::Float(builder) => builder.finish(name),
+            Self::Bool(builder) => builder.finish(name),
+        }
+    }
+}
+
+/// A decimal integer with an optional sign.
+#[inline]
+pub(crate) fn parse_int(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() {
+        return None;
+    }
+    if digits.len() > 18 {
+        return std::str::from_utf8(text).ok()?.parse().ok();
+    }
+    let mut number = 0;
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number * 10 + i64::from(digit);
+    }
+    Some(if negative { -number } else { number })
+}
+
+fn parse_bool(text: &str) -> Option<bool> {
+    let is = |words: [&str; 4]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    if is(["true", "1", "yes", "on"]) {
+        Some(true)
+    } else if is(["false", "0", "no", "off"]) {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_read_to_the_last_one_that_fits() {
+        for text in ["0", "-1", "+7", "123456789012345678", "9223372036854775807", "-9223372036854775808"] {
+            assert_eq!(parse_int(text.as_bytes()), text.parse().ok(), "{text}");
+        }
+        for text in ["", "-", "+", "1x", " 1", "9223372036854775808", "1.0", "--1", "99999999999999999999999"]
+        {
+            assert_eq!(parse_int(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_of_another_type_adds_no_row() {
+        for kind in [Kind::Int, Kind::Float, Kind::Bool] {
+            let mut builder = TypedBuilder::new(kind, 0, 0);
+            assert!(!builder.push("nothing"));
+            assert!(builder.push("1"));
+            builder.push_absent();
+            let column = builder.finish("x");
+            assert!(column.is_present(0) && !column.is_present(1));
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! One record at a time, over columns.
+
+use crate::bitmap::{BitmapBuilder, ones};
+use crate::json::Decoded;
+use crate::{Batch, Changes, Column, ColumnSet, Rejection, Removal, Result, Value, View, err, json, path};
+use std::collections::BTreeMap;
+
+/// A record, and what becomes of it. Reads see what was set before.
+///
+/// Fields are named by their path: `status`, `kubernetes.labels.app`, with a dot in a name
+/// written `\.`. The event's time is `@timestamp`, its tag `@tag`.
+#[derive(Debug)]
+pub struct Record<'a> {
+    columns: BTreeMap<&'a str, Field<'a>>,
+    /// Row of the batch handed in.
+    row: usize,
+    /// Row among those that go on, and where this record's rows began.
+    out: usize,
+    start: usize,
+    set: ColumnSet,
+    removed: Vec<(String, BitmapBuilder)>,
+    take: Vec<u32>,
+    rejected: Vec<Rejection>,
+    dropped: bool,
+    refusal: Option<String>,
+    /// Whether the rows that go on are others than those that were not rejected.
+    reordered: bool,
+}
+
+/// A field of all records.
+#[derive(Debug)]
+enum Field<'a> {
+    Column(&'a Column),
+    /// Of a json column, each value as its own type.
+    Decoded(Vec<Option<Decoded<'a>>>),
+}
+
+impl<'a> Field<'a> {
+    fn of(column: &'a Column) -> Self {
+        match column.view() {
+            View::Json(texts) => Self::Decoded(texts.iter().map(|text| text.map(json::decode)).collect()),
+            _ => Self::Column(column),
+        }
+    }
+
+    fn value(&self, row: usize) -> Option<Value<'_>> {
+        match self {
+            Self::Column(column) => column.value(row),
+            Self::Decoded(values) => values[row].as_ref().map(Decoded::value),
+        }
+    }
+}
+
+impl<'a> Record<'a> {
+    pub(crate) fn new(batch: &'a Batch) -> Self {
+        Self {
+            columns: batch.columns.iter().map(|column| (column.name.as_str(), Field::of(column))).collect(),
+            row: 0,
+            out: 0,
+            start: 0,
+            set: ColumnSet::default(),
+            removed: Vec::new(),
+            take: Vec::with_capacity(batch.len()),
+            rejected: Vec::new(),
+            dropped: false,
+            refusal: None,
+            reordered: false,
+        }
+    }
+
+    /// The value of a field, or none where it is absent.
+    pub fn get(&self, name: &str) -> Option<Value<'_>> {
+        if let Some(value) = self.set.get(self.out, name) {
+            return Some(value);
+        }
+        if self.is_replaced(name) {
+            return None;
+        }
+        self.columns.get(name)?.value(self.row)
+    }
+
+    /// Whether the record has the field.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// The field's text, or none where it is absent or no text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.get(name)? {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The field's text.
+    ///
+    /// # Errors
+    /// When the field is absent or no text: with `?` the record is rejected and says so.
+    pub fn need_text(&self, name: &str) -> Result<&str> {
+        match self.get(name) {
+            Some(Value::Text(text)) => Ok(text),
+            Some(_) => Err(err!("the field `{name}` is not text")),
+            None => Err(err!("the field `{name}` is missing")),
+        }
+    }
+
+    /// The field's whole number, or none where it is absent or none.
+    pub fn int(&self, name: &str) -> Option<i64> {
+        match self.get(name)? {
+            Value::Int64(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The field's number as a float, or none where it is absent or no number.
+    pub fn float(&self, name: &str) -> Option<f64> {
+        match self.get(name)? {
+            Value::Float64(number) => Some(number),
+            Value::Int64(number) => Some(number as f64),
+            _ => None,
+        }
+    }
+
+    /// The field's boolean, or none where it is absent or none.
+    pub fn bool(&self, name: &str) -> Option<bool> {
+        match self.get(name)? {
+            Value::Boolean(boolean) => Some(boolean),
+            _ => None,
+        }
+    }
+
+    /// The field's instant in nanoseconds since 1970-01-01T00:00:00Z, or none where it is
+    /// absent or none.
+    pub fn timestamp(&self, name: &str) -> Option<i64> {
+        match self.get(name)? {
+            Value::Timestamp(nanos) => Some(nanos),
+            _ => None,
+        }
+    }
+
+    /// The field as JSON, whatever its type, or none where it is absent.
+    pub fn json(&self, name: &str) -> Option<serde_json::Value> {
+        serde_json::from_str(&json::text_of(self.get(name)?)).ok()
+    }
+
+    /// All fields of the record that the filter sees, in the order of their names, then those
+    /// that it has added.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
+        let seen = self.columns.keys().filter_map(|name| Some((*name, self.get(name)?)));
+        let added = self.set.row(self.out).filter(|(name, _)| !self.columns.contains_key(name));
+        seen.chain(added)
+    }
+
+    /// Sets a field. The value replaces whatever stood at, above or below its path.
+    pub fn set<'v>(&mut self, name: &str, value: impl Into<Value<'v>>) {
+        self.set.set(self.out, name, value.into());
+    }
+
+    /// Sets a field to a JSON value. The members of an object become fields of their own.
+    pub fn set_json(&mut self, name: &str, value: &serde_json::Value) {
+        use serde_json::Value as Json;
+        match value {
+            Json::String(text) => self.set(name, text),
+            Json::Bool(boolean) => self.set(name, *boolean),
+            Json::Object(members) if !members.is_empty() => {
+                self.remove(name);
+                for (member, value) in members {
+                    let mut below = name.to_owned();
+                    path::push(&mut below, member);
+                    self.set_json(&below, value);
+                }
+            }
+            Json::Number(number) => match (number.as_i64(), number.as_f64()) {
+                (Some(number), _) => self.set(name, number),
+                (None, Some(float)) if number.is_f64() => self.set(name, float),
+                _ => self.set(name, Value::Json(&number.to_string())),
+            },
+            value => self.set(name, Value::Json(&value.to_string())),
+        }
+    }
+
+    /// Removes a field, and what lies below it.
+    pub fn remove(&mut self, name: &str) {
+        self.set.unset(self.out, name);
+        let at = self.removed.iter().position(|(removed, _)| removed == name).unwrap_or_else(|| {
+            self.removed.push((name.to_owned(), BitmapBuilder::default()));
+            self.removed.len() - 1
+        });
+        let rows = &mut self.removed[at].1;
+        rows.truncate(self.out);
+        while rows.len() < self.out {
+            rows.push(false);
+        }
+        rows.push(true);
+    }
+
+    /// Drops the record: it goes nowhere, and the host counts it as dropped on purpose.
+    pub fn drop(&mut self) {
+        self.dropped = true;
+    }
+
+    /// Rejects the record, as an error from `apply` does.
+    pub fn reject(&mut self, reason: impl Into<String>) {
+        self.refusal = Some(reason.into());
+    }
+
+    /// Splits the record: one record for each part, in order, each beginning with what was
+    /// changed before the split, and changed further by `edit`. No parts at all drop the record.
+    ///
+    /// # Errors
+    /// The first error of `edit`.
+    pub fn split<T>(
+        &mut self,
+        parts: impl IntoIterator<Item = T>,
+        mut edit: impl FnMut(&mut Self, T) -> Result<()>,
+    ) -> Result<()> {
+        let mut base = ColumnSet::default();
+        for (name, value) in self.set.row(self.out) {
+            base.set(0, name, value);
+        }
+        let removed: Vec<String> = self.removed_here().map(str::to_owned).collect();
+        let mut first = true;
+        for part in parts {
+            if !std::mem::replace(&mut first, false) {
+                self.close_copy();
+                removed.iter().for_each(|name| self.remove(name));
+                for (name, value) in base.row(0) {
+                    self.set.set(self.out, name, value);
+                }
+                self.reordered = true;
+            }
+            edit(self, part)?;
+        }
+        self.dropped |= first;
+        Ok(())
+    }
+
+    fn removed_here(&self) -> impl Iterator<Item = &str> {
+        let out = self.out;
+        let here = move |rows: &BitmapBuilder| rows.len() == out + 1 && rows.get(out);
+        self.removed.iter().filter(move |(_, rows)| here(rows)).map(|(name, _)| name.as_str())
+    }
+
+    /// Whether what the record had under this name is gone.
+    fn is_replaced(&self, name: &str) -> bool {
+        self.removed_here().any(|removed| removed == name || path::is_below(name, removed))
+            || (!self.set.is_empty() && self.set.row(self.out).any(|(set, _)| path::overlap(set, name)))
+    }
+
+    /// Runs a filter over row `row` of the batch.
+    pub(crate) fn run(&mut self, row: usize, apply: impl FnOnce(&mut Self) -> Result<()>) {
+        self.row = row;
+        self.start = self.out;
+        self.set.begin_row();
+        if let Err(error) = apply(self) {
+            self.refusal = Some(error.into());
+        }
+        match self.refusal.take() {
+            Some(reason) => {
+                self.dropped = false;
+                self.forget_from(self.start);
+                self.rejected.push(Rejection { row: row as u32, reason });
+            }
+            None => self.close_copy(),
+        }
+    }
+
+    fn close_copy(&mut self) {
+        if std::mem::take(&mut self.dropped) {
+            self.reordered = true;
+            self.forget_from(self.out);
+        } else {
+            self.take.push(self.row as u32);
+            self.out += 1;
+        }
+    }
+
+    fn forget_from(&mut self, out: usize) {
+        self.out = out;
+        self.take.truncate(out);
+        self.set.truncate(out);
+        self.removed.iter_mut().for_each(|(_, rows)| rows.truncate(out));
+    }
+
+    pub(crate) fn finish(self) -> Changes {
+        let rows = self.out;
+        let remove = self.removed.into_iter().filter_map(|(name, mut bits)| {
+            while bits.len() < rows {
+                bits.push(false);
+            }
+            let bits = bits.finish();
+            let any = bits.iter().any(|byte| *byte != 0);
+            any.then(|| Removal { name, rows: (bits != ones(rows)).then_some(bits) })
+        });
+        Changes {
+            remove: remove.collect(),
+            take: self.reordered.then_some(self.take),
+            set: self.set.finish(rows),
+            rejected: self.rejected,
+        }
+    }
+}
+
+macro_rules! value_from {
+    ($($ty:ty => |$value:ident| $make:expr;)+) => {$(
+        impl<'v> From<$ty> for Value<'v> {
+            fn from($value: $ty) -> Self {
+                $make
+            }
+        }
+    )+};
+}
+
+value_from! {
+    &'v str => |text| Self::Text(text);
+    &'v String => |text| Self::Text(text);
+    &'v [u8] => |bytes| Self::Bytes(bytes);
+    &'v Vec<u8> => |bytes| Self::Bytes(bytes);
+    i64 => |number| Self::Int64(number);
+    i32 => |number| Self::Int64(number.into());
+    u32 => |number| Self::Int64(number.into());
+    f64 => |number| Self::Float64(number);
+    bool => |boolean| Self::Boolean(boolean);
+}
+
+#[cfg(test)]
+mod tests;
