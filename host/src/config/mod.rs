@@ -1,3 +1,17 @@
 //! The configuration file.
+//!
+//! The way of a file: [`tree`] reads the YAML and keeps the place of every key and value, [`interpolate`] replaces
+//! `${NAME}` and `${file:/path}` in its values, [`de`] reads the tree into the settings of every room, [`check`] looks
+//! at what one piece alone cannot tell (names that point nowhere), and [`report`] shows what is wrong with the lines
+//! of the file. All that is wrong is told in one go.
 
+pub mod de;
+pub mod interpolate;
+pub mod report;
+pub mod secret;
+pub mod source;
+pub mod tree;
 pub mod units;
+
+pub use report::{ConfigError, Problem};
+pub use secret::Secret;

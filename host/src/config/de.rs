@@ -1,0 +1,351 @@
+//! A serde deserializer over the tree, whose errors know where they stand.
+//!
+//! It differs from others in three points. An enum is read from a map with a key `type`, without the buffering that
+//! makes serde lose the place. A value of one type that was written as another is taken where nothing can be lost
+//! (`tag: 17` is the text `17`). And after an error it reads again without the wrong value, so that one run tells
+//! all that is wrong.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use serde::de::{self, Unexpected, Visitor};
+use serde::forward_to_deserialize_any;
+
+use super::secret;
+use super::tree::{Location, Node, Scalar, Value};
+
+mod error;
+mod parts;
+
+pub use error::{ReadError, hide, nearest, suggest};
+use parts::{Items, Keys, Variant};
+
+/// The name with which [`split`] asks for the two halves of a map.
+const SPLIT: &str = "$flitch::split";
+
+/// Most errors that one run tells.
+const MOST_ERRORS: usize = 40;
+
+/// A value read from a tree, or all that is wrong with it; and the places of its secrets.
+pub struct Reading<T> {
+    /// The value.
+    pub value: Result<T, Vec<ReadError>>,
+    /// Where values stand that must not be shown.
+    pub secrets: Vec<Location>,
+}
+
+/// Reads `node` as a `T`.
+pub fn read<'t, T: Deserialize<'t>>(node: &'t Node) -> Reading<T> {
+    let mut reader = Reader::default();
+    let mut errors: Vec<ReadError> = Vec::new();
+    let value = loop {
+        let de = De { node, head: head(node), reader: &reader, part: Part::All };
+        let error = match T::deserialize(de) {
+            Ok(value) if errors.is_empty() => break Ok(value),
+            Ok(_) => break Err(errors),
+            Err(error) => error,
+        };
+        // Leaves out what is wrong, or what encloses it where that was left out before, and goes on.
+        let follows = error.missing.as_deref().is_some_and(|key| reader.lacks(error.location, key));
+        let mut places = std::iter::once(error.location).chain(error.enclosing.iter().copied());
+        let told = follows || reader.left_out.contains(&error.location);
+        let goes_on = places.any(|place| reader.left_out.insert(place));
+        if !told || errors.is_empty() {
+            errors.push(error);
+        }
+        if !goes_on || errors.len() >= MOST_ERRORS {
+            break Err(errors);
+        }
+    };
+    Reading { value, secrets: reader.secrets.into_inner() }
+}
+
+/// Reads a map in two parts: the keys of `common` as a `C`, all others as an `R`.
+pub fn split<'de, D, C, R>(d: D, common: &'static [&'static str]) -> Result<(C, R), D::Error>
+where
+    D: serde::Deserializer<'de>,
+    C: Deserialize<'de>,
+    R: Deserialize<'de>,
+{
+    struct Halves<C, R>(std::marker::PhantomData<(C, R)>);
+
+    impl<'de, C: Deserialize<'de>, R: Deserialize<'de>> Visitor<'de> for Halves<C, R> {
+        type Value = (C, R);
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a map")
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut halves: A) -> Result<(C, R), A::Error> {
+            let lacking = || de::Error::custom("only the reader of the configuration splits maps");
+            let rest = halves.next_element()?.ok_or_else(lacking)?;
+            Ok((halves.next_element()?.ok_or_else(lacking)?, rest))
+        }
+    }
+
+    d.deserialize_struct(SPLIT, common, Halves(std::marker::PhantomData))
+}
+
+/// Where an error about a whole node is shown: its first character, unless it is a scalar.
+fn head(node: &Node) -> Location {
+    match node.value {
+        Value::Scalar(_) => node.location,
+        _ => Location { start: node.location.start, end: node.location.start + 1 },
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    /// Places of keys and values that were wrong in an earlier pass.
+    left_out: HashSet<Location>,
+    secrets: RefCell<Vec<Location>>,
+    /// Keys that were left out, with the head of their map.
+    lacking: RefCell<Vec<(Location, String)>>,
+}
+
+impl Reader {
+    /// Whether the map at `head` lacks `key` only because its value was left out.
+    fn lacks(&self, head: Location, key: &str) -> bool {
+        self.lacking.borrow().iter().any(|(h, k)| *h == head && k == key)
+    }
+}
+
+/// Which keys of a map are read.
+#[derive(Clone, Copy)]
+enum Part {
+    All,
+    Only(&'static [&'static str]),
+    Without(&'static [&'static str]),
+}
+
+impl Part {
+    fn has(self, key: &str) -> bool {
+        match self {
+            Part::All => true,
+            Part::Only(keys) => keys.contains(&key),
+            Part::Without(keys) => !keys.contains(&key),
+        }
+    }
+}
+
+/// One node on its way into a value.
+#[derive(Clone, Copy)]
+struct De<'t, 'r> {
+    node: &'t Node,
+    /// Where errors about the node as a whole are shown: its key, if it has one.
+    head: Location,
+    reader: &'r Reader,
+    part: Part,
+}
+
+impl<'t, 'r> De<'t, 'r> {
+    fn child(self, node: &'t Node, head: Location) -> De<'t, 'r> {
+        De { node, head, reader: self.reader, part: Part::All }
+    }
+
+    /// The place of this node for errors.
+    fn place(self) -> Location {
+        match self.node.value {
+            Value::Scalar(_) => self.node.location,
+            _ => self.head,
+        }
+    }
+
+    fn scalar(self) -> Option<&'t Scalar> {
+        match &self.node.value {
+            Value::Scalar(scalar) => Some(scalar),
+            _ => None,
+        }
+    }
+
+    /// Puts the place on an error that has none, and takes the value out of its text where it must not be shown.
+    fn locate<T>(self, result: Result<T, ReadError>) -> Result<T, ReadError> {
+        result.map_err(|error| {
+            let hidden = self.scalar().filter(|s| s.interpolated);
+            error.at(self.place(), hidden.map(|s| s.text.as_str()))
+        })
+    }
+
+    /// Reads a value by its own looks; `typed` is set where the reader wants a number or a boolean, so that
+    /// `"${PORT}"` can be one despite its quotes.
+    fn any<V: Visitor<'t>>(self, visitor: V, typed: bool) -> Result<V::Value, ReadError> {
+        let result = match &self.node.value {
+            Value::Seq(items) => visitor.visit_seq(Items::new(self, items)),
+            Value::Map(entries) => visitor.visit_map(Keys::new(self, entries)),
+            Value::Scalar(scalar) => match resolve(scalar, typed) {
+                Plain::Null => visitor.visit_unit(),
+                Plain::Bool(b) => visitor.visit_bool(b),
+                Plain::Unsigned(n) => visitor.visit_u64(n),
+                Plain::Signed(n) => visitor.visit_i64(n),
+                Plain::Float(x) => visitor.visit_f64(x),
+                Plain::Text => visitor.visit_borrowed_str(&scalar.text),
+            },
+        };
+        self.locate(result)
+    }
+
+    fn text<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        match self.scalar() {
+            Some(scalar) if !matches!(resolve(scalar, false), Plain::Null) => {
+                self.locate(visitor.visit_borrowed_str(&scalar.text))
+            }
+            _ => self.any(visitor, false),
+        }
+    }
+
+    fn is_null(self) -> bool {
+        self.scalar().is_some_and(|s| matches!(resolve(s, false), Plain::Null))
+    }
+}
+
+/// What a scalar is by YAML's core schema.
+enum Plain {
+    Null,
+    Bool(bool),
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+    Text,
+}
+
+fn resolve(scalar: &Scalar, typed: bool) -> Plain {
+    let text = scalar.text.as_str();
+    if !scalar.plain && !(typed && scalar.interpolated) {
+        return Plain::Text;
+    }
+    match text {
+        "" if scalar.interpolated => Plain::Text,
+        "" | "~" | "null" | "Null" | "NULL" => Plain::Null,
+        "true" | "True" | "TRUE" => Plain::Bool(true),
+        "false" | "False" | "FALSE" => Plain::Bool(false),
+        ".inf" | ".Inf" | ".INF" | "+.inf" => Plain::Float(f64::INFINITY),
+        "-.inf" | "-.Inf" | "-.INF" => Plain::Float(f64::NEG_INFINITY),
+        ".nan" | ".NaN" | ".NAN" => Plain::Float(f64::NAN),
+        _ => number(text),
+    }
+}
+
+fn number(text: &str) -> Plain {
+    let radix = |digits: &str, radix| u64::from_str_radix(digits, radix).map_or(Plain::Text, Plain::Unsigned);
+    if let Some(digits) = text.strip_prefix("0x") {
+        return radix(digits, 16);
+    }
+    if let Some(digits) = text.strip_prefix("0o") {
+        return radix(digits, 8);
+    }
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if !unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        || !unsigned.bytes().any(|b| b.is_ascii_digit())
+        || !unsigned.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
+    {
+        return Plain::Text;
+    }
+    if let Ok(n) = text.parse() {
+        return Plain::Unsigned(n);
+    }
+    if let Ok(n) = text.parse() {
+        return Plain::Signed(n);
+    }
+    text.parse().map_or(Plain::Text, Plain::Float)
+}
+
+macro_rules! typed {
+    ($($method:ident)*) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+            self.any(visitor, true)
+        })*
+    };
+}
+
+macro_rules! textual {
+    ($($method:ident)*) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+            self.text(visitor)
+        })*
+    };
+}
+
+impl<'de> de::Deserializer<'de> for De<'de, '_> {
+    type Error = ReadError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        self.any(visitor, false)
+    }
+
+    typed! {
+        deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128 deserialize_f32
+        deserialize_f64
+    }
+
+    textual! { deserialize_char deserialize_str deserialize_string deserialize_identifier }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        if self.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
+        if name == secret::MARKER {
+            self.reader.secrets.borrow_mut().push(self.node.location);
+        }
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        // `admin:` with nothing below it: everything by default.
+        if self.is_null() {
+            return self.locate(visitor.visit_map(Keys::new(self, &[])));
+        }
+        self.any(visitor, false)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
+        if name != SPLIT {
+            return self.deserialize_map(visitor);
+        }
+        match &self.node.value {
+            Value::Map(_) => {
+                let halves =
+                    [De { part: Part::Without(fields), ..self }, De { part: Part::Only(fields), ..self }];
+                visitor.visit_seq(parts::Halves(halves.into_iter()))
+            }
+            _ => self.any(visitor, false),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
+        let result = match &self.node.value {
+            Value::Scalar(_) if !self.is_null() => visitor.visit_enum(Variant::unit(self)),
+            Value::Map(entries) => match Variant::find(self, entries, variants) {
+                Ok(variant) => visitor.visit_enum(variant),
+                Err(error) => Err(error),
+            },
+            _ => {
+                let found = if self.is_null() { Unexpected::Unit } else { Unexpected::Seq };
+                let known = variants.join(", ");
+                Err(de::Error::invalid_type(found, &format!("one of {known}").as_str()))
+            }
+        };
+        self.locate(result)
+    }
+
+    forward_to_deserialize_any! { bytes byte_buf unit unit_struct seq tuple tuple_struct ignored_any }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+use std::fmt;
+
+use serde::de::{self, Expected, Unexpected};
+
+use crate::config::tree::Location;
+
+/// What is wrong with a value, and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadError {
+    /// What is wrong. Never holds a value from outside the file.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+    /// Where.
+    pub location: Location,
+    /// The key that is missing, if that is what is wrong.
+    pub(super) missing: Option<String>,
+    /// What to say where the value must not be shown.
+    masked: Option<String>,
+    located: bool,
+    /// Places of the maps and lists around it, the innermost first.
+    pub(super) enclosing: Vec<Location>,
+}
+
+impl ReadError {
+    /// Sets the place, unless a deeper one is set. `hidden` is the value's text where it must not be shown.
+    pub(super) fn at(mut self, location: Location, hidden: Option<&str>) -> ReadError {
+        if self.located {
+            self.enclosing.push(location);
+            return self;
+        }
+        self.located = true;
+        self.location = location;
+        if let Some(hidden) = hidden {
+            self.message = match self.masked.take() {
+                Some(masked) => masked,
+                None => hide(&self.message, hidden),
+            };
+            self.help = self.help.map(|help| hide(&help, hidden));
+        }
+        self
+    }
+
+    fn new(message: String, help: Option<String>) -> ReadError {
+        ReadError { message, help, ..ReadError::default() }
+    }
+}
+
+/// `text` without any trace of `secret`.
+pub fn hide(text: &str, secret: &str) -> String {
+    if secret.is_empty() {
+        return text.to_owned();
+    }
+    let escaped = secret.escape_debug().to_string();
+    text.replace(&escaped, "***").replace(secret, "***")
+}
+
+/// Names the kind of a value, without the value where `shown` is not set.
+fn describe(found: &Unexpected<'_>, shown: bool) -> String {
+    match found {
+        Unexpected::Bool(b) if shown => format!("`{b}`"),
+        Unexpected::Unsigned(n) if shown => format!("the number `{n}`"),
+        Unexpected::Signed(n) if shown => format!("the number `{n}`"),
+        Unexpected::Float(x) if shown => format!("the number `{x}`"),
+        Unexpected::Str(s) if shown => format!("the text `{s}`"),
+        Unexpected::Bool(_) => "a boolean".to_owned(),
+        Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "a number".to_owned(),
+        Unexpected::Str(_) => "other text".to_owned(),
+        Unexpected::Unit => "nothing".to_owned(),
+        Unexpected::Seq => "a list".to_owned(),
+        Unexpected::Map => "a map".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// serde's words for Rust's types, in words of the file.
+fn expected(expected: &dyn Expected) -> String {
+    let text = expected.to_string();
+    if let Some(rest) = text.strip_prefix("struct ").or(text.strip_prefix("enum ")) {
+        let _: &str = rest;
+        return "a map".to_owned();
+    }
+    match text.as_str() {
+        "a string" | "a borrowed string" | "path string" => "text".to_owned(),
+        "a sequence" => "a list".to_owned(),
+        "a boolean" => "`true` or `false`".to_owned(),
+        "u8" => "a whole number from 0 to 255".to_owned(),
+        "u16" => "a whole number from 0 to 65535".to_owned(),
+        "u32" | "u64" | "usize" | "u128" => "a whole number, 0 or more".to_owned(),
+        "i8" | "i16" | "i32" | "i64" | "isize" | "i128" => "a whole number".to_owned(),
+        "f32" | "f64" => "a number".to_owned(),
+        text if text.starts_with("a nonzero") => "a whole number, 1 or more".to_owned(),
+        _ => text,
+    }
+}
+
+/// "did you mean" where a name is near, and what there is.
+pub fn suggest(wrong: &str, known: &[&str], what: &str) -> Option<String> {
+    if known.is_empty() {
+        return None;
+    }
+    let near = nearest(wrong, known).map(|near| format!("did you mean `{near}`? "));
+    let mut sorted = known.to_vec();
+    sorted.sort_unstable();
+    Some(format!("{}{what}: {}", near.unwrap_or_default(), sorted.join(", ")))
+}
+
+/// The name that was most likely meant.
+pub fn nearest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
+    let lower = wrong.to_lowercase().replace('-', "_");
+    let score = |name: &str| {
+        let name = name.to_lowercase();
+        let distance = strsim::osa_distance(&lower, &name);
+        let close = distance <= 1 + name.len().max(lower.len()) / 4;
+        let part = lower.len() >= 3 && (name.contains(&lower) || lower.contains(&name) && name.len() >= 3);
+        (close || part).then_some((!close, distance))
+    };
+    known.iter().filter_map(|name| Some((score(name)?, *name))).min().map(|(_, name)| name)
+}
+
+impl de::Error for ReadError {
+    fn custom<T: fmt::Display>(message: T) -> ReadError {
+        ReadError::new(message.to_string(), None)
+    }
+
+    fn invalid_type(found: Unexpected<'_>, wanted: &dyn Expected) -> ReadError {
+        let wanted = expected(wanted);
+        let mut error = ReadError::new(format!("expected {wanted}, found {}", describe(&found, true)), None);
+        error.masked = Some(format!("expected {wanted}, found {}", describe(&found, false)));
+        if wanted == "a list" && matches!(found, Unexpected::Str(_)) {
+            error.help = Some("write it as a list: `[...]`, or one `- ` line for each".to_owned());
+        }
+        if wanted == "`true` or `false`" {
+            error.help = Some("YAML 1.2 knows `true` and `false` alone, without quotes".to_owned());
+        }
+        error
+    }
+
+    fn invalid_value(found: Unexpected<'_>, wanted: &dyn Expected) -> ReadError {
+        ReadError::invalid_type(found, wanted)
+    }
+
+    fn invalid_length(found: usize, wanted: &dyn Expected) -> ReadError {
+        ReadError::new(format!("expected {}, found {found} values", expected(wanted)), None)
+    }
+
+    fn unknown_variant(variant: &str, known: &'static [&'static str]) -> ReadError {
+        let mut error =
+            ReadError::new(format!("`{variant}` is not known here"), suggest(variant, known, "known"));
+        error.masked = Some("this value is not known here".to_owned());
+        error
+    }
+
+    fn unknown_field(key: &str, known: &'static [&'static str]) -> ReadError {
+        let help = suggest(key, known, "known keys").or(Some("no key is known here".to_owned()));
+        ReadError::new(format!("unknown key `{key}`"), help)
+    }
+
+    fn missing_field(key: &'static str) -> ReadError {
+        let mut error = ReadError::new(format!("the key `{key}` is missing"), None);
+        error.missing = Some(key.to_owned());
+        error
+    }
+
+    fn duplicate_field(key: &'static str) -> ReadError {
+        ReadError::new(format!("the key `{key}` stands here a second time, under another name"), None)
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ReadError {}

@@ -1,0 +1,169 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::*;
+use crate::config::interpolate::{Outside, interpolate};
+use crate::config::secret::Secret;
+use crate::config::tree;
+use crate::config::units::Bytes;
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tail {
+    include: Vec<String>,
+    #[serde(default)]
+    tag: Option<String>,
+    #[serde(default)]
+    limit: Option<Bytes>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listen {
+    port: u16,
+    #[serde(default)]
+    password: Option<Secret>,
+    #[serde(default)]
+    strict: bool,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Tail(Tail),
+    Listen(Listen),
+    Stdout,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Common {
+    #[serde(default)]
+    buffer: Option<Bytes>,
+}
+
+#[derive(Debug, PartialEq)]
+struct Both {
+    common: Common,
+    kind: Kind,
+}
+
+impl<'de> Deserialize<'de> for Both {
+    fn deserialize<D: de::Deserializer<'de>>(d: D) -> Result<Both, D::Error> {
+        let (common, kind) = split(d, &["buffer"])?;
+        Ok(Both { common, kind })
+    }
+}
+
+fn parse(source: &str) -> Node {
+    let mut node = tree::parse(source).unwrap();
+    let variable = |name: &str| match name {
+        "PORT" => Some("8080".to_owned()),
+        "PASSWORD" => Some("hunter2".to_owned()),
+        _ => None,
+    };
+    let outside = Outside { variable: &variable, folder: Path::new(".") };
+    assert_eq!(interpolate(&mut node, source, &outside), []);
+    node
+}
+
+fn good<T: for<'t> Deserialize<'t>>(source: &str) -> T {
+    read(&parse(source)).value.unwrap()
+}
+
+/// The errors as `what is at the place: message (help)`.
+fn bad<T: for<'t> Deserialize<'t> + std::fmt::Debug>(source: &str) -> Vec<String> {
+    let errors = read::<T>(&parse(source)).value.unwrap_err();
+    let shown = |e: &ReadError| {
+        let help = e.help.as_ref().map(|h| format!(" ({h})")).unwrap_or_default();
+        format!("{}: {}{help}", &source[e.location.start..e.location.end], e.message)
+    };
+    errors.iter().map(shown).collect()
+}
+
+type Map<T> = BTreeMap<String, T>;
+
+#[test]
+fn a_map_with_a_type_is_a_variant_and_its_common_keys_are_split_off() {
+    let read: Map<Both> = good("a: {type: tail, include: [x], buffer: 1MiB}\nb: {type: stdout}\n");
+    let tail = Kind::Tail(Tail { include: vec!["x".into()], tag: None, limit: None });
+    assert_eq!(read["a"], Both { common: Common { buffer: Some(Bytes(1 << 20)) }, kind: tail });
+    assert_eq!(read["b"].kind, Kind::Stdout);
+}
+
+#[test]
+fn numbers_are_text_where_text_is_wanted_and_placeholders_numbers_despite_quotes() {
+    let read: Kind = good("{type: tail, include: [0x10, 007], tag: 1.50}");
+    let include = vec!["0x10".into(), "007".into()];
+    assert_eq!(read, Kind::Tail(Tail { include, tag: Some("1.50".into()), limit: None }));
+    let read: Kind = good("{type: listen, port: \"${PORT}\", password: 12345}");
+    assert_eq!(
+        read,
+        Kind::Listen(Listen { port: 8080, password: Some(Secret::new("12345")), strict: false })
+    );
+    assert_eq!(bad::<Kind>("{type: listen, port: \"80\"}").len(), 1);
+}
+
+#[test]
+fn json_keeps_the_types_of_the_file() {
+    let read: serde_json::Value =
+        good("{a: 1, b: '1', c: null, d: [-2, 0.5, true, 2020-01-01], e: 0x1f, f: ~}");
+    let wanted = r#"{"a":1,"b":"1","c":null,"d":[-2,0.5,true,"2020-01-01"],"e":31,"f":null}"#;
+    assert_eq!(read.to_string(), wanted);
+}
+
+#[test]
+fn all_errors_are_told_at_once_each_at_its_place() {
+    let source = "a: {type: tial, include: [x]}\n\
+                  b: {type: tail, inclde: [x], limit: 3 parsecs}\n\
+                  c: {type: listen, port: 70000, strict: yes, verbose: 1}\n\
+                  d: {include: [x], tag: y}\n\
+                  e: {type: stdout, color: red}\n\
+                  f: {type: tail, include: x.log}\n";
+    let told = bad::<Map<Both>>(source);
+    let wanted = [
+        "tial: `tial` is not known here (did you mean `tail`? known: listen, stdout, tail)",
+        "inclde: unknown key `inclde` (did you mean `include`? known keys: include, limit, tag)",
+        "3 parsecs: `3 parsecs` is no size: write a number with a unit, such as 16MiB",
+        "b: the key `include` is missing",
+        "70000: expected a whole number from 0 to 65535, found the number `70000`",
+        "yes: expected `true` or `false`, found the text `yes` (YAML 1.2 knows `true` and `false` alone, without \
+         quotes)",
+        "verbose: unknown key `verbose` (known keys: password, port, strict)",
+        "d: the key `type` is missing (one of tail, listen, stdout)",
+        "color: unknown key `color` (no key is known here)",
+        "x.log: expected a list, found the text `x.log` (write it as a list: `[...]`, or one `- ` line for each)",
+    ];
+    assert_eq!(told, wanted);
+}
+
+#[test]
+fn a_value_from_outside_is_never_quoted() {
+    let source = "{type: listen, port: \"${PASSWORD}\"}";
+    assert_eq!(
+        bad::<Kind>(source),
+        ["\"${PASSWORD}\": expected a whole number from 0 to 65535, found other text"]
+    );
+    let told = bad::<Kind>("{type: tail, include: [], limit: \"${PASSWORD}\"}");
+    assert_eq!(told, ["\"${PASSWORD}\": `***` is no size: write a number with a unit, such as 16MiB"]);
+    let told = bad::<Kind>("{type: \"${PASSWORD}\"}");
+    assert!(!told[0].contains("hunter2"), "{told:?}");
+}
+
+#[test]
+fn the_places_of_secrets_are_kept() {
+    let source = "{type: listen, port: 1, password: abc}";
+    let secrets = read::<Kind>(&parse(source)).secrets;
+    assert_eq!(secrets.iter().map(|s| &source[s.start..s.end]).collect::<Vec<_>>(), ["abc"]);
+}
+
+#[test]
+fn nothing_is_a_map_by_default_and_no_text() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Top {
+        common: Common,
+        name: Option<String>,
+    }
+    assert_eq!(good::<Top>("common:\nname:\n"), Top { common: Common { buffer: None }, name: None });
+    assert_eq!(bad::<Map<String>>("a:\n"), ["a: expected text, found nothing"]);
+}

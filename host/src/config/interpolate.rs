@@ -1,0 +1,150 @@
+//! `${NAME}`, `${NAME:-default}` and `${file:/path}` in the values of the configuration.
+//!
+//! They are replaced in the tree, after the YAML is read, so that no value can change the structure of the file. A
+//! dollar sign without a brace stays as it is (`$ConnectionString`), and `$${` stands for `${`.
+
+use std::path::{Path, PathBuf};
+
+use super::tree::{Location, Node, SyntaxError, Value};
+
+/// Most bytes of a file that stands for a value.
+const LARGEST_FILE: u64 = 1 << 20;
+
+/// Where the values of placeholders come from.
+pub struct Outside<'a> {
+    /// The environment.
+    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    /// The folder that relative paths start from: that of the configuration file.
+    pub folder: &'a Path,
+}
+
+/// Replaces the placeholders in all values of the tree; `text` is the file's text. Answers what is wrong, all of it.
+pub fn interpolate(node: &mut Node, text: &str, outside: &Outside<'_>) -> Vec<SyntaxError> {
+    let mut wrong = Vec::new();
+    walk(node, text, outside, &mut wrong);
+    wrong
+}
+
+fn walk(node: &mut Node, text: &str, outside: &Outside<'_>, wrong: &mut Vec<SyntaxError>) {
+    match &mut node.value {
+        Value::Seq(items) => items.iter_mut().for_each(|item| walk(item, text, outside, wrong)),
+        Value::Map(entries) => entries.iter_mut().for_each(|e| walk(&mut e.value, text, outside, wrong)),
+        Value::Scalar(scalar) => {
+            if !scalar.text.contains("${") {
+                return;
+            }
+            let mut failed = false;
+            let mut report = |placeholder: &str, message: String, help: String| {
+                failed = true;
+                let location = narrow(text, node.location, placeholder);
+                wrong.push(SyntaxError { location, message, help: Some(help) });
+            };
+            let (replaced, outsider) = replace(&scalar.text, outside, &mut report);
+            if !failed {
+                scalar.text = replaced;
+                scalar.interpolated = outsider;
+            }
+        }
+    }
+}
+
+/// The place of a placeholder within its value, where the file holds it as it is.
+fn narrow(text: &str, value: Location, placeholder: &str) -> Location {
+    match text.get(value.start..value.end).and_then(|slice| slice.find(placeholder)) {
+        Some(offset) => {
+            let start = value.start + offset;
+            Location { start, end: start + placeholder.len() }
+        }
+        None => value,
+    }
+}
+
+/// The text with its placeholders replaced, and whether anything was.
+fn replace(
+    text: &str,
+    outside: &Outside<'_>,
+    report: &mut dyn FnMut(&str, String, String),
+) -> (String, bool) {
+    let mut out = String::with_capacity(text.len());
+    let mut outsider = false;
+    let mut rest = text;
+    while let Some(dollar) = rest.find("${") {
+        if rest[..dollar].ends_with('$') {
+            out.push_str(&rest[..dollar]);
+            out.push('{');
+            rest = &rest[dollar + 2..];
+            continue;
+        }
+        out.push_str(&rest[..dollar]);
+        let from = &rest[dollar..];
+        let Some(end) = from.find('}') else {
+            let help = "close it with `}`, or write `$${` for the two characters themselves".to_owned();
+            report(from, "this `${` has no end".to_owned(), help);
+            return (out, outsider);
+        };
+        let placeholder = &from[..=end];
+        match look_up(&placeholder[2..end], outside) {
+            Ok(value) => {
+                out.push_str(&value);
+                outsider = true;
+            }
+            Err((message, help)) => report(placeholder, message, help),
+        }
+        rest = &from[end + 1..];
+    }
+    out.push_str(rest);
+    (out, outsider)
+}
+
+/// The value of a placeholder, or what is wrong and what to do.
+fn look_up(inside: &str, outside: &Outside<'_>) -> Result<String, (String, String)> {
+    if let Some(path) = inside.strip_prefix("file:") {
+        return read(&outside.folder.join(path));
+    }
+    let (name, default) = match inside.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (inside, None),
+    };
+    let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if !starts_well || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        let message = format!("`${{{inside}}}` is no placeholder");
+        let help = format!(
+            "write ${{NAME}}, ${{NAME:-default}} or ${{file:/path}}, or `$${{{inside}}}` to keep the text as it is"
+        );
+        return Err((message, help));
+    }
+    // An empty variable counts as unset where there is a default, as in a shell.
+    let value = (outside.variable)(name).filter(|v| default.is_none() || !v.is_empty());
+    value.or_else(|| default.map(str::to_owned)).ok_or_else(|| {
+        let message = format!("the environment variable `{name}` is not set");
+        let help = format!(
+            "set it, give a default with ${{{name}:-default}}, or write `$${{{name}}}` to keep the text as it is"
+        );
+        (message, help)
+    })
+}
+
+fn read(path: &PathBuf) -> Result<String, (String, String)> {
+    let named = path.display();
+    let fail = |why: String| {
+        let help =
+            "the file must be readable UTF-8 text of at most 1 MiB; it is read when flitch starts or reloads";
+        (format!("cannot read `{named}`: {why}"), help.to_owned())
+    };
+    let size = std::fs::metadata(path).map_err(|e| fail(e.to_string()))?.len();
+    if size > LARGEST_FILE {
+        return Err(fail(format!("it has {size} bytes")));
+    }
+    let mut text = std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
+    // Editors and `echo` end a file with a newline, which is no part of a password.
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests;

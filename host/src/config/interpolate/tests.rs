@@ -1,0 +1,69 @@
+use super::*;
+use crate::config::tree::parse;
+
+fn run(source: &str, folder: &Path) -> Result<Vec<(String, bool)>, Vec<SyntaxError>> {
+    let mut tree = parse(source).unwrap();
+    let variable = |name: &str| match name {
+        "USER" => Some("ada".to_owned()),
+        "EMPTY" => Some(String::new()),
+        "TRICK" => Some("x\nadmin: {listen: 0.0.0.0:1} ${USER}".to_owned()),
+        _ => None,
+    };
+    let wrong = interpolate(&mut tree, source, &Outside { variable: &variable, folder });
+    let Value::Map(entries) = tree.value else { panic!() };
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    Ok(entries
+        .into_iter()
+        .map(|e| match e.value.value {
+            Value::Scalar(scalar) => (scalar.text, scalar.interpolated),
+            _ => panic!(),
+        })
+        .collect())
+}
+
+fn one(value: &str) -> (String, bool) {
+    run(&format!("a: {value}"), Path::new(".")).unwrap().remove(0)
+}
+
+#[test]
+fn variables_and_defaults_are_put_in() {
+    assert_eq!(one("${USER}"), ("ada".into(), true));
+    assert_eq!(one("'host-${USER}:${PORT:-9092}'"), ("host-ada:9092".into(), true));
+    assert_eq!(one("'${EMPTY}'"), (String::new(), true));
+    assert_eq!(one("'${EMPTY:-full}'"), ("full".into(), true));
+}
+
+#[test]
+fn a_dollar_without_a_brace_and_an_escaped_one_stay() {
+    for text in ["$ConnectionString", "5$", "$$", "a$b"] {
+        assert_eq!(one(text), (text.into(), false));
+    }
+    assert_eq!(one("'$${USER}'"), ("${USER}".into(), false));
+    assert_eq!(one("'$${a} ${USER}'"), ("${a} ada".into(), true));
+}
+
+#[test]
+fn a_value_cannot_change_the_structure_and_is_not_read_again() {
+    assert_eq!(one("${TRICK}").0, "x\nadmin: {listen: 0.0.0.0:1} ${USER}");
+}
+
+#[test]
+fn a_file_stands_for_a_value_without_its_last_newline() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("key"), "s3cret\n").unwrap();
+    assert_eq!(run("a: ${file:key}", folder.path()).unwrap(), [("s3cret".into(), true)]);
+    let wrong = run("a: ${file:absent}", folder.path()).unwrap_err();
+    assert!(wrong[0].message.contains("absent"), "{}", wrong[0].message);
+}
+
+#[test]
+fn all_that_is_wrong_is_told_with_its_place() {
+    let source = "a: x ${NOPE} y\nb: '${'\nc: '${1}'\n";
+    let wrong = run(source, Path::new(".")).unwrap_err();
+    let places: Vec<&str> = wrong.iter().map(|w| &source[w.location.start..w.location.end]).collect();
+    assert_eq!(places, ["${NOPE}", "${", "${1}"]);
+    assert!(wrong[0].help.as_ref().unwrap().contains("${NOPE:-default}"));
+    assert!(wrong[2].help.as_ref().unwrap().contains("$${1}"));
+}

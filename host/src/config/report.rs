@@ -1,0 +1,153 @@
+//! What is wrong with a configuration, shown with the lines of the file.
+
+use std::fmt;
+use std::sync::Arc;
+
+use miette::{
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode,
+};
+
+use super::tree::Location;
+
+/// One thing that is wrong, or worth a warning.
+#[derive(Clone)]
+pub struct Problem {
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+    /// Where, if it has a place in the file.
+    pub location: Option<Location>,
+    /// Whether flitch runs all the same.
+    pub is_warning: bool,
+    /// The file, without the secrets in it.
+    file: Arc<NamedSource<String>>,
+}
+
+impl Problem {
+    /// A problem at a place of `file`, whose text holds no secrets.
+    pub(super) fn new(
+        file: &Arc<NamedSource<String>>,
+        location: Option<Location>,
+        message: String,
+    ) -> Problem {
+        Problem { message, help: None, location, is_warning: false, file: file.clone() }
+    }
+
+    /// The same with what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<Option<String>>) -> Problem {
+        self.help = help.into();
+        self
+    }
+
+    /// The same as a warning.
+    #[must_use]
+    pub fn warning(mut self) -> Problem {
+        self.is_warning = true;
+        self
+    }
+
+    /// Line and column, both from 1; the column in characters.
+    pub fn line_and_column(&self) -> Option<(usize, usize)> {
+        let before = self.file.inner().get(..self.location?.start)?;
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Some((before.matches('\n').count() + 1, before[line_start..].chars().count() + 1))
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// As one line: file, line, column, message, help.
+impl fmt::Debug for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.file.name())?;
+        if let Some((line, column)) = self.line_and_column() {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", self.message)?;
+        match &self.help {
+            Some(help) => write!(f, " ({help})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl Diagnostic for Problem {
+    fn severity(&self) -> Option<Severity> {
+        Some(if self.is_warning { Severity::Warning } else { Severity::Error })
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.location.map(|_| &*self.file as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let location = self.location?;
+        let length = location.end.saturating_sub(location.start).max(1);
+        let label = LabeledSpan::new(Some("here".to_owned()), location.start, length);
+        Some(Box::new(std::iter::once(label)))
+    }
+}
+
+/// All that is wrong with a configuration.
+#[derive(Clone)]
+pub struct ConfigError {
+    /// Never empty; in the order of the file.
+    pub problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    /// The problems as a report for people, with the lines of the file; `colors` for a terminal.
+    pub fn report(&self, colors: bool) -> String {
+        render(&self.problems, colors)
+    }
+}
+
+impl From<Problem> for ConfigError {
+    fn from(problem: Problem) -> ConfigError {
+        ConfigError { problems: vec![problem] }
+    }
+}
+
+/// Problems as a report for people.
+pub fn render(problems: &[Problem], colors: bool) -> String {
+    let theme = if colors { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false);
+    let mut out = String::new();
+    for problem in problems {
+        if handler.render_report(&mut out, problem).is_err() {
+            out.push_str(&format!("{problem:?}\n"));
+        }
+    }
+    out
+}
+
+/// One line for each problem: for logs.
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, problem) in self.problems.iter().enumerate() {
+            let newline = if place == 0 { "" } else { "\n" };
+            write!(f, "{newline}{problem:?}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for ConfigError {}
