@@ -95,6 +95,8 @@ pub struct Builder {
     /// The value that is written as JSON text, and how many objects and arrays of it are open.
     json: Vec<u8>,
     json_depth: usize,
+    /// Room for the decoder's strings without their escapes.
+    scratch: Vec<u8>,
     schema: Option<arrow_schema::SchemaRef>,
 }
 
@@ -126,6 +128,7 @@ impl Builder {
             bytes_before: 0,
             json: Vec::new(),
             json_depth: 0,
+            scratch: Vec::new(),
             schema: None,
         }
     }
@@ -191,6 +194,17 @@ impl Builder {
         }
     }
 
+    /// Forgets all records of the batch.
+    pub fn clear(&mut self) {
+        self.rows = 0;
+        self.bytes_before = 0;
+        self.cancel_record();
+        for column in &mut self.columns {
+            column.clear();
+        }
+        self.used = 0;
+    }
+
     /// Names the member whose value comes: the name itself, without escapes. Bytes that are not UTF-8 become U+FFFD,
     /// but a lone surrogate in WTF-8 is kept.
     #[inline]
@@ -248,7 +262,7 @@ impl Builder {
     #[inline]
     fn enter(&mut self, node: u32) {
         if self.tree.nodes[node as usize].stamp == self.stamp {
-            self.clear(node);
+            self.unset(node);
         }
         self.tree.nodes[node as usize].stamp = self.stamp;
         self.current = node;
@@ -256,7 +270,7 @@ impl Builder {
 
     /// Takes back what this record has set at and below a node.
     #[cold]
-    fn clear(&mut self, node: u32) {
+    fn unset(&mut self, node: u32) {
         let mut todo = vec![node];
         while let Some(node) = todo.pop() {
             let node = &mut self.tree.nodes[node as usize];
@@ -374,9 +388,22 @@ impl Builder {
         self.put(Value::Timestamp(ns));
     }
 
+    /// Whether the members of an object that begins here become columns.
+    pub(crate) fn takes_members(&self) -> bool {
+        self.json_depth == 0 && self.open.len() < MAX_DEPTH
+    }
+
+    pub(crate) fn take_scratch(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.scratch)
+    }
+
+    pub(crate) fn give_scratch(&mut self, scratch: Vec<u8>) {
+        self.scratch = scratch;
+    }
+
     /// The value is an object; its members follow.
     pub fn begin_object(&mut self) {
-        if self.json_depth > 0 || self.open.len() >= MAX_DEPTH {
+        if !self.takes_members() {
             return self.json_begin(b'{');
         }
         let node = self.current;
@@ -458,7 +485,7 @@ impl Builder {
         text.pop();
         self.json = text;
         self.json_depth = 1;
-        self.clear(open.node);
+        self.unset(open.node);
         self.tree.nodes[open.node as usize].stamp = self.stamp;
         self.current = open.node;
         self.guess = self.tree.nodes[open.node as usize].guess_after;

@@ -17,6 +17,7 @@ use crate::receipt::Receipt;
 
 pub mod builder;
 pub mod constants;
+pub mod decode;
 pub mod encode;
 pub mod json;
 pub mod lines;

@@ -253,6 +253,11 @@ impl Column {
         }
     }
 
+    /// Forgets all values.
+    pub fn clear(&mut self) {
+        self.restore(Values::Empty);
+    }
+
     /// Whether no row has a value.
     fn is_blank(&self) -> bool {
         (0..self.len).all(|row| !self.nulls.is_valid(row))

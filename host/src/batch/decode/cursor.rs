@@ -1,0 +1,348 @@
+//! The place in a JSON text (RFC 8259) up to which it is read.
+
+use base64::Engine;
+
+use super::number::{Number, number};
+use super::{DecodeError, MAX_NESTING};
+use crate::batch::builder::Builder;
+use crate::batch::json::plain_prefix;
+
+pub(super) struct Cursor<'a> {
+    text: &'a [u8],
+    at: usize,
+    /// Whether `{"$bytes":"<base64>"}` is bytes.
+    lossless: bool,
+}
+
+/// A string between its quotes.
+enum Text<'a> {
+    /// As it stands.
+    Plain(&'a [u8]),
+    /// Without its escapes, in the scratch; `lone` if there was a surrogate without its other half (then as WTF-8).
+    Unescaped { lone: bool },
+}
+
+type Read<T> = Result<T, DecodeError>;
+
+impl<'a> Cursor<'a> {
+    pub fn new(text: &'a [u8], lossless: bool) -> Cursor<'a> {
+        Cursor { text, at: 0, lossless }
+    }
+
+    /// Passes over a byte order mark.
+    pub fn skip_mark(&mut self) {
+        if self.text.starts_with(b"\xef\xbb\xbf") {
+            self.at = 3;
+        }
+    }
+
+    #[cold]
+    fn error<T>(&self, what: &'static str) -> Read<T> {
+        let what = if self.at >= self.text.len() { "the text ends too early" } else { what };
+        Err(DecodeError { at: self.at, what })
+    }
+
+    /// The next byte that is no white space; 0 at the end, which is no byte of JSON.
+    #[inline]
+    fn peek(&mut self) -> u8 {
+        loop {
+            match self.text.get(self.at) {
+                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
+                Some(&byte) => return byte,
+                None => return 0,
+            }
+        }
+    }
+
+    /// Whether only white space is left.
+    pub fn is_at_end(&mut self) -> bool {
+        self.peek();
+        self.at >= self.text.len()
+    }
+
+    pub fn end(&mut self) -> Read<()> {
+        if self.is_at_end() { Ok(()) } else { self.error("more text after the value") }
+    }
+
+    /// Passes over `byte` if it comes next.
+    #[inline]
+    pub fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == byte;
+        self.at += usize::from(found);
+        found
+    }
+
+    #[inline]
+    pub fn expect(&mut self, byte: u8, what: &'static str) -> Read<()> {
+        if self.take(byte) { Ok(()) } else { self.error(what) }
+    }
+
+    /// Reads an object as the members of the record that is begun.
+    pub fn record(&mut self, builder: &mut Builder) -> Read<()> {
+        if !self.take(b'{') {
+            return self.error("a record is a JSON object; expected `{`");
+        }
+        let mut scratch = builder.take_scratch();
+        let read = self.members(builder, &mut scratch, 1);
+        builder.give_scratch(scratch);
+        read
+    }
+
+    /// Reads members up to the brace that closes their object.
+    fn members(&mut self, builder: &mut Builder, scratch: &mut Vec<u8>, depth: usize) -> Read<()> {
+        if self.take(b'}') {
+            return Ok(());
+        }
+        loop {
+            self.expect(b'"', "expected a name in quotes")?;
+            match self.string(scratch)? {
+                Text::Plain(name) => builder.key(name),
+                Text::Unescaped { .. } => builder.key(scratch),
+            };
+            self.expect(b':', "expected `:`")?;
+            self.value(builder, scratch, depth)?;
+            if self.take(b',') {
+                continue;
+            }
+            return self.expect(b'}', "expected `,` or `}`");
+        }
+    }
+
+    fn value(&mut self, builder: &mut Builder, scratch: &mut Vec<u8>, depth: usize) -> Read<()> {
+        let byte = self.peek();
+        let start = self.at;
+        match byte {
+            b'"' => {
+                self.at += 1;
+                match self.string(scratch)? {
+                    Text::Plain(text) => builder.text(text),
+                    Text::Unescaped { lone: false } => builder.text(scratch),
+                    Text::Unescaped { lone: true } => builder.json_bytes(&self.text[start..self.at]),
+                }
+            }
+            b'-' | b'0'..=b'9' => match self.number()? {
+                Number::Int(value) => builder.int(value),
+                Number::Float(value) => builder.float(value),
+                Number::Other => builder.json_bytes(&self.text[start..self.at]),
+            },
+            b'{' if self.lossless && self.bytes(builder) => {}
+            b'{' if builder.takes_members() => {
+                self.at += 1;
+                builder.begin_object();
+                self.members(builder, scratch, depth + 1)?;
+                builder.end_object();
+            }
+            b't' => {
+                self.word(b"true")?;
+                builder.boolean(true);
+            }
+            b'f' => {
+                self.word(b"false")?;
+                builder.boolean(false);
+            }
+            b'n' => {
+                self.word(b"null")?;
+                builder.null();
+            }
+            _ => {
+                self.skip_value(depth)?;
+                builder.json_bytes(&self.text[start..self.at]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes `{"$bytes":"<base64>"}`, if just that comes next.
+    fn bytes(&mut self, builder: &mut Builder) -> bool {
+        let Some(rest) = self.text[self.at..].strip_prefix(b"{\"$bytes\":\"") else { return false };
+        let Some(end) = memchr::memchr(b'"', rest) else { return false };
+        if rest.get(end + 1) != Some(&b'}') {
+            return false;
+        }
+        let Ok(bytes) = base64::engine::general_purpose::STANDARD.decode(&rest[..end]) else { return false };
+        builder.bytes_value(&bytes);
+        self.at = self.text.len() - rest.len() + end + 2;
+        true
+    }
+
+    fn word(&mut self, word: &[u8]) -> Read<()> {
+        if self.text[self.at..].starts_with(word) {
+            self.at += word.len();
+            return Ok(());
+        }
+        let rest = &self.text[self.at..];
+        self.at += rest.iter().zip(word).take_while(|(a, b)| a == b).count();
+        self.error("expected a value")
+    }
+
+    fn number(&mut self) -> Read<Number> {
+        match number(&self.text[self.at..]) {
+            Ok((number, length)) => {
+                self.at += length;
+                Ok(number)
+            }
+            Err(length) => {
+                self.at += length;
+                self.error("expected a digit")
+            }
+        }
+    }
+
+    /// Reads a string whose first quote is passed already.
+    #[inline]
+    fn string(&mut self, scratch: &mut Vec<u8>) -> Read<Text<'a>> {
+        let start = self.at;
+        self.at += plain_prefix(&self.text[start..]);
+        match self.text.get(self.at) {
+            Some(b'"') => {
+                self.at += 1;
+                Ok(Text::Plain(&self.text[start..self.at - 1]))
+            }
+            Some(b'\\') => {
+                self.at = start;
+                self.escaped(scratch)
+            }
+            _ => self.error("a control character in a string"),
+        }
+    }
+
+    fn escaped(&mut self, scratch: &mut Vec<u8>) -> Read<Text<'a>> {
+        scratch.clear();
+        let mut lone = false;
+        loop {
+            let plain = plain_prefix(&self.text[self.at..]);
+            scratch.extend_from_slice(&self.text[self.at..self.at + plain]);
+            self.at += plain;
+            match self.text.get(self.at) {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(Text::Unescaped { lone });
+                }
+                Some(b'\\') => {}
+                _ => return self.error("a control character in a string"),
+            }
+            self.at += 1;
+            let plain = match self.text.get(self.at) {
+                Some(&byte @ (b'"' | b'\\' | b'/')) => byte,
+                Some(b'n') => b'\n',
+                Some(b'r') => b'\r',
+                Some(b't') => b'\t',
+                Some(b'b') => 0x08,
+                Some(b'f') => 0x0c,
+                Some(b'u') => {
+                    self.at += 1;
+                    lone |= self.unicode(scratch)?;
+                    continue;
+                }
+                _ => return self.error("no such escape"),
+            };
+            scratch.push(plain);
+            self.at += 1;
+        }
+    }
+
+    /// Reads the digits of `\u`, and of the other half of a surrogate pair. Answers whether it is a lone surrogate.
+    fn unicode(&mut self, scratch: &mut Vec<u8>) -> Read<bool> {
+        let mut code = self.four_digits()?;
+        if (0xd800..0xdc00).contains(&code) && self.text[self.at..].starts_with(b"\\u") {
+            let back = self.at;
+            self.at += 2;
+            let low = self.four_digits()?;
+            if (0xdc00..0xe000).contains(&low) {
+                code = 0x10000 + ((code - 0xd800) << 10 | (low - 0xdc00));
+            } else {
+                self.at = back;
+            }
+        }
+        match char::from_u32(code) {
+            Some(char) => scratch.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
+            None => {
+                let middle = 0x80 | (code >> 6 & 0x3f) as u8;
+                scratch.extend_from_slice(&[0xed, middle, 0x80 | (code & 0x3f) as u8]);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn four_digits(&mut self) -> Read<u32> {
+        let mut code = 0;
+        for _ in 0..4 {
+            match self.text.get(self.at).and_then(|b| (*b as char).to_digit(16)) {
+                Some(digit) => code = code << 4 | digit,
+                None => return self.error("expected four hexadecimal digits"),
+            }
+            self.at += 1;
+        }
+        Ok(code)
+    }
+
+    /// Passes over one value, of any kind, inside `depth` objects and arrays.
+    pub fn skip_value(&mut self, depth: usize) -> Read<()> {
+        match self.peek() {
+            b'"' => {
+                self.at += 1;
+                self.skip_string()
+            }
+            b'-' | b'0'..=b'9' => self.number().map(drop),
+            b't' => self.word(b"true"),
+            b'f' => self.word(b"false"),
+            b'n' => self.word(b"null"),
+            b'{' | b'[' if depth >= MAX_NESTING => {
+                self.error("more than 128 objects and arrays inside one another")
+            }
+            b'{' => {
+                self.at += 1;
+                if self.take(b'}') {
+                    return Ok(());
+                }
+                loop {
+                    self.expect(b'"', "expected a name in quotes")?;
+                    self.skip_string()?;
+                    self.expect(b':', "expected `:`")?;
+                    self.skip_value(depth + 1)?;
+                    if !self.take(b',') {
+                        return self.expect(b'}', "expected `,` or `}`");
+                    }
+                }
+            }
+            b'[' => {
+                self.at += 1;
+                if self.take(b']') {
+                    return Ok(());
+                }
+                loop {
+                    self.skip_value(depth + 1)?;
+                    if !self.take(b',') {
+                        return self.expect(b']', "expected `,` or `]`");
+                    }
+                }
+            }
+            _ => self.error("expected a value"),
+        }
+    }
+
+    fn skip_string(&mut self) -> Read<()> {
+        loop {
+            self.at += plain_prefix(&self.text[self.at..]);
+            match self.text.get(self.at) {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => {
+                    self.at += 1;
+                    match self.text.get(self.at) {
+                        Some(b'"' | b'\\' | b'/' | b'n' | b'r' | b't' | b'b' | b'f') => self.at += 1,
+                        Some(b'u') => {
+                            self.at += 1;
+                            self.four_digits()?;
+                        }
+                        _ => return self.error("no such escape"),
+                    }
+                }
+                _ => return self.error("a control character in a string"),
+            }
+        }
+    }
+}
