@@ -1,0 +1,46 @@
+# What a person or a machine does with this repository. Every target may be run again at any time.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+CARGO ?= cargo
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+# The demo shares every compiled dependency with `make test`; only flitch itself is optimised more.
+DEMO_OPT_LEVEL ?= 1
+
+.PHONY: help setup setup-build servers demo build test bench lint fmt clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing to build and test: Debian packages, Rust, its WASM targets
+	@scripts/setup.sh test
+
+setup-build:
+	@scripts/setup.sh build
+
+servers: ## Fetch the real servers that tests use (Kafka, forward clients) into ~/.cache/flitch
+	@scripts/servers.sh
+
+demo: setup-build ## Build flitch and watch it work: nginx, Docker and HTTP through WASM filters into Kafka
+	@echo "flitch: building (some minutes the first time, then seconds)"
+	CARGO_PROFILE_DEV_OPT_LEVEL=$(DEMO_OPT_LEVEL) $(CARGO) build -p flitch --bin flitch
+	target/debug/flitch demo
+
+build: setup-build ## Build the release binary, target/release/flitch
+	$(CARGO) build --release -p flitch --bin flitch
+
+test: setup servers ## Run every test, with real Kafka, nginx, logrotate and dockerd
+	@scripts/test.sh
+
+bench: setup-build ## Build for release and print the table of speeds (about 15 minutes the first time)
+	@scripts/bench.sh
+
+lint: setup-build ## Check formatting and run clippy; a warning is an error
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+fmt: ## Format all code
+	$(CARGO) fmt --all
+
+clean: ## Remove what was built; the fetched servers stay
+	$(CARGO) clean

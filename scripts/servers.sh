@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Fetches the servers and clients of the tests that Debian does not have, at pinned versions, into
+# $FLITCH_CACHE (~/.cache/flitch): Apache Kafka from Maven Central, forward clients from npm and PyPI.
+# A finished part carries a stamp with its version; what has its stamp is not fetched again.
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+
+kafka_version=4.1.0
+scala_version=2.13
+slf4j_version=1.7.36
+fluent_js_version=1.0.10
+fluent_py_version=0.11.1
+
+mkdir -p "$FLITCH_CACHE"
+# Two runs at once (two test binaries, two clones) take turns.
+exec 9>"$FLITCH_CACHE/.lock"
+flock 9
+
+# part NAME STAMP COMMAND…: runs the command in a fresh folder, and puts that in place once it is whole.
+part() {
+  local name="$1" stamp="$2" folder="$FLITCH_CACHE/$1" fresh="$FLITCH_CACHE/.$1.new"
+  shift 2
+  if [ -f "$folder/.stamp" ] && [ "$(cat "$folder/.stamp")" = "$stamp" ]; then
+    say "$name: $stamp, there already"
+    return
+  fi
+  say "$name: fetching $stamp"
+  rm -rf "$fresh"
+  mkdir -p "$fresh"
+  (cd "$fresh" && "$@") || die "$name: could not be fetched (see above); nothing was changed, run this again"
+  printf '%s\n' "$stamp" >"$fresh/.stamp"
+  rm -rf "$folder"
+  mv "$fresh" "$folder"
+}
+
+# Maven checks each jar against the checksum that the repository publishes (-C: a mismatch is an
+# error), and kafka.sha256 pins every one.
+kafka() {
+  cat >pom.xml <<POM
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>flitch.tests</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
+  <dependencies>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_$scala_version</artifactId><version>$kafka_version</version></dependency>
+    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>$slf4j_version</version></dependency>
+  </dependencies>
+</project>
+POM
+  retry 3 mvn -q -B -C org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
+    -DincludeScope=runtime -DoutputDirectory=libs </dev/null >&2 || return 1
+  (cd libs && sha256sum --quiet -c "$root/scripts/kafka.sha256") >&2
+}
+
+fluent_js() {
+  retry 3 npm install --silent --no-audit --no-fund --ignore-scripts --prefix . \
+    "@fluent-org/logger@$fluent_js_version" </dev/null >&2 &&
+    test -d node_modules/@fluent-org/logger
+}
+
+fluent_py() {
+  retry 3 python3 -m pip install --quiet --disable-pip-version-check --no-input --target . \
+    "fluent-logger==$fluent_py_version" </dev/null >&2 &&
+    test -d fluent
+}
+
+part kafka "kafka_$scala_version-$kafka_version slf4j-simple-$slf4j_version" kafka
+part fluent-js "@fluent-org/logger@$fluent_js_version" fluent_js
+part fluent-py "fluent-logger==$fluent_py_version" fluent_py
+say "servers are in $FLITCH_CACHE"

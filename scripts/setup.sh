@@ -1,0 +1,146 @@
+#!/usr/bin/env bash
+# Installs what is missing to build and to test flitch, and nothing that is there.
+#
+#   scripts/setup.sh build    what `make demo` needs: a C toolchain, OpenSSL's headers, Rust and its WASM targets
+#   scripts/setup.sh test     the above, and what the tests run: nginx, logrotate, dockerd, Java for Kafka, clang for the C guest
+#
+# Debian packages are installed when this runs as root or sudo asks for no password; otherwise the
+# command to run is printed. Safe to run again: with everything in place it takes a second.
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+
+stage="${1:-test}"
+case "$stage" in build | test) ;; *) die "usage: setup.sh build|test" ;; esac
+
+export DEBIAN_FRONTEND=noninteractive
+
+# --- Debian packages -----------------------------------------------------------------------------
+
+packages=()
+# need PACKAGE TEST…: remembers the package if the test fails.
+need() {
+  local package="$1"
+  shift
+  "$@" >/dev/null 2>&1 || packages+=("$package")
+}
+header() { [ -e "/usr/include/$1" ] || compgen -G "/usr/include/*/$1" >/dev/null; }
+any_file() { compgen -G "$1" >/dev/null; }
+
+need build-essential sh -c 'command -v gcc && command -v g++ && command -v make'
+need pkg-config have pkg-config
+need libssl-dev header openssl/ssl.h
+need zlib1g-dev header zlib.h
+need perl have perl
+need git have git
+need curl have curl
+need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
+
+if [ "$stage" = test ]; then
+  need clang-19 have clang-19
+  need lld-19 have wasm-ld-19
+  need wasi-libc any_file '/usr/include/wasm32-wasi/stdlib.h'
+  need libclang-rt-19-dev-wasm32 any_file '/usr/lib/llvm-19/lib/clang/19/lib/*/libclang_rt.builtins-wasm32.a'
+  need nginx-light have nginx
+  need logrotate have logrotate
+  need docker.io sh -c 'command -v dockerd && command -v docker'
+  need containerd have containerd
+  need runc have runc
+  need busybox-static have busybox
+  need iptables have iptables
+  need kcat have kcat
+  need util-linux have setpriv
+  if ! have java || ! java -version 2>&1 | grep -qE 'version "(1[7-9]|[2-9][0-9])'; then
+    packages+=(default-jre-headless)
+  fi
+  need maven have mvn
+  # The clients of other languages that the forward source is tested with.
+  need nodejs have node
+  need npm have npm
+  need python3 have python3
+  need python3-pip python3 -m pip --version
+fi
+
+apt() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  else
+    sudo -n env DEBIAN_FRONTEND=noninteractive "$@"
+  fi
+}
+
+# Debian starts a daemon when it installs it. Tests start their own, on loopback, and stop them;
+# policy-rc.d is Debian's own switch against the first, and stands only while packages go in.
+policy=/usr/sbin/policy-rc.d
+install_packages() {
+  local mine=no status=0
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | apt tee "$policy" >/dev/null
+    apt chmod 755 "$policy"
+    mine=yes
+  fi
+  { retry 3 apt apt-get update -qq </dev/null &&
+    retry 3 apt apt-get install -y -qq --no-install-recommends "$@" </dev/null; } >&2 || status=$?
+  if [ "$mine" = yes ]; then apt rm -f "$policy"; fi
+  return "$status"
+}
+
+if [ "${#packages[@]}" -gt 0 ]; then
+  command="apt-get install --no-install-recommends ${packages[*]}"
+  have apt-get || die "missing here: ${packages[*]} (Debian's names); this script installs by apt-get only"
+  if [ "$(id -u)" != 0 ] && ! { have sudo && sudo -n true 2>/dev/null; }; then
+    die "these packages are missing; install them and run this again:
+
+    sudo $command
+"
+  fi
+  say "installing ${packages[*]}"
+  install_packages "${packages[@]}" || die "failed: $command"
+fi
+
+# --- Rust ----------------------------------------------------------------------------------------
+
+wanted="$(sed -n 's/^channel *= *"\(.*\)"/\1/p' "$root/rust-toolchain.toml")"
+targets=(wasm32-unknown-unknown wasm32-wasip2)
+
+if ! have rustup && ! have cargo; then
+  say "installing rustup and Rust $wanted"
+  script="$(mktemp)"
+  retry 3 curl --proto '=https' --tlsv1.2 -sSf -o "$script" https://sh.rustup.rs ||
+    die "rustup could not be fetched: install Rust $wanted yourself (https://rustup.rs), then run this again"
+  sh "$script" -y --no-modify-path --profile minimal --default-toolchain "$wanted" </dev/null >&2
+  rm -f "$script"
+  PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+fi
+
+# The folder of a target's standard library, there or not.
+std_of() { printf '%s/lib/rustlib/%s/lib' "$(cd "$root" && rustc --print sysroot)" "$1"; }
+
+if have rustup; then
+  if ! rustup toolchain list | grep -q "^$wanted"; then
+    say "installing Rust $wanted"
+    retry 3 rustup toolchain install "$wanted" --profile minimal -c rustfmt -c clippy </dev/null >&2
+  fi
+  for part in rustfmt clippy; do
+    rustup component list --toolchain "$wanted" --installed | grep -q "^$part" ||
+      retry 3 rustup component add --toolchain "$wanted" "$part" </dev/null >&2
+  done
+  for target in "${targets[@]}"; do
+    [ -d "$(std_of "$target")" ] && continue
+    say "installing Rust's target $target"
+    retry 3 rustup target add --toolchain "$wanted" "$target" </dev/null >&2 || true
+  done
+fi
+
+# Where rustup reaches no server: Debian's Rust, whose standard library for the target that the
+# stock plugins need is built from Debian's sources.
+if [ ! -d "$(std_of wasm32-unknown-unknown)" ]; then
+  die "the target wasm32-unknown-unknown is missing and rustup could not fetch it.
+Debian's own Rust can stand in (about 1 minute, once):
+
+    sudo scripts/debian-rust.sh
+    RUSTUP_TOOLCHAIN=debian make demo
+"
+fi
+[ -d "$(std_of wasm32-wasip2)" ] || say "note: the target wasm32-wasip2 is missing; only filters of your own that use WASI want it"
+
+say "ready to $stage"

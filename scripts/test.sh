@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Runs every test of the workspace and ends with one line: `N passed, N failed, N skipped`.
+# Words given on the command line go to cargo test, e.g. `scripts/test.sh -p flitch-tests kafka`.
+#
+# A test that cannot run on a machine prints `SKIPPED: name: reason` and counts as skipped; with
+# FLITCH_NO_SKIPS=1 (as .ci/run sets it) that fails the run.
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+cd "$root"
+
+log="$(mktemp)"
+trap 'rm -f "$log"' EXIT
+
+[ "$#" -gt 0 ] || set -- --workspace
+status=0
+cargo test --no-fail-fast "$@" 2>&1 | tee "$log" || status=$?
+
+# libtest prints `test result: ok. 12 passed; 0 failed; 1 ignored; …` for each test binary.
+sum() { sed -nE "s/^test result: .*[^0-9]([0-9]+) $1;.*/\1/p" "$log" | awk '{ n += $1 } END { print n + 0 }'; }
+marked="$(grep -c 'SKIPPED: ' "$log" || true)"
+passed=$(($(sum passed) - marked))
+failed="$(sum failed)"
+skipped=$(($(sum ignored) + marked))
+
+grep -hoE 'SKIPPED: .*' "$log" || true
+if [ "$status" != 0 ] && [ "$failed" = 0 ]; then
+  echo "flitch: cargo test failed before or between tests (see above)"
+fi
+if [ "$skipped" != 0 ] && [ "${FLITCH_NO_SKIPS:-0}" = 1 ]; then
+  echo "flitch: no test may be skipped here"
+  status=1
+fi
+if [ "$passed" -le 0 ]; then status=1; fi
+echo "$passed passed, $failed failed, $skipped skipped"
+exit "$status"

@@ -1,0 +1,6 @@
+//! The servers and guests that the other tests stand on, tested by themselves.
+
+mod docker;
+mod guests;
+mod kafka;
+mod nginx;

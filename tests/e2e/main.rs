@@ -1,0 +1,3 @@
+//! End-to-end tests: the daemon as a process, between real servers.
+
+mod harness;

@@ -1,0 +1,8 @@
+//! Servers that flitch talks to, real ones wherever they can be had.
+
+pub mod consumer;
+pub mod docker;
+pub mod kafka;
+pub mod logrotate;
+pub mod mock_kafka;
+pub mod nginx;

@@ -1,0 +1,63 @@
+//! Waiting for what another process does.
+//!
+//! Tests of this repository do not sleep: inside a process, code waits for the event itself or takes a
+//! fake clock. Another process (a broker that elects a leader, a daemon that writes a file) offers no
+//! event, so it must be polled, and this is the one place that does it: [`pause`] blocks on a channel
+//! that nobody sends on, for a few milliseconds, between two looks at the condition.
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// Blocks for `time`: the step of a poll. Tests call [`eventually`] instead.
+pub(crate) fn pause(time: Duration) {
+    let (_open, never) = mpsc::channel::<()>();
+    let _ = never.recv_timeout(time);
+}
+
+/// What a condition answers: `Some(value)` or `true` when it holds.
+pub trait Answer {
+    /// What [`eventually`] gives back.
+    type Value;
+    /// The value, if the condition holds.
+    fn held(self) -> Option<Self::Value>;
+}
+
+impl Answer for bool {
+    type Value = ();
+    fn held(self) -> Option<()> {
+        self.then_some(())
+    }
+}
+
+impl<T> Answer for Option<T> {
+    type Value = T;
+    fn held(self) -> Option<T> {
+        self
+    }
+}
+
+/// Polls until the condition holds, and gives its value back; `None` when `deadline` has passed.
+/// The steps grow from 2 to 50 ms.
+pub fn poll<A: Answer>(deadline: Duration, mut condition: impl FnMut() -> A) -> Option<A::Value> {
+    let start = Instant::now();
+    let mut step = Duration::from_millis(2);
+    loop {
+        if let Some(value) = condition().held() {
+            return Some(value);
+        }
+        if start.elapsed() >= deadline {
+            return None;
+        }
+        pause(step);
+        step = (step * 3 / 2).min(Duration::from_millis(50));
+    }
+}
+
+/// [`poll`], where passing the deadline fails the test: the panic says what was waited for.
+#[track_caller]
+pub fn eventually<A: Answer>(what: &str, deadline: Duration, condition: impl FnMut() -> A) -> A::Value {
+    match poll(deadline, condition) {
+        Some(value) => value,
+        None => panic!("waited {deadline:?} in vain for: {what}"),
+    }
+}
