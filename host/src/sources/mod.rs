@@ -20,6 +20,8 @@ use crate::dead_letter::DeadLetters;
 use crate::filters::Inlet;
 use crate::receipt::{Ledger, Receipt, Verdict};
 
+pub mod file;
+
 /// A source that is bound and ready; the future runs it until it is told to stop and its receipts are settled.
 pub type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 

@@ -54,6 +54,10 @@ metrics_list! {
     BufferBytes = "flitch_buffer_bytes",
     /// Values of text that were not UTF-8 and were mended, by source.
     InvalidUtf8 = "flitch_invalid_utf8_total",
+    /// Files that a source holds open.
+    FilesOpen = "flitch_files_open",
+    /// Bytes of known files that are not read yet, by source.
+    FileBytesBehind = "flitch_file_behind_bytes",
 }
 
 static METADATA: Metadata<'static> = Metadata::new("flitch", Level::INFO, None);

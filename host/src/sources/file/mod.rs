@@ -1,0 +1,131 @@
+//! Files that grow: log files, followed through rotation.
+//!
+//! One thread per source reads all its files in turn. A file is known by device, inode and a fingerprint of its first
+//! bytes; its position moves only when the receipt of what was read has settled, and is saved in the source's folder.
+//! What the system says about changes (notify) only saves time: everything is found by looking, too.
+//!
+//! A file's bytes are not kept: a line without its end, and records that came back, are read again. So a position is
+//! always the beginning of a line, and a restart needs nothing else.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use anyhow::Context;
+use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
+
+use super::{Running, SourceContext};
+
+mod checkpoint;
+mod discover;
+mod fingerprint;
+mod read;
+mod sender;
+mod settings;
+mod tail;
+mod tailer;
+mod watch;
+
+#[cfg(test)]
+mod rig;
+
+pub use settings::{Codec, Compression, FileSettings, MultilineSettings, ReadFrom};
+use tailer::{Next, Tailer};
+use watch::Watch;
+
+/// What wakes the thread.
+#[derive(Debug)]
+enum Hint {
+    /// Something was written to this path.
+    Changed(PathBuf),
+    /// A name came or went, or it is not known what happened.
+    Names,
+    /// Records came back, or the last ones have settled.
+    Settled,
+    /// Take in nothing more.
+    Stop,
+}
+
+/// Opens the source: refuses settings and checkpoints that make no sense. Files need not be there yet.
+pub async fn start(settings: FileSettings, cx: SourceContext) -> anyhow::Result<Running> {
+    let (hints, heard) = unbounded();
+    let name = cx.name.clone();
+    let stop = cx.stop.clone();
+    let tailer = Tailer::new(settings, cx, hints.clone(), Instant::now())?;
+    let watch = Watch::new(hints.clone());
+    Ok(Box::pin(async move {
+        let (ended, end) = tokio::sync::oneshot::channel();
+        std::thread::Builder::new()
+            .name(format!("file-{name}"))
+            .spawn(move || {
+                run(tailer, watch, &heard);
+                // Nobody waits for it when the runtime is gone already.
+                ended.send(()).ok();
+            })
+            .context("cannot start the thread of a file source")?;
+        let stopped = async {
+            stop.cancelled().await;
+            hints.send(Hint::Stop).ok();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            end = end => end.with_context(|| format!("the thread of the file source {name} ended by a panic")),
+            () = stopped => unreachable!("it waits for ever"),
+        }
+    }))
+}
+
+/// The thread: works while there is work, and waits for hints otherwise.
+fn run(mut tailer: Tailer, mut watch: Watch, heard: &Receiver<Hint>) {
+    loop {
+        let now = Instant::now();
+        let next = match tailer.turn(now) {
+            Ok(next) => next,
+            Err(closed) => {
+                tracing::debug!(source = %tailer.out.cx.name, "the pipelines are {closed}; the rest is read at the next start");
+                break;
+            }
+        };
+        watch.follow(&tailer.folders);
+        let mut hint = match next {
+            Next::Now => heard.try_recv().ok(),
+            Next::At(at) => match heard.recv_deadline(at) {
+                Ok(hint) => Some(hint),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+            },
+        };
+        let now = Instant::now();
+        while let Some(heard_now) = hint {
+            match heard_now {
+                Hint::Changed(path) => tailer.changed(&path, now),
+                Hint::Names => tailer.walk_soon(now),
+                Hint::Settled => tailer.settled(now),
+                Hint::Stop => return finish(tailer, heard),
+            }
+            hint = heard.try_recv().ok();
+        }
+    }
+    finish(tailer, heard);
+}
+
+/// Waits until all that was sent has settled, and saves the positions.
+fn finish(mut tailer: Tailer, heard: &Receiver<Hint>) {
+    tailer.out.settled.stopping.store(true, Ordering::Release);
+    while tailer.out.settled.open.load(Ordering::Acquire) > 0 {
+        if heard.recv().is_err() {
+            break;
+        }
+    }
+    tailer.save_if_moved(Instant::now());
+}
+
+/// This machine's name.
+fn hostname() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let read = |path| std::fs::read_to_string(path).ok().filter(|name| !name.trim().is_empty());
+        let name = read("/proc/sys/kernel/hostname").or_else(|| read("/etc/hostname"));
+        name.map_or_else(|| "localhost".to_owned(), |name| name.trim().to_owned())
+    })
+}

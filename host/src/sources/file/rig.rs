@@ -1,0 +1,238 @@
+//! What tests drive the tailer with: a folder, a clock that stands until it is moved, and a buffer to look into.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef};
+use crossbeam_channel::{Receiver, unbounded};
+use tokio_util::sync::CancellationToken;
+
+use crate::batch::{Batch, Cut};
+use crate::buffers::{BufferSettings, MemoryBuffer};
+use crate::clock::Clock;
+use crate::config::units::Bytes;
+use crate::dead_letter::DeadLetters;
+use crate::filters::{Program, Workers};
+use crate::receipt::Ledger;
+use crate::router::{Route, Router};
+use crate::sources::{Intake, SourceContext};
+use crate::telemetry::Tally;
+
+use super::tailer::{Next, Tailer};
+use super::{FileSettings, Hint};
+
+const START: i64 = 1_700_000_000_000_000_000;
+
+/// How the rig settles what it takes out of the buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settle {
+    Delivered,
+    /// Drops the receipts: send again.
+    Again,
+    /// Keeps the batches.
+    Hold,
+}
+
+/// One record that came out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Got {
+    /// The name of the file, without its folder.
+    pub file: String,
+    pub line: String,
+    pub truncated: bool,
+}
+
+pub struct Rig {
+    pub dir: tempfile::TempDir,
+    pub settings: FileSettings,
+    pub cut: Cut,
+    pub now: Instant,
+    began: Instant,
+    clock: Clock,
+    pub settle: Settle,
+    pub held: Vec<Batch>,
+    pub got: Vec<Got>,
+    pub batches: Vec<usize>,
+    pub ledger: Arc<Ledger>,
+    buffer: Arc<MemoryBuffer>,
+    heard: Receiver<Hint>,
+    pub tailer: Option<Tailer>,
+}
+
+impl Rig {
+    /// A rig over the files `*.log` of a new folder.
+    pub fn new() -> Rig {
+        let dir = tempfile::tempdir().expect("a folder");
+        fs::create_dir(dir.path().join("logs")).expect("a folder");
+        let include = vec![format!("{}/logs/*.log", dir.path().display())];
+        let now = Instant::now();
+        let settings = BufferSettings { max_bytes: Bytes(1 << 30), ..Default::default() };
+        Rig {
+            dir,
+            settings: FileSettings { include, ..Default::default() },
+            cut: Cut::default(),
+            now,
+            began: now,
+            clock: Clock::fake(START),
+            settle: Settle::Delivered,
+            held: Vec::new(),
+            got: Vec::new(),
+            batches: Vec::new(),
+            ledger: Arc::default(),
+            buffer: Arc::new(MemoryBuffer::new(&settings, Tally::noop())),
+            heard: unbounded().1,
+            tailer: None,
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join("logs").join(name)
+    }
+
+    pub fn append(&self, name: &str, text: impl AsRef<[u8]>) {
+        let mut file =
+            fs::OpenOptions::new().append(true).create(true).open(self.path(name)).expect("opened");
+        file.write_all(text.as_ref()).expect("written");
+    }
+
+    pub fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.path(from), self.path(to)).expect("renamed");
+    }
+
+    /// What logrotate does for `copytruncate`.
+    pub fn copytruncate(&self, from: &str, to: &str) {
+        fs::copy(self.path(from), self.path(to)).expect("copied");
+        fs::OpenOptions::new().write(true).open(self.path(from)).and_then(|f| f.set_len(0)).expect("cut");
+    }
+
+    pub fn remove(&self, name: &str) {
+        fs::remove_file(self.path(name)).expect("removed");
+    }
+
+    pub fn context(&self) -> SourceContext {
+        let router = Router::new(vec![Route { buffer: self.buffer.clone() }], Tally::noop());
+        let workers =
+            Workers::start("t", Arc::new(Program::default()), 1, Arc::new(router)).expect("workers");
+        SourceContext {
+            name: "logs".into(),
+            intake: Intake::new(self.ledger.clone(), vec![workers.inlet().clone()]),
+            cut: self.cut,
+            state_dir: self.dir.path().join("state"),
+            dead_letters: DeadLetters::open(&self.dir.path().join("dead")).expect("dead letters"),
+            clock: self.clock.clone(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// Starts the tailer. One that runs is killed: nothing of it is saved.
+    pub fn start(&mut self) {
+        let (hints, heard) = unbounded();
+        self.drain();
+        self.held.clear();
+        let tailer = Tailer::new(self.settings.clone(), self.context(), hints, self.now);
+        self.tailer = Some(tailer.expect("settings that make sense"));
+        self.heard = heard;
+    }
+
+    /// Stops the tailer as the source does: what is on its way settles, positions are saved.
+    pub fn stop(&mut self) {
+        self.drain();
+        let mut tailer = self.tailer.take().expect("it runs");
+        tailer.save_if_moved(self.now);
+    }
+
+    fn tailer(&mut self) -> &mut Tailer {
+        self.tailer.as_mut().expect("it runs")
+    }
+
+    /// Lets the tailer work until it waits, without time passing.
+    pub fn settle_down(&mut self) -> Instant {
+        loop {
+            let now = self.now;
+            let next = self.tailer().turn(now).expect("open pipelines");
+            self.drain();
+            while let Ok(hint) = self.heard.try_recv() {
+                match hint {
+                    Hint::Changed(path) => self.tailer().changed(&path, now),
+                    Hint::Names => self.tailer().walk_soon(now),
+                    Hint::Settled => self.tailer().settled(now),
+                    Hint::Stop => {}
+                }
+            }
+            match next {
+                Next::At(at) if at > now => return at,
+                _ => {}
+            }
+        }
+    }
+
+    /// Lets `time` pass.
+    pub fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            let next = self.settle_down();
+            if next >= end {
+                break;
+            }
+            self.set(next);
+        }
+        self.set(end);
+        self.settle_down();
+    }
+
+    fn set(&mut self, now: Instant) {
+        self.now = now;
+        self.clock.set(START + (now - self.began).as_nanos() as i64);
+    }
+
+    /// Takes out what is in the buffer and settles it.
+    pub fn drain(&mut self) {
+        while let Some(batch) = self.buffer.try_pop() {
+            self.take(&batch);
+            match self.settle {
+                Settle::Delivered => batch.receipt.delivered(),
+                Settle::Again => drop(batch),
+                Settle::Hold => self.held.push(batch),
+            }
+        }
+    }
+
+    fn take(&mut self, batch: &Batch) {
+        let records = &batch.records;
+        let file = records.column("file").expect("the path").array().as_string::<i32>().value(0).to_owned();
+        let file = Path::new(&file).file_name().expect("a name").to_string_lossy().into_owned();
+        let message = records.column("message").expect("the text").array().clone();
+        let truncated = records.column("@truncated").map(|c| c.array().clone());
+        self.batches.push(records.rows());
+        for row in 0..records.rows() {
+            let truncated = truncated.as_ref().is_some_and(|t| t.as_boolean().is_valid(row));
+            self.got.push(Got { file: file.clone(), line: text(&message, row), truncated });
+        }
+    }
+
+    /// The lines that came out since this was last called.
+    pub fn lines(&mut self) -> Vec<String> {
+        self.got.drain(..).map(|got| got.line).collect()
+    }
+}
+
+fn text(array: &ArrayRef, row: usize) -> String {
+    match array.as_string_opt::<i32>() {
+        Some(text) => text.value(row).to_owned(),
+        None => format!("{:?}", array.as_binary::<i32>().value(row)),
+    }
+}
+
+/// Seconds.
+pub fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Milliseconds.
+pub fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}

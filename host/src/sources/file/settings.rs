@@ -1,0 +1,138 @@
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::batch::utf8::InvalidUtf8;
+use crate::config::units::{Bytes, Span};
+
+/// Reads lines from files that grow, and follows them through rotation.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileSettings {
+    /// Globs of the files to read: `*` and `?` stay in one folder, `**` goes into all below, `[ab]` and `{a,b}` choose.
+    pub include: Vec<String>,
+    /// Globs of files to leave out. Leave out what logrotate's `copytruncate` copies to: a copy is a new file.
+    pub exclude: Vec<String>,
+    /// The `@tag` of the records. The source's name where it is not set.
+    pub tag: Option<String>,
+    /// Where to begin in files that are there when the source starts for the first time: `beginning` or `end`.
+    /// Files that appear later are read from their beginning, files read before from where they were left.
+    pub read_from: ReadFrom,
+    /// Skip what stands in files that were last written longer ago than this; what is appended to them later is read.
+    pub ignore_older: Option<Span>,
+    /// What a record is: a line of text (`lines`), or a line with a JSON object (`json`). Lines that are no JSON
+    /// object go to the dead letters.
+    pub codec: Codec,
+    /// Whether files are compressed: `auto` sees gzip by its first bytes, `gzip` and `none` say so. A compressed file
+    /// is read once.
+    pub compression: Compression,
+    /// Joins lines that belong together into one record.
+    pub multiline: Option<MultilineSettings>,
+    /// What becomes of text that is not UTF-8: `replace` (each bad sequence becomes U+FFFD, counted) or `bytes`.
+    pub invalid_utf8: InvalidUtf8,
+    /// Longest record in bytes. Of a longer line only the first part is kept, marked `@truncated`.
+    pub max_line: Bytes,
+    /// How long the last line of a file may wait for its end. Then it is sent as it is, and what is appended later is
+    /// a new record.
+    pub partial_timeout: Span,
+    /// The column of the text.
+    pub message_field: String,
+    /// The column of the file's path; empty for none.
+    pub file_field: String,
+    /// The column of this machine's name; empty for none.
+    pub host_field: String,
+    /// How often known files are looked at, beside what the system says about changes.
+    pub poll_interval: Span,
+    /// How often new files are looked for, beside what the system says about changes.
+    pub scan_interval: Span,
+    /// How often positions are saved, at most.
+    pub checkpoint_interval: Span,
+    /// How long a file that was renamed or removed is still read after its last growth.
+    pub rotate_wait: Span,
+    /// Most files held open; beyond it those that were quiet longest are closed until they grow.
+    pub max_open_files: usize,
+}
+
+impl Default for FileSettings {
+    fn default() -> Self {
+        let span = |ms| Span(Duration::from_millis(ms));
+        FileSettings {
+            include: Vec::new(),
+            exclude: Vec::new(),
+            tag: None,
+            read_from: ReadFrom::default(),
+            ignore_older: None,
+            codec: Codec::default(),
+            compression: Compression::default(),
+            multiline: None,
+            invalid_utf8: InvalidUtf8::default(),
+            max_line: Bytes(1 << 20),
+            partial_timeout: span(5_000),
+            message_field: "message".into(),
+            file_field: "file".into(),
+            host_field: "host".into(),
+            poll_interval: span(250),
+            scan_interval: span(1_000),
+            checkpoint_interval: span(1_000),
+            rotate_wait: span(5_000),
+            max_open_files: 512,
+        }
+    }
+}
+
+/// Where to begin in a file that is there when the source starts for the first time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadFrom {
+    /// With its first line.
+    #[default]
+    Beginning,
+    /// With the first line that is not finished yet.
+    End,
+}
+
+/// What a record is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Codec {
+    /// A line of text, in one column.
+    #[default]
+    Lines,
+    /// A line with a JSON object, whose members are columns.
+    Json,
+}
+
+/// Whether files are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Compression {
+    /// Those that begin with gzip's two magic bytes are.
+    #[default]
+    Auto,
+    /// None is.
+    None,
+    /// All are, by gzip.
+    Gzip,
+}
+
+/// Which lines make one record. One of `start` and `continue` says it.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MultilineSettings {
+    /// A regular expression that matches the first line of each record.
+    pub start: Option<String>,
+    /// A regular expression that matches each line that belongs to the record before it.
+    pub r#continue: Option<String>,
+    /// How long a record may wait for its next line when the file does not grow.
+    pub timeout: Span,
+    /// Most lines in a record; the next one begins another.
+    pub max_lines: usize,
+}
+
+impl Default for MultilineSettings {
+    fn default() -> Self {
+        let timeout = Span(Duration::from_secs(1));
+        MultilineSettings { start: None, r#continue: None, timeout, max_lines: 1_000 }
+    }
+}

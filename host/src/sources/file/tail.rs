@@ -1,0 +1,165 @@
+//! One file that is followed.
+
+use std::collections::HashSet;
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::batch::StreamId;
+use crate::batch::constants::Constants;
+use crate::receipt::Watermark;
+
+use super::checkpoint::Checkpoint;
+use super::discover::{FileId, find_in_folder};
+use super::fingerprint::{Fingerprint, HEAD, read_head};
+
+/// A file that is followed. Nothing of its content is kept: what is not sent is read again.
+#[derive(Debug)]
+pub(super) struct Tail {
+    pub id: FileId,
+    /// The name it has now, or had last.
+    pub path: PathBuf,
+    /// What all its records have in common, the time of reading aside.
+    pub constants: Constants,
+    pub stream: StreamId,
+    /// The safe position. A new one for new content: what is on its way from old content cannot be read again.
+    pub mark: Watermark<u64>,
+    pub fingerprint: Option<Fingerprint>,
+    pub file: Option<File>,
+    /// Where the first line begins that is not sent.
+    pub offset: u64,
+    /// How far a line longer than the limit, which begins at `offset`, was searched for its end.
+    pub searched: Option<u64>,
+    /// Where the file ended when it was last seen.
+    pub size: u64,
+    /// When it was last written, as the system says: seconds and ns.
+    pub modified: (i64, i64),
+    /// When it was last seen to grow.
+    pub grown: Instant,
+    /// Since when none of our globs leads to it.
+    pub gone: Option<Instant>,
+    /// The walk that saw it last.
+    pub seen: u64,
+    /// It waits for its turn to be read.
+    pub queued: bool,
+    /// What is unfinished at its end is to be sent as it is.
+    pub force: bool,
+    /// Its content is to be compared with the fingerprint before the first reading after this.
+    pub verify_at: Instant,
+    /// Nothing is done with it before: it could not be read, or records came back.
+    pub rest_until: Option<Instant>,
+    /// Bytes of a record, on average; 0: not known.
+    pub average: usize,
+}
+
+/// What happened to a file since it was last looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    None,
+    /// It was written to.
+    Grown,
+    /// It was cut.
+    Truncated,
+}
+
+impl Tail {
+    /// Looks at what the system says of the file, without reading it.
+    pub fn look(&self) -> io::Result<(Change, Metadata)> {
+        let meta = match &self.file {
+            Some(file) => file.metadata()?,
+            None => {
+                let meta = fs::metadata(&self.path)?;
+                if FileId::of(&meta) != self.id {
+                    return Err(io::ErrorKind::NotFound.into());
+                }
+                meta
+            }
+        };
+        let change = if meta.len() < self.size {
+            Change::Truncated
+        } else if meta.len() > self.size || modified(&meta) != self.modified {
+            Change::Grown
+        } else {
+            Change::None
+        };
+        Ok((change, meta))
+    }
+
+    /// Opens the file if it is not open, wherever its folder has it now.
+    pub fn open(&mut self) -> io::Result<()> {
+        if self.file.is_some() {
+            return Ok(());
+        }
+        let open = |path: &PathBuf| -> io::Result<File> {
+            let file = File::open(path)?;
+            if FileId::of(&file.metadata()?) != self.id {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            Ok(file)
+        };
+        let file = match open(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let folder = self.path.parent().ok_or(error)?;
+                let found = find_in_folder(folder, &HashSet::from([self.id])).pop();
+                open(&found.ok_or(io::ErrorKind::NotFound)?.path)?
+            }
+            other => other?,
+        };
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// Whether the content is still what it was, as far as its first bytes tell. Learns more of them as they come.
+    pub fn verify(&mut self) -> io::Result<bool> {
+        let Some(file) = &self.file else { return Ok(true) };
+        let mut buffer = [0; HEAD];
+        let head = read_head(file, &mut buffer)?;
+        if self.fingerprint.is_some_and(|known| !known.fits(head)) {
+            return Ok(false);
+        }
+        self.fingerprint = Fingerprint::of(head);
+        Ok(true)
+    }
+
+    /// Begins again at the start: the content is another.
+    pub fn renew(&mut self, now: Instant) {
+        self.mark = Watermark::new(Some(0));
+        self.fingerprint = None;
+        self.offset = 0;
+        self.searched = None;
+        self.size = 0;
+        self.force = false;
+        self.grown = now;
+        self.verify_at = now;
+    }
+
+    /// Goes back to the safe position: what was sent after it is sent again.
+    pub fn go_back(&mut self) {
+        self.offset = self.mark.restart().unwrap_or(0);
+        self.searched = None;
+    }
+
+    /// Bytes that are not sent.
+    pub fn behind(&self) -> u64 {
+        self.size.saturating_sub(self.offset)
+    }
+
+    /// What is to be kept of it; none while it is empty.
+    pub fn checkpoint(&self, seen: i64) -> Option<Checkpoint> {
+        Some(Checkpoint {
+            path: self.path.clone(),
+            device: self.id.device,
+            inode: self.id.inode,
+            fingerprint: self.fingerprint?,
+            position: self.mark.safe().unwrap_or(0),
+            finished: None,
+            seen,
+        })
+    }
+}
+
+pub(super) fn modified(meta: &Metadata) -> (i64, i64) {
+    (meta.mtime(), meta.mtime_nsec())
+}
