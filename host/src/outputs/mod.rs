@@ -8,6 +8,16 @@ use std::time::Duration;
 
 use crate::batch::Records;
 
+pub mod blackhole;
+mod breaker;
+mod deliver;
+pub mod kafka;
+pub mod settings;
+pub mod template;
+
+pub use deliver::{RetrySettings, deliver};
+pub use settings::{OutputConfig, OutputSettings};
+
 /// A future that an output answers with.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, WriteError>> + Send + 'a>>;
 
@@ -79,4 +89,16 @@ pub enum WriteError {
         /// What it said.
         reason: String,
     },
+}
+
+impl WriteError {
+    /// Its kind, as the metrics name it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            WriteError::Busy { .. } => "busy",
+            WriteError::Unreachable { .. } => "unreachable",
+            WriteError::Denied { .. } => "denied",
+            WriteError::Poison { .. } => "poison",
+        }
+    }
 }

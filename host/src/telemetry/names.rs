@@ -58,6 +58,14 @@ metrics_list! {
     FilesOpen = "flitch_files_open",
     /// Bytes of known files that are not read yet, by source.
     FileBytesBehind = "flitch_file_behind_bytes",
+    /// Time that an output took to answer a write.
+    WriteSeconds = "flitch_write_seconds",
+    /// Writes that were repeated, by output.
+    WriteRetries = "flitch_write_retries_total",
+    /// Writes that failed, by output and kind: busy, unreachable, denied, poison.
+    WriteErrors = "flitch_write_errors_total",
+    /// 1 while an output lets only one write at a time probe its destination, else 0.
+    BreakerOpen = "flitch_breaker_open",
 }
 
 static METADATA: Metadata<'static> = Metadata::new("flitch", Level::INFO, None);

@@ -1,0 +1,268 @@
+//! The one delivery loop: takes batches from a buffer to an output until each record is safe there or among the dead
+//! letters. Outputs never retry and never sleep; all of that is here.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use arrow_array::UInt32Array;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::breaker::Breaker;
+use super::{Output, Refusal, WriteError, Written};
+use crate::batch::{Batch, Records};
+use crate::buffers::MemoryBuffer;
+use crate::config::units::Span;
+use crate::dead_letter::{Cause, DeadLetters};
+use crate::receipt::Receipt;
+use crate::telemetry::{Metric, Tally};
+
+/// How failed writes are repeated.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetrySettings {
+    /// The pause after the first failure; it doubles with each one after it.
+    pub initial: Span,
+    /// The longest pause.
+    pub max: Span,
+    /// How often a batch is written before its records become dead letters. Not set: until it goes through.
+    pub attempts: Option<u32>,
+    /// After so many failures in a row one write at a time probes the destination until one goes through.
+    pub breaker_after: u32,
+}
+
+impl Default for RetrySettings {
+    fn default() -> Self {
+        RetrySettings {
+            initial: Span(Duration::from_millis(200)),
+            max: Span(Duration::from_secs(30)),
+            attempts: None,
+            breaker_after: 5,
+        }
+    }
+}
+
+impl RetrySettings {
+    /// The pause after this many failures in a row.
+    pub(super) fn pause(&self, failures: u32) -> Duration {
+        let doubled = 2u32.saturating_pow(failures.saturating_sub(1).min(31));
+        self.initial.0.saturating_mul(doubled).min(self.max.0)
+    }
+}
+
+/// Takes the batches of `buffer` to `output` until the buffer is closed and empty.
+///
+/// Up to [`Output::concurrency`] batches are under way; their first writes begin in the order of the buffer. When
+/// `stop` is cancelled the loop ends at once and leaves what is not settled to be sent again.
+pub async fn deliver(
+    name: Arc<str>,
+    output: Arc<dyn Output>,
+    buffer: Arc<MemoryBuffer>,
+    policy: RetrySettings,
+    dead_letters: DeadLetters,
+    stop: CancellationToken,
+) {
+    let courier = Courier::new(&name, output, policy, dead_letters);
+    let work = async {
+        let most = courier.output.concurrency().max(1);
+        let mut under_way: Vec<Pin<Box<dyn Future<Output = ()> + Send + '_>>> = Vec::with_capacity(most);
+        let mut open = true;
+        while open || !under_way.is_empty() {
+            let room = open && under_way.len() < most;
+            tokio::select! {
+                biased;
+                () = one_of(&mut under_way), if !under_way.is_empty() => {}
+                batch = buffer.pop(), if room => match batch {
+                    Some(batch) => under_way.push(Box::pin(courier.carry(batch))),
+                    None => open = false,
+                },
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {
+            tracing::debug!(output = %name, "stopped; what is not delivered is sent again by its source");
+            return;
+        }
+        () = work => {}
+    }
+    if let Err(error) = courier.output.close().await {
+        tracing::error!(output = %name, "closing failed: {error}");
+    }
+}
+
+/// Waits until one of the futures is finished, and takes it out. All are polled, oldest first.
+async fn one_of(futures: &mut Vec<Pin<Box<dyn Future<Output = ()> + Send + '_>>>) {
+    poll_fn(|cx| {
+        let before = futures.len();
+        futures.retain_mut(|f| f.as_mut().poll(cx).is_pending());
+        if futures.len() < before { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+/// What the batches of one output share on their way.
+struct Courier {
+    name: Arc<str>,
+    output: Arc<dyn Output>,
+    attempts: Option<u32>,
+    breaker: Breaker,
+    dead_letters: DeadLetters,
+    delivered: Tally,
+    dead: Tally,
+    seconds: metrics::Histogram,
+    retries: metrics::Counter,
+}
+
+/// Records to write together, and what is known of them.
+struct Piece {
+    records: Arc<Records>,
+    receipt: Receipt,
+    attempts: u32,
+}
+
+impl Courier {
+    fn new(name: &Arc<str>, output: Arc<dyn Output>, policy: RetrySettings, dead_letters: DeadLetters) -> Courier {
+        let labels = [("output", &**name)];
+        Courier {
+            name: name.clone(),
+            output,
+            attempts: policy.attempts,
+            breaker: Breaker::new(name, policy),
+            dead_letters,
+            delivered: Tally::delivered(name),
+            dead: Tally::dead_lettered("output", name),
+            seconds: Metric::WriteSeconds.histogram(&labels),
+            retries: Metric::WriteRetries.counter(&labels),
+        }
+    }
+
+    /// Takes a batch to the output, in parts where it must be.
+    async fn carry(&self, batch: Batch) {
+        if batch.records.rows() == 0 {
+            return batch.receipt.delivered();
+        }
+        let mut pieces = vec![Piece { records: batch.records, receipt: batch.receipt, attempts: 0 }];
+        while let Some(piece) = pieces.pop() {
+            self.attempt(piece, &mut pieces).await;
+        }
+    }
+
+    /// Writes a piece once; what is left of it goes back to `pieces`.
+    async fn attempt(&self, mut piece: Piece, pieces: &mut Vec<Piece>) {
+        let turn = self.breaker.turn().await;
+        if piece.attempts > 0 {
+            self.retries.increment(1);
+        }
+        piece.attempts += 1;
+        let begin = Instant::now();
+        let answer = self.output.write(&piece.records).await;
+        self.seconds.record(begin.elapsed().as_secs_f64());
+        let (written, error) = match answer {
+            Ok(mut written) => {
+                let again = written.again.take();
+                (written, again)
+            }
+            Err(error) => (Written::default(), Some(((0..piece.records.rows() as u32).collect(), error))),
+        };
+        let failed = error.as_ref().filter(|(rows, e)| !rows.is_empty() && !matches!(e, WriteError::Poison { .. }));
+        let pause = failed.map(|(_, error)| self.breaker.failure(error, begin));
+        if let Some((_, error)) = &error {
+            Metric::WriteErrors.counter(&[("output", &*self.name), ("kind", error.kind())]).increment(1);
+        }
+        if pause.is_none() {
+            self.breaker.success();
+        }
+        drop(turn);
+        let left = self.settle(&mut piece, written, error.as_ref().map_or(&[][..], |(rows, _)| rows)).await;
+        match (left, error) {
+            (Some(left), Some((_, WriteError::Poison { reason }))) => self.halve(left, reason, pieces).await,
+            (Some(left), Some((_, error))) if self.attempts.is_some_and(|most| left.attempts >= most) => {
+                let reason = format!("given up after {} attempts: {error}", left.attempts);
+                self.bury(left.receipt, &left.records, all(&left.records, &reason)).await;
+            }
+            (Some(left), _) => pieces.push(left),
+            (None, _) => {}
+        }
+        tokio::time::sleep(pause.unwrap_or_default()).await;
+    }
+
+    /// Settles the rows that are written or refused, and answers what must be written again.
+    async fn settle(&self, piece: &mut Piece, written: Written, again: &[u32]) -> Option<Piece> {
+        let rows = piece.records.rows();
+        let safe = rows - again.len() - written.refused.len();
+        if safe > 0 {
+            self.delivered.add(safe, written.bytes as usize);
+            piece.receipt.split(safe).delivered();
+        }
+        if !written.refused.is_empty() {
+            let receipt = piece.receipt.split(written.refused.len());
+            let cause = |r: Refusal| Cause { row: r.row, reason: r.reason };
+            let causes = written.refused.into_iter().map(cause).collect();
+            self.bury(receipt, &piece.records, causes).await;
+        }
+        if again.is_empty() {
+            return None;
+        }
+        let receipt = piece.receipt.split(again.len());
+        let records = if again.len() == rows {
+            piece.records.clone()
+        } else {
+            let rows = UInt32Array::from(again.to_vec());
+            Arc::new(piece.records.take(&rows).expect("the output names rows of the batch"))
+        };
+        Some(Piece { records, receipt, attempts: piece.attempts })
+    }
+
+    /// Cuts a refused piece in two, or buries the record that stands alone.
+    async fn halve(&self, mut piece: Piece, reason: String, pieces: &mut Vec<Piece>) {
+        let rows = piece.records.rows();
+        if rows == 1 {
+            return self.bury(piece.receipt, &piece.records, all(&piece.records, &reason)).await;
+        }
+        let first = rows / 2;
+        let receipt = piece.receipt.split(first);
+        let part = |from: usize, rows: usize| Arc::new(piece.records.slice(from, rows));
+        pieces.push(Piece { records: part(first, rows - first), receipt: piece.receipt, attempts: 0 });
+        pieces.push(Piece { records: part(0, first), receipt, attempts: 0 });
+    }
+
+    /// Puts rows among the dead letters; tries until they are on disk.
+    async fn bury(&self, receipt: Receipt, records: &Arc<Records>, causes: Vec<Cause>) {
+        let text = records.ndjson();
+        let bytes = causes.iter().map(|c| text.row(c.row as usize).len()).sum();
+        let rows = causes.len();
+        let causes = Arc::new(causes);
+        let mut failures = 0;
+        loop {
+            let (letters, records, causes) = (self.dead_letters.clone(), records.clone(), causes.clone());
+            let name = self.name.clone();
+            let put = move || letters.records("output", &name, &records, &causes);
+            match tokio::task::spawn_blocking(put).await {
+                Ok(Ok(())) => break,
+                Ok(Err(error)) => {
+                    tracing::error!(output = %self.name, "the dead letters cannot be written: {error}; trying again");
+                }
+                Err(error) => tracing::error!(output = %self.name, "writing dead letters failed: {error}"),
+            }
+            failures += 1;
+            tokio::time::sleep(RetrySettings::default().pause(failures)).await;
+        }
+        tracing::warn!(output = %self.name, records = rows, "records went to the dead letters");
+        self.dead.add(rows, bytes);
+        receipt.dead_lettered();
+    }
+}
+
+fn all(records: &Records, reason: &str) -> Vec<Cause> {
+    (0..records.rows() as u32).map(|row| Cause { row, reason: reason.to_owned() }).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! What becomes of records that librdkafka did not deliver.
+
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+use super::{KafkaSettings, Refusal, WriteError, Written};
+
+/// The failed rows of a write.
+#[derive(Default)]
+pub(super) struct Fates {
+    refused: Vec<Refusal>,
+    again: Vec<(u32, Code)>,
+    why: Option<WriteError>,
+}
+
+/// What can be done about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// This record never goes.
+    Refused,
+    /// The broker refuses this record or one that travelled with it.
+    Suspect,
+    /// Write it again.
+    Again,
+    /// Rights are missing.
+    Denied,
+    /// There is no such topic.
+    Unknown,
+}
+
+fn kind(code: Code) -> Kind {
+    match code {
+        Code::InvalidRecord | Code::InvalidTimestamp | Code::InvalidTopic => Kind::Refused,
+        // librdkafka compares a record with `message.max.bytes` before it takes it; the broker, with a limit of its own,
+        // a whole message set.
+        Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidMessageSize => Kind::Suspect,
+        Code::Authentication
+        | Code::SaslAuthenticationFailed
+        | Code::UnsupportedSASLMechanism
+        | Code::IllegalSASLState
+        | Code::TopicAuthorizationFailed
+        | Code::ClusterAuthorizationFailed
+        | Code::TransactionalIdAuthorizationFailed
+        | Code::SSL => Kind::Denied,
+        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => Kind::Unknown,
+        _ => Kind::Again,
+    }
+}
+
+impl Fates {
+    /// A row that Kafka never takes.
+    pub fn refuse(&mut self, row: u32, reason: String) {
+        self.refused.push(Refusal { row, reason });
+    }
+
+    /// A row that failed with this code.
+    pub fn fail(&mut self, row: u32, code: Code) {
+        match kind(code) {
+            Kind::Refused => self.refuse(row, code.to_string()),
+            _ => self.again.push((row, code)),
+        }
+    }
+
+    /// Whether the producer failed for good.
+    pub fn has_fatal(&self) -> bool {
+        self.again.iter().any(|(_, code)| *code == Code::Fatal)
+    }
+
+    /// All failed rows.
+    pub fn rows(&self) -> impl Iterator<Item = u32> {
+        self.refused.iter().map(|r| r.row).chain(self.again.iter().map(|(row, _)| *row))
+    }
+
+    /// Says why rows must be written again; `trouble` is the client's last global error, which tells more than a
+    /// time-out does.
+    pub fn explain(&mut self, trouble: Option<(Code, String)>, settings: &KafkaSettings) {
+        let first = |wanted: Kind| self.again.iter().map(|(_, code)| *code).find(|code| kind(*code) == wanted);
+        self.why = if let Some(code) = first(Kind::Denied) {
+            Some(WriteError::Denied { reason: format!("{code} (topic `{}`)", settings.topic) })
+        } else if let Some(code) = first(Kind::Unknown) {
+            let hint = "create it, or let the brokers do so (auto.create.topics.enable)";
+            let reason = format!("topic `{}`: {code}; {hint}", settings.topic);
+            Some(WriteError::Unreachable { reason })
+        } else if let Some(code) = first(Kind::Again) {
+            Some(match trouble {
+                Some((global, reason)) if kind(global) == Kind::Denied => WriteError::Denied { reason },
+                Some((_, reason)) if !reason.is_empty() => {
+                    WriteError::Unreachable { reason: format!("{code}; {reason}") }
+                }
+                _ => WriteError::Unreachable { reason: code.to_string() },
+            })
+        } else {
+            first(Kind::Suspect).map(|code| WriteError::Poison { reason: code.to_string() })
+        };
+    }
+
+    /// The answer of a write of `rows` rows, of which `bytes` bytes were delivered.
+    pub fn answer(mut self, rows: usize, bytes: u64) -> Result<Written, WriteError> {
+        self.refused.sort_unstable_by_key(|r| r.row);
+        let mut again: Vec<u32> = self.again.into_iter().map(|(row, _)| row).collect();
+        again.sort_unstable();
+        match self.why {
+            Some(why) if again.len() == rows => Err(why),
+            Some(why) => Ok(Written { bytes, refused: self.refused, again: Some((again, why)) }),
+            None => Ok(Written { bytes, refused: self.refused, again: None }),
+        }
+    }
+}

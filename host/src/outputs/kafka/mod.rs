@@ -1,0 +1,304 @@
+//! Kafka, through librdkafka.
+//!
+//! A write hands the rows of a batch to librdkafka, which groups them by partition and sends them, and answers when the
+//! last of them has its delivery report. [`produce`] is where batches cross into C.
+
+mod context;
+mod fate;
+mod produce;
+mod settings;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer as _, PurgeConfig, ThreadedProducer};
+use rdkafka::types::RDKafkaErrorCode;
+
+use self::context::{Context, News};
+use self::produce::{Shipment, Topic};
+pub use self::settings::{Acks, Compression, KafkaSettings};
+use super::template::{Rendered, Template};
+use super::{Answer, Output, Refusal, WriteError, Written};
+use crate::batch::Records;
+
+/// Writes under way at once: with batches of a thousand records enough to fill every connection.
+const CONCURRENCY: usize = 16;
+/// How long a full queue is left alone when no delivery report announces room.
+const CROWDED: Duration = Duration::from_millis(50);
+/// Handles of topics that are kept, for templates with many values.
+const TOPICS: usize = 4096;
+
+/// An output that writes to Kafka.
+pub struct Kafka {
+    name: String,
+    settings: KafkaSettings,
+    client: ClientConfig,
+    /// Replaced when it fails for good.
+    producer: Mutex<Arc<Producer>>,
+}
+
+/// One life of a librdkafka client.
+struct Producer {
+    topics: Mutex<HashMap<Vec<u8>, Arc<Topic>>>,
+    threaded: Arc<ThreadedProducer<Context>>,
+    news: Arc<News>,
+}
+
+impl Producer {
+    fn new(name: &str, client: &ClientConfig) -> Result<Arc<Producer>, KafkaError> {
+        let news = Arc::new(News::default());
+        let context = Context { output: name.to_owned(), news: news.clone() };
+        let threaded = Arc::new(client.create_with_context::<_, ThreadedProducer<Context>>(context)?);
+        Ok(Arc::new(Producer { topics: Mutex::default(), threaded, news }))
+    }
+
+    fn topic(&self, name: &[u8]) -> Result<Arc<Topic>, RDKafkaErrorCode> {
+        let mut topics = self.topics.lock();
+        if let Some(topic) = topics.get(name) {
+            return Ok(topic.clone());
+        }
+        if !settings::is_topic(name) {
+            return Err(RDKafkaErrorCode::InvalidTopic);
+        }
+        let text = std::str::from_utf8(name).map_err(|_| RDKafkaErrorCode::InvalidTopic)?;
+        let topic = Arc::new(Topic::new(&self.threaded, text)?);
+        if topics.len() >= TOPICS {
+            topics.clear();
+        }
+        topics.insert(name.to_owned(), topic.clone());
+        Ok(topic)
+    }
+}
+
+/// Opens an output named `name`. No connection is made yet; an error says which setting is wrong.
+pub fn open(name: &str, settings: &KafkaSettings) -> anyhow::Result<Kafka> {
+    let client = settings.client(name)?;
+    let producer = Producer::new(name, &client).map_err(|e| match e {
+        KafkaError::ClientConfig(_, wrong, option, _) => anyhow::anyhow!("librdkafka option `{option}`: {wrong}"),
+        other => anyhow::Error::new(other).context("librdkafka refuses the settings"),
+    })?;
+    let producer = Mutex::new(producer);
+    Ok(Kafka { name: name.to_owned(), settings: settings.clone(), client, producer })
+}
+
+/// Rows that librdkafka has not taken yet; those left when a write is given up are withdrawn.
+struct Unsent<'a> {
+    shipment: &'a Arc<Shipment>,
+    count: usize,
+}
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        self.shipment.withdraw(self.count);
+    }
+}
+
+impl Kafka {
+    /// The producer, a new one if the last has failed for good.
+    fn producer(&self) -> Result<Arc<Producer>, WriteError> {
+        let mut producer = self.producer.lock();
+        if producer.news.is_fatal() {
+            let reason = producer.news.trouble(Duration::MAX).map_or_else(String::new, |(_, reason)| reason);
+            tracing::warn!(output = %self.name, reason, "the Kafka producer failed for good; a new one takes over");
+            let new = Producer::new(&self.name, &self.client)
+                .map_err(|e| WriteError::Unreachable { reason: e.to_string() })?;
+            let old = std::mem::replace(&mut *producer, new);
+            // What is still inside comes back with an error, and is sent again by the new producer.
+            old.threaded.purge(PurgeConfig::default().queue().inflight());
+        }
+        Ok(producer.clone())
+    }
+
+    async fn send(&self, records: &Arc<Records>) -> Result<Written, WriteError> {
+        let rows = records.rows();
+        let mut fates = fate::Fates::default();
+        let topics = self.settings.topic.render(records);
+        for &row in topics.missing() {
+            fates.refuse(row, format!("a field of the topic `{}` is missing", self.settings.topic));
+        }
+        if topics.missing().len() == rows {
+            return fates.answer(rows, 0);
+        }
+        let producer = self.producer()?;
+        let text = records.ndjson();
+        let shipment = Shipment::new(text, rows - topics.missing().len());
+        let mut unsent = Unsent { shipment: &shipment, count: rows - topics.missing().len() };
+        let keys = self.settings.key.as_ref().map(|key| key.render(records));
+        let render = |(name, template): (&String, &Template)| (name.clone(), template.render(records));
+        let headers: Vec<(String, Rendered)> = self.settings.headers.iter().map(render).collect();
+        for (name, group) in by_topic(&topics, rows) {
+            let topic = match producer.topic(name) {
+                Ok(topic) => topic,
+                Err(code) => {
+                    group.iter().for_each(|&row| fates.fail(row, code));
+                    shipment.withdraw(group.len());
+                    unsent.count -= group.len();
+                    continue;
+                }
+            };
+            let mut group = group;
+            while !group.is_empty() {
+                let failed = if headers.is_empty() {
+                    topic.produce(&shipment, &group, keys.as_ref())
+                } else {
+                    produce_each(&producer, name, &shipment, &group, keys.as_ref(), &headers)
+                };
+                unsent.count -= group.len() - failed.len();
+                let (full, lost): (Vec<_>, Vec<_>) =
+                    failed.into_iter().partition(|(_, code)| *code == RDKafkaErrorCode::QueueFull);
+                shipment.withdraw(lost.len());
+                unsent.count -= lost.len();
+                for (row, code) in lost {
+                    match code {
+                        RDKafkaErrorCode::MessageSizeTooLarge => fates.refuse(row, too_large(&shipment, row)),
+                        _ => fates.fail(row, code),
+                    }
+                }
+                group = full.into_iter().map(|(row, _)| row).collect();
+                if !group.is_empty() {
+                    room(&producer.news).await;
+                }
+            }
+        }
+        self.settle(&producer, &shipment).await;
+        for (row, code) in shipment.take_failed() {
+            fates.fail(row, code);
+        }
+        if fates.has_fatal() {
+            producer.news.set_fatal();
+        }
+        let trouble = producer.news.trouble(self.settings.timeout.0 + Duration::from_secs(1));
+        fates.explain(trouble, &self.settings);
+        let bytes = |row: u32| shipment.value(row).len() as u64;
+        let all: u64 = (0..rows as u32).map(bytes).sum();
+        let failed: u64 = fates.rows().map(bytes).sum();
+        fates.answer(rows, all - failed)
+    }
+
+    /// Waits for the delivery reports. Where the credentials are refused there is nothing to wait for: what is not on
+    /// the wire comes back at once.
+    async fn settle(&self, producer: &Producer, shipment: &Shipment) {
+        let settled = shipment.settled();
+        tokio::pin!(settled);
+        loop {
+            tokio::select! {
+                () = &mut settled => return,
+                () = producer.news.refusal.notified() => {
+                    producer.threaded.purge(PurgeConfig::default().queue());
+                }
+            }
+        }
+    }
+
+    async fn look(&self) -> Result<(), WriteError> {
+        let producer = self.producer()?;
+        let threaded = producer.threaded.clone();
+        let topic = self.settings.topic.constant().map(str::to_owned);
+        let wanted = topic.clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            let found = threaded.client().fetch_metadata(wanted.as_deref(), Duration::from_secs(5))?;
+            let error = found.topics().iter().find_map(|t| t.error());
+            Ok::<_, KafkaError>(error.map(RDKafkaErrorCode::from))
+        });
+        let code = match asked.await.map_err(|e| WriteError::Unreachable { reason: e.to_string() })? {
+            Ok(None) => return Ok(()),
+            Ok(Some(code)) => code,
+            Err(e) => e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown),
+        };
+        let mut fates = fate::Fates::default();
+        fates.fail(0, code);
+        fates.explain(producer.news.trouble(Duration::from_secs(10)), &self.settings);
+        fates.answer(1, 0).map(|_| ())
+    }
+}
+
+/// The rows of each topic.
+fn by_topic(topics: &Rendered, rows: usize) -> Vec<(&[u8], Vec<u32>)> {
+    if let Rendered::Same(name) = topics {
+        return vec![(name, (0..rows as u32).collect())];
+    }
+    let mut groups: Vec<(&[u8], Vec<u32>)> = Vec::new();
+    let mut places: HashMap<&[u8], usize, ahash::RandomState> = HashMap::default();
+    for row in 0..rows {
+        let Some(name) = topics.row(row) else { continue };
+        let place = *places.entry(name).or_insert_with(|| {
+            groups.push((name, Vec::new()));
+            groups.len() - 1
+        });
+        groups[place].1.push(row as u32);
+    }
+    groups
+}
+
+fn too_large(shipment: &Shipment, row: u32) -> String {
+    format!("a record of {} bytes is larger than `message.max.bytes` allows", shipment.value(row).len())
+}
+
+/// Hands rows over one by one, for what a batch cannot carry.
+fn produce_each(
+    producer: &Producer,
+    topic: &[u8],
+    shipment: &Arc<Shipment>,
+    rows: &[u32],
+    keys: Option<&Rendered>,
+    headers: &[(String, Rendered)],
+) -> Vec<(u32, RDKafkaErrorCode)> {
+    let topic = std::str::from_utf8(topic).unwrap_or_default();
+    let mut failed = Vec::new();
+    for (place, &row) in rows.iter().enumerate() {
+        let mut all = OwnedHeaders::new_with_capacity(headers.len());
+        for (name, values) in headers {
+            if let Some(value) = values.row(row as usize) {
+                all = all.insert(Header { key: name, value: Some(value) });
+            }
+        }
+        let mut record = BaseRecord::<[u8], [u8], _>::with_opaque_to(topic, shipment.row(row))
+            .payload(shipment.value(row))
+            .headers(all);
+        if let Some(key) = keys.and_then(|k| k.row(row as usize)).filter(|k| !k.is_empty()) {
+            record = record.key(key);
+        }
+        if let Err((error, _)) = producer.threaded.send(record) {
+            let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+            failed.push((row, code));
+            if code == RDKafkaErrorCode::QueueFull {
+                failed.extend(rows[place + 1..].iter().map(|&row| (row, code)));
+                break;
+            }
+        }
+    }
+    failed
+}
+
+/// Waits until a message has left the queue.
+async fn room(news: &News) {
+    let room = news.room.notified();
+    tokio::pin!(room);
+    room.as_mut().enable();
+    news.crowded.store(true, Ordering::Release);
+    // The last message may have left before the line above.
+    let _ = tokio::time::timeout(CROWDED, room).await;
+}
+
+impl Output for Kafka {
+    fn write<'a>(&'a self, records: &'a Arc<Records>) -> Answer<'a, Written> {
+        Box::pin(self.send(records))
+    }
+
+    fn concurrency(&self) -> usize {
+        CONCURRENCY
+    }
+
+    fn probe(&self) -> Answer<'_, ()> {
+        Box::pin(self.look())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+use std::sync::Arc;
+
+use arrow_array::{Float64Array, Int64Array, StringArray, TimestampNanosecondArray};
+
+use super::*;
+
+fn records() -> Records {
+    let column = |name: &str, kind: Kind, array: ArrayRef| (Arc::new(kind.field(name)), array);
+    let times = TimestampNanosecondArray::from(vec![0, 86_400_000_000_000, 86_400_999_000_000]);
+    Records::of(
+        3,
+        vec![
+            column("host", Kind::Text, Arc::new(StringArray::from(vec![Some("a"), None, Some("c")]))),
+            column("status", Kind::Int64, Arc::new(Int64Array::from(vec![200, 404, -1]))),
+            column("ratio", Kind::Float64, Arc::new(Float64Array::from(vec![0.5, 2.0, -1.25]))),
+            column("more", Kind::Json, Arc::new(StringArray::from(vec!["\"x\\ty\"", "null", "[1,2]"]))),
+            column("@timestamp", Kind::Timestamp, Arc::new(times.with_timezone("UTC"))),
+        ],
+        vec![column("@tag", Kind::Text, Arc::new(StringArray::from(vec!["nginx.access"])))],
+    )
+    .unwrap()
+}
+
+fn rows(template: &str) -> Vec<Option<String>> {
+    let rendered = Template::parse(template).unwrap().render(&records());
+    (0..3).map(|row| rendered.row(row).map(|t| String::from_utf8(t.to_vec()).unwrap())).collect()
+}
+
+fn text(values: [&str; 3]) -> Vec<Option<String>> {
+    values.iter().map(|v| Some((*v).to_owned())).collect()
+}
+
+#[test]
+fn fields_become_text_row_by_row() {
+    assert_eq!(rows("s={status} r={ratio}"), text(["s=200 r=0.5", "s=404 r=2", "s=-1 r=-1.25"]));
+}
+
+#[test]
+fn a_template_of_constants_is_evaluated_once() {
+    let rendered = Template::parse("logs-{@tag}").unwrap().render(&records());
+    assert_eq!(rendered, Rendered::Same(b"logs-nginx.access".to_vec()));
+    assert_eq!(Template::parse("logs").unwrap().constant(), Some("logs"));
+    assert_eq!(Template::parse("logs-{@tag}").unwrap().constant(), None);
+}
+
+#[test]
+fn a_missing_field_leaves_the_row_without_a_text() {
+    let rendered = Template::parse("h-{host}").unwrap().render(&records());
+    assert_eq!(rendered.missing(), [1]);
+    assert_eq!(rows("h-{host}"), [Some("h-a".into()), None, Some("h-c".into())]);
+    assert_eq!(rows("{nothing}"), [None, None, None]);
+}
+
+#[test]
+fn a_default_stands_for_a_missing_field() {
+    assert_eq!(rows("h-{host|unknown}"), text(["h-a", "h-unknown", "h-c"]));
+    assert_eq!(rows("{nothing|}x"), text(["x", "x", "x"]));
+}
+
+#[test]
+fn times_are_formatted_in_utc() {
+    assert_eq!(rows("{@timestamp:%Y-%m-%d}"), text(["1970-01-01", "1970-01-02", "1970-01-02"]));
+    assert_eq!(rows("{@timestamp:%S%.3f}"), text(["00.000", "00.000", "00.999"]));
+    assert_eq!(rows("{@timestamp}")[1].as_deref(), Some("1970-01-02T00:00:00Z"));
+}
+
+#[test]
+fn json_strings_lose_their_quotes_and_null_is_missing() {
+    assert_eq!(rows("{more}"), [Some("x\ty".into()), None, Some("[1,2]".into())]);
+}
+
+#[test]
+fn doubled_braces_are_braces() {
+    assert_eq!(rows("{{{status}}}"), text(["{200}", "{404}", "{-1}"]));
+}
+
+#[test]
+fn a_wrong_template_says_what_is_wrong() {
+    for (template, wrong) in [
+        ("a{b", "not closed"),
+        ("a}b", "without a"),
+        ("{}", "names no field"),
+        ("{@timestamp:%!}", "is no time format"),
+    ] {
+        let error = Template::parse(template).unwrap_err();
+        assert!(error.contains(wrong) && error.contains(template), "{error}");
+    }
+}
