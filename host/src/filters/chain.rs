@@ -1,30 +1,118 @@
 use std::sync::Arc;
 
+use anyhow::{Context, bail};
+use parking_lot::Mutex;
+
+use super::filter::{Filter, FilterContext};
+use super::instance::{Instance, Wanted};
+use super::settings::FilterSettings;
+use super::step::{Rejected, Step};
 use crate::batch::Batch;
 
-/// A chain of filters that is compiled, checked and configured: what a worker makes its [`Chain`] from.
+/// A chain of filters that is loaded, linked, configured and tried: what a worker makes its [`Chain`] from.
 #[derive(Debug, Default)]
-pub struct Program {}
+pub struct Program {
+    filters: Vec<Arc<Filter>>,
+    /// The instances that were tried, for the first worker.
+    tried: Mutex<Option<Vec<Instance>>>,
+}
 
 impl Program {
-    /// Whether batches go through unchanged, so that no worker is needed.
-    pub fn is_empty(&self) -> bool {
-        true
+    /// Loads the filters of a chain, in order, each with its name in the configuration. Each plugin is instantiated,
+    /// configured, and given an empty batch; an error says which filter it is and what to do.
+    ///
+    /// Compiles what is not in the cache, which takes seconds for a large plugin, and blocks.
+    pub fn load(filters: &[(&str, &FilterSettings)], cx: &FilterContext) -> anyhow::Result<Program> {
+        // On a thread of its own, since WASI blocks on futures, and the caller may be inside a runtime.
+        std::thread::scope(|scope| {
+            let loading = scope.spawn(|| Program::load_here(filters, cx));
+            loading.join().unwrap_or_else(|_| bail!("a panic while the filters were loaded"))
+        })
     }
 
-    /// Instances of all filters, for one worker.
-    pub fn chain(self: &Arc<Self>) -> Chain {
-        Chain {}
+    fn load_here(filters: &[(&str, &FilterSettings)], cx: &FilterContext) -> anyhow::Result<Program> {
+        let mut loaded = Vec::with_capacity(filters.len());
+        let mut tried = Vec::with_capacity(filters.len());
+        for (name, settings) in filters {
+            let (filter, instance) =
+                load_one(name, settings, cx).with_context(|| format!("filter `{name}`"))?;
+            loaded.push(filter);
+            tried.push(instance);
+        }
+        Ok(Program { filters: loaded, tried: Mutex::new(Some(tried)) })
     }
+
+    /// Whether batches go through unchanged, so that no worker is needed.
+    pub fn is_empty(&self) -> bool {
+        self.filters.is_empty()
+    }
+
+    /// Most workers that may run it: as many as its scarcest filter may have instances.
+    pub fn max_workers(&self) -> Option<usize> {
+        self.filters.iter().filter_map(|filter| filter.instances).min().map(std::num::NonZeroUsize::get)
+    }
+
+    /// The filters, in order.
+    pub fn filters(&self) -> &[Arc<Filter>] {
+        &self.filters
+    }
+
+    /// Instances of all filters, for one worker. They are made when they are needed.
+    pub fn chain(self: &Arc<Self>) -> Chain {
+        let mut tried = self.tried.lock().take().unwrap_or_default().into_iter();
+        let steps = self.filters.iter().map(|filter| Step::new(filter.clone(), tried.next())).collect();
+        Chain { steps }
+    }
+}
+
+fn load_one(
+    name: &str,
+    settings: &FilterSettings,
+    cx: &FilterContext,
+) -> anyhow::Result<(Arc<Filter>, Instance)> {
+    let filter = Arc::new(Filter::load(name, settings, cx)?);
+    let mut instance = match Instance::start(&filter) {
+        Ok(Ok(instance)) => instance,
+        Ok(Err(refused)) => bail!("{} refuses its settings: {refused}", filter.plugin.name()),
+        Err(fault) => bail!("{} cannot start: {fault}", filter.plugin.name()),
+    };
+    instance
+        .try_out()
+        .map_err(|reason| anyhow::anyhow!("{} fails on an empty batch: {reason}", filter.plugin.name()))?;
+    Ok((filter, instance))
 }
 
 /// One worker's instances of a chain's filters.
 #[derive(Debug)]
-pub struct Chain {}
+pub struct Chain {
+    steps: Vec<Step>,
+}
 
 impl Chain {
     /// Runs all filters over a batch. What they drop or reject is settled; what comes back goes on.
     pub fn apply(&mut self, batch: Batch) -> Batch {
-        batch
+        let Batch { mut records, mut receipt, stream } = batch;
+        for step in &mut self.steps {
+            if records.rows() == 0 {
+                break;
+            }
+            records = step.run(records, &mut receipt);
+        }
+        Batch { records, receipt, stream }
+    }
+
+    /// What was rejected since the last call, where the filters have no dead letters to go to.
+    pub fn take_rejected(&mut self) -> Vec<Rejected> {
+        self.steps.iter_mut().flat_map(Step::take_rejected).collect()
+    }
+
+    /// The columns that the filters asked for, of those that have an instance now.
+    pub fn wanted(&self) -> impl Iterator<Item = Wanted> {
+        self.steps.iter().filter_map(|step| step.instance()).map(|instance| instance.wanted().clone())
+    }
+
+    /// Bytes of memory that the instances take.
+    pub fn memory(&self) -> usize {
+        self.steps.iter().filter_map(|step| step.instance()).map(Instance::memory).sum()
     }
 }

@@ -1,9 +1,48 @@
 //! Stage 3: filters. Worker threads run a chain of WebAssembly guests over each batch, and hand it to the router in
 //! the order of its stream.
+//!
+//! A [`Program`] is a chain that is loaded and checked, a [`Chain`] one worker's instances of it. A guest is given only
+//! the columns that it asked for, and its answer is checked in full before the host believes it. A guest that traps,
+//! takes too long, wants too much memory or answers nonsense costs the record that it did so on: see [`bisect`].
 
+mod alone;
+mod answer;
+mod bindings;
+mod bisect;
+mod cache;
 mod chain;
+mod changes;
+mod columns;
+mod engine;
+mod filter;
+mod host;
+mod instance;
+mod json;
+mod limits;
+mod lower;
+mod metrics;
+mod plugin;
 mod sequencer;
+mod settings;
+mod step;
+mod stock {
+    include!(concat!(env!("OUT_DIR"), "/stock_plugins.rs"));
+}
+mod tables;
+mod voice;
+mod wasi;
 mod workers;
 
+pub use alone::Alone;
 pub use chain::{Chain, Program};
+pub use engine::Engine;
+pub use filter::{Filter, FilterContext};
+pub use instance::Wanted;
+pub use plugin::{Component, Origin, stock_names};
+pub use settings::{Allow, FilterSettings, LimitSettings, OnError, Wasi};
+pub use step::Rejected;
+pub use tables::Tables;
 pub use workers::{Inlet, Workers};
+
+#[cfg(test)]
+mod tests;

@@ -52,6 +52,28 @@ metrics_list! {
     RecordsInFlight = "flitch_records_in_flight",
     /// Bytes of records that wait in the buffer of an output.
     BufferBytes = "flitch_buffer_bytes",
+    /// Records handed to a filter; those of a batch that was halved to find a poison record count again.
+    FilterRecordsIn = "flitch_filter_records_in_total",
+    /// Bytes that crossed the border into a filter.
+    FilterBytesIn = "flitch_filter_bytes_in_total",
+    /// Records that a filter let go on.
+    FilterRecordsOut = "flitch_filter_records_out_total",
+    /// Bytes that crossed the border out of a filter.
+    FilterBytesOut = "flitch_filter_bytes_out_total",
+    /// Records that a filter rejected, or that its plugin could not survive.
+    FilterRecordsRejected = "flitch_filter_records_rejected_total",
+    /// Instances of a filter thrown away, by kind: trap, deadline, memory, answer, start.
+    FilterTraps = "flitch_filter_traps_total",
+    /// Seconds that a filter's plugin ran, over all workers; it only grows.
+    FilterRunSeconds = "flitch_filter_run_seconds",
+    /// Bytes of memory that a filter's instances take.
+    FilterMemoryBytes = "flitch_filter_memory_bytes",
+    /// Instances of a filter.
+    FilterInstances = "flitch_filter_instances",
+    /// What a filter's plugin counts itself, by its name for it.
+    FilterCounter = "flitch_filter_counter_total",
+    /// New generations of a filter, by result: swapped, failed.
+    FilterSwaps = "flitch_filter_swaps_total",
     /// Values of text that were not UTF-8 and were mended, by source.
     InvalidUtf8 = "flitch_invalid_utf8_total",
     /// Files that a source holds open.

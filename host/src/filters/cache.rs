@@ -1,0 +1,135 @@
+use std::fs::{self, File, OpenOptions};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use super::plugin::hex;
+
+/// The ending of compiled code.
+const ENDING: &str = "cwasm";
+
+/// Compiled code on disk, so that a restart compiles nothing.
+///
+/// A file is named by the component that it comes from, the engine that compiled it, and its own content, each by its
+/// hash. Loading native code is as good as running it: so the folder is ours alone (0700), each file too (0600), and
+/// a file whose content is not what its name says is thrown away and compiled again.
+#[derive(Debug)]
+pub struct Cache {
+    folder: Option<PathBuf>,
+}
+
+impl Cache {
+    /// A cache that keeps nothing.
+    pub fn none() -> Cache {
+        Cache { folder: None }
+    }
+
+    /// The cache in `folder`, which is made where it is missing.
+    pub fn open(folder: &Path) -> io::Result<Cache> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let metadata = fs::metadata(folder)?;
+        if metadata.uid() != rustix::process::geteuid().as_raw() {
+            return Err(io::Error::other("the folder belongs to another user"));
+        }
+        if metadata.permissions().mode() & 0o077 != 0 {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+        }
+        Ok(Cache { folder: Some(folder.to_owned()) })
+    }
+
+    /// The code of the component `bytes`, whose SHA-256 is `sha256`.
+    pub fn component(&self, engine: &Engine, bytes: &[u8], sha256: &str) -> anyhow::Result<Component> {
+        let Some(folder) = &self.folder else { return compile(engine, bytes) };
+        let head = format!("{sha256}-{}-", engine_key(engine));
+        if let Some(component) = load(folder, &head, engine) {
+            return Ok(component);
+        }
+        let component = compile(engine, bytes)?;
+        let kept =
+            component.serialize().map_err(io::Error::other).and_then(|code| keep(folder, &head, &code));
+        if let Err(error) = kept {
+            tracing::warn!(%error, folder = %folder.display(), "cannot keep compiled code; the next start compiles again");
+        }
+        Ok(component)
+    }
+}
+
+fn compile(engine: &Engine, bytes: &[u8]) -> anyhow::Result<Component> {
+    Component::from_binary(engine, bytes)
+        .map_err(|e| anyhow::Error::from(e).context("it is no component that flitch can compile"))
+}
+
+/// Names all that makes compiled code fit an engine: version, target and settings.
+fn engine_key(engine: &Engine) -> String {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+fn load(folder: &Path, head: &str, engine: &Engine) -> Option<Component> {
+    let files = fs::read_dir(folder).ok()?.flatten();
+    for path in files.map(|file| file.path()) {
+        let Some(content) = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .and_then(|name| name.strip_prefix(head)?.strip_suffix(ENDING)?.strip_suffix('.'))
+        else {
+            continue;
+        };
+        match check(&path, content) {
+            Ok(()) => {
+                // SAFETY: the file is ours alone, as is the folder, and holds what this program wrote for an engine
+                // of the same version and settings: its name says so, and its hash is the one in the name.
+                match unsafe { Component::deserialize_file(engine, &path) } {
+                    Ok(component) => return Some(component),
+                    Err(error) => discard(&path, &error.to_string()),
+                }
+            }
+            Err(error) => discard(&path, &error.to_string()),
+        }
+    }
+    None
+}
+
+/// Whether the file is ours alone and holds what its name says.
+fn check(path: &Path, content: &str) -> io::Result<()> {
+    let metadata = fs::symlink_metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    if metadata.uid() != rustix::process::geteuid().as_raw() || metadata.permissions().mode() & 0o077 != 0 {
+        return Err(io::Error::other("others may write or own it"));
+    }
+    let mut hash = Sha256::new();
+    io::copy(&mut File::open(path)?, &mut hash)?;
+    if hex(&hash.finalize()) != content {
+        return Err(io::Error::other("its content is not what was written"));
+    }
+    Ok(())
+}
+
+fn discard(path: &Path, why: &str) {
+    tracing::warn!(path = %path.display(), why, "compiled code is thrown away and compiled again");
+    if let Err(error) = fs::remove_file(path) {
+        tracing::warn!(path = %path.display(), %error, "cannot remove compiled code");
+    }
+}
+
+/// Writes the file aside and renames it, so that no reader sees a part of it.
+fn keep(folder: &Path, head: &str, code: &[u8]) -> io::Result<()> {
+    let name = format!("{head}{}.{ENDING}", hex(&Sha256::digest(code)));
+    let aside = folder.join(format!("{name}.{}.tmp", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+    let written = file.write_all(code).and_then(|()| file.sync_data());
+    drop(file);
+    let renamed = written.and_then(|()| fs::rename(&aside, folder.join(name)));
+    if renamed.is_err() {
+        let _ = fs::remove_file(&aside);
+    }
+    renamed
+}

@@ -1,0 +1,69 @@
+use std::sync::Arc;
+use std::time::Instant;
+
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use super::bindings::flitch::filter::{columns, host};
+use super::bindings::{ColumnResult, Level};
+use super::filter::Filter;
+use super::limits::Limiter;
+
+/// What the host keeps for one instance.
+pub struct State {
+    /// Sums what the instance takes.
+    pub limiter: Limiter,
+    /// When the call that runs is stopped.
+    pub deadline: Instant,
+    filter: Arc<Filter>,
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
+
+impl State {
+    /// The state of a new instance of `filter`.
+    pub fn new(filter: Arc<Filter>) -> anyhow::Result<State> {
+        Ok(State {
+            limiter: Limiter::new(&filter.limits),
+            deadline: Instant::now() + filter.limits.time.0,
+            wasi: super::wasi::context(&filter.allow, &filter.voice)?,
+            table: ResourceTable::new(),
+            filter,
+        })
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl columns::Host for State {}
+
+impl host::Host for State {
+    fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        let level = match level {
+            Level::Debug => tracing::Level::DEBUG,
+            Level::Info => tracing::Level::INFO,
+            Level::Warn => tracing::Level::WARN,
+            Level::Error => tracing::Level::ERROR,
+        };
+        self.filter.voice.say(level, &message);
+        Ok(())
+    }
+
+    fn count(&mut self, counter: String, delta: u64) -> wasmtime::Result<()> {
+        self.filter.metrics.count(&counter, delta);
+        Ok(())
+    }
+
+    fn lookup(
+        &mut self,
+        table: String,
+        keys: ColumnResult,
+        want: Vec<String>,
+    ) -> wasmtime::Result<Result<Vec<ColumnResult>, String>> {
+        Ok(self.filter.tables.lookup(&table, &keys, &want))
+    }
+}

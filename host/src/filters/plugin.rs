@@ -1,0 +1,202 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use sha2::{Digest, Sha256};
+use wasmtime::component::types::ComponentItem;
+
+use super::bindings::PluginPre;
+use super::engine::Engine;
+use super::host::State;
+use super::settings::Wasi;
+use super::stock::STOCK;
+
+/// The interface that a plugin exports.
+const FILTER: &str = "flitch:filter/filter@1.0.0";
+/// Interfaces of ours begin with this.
+const OURS: &str = "flitch:filter/";
+/// The WASI packages that `wasi: empty` grants.
+const WASI: &[&str] =
+    &["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+
+/// Where a plugin comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The binary itself.
+    Stock,
+    /// A file.
+    File(PathBuf),
+}
+
+/// The compiled code of a plugin.
+#[derive(Clone)]
+pub struct Component {
+    name: String,
+    origin: Origin,
+    size: usize,
+    sha256: String,
+    code: wasmtime::component::Component,
+}
+
+impl Component {
+    /// Loads a stock plugin by its bare name, or a file by its path, which is from `folder` where it is relative.
+    pub fn load(engine: &Engine, plugin: &str, folder: &Path) -> anyhow::Result<Component> {
+        match origin(plugin, folder) {
+            Origin::Stock => {
+                let Some((_, bytes)) = STOCK.iter().find(|(name, _)| *name == plugin) else {
+                    bail!("no stock plugin is named `{plugin}`{}", hint(plugin));
+                };
+                Component::compile(engine, plugin, Origin::Stock, bytes)
+            }
+            Origin::File(path) => {
+                let bytes = std::fs::read(&path)
+                    .with_context(|| format!("cannot read the plugin {}", path.display()))?;
+                let name = path.file_stem().map_or_else(|| plugin.into(), |n| n.to_string_lossy());
+                Component::compile(engine, &name.into_owned(), Origin::File(path), &bytes)
+                    .with_context(|| format!("the plugin {plugin}"))
+            }
+        }
+    }
+
+    fn compile(engine: &Engine, name: &str, origin: Origin, bytes: &[u8]) -> anyhow::Result<Component> {
+        check_magic(bytes)?;
+        let sha256 = hex(&Sha256::digest(bytes));
+        let code = engine.cache().component(engine.wasm(), bytes, &sha256)?;
+        Ok(Component { name: name.to_owned(), origin, size: bytes.len(), sha256, code })
+    }
+
+    /// Its name, for people.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it comes from.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Bytes of the component.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// SHA-256 of the component, in hex.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// Names of what it imports.
+    pub fn imports(&self) -> Vec<String> {
+        let ty = self.code.component_type();
+        ty.imports(self.code.engine()).map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// Names of what it exports.
+    pub fn exports(&self) -> Vec<String> {
+        let ty = self.code.component_type();
+        ty.exports(self.code.engine()).map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// Links it with what `wasi` grants.
+    pub fn link(&self, engine: &Engine, wasi: Wasi) -> anyhow::Result<PluginPre<State>> {
+        self.check_exports()?;
+        for import in self.imports() {
+            check_import(&import, wasi)?;
+        }
+        let pre = engine.linker(wasi).instantiate_pre(&self.code).map_err(|e| {
+            anyhow::Error::from(e).context("its imports are not those of flitch:filter@1.0.0")
+        })?;
+        PluginPre::new(pre).map_err(|e| {
+            anyhow::Error::from(e).context(format!("its {FILTER} is not the one that flitch knows"))
+        })
+    }
+
+    fn check_exports(&self) -> anyhow::Result<()> {
+        let ty = self.code.component_type();
+        let engine = self.code.engine();
+        let Some(filter) = ty.get_export(engine, FILTER) else {
+            let exports = match self.exports() {
+                names if names.is_empty() => "nothing".to_owned(),
+                names => names.join(", "),
+            };
+            bail!("it is no filter: it exports {exports}, but not {FILTER}; build it for the world `plugin`");
+        };
+        let ComponentItem::ComponentInstance(filter) = filter.ty else {
+            bail!("its export {FILTER} is no interface");
+        };
+        for function in ["configure", "apply"] {
+            if filter.get_export(engine, function).is_none() {
+                bail!("its {FILTER} lacks the function `{function}`");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Component {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Component").field("name", &self.name).field("sha256", &self.sha256).finish()
+    }
+}
+
+/// Where the plugin of this name or path comes from.
+pub fn origin(plugin: &str, folder: &Path) -> Origin {
+    if plugin.contains('/') || plugin.ends_with(".wasm") {
+        Origin::File(folder.join(plugin))
+    } else {
+        Origin::Stock
+    }
+}
+
+/// Names of the plugins that the binary holds.
+pub fn stock_names() -> impl Iterator<Item = &'static str> {
+    STOCK.iter().map(|(name, _)| *name)
+}
+
+fn hint(plugin: &str) -> String {
+    let near = stock_names()
+        .max_by(|a, b| strsim::jaro_winkler(a, plugin).total_cmp(&strsim::jaro_winkler(b, plugin)));
+    let all = stock_names().collect::<Vec<_>>().join(", ");
+    match near {
+        Some(near) if strsim::jaro_winkler(near, plugin) > 0.7 => {
+            format!("; did you mean `{near}`? (There are {all})")
+        }
+        _ => format!("; there are {all}. The path of a file has a `/` or ends in `.wasm`"),
+    }
+}
+
+fn check_magic(bytes: &[u8]) -> anyhow::Result<()> {
+    match bytes {
+        [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => bail!(
+            "it is a core module, not a component: build it for wasm32-wasip2, or wrap it with \
+             `wasm-tools component new core.wasm -o plugin.wasm`"
+        ),
+        [0, b'a', b's', b'm', ..] => bail!("it is WebAssembly of a version that flitch does not know"),
+        _ => bail!("it is no WebAssembly component"),
+    }
+}
+
+fn check_import(import: &str, wasi: Wasi) -> anyhow::Result<()> {
+    if import.starts_with(OURS) {
+        return Ok(());
+    }
+    let known = WASI.iter().any(|package| import.starts_with(package));
+    match wasi {
+        Wasi::Empty if known => Ok(()),
+        Wasi::None if known => bail!(
+            "it imports {import}, which `wasi: none` does not grant; write `wasi: empty`, or build it without WASI"
+        ),
+        _ if import.starts_with("wasi:") => {
+            bail!("it imports {import}, which no filter is granted; build it without")
+        }
+        _ => bail!("it imports {import}, which flitch does not have"),
+    }
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,307 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::answer::Answer;
+use super::changes;
+use super::filter::Filter;
+use super::instance::{Fault, FaultKind, Instance};
+use super::limits;
+use super::lower::Handed;
+use super::settings::OnError;
+use crate::batch::Records;
+use crate::dead_letter::Cause;
+use crate::receipt::Receipt;
+
+/// The column that says why a record is as it came, where `on_error: pass` lets it go on.
+const ERROR: &str = "@error";
+/// How long to wait before a plugin that did not start is started again, and again.
+const PATIENCE: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(200)];
+
+/// A record that a filter rejected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// The filter's name in the configuration.
+    pub filter: Arc<str>,
+    /// Why.
+    pub reason: String,
+    /// The record as it came to the filter: a JSON object and a newline.
+    pub record: Vec<u8>,
+}
+
+/// One filter of a chain, with this worker's instance.
+#[derive(Debug)]
+pub struct Step {
+    pub(super) filter: Arc<Filter>,
+    instance: Option<Instance>,
+    rejected: Vec<Rejected>,
+}
+
+/// What becomes of a batch, part by part in the order of its rows.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The records that go on.
+    pub parts: Vec<Records>,
+    /// Rows of the batch that were rejected, with the reasons.
+    pub rejected: Vec<(u32, String)>,
+    /// Rows that the guest left out.
+    pub dropped: usize,
+    /// Rows that came on top, where one was taken several times.
+    pub grown: usize,
+}
+
+impl Step {
+    /// A step that begins with `instance`, or makes one when the first batch comes.
+    pub fn new(filter: Arc<Filter>, instance: Option<Instance>) -> Step {
+        Step { filter, instance, rejected: Vec::new() }
+    }
+
+    /// The instance, if there is one now.
+    pub fn instance(&self) -> Option<&Instance> {
+        self.instance.as_ref()
+    }
+
+    /// Runs the filter over records for which `receipt` answers.
+    pub fn run(&mut self, records: Arc<Records>, receipt: &mut Receipt) -> Arc<Records> {
+        let mut outcome = Outcome::default();
+        if let Err(fault) = self.attempt(&records, 0, self.filter.limits.time.0, &mut outcome) {
+            self.isolate(&records, fault, &mut outcome);
+        }
+        self.settle(&records, &outcome, receipt);
+        let parts = std::mem::take(&mut outcome.parts);
+        let out = match <[Records; 1]>::try_from(parts) {
+            Ok([one]) => Ok(one),
+            Err(parts) => changes::concat(&parts),
+        };
+        match out {
+            Ok(out) => Arc::new(out),
+            // Columns of a batch that fit one by one do not fit together: none of them may be lost.
+            Err(error) => {
+                tracing::error!(
+                    filter = &*self.filter.name,
+                    error,
+                    "a batch cannot be joined; its records are sent again"
+                );
+                drop(receipt.split(receipt.records() as usize));
+                Arc::new(records.slice(0, 0))
+            }
+        }
+    }
+
+    /// What was rejected since the last call, where there are no dead letters.
+    pub fn take_rejected(&mut self) -> Vec<Rejected> {
+        std::mem::take(&mut self.rejected)
+    }
+
+    /// Hands `records`, which are the rows from `from` on of the batch that came, to the plugin, and adds what becomes
+    /// of them to `outcome`. After a fault the instance is gone and `outcome` is as it was.
+    pub(super) fn attempt(
+        &mut self,
+        records: &Records,
+        from: usize,
+        time: Duration,
+        outcome: &mut Outcome,
+    ) -> Result<(), Fault> {
+        let mut instance = match self.instance.take() {
+            Some(instance) => instance,
+            None => self.start()?,
+        };
+        let answer = ask(&mut instance, &self.filter, records, time);
+        let done = answer.and_then(|answer| match answer {
+            Ok(answer) => self.accept(records, from, answer, outcome),
+            Err(reason) => {
+                self.reject_all(records, from, &reason, outcome);
+                Ok(())
+            }
+        });
+        match done {
+            Ok(()) => self.instance = Some(instance),
+            Err(fault) => {
+                self.filter.metrics.trapped(fault.kind.name());
+                tracing::debug!(filter = &*self.filter.name, %fault, rows = records.rows(), "an instance is thrown away");
+                return Err(fault);
+            }
+        }
+        Ok(())
+    }
+
+    /// A new instance, after a few tries.
+    fn start(&mut self) -> Result<Instance, Fault> {
+        let mut patience = PATIENCE.iter();
+        loop {
+            let fault = match Instance::start(&self.filter) {
+                Ok(Ok(instance)) => return Ok(instance),
+                Ok(Err(refused)) => {
+                    Fault { kind: FaultKind::Start, reason: format!("it refuses its settings: {refused}") }
+                }
+                Err(fault) => Fault { kind: FaultKind::Start, reason: fault.to_string() },
+            };
+            self.filter.metrics.trapped(fault.kind.name());
+            match patience.next() {
+                Some(wait) => std::thread::park_timeout(*wait),
+                None => return Err(fault),
+            }
+        }
+    }
+
+    /// Adds the records that an answer lets go on.
+    fn accept(
+        &self,
+        records: &Records,
+        from: usize,
+        answer: Answer,
+        outcome: &mut Outcome,
+    ) -> Result<(), Fault> {
+        let Answer { take, rows, set, remove, rejected, bytes } = answer;
+        let most = limits::answer(&self.filter.limits, if take.is_some() { records.memory() } else { 0 });
+        let changed = changes::apply(records, take.as_deref(), set, &remove, most).map_err(nonsense)?;
+        let (dropped, grown) = tally(records.rows(), take.as_deref(), rejected.len());
+        self.filter.metrics.records_out.add(rows, bytes);
+        let part = if self.filter.on_error == OnError::Pass && !rejected.is_empty() {
+            let passed = self.passed(records, &rejected).map_err(nonsense)?;
+            let order = order(take.as_deref().unwrap_or_default(), &rejected);
+            changes::concat(&[changed, passed])
+                .and_then(|all| all.take(&order.into()).map_err(|e| e.to_string()))
+                .map_err(nonsense)?
+        } else {
+            changed
+        };
+        outcome.parts.push(part);
+        outcome.rejected.extend(rejected.into_iter().map(|(row, reason)| (row + from as u32, reason)));
+        outcome.dropped += dropped;
+        outcome.grown += grown;
+        Ok(())
+    }
+
+    /// Rejects all of `records` for one reason.
+    pub(super) fn reject_all(&self, records: &Records, from: usize, reason: &str, outcome: &mut Outcome) {
+        let rejected: Vec<(u32, String)> =
+            (0..records.rows() as u32).map(|r| (r, reason.to_owned())).collect();
+        if self.filter.on_error == OnError::Pass {
+            match self.passed(records, &rejected) {
+                Ok(passed) => outcome.parts.push(passed),
+                // The reason cannot be told; the records go on all the same.
+                Err(_) => outcome.parts.push(records.slice(0, records.rows())),
+            }
+        }
+        outcome.rejected.extend(rejected.into_iter().map(|(row, reason)| (row + from as u32, reason)));
+    }
+
+    /// The rejected rows as they came, with the reasons.
+    fn passed(&self, records: &Records, rejected: &[(u32, String)]) -> Result<Records, String> {
+        let rows: Vec<u32> = rejected.iter().map(|(row, _)| *row).collect();
+        let rows = records.take(&rows.into()).map_err(|e| e.to_string())?;
+        let texts = rejected.iter().map(|(_, reason)| Some(self.reason(reason))).collect();
+        changes::with_text(&rows, ERROR, texts)
+    }
+
+    fn reason(&self, reason: &str) -> String {
+        format!("filter {}, plugin {}: {reason}", self.filter.name, self.filter.label())
+    }
+
+    /// Settles the records that end here.
+    fn settle(&mut self, records: &Records, outcome: &Outcome, receipt: &mut Receipt) {
+        let filter = &self.filter;
+        let share = |rows: usize| records.memory() * rows / records.rows().max(1);
+        if outcome.grown > 0 {
+            receipt.grow(outcome.grown);
+        }
+        if outcome.dropped > 0 {
+            receipt.split(outcome.dropped).dropped();
+            filter.metrics.dropped.add(outcome.dropped, share(outcome.dropped));
+        }
+        let count = outcome.rejected.len();
+        if count == 0 {
+            return;
+        }
+        filter.metrics.rejected(count);
+        match filter.on_error {
+            OnError::Pass => {}
+            OnError::Drop => {
+                receipt.split(count).dropped();
+                filter.metrics.dropped.add(count, share(count));
+            }
+            OnError::DeadLetter => {
+                let causes: Vec<Cause> = outcome
+                    .rejected
+                    .iter()
+                    .map(|(row, reason)| Cause { row: *row, reason: self.reason(reason) })
+                    .collect();
+                self.bury(records, causes, receipt.split(count), share(count));
+            }
+        }
+    }
+
+    /// Puts rows among the dead letters. Where those cannot be written, the receipt says so to the source.
+    fn bury(&mut self, records: &Records, causes: Vec<Cause>, receipt: Receipt, bytes: usize) {
+        let filter = &self.filter;
+        let Some(dead_letters) = &filter.dead_letters else {
+            let text = records.ndjson();
+            self.rejected.extend(causes.into_iter().map(|cause| Rejected {
+                filter: filter.name.clone(),
+                record: text.row(cause.row as usize).to_vec(),
+                reason: cause.reason,
+            }));
+            return receipt.dead_lettered();
+        };
+        match dead_letters.records("filter", &filter.name, records, &causes) {
+            Ok(()) => {
+                receipt.dead_lettered();
+                filter.metrics.dead_lettered.add(causes.len(), bytes);
+            }
+            Err(error) => tracing::error!(
+                filter = &*filter.name,
+                %error,
+                records = causes.len(),
+                "cannot write dead letters; the records are sent again"
+            ),
+        }
+    }
+}
+
+fn nonsense(reason: String) -> Fault {
+    Fault { kind: FaultKind::Answer, reason }
+}
+
+/// Asks the plugin what becomes of `records`. The inner error is the plugin's own: it rejects them all.
+fn ask(
+    instance: &mut Instance,
+    filter: &Filter,
+    records: &Records,
+    time: Duration,
+) -> Result<Result<Answer, String>, Fault> {
+    let handed = Handed::gather(records, instance.wanted());
+    filter.metrics.records_in.add(records.rows(), handed.bytes());
+    let columns = handed.columns();
+    match instance.apply(handed.batch(&columns), handed.bytes(), time)? {
+        Ok(changes) => Answer::check(changes, records.rows()).map(Ok).map_err(nonsense),
+        Err(reason) => Ok(Err(reason)),
+    }
+}
+
+/// How many of `rows` rows were left out, and how many came on top.
+fn tally(rows: usize, take: Option<&[u32]>, rejected: usize) -> (usize, usize) {
+    let Some(take) = take else { return (0, 0) };
+    let mut taken = vec![false; rows];
+    take.iter().for_each(|row| taken[*row as usize] = true);
+    let distinct = taken.iter().filter(|taken| **taken).count();
+    (rows - distinct - rejected, take.len() - distinct)
+}
+
+/// Where each row of the output stands in the rows of `take` followed by the rejected ones: each of those before the
+/// first row that came after it.
+fn order(take: &[u32], rejected: &[(u32, String)]) -> Vec<u32> {
+    let mut order = Vec::with_capacity(take.len() + rejected.len());
+    let mut left =
+        rejected.iter().enumerate().map(|(place, (row, _))| ((take.len() + place) as u32, *row)).peekable();
+    for (place, row) in take.iter().enumerate() {
+        while let Some((passed, _)) = left.next_if(|(_, passed)| passed < row) {
+            order.push(passed);
+        }
+        order.push(place as u32);
+    }
+    order.extend(left.map(|(place, _)| place));
+    order
+}
+
+#[cfg(test)]
+mod tests;

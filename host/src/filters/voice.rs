@@ -1,0 +1,71 @@
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tracing::Level;
+
+/// Lines that may come at once, and how many more each second.
+const BURST: f64 = 100.0;
+const PER_SECOND: f64 = 10.0;
+/// Most bytes of a line.
+const MAX_LINE: usize = 4096;
+
+/// What the instances of one filter say in the host's log: so many lines and no more.
+#[derive(Debug)]
+pub struct Voice {
+    filter: Arc<str>,
+    state: Mutex<Budget>,
+}
+
+#[derive(Debug)]
+struct Budget {
+    left: f64,
+    at: Instant,
+    silenced: u64,
+}
+
+impl Budget {
+    /// Whether one more line may come at `now`; if so, how many were silenced before it.
+    fn take(&mut self, now: Instant) -> Option<u64> {
+        let gained = now.saturating_duration_since(self.at).as_secs_f64() * PER_SECOND;
+        self.left = (self.left + gained).min(BURST);
+        self.at = now;
+        if self.left < 1.0 {
+            self.silenced += 1;
+            return None;
+        }
+        self.left -= 1.0;
+        Some(std::mem::take(&mut self.silenced))
+    }
+}
+
+impl Voice {
+    /// The voice of `filter`.
+    pub fn new(filter: Arc<str>) -> Voice {
+        Voice { filter, state: Mutex::new(Budget { left: BURST, at: Instant::now(), silenced: 0 }) }
+    }
+
+    /// Logs a line under the filter's name, unless it says too much.
+    pub fn say(&self, level: Level, line: &str) {
+        let Some(silenced) = self.state.lock().take(Instant::now()) else { return };
+        let filter = &*self.filter;
+        if silenced > 0 {
+            tracing::warn!(target: "flitch::filter", filter, silenced, "the filter logs too much");
+        }
+        let line = cut(line, MAX_LINE);
+        match level {
+            Level::ERROR => tracing::error!(target: "flitch::filter", filter, "{line}"),
+            Level::WARN => tracing::warn!(target: "flitch::filter", filter, "{line}"),
+            Level::INFO => tracing::info!(target: "flitch::filter", filter, "{line}"),
+            _ => tracing::debug!(target: "flitch::filter", filter, "{line}"),
+        }
+    }
+}
+
+/// The head of `text` that has at most `bytes` bytes.
+pub fn cut(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}
+
+#[cfg(test)]
+mod tests;
