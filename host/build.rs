@@ -21,6 +21,7 @@ fn main() {
     // of its own: that of the outer build is locked while this script runs.
     let target = out.ancestors().nth(4).expect("OUT_DIR lies in a target directory").join("plugins");
     compile(&root, &target);
+    versions(&root);
 
     let mut table =
         String::from("/// The stock filters: name and component.\npub static STOCK: &[(&str, &[u8])] = &[\n");
@@ -34,6 +35,30 @@ fn main() {
     table.push_str("];\n");
     let path = out.join("stock_plugins.rs");
     fs::write(&path, table).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}
+
+/// What `flitch version` says: the version of wasmtime that is locked, and the commit that a release is built from.
+fn versions(root: &Path) {
+    let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default();
+    let wasmtime = lock.split("[[package]]").find_map(|package| {
+        let rest = package.trim_start().strip_prefix("name = \"wasmtime\"")?;
+        rest.trim_start().strip_prefix("version = \"")?.split('"').next()
+    });
+    println!("cargo::rustc-env=FLITCH_WASMTIME={}", wasmtime.unwrap_or("of no known version"));
+    if var("PROFILE") != "release" {
+        return;
+    }
+    let git = |args: &[&str]| {
+        let done = Command::new("git").arg("-C").arg(root).args(args).output().ok()?;
+        let text = String::from_utf8(done.stdout).ok()?.trim().to_owned();
+        (done.status.success() && !text.is_empty()).then_some(text)
+    };
+    if let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) {
+        println!("cargo::rustc-env=FLITCH_COMMIT={commit}");
+    }
+    if let Some(log) = git(&["rev-parse", "--path-format=absolute", "--git-path", "logs/HEAD"]) {
+        println!("cargo::rerun-if-changed={log}");
+    }
 }
 
 /// The names of the plugins, in order.

@@ -1,1 +1,7 @@
-fn main() {}
+//! The daemon and its tools: see [`flitch::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    flitch::cli::main()
+}

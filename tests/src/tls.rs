@@ -65,7 +65,12 @@ impl Authority {
         self.identity(&[], name, ExtendedKeyUsagePurpose::ClientAuth)
     }
 
-    fn identity(&self, names: &[&str], common_name: &str, usage: ExtendedKeyUsagePurpose) -> Result<Identity> {
+    fn identity(
+        &self,
+        names: &[&str],
+        common_name: &str,
+        usage: ExtendedKeyUsagePurpose,
+    ) -> Result<Identity> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names)?;
         params.distinguished_name.push(DnType::CommonName, common_name);

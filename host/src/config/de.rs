@@ -105,9 +105,10 @@ struct Reader {
 }
 
 impl Reader {
-    /// Whether the map at `head` lacks `key` only because its value was left out.
+    /// Whether the map at `head` lacks `key` only because its value, or a key that was meant for it, was left out.
     fn lacks(&self, head: Location, key: &str) -> bool {
-        self.lacking.borrow().iter().any(|(h, k)| *h == head && k == key)
+        let lacking = self.lacking.borrow();
+        lacking.iter().any(|(h, k)| *h == head && (k == key || nearest(k, &[key]).is_some()))
     }
 }
 

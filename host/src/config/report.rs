@@ -110,7 +110,14 @@ pub struct ConfigError {
 impl ConfigError {
     /// The problems as a report for people, with the lines of the file; `colors` for a terminal.
     pub fn report(&self, colors: bool) -> String {
-        render(&self.problems, colors)
+        let mut text = render(&self.problems, colors);
+        let count = match self.problems.len() {
+            1 => "1 error".to_owned(),
+            many => format!("{many} errors"),
+        };
+        let name = self.problems.first().map_or("", |problem| problem.file.name());
+        text.push_str(&format!("{name}: {count}\n"));
+        text
     }
 }
 
@@ -129,6 +136,7 @@ pub fn render(problems: &[Problem], colors: bool) -> String {
         if handler.render_report(&mut out, problem).is_err() {
             out.push_str(&format!("{problem:?}\n"));
         }
+        out.push('\n');
     }
     out
 }

@@ -128,7 +128,12 @@ struct Piece {
 }
 
 impl Courier {
-    fn new(name: &Arc<str>, output: Arc<dyn Output>, policy: RetrySettings, dead_letters: DeadLetters) -> Courier {
+    fn new(
+        name: &Arc<str>,
+        output: Arc<dyn Output>,
+        policy: RetrySettings,
+        dead_letters: DeadLetters,
+    ) -> Courier {
         let labels = [("output", &**name)];
         Courier {
             name: name.clone(),
@@ -171,7 +176,8 @@ impl Courier {
             }
             Err(error) => (Written::default(), Some(((0..piece.records.rows() as u32).collect(), error))),
         };
-        let failed = error.as_ref().filter(|(rows, e)| !rows.is_empty() && !matches!(e, WriteError::Poison { .. }));
+        let failed =
+            error.as_ref().filter(|(rows, e)| !rows.is_empty() && !matches!(e, WriteError::Poison { .. }));
         let pause = failed.map(|(_, error)| self.breaker.failure(error, begin));
         if let Some((_, error)) = &error {
             Metric::WriteErrors.counter(&[("output", &*self.name), ("kind", error.kind())]).increment(1);

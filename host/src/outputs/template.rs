@@ -82,7 +82,9 @@ impl Template {
             }
             let end = match (brace, rest.find('}')) {
                 ("{", Some(end)) => end,
-                ("{", None) => return Err(format!("`{source}`: a `{{` is not closed (write `{{{{` for a brace)")),
+                ("{", None) => {
+                    return Err(format!("`{source}`: a `{{` is not closed (write `{{{{` for a brace)"));
+                }
                 _ => return Err(format!("`{source}`: a `}}` without a `{{` (write `}}}}` for a brace)")),
             };
             if !text.is_empty() {

@@ -1,10 +1,14 @@
 //! Stage 1: sources. A source owns its position (file offset, forward chunk, HTTP request) and moves it only when the
 //! receipt of a batch settles. Awaiting the [`Intake`] is the only backpressure there is.
 
+pub mod file;
 pub mod generator;
+pub mod settings;
 
 #[cfg(test)]
 pub mod testing;
+
+pub use settings::SourceSettings;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -19,8 +23,6 @@ use crate::clock::Clock;
 use crate::dead_letter::DeadLetters;
 use crate::filters::Inlet;
 use crate::receipt::{Ledger, Receipt, Verdict};
-
-pub mod file;
 
 /// A source that is bound and ready; the future runs it until it is told to stop and its receipts are settled.
 pub type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;

@@ -31,7 +31,10 @@ fn a_reader_that_waits_in_vain_says_how_many_records_came() {
     kafka.create_topic("harness-too-few", 1).unwrap();
     write_all(&kafka.bootstrap(), "harness-too-few", [(None, &b"only one"[..])]).unwrap();
     let error = read_count(&kafka.bootstrap(), "harness-too-few", 2, Duration::from_secs(2)).unwrap_err();
-    assert!(error.to_string().contains("1 of 2 records") && error.to_string().contains("only one"), "{error}");
+    assert!(
+        error.to_string().contains("1 of 2 records") && error.to_string().contains("only one"),
+        "{error}"
+    );
 }
 
 #[test]

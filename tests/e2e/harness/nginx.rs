@@ -12,7 +12,8 @@ fn nginx_logs_what_it_serves_and_goes_on_in_a_new_file_after_a_rotation() {
     let folder = tempfile::tempdir().unwrap();
     let nginx = Nginx::start(folder.path()).unwrap();
     let log = nginx.access_log();
-    let has = |path: &std::path::Path, text: &str| fs::read_to_string(path).unwrap_or_default().contains(text);
+    let has =
+        |path: &std::path::Path, text: &str| fs::read_to_string(path).unwrap_or_default().contains(text);
     assert_eq!(nginx.get("/first").unwrap(), 200);
     assert_eq!(nginx.get("/missing/thing").unwrap(), 404);
     eventually("both lines", DEADLINE, || has(&log, "GET /first HTTP/1.1\" 200") && has(&log, "\" 404"));

@@ -175,10 +175,9 @@ impl Kafka {
     pub fn move_leader(&mut self, topic: &str, partition: i32) -> Result<usize> {
         let old = self.leader(topic, partition).context("no leader to begin with")?;
         self.stop(old)?;
-        let new = wait::poll(Duration::from_secs(30), || {
-            self.leader(topic, partition).filter(|&id| id != old)
-        })
-        .with_context(|| format!("nobody took over {topic}/{partition} from node {old}"))?;
+        let new =
+            wait::poll(Duration::from_secs(30), || self.leader(topic, partition).filter(|&id| id != old))
+                .with_context(|| format!("nobody took over {topic}/{partition} from node {old}"))?;
         self.restart(old)?;
         Ok(new)
     }
@@ -233,9 +232,8 @@ impl Kafka {
         let count = self.nodes.len();
         let replicas = count.min(3);
         let in_sync = if count > 1 { 2 } else { 1 };
-        let voters: Vec<String> = (1..=count)
-            .map(|id| format!("{id}@127.0.0.1:{}", self.nodes[id - 1].controller))
-            .collect();
+        let voters: Vec<String> =
+            (1..=count).map(|id| format!("{id}@127.0.0.1:{}", self.nodes[id - 1].controller)).collect();
         let voters = voters.join(",");
         let folder = self.folder.path().display();
         let Node { plain, sasl, controller, .. } = node;

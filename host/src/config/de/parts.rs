@@ -24,7 +24,7 @@ impl<'t> SeqAccess<'t> for Items<'t, '_> {
         for item in self.rest.by_ref() {
             let de = self.list.child(item, super::head(item));
             if !de.reader.left_out.contains(&de.place()) {
-                return seed.deserialize(de).map(Some);
+                return de.locate(seed.deserialize(de)).map(Some);
             }
         }
         Ok(None)
@@ -75,7 +75,10 @@ impl<'t> MapAccess<'t> for Keys<'t, '_> {
 
     fn next_value_seed<V: DeserializeSeed<'t>>(&mut self, seed: V) -> Result<V::Value, ReadError> {
         match self.current.take() {
-            Some(entry) => seed.deserialize(self.map.child(&entry.value, entry.key_location)),
+            Some(entry) => {
+                let value = self.map.child(&entry.value, entry.key_location);
+                value.locate(seed.deserialize(value))
+            }
             None => Err(de::Error::custom("a value was asked for before its key")),
         }
     }
@@ -186,7 +189,7 @@ impl<'t> VariantAccess<'t> for Variant<'t, '_> {
 
     fn newtype_variant_seed<T: DeserializeSeed<'t>>(self, seed: T) -> Result<T::Value, ReadError> {
         match self.content {
-            Content::Value(value) => seed.deserialize(value),
+            Content::Value(value) => value.locate(seed.deserialize(value)),
             Content::Rest(entries) => {
                 let keys = self.keys(entries);
                 seed.deserialize(Tagged { map: self.whole, keys })

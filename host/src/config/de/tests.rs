@@ -125,7 +125,6 @@ fn all_errors_are_told_at_once_each_at_its_place() {
         "tial: `tial` is not known here (did you mean `tail`? known: listen, stdout, tail)",
         "inclde: unknown key `inclde` (did you mean `include`? known keys: include, limit, tag)",
         "3 parsecs: `3 parsecs` is no size: write a number with a unit, such as 16MiB",
-        "b: the key `include` is missing",
         "70000: expected a whole number from 0 to 65535, found the number `70000`",
         "yes: expected `true` or `false`, found the text `yes` (YAML 1.2 knows `true` and `false` alone, without \
          quotes)",

@@ -236,7 +236,8 @@ async fn a_poisoned_batch_is_halved_until_the_bad_records_stand_alone() {
     let accounts = bench.ledger.read();
     assert_eq!((accounts.delivered, accounts.dead_lettered), (13, 3));
     assert_eq!(*bench.verdicts.lock(), [Verdict::Safe]);
-    let alone: Vec<_> = bench.output.values().into_iter().filter(|v| v.len() == 1 && bad.contains(&v[0])).collect();
+    let alone: Vec<_> =
+        bench.output.values().into_iter().filter(|v| v.len() == 1 && bad.contains(&v[0])).collect();
     assert_eq!(alone, [[3], [4], [11]]);
     assert_eq!(bench.output.begin.elapsed(), Duration::ZERO);
 }

@@ -73,7 +73,8 @@ impl Fates {
     /// Says why rows must be written again; `trouble` is the client's last global error, which tells more than a
     /// time-out does.
     pub fn explain(&mut self, trouble: Option<(Code, String)>, settings: &KafkaSettings) {
-        let first = |wanted: Kind| self.again.iter().map(|(_, code)| *code).find(|code| kind(*code) == wanted);
+        let first =
+            |wanted: Kind| self.again.iter().map(|(_, code)| *code).find(|code| kind(*code) == wanted);
         self.why = if let Some(code) = first(Kind::Denied) {
             Some(WriteError::Denied { reason: format!("{code} (topic `{}`)", settings.topic) })
         } else if let Some(code) = first(Kind::Unknown) {

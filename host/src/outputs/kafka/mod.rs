@@ -80,7 +80,9 @@ impl Producer {
 pub fn open(name: &str, settings: &KafkaSettings) -> anyhow::Result<Kafka> {
     let client = settings.client(name)?;
     let producer = Producer::new(name, &client).map_err(|e| match e {
-        KafkaError::ClientConfig(_, wrong, option, _) => anyhow::anyhow!("librdkafka option `{option}`: {wrong}"),
+        KafkaError::ClientConfig(_, wrong, option, _) => {
+            anyhow::anyhow!("librdkafka option `{option}`: {wrong}")
+        }
         other => anyhow::Error::new(other).context("librdkafka refuses the settings"),
     })?;
     let producer = Mutex::new(producer);

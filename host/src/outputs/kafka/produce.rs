@@ -211,7 +211,8 @@ impl Topic {
         if taken as usize == rows.len() {
             return Vec::new();
         }
-        let failed = |m: &ffi::rd_kafka_message_t| m.err != ffi::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR;
+        let failed =
+            |m: &ffi::rd_kafka_message_t| m.err != ffi::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR;
         let both = rows.iter().zip(&messages).filter(|(_, m)| failed(m));
         both.map(|(&row, m)| (row, m.err.into())).collect()
     }

@@ -1,0 +1,176 @@
+//! What one piece of the configuration alone cannot tell: names that point nowhere, parts that nobody uses, two
+//! listeners on one address.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::de::suggest;
+use super::model::Config;
+use super::report::Problem;
+use super::source::SourceFile;
+use crate::pipeline::PipelineSettings;
+
+/// All errors and warnings about `config`, which was read from `file`.
+pub fn check(config: &Config, file: &SourceFile) -> Vec<Problem> {
+    let mut checker = Checker { config, file, problems: Vec::new() };
+    checker.names();
+    for (name, pipeline) in &config.pipelines {
+        checker.pipeline(name, pipeline);
+    }
+    checker.is_complete();
+    checker.unused();
+    checker.addresses();
+    checker.problems
+}
+
+struct Checker<'a> {
+    config: &'a Config,
+    file: &'a SourceFile,
+    problems: Vec<Problem>,
+}
+
+impl Checker<'_> {
+    fn push(&mut self, path: &str, message: String, help: impl Into<Option<String>>) {
+        let problem = self.file.at(path, message).help(help);
+        self.problems.push(problem);
+    }
+
+    fn warn(&mut self, path: &str, message: String, help: &str) {
+        let location = self.file.locate_key(path).or_else(|| self.file.locate(path));
+        let problem = self.file.at_location(location, message).help(help.to_owned()).warning();
+        self.problems.push(problem);
+    }
+
+    /// Names stand in metrics, file names and logs, and are parts of paths.
+    fn names(&mut self) {
+        let config = self.config;
+        let all = [
+            ("sources", config.sources.keys().collect::<Vec<_>>()),
+            ("filters", config.filters.keys().collect()),
+            ("outputs", config.outputs.keys().collect()),
+            ("pipelines", config.pipelines.keys().collect()),
+        ];
+        for (section, names) in all {
+            for name in names {
+                let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+                if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+                    let location = self.file.locate_key(&format!("{section}.{name}"));
+                    let location = location.or_else(|| self.file.locate(section));
+                    let message = format!("`{name}` cannot be a name");
+                    let help = "a name has 1 to 64 letters, digits, `_` and `-`, without accents".to_owned();
+                    self.problems.push(self.file.at_location(location, message).help(help));
+                }
+            }
+        }
+    }
+
+    fn pipeline(&mut self, name: &str, pipeline: &PipelineSettings) {
+        let config = self.config;
+        let path = format!("pipelines.{name}");
+        for (list, names, what) in
+            [("from", &pipeline.from, "source"), ("filters", &pipeline.filters, "filter")]
+        {
+            let known: Vec<&str> = match what {
+                "source" => config.sources.keys().map(String::as_str).collect(),
+                _ => config.filters.keys().map(String::as_str).collect(),
+            };
+            for (number, used) in names.iter().enumerate() {
+                self.reference(&format!("{path}.{list}[{number}]"), used, what, &known);
+            }
+        }
+        let outputs: Vec<&str> = config.outputs.keys().map(String::as_str).collect();
+        for (number, route) in pipeline.to.iter().enumerate() {
+            let short = format!("{path}.to[{number}]");
+            let long = format!("{short}.output");
+            let place = if self.file.locate_key(&long).is_some() { long } else { short };
+            self.reference(&place, &route.output, "output", &outputs);
+        }
+        if pipeline.from.is_empty() {
+            self.push(&format!("{path}.from"), format!("the pipeline `{name}` reads from no source"), None);
+        }
+        if pipeline.to.is_empty() {
+            let help = "a pipeline without an output would drop every record: name one, `to: [NAME]`; to drop on \
+                        purpose take an output of the type `blackhole`";
+            let message = format!("the pipeline `{name}` has no output");
+            self.push(&format!("{path}.to"), message, help.to_owned());
+        }
+        if pipeline.workers == Some(0) {
+            let message = format!("the pipeline `{name}` has no worker");
+            self.push(
+                &format!("{path}.workers"),
+                message,
+                "1 or more; leave it out for one per core".to_owned(),
+            );
+        }
+        for (number, source) in pipeline.from.iter().enumerate() {
+            if pipeline.from[..number].contains(source) {
+                let message = format!("the source `{source}` stands in `from` twice");
+                let help = "its records would be written twice: take one away".to_owned();
+                self.push(&format!("{path}.from[{number}]"), message, help);
+            }
+        }
+    }
+
+    fn reference(&mut self, path: &str, name: &str, what: &str, known: &[&str]) {
+        if known.contains(&name) {
+            return;
+        }
+        let help = match suggest(name, known, &format!("{what}s")) {
+            Some(help) => help,
+            None => format!("no {what} is named in `{what}s`: add one"),
+        };
+        self.push(path, format!("no {what} is named `{name}`"), help);
+    }
+
+    fn is_complete(&mut self) {
+        if self.config.pipelines.is_empty() {
+            let help = "a pipeline takes records from sources to outputs: `pipelines: { NAME: { from: [...], to: \
+                        [...] } }`";
+            self.push("pipelines", "there is no pipeline, so nothing would run".to_owned(), help.to_owned());
+        }
+    }
+
+    fn unused(&mut self) {
+        let pipelines = || self.config.pipelines.values();
+        let used: BTreeSet<(&str, &str)> = pipelines()
+            .flat_map(|p| p.from.iter().map(|name| ("sources", name.as_str())))
+            .chain(pipelines().flat_map(|p| p.filters.iter().map(|name| ("filters", name.as_str()))))
+            .chain(pipelines().flat_map(|p| p.to.iter().map(|to| ("outputs", to.output.as_str()))))
+            .collect();
+        let config = self.config;
+        let there = (config.sources.keys().map(|name| ("sources", "source", name)))
+            .chain(config.filters.keys().map(|name| ("filters", "filter", name)))
+            .chain(config.outputs.keys().map(|name| ("outputs", "output", name)));
+        let unused: Vec<_> =
+            there.filter(|(section, _, name)| !used.contains(&(*section, name.as_str()))).collect();
+        for (section, what, name) in unused {
+            let message = format!("no pipeline uses the {what} `{name}`");
+            let help = match what {
+                "source" => "it is not started; name it in the `from` of a pipeline",
+                "filter" => "name it in the `filters` of a pipeline",
+                _ => "it is not opened; name it in the `to` of a pipeline",
+            };
+            self.warn(&format!("{section}.{name}"), message, help);
+        }
+    }
+
+    fn addresses(&mut self) {
+        let mut taken: BTreeMap<String, String> = BTreeMap::new();
+        if self.config.admin.enabled && self.config.admin.listen.port() != 0 {
+            taken.insert(format!("tcp {}", self.config.admin.listen), "the admin listener".to_owned());
+        }
+        for (name, source) in &self.config.sources {
+            for (key, address) in source.listens() {
+                match taken.get(&address) {
+                    Some(other) => {
+                        let message = format!("`{name}` listens on {address}, and so does {other}");
+                        let help = "give one of them another port".to_owned();
+                        self.push(&format!("sources.{name}.{key}"), message, help);
+                    }
+                    None => {
+                        taken.insert(address, format!("the source `{name}`"));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::units::{Bytes, Span};
+use crate::admin::AdminSettings;
+use crate::batch::Cut;
+use crate::filters::FilterSettings;
+use crate::outputs::OutputConfig;
+use crate::pipeline::PipelineSettings;
+use crate::sources::SourceSettings;
+
+/// All of `flitch.yaml`.
+///
+/// Values may hold `${NAME}` and `${NAME:-default}` (the environment) and `${file:/path}` (the text of a file); `$${`
+/// stands for `${`. Keys at the top that begin with `x-` are left to the writer, as a place for YAML anchors.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The folder of everything that flitch keeps: positions of files, dead letters, compiled plugins.
+    #[serde(default = "data_dir")]
+    pub data_dir: PathBuf,
+    /// Where records come from, each under a name of its own.
+    pub sources: BTreeMap<String, SourceSettings>,
+    /// What changes records on their way.
+    #[serde(default)]
+    pub filters: BTreeMap<String, FilterSettings>,
+    /// Where records go.
+    pub outputs: BTreeMap<String, OutputConfig>,
+    /// Ways from sources through filters to outputs.
+    pub pipelines: BTreeMap<String, PipelineSettings>,
+    /// When sources cut a batch.
+    #[serde(default)]
+    pub batch: BatchSettings,
+    /// Metrics, health and status over HTTP.
+    #[serde(default)]
+    pub admin: AdminSettings,
+    /// How long SIGTERM and SIGINT wait until everything on its way has arrived.
+    #[serde(default = "drain_timeout")]
+    pub drain_timeout: Span,
+}
+
+fn data_dir() -> PathBuf {
+    PathBuf::from("/var/lib/flitch")
+}
+
+fn drain_timeout() -> Span {
+    Span(Duration::from_secs(30))
+}
+
+/// When sources cut a batch: at whichever comes first, and at once when a sender waits for its answer or there is
+/// nothing more to read.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct BatchSettings {
+    /// Most records in a batch.
+    #[schemars(range(min = 1, max = 65536))]
+    pub rows: usize,
+    /// Most bytes in a batch, as they came.
+    pub bytes: Bytes,
+    /// Longest time that the first record waits for more.
+    pub age: Span,
+}
+
+impl Default for BatchSettings {
+    fn default() -> Self {
+        let Cut { rows, bytes, age } = Cut::default();
+        BatchSettings { rows, bytes: Bytes(bytes as u64), age: Span(age) }
+    }
+}
+
+impl BatchSettings {
+    /// The same as sources take it.
+    pub fn cut(&self) -> Cut {
+        Cut { rows: self.rows, bytes: self.bytes.0 as usize, age: self.age.0 }
+    }
+}

@@ -1,0 +1,64 @@
+//! Reads an entry of `outputs`: the keys that all outputs have, and those of its type.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::de;
+use crate::buffers::BufferSettings;
+use crate::outputs::{OutputConfig, OutputSettings, RetrySettings};
+
+/// What every output has.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Common {
+    /// The buffer in front of it.
+    #[serde(default)]
+    buffer: BufferSettings,
+    /// How writes that failed are repeated.
+    #[serde(default)]
+    retry: RetrySettings,
+}
+
+/// The keys of [`Common`].
+const COMMON: &[&str] = &["buffer", "retry"];
+
+impl<'de> Deserialize<'de> for OutputConfig {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<OutputConfig, D::Error> {
+        let (common, kind) = de::split::<D, Common, OutputSettings>(d, COMMON)?;
+        Ok(OutputConfig { kind, buffer: common.buffer, retry: common.retry })
+    }
+}
+
+impl JsonSchema for OutputConfig {
+    fn schema_name() -> Cow<'static, str> {
+        "OutputConfig".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let common = Common::json_schema(generator);
+        let mut schema = OutputSettings::json_schema(generator);
+        let properties = common.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+        let kinds = schema.get_mut("oneOf").and_then(Value::as_array_mut).into_iter().flatten();
+        for kind in kinds {
+            if let Some(own) = kind.get_mut("properties").and_then(Value::as_object_mut) {
+                own.extend(properties.clone());
+            }
+        }
+        schema
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_common_keys_are_those_that_are_split_off() {
+        let schema = schemars::schema_for!(Common);
+        let keys: Vec<&String> = schema.get("properties").unwrap().as_object().unwrap().keys().collect();
+        assert_eq!(keys, COMMON);
+    }
+}

@@ -1,0 +1,39 @@
+//! The sources that a configuration can name.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::file::{self, FileSettings};
+use super::generator::{self, GeneratorSettings};
+use super::{Running, SourceContext};
+
+/// Where records come from, by `type`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(tag = "type")]
+pub enum SourceSettings {
+    /// Lines of files that grow.
+    File(FileSettings),
+    /// Seeded records, for demos and measurements.
+    Generator(GeneratorSettings),
+}
+
+impl SourceSettings {
+    /// Binds or opens what the source reads from; the future that is answered runs it.
+    ///
+    /// # Errors
+    /// Something that the settings name is not there or cannot be bound.
+    pub async fn start(self, cx: SourceContext) -> anyhow::Result<Running> {
+        match self {
+            SourceSettings::File(settings) => file::start(settings, cx).await,
+            SourceSettings::Generator(settings) => generator::start(settings, cx).await,
+        }
+    }
+
+    /// Addresses that it listens on, with the key that names each: `tcp 0.0.0.0:24224`. Port 0 is no address yet.
+    pub fn listens(&self) -> Vec<(&'static str, String)> {
+        match self {
+            SourceSettings::File(_) | SourceSettings::Generator(_) => Vec::new(),
+        }
+    }
+}
