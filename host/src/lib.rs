@@ -30,6 +30,7 @@ pub mod pipeline;
 
 // What stands beside the way.
 pub mod admin;
+pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;

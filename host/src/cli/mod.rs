@@ -11,6 +11,7 @@ use crate::config::ConfigError;
 
 mod check;
 mod config;
+mod run;
 mod version;
 
 /// Something failed while running.
@@ -48,6 +49,8 @@ enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run until a signal ends it.
+    Run(run::Args),
     /// Validate a configuration and instantiate its plugins, without starting anything.
     Check(check::Args),
     /// About the configuration file.
@@ -120,6 +123,7 @@ pub fn main() -> ExitCode {
         return report(Failure::Usage(format!("`--log {}` is no filter of log lines: {error}", cli.log)));
     }
     let done = match cli.command {
+        Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Version => version::run(),

@@ -69,7 +69,8 @@ impl Workers {
         count: usize,
         router: Arc<Router>,
     ) -> std::io::Result<Workers> {
-        let count = if program.is_empty() { 0 } else { count.max(1) };
+        let most = program.max_workers().unwrap_or(usize::MAX);
+        let count = if program.is_empty() { 0 } else { count.clamp(1, most.max(1)) };
         let queue = (count > 0).then(|| Arc::new(Queue::new(count * WAITING)));
         let inlet = Inlet { queue: queue.clone(), sequencer: Arc::default(), router: router.clone() };
         let program = Arc::new(ArcSwap::new(program));
@@ -88,6 +89,18 @@ impl Workers {
     /// Where batches go in.
     pub fn inlet(&self) -> &Inlet {
         &self.inlet
+    }
+
+    /// How many threads run the filters.
+    pub fn count(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// Whether [`Workers::swap`] can put `program` in: as a chain that is not empty for one that is not, and with no
+    /// fewer instances than there are threads.
+    pub fn can_run(&self, program: &Program) -> bool {
+        program.is_empty() == self.threads.is_empty()
+            && program.max_workers().is_none_or(|most| self.threads.len() <= most)
     }
 
     /// Replaces the filters: each worker takes the new ones between two batches.

@@ -64,6 +64,11 @@ impl Intake {
         self.inlets.store(Arc::new(inlets));
     }
 
+    /// The pipelines that read from the source.
+    pub fn inlets(&self) -> Vec<Inlet> {
+        self.inlets.load().to_vec()
+    }
+
     /// The accounts of the source.
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger

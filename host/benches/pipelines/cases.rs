@@ -1,0 +1,224 @@
+use std::fs::{self, File};
+use std::io::{BufWriter, Read, Write};
+use std::path::Path;
+use std::time::Instant;
+
+use flitch::sources::generator::samples;
+
+use crate::measure::{Cost, Run};
+
+/// A pipeline to measure.
+pub struct Case {
+    pub name: &'static str,
+    /// The configuration; `{dir}` is the folder of the run, `{kafka}` a broker.
+    pub config: String,
+    /// Brings the records to the daemon that runs.
+    pub feed: fn(&Run, &Path, u64),
+}
+
+const FILE: &str =
+    "sources: { lines: { type: file, include: [\"{dir}/in/*.log\"], read_from: beginning } }\n";
+const FORWARD: &str = "sources: { lines: { type: forward, listen: \"unix://{dir}/forward.sock\" } }\n";
+const BLACKHOLE: &str = "outputs: { out: { type: blackhole } }\n";
+const DISSECT: &str = "  parse: { plugin: dissect, settings: { field: message, preset: nginx_combined } }\n";
+const REGEX: &str = "  parse: { plugin: regex, settings: { field: message, preset: nginx_combined } }\n";
+const WHEN: &str =
+    "  when: { plugin: timestamp, settings: { field: time, format: \"%d/%b/%Y:%H:%M:%S %z\" } }\n";
+
+/// What an ordinary nginx host runs, with nothing behind it.
+pub const DISSECT_TO_BLACKHOLE: &str = concat!(
+    "sources: { lines: { type: file, include: [\"{dir}/in/*.log\"], read_from: beginning } }\n",
+    "filters:\n  parse: { plugin: dissect, settings: { field: message, preset: nginx_combined } }\n",
+    "  when: { plugin: timestamp, settings: { field: time, format: \"%d/%b/%Y:%H:%M:%S %z\" } }\n",
+    "outputs: { out: { type: blackhole } }\n",
+    "pipelines: { p: { from: [lines], filters: [parse, when], to: [{ output: out }] } }\n",
+);
+
+fn config(source: &str, filters: &[(&str, &str)], output: &str) -> String {
+    let mut text = source.to_owned();
+    if !filters.is_empty() {
+        text += "filters:\n";
+        filters.iter().for_each(|(_, filter)| text += filter);
+    }
+    text += output;
+    let names: Vec<_> = filters.iter().map(|(name, _)| *name).collect();
+    text += &format!(
+        "pipelines: {{ p: {{ from: [lines], filters: [{}], to: [{{ output: out }}] }} }}\n",
+        names.join(", ")
+    );
+    text
+}
+
+/// All pipelines, in the order of the table.
+pub fn all() -> Vec<Case> {
+    let parse = [("parse", DISSECT), ("when", WHEN)];
+    let one_more =
+        [parse[0], parse[1], ("more", "  more: { plugin: set, settings: { set: { env: prod } } }\n")];
+    let file = "outputs: { out: { type: file, path: \"{dir}/out.ndjson\" } }\n";
+    let kafka = "outputs: { out: { type: kafka, brokers: [\"{kafka}\"], topic: bench, compression: lz4 } }\n";
+    let case = |name, source, filters: &[(&str, &str)], output| Case {
+        name,
+        config: config(source, filters, output),
+        feed: if source == FILE { feed_file } else { feed_forward },
+    };
+    vec![
+        case("file → blackhole", FILE, &[], BLACKHOLE),
+        case("file → regex, timestamp → blackhole", FILE, &[("parse", REGEX), ("when", WHEN)], BLACKHOLE),
+        case("file → dissect, timestamp → blackhole", FILE, &parse, BLACKHOLE),
+        case("file → dissect, timestamp → NDJSON file", FILE, &parse, file),
+        case("file → dissect, timestamp → Kafka", FILE, &parse, kafka),
+        case("forward → blackhole", FORWARD, &[], BLACKHOLE),
+        case("file → dissect, timestamp, set → blackhole", FILE, &one_more, BLACKHOLE),
+    ]
+}
+
+/// Writes the lines that all file cases read.
+pub fn write_lines(path: &Path, records: u64) {
+    let mut file = BufWriter::with_capacity(1 << 20, File::create(path).expect("a file can be made"));
+    let mut line = Vec::new();
+    for number in 0..records {
+        line.clear();
+        samples::nginx(1, number, &mut line);
+        line.push(b'\n');
+        file.write_all(&line).expect("the disk has room");
+    }
+    file.flush().expect("the disk has room");
+}
+
+/// Puts the file where the daemon looks, in one step.
+fn feed_file(run: &Run, lines: &Path, _records: u64) {
+    let folder = run.flitch.dir().join("in");
+    fs::create_dir_all(&folder).expect("a folder can be made");
+    let hidden = run.flitch.dir().join("lines");
+    // Linking costs no copy where both folders are on one disk.
+    if fs::hard_link(lines, &hidden).is_err() {
+        fs::copy(lines, &hidden).expect("the disk has room");
+    }
+    fs::rename(hidden, folder.join("lines.log")).expect("the same disk");
+}
+
+/// Sends PackedForward messages of 1,000 records of four text fields with acks, ten messages ahead.
+fn feed_forward(run: &Run, _lines: &Path, records: u64) {
+    const BATCH: u64 = 1000;
+    const AHEAD: usize = 10;
+    let mut entries = Vec::new();
+    let mut stream = unix(run);
+    let mut answers = stream.try_clone().expect("a socket can be shared");
+    let mut waiting = 0;
+    let mut answer = [0u8; 4096];
+    for message in 0..records / BATCH {
+        entries.clear();
+        // One packed batch of records, made new every tenth message: making them costs more than reading them.
+        if message % 10 == 0 {
+            pack(message * BATCH, BATCH, &mut entries);
+        }
+        let packed = cached(&entries);
+        let mut head = vec![0x93, 0xa5];
+        head.extend_from_slice(b"bench");
+        head.push(0xc6);
+        head.extend_from_slice(&(packed.len() as u32).to_be_bytes());
+        stream.write_all(&head).expect("the daemon reads");
+        stream.write_all(&packed).expect("the daemon reads");
+        let chunk = format!("{message:022}==");
+        let mut tail = vec![0x81, 0xa5];
+        tail.extend_from_slice(b"chunk");
+        tail.push(0xa0 | chunk.len() as u8);
+        tail.extend_from_slice(chunk.as_bytes());
+        stream.write_all(&tail).expect("the daemon reads");
+        // {"ack": "<24 bytes>"} is 30 bytes.
+        waiting += 30;
+        while waiting > AHEAD * 30 {
+            waiting -= answers.read(&mut answer).expect("the daemon answers");
+        }
+    }
+    while waiting > 0 {
+        waiting -= answers.read(&mut answer).expect("the daemon answers");
+    }
+}
+
+fn unix(run: &Run) -> std::os::unix::net::UnixStream {
+    let path = run.flitch.dir().join("forward.sock");
+    std::os::unix::net::UnixStream::connect(path).expect("the daemon listens")
+}
+
+thread_local! {
+    static PACKED: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// The entries just packed, or those packed last.
+fn cached(entries: &[u8]) -> Vec<u8> {
+    PACKED.with_borrow_mut(|packed| {
+        if !entries.is_empty() {
+            *packed = entries.to_vec();
+        }
+        packed.clone()
+    })
+}
+
+fn pack(from: u64, count: u64, out: &mut Vec<u8>) {
+    let text = |out: &mut Vec<u8>, text: &str| {
+        out.push(0xd9);
+        out.push(text.len() as u8);
+        out.extend_from_slice(text.as_bytes());
+    };
+    for number in from..from + count {
+        let record = samples::docker(1, number);
+        out.extend_from_slice(&[0x92, 0xd7, 0x00]);
+        out.extend_from_slice(&((samples::time(number) / 1_000_000_000) as u32).to_be_bytes());
+        out.extend_from_slice(&((samples::time(number) % 1_000_000_000) as u32).to_be_bytes());
+        out.push(0x84);
+        text(out, "container_id");
+        text(out, &record.container_id);
+        text(out, "container_name");
+        text(out, record.container_name);
+        text(out, "source");
+        text(out, record.source);
+        text(out, "log");
+        text(out, &record.log);
+    }
+}
+
+/// A row that measures the machine.
+pub type Calibration = (&'static str, fn(&Path) -> Cost);
+
+/// What makes tables of different machines comparable.
+pub const CALIBRATIONS: [Calibration; 2] = [
+    ("native: regex crate, combined log", native_regex),
+    ("native: write(2) of the NDJSON's size", native_write),
+];
+
+/// Parses a tenth of the lines by the `regex` crate, as Rust code without columns would.
+fn native_regex(lines: &Path) -> Cost {
+    let pattern = r#"^(\S+) (\S+) (\S+) \[([^\]]+)\] "(\S+) (\S+) ([^"]+)" (\d+) (\d+) "([^"]*)" "([^"]*)"$"#;
+    let pattern = regex::Regex::new(pattern).expect("a valid pattern");
+    let text = fs::read_to_string(lines).expect("the lines were written");
+    let mut places = pattern.capture_locations();
+    let (mut records, mut sum) = (0, 0);
+    let begun = own_cpu();
+    let clock = Instant::now();
+    for line in text.lines().step_by(10) {
+        records += 1;
+        if pattern.captures_read(&mut places, line).is_some() {
+            sum += (1..places.len()).filter_map(|i| places.get(i)).map(|(a, b)| b - a).sum::<usize>();
+        }
+    }
+    assert!(sum > 0, "the pattern fits the lines");
+    Cost { records, bytes: records * 241, cpu: own_cpu() - begun, wall: clock.elapsed(), peak_bytes: 0 }
+}
+
+/// Writes as many bytes as the file case does, 1,024 records of 318 bytes a call.
+fn native_write(lines: &Path) -> Cost {
+    let records = fs::metadata(lines).expect("the lines were written").len() / 241;
+    let mut file = tempfile::tempfile_in(lines.parent().expect("a folder")).expect("a file can be made");
+    let piece = vec![b'x'; 318 * 1024];
+    let begun = own_cpu();
+    let clock = Instant::now();
+    for _ in 0..records / 1024 {
+        file.write_all(&piece).expect("the disk has room");
+    }
+    Cost { records, bytes: records * 318, cpu: own_cpu() - begun, wall: clock.elapsed(), peak_bytes: 0 }
+}
+
+fn own_cpu() -> std::time::Duration {
+    crate::measure::cpu_of(std::process::id())
+}

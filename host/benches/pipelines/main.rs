@@ -1,0 +1,68 @@
+//! Whole pipelines over seeded nginx lines, as a process apart: what a record costs from the source to the output.
+//!
+//! Prints one table: CPU microseconds per record (user and system of the whole process), records and MB per CPU
+//! second, and peak memory, best of some runs. Two calibration rows make tables of different machines comparable.
+//!
+//! `FLITCH_BENCH_RECORDS` (2,000,000) and `FLITCH_BENCH_RUNS` (3) set the size.
+
+use std::path::Path;
+
+mod cases;
+mod measure;
+
+use measure::{Cost, Run};
+
+fn main() {
+    // `cargo test --benches` runs this too, to see that it builds.
+    if std::env::args().any(|arg| arg == "--test") {
+        return;
+    }
+    let filter = std::env::args().nth(1).filter(|arg| !arg.starts_with("--"));
+    let setting =
+        |name: &str, default: u64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
+    let records = setting("FLITCH_BENCH_RECORDS", 2_000_000);
+    let runs = setting("FLITCH_BENCH_RUNS", 3);
+    let wanted = |name: &str| filter.as_ref().is_none_or(|f| name.contains(f.as_str()));
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let lines = folder.path().join("lines.log");
+    cases::write_lines(&lines, records);
+    println!("{records} records of 241 bytes, best of {runs} runs\n");
+    println!(
+        "{:<44} {:>9} {:>12} {:>9} {:>9} {:>8}",
+        "pipeline", "CPU µs/r", "r/CPU s", "MB/CPU s", "peak MB", "cores"
+    );
+    for (name, calibrate) in cases::CALIBRATIONS {
+        if wanted(name) {
+            let best = (0..runs).map(|_| calibrate(&lines)).min_by(Cost::cheaper);
+            print(name, best);
+        }
+    }
+    for case in cases::all() {
+        if wanted(case.name) {
+            let best = (0..runs).map(|_| run(&case, &lines, records)).min_by(Cost::cheaper);
+            print(case.name, best);
+        }
+    }
+    if wanted("start") {
+        measure::start_and_idle();
+    }
+}
+
+fn run(case: &cases::Case, lines: &Path, records: u64) -> Cost {
+    let run = Run::start(case);
+    (case.feed)(&run, lines, records);
+    run.finish(records)
+}
+
+fn print(name: &str, cost: Option<Cost>) {
+    let Some(cost) = cost else { return };
+    println!(
+        "{name:<44} {:>9.3} {:>12.0} {:>9.0} {:>9.0} {:>8.2}",
+        cost.cpu_micros_per_record(),
+        cost.records_per_cpu_second(),
+        cost.megabytes_per_cpu_second(),
+        cost.peak_bytes as f64 / 1e6,
+        cost.cores(),
+    );
+}

@@ -1,0 +1,116 @@
+use std::cmp::Ordering;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use flitch_tests::flitch::Flitch;
+use flitch_tests::servers::mock_kafka::MockKafka;
+use flitch_tests::wait;
+
+use crate::cases::Case;
+
+/// Longest time that one run may take.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What a number of records cost.
+pub struct Cost {
+    pub records: u64,
+    pub bytes: u64,
+    pub cpu: Duration,
+    pub wall: Duration,
+    pub peak_bytes: u64,
+}
+
+impl Cost {
+    pub fn cheaper(a: &Cost, b: &Cost) -> Ordering {
+        a.cpu_micros_per_record().total_cmp(&b.cpu_micros_per_record())
+    }
+
+    pub fn cpu_micros_per_record(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / self.records as f64
+    }
+
+    pub fn records_per_cpu_second(&self) -> f64 {
+        self.records as f64 / self.cpu.as_secs_f64()
+    }
+
+    pub fn megabytes_per_cpu_second(&self) -> f64 {
+        self.bytes as f64 / 1e6 / self.cpu.as_secs_f64()
+    }
+
+    pub fn cores(&self) -> f64 {
+        self.cpu.as_secs_f64() / self.wall.as_secs_f64()
+    }
+}
+
+/// CPU time, user and system, that a process has used; ticks of 10 ms (proc(5), fields 14 and 15).
+pub fn cpu_of(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
+    let after_name = stat.rsplit_once(')').expect("a name in brackets").1;
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime");
+    Duration::from_millis(ticks * 10)
+}
+
+/// A line of `/proc/PID/status`, in bytes.
+fn memory_of(pid: u32, line: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
+    let value = status.lines().find_map(|l| l.strip_prefix(line)).expect("the kernel shows memory");
+    value.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+}
+
+/// A flitch that runs one case.
+pub struct Run {
+    pub flitch: Flitch,
+    /// Holds the broker that the case writes to, if it does.
+    _kafka: Option<MockKafka>,
+    cpu: Duration,
+    begun: Instant,
+}
+
+impl Run {
+    pub fn start(case: &Case) -> Run {
+        let kafka =
+            case.config.contains("{kafka}").then(|| MockKafka::start(1).expect("a mock broker starts"));
+        let brokers = kafka.as_ref().map(MockKafka::bootstrap).unwrap_or_default();
+        let config = case.config.replace("{kafka}", &brokers);
+        let flitch = Flitch::start(env!("CARGO_BIN_EXE_flitch"), &config);
+        let cpu = cpu_of(flitch.pid());
+        Run { flitch, _kafka: kafka, cpu, begun: Instant::now() }
+    }
+
+    /// Waits until all records have ended, and says what they cost.
+    pub fn finish(mut self, records: u64) -> Cost {
+        let ended = || {
+            let accounts = &self.flitch.status()["sources"];
+            let sum = |key: &str| -> u64 {
+                let sources = accounts.as_object().expect("the status lists sources");
+                sources.values().map(|source| source[key].as_u64().unwrap_or(0)).sum()
+            };
+            sum("received") >= records && sum("in_flight") == 0
+        };
+        wait::poll(PATIENCE, ended).expect("all records arrive");
+        let wall = self.begun.elapsed();
+        let pid = self.flitch.pid();
+        let cpu = cpu_of(pid) - self.cpu;
+        let peak_bytes = memory_of(pid, "VmHWM");
+        self.flitch.terminate(PATIENCE);
+        Cost { records, bytes: records * 241, cpu, wall, peak_bytes }
+    }
+}
+
+/// How long a start takes with a warm cache, and how much memory an idle daemon holds.
+pub fn start_and_idle() {
+    let mut flitch = Flitch::new(env!("CARGO_BIN_EXE_flitch"), crate::cases::DISSECT_TO_BLACKHOLE);
+    flitch.run();
+    flitch.terminate(PATIENCE);
+    let mut best = Duration::MAX;
+    let mut idle = 0;
+    for _ in 0..5 {
+        let begun = Instant::now();
+        flitch.run();
+        best = best.min(begun.elapsed());
+        idle = memory_of(flitch.pid(), "VmRSS");
+        flitch.terminate(PATIENCE);
+    }
+    println!("\nstart with a warm cache until ready: {best:?}; idle memory: {:.0} MB", idle as f64 / 1e6);
+}

@@ -1,0 +1,414 @@
+//! The running daemon: builds what the configuration names, replaces what a new one changes, and drains it all.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{PipelineStatus, StatusBoard};
+use crate::batch::Cut;
+use crate::buffers::MemoryBuffer;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::dead_letter::DeadLetters;
+use crate::filters::{Engine, FilterContext, FilterSettings, Inlet, Program, Tables, Workers};
+use crate::outputs::OutputConfig;
+use crate::pipeline::{self, PipelineSettings};
+use crate::sources::{Intake, SourceContext, SourceSettings};
+use crate::telemetry::Exporter;
+
+mod run;
+
+pub use run::{Ended, RunError, run};
+
+/// A part of the configuration that could not be put to work.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {error:#}")]
+pub struct AppError {
+    /// Where the part stands in the configuration, such as `outputs.events`.
+    pub path: String,
+    /// What is wrong with it.
+    pub error: anyhow::Error,
+}
+
+fn at(path: impl Into<String>) -> impl FnOnce(anyhow::Error) -> AppError {
+    move |error| AppError { path: path.into(), error }
+}
+
+struct Source {
+    settings: SourceSettings,
+    cut: Cut,
+    intake: Intake,
+    stop: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+struct Pipeline {
+    settings: PipelineSettings,
+    filters: Vec<(String, FilterSettings)>,
+    program: Arc<Program>,
+    workers: Workers,
+}
+
+struct Output {
+    config: OutputConfig,
+    buffer: Arc<MemoryBuffer>,
+    /// Cancelled to leave what is not delivered.
+    leave: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// All running parts.
+pub struct App {
+    board: Arc<StatusBoard>,
+    filters: FilterContext,
+    dead_letters: DeadLetters,
+    config: Config,
+    sources: BTreeMap<Arc<str>, Source>,
+    pipelines: BTreeMap<Arc<str>, Pipeline>,
+    outputs: BTreeMap<Arc<str>, Output>,
+}
+
+/// What a configuration will run, before anything that runs is touched.
+struct Plan {
+    outputs: BTreeMap<Arc<str>, Output>,
+    pipelines: BTreeMap<Arc<str>, Pipeline>,
+    /// Pipelines that go on with other filters.
+    swaps: Vec<(Arc<str>, Arc<Program>, Vec<(String, FilterSettings)>)>,
+}
+
+impl App {
+    /// Starts everything that `config` names.
+    ///
+    /// # Errors
+    /// The first part that cannot be put to work. What was started before it is stopped.
+    pub async fn start(config: Config, folder: &Path, board: Arc<StatusBoard>) -> Result<App, AppError> {
+        // Handles on metrics are made while parts are; those made before there is an exporter would count for nobody.
+        Exporter::get();
+        let dead_letters = DeadLetters::open(&config.data_dir.join("dead-letters"))
+            .with_context(|| format!("cannot keep dead letters in {}", config.data_dir.display()))
+            .map_err(at("data_dir"))?;
+        let engine = Engine::new(Some(&config.data_dir.join("compiled"))).map_err(at("data_dir"))?;
+        let filters = FilterContext {
+            engine,
+            tables: Arc::new(Tables::default()),
+            dead_letters: Some(dead_letters.clone()),
+            folder: folder.to_owned(),
+        };
+        let mut app = App {
+            board,
+            filters,
+            dead_letters,
+            config: config.clone(),
+            sources: BTreeMap::new(),
+            pipelines: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+        };
+        match app.apply(config).await {
+            Ok(()) => Ok(app),
+            Err(error) => {
+                app.drain(Duration::ZERO).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Puts another configuration into force. What did not change is not restarted.
+    ///
+    /// # Errors
+    /// The first part that cannot be put to work; then everything goes on as before.
+    pub async fn apply(&mut self, config: Config) -> Result<(), AppError> {
+        let plan = self.plan(&config)?;
+        let previous = self.sources_for(&config, &plan).await;
+        if let Err(error) = previous {
+            discard(plan).await;
+            return Err(error);
+        }
+        self.commit(config, plan).await;
+        Ok(())
+    }
+
+    /// Opens new outputs, builds new filters and starts new pipelines.
+    fn plan(&self, config: &Config) -> Result<Plan, AppError> {
+        let mut plan = Plan { outputs: BTreeMap::new(), pipelines: BTreeMap::new(), swaps: Vec::new() };
+        for (name, output) in &config.outputs {
+            if self.outputs.get(&**name).is_none_or(|running| running.config != *output) {
+                let opened = self.open_output(name, output).map_err(at(format!("outputs.{name}")))?;
+                plan.outputs.insert(name.as_str().into(), opened);
+            }
+        }
+        for (name, settings) in &config.pipelines {
+            let filters: Vec<_> =
+                settings.filters.iter().map(|f| (f.clone(), config.filters[f].clone())).collect();
+            let running = self.pipelines.get(&**name);
+            let program = match running {
+                Some(p) if p.filters == filters => p.program.clone(),
+                _ => Arc::new(self.load(&filters)?),
+            };
+            let routes_stand = !settings.to.iter().any(|to| plan.outputs.contains_key(&*to.output));
+            match running {
+                Some(p) if p.settings == *settings && routes_stand && p.workers.can_run(&program) => {
+                    if !Arc::ptr_eq(&program, &p.program) {
+                        plan.swaps.push((name.as_str().into(), program, filters));
+                    }
+                }
+                _ => {
+                    let buffers = self.buffers(&plan);
+                    let workers = pipeline::wire(name, settings, program.clone(), &buffers)
+                        .map_err(|e| at(format!("pipelines.{name}"))(e.into()))?;
+                    let pipeline = Pipeline { settings: settings.clone(), filters, program, workers };
+                    plan.pipelines.insert(name.as_str().into(), pipeline);
+                }
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Loads a chain of filters.
+    fn load(&self, filters: &[(String, FilterSettings)]) -> Result<Program, AppError> {
+        let named: Vec<_> = filters.iter().map(|(name, settings)| (name.as_str(), settings)).collect();
+        Program::load(&named, &self.filters).map_err(|error| {
+            let text = error.to_string();
+            let wrong = filters.iter().find(|(name, _)| text.starts_with(&format!("filter `{name}`")));
+            let path = wrong.map_or_else(|| "filters".to_owned(), |(name, _)| format!("filters.{name}"));
+            AppError { path, error }
+        })
+    }
+
+    /// Opens an output and starts the loop that empties its buffer.
+    fn open_output(&self, name: &str, config: &OutputConfig) -> anyhow::Result<Output> {
+        let output = config.kind.open(name)?;
+        let dropped = crate::telemetry::Tally::dropped_by_route(name);
+        let buffer = Arc::new(MemoryBuffer::new(&config.buffer, dropped));
+        let leave = CancellationToken::new();
+        let delivery = crate::outputs::deliver(
+            name.into(),
+            output,
+            buffer.clone(),
+            config.retry.clone(),
+            self.dead_letters.clone(),
+            leave.clone(),
+        );
+        Ok(Output { config: config.clone(), buffer, leave, task: tokio::spawn(delivery) })
+    }
+
+    /// The buffer of each output as it will be: those of the plan before those that run.
+    fn buffers(&self, plan: &Plan) -> BTreeMap<Arc<str>, Arc<MemoryBuffer>> {
+        let running = self.outputs.iter().chain(&plan.outputs);
+        running.map(|(name, output)| (name.clone(), output.buffer.clone())).collect()
+    }
+
+    /// The pipelines that read from a source, as they will be.
+    fn inlets(&self, config: &Config, plan: &Plan, source: &str) -> Vec<Inlet> {
+        let reads = config.pipelines.iter().filter(|(_, p)| p.from.iter().any(|from| from == source));
+        let workers = |name: &str| {
+            let pipeline = plan.pipelines.get(name).or_else(|| self.pipelines.get(name));
+            pipeline.expect("every pipeline is planned or runs").workers.inlet().clone()
+        };
+        reads.map(|(name, _)| workers(name)).collect()
+    }
+
+    /// Starts the sources that are new, and replaces those whose settings changed: the old one is stopped first,
+    /// since both want the same address or the same checkpoints, and comes back if the new one cannot start.
+    async fn sources_for(&mut self, config: &Config, plan: &Plan) -> Result<(), AppError> {
+        let mut begun: Vec<Arc<str>> = Vec::new();
+        for (name, settings) in &config.sources {
+            let cut = config.batch.cut();
+            let inlets = self.inlets(config, plan, name);
+            let name: Arc<str> = name.as_str().into();
+            let before = match self.sources.get(&name) {
+                Some(running) if running.settings == *settings && running.cut == cut => continue,
+                Some(_) => self.sources.remove(&name),
+                None => None,
+            };
+            let before = match before {
+                Some(source) => Some((source.settings.clone(), source.cut, stop_source(&name, source).await)),
+                None => None,
+            };
+            match self.start_source(&name, settings, cut, inlets).await {
+                Ok(source) => {
+                    self.sources.insert(name.clone(), source);
+                    if before.is_none() {
+                        begun.push(name);
+                    }
+                }
+                Err(error) => {
+                    if let Some((settings, cut, inlets)) = before
+                        && let Ok(source) = self.start_source(&name, &settings, cut, inlets).await
+                    {
+                        self.sources.insert(name.clone(), source);
+                    }
+                    for name in begun {
+                        if let Some(source) = self.sources.remove(&name) {
+                            stop_source(&name, source).await;
+                        }
+                    }
+                    return Err(AppError { path: format!("sources.{name}"), error });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn start_source(
+        &self,
+        name: &Arc<str>,
+        settings: &SourceSettings,
+        cut: Cut,
+        inlets: Vec<Inlet>,
+    ) -> anyhow::Result<Source> {
+        let stop = CancellationToken::new();
+        let intake = Intake::new(Exporter::get().ledger(name), inlets);
+        let cx = SourceContext {
+            name: name.clone(),
+            intake: intake.clone(),
+            cut,
+            state_dir: self.config.data_dir.join("sources").join(&**name),
+            dead_letters: self.dead_letters.clone(),
+            clock: Clock::system(),
+            stop: stop.clone(),
+        };
+        let running = settings.clone().start(cx).await?;
+        Ok(Source { settings: settings.clone(), cut, intake, stop, task: tokio::spawn(running) })
+    }
+
+    /// Connects what stays to what is new, and stops what is gone, in the order in which a record meets it.
+    async fn commit(&mut self, config: Config, plan: Plan) {
+        for (name, source) in &self.sources {
+            source.intake.connect(self.inlets(&config, &plan, name));
+        }
+        let gone: Vec<_> =
+            self.sources.keys().filter(|n| !config.sources.contains_key(&***n)).cloned().collect();
+        for name in gone {
+            if let Some(source) = self.sources.remove(&name) {
+                stop_source(&name, source).await;
+            }
+        }
+        for (name, program, filters) in plan.swaps {
+            if let Some(pipeline) = self.pipelines.get_mut(&name) {
+                pipeline.workers.swap(program.clone());
+                pipeline.program = program;
+                pipeline.filters = filters;
+            }
+        }
+        let mut old_pipelines: Vec<_> =
+            plan.pipelines.into_iter().filter_map(|(name, new)| self.pipelines.insert(name, new)).collect();
+        let gone = self.pipelines.extract_if(.., |name, _| !config.pipelines.contains_key(&**name));
+        old_pipelines.extend(gone.map(|(_, pipeline)| pipeline));
+        let mut old_outputs: Vec<_> =
+            plan.outputs.into_iter().filter_map(|(name, new)| self.outputs.insert(name, new)).collect();
+        let gone = self.outputs.extract_if(.., |name, _| !config.outputs.contains_key(&**name));
+        old_outputs.extend(gone.map(|(_, output)| output));
+        // What the old parts hold is finished beside the new ones; a slow destination must not hold the reload up.
+        let timeout = config.drain_timeout.0;
+        tokio::spawn(async move { finish(old_pipelines, old_outputs, timeout).await });
+        self.config = config;
+        self.show();
+    }
+
+    fn show(&self) {
+        let status = |pipeline: &Pipeline| PipelineStatus {
+            from: pipeline.settings.from.clone(),
+            filters: pipeline.settings.filters.clone(),
+            to: pipeline.settings.to.iter().map(|to| to.output.clone()).collect(),
+            workers: pipeline.workers.count(),
+        };
+        let pipelines = self.pipelines.iter().map(|(name, p)| (name.clone(), status(p))).collect();
+        let buffers = self.outputs.iter().map(|(name, o)| (name.clone(), o.buffer.clone())).collect();
+        self.board.wired(pipelines, buffers);
+        self.board.set_ready(true);
+    }
+
+    /// Stops the sources, lets everything on its way arrive, and ends all parts. What has not arrived after `timeout`
+    /// is left: its sources send it again after the next start, where they can. Answers whether all of it arrived.
+    pub async fn drain(mut self, timeout: Duration) -> bool {
+        self.board.set_ready(false);
+        let deadline = tokio::time::Instant::now() + timeout;
+        for source in self.sources.values() {
+            source.stop.cancel();
+        }
+        let mut in_time = true;
+        for (name, source) in std::mem::take(&mut self.sources) {
+            let abort = source.task.abort_handle();
+            match tokio::time::timeout_at(deadline, source.task).await {
+                Ok(ended) => report(&name, ended),
+                Err(_) => {
+                    abort.abort();
+                    in_time = false;
+                }
+            }
+        }
+        let pipelines = std::mem::take(&mut self.pipelines).into_values().collect();
+        let outputs = std::mem::take(&mut self.outputs).into_values().collect();
+        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+        finish(pipelines, outputs, left).await && in_time
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+}
+
+fn report(name: &str, ended: Result<anyhow::Result<()>, tokio::task::JoinError>) {
+    match ended {
+        Ok(Ok(())) => tracing::debug!(source = name, "stopped"),
+        Ok(Err(error)) => tracing::error!(source = name, error = format!("{error:#}"), "the source failed"),
+        Err(error) => tracing::error!(source = name, %error, "the source panicked"),
+    }
+}
+
+/// Stops a source and waits until its records are safe; answers nothing to connect to.
+async fn stop_source(name: &str, source: Source) -> Vec<Inlet> {
+    source.stop.cancel();
+    let inlets = source.intake.inlets();
+    report(name, source.task.await);
+    inlets
+}
+
+/// Stops the parts of a plan that never came into force.
+async fn discard(plan: Plan) {
+    let pipelines = plan.pipelines.into_values().collect();
+    finish(pipelines, plan.outputs.into_values().collect(), Duration::ZERO).await;
+}
+
+/// Lets pipelines finish what they hold, then outputs; leaves what is not delivered after `timeout`. Answers whether
+/// everything was delivered.
+async fn finish(pipelines: Vec<Pipeline>, outputs: Vec<Output>, timeout: Duration) -> bool {
+    let deadline = tokio::time::Instant::now() + timeout;
+    let leave = |outputs: &[Output]| {
+        for output in outputs {
+            output.leave.cancel();
+            output.buffer.close();
+        }
+    };
+    // Workers may wait for room in a buffer whose output is stuck: closing the buffers lets them go.
+    let mut workers = tokio::task::spawn_blocking(move || {
+        pipelines.into_iter().for_each(|pipeline| pipeline.workers.finish());
+    });
+    let mut in_time = true;
+    if tokio::time::timeout_at(deadline, &mut workers).await.is_err() {
+        in_time = false;
+        leave(&outputs);
+        let _ = workers.await;
+    }
+    outputs.iter().for_each(|output| output.buffer.close());
+    for mut output in outputs {
+        let ended = match tokio::time::timeout_at(deadline, &mut output.task).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                in_time = false;
+                output.leave.cancel();
+                output.task.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::error!(%error, "a delivery loop panicked");
+        }
+    }
+    in_time
+}

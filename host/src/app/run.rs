@@ -1,0 +1,98 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{App, AppError};
+use crate::admin::{self, StatusBoard};
+use crate::config::Config;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All records on their way arrived.
+    Drained,
+    /// Some records had not arrived within the drain timeout; their sources send them again after the next start.
+    Left,
+    /// A second signal came while draining.
+    AtOnce,
+}
+
+/// Why a run could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A part that the configuration names.
+    #[error(transparent)]
+    Part(#[from] AppError),
+    /// Something outside the configuration.
+    #[error(transparent)]
+    Other(#[from] std::io::Error),
+}
+
+/// Runs `config` until a signal ends it: SIGTERM and SIGINT drain, a second one stops at once; SIGHUP reads
+/// `path` again, and what cannot be put to work is refused with the old configuration going on.
+///
+/// # Errors
+/// A part of the configuration cannot be put to work, or the admin listener cannot be bound.
+pub async fn run(path: &Path, config: Config) -> Result<Ended, RunError> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let board = Arc::new(StatusBoard::default());
+    let stop_admin = CancellationToken::new();
+    if config.admin.enabled {
+        let (address, _) = admin::start(&config.admin, board.clone(), stop_admin.clone()).await?;
+        tracing::info!(%address, "admin listener: /metrics, /healthz, /readyz, /api/status");
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut app = App::start(config, folder, board.clone()).await?;
+    tracing::info!("ready");
+    loop {
+        tokio::select! {
+            _ = term.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => reload(path, &mut app, &board).await,
+        }
+    }
+    let timeout = app.config().drain_timeout.0;
+    tracing::info!(timeout = ?timeout, "draining; a second signal stops at once");
+    let ended = tokio::select! {
+        drained = app.drain(timeout) => if drained { Ended::Drained } else { Ended::Left },
+        () = either(&mut term, &mut interrupt) => Ended::AtOnce,
+    };
+    stop_admin.cancel();
+    match ended {
+        Ended::Drained => tracing::info!("every record arrived; stopped"),
+        Ended::Left => tracing::warn!(
+            "the drain timeout passed; records that had not arrived are sent again by \
+            the sources that can"
+        ),
+        Ended::AtOnce => tracing::warn!("stopped at once"),
+    }
+    Ok(ended)
+}
+
+async fn either(one: &mut Signal, other: &mut Signal) {
+    tokio::select! { _ = one.recv() => {}, _ = other.recv() => {} }
+}
+
+async fn reload(path: &Path, app: &mut App, board: &StatusBoard) {
+    let file: PathBuf = path.to_owned();
+    match Config::load(&file) {
+        Ok(config) => put_into_force(config, app, board).await,
+        Err(error) => refuse(error.report(false), board),
+    }
+}
+
+async fn put_into_force(config: Config, app: &mut App, board: &StatusBoard) {
+    match app.apply(config).await {
+        Ok(()) => tracing::info!("the new configuration is in force"),
+        Err(error) => refuse(error.to_string(), board),
+    }
+}
+
+fn refuse(error: String, board: &StatusBoard) {
+    tracing::error!("the new configuration is refused, the old one goes on: {error}");
+    board.reload_refused(error);
+}

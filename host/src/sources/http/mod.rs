@@ -1,0 +1,227 @@
+//! The HTTP source: `POST /` and `POST /{tag}`, answered when the records are safe.
+//!
+//! A request is taken as a whole or not at all: what cannot be read is named in the answer, by line, and then no
+//! record of the request has been taken.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use super::{Running, SourceContext};
+use crate::batch::utf8::InvalidUtf8;
+use crate::config::secret::Secret;
+use crate::config::units::{Bytes, Span};
+use crate::net::tls::TlsSettings;
+
+mod answer;
+mod body;
+mod decode;
+mod handle;
+
+/// Takes records that clients post.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSettings {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// The tag of records that are posted to `/`; the source's name where this is not set. A path is a tag:
+    /// `POST /app/web` has the tag `app.web`.
+    #[serde(default)]
+    pub tag: Option<String>,
+    /// How to read a body: `auto` goes by the content type, and where there is none by the first byte.
+    #[serde(default)]
+    pub codec: HttpCodec,
+    /// When to answer: `settled` (200 when the records are safe at their outputs) or `accepted` (202 at once).
+    #[serde(default)]
+    pub ack: AckWhen,
+    /// Largest body as it comes over the wire; larger is answered by 413.
+    #[serde(default = "max_body")]
+    pub max_body: Bytes,
+    /// Largest body after decompression; larger is answered by 413.
+    #[serde(default = "max_expanded")]
+    pub max_expanded: Bytes,
+    /// Most bytes of all requests that are under way; past that they are answered by 429.
+    #[serde(default = "max_pending")]
+    pub max_pending: Bytes,
+    /// Longest wait for the next piece of a request; after it the answer is 408.
+    #[serde(default = "read_timeout")]
+    pub read_timeout: Span,
+    /// Most connections at a time; further ones wait to be accepted.
+    #[serde(default = "max_connections")]
+    pub max_connections: usize,
+    /// Who may post. Without it, anybody who reaches the port.
+    #[serde(default)]
+    pub auth: Option<HttpAuth>,
+    /// Serves TLS.
+    #[serde(default)]
+    pub tls: Option<TlsSettings>,
+    /// What becomes of text that is not UTF-8.
+    #[serde(default)]
+    pub invalid_utf8: InvalidUtf8,
+}
+
+fn max_body() -> Bytes {
+    Bytes(16 << 20)
+}
+
+fn max_expanded() -> Bytes {
+    Bytes(64 << 20)
+}
+
+fn max_pending() -> Bytes {
+    Bytes(64 << 20)
+}
+
+fn read_timeout() -> Span {
+    Span(Duration::from_secs(30))
+}
+
+fn max_connections() -> usize {
+    1024
+}
+
+/// How the body of a request is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HttpCodec {
+    /// JSON where the content type says so or the body begins with `{` or `[`, otherwise lines of text.
+    #[default]
+    Auto,
+    /// One object, an array of objects, or objects one after the other (NDJSON).
+    Json,
+    /// A record per line, the line in the field `message`.
+    Lines,
+}
+
+/// When a request is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AckWhen {
+    /// When every record is safe.
+    #[default]
+    Settled,
+    /// When the records are read and handed on; those that the outputs do not take by a crash are lost.
+    Accepted,
+}
+
+/// Who may post. Either way opens the door.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpAuth {
+    /// Tokens of `Authorization: Bearer`.
+    pub bearer: Vec<Secret>,
+    /// Users and passwords of `Authorization: Basic`.
+    pub basic: std::collections::BTreeMap<String, Secret>,
+}
+
+/// What the handlers of all connections share.
+struct Shared {
+    settings: HttpSettings,
+    cx: SourceContext,
+    /// Bytes of bodies that may yet be taken in.
+    pending: Arc<Semaphore>,
+}
+
+/// Binds the listener; the future serves it.
+///
+/// # Errors
+/// The address cannot be bound, or the certificate cannot be read.
+pub async fn start(settings: HttpSettings, cx: SourceContext) -> anyhow::Result<Running> {
+    let listen = settings.listen;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
+    serve(listener, settings, cx)
+}
+
+fn serve(listener: TcpListener, settings: HttpSettings, cx: SourceContext) -> anyhow::Result<Running> {
+    let tls = settings.tls.as_ref().map(TlsSettings::acceptor).transpose()?;
+    tracing::info!(source = %cx.name, address = %listener.local_addr()?, "listening for HTTP");
+    let connections = Arc::new(Semaphore::new(settings.max_connections.max(1)));
+    let pending = Arc::new(Semaphore::new((settings.max_pending.0 as usize).min(Semaphore::MAX_PERMITS)));
+    let shared = Arc::new(Shared { settings, cx, pending });
+    Ok(Box::pin(async move {
+        let tasks = TaskTracker::new();
+        let stop = shared.cx.stop.clone();
+        while let Some((stream, permit)) = next_connection(&listener, &connections, &stop).await {
+            let (shared, tls) = (shared.clone(), tls.clone());
+            tasks.spawn(async move {
+                let _permit = permit;
+                match tls {
+                    None => connection(stream, shared).await,
+                    Some(tls) => match tls.accept(stream).await {
+                        Ok(stream) => connection(stream, shared).await,
+                        Err(error) => tracing::debug!(source = %shared.cx.name, %error, "no TLS handshake"),
+                    },
+                }
+            });
+        }
+        tasks.close();
+        tasks.wait().await;
+        Ok(())
+    }))
+}
+
+/// The next client; none when the source must stop.
+async fn next_connection(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+    stop: &tokio_util::sync::CancellationToken,
+) -> Option<(tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    loop {
+        let accepted = async {
+            let permit = connections.clone().acquire_owned().await.expect("the semaphore is never closed");
+            (listener.accept().await, permit)
+        };
+        tokio::select! {
+            () = stop.cancelled() => return None,
+            (accepted, permit) = accepted => match accepted {
+                Ok((stream, _)) => {
+                    // Answers are small and senders wait for them.
+                    let _ = stream.set_nodelay(true);
+                    return Some((stream, permit));
+                }
+                Err(error) => {
+                    // Out of file descriptors, mostly: the ones in use must be given back first.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+        }
+    }
+}
+
+async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, shared: Arc<Shared>) {
+    let stop = shared.cx.stop.clone();
+    let timeout = shared.settings.read_timeout.0;
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new()).header_read_timeout(timeout);
+    server.http2().timer(TokioTimer::new()).max_concurrent_streams(64);
+    let service = hyper::service::service_fn(move |request| {
+        let shared = shared.clone();
+        async move { Ok::<_, std::convert::Infallible>(handle::handle(request, &shared).await) }
+    });
+    let connection = server.serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "an HTTP connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests;

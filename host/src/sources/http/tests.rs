@@ -1,0 +1,215 @@
+use std::io::Write as _;
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::*;
+use crate::buffers::MemoryBuffer;
+use crate::receipt::Ledger;
+use crate::sources::testing::context;
+
+struct Server {
+    address: SocketAddr,
+    buffer: Arc<MemoryBuffer>,
+    ledger: Arc<Ledger>,
+    stop: tokio_util::sync::CancellationToken,
+    running: tokio::task::JoinHandle<anyhow::Result<()>>,
+    _folder: tempfile::TempDir,
+}
+
+/// A server with these settings, given as JSON without `listen`.
+async fn server(settings: serde_json::Value) -> Server {
+    let (cx, buffer, folder) = context("web");
+    let mut settings = settings;
+    settings["listen"] = "127.0.0.1:0".into();
+    let settings: HttpSettings = serde_json::from_value(settings).unwrap();
+    let listener = TcpListener::bind(settings.listen).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (ledger, stop) = (cx.intake.ledger().clone(), cx.stop.clone());
+    let running = tokio::spawn(serve(listener, settings, cx).unwrap());
+    Server { address, buffer, ledger, stop, running, _folder: folder }
+}
+
+impl Server {
+    /// Sends a request and reads the answer: status and body.
+    async fn ask(&self, head: &str, body: &[u8]) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let length = body.len();
+        let request = format!("{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+        // The headers of a test stand in its head, after the path.
+        let request = match head.split_once('\n') {
+            Some((line, headers)) => format!(
+                "{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n{}\r\n\r\n",
+                headers.trim().replace('\n', "\r\n")
+            ),
+            None => request,
+        };
+        stream.write_all(request.as_bytes()).await.unwrap();
+        // A server that answers early (413) may close before it has read all.
+        let _ = stream.write_all(body).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        let answer = String::from_utf8(answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let status = head.split(' ').nth(1).expect("an HTTP answer").parse().unwrap();
+        (status, body.to_owned())
+    }
+
+    /// The same, with the records delivered as they come. Answers their NDJSON too.
+    async fn post(&self, head: &str, body: &[u8]) -> (u16, String, String) {
+        let records = Arc::new(parking_lot::Mutex::new(String::new()));
+        let collect = async {
+            loop {
+                let batch = self.buffer.pop().await.unwrap();
+                records.lock().push_str(std::str::from_utf8(&batch.records.ndjson().text).unwrap());
+                batch.receipt.delivered();
+            }
+        };
+        let (status, answer) = tokio::select! {
+            answer = self.ask(head, body) => answer,
+            () = collect => unreachable!("the buffer is never closed"),
+        };
+        let records = records.lock().clone();
+        (status, answer, records)
+    }
+}
+
+#[tokio::test]
+async fn records_are_answered_when_they_are_delivered() {
+    let server = server(serde_json::json!({})).await;
+    let (status, answer, records) = server.post("POST /app/web", b"{\"a\":1}\n{\"a\":2}\n").await;
+    assert_eq!((status, answer.trim()), (200, r#"{"taken":2}"#));
+    let first: serde_json::Value = serde_json::from_str(records.lines().next().unwrap()).unwrap();
+    assert_eq!(first["a"], 1);
+    assert_eq!(first["@tag"], "app.web");
+    assert!(first["@timestamp"].is_string());
+    assert_eq!(server.ledger.read().delivered, 2);
+}
+
+#[tokio::test]
+async fn an_array_and_an_object_and_lines_of_text_are_read() {
+    let server = server(serde_json::json!({ "tag": "t" })).await;
+    let (status, _, records) = server.post("POST /", b" [ {\"a\":[1]}, {\"a\":{}} ] ").await;
+    assert_eq!((status, records.lines().count()), (200, 2));
+    let (status, _, records) = server.post("POST /", b"{\n  \"a\": {\n \"b\": null }\n}").await;
+    assert_eq!((status, records.lines().count()), (200, 1));
+    assert!(records.contains(r#""a":{"b":null}"#), "{records}");
+    let (status, _, records) = server.post("POST /\nContent-Type: text/plain", b"one\r\n\ntwo").await;
+    assert_eq!(status, 200);
+    assert!(records.contains(r#""message":"one""#) && records.contains(r#""message":"two""#), "{records}");
+    assert_eq!(records.lines().count(), 2);
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_read_is_refused_by_line_and_nothing_is_taken() {
+    let server = server(serde_json::json!({})).await;
+    let (status, answer) = server.ask("POST /", b"{\"a\":1}\n{\"a\":2}\n{\"a\":}\n").await;
+    assert_eq!(status, 400);
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!((answer["line"].as_u64(), answer["taken"].as_u64()), (Some(3), Some(0)));
+    let (status, answer) = server.ask("POST /", b"[{\"a\":1},\n 7]").await;
+    assert_eq!(status, 400);
+    assert!(answer.contains("\"line\":2"), "{answer}");
+    assert_eq!(server.ledger.read().received, 0);
+}
+
+#[tokio::test]
+async fn an_empty_body_holds_no_record() {
+    let server = server(serde_json::json!({})).await;
+    assert_eq!(server.ask("POST /", b"").await, (200, "{\"taken\":0}\n".to_owned()));
+    assert_eq!(server.ask("POST /", b"[]").await, (200, "{\"taken\":0}\n".to_owned()));
+}
+
+#[tokio::test]
+async fn records_that_are_not_safe_are_asked_for_again() {
+    let server = server(serde_json::json!({})).await;
+    let lose = async {
+        drop(server.buffer.pop().await);
+        std::future::pending::<()>().await;
+    };
+    let (status, _) = tokio::select! {
+        answer = server.ask("POST /", b"{\"a\":1}") => answer,
+        () = lose => unreachable!(),
+    };
+    assert_eq!(status, 503);
+    assert_eq!(server.ledger.read().returned, 1);
+}
+
+#[tokio::test]
+async fn compressed_bodies_are_expanded_up_to_a_limit() {
+    let server = server(serde_json::json!({ "max_expanded": "1MiB" })).await;
+    let text = b"{\"a\":1}\n".repeat(100);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&text).unwrap();
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    zlib.write_all(&text).unwrap();
+    let bodies = [
+        ("gzip", gzip.finish().unwrap()),
+        ("deflate", zlib.finish().unwrap()),
+        ("zstd", zstd::encode_all(&*text, 1).unwrap()),
+    ];
+    for (name, body) in bodies {
+        let (status, answer, _) = server.post(&format!("POST /\nContent-Encoding: {name}"), &body).await;
+        assert_eq!((status, answer.trim()), (200, r#"{"taken":100}"#), "{name}");
+    }
+    let bomb = zstd::encode_all(&*vec![b' '; 2 << 20], 1).unwrap();
+    assert_eq!(server.ask("POST /\nContent-Encoding: zstd", &bomb).await.0, 413);
+    assert_eq!(server.ask("POST /\nContent-Encoding: gzip", b"nonsense").await.0, 400);
+    assert_eq!(server.ask("POST /\nContent-Encoding: br", b"x").await.0, 415);
+}
+
+#[tokio::test]
+async fn a_body_past_the_limit_is_refused() {
+    let server = server(serde_json::json!({ "max_body": "1KiB" })).await;
+    assert_eq!(server.ask("POST /", &vec![b'x'; 2000]).await.0, 413);
+}
+
+#[tokio::test]
+async fn only_those_with_credentials_may_post() {
+    let auth = serde_json::json!({ "auth": { "bearer": ["t0ken"], "basic": { "me": "secret" } } });
+    let server = server(auth).await;
+    assert_eq!(server.ask("POST /", b"{}").await.0, 401);
+    assert_eq!(server.ask("POST /\nAuthorization: Bearer wrong", b"{}").await.0, 401);
+    assert_eq!(server.ask("POST /\nAuthorization: Basic bWU6d3Jvbmc=", b"{}").await.0, 401);
+    assert_eq!(server.post("POST /\nAuthorization: Bearer t0ken", b"{}").await.0, 200);
+    assert_eq!(server.post("POST /\nAuthorization: Basic bWU6c2VjcmV0", b"{}").await.0, 200);
+    assert_eq!(server.ask("GET /health", b"").await.0, 200);
+}
+
+#[tokio::test]
+async fn while_the_pipeline_is_full_clients_are_told_to_wait() {
+    let server = server(serde_json::json!({ "ack": "accepted", "max_pending": "64MiB", "max_body": "32MiB" })).await;
+    let line = format!("{}\n", "x".repeat(1 << 20));
+    // The buffer of the test holds 16 MiB.
+    let (status, _) = server.ask("POST /\nContent-Type: text/plain", line.repeat(15).as_bytes()).await;
+    assert_eq!(status, 202);
+    let (status, _) = server.ask("POST /\nContent-Type: text/plain", line.repeat(1).as_bytes()).await;
+    assert_eq!(status, 202);
+    let (status, _) = server.ask("POST /\nContent-Type: text/plain", b"one more").await;
+    assert_eq!(status, 429);
+}
+
+#[tokio::test]
+async fn what_is_no_post_of_records_is_answered_with_what_is() {
+    let server = server(serde_json::json!({})).await;
+    assert_eq!(server.ask("GET /nothing", b"").await.0, 404);
+    assert_eq!(server.ask("PUT /", b"{}").await.0, 405);
+}
+
+#[tokio::test]
+async fn a_stopping_server_finishes_the_request_that_is_under_way() {
+    let server = server(serde_json::json!({})).await;
+    let stopping = async {
+        let batch = server.buffer.pop().await.unwrap();
+        server.stop.cancel();
+        batch.receipt.delivered();
+        std::future::pending::<()>().await;
+    };
+    let (status, _) = tokio::select! {
+        answer = server.ask("POST /", b"{}") => answer,
+        () = stopping => unreachable!(),
+    };
+    assert_eq!(status, 200);
+    server.running.await.unwrap().unwrap();
+}
