@@ -13,13 +13,15 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use anyhow::Context;
-use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
+use crossbeam_channel::{Receiver, unbounded};
 
 use super::{Running, SourceContext};
 
 mod checkpoint;
+mod content;
 mod discover;
 mod fingerprint;
+mod gather;
 mod read;
 mod sender;
 mod settings;
@@ -90,10 +92,7 @@ fn run(mut tailer: Tailer, mut watch: Watch, heard: &Receiver<Hint>) {
         watch.follow(&tailer.folders);
         let mut hint = match next {
             Next::Now => heard.try_recv().ok(),
-            Next::At(at) => match heard.recv_deadline(at) {
-                Ok(hint) => Some(hint),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-            },
+            Next::At(at) => heard.recv_deadline(at).ok(),
         };
         let now = Instant::now();
         while let Some(heard_now) = hint {

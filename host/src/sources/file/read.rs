@@ -6,7 +6,6 @@ use std::time::Instant;
 use crate::batch::Cut;
 use crate::buffers::Closed;
 
-use super::fingerprint::read_at;
 use super::sender::Sender;
 use super::tail::Tail;
 
@@ -25,13 +24,11 @@ pub(super) enum ReadError {
 /// Reads pieces of files into one buffer.
 pub(super) struct Reader {
     buffer: Vec<u8>,
-    /// Longest line.
-    limit: usize,
 }
 
 impl Reader {
-    pub fn new(limit: usize) -> Reader {
-        Reader { buffer: vec![0; PIECE], limit }
+    pub fn new() -> Reader {
+        Reader { buffer: vec![0; PIECE + 1] }
     }
 
     /// Reads the next piece of `tail` and sends its records. Answers whether there may be more to read.
@@ -47,27 +44,27 @@ impl Reader {
             if consumed > 0 || at_end || tail.searched.is_some() {
                 return Ok(!at_end);
             }
-            // Not one line ends in the piece.
+            // Not one record ends in the piece.
             want *= 2;
         }
     }
 
-    /// Fills the buffer up to `want` bytes from `offset` on.
+    /// Fills the buffer up to `want` bytes from `offset` on, and leaves room for one byte more.
     fn fill(&mut self, tail: &mut Tail, offset: u64, want: usize, now: Instant) -> io::Result<usize> {
-        if self.buffer.len() < want {
-            self.buffer.resize(want, 0);
+        if self.buffer.len() <= want {
+            self.buffer.resize(want + 1, 0);
         }
-        let file = tail.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        let read = read_at(file, &mut self.buffer[..want], offset)?;
+        let content = tail.content.as_mut().ok_or(io::ErrorKind::NotFound)?;
+        let read = content.read_at(&mut self.buffer[..want], offset, tail.offset)?;
         let end = offset + read as u64;
-        if end > tail.size {
+        if !tail.is_compressed() && end > tail.size {
             tail.size = end;
             tail.grown = now;
         }
         Ok(read)
     }
 
-    /// Sends the lines that end in the first `read` bytes of the buffer. Answers how many bytes they were.
+    /// Sends the records that end in the first `read` bytes of the buffer. Answers how many bytes they were.
     fn split(
         &mut self,
         tail: &mut Tail,
@@ -75,58 +72,56 @@ impl Reader {
         at_end: bool,
         out: &mut Sender,
     ) -> Result<usize, Closed> {
-        let data = &self.buffer[..read];
         let start = tail.offset;
-        let mut consumed = 0;
-        let (mut batch, mut rows, mut sent) = (0, 0, 0);
+        let last = at_end && tail.force;
+        tail.partial = read > 0 && self.buffer[read - 1] != b'\n';
+        let mut len = read;
+        if last && tail.partial {
+            // What is unfinished is taken as if its end was there.
+            self.buffer[read] = b'\n';
+            len += 1;
+        }
+        let data = &self.buffer[..len];
+        let limit = out.gather.limit;
+        // Where the batch begins, and how much the one before it took.
+        let (mut batch, mut sent) = (0, 0);
+        let (mut consumed, mut rows) = (0, 0);
         loop {
             let rest = &data[consumed..];
             // A handful of lines behind a full batch would make a batch of their own: the next piece begins with them.
             if sent > 0 && batch == consumed && !at_end && rest.len() < sent / 8 {
                 break;
             }
-            let taken = out.lines.append(rest, &out.cut, self.limit);
-            consumed += taken;
+            consumed += out.gather.append(rest, &out.cut, last);
             let rest = &data[consumed..];
-            if !out.lines.full(&out.cut) && rest.len() > self.limit {
-                let within = memchr::memchr(b'\n', rest);
-                match within {
-                    Some(end) => {
-                        push_cut(out, &rest[..end], self.limit);
+            if !out.gather.full(&out.cut) && rest.len() > limit {
+                match memchr::memchr(b'\n', rest) {
+                    Some(end) if rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]).len() > limit => {
+                        out.gather.push_cut(&rest[..end]);
                         consumed += end + 1;
+                        if !out.gather.full(&out.cut) {
+                            continue;
+                        }
                     }
-                    None => tail.searched = Some(start + read as u64),
-                }
-                if within.is_some() && !out.lines.full(&out.cut) {
-                    continue;
+                    // A carriage return may be the first half of the line's end.
+                    None if rest.len() > limit + 1 => tail.searched = Some(start + read as u64),
+                    _ => {}
                 }
             }
-            let complete = out.lines.rows();
-            let full = out.lines.full(&out.cut);
-            if complete > 0 {
-                tail.offset = start + consumed as u64;
-                out.send(tail, tail.offset, consumed - batch)?;
+            let full = out.gather.full(&out.cut);
+            if out.gather.taken() > 0 {
+                rows += out.gather.taken();
+                tail.offset = start + consumed.min(read) as u64;
+                out.send(tail, tail.offset, consumed.min(read) - batch)?;
                 sent = consumed - batch;
                 batch = consumed;
-                rows += complete;
             }
             if !full {
                 break;
             }
         }
-        if rows > 0 {
-            tail.average = consumed / rows;
-        }
-        if at_end && tail.force && tail.searched.is_none() {
-            let rest = &data[consumed..];
-            if !rest.is_empty() {
-                out.lines.push(rest.strip_suffix(b"\r").unwrap_or(rest));
-                tail.offset = start + read as u64;
-                out.send(tail, tail.offset, read - consumed)?;
-                consumed = read;
-            }
-        }
-        Ok(consumed)
+        tail.average = consumed.checked_div(rows).unwrap_or(tail.average);
+        Ok(consumed.min(read))
     }
 
     /// Looks further for the end of a line that is longer than the limit; once it is there, sends what is kept of it.
@@ -143,12 +138,13 @@ impl Reader {
             Some(end) => searched + end as u64 + 1,
             None if at_end && tail.force => searched + read as u64,
             None => {
+                tail.partial = true;
                 tail.searched = Some(searched + read as u64);
                 return Ok(!at_end);
             }
         };
-        let head = self.fill(tail, tail.offset, self.limit + 4, now)?;
-        push_cut(out, &self.buffer[..head], self.limit);
+        let head = self.fill(tail, tail.offset, out.gather.limit + 4, now)?;
+        out.gather.push_cut(&self.buffer[..head]);
         let bytes = (end - tail.offset) as usize;
         tail.offset = end;
         tail.searched = None;
@@ -165,20 +161,6 @@ fn want(average: usize, cut: &Cut) -> usize {
     }
     let batches = PIECE / batch * batch;
     (batches + batches / 64).min(PIECE)
-}
-
-/// Adds the first part of a line that is too long, cut between two characters.
-fn push_cut(out: &mut Sender, line: &[u8], limit: usize) {
-    let mut end = limit.min(line.len());
-    let is_inside = |at: usize| line.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
-    for _ in 0..3 {
-        if !is_inside(end) || end == 0 {
-            break;
-        }
-        end -= 1;
-    }
-    out.lines.push(&line[..end]);
-    out.lines.mark_truncated();
 }
 
 #[cfg(test)]

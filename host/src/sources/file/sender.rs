@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crossbeam_channel::Sender as Channel;
 
-use crate::batch::lines::Lines;
 use crate::batch::utf8::InvalidUtf8;
 use crate::batch::{Cut, TIMESTAMP};
 use crate::buffers::Closed;
-use crate::receipt::Verdict;
+use crate::receipt::{self, Verdict};
 use crate::sources::SourceContext;
-use crate::telemetry::Metric;
+use crate::telemetry::{Metric, Tally};
 
 use super::Hint;
+use super::gather::{Bad, Gather};
 use super::tail::Tail;
 
 /// What the settlements of all batches tell the source.
@@ -30,39 +30,72 @@ pub(super) struct Settled {
 /// Builds batches and hands them on.
 pub(super) struct Sender {
     pub cx: SourceContext,
-    pub lines: Lines,
+    pub gather: Gather,
     pub cut: Cut,
-    pub invalid: InvalidUtf8,
+    invalid: InvalidUtf8,
     pub settled: Arc<Settled>,
-    pub hints: Channel<Hint>,
-    pub mended: metrics::Counter,
+    hints: Channel<Hint>,
+    mended: metrics::Counter,
+    dead: Tally,
 }
 
 impl Sender {
-    pub fn new(cx: SourceContext, message: &str, invalid: InvalidUtf8, hints: Channel<Hint>) -> Sender {
+    /// Sends what `gather` gathers.
+    pub fn new(cx: SourceContext, gather: Gather, invalid: InvalidUtf8, hints: Channel<Hint>) -> Sender {
         Sender {
-            lines: Lines::new(message),
+            gather,
             cut: cx.cut,
             invalid,
             settled: Arc::default(),
             hints,
             mended: Metric::InvalidUtf8.counter(&[("source", &cx.name)]),
+            dead: Tally::dead_lettered("source", &cx.name),
             cx,
         }
     }
 
-    /// Sends the lines that were gathered from `tail`, which end at `position` of it and came as `bytes` bytes.
+    /// Sends the records that were gathered from `tail`, which end at `position` of it and came as `bytes` bytes.
     /// Blocks while the pipelines are full.
     pub fn send(&mut self, tail: &Tail, position: u64, bytes: usize) -> Result<(), Closed> {
         let constants = tail.constants.clone().timestamp(TIMESTAMP, self.cx.clock.now());
-        let finished = self.lines.finish(self.invalid, &constants);
+        let (finished, bad) = self.gather.finish(self.invalid, &constants);
         if finished.replaced > 0 {
             self.mended.increment(finished.replaced);
         }
+        let bad_bytes = bad.iter().map(|bad| bad.line.len()).sum();
+        if finished.records.rows() > 0 {
+            let on_settled = self.on_settled(tail, position);
+            let records = Arc::new(finished.records);
+            let bytes = bytes.saturating_sub(bad_bytes);
+            self.cx.intake.send_blocking(records, bytes, tail.stream, on_settled)?;
+        }
+        if !bad.is_empty() {
+            self.bury(tail, position, &bad, bad_bytes);
+        }
+        Ok(())
+    }
+
+    /// Puts lines that are no records among the dead letters. Where that fails they count as come back.
+    fn bury(&self, tail: &Tail, position: u64, bad: &[Bad], bytes: usize) {
+        let receipt =
+            receipt::issue(self.cx.intake.ledger(), bad.len(), bytes, self.on_settled(tail, position));
+        let name = &self.cx.name;
+        for bad in bad {
+            if let Err(error) = self.cx.dead_letters.raw("source", name, &bad.reason, &bad.line) {
+                tracing::error!(source = %name, %error, "cannot write dead letters; the lines are read again");
+                return;
+            }
+        }
+        self.dead.add(bad.len(), bytes);
+        receipt.dead_lettered();
+    }
+
+    /// What settles the next batch of `tail`, which ends at `position`.
+    fn on_settled(&self, tail: &Tail, position: u64) -> impl FnOnce(Verdict) + Send + 'static {
         let ticket = tail.mark.ticket(position);
         let (settled, hints) = (self.settled.clone(), self.hints.clone());
         settled.open.fetch_add(1, Ordering::AcqRel);
-        let on_settled = move |verdict| {
+        move |verdict| {
             ticket.settle(verdict);
             settled.moved.store(true, Ordering::Release);
             settled.open.fetch_sub(1, Ordering::AcqRel);
@@ -70,7 +103,6 @@ impl Sender {
                 // Nobody listens any more: then nobody waits.
                 hints.send(Hint::Settled).ok();
             }
-        };
-        self.cx.intake.send_blocking(Arc::new(finished.records), bytes, tail.stream, on_settled)
+        }
     }
 }

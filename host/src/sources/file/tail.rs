@@ -12,8 +12,12 @@ use crate::batch::constants::Constants;
 use crate::receipt::Watermark;
 
 use super::checkpoint::Checkpoint;
+use super::content::{Content, Gunzip};
 use super::discover::{FileId, find_in_folder};
 use super::fingerprint::{Fingerprint, HEAD, read_head};
+use super::settings::Compression;
+
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// A file that is followed. Nothing of its content is kept: what is not sent is read again.
 #[derive(Debug)]
@@ -27,7 +31,11 @@ pub(super) struct Tail {
     /// The safe position. A new one for new content: what is on its way from old content cannot be read again.
     pub mark: Watermark<u64>,
     pub fingerprint: Option<Fingerprint>,
-    pub file: Option<File>,
+    /// The open file.
+    pub content: Option<Content>,
+    /// How much of a compressed file there was when it was read to its end. None for others.
+    pub finished: Option<u64>,
+    pub compressed: Compressed,
     /// Where the first line begins that is not sent.
     pub offset: u64,
     /// How far a line longer than the limit, which begins at `offset`, was searched for its end.
@@ -42,6 +50,8 @@ pub(super) struct Tail {
     pub gone: Option<Instant>,
     /// The walk that saw it last.
     pub seen: u64,
+    /// What it ends with is no whole line.
+    pub partial: bool,
     /// It waits for its turn to be read.
     pub queued: bool,
     /// What is unfinished at its end is to be sent as it is.
@@ -52,6 +62,15 @@ pub(super) struct Tail {
     pub rest_until: Option<Instant>,
     /// Bytes of a record, on average; 0: not known.
     pub average: usize,
+}
+
+/// Whether a file is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compressed {
+    /// Not known before it has content.
+    Unknown,
+    No,
+    Yes,
 }
 
 /// What happened to a file since it was last looked at.
@@ -67,8 +86,8 @@ pub(super) enum Change {
 impl Tail {
     /// Looks at what the system says of the file, without reading it.
     pub fn look(&self) -> io::Result<(Change, Metadata)> {
-        let meta = match &self.file {
-            Some(file) => file.metadata()?,
+        let meta = match &self.content {
+            Some(content) => content.file().metadata()?,
             None => {
                 let meta = fs::metadata(&self.path)?;
                 if FileId::of(&meta) != self.id {
@@ -89,9 +108,13 @@ impl Tail {
 
     /// Opens the file if it is not open, wherever its folder has it now.
     pub fn open(&mut self) -> io::Result<()> {
-        if self.file.is_some() {
-            return Ok(());
+        if self.content.is_none() {
+            self.content = Some(Content::Plain(self.open_file()?));
         }
+        Ok(())
+    }
+
+    fn open_file(&self) -> io::Result<File> {
         let open = |path: &PathBuf| -> io::Result<File> {
             let file = File::open(path)?;
             if FileId::of(&file.metadata()?) != self.id {
@@ -99,34 +122,57 @@ impl Tail {
             }
             Ok(file)
         };
-        let file = match open(&self.path) {
+        match open(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let folder = self.path.parent().ok_or(error)?;
                 let found = find_in_folder(folder, &HashSet::from([self.id])).pop();
-                open(&found.ok_or(io::ErrorKind::NotFound)?.path)?
+                open(&found.ok_or(io::ErrorKind::NotFound)?.path)
             }
-            other => other?,
-        };
-        self.file = Some(file);
-        Ok(())
+            other => other,
+        }
     }
 
     /// Whether the content is still what it was, as far as its first bytes tell. Learns more of them as they come.
-    pub fn verify(&mut self) -> io::Result<bool> {
-        let Some(file) = &self.file else { return Ok(true) };
+    pub fn verify(&mut self, compression: Compression) -> io::Result<bool> {
+        let Some(content) = &self.content else { return Ok(true) };
         let mut buffer = [0; HEAD];
-        let head = read_head(file, &mut buffer)?;
+        let head = read_head(content.file(), &mut buffer)?;
         if self.fingerprint.is_some_and(|known| !known.fits(head)) {
             return Ok(false);
         }
         self.fingerprint = Fingerprint::of(head);
+        self.compressed = match compression {
+            Compression::None => Compressed::No,
+            Compression::Gzip => Compressed::Yes,
+            Compression::Auto if head.starts_with(&GZIP_MAGIC) => Compressed::Yes,
+            Compression::Auto if head.len() < 2 && GZIP_MAGIC.starts_with(head) => Compressed::Unknown,
+            Compression::Auto => Compressed::No,
+        };
         Ok(true)
+    }
+
+    /// Makes the open file one that is decompressed, if that is what it is.
+    pub fn decompress(&mut self) -> io::Result<()> {
+        if self.compressed == Compressed::Yes
+            && let Some(Content::Plain(_)) = &self.content
+            && let Some(Content::Plain(file)) = self.content.take()
+        {
+            self.content = Some(Content::Gzip(Box::new(Gunzip::new(file)?)));
+        }
+        Ok(())
+    }
+
+    pub fn is_compressed(&self) -> bool {
+        self.compressed == Compressed::Yes
     }
 
     /// Begins again at the start: the content is another.
     pub fn renew(&mut self, now: Instant) {
         self.mark = Watermark::new(Some(0));
         self.fingerprint = None;
+        self.compressed = Compressed::Unknown;
+        self.finished = None;
+        self.content = self.content.take().map(Content::into_plain);
         self.offset = 0;
         self.searched = None;
         self.size = 0;
@@ -139,22 +185,28 @@ impl Tail {
     pub fn go_back(&mut self) {
         self.offset = self.mark.restart().unwrap_or(0);
         self.searched = None;
+        self.finished = None;
     }
 
-    /// Bytes that are not sent.
+    /// Bytes that are not sent, as they are on disk.
     pub fn behind(&self) -> u64 {
-        self.size.saturating_sub(self.offset)
+        match self.is_compressed() {
+            true if self.finished == Some(self.size) => 0,
+            true => self.size,
+            false => self.size.saturating_sub(self.offset),
+        }
     }
 
     /// What is to be kept of it; none while it is empty.
     pub fn checkpoint(&self, seen: i64) -> Option<Checkpoint> {
+        let safe = self.mark.safe().unwrap_or(0);
         Some(Checkpoint {
             path: self.path.clone(),
             device: self.id.device,
             inode: self.id.inode,
             fingerprint: self.fingerprint?,
-            position: self.mark.safe().unwrap_or(0),
-            finished: None,
+            position: safe,
+            finished: self.finished.filter(|_| safe == self.offset),
             seen,
         })
     }

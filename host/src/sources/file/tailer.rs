@@ -3,34 +3,40 @@
 //! A state machine without a clock of its own: [`Tailer::turn`] is told the time, does one piece of work and answers
 //! when it wants to be called again.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender as Channel;
 
-use crate::batch::constants::Constants;
-use crate::batch::{StreamId, TAG, TIMESTAMP};
 use crate::buffers::Closed;
-use crate::receipt::Watermark;
 use crate::sources::SourceContext;
 use crate::telemetry::Metric;
 
+use super::Hint;
 use super::checkpoint::{Checkpoint, KEEP, Store};
-use super::discover::{FileId, Found, Globs, find_in_folder};
-use super::fingerprint::{HEAD, read_at};
+use super::content::{Content, End};
+use super::discover::{FileId, Globs};
+use super::gather::Gather;
 use super::read::{ReadError, Reader};
 use super::sender::Sender;
-use super::settings::{Codec, Compression, FileSettings, ReadFrom};
+use super::settings::FileSettings;
 use super::tail::{Change, Tail, modified};
-use super::{Hint, hostname};
+
+mod discovery;
 
 /// How long a file that could not be read, or whose records came back, is left alone.
 const REST: Duration = Duration::from_secs(1);
 /// Hints make the source look for new files no sooner after it did before.
 const SCAN_AGAIN: Duration = Duration::from_millis(50);
+
+/// A compressed file is read once it was quiet for this long.
+const QUIET: Duration = Duration::from_secs(1);
+/// Most compressed files that are read at once.
+const MOST_DECODING: usize = 16;
 
 /// Names a file that is followed.
 type Key = u64;
@@ -46,6 +52,8 @@ pub(super) struct Tailer {
     by_id: HashMap<FileId, Key>,
     by_path: HashMap<PathBuf, Key>,
     ready: VecDeque<Key>,
+    /// Compressed files that are being read.
+    decoding: usize,
     next_key: Key,
     /// Positions of files that are not there, or not there yet.
     kept: HashMap<FileId, Checkpoint>,
@@ -56,7 +64,7 @@ pub(super) struct Tailer {
     /// Paths that were complained about.
     warned: HashSet<PathBuf>,
     /// Folders in which files were looked for at the last walk.
-    pub folders: std::collections::BTreeSet<PathBuf>,
+    pub folders: BTreeSet<PathBuf>,
     walks: u64,
     next_walk: Instant,
     last_walk: Option<Instant>,
@@ -83,13 +91,8 @@ impl Tailer {
         hints: Channel<Hint>,
         now: Instant,
     ) -> anyhow::Result<Tailer> {
-        anyhow::ensure!(
-            settings.codec == Codec::Lines
-                && settings.multiline.is_none()
-                && settings.compression != Compression::Gzip,
-            "`codec: json`, `multiline` and `compression: gzip` are not read yet"
-        );
         let globs = Globs::new(&settings.include, &settings.exclude)?;
+        let gather = Gather::new(&settings)?;
         let (store, known) = Store::open(&cx.state_dir)?;
         let labels = [("source", &*cx.name)];
         Ok(Tailer {
@@ -99,13 +102,14 @@ impl Tailer {
             kept: known.unwrap_or_default().into_iter().map(|c| (c.id(), c)).collect(),
             open_files: Metric::FilesOpen.gauge(&labels),
             behind: Metric::FileBytesBehind.gauge(&labels),
-            reader: Reader::new(settings.max_line.0 as usize),
-            out: Sender::new(cx.clone(), &settings.message_field, settings.invalid_utf8, hints),
+            reader: Reader::new(),
+            out: Sender::new(cx.clone(), gather, settings.invalid_utf8, hints),
             settings,
             tails: BTreeMap::new(),
             by_id: HashMap::new(),
             by_path: HashMap::new(),
             ready: VecDeque::new(),
+            decoding: 0,
             next_key: 0,
             there_before: HashSet::new(),
             warned: HashSet::new(),
@@ -183,165 +187,6 @@ impl Tailer {
         }
     }
 
-    fn walk(&mut self, now: Instant) {
-        self.last_walk = Some(now);
-        self.next_walk = now + self.settings.scan_interval.0;
-        self.walks += 1;
-        let walk = self.globs.walk();
-        self.folders = walk.folders;
-        for (path, error) in walk.errors {
-            self.complain(&path, &error);
-        }
-        for found in walk.files {
-            let id = FileId::of(&found.meta);
-            match self.by_id.get(&id).and_then(|key| self.tails.get_mut(key).map(|tail| (*key, tail))) {
-                // Another name of the same file.
-                Some((_, tail)) if tail.seen == self.walks => {}
-                Some((key, tail)) => {
-                    tail.seen = self.walks;
-                    tail.gone = None;
-                    if tail.path != found.path {
-                        tracing::debug!(from = %tail.path.display(), to = %found.path.display(), "a file was renamed");
-                        if self.by_path.get(&tail.path) == Some(&key) {
-                            self.by_path.remove(&tail.path);
-                        }
-                        self.by_path.insert(found.path.clone(), key);
-                        tail.path = found.path;
-                    }
-                }
-                None => {
-                    if let Err(error) = self.begin(&found, now) {
-                        if self.walks == 1 {
-                            self.there_before.insert(found.path.clone());
-                        }
-                        self.complain(&found.path, &error);
-                    } else {
-                        self.warned.remove(&found.path);
-                    }
-                }
-            }
-        }
-        if self.walks == 1 {
-            self.find_renamed(now);
-        }
-        for tail in self.tails.values_mut() {
-            if tail.seen != self.walks && tail.gone.is_none() {
-                tail.gone = Some(now);
-            }
-        }
-    }
-
-    /// Looks for files that were renamed while the source was away, to names that no glob matches: what was not read
-    /// of them is read.
-    fn find_renamed(&mut self, now: Instant) {
-        let mut folders: HashMap<&Path, HashSet<FileId>> = HashMap::new();
-        for (id, kept) in &self.kept {
-            if let Some(folder) = kept.path.parent() {
-                folders.entry(folder).or_default().insert(*id);
-            }
-        }
-        let found: Vec<Found> =
-            folders.into_iter().flat_map(|(folder, ids)| find_in_folder(folder, &ids)).collect();
-        for found in found {
-            let id = FileId::of(&found.meta);
-            let unread = self.kept.get(&id).is_some_and(|kept| kept.position < found.meta.len());
-            if !unread || self.by_id.contains_key(&id) || self.begin(&found, now).is_err() {
-                continue;
-            }
-            if let Some(tail) = self.by_id.get(&id).and_then(|key| self.tails.get_mut(key)) {
-                tracing::info!(path = %found.path.display(), "a file was renamed while flitch was away; its rest is read");
-                tail.gone = Some(now);
-            }
-        }
-    }
-
-    /// Begins to follow a file.
-    fn begin(&mut self, found: &Found, now: Instant) -> io::Result<()> {
-        let id = FileId::of(&found.meta);
-        let settings = &self.settings;
-        let shown = found.path.to_string_lossy();
-        let mut constants = Constants::new()
-            .timestamp(TIMESTAMP, 0)
-            .text(TAG, settings.tag.as_deref().unwrap_or(&self.out.cx.name));
-        if !settings.file_field.is_empty() {
-            constants = constants.text(&settings.file_field, &shown);
-        }
-        if !settings.host_field.is_empty() {
-            constants = constants.text(&settings.host_field, hostname());
-        }
-        let mut tail = Tail {
-            id,
-            path: found.path.clone(),
-            constants,
-            stream: StreamId::next(),
-            mark: Watermark::new(Some(0)),
-            fingerprint: None,
-            file: None,
-            offset: 0,
-            searched: None,
-            size: found.meta.len(),
-            modified: modified(&found.meta),
-            grown: now,
-            gone: None,
-            seen: self.walks,
-            queued: false,
-            force: false,
-            verify_at: now,
-            rest_until: None,
-            average: 0,
-        };
-        self.make_room();
-        tail.open()?;
-        tail.verify()?;
-        let start = self.start_of(&tail, found)?;
-        tail.offset = start;
-        tail.mark = Watermark::new(Some(start));
-        if tail.behind() == 0 {
-            tail.file = None;
-        }
-        self.kept.remove(&id);
-        self.there_before.remove(&found.path);
-        let key = self.next_key;
-        self.next_key += 1;
-        // Only a name whose file is gone can have been ours.
-        self.by_path.insert(found.path.clone(), key);
-        self.by_id.insert(id, key);
-        self.tails.insert(key, tail);
-        self.unsaved = true;
-        self.enqueue(key);
-        Ok(())
-    }
-
-    /// Where to begin in a file that is new to this process.
-    fn start_of(&self, tail: &Tail, found: &Found) -> io::Result<u64> {
-        let Some(file) = &tail.file else { return Ok(0) };
-        let mut head = [0; HEAD];
-        let head = super::fingerprint::read_head(file, &mut head)?;
-        if let Some(kept) = self.kept_for(tail.id, &found.path, head) {
-            // A file that is shorter than its position was cut while we were away.
-            return Ok(if kept.position <= tail.size { kept.position } else { 0 });
-        }
-        let there_before = self.walks == 1 || self.there_before.contains(&found.path);
-        if self.first_start && there_before && self.settings.read_from == ReadFrom::End {
-            return last_line(file, tail.size);
-        }
-        let age = self.out.cx.clock.now() - found.meta.modified().map_or(i64::MAX, nanoseconds);
-        match self.settings.ignore_older {
-            Some(limit) if age > 0 && age as u128 > limit.0.as_nanos() => Ok(tail.size),
-            _ => Ok(0),
-        }
-    }
-
-    /// The position that was saved for this file.
-    fn kept_for(&self, id: FileId, path: &Path, head: &[u8]) -> Option<&Checkpoint> {
-        // A device may have another number after the machine started again; then the name must be the same too.
-        let same = self
-            .kept
-            .get(&id)
-            .or_else(|| self.kept.values().find(|kept| kept.inode == id.inode && kept.path == path))?;
-        same.fingerprint.fits(head).then_some(same)
-    }
-
     fn enqueue(&mut self, key: Key) {
         if let Some(tail) = self.tails.get_mut(&key)
             && !tail.queued
@@ -355,10 +200,12 @@ impl Tailer {
     fn poll(&mut self, now: Instant) {
         self.next_poll = now + self.settings.poll_interval.0;
         let keys: Vec<Key> = self.tails.keys().copied().collect();
+        let decoding = |t: &&Tail| t.is_compressed() && (t.queued || t.content.is_some());
+        self.decoding = self.tails.values().filter(decoding).count();
         for key in keys {
             self.look(key, now);
         }
-        self.open_files.set(self.tails.values().filter(|t| t.file.is_some()).count() as f64);
+        self.open_files.set(self.tails.values().filter(|t| t.content.is_some()).count() as f64);
         self.behind.set(self.tails.values().map(Tail::behind).sum::<u64>() as f64);
     }
 
@@ -376,19 +223,21 @@ impl Tailer {
         }
         match tail.look() {
             Ok((Change::None, _)) => {}
-            Ok((Change::Grown, meta)) => {
+            Ok((change, meta)) => {
+                if change == Change::Truncated {
+                    tracing::info!(path = %tail.path.display(), "a file was cut; it is read from its beginning");
+                    tail.renew(now);
+                    self.unsaved = true;
+                }
                 tail.size = meta.len();
                 tail.modified = modified(&meta);
                 tail.grown = now;
                 tail.verify_at = now;
-                return self.enqueue(key);
-            }
-            Ok((Change::Truncated, meta)) => {
-                tracing::info!(path = %tail.path.display(), "a file was cut; it is read from its beginning");
-                tail.renew(now);
-                tail.size = meta.len();
-                tail.modified = modified(&meta);
-                self.unsaved = true;
+                if tail.is_compressed() {
+                    // Somebody writes it: it is read when it is complete.
+                    tail.content = None;
+                    return;
+                }
                 return self.enqueue(key);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -400,9 +249,22 @@ impl Tailer {
                 return self.complain(&path, &error);
             }
         }
-        if tail.behind() > 0 && !tail.force && now >= tail.grown + self.settings.partial_timeout.0 {
-            tail.force = true;
-            return self.enqueue(key);
+        if tail.behind() > 0 && !tail.force {
+            if tail.is_compressed() && tail.content.is_none() {
+                if now >= tail.grown + QUIET && self.decoding < MOST_DECODING {
+                    self.decoding += 1;
+                    self.enqueue(key);
+                }
+                return;
+            }
+            let wait = match &self.settings.multiline {
+                Some(multiline) if !tail.partial => multiline.timeout,
+                _ => self.settings.partial_timeout,
+            };
+            if now >= tail.grown + wait.0 {
+                tail.force = true;
+                return self.enqueue(key);
+            }
         }
         if let Some(gone) = tail.gone
             && now >= gone.max(tail.grown) + self.settings.rotate_wait.0
@@ -424,12 +286,8 @@ impl Tailer {
             self.by_path.remove(&tail.path);
         }
         // It may come back if it still has a name somewhere: a volume that is mounted again.
-        let has_name = tail.file.as_ref().is_none_or(|f| {
-            f.metadata().is_ok_and(|m| {
-                use std::os::unix::fs::MetadataExt;
-                m.nlink() > 0
-            })
-        });
+        let has_name =
+            tail.content.as_ref().is_none_or(|c| c.file().metadata().is_ok_and(|meta| meta.nlink() > 0));
         if has_name && let Some(kept) = tail.checkpoint(self.out.cx.clock.now() / 1_000_000_000) {
             self.kept.insert(tail.id, kept);
         }
@@ -438,7 +296,7 @@ impl Tailer {
 
     /// Gives a file its turn.
     fn read(&mut self, key: Key, now: Instant) -> Result<(), Closed> {
-        if self.tails.get(&key).is_some_and(|t| t.file.is_none()) {
+        if self.tails.get(&key).is_some_and(|t| t.content.is_none()) {
             self.make_room();
         }
         let Some(mut tail) = self.tails.remove(&key) else { return Ok(()) };
@@ -457,7 +315,10 @@ impl Tailer {
                     tail.modified = (0, 0);
                     if error.kind() == io::ErrorKind::NotFound {
                         tail.gone.get_or_insert(now);
-                        tail.offset = tail.size;
+                        match tail.is_compressed() {
+                            true => tail.finished = Some(tail.size),
+                            false => tail.offset = tail.size,
+                        }
                     }
                 }
                 self.complain(&path, &error);
@@ -472,24 +333,43 @@ impl Tailer {
         }
         tail.open()?;
         if now >= tail.verify_at {
-            if !tail.verify()? {
+            if !tail.verify(self.settings.compression)? {
                 tracing::info!(path = %tail.path.display(), "a file has new content; it is read from its beginning");
                 tail.renew(now);
-                tail.verify()?;
+                tail.verify(self.settings.compression)?;
                 self.unsaved = true;
             }
             tail.verify_at = now + self.settings.poll_interval.0;
         }
-        let more = self.reader.turn(tail, &mut self.out, now)?;
-        if !more {
-            tail.force = false;
+        tail.decompress()?;
+        if self.reader.turn(tail, &mut self.out, now)? {
+            return Ok(true);
         }
-        Ok(more)
+        let forced = std::mem::take(&mut tail.force);
+        let Some(end) = tail.content.as_ref().and_then(Content::end) else { return Ok(false) };
+        if !forced {
+            // Nothing more comes after the end; a file that stops in the middle may be written to yet.
+            tail.force = end != End::Short;
+            return Ok(tail.force);
+        }
+        match end {
+            End::Whole => {}
+            End::Short => tracing::warn!(path = %tail.path.display(), "a gzip file ends in the middle"),
+            End::Broken => tracing::error!(
+                path = %tail.path.display(), position = tail.offset,
+                "a gzip file is damaged; what comes after this position of its content cannot be read"
+            ),
+        }
+        tail.finished = Some(tail.size);
+        tail.content = None;
+        self.unsaved = true;
+        self.next_poll = now;
+        Ok(false)
     }
 
     /// Closes the file that was quiet longest where too many are open.
     fn make_room(&mut self) {
-        let open = || self.tails.iter().filter(|(_, t)| t.file.is_some());
+        let open = || self.tails.iter().filter(|(_, t)| t.content.is_some());
         if open().count() < self.settings.max_open_files.max(1) {
             return;
         }
@@ -497,7 +377,7 @@ impl Tailer {
         if let Some(key) = idle.map(|(key, _)| *key)
             && let Some(tail) = self.tails.get_mut(&key)
         {
-            tail.file = None;
+            tail.content = None;
         }
     }
 
@@ -509,25 +389,6 @@ impl Tailer {
             );
         }
     }
-}
-
-/// Where the last line begins that is not finished, of a file of `size` bytes.
-fn last_line(file: &std::fs::File, size: u64) -> io::Result<u64> {
-    let mut buffer = vec![0; 64 << 10];
-    let mut end = size;
-    while end > 0 && size - end < 1 << 20 {
-        let start = end.saturating_sub(buffer.len() as u64);
-        let read = read_at(file, &mut buffer[..(end - start) as usize], start)?;
-        if let Some(at) = memchr::memrchr(b'\n', &buffer[..read]) {
-            return Ok(start + at as u64 + 1);
-        }
-        end = start;
-    }
-    Ok(if end == 0 { 0 } else { size })
-}
-
-fn nanoseconds(time: std::time::SystemTime) -> i64 {
-    time.duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@ use super::super::settings::ReadFrom;
 use crate::config::units::Span;
 use std::fs;
 
+mod forms;
 mod rotation;
 
 #[test]
@@ -203,7 +204,7 @@ fn hundreds_of_files_take_turns_and_few_are_open() {
     }
     rig.pass(s(1));
     assert_eq!(rig.lines().len(), 299);
-    assert!(rig.tailer.as_ref().unwrap().tails.values().filter(|t| t.file.is_some()).count() <= 50);
+    assert!(rig.tailer.as_ref().unwrap().tails.values().filter(|t| t.content.is_some()).count() <= 50);
 }
 
 #[test]

@@ -1,0 +1,69 @@
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::*;
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn open(bytes: &[u8]) -> Content {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    Content::Gzip(Box::new(Gunzip::new(file).unwrap()))
+}
+
+fn read(content: &mut Content, offset: u64, len: usize) -> Vec<u8> {
+    let mut buffer = vec![0; len];
+    let read = content.read_at(&mut buffer, offset, offset).unwrap();
+    buffer.truncate(read);
+    buffer
+}
+
+#[test]
+fn members_are_one_content_that_can_be_read_anywhere() {
+    let text: Vec<u8> = (0..3_000_000u32).map(|n| (n / 7 % 251) as u8).collect();
+    let mut bytes = gzip(&text[..1_000_000]);
+    bytes.extend(gzip(&text[1_000_000..]));
+    let mut content = open(&bytes);
+    for (offset, len) in
+        [(0, 100), (100, 999_950), (2_500_000, 10), (50, 100), (2_999_990, 100), (4_000_000, 9)]
+    {
+        let end = (offset + len).min(text.len());
+        let want = text.get(offset..end).unwrap_or_default();
+        assert!(read(&mut content, offset as u64, len) == want, "{len} bytes at {offset}");
+    }
+    assert_eq!(content.end(), Some(End::Whole));
+}
+
+#[test]
+fn what_is_read_long_ago_is_not_kept() {
+    let text = vec![b'x'; 40 << 20];
+    let mut content = open(&gzip(&text));
+    for offset in (0..40u64 << 20).step_by(1 << 20) {
+        assert_eq!(read(&mut content, offset, 1 << 20).len(), 1 << 20);
+        let Content::Gzip(gunzip) = &content else { unreachable!() };
+        assert!(gunzip.kept.len() <= 2 << 20, "{} bytes", gunzip.kept.len());
+    }
+}
+
+#[test]
+fn a_file_that_stops_in_the_middle_is_told_from_one_that_is_damaged() {
+    let whole = gzip(b"one\ntwo\n");
+    let mut content = open(&whole[..whole.len() - 8]);
+    assert_eq!(read(&mut content, 0, 100), b"one\ntwo\n");
+    assert_eq!(content.end(), Some(End::Short));
+    let mut damaged = gzip(&[b'a'; 1000]);
+    let at = damaged.len() - 6;
+    damaged[at] ^= 0xff;
+    let mut content = open(&damaged);
+    assert_eq!(read(&mut content, 0, 2000).len(), 1000);
+    assert_eq!(content.end(), Some(End::Broken));
+    let mut content = open(b"no gzip at all");
+    assert_eq!(read(&mut content, 0, 100), b"");
+    assert_eq!(content.end(), Some(End::Broken));
+}

@@ -1,0 +1,232 @@
+//! From bytes to records: where one ends, and what becomes of those that are none.
+
+use regex::bytes::Regex;
+
+use crate::batch::Cut;
+use crate::batch::builder::{Builder, Finished};
+use crate::batch::constants::Constants;
+use crate::batch::decode::decode_line;
+use crate::batch::lines::Lines;
+use crate::batch::utf8::InvalidUtf8;
+use crate::config::units::Bytes;
+
+use super::settings::{Codec, FileSettings, MultilineSettings};
+
+/// A line that is no record.
+#[derive(Debug)]
+pub(super) struct Bad {
+    pub reason: String,
+    pub line: Vec<u8>,
+}
+
+/// Gathers the records of a batch.
+#[derive(Debug)]
+pub(super) struct Gather {
+    form: Form,
+    /// Longest record in bytes.
+    pub limit: usize,
+    bad: Vec<Bad>,
+}
+
+#[derive(Debug)]
+enum Form {
+    Lines(Lines),
+    Groups(Lines, Groups),
+    Json(Builder),
+}
+
+/// Which lines make one record.
+#[derive(Debug)]
+struct Groups {
+    /// Whether a line that matches begins a record, or goes on with one.
+    begins: bool,
+    pattern: Regex,
+    max_lines: usize,
+}
+
+impl Gather {
+    /// Gathers what the settings call a record. Refuses those that contradict one another.
+    pub fn new(settings: &FileSettings) -> anyhow::Result<Gather> {
+        let limit = settings.max_line.0;
+        anyhow::ensure!(
+            (1..=1 << 28).contains(&limit),
+            "`max_line` is {}: it must lie between 1 and 256MiB",
+            settings.max_line
+        );
+        let lines = || Lines::new(&settings.message_field);
+        let form = match (settings.codec, &settings.multiline) {
+            (Codec::Lines, None) => Form::Lines(lines()),
+            (Codec::Lines, Some(multiline)) => Form::Groups(lines(), Groups::new(multiline)?),
+            (Codec::Json, None) => Form::Json(Builder::new()),
+            (Codec::Json, Some(_)) => anyhow::bail!(
+                "`multiline` joins lines of text, and with `codec: json` each line is a record: leave one of them out"
+            ),
+        };
+        Ok(Gather { form, limit: limit as usize, bad: Vec::new() })
+    }
+
+    /// Records and bad lines that were gathered.
+    pub fn taken(&self) -> usize {
+        self.rows() + self.bad.len()
+    }
+
+    /// Records that were gathered.
+    pub fn rows(&self) -> usize {
+        match &self.form {
+            Form::Lines(lines) | Form::Groups(lines, _) => lines.rows(),
+            Form::Json(builder) => builder.rows(),
+        }
+    }
+
+    /// Whether the batch is to be finished first.
+    pub fn full(&self, cut: &Cut) -> bool {
+        let full = match &self.form {
+            Form::Lines(lines) | Form::Groups(lines, _) => lines.full(cut),
+            Form::Json(builder) => builder.full(cut),
+        };
+        full || self.taken() >= cut.rows
+    }
+
+    /// Takes the records at the head of `chunk`, until the batch is full or a line is longer than the limit. Answers
+    /// how many bytes they were, line ends included. What lies after the last of them is unfinished, unless nothing
+    /// more comes (`last`).
+    pub fn append(&mut self, chunk: &[u8], cut: &Cut, last: bool) -> usize {
+        let limit = self.limit;
+        match &mut self.form {
+            Form::Lines(lines) => lines.append(chunk, cut, limit),
+            Form::Groups(lines, groups) => groups.append(lines, chunk, cut, limit, last),
+            Form::Json(_) => self.append_json(chunk, cut),
+        }
+    }
+
+    fn append_json(&mut self, chunk: &[u8], cut: &Cut) -> usize {
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', chunk) {
+            if self.full(cut) || end - start > self.limit + 1 {
+                break;
+            }
+            let Form::Json(builder) = &mut self.form else { break };
+            let line = &chunk[start..end];
+            start = end + 1;
+            if let Err(error) = decode_line(builder, line)
+                && !line.trim_ascii().is_empty()
+            {
+                self.bad.push(Bad {
+                    reason: format!("no JSON object: {error}"),
+                    line: without_cr(line).to_vec(),
+                });
+            }
+        }
+        start
+    }
+
+    /// Takes the first part of a line that is longer than the limit, cut between two characters.
+    pub fn push_cut(&mut self, line: &[u8]) {
+        let part = &line[..boundary(line, self.limit)];
+        match &mut self.form {
+            Form::Lines(lines) | Form::Groups(lines, _) => {
+                lines.push(part);
+                lines.mark_truncated();
+            }
+            Form::Json(_) => {
+                let reason = format!(
+                    "longer than {} (`max_line`): the record is its first part",
+                    Bytes(self.limit as u64)
+                );
+                self.bad.push(Bad { reason, line: part.to_vec() });
+            }
+        }
+    }
+
+    /// The records, and the lines that are none. The gatherer is empty after it.
+    pub fn finish(&mut self, invalid: InvalidUtf8, constants: &Constants) -> (Finished, Vec<Bad>) {
+        let finished = match &mut self.form {
+            Form::Lines(lines) | Form::Groups(lines, _) => lines.finish(invalid, constants),
+            Form::Json(builder) => builder.finish(invalid, constants),
+        };
+        (finished, std::mem::take(&mut self.bad))
+    }
+}
+
+impl Groups {
+    fn new(settings: &MultilineSettings) -> anyhow::Result<Groups> {
+        let (key, pattern) = match (&settings.start, &settings.r#continue) {
+            (Some(start), None) => ("start", start),
+            (None, Some(more)) => ("continue", more),
+            (Some(_), Some(_)) => {
+                anyhow::bail!("`multiline` has both `start` and `continue`: leave one of them out")
+            }
+            (None, None) => anyhow::bail!(
+                "`multiline` needs `start`, which matches the first line of a record, or `continue`, which matches its others"
+            ),
+        };
+        anyhow::ensure!(settings.max_lines > 0, "`multiline.max_lines` is 0: a record has one line at least");
+        let compiled = Regex::new(pattern).map_err(|error| {
+            anyhow::anyhow!("`multiline.{key}`: {pattern} is no regular expression: {error}")
+        })?;
+        Ok(Groups { begins: key == "start", pattern: compiled, max_lines: settings.max_lines })
+    }
+
+    fn is_first(&self, line: &[u8]) -> bool {
+        self.pattern.is_match(line) == self.begins
+    }
+
+    /// See [`Gather::append`]. A record ends where another begins, and where it would pass the limit of lines or bytes.
+    fn append(&self, lines: &mut Lines, chunk: &[u8], cut: &Cut, limit: usize, last: bool) -> usize {
+        // Where the record begins, where its last line ends (without its end), and how many lines it has.
+        let (mut begin, mut end, mut count) = (0, 0, 0);
+        let mut next = 0;
+        while !lines.full(cut) {
+            let line = memchr::memchr(b'\n', &chunk[next..]).map(|at| &chunk[next..next + at]);
+            let Some(line) = line else {
+                let too_long = chunk.len() - next > limit + 1;
+                if count > 0 && (last || too_long) {
+                    push_group(lines, &chunk[begin..end]);
+                    begin = next;
+                }
+                break;
+            };
+            let text = without_cr(line);
+            if count > 0
+                && (count >= self.max_lines || next + text.len() - begin > limit || self.is_first(text))
+            {
+                push_group(lines, &chunk[begin..end]);
+                (begin, count) = (next, 0);
+                continue;
+            }
+            if text.len() > limit {
+                break;
+            }
+            end = next + text.len();
+            next += line.len() + 1;
+            count += 1;
+        }
+        begin
+    }
+}
+
+/// Adds a record of several lines, which are parted by LF whatever parted them in the file.
+fn push_group(lines: &mut Lines, group: &[u8]) {
+    let mut rest = group;
+    while let Some(at) = memchr::memmem::find(rest, b"\r\n") {
+        lines.part(&rest[..at]);
+        rest = &rest[at + 1..];
+    }
+    lines.part(rest);
+    lines.end_line();
+}
+
+fn without_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// The last place up to `limit` that lies between two characters.
+fn boundary(line: &[u8], limit: usize) -> usize {
+    let limit = limit.min(line.len());
+    let is_inside = |at: usize| line.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
+    // A character has at most three bytes after its first; what has more is no UTF-8.
+    (limit.saturating_sub(3)..=limit).rev().find(|at| !is_inside(*at)).unwrap_or(limit)
+}
+
+#[cfg(test)]
+mod tests;
