@@ -35,4 +35,5 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dead_letter;
+pub mod net;
 pub mod telemetry;

@@ -2,6 +2,7 @@
 //! receipt of a batch settles. Awaiting the [`Intake`] is the only backpressure there is.
 
 pub mod file;
+pub mod forward;
 pub mod generator;
 pub mod settings;
 

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::file::{self, FileSettings};
+use super::forward::{self, ForwardSettings};
 use super::generator::{self, GeneratorSettings};
 use super::{Running, SourceContext};
 
@@ -14,6 +15,8 @@ use super::{Running, SourceContext};
 pub enum SourceSettings {
     /// Lines of files that grow.
     File(FileSettings),
+    /// The Fluent forward protocol: Docker, Fluentd, Fluent Bit.
+    Forward(ForwardSettings),
     /// Seeded records, for demos and measurements.
     Generator(GeneratorSettings),
 }
@@ -26,6 +29,7 @@ impl SourceSettings {
     pub async fn start(self, cx: SourceContext) -> anyhow::Result<Running> {
         match self {
             SourceSettings::File(settings) => file::start(settings, cx).await,
+            SourceSettings::Forward(settings) => forward::start(settings, cx).await,
             SourceSettings::Generator(settings) => generator::start(settings, cx).await,
         }
     }
@@ -33,6 +37,7 @@ impl SourceSettings {
     /// Addresses that it listens on, with the key that names each: `tcp 0.0.0.0:24224`. Port 0 is no address yet.
     pub fn listens(&self) -> Vec<(&'static str, String)> {
         match self {
+            SourceSettings::Forward(settings) => settings.listens(),
             SourceSettings::File(_) | SourceSettings::Generator(_) => Vec::new(),
         }
     }

@@ -88,6 +88,14 @@ metrics_list! {
     WriteErrors = "flitch_write_errors_total",
     /// 1 while an output lets only one write at a time probe its destination, else 0.
     BreakerOpen = "flitch_breaker_open",
+    /// Connections of forward clients that are open, by source.
+    ForwardConnections = "flitch_forward_connections",
+    /// Chunks that a forward source has answered as safe.
+    ForwardAcks = "flitch_forward_acks_total",
+    /// Chunks that came again to a forward source and were not taken again.
+    ForwardDuplicates = "flitch_forward_duplicates_total",
+    /// Connections that a forward source closed because the client broke the protocol.
+    ForwardBroken = "flitch_forward_broken_connections_total",
 }
 
 static METADATA: Metadata<'static> = Metadata::new("flitch", Level::INFO, None);

@@ -1,0 +1,3 @@
+//! What several sources need of the network.
+
+pub mod tls;

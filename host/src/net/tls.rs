@@ -1,0 +1,84 @@
+//! TLS for servers: settings, and what a listener accepts connections with.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio_rustls::TlsAcceptor;
+
+/// TLS of a listener. The files are PEM, and are read when the listener is opened.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    /// File with the certificate of the server, and behind it those that lead to its root.
+    pub cert: PathBuf,
+    /// File with the private key of the certificate (PKCS #8, PKCS #1 or SEC1).
+    pub key: PathBuf,
+    /// File with the roots that certificates of clients must lead to. Clients are not asked for one where it is not
+    /// set.
+    #[serde(default)]
+    pub client_ca: Option<PathBuf>,
+    /// Whether a client without a certificate is refused; only where `client_ca` is set.
+    #[serde(default = "yes")]
+    pub require_client_cert: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl TlsSettings {
+    /// Reads the files, and makes what a listener accepts connections with.
+    ///
+    /// # Errors
+    /// A file cannot be read, or does not hold what it should; the text names setting and file.
+    pub fn acceptor(&self) -> anyhow::Result<TlsAcceptor> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .context("`tls`")?;
+        let builder = match &self.client_ca {
+            None => builder.with_no_client_auth(),
+            Some(file) => {
+                let wrong = || format!("`tls.client_ca`: {} cannot be used", file.display());
+                let mut roots = RootCertStore::empty();
+                for root in certificates("client_ca", file)? {
+                    roots.add(root).with_context(wrong)?;
+                }
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                let verifier =
+                    if self.require_client_cert { verifier } else { verifier.allow_unauthenticated() };
+                builder.with_client_cert_verifier(verifier.build().with_context(wrong)?)
+            }
+        };
+        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|e| unreadable("key", &self.key, &e))?;
+        let config = builder.with_single_cert(certificates("cert", &self.cert)?, key).with_context(|| {
+            let (cert, key) = (self.cert.display(), self.key.display());
+            format!("`tls`: the certificate in {cert} and the key in {key} cannot be used together")
+        })?;
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+}
+
+fn certificates(setting: &str, file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let wrong = |e| unreadable(setting, file, &e);
+    let found: Vec<_> =
+        CertificateDer::pem_file_iter(file).map_err(wrong)?.collect::<Result<_, _>>().map_err(wrong)?;
+    if found.is_empty() {
+        return Err(anyhow!("`tls.{setting}`: {} holds no certificate in PEM", file.display()));
+    }
+    Ok(found)
+}
+
+fn unreadable(setting: &str, file: &Path, error: &dyn std::fmt::Display) -> anyhow::Error {
+    anyhow!("`tls.{setting}`: cannot read {}: {error}", file.display())
+}
+
+#[cfg(test)]
+mod tests;

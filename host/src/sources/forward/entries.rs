@@ -1,0 +1,180 @@
+//! Entries of the forward protocol, straight into columns: no map and no string is made for a record.
+//!
+//! Source: Fluent Forward Protocol Specification v1 and v1.5,
+//! <https://github.com/fluent/fluentd/wiki/Forward-Protocol-Specification-v1>; where it is silent, what fluentd's
+//! `in_forward` does.
+//!
+//! | MessagePack | column |
+//! |---|---|
+//! | str | text; bytes that are not UTF-8 as the setting `invalid_utf8` says |
+//! | bin | bytes |
+//! | whole number | int64; past int64 json |
+//! | float | float64 |
+//! | true, false | boolean |
+//! | nil | json `null` |
+//! | map | a column for each member, named by its path; a name that is no string is written as one |
+//! | array | json |
+//! | EventTime (ext 0), MessagePack's timestamp (ext -1) | timestamp |
+//! | any other ext | json `{"ext":<type>,"base64":"<its bytes>"}` |
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use super::wire::{Cursor, Fault, Limits, Token};
+use crate::batch::builder::Builder;
+
+/// Maps and arrays inside each other that a record may have.
+pub const RECORD_DEPTH: usize = 64;
+/// Maps and arrays inside each other that are passed over, so that a record too deep costs itself alone.
+pub const SCAN_DEPTH: usize = 1 << 16;
+
+const NANOS: i64 = 1_000_000_000;
+
+/// Why an entry is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum BadEntry {
+    /// It is not MessagePack, or passes a limit.
+    #[error("{0}")]
+    Wire(#[from] Fault),
+    /// It is not `[time, record]`.
+    #[error("{0}")]
+    Shape(String),
+}
+
+fn shape<T>(what: &str, is: &Token<'_>) -> Result<T, BadEntry> {
+    Err(BadEntry::Shape(format!("{what}, not {}", is.name())))
+}
+
+/// Reads the time of an event: ns since 1970-01-01T00:00:00Z, or none where the event says "now".
+pub fn event_time(cursor: &mut Cursor<'_>) -> Result<Option<i64>, BadEntry> {
+    let ns = match cursor.token()? {
+        Token::Int(seconds) => seconds.checked_mul(NANOS),
+        Token::Ext(0, bytes) if bytes.len() == 8 => extension_time(0, bytes),
+        Token::Float(seconds) if seconds.abs() < 9.2e9 => Some((seconds * NANOS as f64) as i64),
+        Token::Nil => Some(0),
+        // Since v1.5 the time may come with metadata: `[time, {...}]`.
+        Token::Array(length @ 1..) => {
+            let ns = match cursor.token()? {
+                Token::Array(_) => return shape("the event's time must be a number", &Token::Array(0)),
+                Token::Int(seconds) => seconds.checked_mul(NANOS),
+                Token::Ext(kind, bytes) => extension_time(kind, bytes),
+                other => return shape("the event's time must be a number or an EventTime", &other),
+            };
+            for _ in 1..length {
+                cursor.skip(Limits { bytes: usize::MAX, depth: SCAN_DEPTH })?;
+            }
+            ns
+        }
+        other => return shape("the event's time must be a number or an EventTime", &other),
+    };
+    let ns = ns.ok_or_else(|| BadEntry::Shape("the event's time lies past the year 2262".to_owned()))?;
+    Ok((ns / NANOS != 0).then_some(ns))
+}
+
+/// The instant that an extension value stands for, in ns: EventTime (type 0) or MessagePack's timestamp (type -1).
+fn extension_time(kind: i8, bytes: &[u8]) -> Option<i64> {
+    let (seconds, nanos) = match (kind, bytes.len()) {
+        (0, 8) => {
+            let (seconds, nanos) = bytes.split_at(4);
+            (i64::from(u32_of(seconds)?), u32_of(nanos)?)
+        }
+        (-1, 4) => (i64::from(u32_of(bytes)?), 0),
+        (-1, 8) => {
+            let both = u64::from_be_bytes(bytes.try_into().ok()?);
+            ((both & 0x3_ffff_ffff) as i64, (both >> 34) as u32)
+        }
+        (-1, 12) => {
+            let (nanos, seconds) = bytes.split_at(4);
+            (i64::from_be_bytes(seconds.try_into().ok()?), u32_of(nanos)?)
+        }
+        _ => return None,
+    };
+    seconds.checked_mul(NANOS)?.checked_add(i64::from(nanos))
+}
+
+fn u32_of(bytes: &[u8]) -> Option<u32> {
+    Some(u32::from_be_bytes(bytes.try_into().ok()?))
+}
+
+/// Reads the record itself, which must be a map, into the record that `to` has begun.
+#[inline]
+pub fn record(cursor: &mut Cursor<'_>, to: &mut Builder) -> Result<(), BadEntry> {
+    match cursor.token()? {
+        Token::Map(pairs) => members(cursor, pairs, to, RECORD_DEPTH),
+        other => shape("a record must be a map", &other),
+    }
+}
+
+/// Reads `pairs` names and values that stand one after the other.
+pub fn fields(bytes: &[u8], pairs: u32, to: &mut Builder) -> Result<(), BadEntry> {
+    members(&mut Cursor::new(bytes, 0), pairs, to, RECORD_DEPTH)
+}
+
+fn members(cursor: &mut Cursor<'_>, pairs: u32, to: &mut Builder, depth: usize) -> Result<(), BadEntry> {
+    for _ in 0..pairs {
+        match cursor.token()? {
+            Token::Text(name) => to.key(name),
+            other => to.key(name_of(&other)?.as_bytes()),
+        };
+        value(cursor, to, depth)?;
+    }
+    Ok(())
+}
+
+/// The name that a key stands for which is no string.
+#[cold]
+fn name_of(key: &Token<'_>) -> Result<String, BadEntry> {
+    Ok(match key {
+        Token::Text(name) | Token::Bytes(name) => String::from_utf8_lossy(name).into_owned(),
+        Token::Int(number) => number.to_string(),
+        Token::Unsigned(number) => number.to_string(),
+        Token::Float(number) => number.to_string(),
+        Token::Boolean(truth) => truth.to_string(),
+        Token::Nil => "null".to_owned(),
+        Token::Array(_) | Token::Map(_) | Token::Ext(..) => {
+            return shape("a field's name must be a string", key);
+        }
+    })
+}
+
+#[inline]
+fn value(cursor: &mut Cursor<'_>, to: &mut Builder, depth: usize) -> Result<(), BadEntry> {
+    match cursor.token()? {
+        Token::Text(text) => to.text(text),
+        Token::Int(number) => to.int(number),
+        Token::Float(number) => to.float(number),
+        Token::Boolean(truth) => to.boolean(truth),
+        Token::Nil => to.null(),
+        Token::Bytes(bytes) => to.bytes_value(bytes),
+        Token::Unsigned(number) => to.unsigned(number),
+        other => return nested(other, cursor, to, depth),
+    }
+    Ok(())
+}
+
+#[inline(never)]
+fn nested(token: Token<'_>, cursor: &mut Cursor<'_>, to: &mut Builder, depth: usize) -> Result<(), BadEntry> {
+    let inner = depth.checked_sub(1).ok_or(Fault::Deep(RECORD_DEPTH))?;
+    match token {
+        Token::Map(pairs) => {
+            to.begin_object();
+            members(cursor, pairs, to, inner)?;
+            to.end_object();
+        }
+        Token::Array(length) => {
+            to.begin_array();
+            for _ in 0..length {
+                value(cursor, to, inner)?;
+            }
+            to.end_array();
+        }
+        Token::Ext(kind, bytes) => match extension_time(kind, bytes) {
+            Some(ns) => to.timestamp(ns),
+            None => {
+                to.json(&format!(r#"{{"ext":{kind},"base64":"{}"}}"#, BASE64_STANDARD.encode(bytes)));
+            }
+        },
+        _ => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,347 @@
+//! What a connection has read and not yet handed on: the records of the next batch, and who waits for them.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::acks::Share;
+use super::entries::{self, BadEntry, SCAN_DEPTH};
+use super::partial::{Line, Partials, Taken};
+use super::tags::Tags;
+use super::wire::{Cursor, Fault, Limits, Token, skip};
+use crate::batch::builder::{Builder, Handle};
+use crate::batch::constants::Constants;
+use crate::batch::lines::TRUNCATED;
+use crate::batch::utf8::InvalidUtf8;
+use crate::batch::{Cut, Records, TAG, TIMESTAMP};
+
+/// An entry that is no record, or bytes that hold no entries.
+#[derive(Debug)]
+pub struct Dead {
+    /// What is wrong.
+    pub reason: String,
+    /// The bytes as they came.
+    pub bytes: Vec<u8>,
+}
+
+/// A batch on its way out of a connection.
+#[derive(Debug)]
+pub struct Ready {
+    /// The records; may be none.
+    pub records: Arc<Records>,
+    /// Bytes of the entries as they came (expanded, where they were compressed).
+    pub bytes: usize,
+    /// The chunks that have records in it.
+    pub shares: Vec<Share>,
+    /// Whether it has records that no client sends again.
+    pub kept: bool,
+    /// What goes to the dead letters.
+    pub dead: Vec<Dead>,
+    /// Texts that were mended.
+    pub replaced: u64,
+}
+
+/// How far [`Gather::entries`] came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The batch is full: hand it on and call again.
+    Full,
+    /// All entries are taken, or the last one is not complete yet.
+    Drained,
+    /// From here on the bytes are no entries.
+    Broken(Fault),
+}
+
+/// The event whose entries come.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// The tag as it came, which tells lines of containers apart.
+    pub raw_tag: &'a [u8],
+    /// The tag as records get it.
+    pub tag: &'a str,
+    /// The time of events that say "now", ns.
+    pub now: i64,
+    /// Whether the sender waits for an answer, and sends again where there is none.
+    pub answered: bool,
+}
+
+/// Gathers records until they are a batch.
+#[derive(Debug)]
+pub struct Gather {
+    builder: Builder,
+    cut: Cut,
+    invalid_utf8: InvalidUtf8,
+    time: Handle,
+    tag: Handle,
+    /// Tag and time of the first record, which hold for every row that has none of its own.
+    first_tag: String,
+    first_time: i64,
+    /// Whether each record gets its own time, because those of the batch before differed.
+    own_times: bool,
+    times_differ: bool,
+    bytes: usize,
+    shares: Vec<Share>,
+    kept: bool,
+    dead: Vec<Dead>,
+    dead_bytes: usize,
+    since: Option<Instant>,
+    lines: Vec<Line>,
+    tags: Tags,
+}
+
+impl Gather {
+    /// An empty batch that is cut by `cut`.
+    pub fn new(cut: Cut, invalid_utf8: InvalidUtf8, tags: Tags) -> Gather {
+        let mut builder = Builder::new();
+        let (time, tag) = (builder.raw_column(TIMESTAMP), builder.raw_column(TAG));
+        Gather {
+            builder,
+            cut,
+            invalid_utf8,
+            time,
+            tag,
+            first_tag: String::new(),
+            first_time: 0,
+            own_times: false,
+            times_differ: false,
+            bytes: 0,
+            shares: Vec::new(),
+            kept: false,
+            dead: Vec::new(),
+            dead_bytes: 0,
+            since: None,
+            lines: Vec::new(),
+            tags,
+        }
+    }
+
+    /// Records gathered.
+    pub fn rows(&self) -> usize {
+        self.builder.rows()
+    }
+
+    /// Whether there is nothing to hand on.
+    pub fn is_empty(&self) -> bool {
+        self.rows() == 0 && self.dead.is_empty() && self.shares.is_empty()
+    }
+
+    /// Whether the batch is to be handed on before the next record.
+    pub fn is_full(&self) -> bool {
+        self.builder.full(&self.cut) || self.dead_bytes >= self.cut.bytes
+    }
+
+    /// Whether a sender waits for the answer to something in here.
+    pub fn is_awaited(&self) -> bool {
+        !self.shares.is_empty()
+    }
+
+    /// When the batch is to be handed on because of its age.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.since.map(|since| since + self.cut.age)
+    }
+
+    /// Records came as this many bytes.
+    pub fn came(&mut self, bytes: usize) {
+        self.bytes += bytes;
+    }
+
+    /// A chunk has something in the batch.
+    pub fn share(&mut self, share: Share) {
+        self.shares.push(share);
+    }
+
+    /// Puts bytes among the dead letters.
+    pub fn dead(&mut self, reason: String, bytes: &[u8]) {
+        self.since.get_or_insert_with(Instant::now);
+        self.dead_bytes += bytes.len();
+        self.dead.push(Dead { reason, bytes: bytes.to_vec() });
+    }
+
+    /// Takes the entries that stand one after the other in `window`, from `at` on, until the batch is full. `at` is
+    /// moved behind the last that is taken. With `last` nothing follows the window, so that an entry which is not
+    /// complete is broken. Pieces of lines go to `partials`.
+    pub fn entries(
+        &mut self,
+        origin: Origin<'_>,
+        window: &[u8],
+        at: &mut usize,
+        last: bool,
+        mut partials: Option<&mut Partials>,
+    ) -> Step {
+        while *at < window.len() {
+            if self.is_full() {
+                return Step::Full;
+            }
+            let reason = match self.entry(origin, window, *at, partials.as_deref_mut()) {
+                Ok(end) => {
+                    self.bytes += end - *at;
+                    *at = end;
+                    continue;
+                }
+                Err(BadEntry::Wire(Fault::Short)) if !last => return Step::Drained,
+                Err(reason) => reason,
+            };
+            match skip(window, *at, ANY) {
+                Ok(end) => {
+                    self.dead(reason.to_string(), &window[*at..end]);
+                    *at = end;
+                }
+                Err(Fault::Short) if !last => return Step::Drained,
+                Err(fault) => return Step::Broken(fault),
+            }
+        }
+        Step::Drained
+    }
+
+    /// Takes the entry `[time, record]` at `at`. Answers where it ends.
+    #[inline]
+    fn entry(
+        &mut self,
+        origin: Origin<'_>,
+        window: &[u8],
+        at: usize,
+        partials: Option<&mut Partials>,
+    ) -> Result<usize, BadEntry> {
+        let mut cursor = Cursor::new(window, at);
+        let more = match cursor.token()? {
+            Token::Array(length @ 2..) => length - 2,
+            other => {
+                return Err(BadEntry::Shape(format!("an entry must be [time, record], not {}", other.name())));
+            }
+        };
+        self.event(origin, window, cursor.at(), partials, more)
+    }
+
+    /// Takes the time and the record that stand one after the other at `at`, and passes over `more` values behind
+    /// them. Answers where they end. Nothing is taken where there is an error.
+    #[inline]
+    pub fn event(
+        &mut self,
+        origin: Origin<'_>,
+        window: &[u8],
+        at: usize,
+        partials: Option<&mut Partials>,
+        more: u32,
+    ) -> Result<usize, BadEntry> {
+        let mut cursor = Cursor::new(window, at);
+        let time = entries::event_time(&mut cursor)?.unwrap_or(origin.now);
+        let start = cursor.at();
+        if let Some(partials) = partials {
+            cursor.skip(ANY)?;
+            let record = &window[start..cursor.at()];
+            if partials.take(origin.raw_tag, time, record, Instant::now(), &mut self.lines) == Taken::Yes {
+                skip_more(&mut cursor, more)?;
+                self.take_lines();
+                self.kept |= !origin.answered;
+                return Ok(cursor.at());
+            }
+            cursor = Cursor::new(window, start);
+        }
+        self.begin(origin.tag, time);
+        match entries::record(&mut cursor, &mut self.builder).and_then(|()| skip_more(&mut cursor, more)) {
+            Ok(()) => {
+                self.end();
+                self.kept |= !origin.answered;
+                Ok(cursor.at())
+            }
+            Err(reason) => {
+                self.builder.cancel_record();
+                Err(reason)
+            }
+        }
+    }
+
+    #[inline]
+    fn begin(&mut self, tag: &str, time: i64) {
+        self.builder.begin_record();
+        if self.builder.rows() == 0 {
+            self.first_tag.clear();
+            self.first_tag.push_str(tag);
+            self.first_time = time;
+        } else {
+            self.times_differ |= self.first_time != time;
+            if self.first_tag != tag {
+                self.builder.at(self.tag).text(tag.as_bytes());
+            }
+        }
+        if self.own_times || self.first_time != time {
+            self.builder.at(self.time).timestamp(time);
+        }
+    }
+
+    #[inline]
+    fn end(&mut self) {
+        self.builder.end_record();
+        if self.since.is_none() {
+            self.since = Some(Instant::now());
+        }
+    }
+
+    /// Takes the lines that are complete because no more came of them: since a while, or with the connection's end.
+    pub fn ended_lines(&mut self, end: impl FnOnce(&mut Vec<Line>)) {
+        end(&mut self.lines);
+        self.take_lines();
+    }
+
+    fn take_lines(&mut self) {
+        for line in std::mem::take(&mut self.lines) {
+            let tags = self.tags.clone();
+            self.line(&tags.of(&line.tag), &line);
+        }
+    }
+
+    fn line(&mut self, tag: &str, line: &Line) {
+        self.begin(tag, line.time);
+        match entries::fields(&line.fields, line.pairs, &mut self.builder) {
+            Ok(()) => {
+                self.builder.key(b"log").text(&line.log);
+                if line.truncated {
+                    self.builder.key(TRUNCATED.as_bytes()).boolean(true);
+                }
+                self.end();
+                self.kept |= line.answered;
+            }
+            Err(reason) => {
+                self.builder.cancel_record();
+                self.dead(reason.to_string(), &line.log);
+            }
+        }
+    }
+
+    /// The batch, if anything is in it. The gatherer is empty after it.
+    pub fn finish(&mut self) -> Option<Ready> {
+        if self.is_empty() {
+            return None;
+        }
+        let rows = self.rows();
+        let mut constants = Constants::new();
+        if rows > 0 {
+            constants = constants.text(TAG, &self.first_tag);
+            if !self.own_times {
+                constants = constants.timestamp(TIMESTAMP, self.first_time);
+            }
+        }
+        self.own_times = std::mem::take(&mut self.times_differ);
+        self.since = None;
+        self.dead_bytes = 0;
+        let finished = self.builder.finish(self.invalid_utf8, &constants);
+        Some(Ready {
+            records: Arc::new(finished.records),
+            bytes: if rows > 0 { std::mem::take(&mut self.bytes) } else { 0 },
+            shares: std::mem::take(&mut self.shares),
+            kept: std::mem::take(&mut self.kept),
+            dead: std::mem::take(&mut self.dead),
+            replaced: finished.replaced,
+        })
+    }
+}
+
+#[inline]
+fn skip_more(cursor: &mut Cursor<'_>, more: u32) -> Result<(), BadEntry> {
+    for _ in 0..more {
+        cursor.skip(ANY)?;
+    }
+    Ok(())
+}
+
+const ANY: Limits = Limits { bytes: usize::MAX, depth: SCAN_DEPTH };

@@ -1,0 +1,204 @@
+//! Listeners: TCP with the UDP heartbeat beside it, TLS, and unix sockets.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, UnixListener, UnixStream, lookup_host};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::hub::{Alive, Hub};
+use super::settings::ForwardSettings;
+use super::{connection, handshake, udp};
+use crate::net::tls::TlsSettings;
+
+/// Connections that the kernel holds for us.
+const BACKLOG: u32 = 1024;
+/// How long to wait when the system has no room for one more connection.
+const PAUSE: Duration = Duration::from_millis(100);
+
+enum Socket {
+    Tcp(TcpListener, Option<TlsAcceptor>, Option<UdpSocket>),
+    Unix(UnixListener, #[expect(dead_code, reason = "held for its drop")] OwnPath),
+}
+
+/// A place where clients connect.
+pub struct Listener {
+    socket: Socket,
+    address: String,
+    slots: Arc<Semaphore>,
+}
+
+/// A unix socket's file, removed when the socket is closed.
+struct OwnPath(PathBuf);
+
+impl Drop for OwnPath {
+    fn drop(&mut self) {
+        // It may be gone already; then there is nothing to do.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Binds every address of the settings.
+pub async fn bind(settings: &ForwardSettings) -> anyhow::Result<Vec<Listener>> {
+    let tls = settings.tls.as_ref().map(TlsSettings::acceptor).transpose()?;
+    let slots = Arc::new(Semaphore::new(settings.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
+    let mut listeners = Vec::new();
+    for address in settings.listen.addresses() {
+        let listener = |socket, address| Listener { socket, address, slots: slots.clone() };
+        if let Some(path) = address.strip_prefix("unix://") {
+            let (socket, path) = bind_unix(Path::new(path), &settings.unix_mode).await?;
+            listeners.push(listener(Socket::Unix(socket, path), address.clone()));
+            continue;
+        }
+        let name = address.strip_prefix("tcp://").unwrap_or(address);
+        let wrong = || format!("`listen`: `{address}` is no address: write host:port or unix:///path");
+        let mut found = lookup_host(name).await.with_context(wrong)?;
+        let to = found.next().ok_or_else(|| anyhow!(wrong()))?;
+        let socket = bind_tcp(to).with_context(|| format!("`listen`: cannot listen on {address}"))?;
+        let at = socket.local_addr()?;
+        let udp = if settings.udp_heartbeat {
+            let what = || {
+                format!(
+                    "`listen`: cannot listen for UDP heartbeats on {at} (`udp_heartbeat: false` goes without)"
+                )
+            };
+            Some(UdpSocket::bind(at).await.with_context(what)?)
+        } else {
+            None
+        };
+        listeners.push(listener(Socket::Tcp(socket, tls.clone(), udp), at.to_string()));
+    }
+    if listeners.is_empty() {
+        bail!("`listen` names no address: write host:port or unix:///path");
+    }
+    Ok(listeners)
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    // Connections inherit it, so that clients which vanish do not hold theirs for ever.
+    socket.set_keepalive(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+async fn bind_unix(path: &Path, mode: &str) -> anyhow::Result<(UnixListener, OwnPath)> {
+    let mode = u32::from_str_radix(mode, 8).ok().filter(|mode| *mode <= 0o777).with_context(|| {
+        format!("`unix_mode`: `{mode}` is no mode: write three octal digits such as \"0660\"")
+    })?;
+    let shown = path.display();
+    if let Ok(there) = std::fs::symlink_metadata(path) {
+        if !there.file_type().is_socket() {
+            bail!("`listen`: {shown} exists and is no socket");
+        }
+        if UnixStream::connect(path).await.is_ok() {
+            bail!("`listen`: another process listens on {shown}");
+        }
+        std::fs::remove_file(path)
+            .with_context(|| format!("`listen`: cannot remove the old socket {shown}"))?;
+    }
+    let socket = UnixListener::bind(path).with_context(|| format!("`listen`: cannot listen on {shown}"))?;
+    let own = OwnPath(path.to_owned());
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .with_context(|| format!("`unix_mode`: cannot set it on {shown}"))?;
+    Ok((socket, own))
+}
+
+impl Listener {
+    /// Where it listens, with the port that the system chose where 0 was asked for.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Takes connections until the source stops, and serves them.
+    pub async fn run(mut self, hub: Arc<Hub>, alive: Alive) {
+        let mut beside = JoinSet::new();
+        if let Socket::Tcp(_, _, udp) = &mut self.socket
+            && let Some(udp) = udp.take()
+        {
+            beside.spawn(udp::answer(udp));
+        }
+        let stop = hub.cx.stop.clone();
+        while let Some(next) = stop.run_until_cancelled(self.next(&hub)).await {
+            match next {
+                Ok((stream, peer, slot)) => {
+                    let (hub, alive) = (hub.clone(), alive.clone());
+                    tokio::spawn(async move {
+                        hub.connections.increment(1);
+                        welcome(hub.clone(), stream, &peer, alive).await;
+                        hub.connections.decrement(1);
+                        drop(slot);
+                    });
+                }
+                Err(error) => {
+                    hub.warn(&self.address, &format!("cannot take a connection: {error}"));
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn next(&self, hub: &Hub) -> io::Result<(Stream, String, OwnedSemaphorePermit)> {
+        if self.slots.available_permits() == 0 {
+            hub.warn(&self.address, "as many connections as `max_connections` allows; further clients wait");
+        }
+        let slot = self.slots.clone().acquire_owned().await.map_err(io::Error::other)?;
+        Ok(match &self.socket {
+            Socket::Tcp(socket, tls, _) => {
+                let (stream, peer) = socket.accept().await?;
+                // It only costs time if it fails.
+                let _ = stream.set_nodelay(true);
+                (Stream::Tcp(stream, tls.clone()), peer.to_string(), slot)
+            }
+            Socket::Unix(socket, _) => (Stream::Unix(socket.accept().await?.0), "unix".to_owned(), slot),
+        })
+    }
+}
+
+enum Stream {
+    Tcp(TcpStream, Option<TlsAcceptor>),
+    Unix(UnixStream),
+}
+
+async fn welcome(hub: Arc<Hub>, stream: Stream, peer: &str, alive: Alive) {
+    let limit = hub.settings.handshake_timeout.0;
+    match stream {
+        Stream::Unix(stream) => greet(hub, stream, peer, alive).await,
+        Stream::Tcp(stream, None) => greet(hub, stream, peer, alive).await,
+        Stream::Tcp(stream, Some(tls)) => match timeout(limit, tls.accept(stream)).await {
+            Ok(Ok(stream)) => greet(hub, stream, peer, alive).await,
+            Ok(Err(error)) => hub.warn(peer, &format!("the TLS handshake failed: {error}")),
+            Err(_) => hub.warn(peer, "the TLS handshake took too long"),
+        },
+    }
+}
+
+/// Goes through the handshake, where one is set, and serves the connection.
+async fn greet<S>(hub: Arc<Hub>, mut stream: S, peer: &str, alive: Alive)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin,
+{
+    let mut buffer = BytesMut::new();
+    if let Some(security) = &hub.settings.security {
+        let shake = handshake::shake(&mut stream, &mut buffer, security);
+        let limited = timeout(hub.settings.handshake_timeout.0, shake);
+        match hub.cx.stop.run_until_cancelled(limited).await {
+            Some(Ok(Ok(()))) => {}
+            Some(Ok(Err(error))) => return hub.warn(peer, &format!("the handshake failed: {error}")),
+            Some(Err(_)) => return hub.warn(peer, "the handshake took too long"),
+            None => return,
+        }
+    }
+    connection::serve(hub, stream, buffer, peer, alive).await;
+}

@@ -1,0 +1,65 @@
+//! The Fluent forward protocol, v1: what Fluentd, Fluent Bit, Docker and the fluent-logger libraries speak.
+//!
+//! All four modes (Message, Forward, PackedForward, CompressedPackedForward with gzip or zstd) over TCP, TLS and unix
+//! sockets, with acks, heartbeats, the shared-key handshake, and Docker's partial messages joined. Source: Fluent
+//! Forward Protocol Specification v1 and v1.5; where it is silent, what fluentd's `in_forward` does.
+//!
+//! A chunk is answered when every record of it is delivered, dropped on purpose or among the dead letters. What comes
+//! without a chunk id has no answer, so flitch itself sends it again where it comes back unsettled; it is lost with
+//! the process. The same holds for the pieces of a long Docker line, whose sender waits for the answer to each piece
+//! before it sends the next: a piece is answered when it is in memory, and only the last one when the line is safe.
+
+mod acks;
+mod connection;
+mod entries;
+mod gather;
+mod handshake;
+mod hub;
+mod inflate;
+mod listen;
+mod message;
+mod partial;
+mod settings;
+mod tags;
+mod udp;
+mod wire;
+
+pub use handshake::SecuritySettings;
+pub use settings::{ForwardSettings, Listen};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::{Running, SourceContext};
+use hub::Hub;
+use listen::Listener;
+
+/// Opens the listeners.
+///
+/// # Errors
+/// An address cannot be bound, or a file that the TLS settings name cannot be read.
+pub async fn start(settings: ForwardSettings, cx: SourceContext) -> anyhow::Result<Running> {
+    let listeners = listen::bind(&settings).await?;
+    Ok(Box::pin(run(settings, cx, listeners)))
+}
+
+async fn run(settings: ForwardSettings, cx: SourceContext, listeners: Vec<Listener>) -> anyhow::Result<()> {
+    let (hub, resends) = Hub::new(settings, cx);
+    let (alive, mut gone) = mpsc::channel(1);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(hub.clone().run_resends(resends));
+    for listener in listeners {
+        tracing::info!(source = &*hub.cx.name, address = listener.address(), "listening");
+        tasks.spawn(listener.run(hub.clone(), alive.clone()));
+    }
+    drop(alive);
+    // Nothing ever comes here: it ends when the listeners, the connections and all batches are gone.
+    let None = gone.recv().await;
+    tasks.shutdown().await;
+    Ok(())
+}
+
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod tests;

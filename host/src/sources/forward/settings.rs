@@ -1,0 +1,111 @@
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::SecuritySettings;
+use crate::batch::utf8::InvalidUtf8;
+use crate::config::units::{Bytes, Span};
+use crate::net::tls::TlsSettings;
+
+/// Takes in records by the Fluent forward protocol: from Docker's `fluentd` log driver, Fluentd, Fluent Bit, and the
+/// fluent-logger libraries.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ForwardSettings {
+    /// Where to listen: `host:port`, or `unix:///path` for a unix socket; one or a list.
+    pub listen: Listen,
+    /// The tag of every record, in place of the tag that the client gives.
+    pub tag: Option<String>,
+    /// Stands before every tag.
+    pub tag_prefix: Option<String>,
+    /// TLS on the TCP addresses; plain TCP where it is not set.
+    pub tls: Option<TlsSettings>,
+    /// The handshake by which clients prove that they know a key; none where it is not set. Docker's log driver knows
+    /// no handshake.
+    pub security: Option<SecuritySettings>,
+    /// Whether the pieces into which Docker cuts lines longer than 16 KiB are joined again.
+    pub join_partial: bool,
+    /// How long a joined line waits for its next piece before it counts as complete.
+    pub partial_wait: Span,
+    /// Most bytes of a joined line. A longer one is several records, all but the last marked `@truncated`.
+    pub partial_max: Bytes,
+    /// What becomes of text that is not UTF-8.
+    pub invalid_utf8: InvalidUtf8,
+    /// Most bytes of a message as it comes; a client that sends more is cut off.
+    pub max_message: Bytes,
+    /// Most bytes to which the entries of a compressed message may expand; what lies behind them goes to the dead
+    /// letters.
+    pub max_expanded: Bytes,
+    /// Most connections at once; further clients wait.
+    pub max_connections: usize,
+    /// Most bytes of records that one connection may have on their way; then it is read no further.
+    pub max_in_flight: Bytes,
+    /// How many chunk ids are remembered, so that a chunk which comes again is not taken again.
+    pub chunk_memory: usize,
+    /// How long a client may take for the TLS and the shared-key handshake.
+    pub handshake_timeout: Span,
+    /// Whether heartbeats over UDP are answered, on the ports of the TCP addresses.
+    pub udp_heartbeat: bool,
+    /// Permissions of a unix socket, in octal as `chmod` takes them.
+    pub unix_mode: String,
+}
+
+impl Default for ForwardSettings {
+    fn default() -> Self {
+        ForwardSettings {
+            listen: Listen::One("0.0.0.0:24224".to_owned()),
+            tag: None,
+            tag_prefix: None,
+            tls: None,
+            security: None,
+            join_partial: true,
+            partial_wait: Span(Duration::from_secs(5)),
+            partial_max: Bytes(1 << 20),
+            invalid_utf8: InvalidUtf8::Replace,
+            max_message: Bytes(64 << 20),
+            max_expanded: Bytes(256 << 20),
+            max_connections: 1024,
+            max_in_flight: Bytes(16 << 20),
+            chunk_memory: 8192,
+            handshake_timeout: Span(Duration::from_secs(10)),
+            udp_heartbeat: true,
+            unix_mode: "0660".to_owned(),
+        }
+    }
+}
+
+impl ForwardSettings {
+    /// Addresses that it listens on, with the key that names them. Port 0 is no address yet.
+    pub fn listens(&self) -> Vec<(&'static str, String)> {
+        let address = |address: &String| match address.strip_prefix("tcp://").unwrap_or(address) {
+            unix if unix.starts_with("unix://") => Some(("listen", unix.to_owned())),
+            free if free.ends_with(":0") => None,
+            tcp => Some(("listen", format!("tcp {tcp}"))),
+        };
+        self.listen.addresses().iter().filter_map(address).collect()
+    }
+}
+
+/// One address or several.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "an address such as 0.0.0.0:24224 or unix:///run/flitch.sock, or a list of them"
+)]
+pub enum Listen {
+    /// One address.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl Listen {
+    /// The addresses.
+    pub fn addresses(&self) -> &[String] {
+        match self {
+            Listen::One(address) => std::slice::from_ref(address),
+            Listen::Many(addresses) => addresses,
+        }
+    }
+}
