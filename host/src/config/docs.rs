@@ -9,6 +9,9 @@ use super::schema;
 
 type Object = Map<String, Value>;
 
+/// Keys at the top that hold maps of named parts.
+const SECTIONS: [&str; 4] = ["sources", "filters", "outputs", "pipelines"];
+
 const HEAD: &str = "\
 # Configuration
 
@@ -34,8 +37,12 @@ pub fn markdown() -> String {
     let root = schema.as_object().expect("the schema of a struct is an object");
     let mut docs = Docs { root, out: HEAD.to_owned(), shared: Vec::new(), seen: BTreeSet::new() };
     docs.line("\n## The whole file\n");
-    docs.keys(root, &["sources", "outputs", "filters", "pipelines"]);
-    for section in ["sources", "filters", "outputs", "pipelines"] {
+    for section in SECTIONS {
+        let text = description(&root["properties"][section]).unwrap_or_default();
+        let _ = writeln!(docs.out, "- **`{section}`** (map of [these](#{section})): {text}");
+    }
+    docs.keys(root, &SECTIONS);
+    for section in SECTIONS {
         docs.section(section);
     }
     docs.line("\n## Shared settings");
@@ -138,20 +145,17 @@ impl<'s> Docs<'s> {
         }
     }
 
-    /// The keys of a map, those of `first` before the others.
-    fn keys(&mut self, object: &'s Object, first: &[&str]) {
+    /// The keys of a map but those of `without`; first those that are required.
+    fn keys(&mut self, object: &'s Object, without: &[&str]) {
         let Some(properties) = object.get("properties").and_then(Value::as_object) else { return };
         let required: Vec<&str> = object
             .get("required")
             .and_then(Value::as_array)
             .map(|keys| keys.iter().filter_map(Value::as_str).collect())
             .unwrap_or_default();
-        let rank = |key: &str| {
-            let place = first.iter().position(|f| *f == key).unwrap_or(first.len());
-            (place, !required.contains(&key))
-        };
-        let mut keys: Vec<&String> = properties.keys().filter(|key| *key != "type").collect();
-        keys.sort_by_key(|key| rank(key));
+        let mut keys: Vec<&String> =
+            properties.keys().filter(|key| *key != "type" && !without.contains(&key.as_str())).collect();
+        keys.sort_by_key(|key| !required.contains(&key.as_str()));
         for key in &keys {
             let property = &properties[*key];
             let kind = self.kind_of(property);

@@ -3,7 +3,7 @@
 //! They are replaced in the tree, after the YAML is read, so that no value can change the structure of the file. A
 //! dollar sign without a brace stays as it is (`$ConnectionString`), and `$${` stands for `${`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::tree::{Location, Node, SyntaxError, Value};
 
@@ -99,7 +99,7 @@ fn replace(
 /// The value of a placeholder, or what is wrong and what to do.
 fn look_up(inside: &str, outside: &Outside<'_>) -> Result<String, (String, String)> {
     if let Some(path) = inside.strip_prefix("file:") {
-        return read(&outside.folder.join(path));
+        return read(path, &outside.folder.join(path));
     }
     let (name, default) = match inside.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
@@ -124,8 +124,7 @@ fn look_up(inside: &str, outside: &Outside<'_>) -> Result<String, (String, Strin
     })
 }
 
-fn read(path: &PathBuf) -> Result<String, (String, String)> {
-    let named = path.display();
+fn read(named: &str, path: &Path) -> Result<String, (String, String)> {
     let fail = |why: String| {
         let help =
             "the file must be readable UTF-8 text of at most 1 MiB; it is read when flitch starts or reloads";

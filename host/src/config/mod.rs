@@ -23,3 +23,6 @@ pub use load::{Loaded, load, parse};
 pub use model::{BatchSettings, Config};
 pub use report::{ConfigError, Problem};
 pub use secret::Secret;
+
+#[cfg(test)]
+mod tests;

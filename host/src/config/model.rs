@@ -24,13 +24,16 @@ pub struct Config {
     #[serde(default = "data_dir")]
     pub data_dir: PathBuf,
     /// Where records come from, each under a name of its own.
+    #[serde(default)]
     pub sources: BTreeMap<String, SourceSettings>,
     /// What changes records on their way.
     #[serde(default)]
     pub filters: BTreeMap<String, FilterSettings>,
     /// Where records go.
+    #[serde(default)]
     pub outputs: BTreeMap<String, OutputConfig>,
     /// Ways from sources through filters to outputs.
+    #[serde(default)]
     pub pipelines: BTreeMap<String, PipelineSettings>,
     /// When sources cut a batch.
     #[serde(default)]

@@ -18,6 +18,8 @@ pub struct ReadError {
     /// What to say where the value must not be shown.
     masked: Option<String>,
     located: bool,
+    /// The key that is not known, and those that are.
+    unknown: Option<(String, Vec<&'static str>)>,
     /// Places of the maps and lists around it, the innermost first.
     pub(super) enclosing: Vec<Location>,
 }
@@ -37,6 +39,15 @@ impl ReadError {
                 None => hide(&self.message, hidden),
             };
             self.help = self.help.map(|help| hide(&help, hidden));
+        }
+        self
+    }
+
+    /// Adds keys that are known in the same map beside those of the error.
+    pub(super) fn also_known(mut self, more: &[&'static str]) -> ReadError {
+        if let Some((key, mut known)) = self.unknown.take() {
+            known.extend(more);
+            self.help = suggest(&key, &known, "known keys");
         }
         self
     }
@@ -153,7 +164,9 @@ impl de::Error for ReadError {
 
     fn unknown_field(key: &str, known: &'static [&'static str]) -> ReadError {
         let help = suggest(key, known, "known keys").or(Some("no key is known here".to_owned()));
-        ReadError::new(format!("unknown key `{key}`"), help)
+        let mut error = ReadError::new(format!("unknown key `{key}`"), help);
+        error.unknown = Some((key.to_owned(), known.to_vec()));
+        error
     }
 
     fn missing_field(key: &'static str) -> ReadError {

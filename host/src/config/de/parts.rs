@@ -1,7 +1,7 @@
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{self, DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
 
-use super::De;
+use super::{De, Part};
 use super::error::ReadError;
 use crate::config::tree::{Entry, Location, Node};
 
@@ -68,7 +68,13 @@ impl<'t> MapAccess<'t> for Keys<'t, '_> {
             }
             self.current = Some(entry);
             let key = BorrowedStrDeserializer::<ReadError>::new(&entry.key);
-            return seed.deserialize(key).map(Some).map_err(|e| e.at(entry.key_location, None));
+            return seed.deserialize(key).map(Some).map_err(|error| {
+                let error = match map.part {
+                    Part::Without(common) => error.also_known(common),
+                    Part::All | Part::Only(_) => error,
+                };
+                error.at(entry.key_location, None)
+            });
         }
         Ok(None)
     }
@@ -182,6 +188,10 @@ impl<'t> VariantAccess<'t> for Variant<'t, '_> {
             None => Ok(()),
             Some(entry) => {
                 let error: ReadError = de::Error::unknown_field(&entry.key, &[]);
+                let error = match self.whole.part {
+                    Part::Without(common) => error.also_known(common),
+                    Part::All | Part::Only(_) => error,
+                };
                 Err(error.at(entry.key_location, None))
             }
         }

@@ -123,14 +123,14 @@ fn all_errors_are_told_at_once_each_at_its_place() {
     let told = bad::<Map<Both>>(source);
     let wanted = [
         "tial: `tial` is not known here (did you mean `tail`? known: listen, stdout, tail)",
-        "inclde: unknown key `inclde` (did you mean `include`? known keys: include, limit, tag)",
+        "inclde: unknown key `inclde` (did you mean `include`? known keys: buffer, include, limit, tag)",
         "3 parsecs: `3 parsecs` is no size: write a number with a unit, such as 16MiB",
         "70000: expected a whole number from 0 to 65535, found the number `70000`",
         "yes: expected `true` or `false`, found the text `yes` (YAML 1.2 knows `true` and `false` alone, without \
          quotes)",
-        "verbose: unknown key `verbose` (known keys: password, port, strict)",
+        "verbose: unknown key `verbose` (known keys: buffer, password, port, strict)",
         "d: the key `type` is missing (one of tail, listen, stdout)",
-        "color: unknown key `color` (no key is known here)",
+        "color: unknown key `color` (known keys: buffer)",
         "x.log: expected a list, found the text `x.log` (write it as a list: `[...]`, or one `- ` line for each)",
     ];
     assert_eq!(told, wanted);

@@ -1,0 +1,96 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::interpolate::Outside;
+use super::*;
+
+fn parse_text(text: &str, folder: &Path) -> Result<Loaded, ConfigError> {
+    let variable = |name: &str| (name == "PASSWORD").then(|| "hunter2".to_owned());
+    parse("flitch.yaml", text, &Outside { variable: &variable, folder })
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Compares with a file that `FLITCH_BLESS=1` writes anew.
+fn expect(path: &Path, found: &str, mend: &str) {
+    if std::env::var_os("FLITCH_BLESS").is_some() {
+        fs::write(path, found).unwrap();
+    }
+    let wanted = fs::read_to_string(path).unwrap_or_default();
+    assert!(wanted == found, "{} is stale; mend it with: {mend}\n{found}", path.display());
+}
+
+#[test]
+fn every_kind_of_error_tells_file_line_column_and_what_to_do() {
+    let folder = repository().join("host/tests/config-errors");
+    let mut cases: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    assert!(cases.len() > 10);
+    for case in cases {
+        let text = fs::read_to_string(case.join("flitch.yaml")).unwrap();
+        let report = parse_text(&text, &case).expect_err(&case.display().to_string()).report(false);
+        assert!(!report.contains("hunter2") && !report.contains("letmein"), "{report}");
+        expect(
+            &case.join("expected.txt"),
+            &report,
+            "FLITCH_BLESS=1 cargo test -p flitch --lib config::tests",
+        );
+    }
+}
+
+#[test]
+fn the_reference_is_that_of_the_settings() {
+    let path = repository().join("docs/config.md");
+    expect(&path, &docs::markdown(), "cargo run -p flitch -- config docs > docs/config.md");
+}
+
+const SMALL: &str = "\
+sources:
+  gen: { type: generator, format: nginx }
+  idle: { type: generator, format: docker }
+filters:
+  parse: { plugin: dissect, settings: { field: message } }
+  unused: { plugin: dissect }
+outputs:
+  events: { type: blackhole, retry: { attempts: 3 } }
+  lake: { type: blackhole }
+pipelines:
+  clicks: { from: [gen], filters: [parse], to: [events] }
+";
+
+#[test]
+fn what_no_pipeline_uses_is_a_warning() {
+    let loaded = parse_text(SMALL, Path::new(".")).unwrap();
+    let told: Vec<String> = loaded.warnings.iter().map(|w| format!("{w:?}")).collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told[0].starts_with("flitch.yaml:3:3: no pipeline uses the source `idle`"), "{}", told[0]);
+    assert!(told[2].starts_with("flitch.yaml:9:3: no pipeline uses the output `lake`"), "{}", told[2]);
+}
+
+#[test]
+fn errors_of_later_have_a_place_and_no_secret() {
+    let text = SMALL.replace("field: message", "field: \"${PASSWORD}\"");
+    let loaded = parse_text(&text, Path::new(".")).unwrap();
+    let error = loaded.error("filters.parse.plugin", &anyhow::anyhow!("dissect refuses hunter2"));
+    assert_eq!(error.to_string(), "flitch.yaml:5:20: filters.parse.plugin: dissect refuses ***");
+    let error = loaded.error("outputs.events", &anyhow::anyhow!("`attempts` is too small"));
+    assert!(error.to_string().starts_with("flitch.yaml:8:3:"), "{error}");
+    let error = loaded.error("pipelines.clicks", &anyhow::anyhow!("`from` is odd"));
+    assert!(error.to_string().starts_with("flitch.yaml:11:13:"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told_with_what_to_do() {
+    let error = load(Path::new("/no/such/flitch.yaml")).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("/no/such/flitch.yaml: cannot read the configuration") && text.contains("-c FILE"));
+}
+
+#[test]
+fn keys_of_the_writer_and_anchors_are_no_part_of_the_configuration() {
+    let text = format!("x-retry: &retry {{ attempts: 7 }}\n{}", SMALL.replace("{ attempts: 3 }", "*retry"));
+    let loaded = parse_text(&text, Path::new(".")).unwrap();
+    assert_eq!(loaded.config.outputs["events"].retry.attempts, Some(7));
+}
