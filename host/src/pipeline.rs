@@ -11,6 +11,8 @@ use crate::filters::{Program, Workers};
 use crate::router::{Route, Router};
 use crate::telemetry::Tally;
 
+mod route;
+
 /// A way from sources through filters to outputs.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -31,7 +33,8 @@ pub struct PipelineSettings {
 
 /// One output of a pipeline.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
+#[schemars(transform = route::with_short_form)]
 pub struct RouteSettings {
     /// Name of the output.
     pub output: String,

@@ -1,20 +1,163 @@
+//! `flitch check`: all that can be found out about a configuration without starting it.
+
 use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde_json::Value;
 
 use super::{ConfigFile, Failure};
-use crate::config::{self, report};
+use crate::config::{self, ConfigError, Loaded, Problem, report};
+use crate::filters::{Alone, FilterContext, FilterSettings, Origin, Tables};
+use crate::outputs::Output;
+
+/// How long `--probe` waits for the answer of an output.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Of `flitch check`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     config: ConfigFile,
+    /// Also ask every output whether it could write: name resolution, connection, credentials, existence.
+    #[arg(long)]
+    probe: bool,
 }
 
-/// Checks a configuration.
+/// Checks a configuration, and tells about each of its parts.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let loaded = config::load(&args.config.path)?;
     let mut stdout = std::io::stdout();
     stdout.write_all(report::render(&loaded.warnings, false).as_bytes())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let _inside = runtime.enter();
+    let mut check = Check { loaded: &loaded, lines: Vec::new(), problems: Vec::new() };
+    for (name, source) in &loaded.config.sources {
+        check.line("source", name, kind(source));
+    }
+    check.filters(&args.config.path)?;
+    let outputs = check.outputs();
+    for (name, pipeline) in &loaded.config.pipelines {
+        let to: Vec<&str> = pipeline.to.iter().map(|to| to.output.as_str()).collect();
+        let mut way = vec![pipeline.from.join(", ")];
+        way.extend(pipeline.filters.iter().cloned());
+        way.push(to.join(", "));
+        let workers = crate::pipeline::workers(pipeline);
+        check.line("pipeline", name, format!("{} ({workers} workers)", way.join(" -> ")));
+    }
+    let Check { lines, problems, .. } = check;
+    if !problems.is_empty() {
+        return Err(ConfigError { problems }.into());
+    }
+    stdout.write_all(lines.concat().as_bytes())?;
+    if args.probe {
+        runtime.block_on(probe(outputs))?;
+    }
     writeln!(stdout, "{}: all right", args.config.path.display())?;
+    Ok(())
+}
+
+struct Check<'a> {
+    loaded: &'a Loaded,
+    lines: Vec<String>,
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn line(&mut self, what: &str, name: &str, text: String) {
+        self.lines.push(format!("{what:<9} {name:<16} {text}\n"));
+    }
+
+    /// Loads, configures and tries the plugin of every filter.
+    fn filters(&mut self, path: &Path) -> anyhow::Result<()> {
+        let cx = FilterContext {
+            engine: super::engine()?,
+            tables: Arc::new(Tables::default()),
+            dead_letters: None,
+            folder: path.parent().unwrap_or(Path::new("")).to_owned(),
+        };
+        for (name, settings) in &self.loaded.config.filters {
+            match Alone::load(name, settings, &cx) {
+                Ok(alone) => self.line("filter", name, describe(&alone, settings)),
+                Err(error) => {
+                    let path = format!("filters.{name}.{}", part_of(&error));
+                    self.problems.push(self.loaded.error(&path, &error));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens every output, which does not connect it.
+    fn outputs(&mut self) -> Vec<(String, Arc<dyn Output>)> {
+        let mut opened = Vec::new();
+        for (name, output) in &self.loaded.config.outputs {
+            match output.kind.open(name) {
+                Ok(open) => {
+                    self.line("output", name, kind(&output.kind));
+                    opened.push((name.clone(), open));
+                }
+                Err(error) => self.problems.push(self.loaded.error(&format!("outputs.{name}"), &error)),
+            }
+        }
+        opened
+    }
+}
+
+/// The key of a filter that an error is about.
+fn part_of(error: &anyhow::Error) -> &'static str {
+    match format!("{error:#}").contains("refuses its settings") {
+        true => "settings",
+        false => "plugin",
+    }
+}
+
+fn describe(alone: &Alone, settings: &FilterSettings) -> String {
+    let plugin = &alone.filter().plugin;
+    let origin = match plugin.origin() {
+        Origin::Stock => "stock".to_owned(),
+        Origin::File(path) => path.display().to_string(),
+    };
+    let sha256 = &plugin.sha256()[..12];
+    format!("{} ({origin}, {} KiB, sha256 {sha256})", settings.plugin, plugin.size() / 1024)
+}
+
+/// The `type` of a source or an output.
+fn kind(settings: &impl Serialize) -> String {
+    match serde_json::to_value(settings) {
+        Ok(Value::Object(object)) => object.keys().next().cloned().unwrap_or_default(),
+        Ok(Value::String(name)) => name,
+        _ => String::new(),
+    }
+}
+
+/// Asks all outputs at once, and tells what each said.
+async fn probe(outputs: Vec<(String, Arc<dyn Output>)>) -> anyhow::Result<()> {
+    let asked = outputs.into_iter().map(|(name, output)| {
+        tokio::spawn(async move {
+            let start = Instant::now();
+            let answer = match tokio::time::timeout(PATIENCE, output.probe()).await {
+                Ok(Ok(())) => Ok(start.elapsed()),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+            };
+            (name, answer)
+        })
+    });
+    let mut failed = Vec::new();
+    for task in asked.collect::<Vec<_>>() {
+        let (name, answer) = task.await?;
+        let text = match answer {
+            Ok(time) => format!("probe     {name:<16} ready, after {time:.0?}\n"),
+            Err(why) => {
+                failed.push(name.clone());
+                format!("probe     {name:<16} NOT READY: {why}\n")
+            }
+        };
+        std::io::stdout().write_all(text.as_bytes())?;
+    }
+    anyhow::ensure!(failed.is_empty(), "not ready: {}", failed.join(", "));
     Ok(())
 }

@@ -8,9 +8,11 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::ConfigError;
+use crate::filters::Engine;
 
 mod check;
 mod config;
+mod plugin;
 mod run;
 mod version;
 
@@ -49,10 +51,17 @@ enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run until a signal ends it.
+    /// Run the pipelines of a configuration until a signal ends them.
+    ///
+    /// SIGTERM and SIGINT drain: sources stop, and what is on its way arrives, for at most `drain_timeout`; a second
+    /// one stops at once. SIGHUP reads the configuration again; what did not change is not restarted, and a wrong
+    /// configuration is refused while the old one goes on.
     Run(run::Args),
     /// Validate a configuration and instantiate its plugins, without starting anything.
     Check(check::Args),
+    /// Try a filter plugin, or look at it.
+    #[command(subcommand)]
+    Plugin(plugin::Command),
     /// About the configuration file.
     #[command(subcommand)]
     Config(config::Command),
@@ -77,6 +86,22 @@ struct ConfigFile {
         env = "FLITCH_CONFIG"
     )]
     path: PathBuf,
+}
+
+/// The engine of commands that run no pipeline. It keeps compiled plugins in the user's cache folder, if there is one.
+fn engine() -> anyhow::Result<Engine> {
+    let home = |name, below: &str| {
+        std::env::var_os(name).filter(|p| !p.is_empty()).map(|p| PathBuf::from(p).join(below))
+    };
+    let folder = home("XDG_CACHE_HOME", "flitch").or_else(|| home("HOME", ".cache/flitch"));
+    match folder.as_deref().map(|folder| Engine::new(Some(folder))) {
+        Some(Ok(engine)) => Ok(engine),
+        Some(Err(error)) => {
+            tracing::debug!("plugins are compiled anew: {error:#}");
+            Engine::new(None)
+        }
+        None => Engine::new(None),
+    }
 }
 
 /// Why a command failed.
@@ -125,6 +150,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Plugin(command) => plugin::run(&command),
         Command::Config(command) => config::run(&command),
         Command::Version => version::run(),
         Command::Completions { shell } => {

@@ -1,6 +1,6 @@
 use super::{ConfigFile, Failure};
-use crate::app::{self, RunError};
-use crate::config;
+use crate::app::{self, Ended, RunError};
+use crate::config::{self, ConfigError};
 
 /// Of `flitch run`.
 #[derive(Debug, clap::Args)]
@@ -17,8 +17,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("flitch").build()?;
     match runtime.block_on(app::run(&args.config.path, loaded.config.clone())) {
-        Ok(_) => Ok(()),
-        Err(RunError::Part(part)) => Err(loaded.error(&part.path, &part.error).into()),
+        Ok(Ended::Drained) => Ok(()),
+        Ok(Ended::Left | Ended::AtOnce) => {
+            Err(anyhow::anyhow!("not everything on its way had arrived").into())
+        }
+        Err(RunError::Part(part)) => Err(ConfigError::from(loaded.error(&part.path, &part.error)).into()),
         Err(RunError::Other(error)) => Err(error.into()),
     }
 }

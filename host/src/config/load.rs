@@ -20,13 +20,13 @@ pub struct Loaded {
 impl Loaded {
     /// An error that came up when a part was put to work; `path` is the part's place: `outputs.events`,
     /// `filters.parse.plugin`. Secrets are taken out of the text.
-    pub fn error(&self, path: &str, error: &anyhow::Error) -> ConfigError {
+    pub fn error(&self, path: &str, error: &anyhow::Error) -> Problem {
         let text = format!("{error:#}");
         // Texts of the parts begin with the key that they mean: `acks` other than `all` needs ...
         let named = text.strip_prefix('`').and_then(|rest| rest.split_once('`')).map(|(key, _)| key);
         let deeper = named.map(|key| format!("{path}.{key}"));
         let location = deeper.and_then(|path| self.file.locate_key(&path).and(self.file.locate(&path)));
-        self.file.at_location(location.or_else(|| self.file.locate(path)), format!("{path}: {text}")).into()
+        self.file.at_location(location.or_else(|| self.file.locate(path)), format!("{path}: {text}"))
     }
 }
 

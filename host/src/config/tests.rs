@@ -74,11 +74,11 @@ fn errors_of_later_have_a_place_and_no_secret() {
     let text = SMALL.replace("field: message", "field: \"${PASSWORD}\"");
     let loaded = parse_text(&text, Path::new(".")).unwrap();
     let error = loaded.error("filters.parse.plugin", &anyhow::anyhow!("dissect refuses hunter2"));
-    assert_eq!(error.to_string(), "flitch.yaml:5:20: filters.parse.plugin: dissect refuses ***");
+    assert_eq!(format!("{error:?}"), "flitch.yaml:5:20: filters.parse.plugin: dissect refuses ***");
     let error = loaded.error("outputs.events", &anyhow::anyhow!("`attempts` is too small"));
-    assert!(error.to_string().starts_with("flitch.yaml:8:3:"), "{error}");
+    assert!(format!("{error:?}").starts_with("flitch.yaml:8:3:"), "{error}");
     let error = loaded.error("pipelines.clicks", &anyhow::anyhow!("`from` is odd"));
-    assert!(error.to_string().starts_with("flitch.yaml:11:13:"), "{error}");
+    assert!(format!("{error:?}").starts_with("flitch.yaml:11:13:"), "{error}");
 }
 
 #[test]

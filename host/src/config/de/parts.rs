@@ -1,8 +1,8 @@
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{self, DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
 
-use super::{De, Part};
 use super::error::ReadError;
+use super::{De, Part};
 use crate::config::tree::{Entry, Location, Node};
 
 /// The values of a list.

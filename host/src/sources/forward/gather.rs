@@ -206,7 +206,10 @@ impl Gather {
         let more = match cursor.token()? {
             Token::Array(length @ 2..) => length - 2,
             other => {
-                return Err(BadEntry::Shape(format!("an entry must be [time, record], not {}", other.name())));
+                return Err(BadEntry::Shape(format!(
+                    "an entry must be [time, record], not {}",
+                    other.name()
+                )));
             }
         };
         self.event(origin, window, cursor.at(), partials, more)
