@@ -1,17 +1,72 @@
-//! The columns that the fields go to.
+//! Columns for the parts of a text.
 
-use crate::Dash;
-use crate::pattern::{Becomes, Pattern, Span};
-use flitch_sdk::parse::{TypedBuilder, below, set_present};
-use flitch_sdk::{Changes, TextBuilder};
+use super::{Kind, TypedBuilder, below, excerpt, set_present};
+use crate::{Changes, TextBuilder};
+use serde::Deserialize;
 
-/// One place for every part of the pattern.
+/// Where a part lies in its text: from, to.
+pub type Span = (usize, usize);
+
+/// A part that lies nowhere: the record lacks its field.
+pub const NOWHERE: Span = (usize::MAX, usize::MAX);
+
+/// What a part of a text becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Becomes {
+    /// Nothing: it is skipped.
+    Nothing,
+    /// A field of this type.
+    Field(Kind),
+    /// The parts of an HTTP request line, `method`, `path` and `protocol`; or, if it is none, a
+    /// field of the part's own name.
+    Request,
+}
+
+/// A part of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The field's name; empty for a part that is skipped.
+    pub name: String,
+    /// What it becomes.
+    pub becomes: Becomes,
+}
+
+/// What becomes of a part that is only `-`, as servers write what is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dash {
+    /// The record lacks the field.
+    Absent,
+    /// It stays as it is.
+    Keep,
+}
+
+/// A part that is of another type: its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrongType(pub usize);
+
+impl WrongType {
+    /// The same in words.
+    #[cold]
+    pub fn describe(self, parts: &[Part], data: &str, spans: &[Span]) -> String {
+        let (part, (from, to)) = (&parts[self.0], spans[self.0]);
+        let what = match part.becomes {
+            Becomes::Field(kind) => kind.name(),
+            Becomes::Nothing | Becomes::Request => Kind::Text.name(),
+        };
+        format!("`{}` is {}, which is no {what}", part.name, excerpt(&data[from..to]))
+    }
+}
+
+/// One place for every part.
+#[derive(Debug)]
 pub struct Sinks {
     sinks: Vec<Sink>,
     dash: Dash,
     rows: usize,
 }
 
+#[derive(Debug)]
 enum Sink {
     Nothing,
     Typed(TypedBuilder),
@@ -20,23 +75,30 @@ enum Sink {
 
 impl Sinks {
     /// Places for `rows` rows.
-    pub fn new(pattern: &Pattern, rows: usize, dash: Dash) -> Self {
+    pub fn new(parts: &[Part], rows: usize, dash: Dash) -> Self {
         let sink = |becomes| match becomes {
             Becomes::Nothing => Sink::Nothing,
-            Becomes::Column(kind) => Sink::Typed(TypedBuilder::new(kind, rows, rows * 16)),
+            Becomes::Field(kind) => Sink::Typed(TypedBuilder::new(kind, rows, rows * 16)),
             Becomes::Request => Sink::Request(Box::new(Request::new(rows))),
         };
-        Self { sinks: pattern.parts.iter().map(|part| sink(part.becomes)).collect(), dash, rows: 0 }
+        Self { sinks: parts.iter().map(|part| sink(part.becomes)).collect(), dash, rows: 0 }
     }
 
     /// Adds a row.
     ///
     /// # Errors
     /// The part whose text is of another type; no row is added then.
+    ///
+    /// # Panics
+    /// When a span does not lie in the text.
     #[inline]
-    pub fn push(&mut self, data: &str, spans: &[Span]) -> Result<(), usize> {
+    pub fn push(&mut self, data: &str, spans: &[Span]) -> Result<(), WrongType> {
         for (number, (sink, (from, to))) in self.sinks.iter_mut().zip(spans).enumerate() {
             if matches!(sink, Sink::Nothing) {
+                continue;
+            }
+            if (*from, *to) == NOWHERE {
+                sink.push_absent();
                 continue;
             }
             let text = &data[*from..*to];
@@ -49,7 +111,7 @@ impl Sinks {
                 Sink::Typed(builder) => {
                     if !builder.push(text) {
                         self.sinks.iter_mut().for_each(|sink| sink.truncate(self.rows));
-                        return Err(number);
+                        return Err(WrongType(number));
                     }
                 }
                 Sink::Request(request) => request.push(text),
@@ -65,9 +127,9 @@ impl Sinks {
         self.rows += 1;
     }
 
-    /// Writes the columns.
-    pub fn finish(self, pattern: &Pattern, prefix: &str, changes: &mut Changes) {
-        for (sink, part) in self.sinks.into_iter().zip(&pattern.parts) {
+    /// Writes the columns, under their names below `prefix`.
+    pub fn finish(self, parts: &[Part], prefix: &str, changes: &mut Changes) {
+        for (sink, part) in self.sinks.into_iter().zip(parts) {
             match sink {
                 Sink::Nothing => {}
                 Sink::Typed(builder) => set_present(changes, [builder.finish(below(prefix, &part.name))]),
@@ -96,6 +158,7 @@ impl Sink {
 }
 
 /// The columns of an HTTP request line.
+#[derive(Debug)]
 struct Request {
     method: TextBuilder,
     path: TextBuilder,
