@@ -1,7 +1,7 @@
 //! The running daemon: builds what the configuration names, replaces what a new one changes, and drains it all.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::buffers::MemoryBuffer;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dead_letter::DeadLetters;
-use crate::filters::{Engine, FilterContext, FilterSettings, Inlet, Program, Tables, Workers};
+use crate::filters::{Engine, FilterContext, FilterSettings, Inlet, Program, Tables, Workers, swap};
 use crate::outputs::OutputConfig;
 use crate::pipeline::{self, PipelineSettings};
 use crate::sources::{Intake, SourceContext, SourceSettings};
@@ -33,6 +33,27 @@ pub struct AppError {
     pub path: String,
     /// What is wrong with it.
     pub error: anyhow::Error,
+}
+
+/// Reads the tables of a configuration, and reads them again when their files change.
+fn tables(config: &Config, folder: &Path) -> anyhow::Result<Arc<Tables>> {
+    let tables = Arc::new(Tables::load(&config.tables, folder)?);
+    tables.watch()?;
+    Ok(tables)
+}
+
+/// Loads a chain of filters, aside from the one that runs now.
+fn load(
+    running: Option<&Program>,
+    filters: &[(String, FilterSettings)],
+    cx: &FilterContext,
+) -> Result<Program, AppError> {
+    let named: Vec<_> = filters.iter().map(|(name, settings)| (name.as_str(), settings)).collect();
+    let loaded = match running {
+        Some(old) => swap::next(old, &named, cx),
+        None => Program::load(&named, cx),
+    };
+    loaded.map_err(|failed| at(format!("filters.{}", failed.filter))(failed.error))
 }
 
 fn at(path: impl Into<String>) -> impl FnOnce(anyhow::Error) -> AppError {
@@ -77,6 +98,8 @@ pub struct App {
 struct Plan {
     outputs: BTreeMap<Arc<str>, Output>,
     pipelines: BTreeMap<Arc<str>, Pipeline>,
+    /// What filters are loaded with from now on.
+    filters: FilterContext,
     /// Pipelines that go on with other filters.
     swaps: Vec<(Arc<str>, Arc<Program>, Vec<(String, FilterSettings)>)>,
 }
@@ -95,7 +118,7 @@ impl App {
         let engine = Engine::new(Some(&config.data_dir.join("compiled"))).map_err(at("data_dir"))?;
         let filters = FilterContext {
             engine,
-            tables: Arc::new(Tables::default()),
+            tables: tables(&config, folder).map_err(at("tables"))?,
             dead_letters: Some(dead_letters.clone()),
             folder: folder.to_owned(),
         };
@@ -134,7 +157,13 @@ impl App {
 
     /// Opens new outputs, builds new filters and starts new pipelines.
     fn plan(&self, config: &Config) -> Result<Plan, AppError> {
-        let mut plan = Plan { outputs: BTreeMap::new(), pipelines: BTreeMap::new(), swaps: Vec::new() };
+        let same_tables = config.tables == self.config.tables;
+        let mut filters = self.filters.clone();
+        if !same_tables {
+            filters.tables = tables(config, &filters.folder).map_err(at("tables"))?;
+        }
+        let (outputs, pipelines) = (BTreeMap::new(), BTreeMap::new());
+        let mut plan = Plan { outputs, pipelines, filters, swaps: Vec::new() };
         for (name, output) in &config.outputs {
             if self.outputs.get(&**name).is_none_or(|running| running.config != *output) {
                 let opened = self.open_output(name, output).map_err(at(format!("outputs.{name}")))?;
@@ -146,8 +175,9 @@ impl App {
                 settings.filters.iter().map(|f| (f.clone(), config.filters[f].clone())).collect();
             let running = self.pipelines.get(&**name);
             let program = match running {
-                Some(p) if p.filters == filters => p.program.clone(),
-                _ => Arc::new(self.load(&filters)?),
+                Some(p) if p.filters == filters && same_tables && !p.program.is_stale() => p.program.clone(),
+                Some(p) => Arc::new(load(Some(&p.program), &filters, &plan.filters)?),
+                None => Arc::new(load(None, &filters, &plan.filters)?),
             };
             let routes_stand = !settings.to.iter().any(|to| plan.outputs.contains_key(&*to.output));
             match running {
@@ -168,15 +198,9 @@ impl App {
         Ok(plan)
     }
 
-    /// Loads a chain of filters.
-    fn load(&self, filters: &[(String, FilterSettings)]) -> Result<Program, AppError> {
-        let named: Vec<_> = filters.iter().map(|(name, settings)| (name.as_str(), settings)).collect();
-        Program::load(&named, &self.filters).map_err(|error| {
-            let text = error.to_string();
-            let wrong = filters.iter().find(|(name, _)| text.starts_with(&format!("filter `{name}`")));
-            let path = wrong.map_or_else(|| "filters".to_owned(), |(name, _)| format!("filters.{name}"));
-            AppError { path, error }
-        })
+    /// The files that plugins come from.
+    pub fn plugin_files(&self) -> Vec<PathBuf> {
+        self.pipelines.values().flat_map(|pipeline| pipeline.program.files()).collect()
     }
 
     /// Opens an output and starts the loop that empties its buffer.
@@ -288,6 +312,7 @@ impl App {
                 stop_source(&name, source).await;
             }
         }
+        self.filters = plan.filters;
         for (name, program, filters) in plan.swaps {
             if let Some(pipeline) = self.pipelines.get_mut(&name) {
                 pipeline.workers.swap(program.clone());

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{App, AppError};
 use crate::admin::{self, StatusBoard};
 use crate::config::Config;
+use crate::filters::swap::Watch;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,12 +48,18 @@ pub async fn run(path: &Path, config: Config) -> Result<Ended, RunError> {
     }
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut app = App::start(config, folder, board.clone()).await?;
+    let mut plugins = Watch::new();
     tracing::info!("ready");
     loop {
+        plugins.follow(app.plugin_files());
         tokio::select! {
             _ = term.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => reload(path, &mut app, &board).await,
+            () = plugins.changed() => {
+                tracing::info!("a plugin's file has changed");
+                put_into_force(app.config().clone(), &mut app, &board).await;
+            }
         }
     }
     let timeout = app.config().drain_timeout.0;

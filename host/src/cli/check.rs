@@ -72,12 +72,13 @@ impl Check<'_> {
 
     /// Loads, configures and tries the plugin of every filter.
     fn filters(&mut self, path: &Path) -> anyhow::Result<()> {
-        let cx = FilterContext {
-            engine: super::engine()?,
-            tables: Arc::new(Tables::default()),
-            dead_letters: None,
-            folder: path.parent().unwrap_or(Path::new("")).to_owned(),
-        };
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        let tables = Tables::load(&self.loaded.config.tables, &folder).unwrap_or_else(|error| {
+            self.problems.push(self.loaded.error("tables", &error));
+            Tables::default()
+        });
+        let cx =
+            FilterContext { engine: super::engine()?, tables: Arc::new(tables), dead_letters: None, folder };
         for (name, settings) in &self.loaded.config.filters {
             match Alone::load(name, settings, &cx) {
                 Ok(alone) => self.line("filter", name, describe(&alone, settings)),

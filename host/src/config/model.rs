@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::units::{Bytes, Span};
 use crate::admin::AdminSettings;
 use crate::batch::Cut;
-use crate::filters::FilterSettings;
+use crate::filters::{FilterSettings, TableSettings};
 use crate::outputs::OutputConfig;
 use crate::pipeline::PipelineSettings;
 use crate::sources::SourceSettings;
@@ -29,6 +29,9 @@ pub struct Config {
     /// What changes records on their way.
     #[serde(default)]
     pub filters: BTreeMap<String, FilterSettings>,
+    /// Files that filters look things up in, each under the name that they use for it.
+    #[serde(default)]
+    pub tables: BTreeMap<String, TableSettings>,
     /// Where records go.
     #[serde(default)]
     pub outputs: BTreeMap<String, OutputConfig>,

@@ -5,8 +5,8 @@
 //!
 //! A record is judged alone and with the whole time that a batch may have. The halves before that get a share of the
 //! time, since a half that runs out of it is only halved again. So a record that spins costs about three times the
-//! deadline. The search as a whole may last [`PATIENCE`] deadlines, so that a batch in which every record spins cannot
-//! hold a worker for long: what is left then is rejected together, and the reason says so.
+//! deadline. The search as a whole may last [`PATIENCE`] deadlines, and no less than [`LEAST`], so that a batch in which
+//! every record spins cannot hold a worker for long: what is left then is rejected together, and the reason says so.
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,8 @@ use crate::batch::Records;
 
 /// How many deadlines the search may last.
 const PATIENCE: u32 = 10;
+/// How long the search may last where a deadline is short.
+const LEAST: Duration = Duration::from_secs(3);
 /// The least time that a part of a batch is given.
 const SHORTEST: Duration = Duration::from_millis(50);
 
@@ -23,6 +25,7 @@ impl Step {
     /// Finds the records that cause `fault` when `records` are handed over, rejects them, and runs the others.
     pub(super) fn isolate(&mut self, records: &Records, fault: Fault, outcome: &mut Outcome) {
         let limit = self.filter.limits.time.0;
+        let patience = limit.saturating_mul(PATIENCE).max(LEAST);
         let (all, began) = (records.rows(), Instant::now());
         let mut fault = fault;
         let mut left = Vec::new();
@@ -36,9 +39,9 @@ impl Step {
                 self.reject_all(&part, from, &fault.to_string(), outcome);
                 continue;
             }
-            if began.elapsed() > limit.saturating_mul(PATIENCE) {
+            if began.elapsed() > patience {
                 let reason = format!(
-                    "the search for the record that fails ({fault}) took longer than {PATIENCE} times `limits: time`; \
+                    "the search for the record that fails ({fault}) took longer than {patience:?}; \
                      what was left of the batch is rejected together"
                 );
                 self.reject_all(&part, from, &reason, outcome);

@@ -42,12 +42,17 @@ impl Cache {
         Ok(Cache { folder: Some(folder.to_owned()) })
     }
 
-    /// The code of the component `bytes`, whose SHA-256 is `sha256`.
-    pub fn component(&self, engine: &Engine, bytes: &[u8], sha256: &str) -> anyhow::Result<Component> {
-        let Some(folder) = &self.folder else { return compile(engine, bytes) };
+    /// The code of the component `bytes`, whose SHA-256 is `sha256`, and whether it was here already.
+    pub fn component(
+        &self,
+        engine: &Engine,
+        bytes: &[u8],
+        sha256: &str,
+    ) -> anyhow::Result<(Component, bool)> {
+        let Some(folder) = &self.folder else { return Ok((compile(engine, bytes)?, false)) };
         let head = format!("{sha256}-{}-", engine_key(engine));
         if let Some(component) = load(folder, &head, engine) {
-            return Ok(component);
+            return Ok((component, true));
         }
         let component = compile(engine, bytes)?;
         let kept =
@@ -55,7 +60,7 @@ impl Cache {
         if let Err(error) = kept {
             tracing::warn!(%error, folder = %folder.display(), "cannot keep compiled code; the next start compiles again");
         }
-        Ok(component)
+        Ok((component, false))
     }
 }
 

@@ -1,10 +1,12 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use parking_lot::Mutex;
 
 use super::filter::{Filter, FilterContext};
 use super::instance::{Instance, Wanted};
+use super::plugin::Origin;
 use super::settings::FilterSettings;
 use super::step::{Rejected, Step};
 use crate::batch::Batch;
@@ -19,27 +21,37 @@ pub struct Program {
 
 impl Program {
     /// Loads the filters of a chain, in order, each with its name in the configuration. Each plugin is instantiated,
-    /// configured, and given an empty batch; an error says which filter it is and what to do.
+    /// configured, and given an empty batch.
     ///
     /// Compiles what is not in the cache, which takes seconds for a large plugin, and blocks.
-    pub fn load(filters: &[(&str, &FilterSettings)], cx: &FilterContext) -> anyhow::Result<Program> {
-        // On a thread of its own, since WASI blocks on futures, and the caller may be inside a runtime.
-        std::thread::scope(|scope| {
-            let loading = scope.spawn(|| Program::load_here(filters, cx));
-            loading.join().unwrap_or_else(|_| bail!("a panic while the filters were loaded"))
-        })
-    }
-
-    fn load_here(filters: &[(&str, &FilterSettings)], cx: &FilterContext) -> anyhow::Result<Program> {
+    ///
+    /// # Errors
+    /// Which filter cannot be used, and why.
+    pub fn load(filters: &[(&str, &FilterSettings)], cx: &FilterContext) -> Result<Program, LoadError> {
         let mut loaded = Vec::with_capacity(filters.len());
         let mut tried = Vec::with_capacity(filters.len());
         for (name, settings) in filters {
-            let (filter, instance) =
-                load_one(name, settings, cx).with_context(|| format!("filter `{name}`"))?;
+            // On a thread of its own, since WASI blocks on futures, and the caller may be inside a runtime.
+            let one = std::thread::scope(|scope| scope.spawn(|| load_one(name, settings, cx)).join())
+                .unwrap_or_else(|_| Err(anyhow::anyhow!("a panic while the filter was loaded")));
+            let (filter, instance) = one.map_err(|error| LoadError { filter: (*name).to_owned(), error })?;
             loaded.push(filter);
             tried.push(instance);
         }
         Ok(Program { filters: loaded, tried: Mutex::new(Some(tried)) })
+    }
+
+    /// The files that its plugins come from.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.filters.iter().filter_map(|filter| match filter.plugin.origin() {
+            Origin::File(path) => Some(path.clone()),
+            Origin::Stock => None,
+        })
+    }
+
+    /// Whether a file that a plugin comes from holds other code now.
+    pub fn is_stale(&self) -> bool {
+        self.filters.iter().any(|filter| filter.plugin.is_stale())
     }
 
     /// Whether batches go through unchanged, so that no worker is needed.
@@ -63,6 +75,16 @@ impl Program {
         let steps = self.filters.iter().map(|filter| Step::new(filter.clone(), tried.next())).collect();
         Chain { steps }
     }
+}
+
+/// A filter that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("filter `{filter}`: {error:#}")]
+pub struct LoadError {
+    /// Its name in the configuration.
+    pub filter: String,
+    /// Why, and what to do.
+    pub error: anyhow::Error,
 }
 
 fn load_one(

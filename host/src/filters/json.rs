@@ -3,10 +3,9 @@
 use std::borrow::Cow;
 
 use arrow_array::StringArray;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::batch::path;
+use crate::batch::{decode, path};
 
 /// Checks that each row is one JSON text. Where a text spans lines it is written again in one line, since outputs
 /// write a record a line.
@@ -14,7 +13,7 @@ pub fn check(array: StringArray) -> Result<StringArray, String> {
     let mut lines = false;
     for (row, text) in array.iter().enumerate() {
         let Some(text) = text else { continue };
-        serde_json::from_str::<IgnoredAny>(text).map_err(|e| format!("row {row} is not JSON: {e}"))?;
+        decode::check(text.as_bytes()).map_err(|e| format!("row {row} is not JSON: {e}"))?;
         lines |= memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_some();
     }
     if !lines {

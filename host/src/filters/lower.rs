@@ -122,7 +122,7 @@ fn blobs(data: &Buffer, offsets: &OffsetBuffer<i32>) -> (Buffer, Buffer) {
 }
 
 /// The bits from a byte's first on, with zeros behind the last.
-fn bits(bits: &BooleanBuffer) -> Buffer {
+pub fn bits(bits: &BooleanBuffer) -> Buffer {
     let bytes = bits.sliced();
     let used = bits.len() % 8;
     match bytes.last() {

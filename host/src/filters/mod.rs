@@ -28,20 +28,21 @@ mod step;
 mod stock {
     include!(concat!(env!("OUT_DIR"), "/stock_plugins.rs"));
 }
+pub mod swap;
 mod tables;
 mod voice;
 mod wasi;
 mod workers;
 
 pub use alone::Alone;
-pub use chain::{Chain, Program};
+pub use chain::{Chain, LoadError, Program};
 pub use engine::Engine;
 pub use filter::{Filter, FilterContext};
 pub use instance::Wanted;
-pub use plugin::{Component, Origin, stock_names};
+pub use plugin::{Component, Origin, stock_component, stock_names};
 pub use settings::{Allow, FilterSettings, LimitSettings, OnError, Wasi};
 pub use step::Rejected;
-pub use tables::Tables;
+pub use tables::{TableFormat, TableSettings, Tables};
 pub use workers::{Inlet, Workers};
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ pub struct Component {
     size: usize,
     sha256: String,
     code: wasmtime::component::Component,
+    cached: bool,
 }
 
 impl Component {
@@ -42,7 +43,7 @@ impl Component {
     pub fn load(engine: &Engine, plugin: &str, folder: &Path) -> anyhow::Result<Component> {
         match origin(plugin, folder) {
             Origin::Stock => {
-                let Some((_, bytes)) = STOCK.iter().find(|(name, _)| *name == plugin) else {
+                let Some(bytes) = stock_component(plugin) else {
                     bail!("no stock plugin is named `{plugin}`{}", hint(plugin));
                 };
                 Component::compile(engine, plugin, Origin::Stock, bytes)
@@ -60,8 +61,8 @@ impl Component {
     fn compile(engine: &Engine, name: &str, origin: Origin, bytes: &[u8]) -> anyhow::Result<Component> {
         check_magic(bytes)?;
         let sha256 = hex(&Sha256::digest(bytes));
-        let code = engine.cache().component(engine.wasm(), bytes, &sha256)?;
-        Ok(Component { name: name.to_owned(), origin, size: bytes.len(), sha256, code })
+        let (code, cached) = engine.cache().component(engine.wasm(), bytes, &sha256)?;
+        Ok(Component { name: name.to_owned(), origin, size: bytes.len(), sha256, code, cached })
     }
 
     /// Its name, for people.
@@ -82,6 +83,21 @@ impl Component {
     /// SHA-256 of the component, in hex.
     pub fn sha256(&self) -> &str {
         &self.sha256
+    }
+
+    /// Whether the file that it comes from holds other code now.
+    pub fn is_stale(&self) -> bool {
+        match &self.origin {
+            Origin::Stock => false,
+            Origin::File(path) => {
+                std::fs::read(path).is_ok_and(|bytes| hex(&Sha256::digest(bytes)) != self.sha256)
+            }
+        }
+    }
+
+    /// Whether its compiled code was in the cache, so that nothing was compiled.
+    pub fn is_from_cache(&self) -> bool {
+        self.cached
     }
 
     /// Names of what it imports.
@@ -150,6 +166,11 @@ pub fn origin(plugin: &str, folder: &Path) -> Origin {
 /// Names of the plugins that the binary holds.
 pub fn stock_names() -> impl Iterator<Item = &'static str> {
     STOCK.iter().map(|(name, _)| *name)
+}
+
+/// The component of a stock plugin.
+pub fn stock_component(name: &str) -> Option<&'static [u8]> {
+    STOCK.iter().find(|(stock, _)| *stock == name).map(|(_, bytes)| *bytes)
 }
 
 fn hint(plugin: &str) -> String {

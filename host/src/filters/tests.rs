@@ -1,17 +1,20 @@
-//! Tests with real guests: the stock plugins.
+//! Tests with real guests: the stock plugins, and one in C that misbehaves on demand.
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::batch::Records;
 use crate::batch::builder::Builder;
 use crate::batch::constants::Constants;
+use crate::batch::decode::decode_line;
 use crate::batch::utf8::InvalidUtf8;
 
 mod cases;
+mod faults;
+mod loading;
 
 /// One engine for all tests: it need not compile a plugin twice.
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
@@ -19,7 +22,7 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     Engine::new(Some(&folder)).unwrap()
 });
 
-fn context() -> FilterContext {
+pub(super) fn context() -> FilterContext {
     FilterContext {
         engine: ENGINE.clone(),
         tables: Arc::default(),
@@ -29,39 +32,22 @@ fn context() -> FilterContext {
 }
 
 /// Records of JSON objects, with the time 0 and the tag `test`.
-fn records(rows: &[Json]) -> Arc<Records> {
+pub(super) fn records(rows: &[Json]) -> Arc<Records> {
     let mut builder = Builder::new();
     for row in rows {
-        builder.begin_record();
-        members(&mut builder, row);
-        builder.end_record();
+        decode_line(&mut builder, row.to_string().as_bytes()).unwrap();
     }
     let constants = Constants::new().timestamp("@timestamp", 0).text("@tag", "test");
     Arc::new(builder.finish(InvalidUtf8::Replace, &constants).records)
 }
 
-fn members(builder: &mut Builder, object: &Json) {
-    for (name, value) in object.as_object().unwrap() {
-        builder.key(name.as_bytes());
-        match value {
-            Json::String(text) => builder.text(text.as_bytes()),
-            Json::Number(number) => match number.as_i64() {
-                Some(int) => builder.int(int),
-                None => builder.float(number.as_f64().unwrap()),
-            },
-            Json::Bool(value) => builder.boolean(*value),
-            Json::Object(object) if !object.is_empty() => {
-                builder.begin_object();
-                members(builder, value);
-                builder.end_object();
-            }
-            other => builder.json(&other.to_string()),
-        }
-    }
+/// Records with a `message` each.
+pub(super) fn messages(messages: &[&str]) -> Arc<Records> {
+    records(&messages.iter().map(|text| json!({"message": text})).collect::<Vec<_>>())
 }
 
 /// The rows as JSON, without the time and tag that each record of a test has.
-fn rows(records: &Records) -> Vec<Json> {
+pub(super) fn rows(records: &Records) -> Vec<Json> {
     let text = records.ndjson();
     let lines = text.text.split(|b| *b == b'\n').filter(|line| !line.is_empty());
     lines

@@ -105,7 +105,8 @@ impl Workers {
 
     /// Replaces the filters: each worker takes the new ones between two batches.
     pub fn swap(&self, program: Arc<Program>) {
-        self.program.store(program);
+        let old = self.program.swap(program.clone());
+        super::swap::announce(&old, &program);
     }
 
     /// Takes nothing more in, finishes what is there, and ends the threads. Blocks.

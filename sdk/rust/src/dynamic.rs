@@ -102,13 +102,6 @@ impl AnyColumn {
         self.typed = Typed::Json(builder);
     }
 
-    /// Adds rows without values until there are `rows`.
-    pub fn pad(&mut self, rows: usize) {
-        while self.len() < rows {
-            self.push_absent();
-        }
-    }
-
     /// The value of row `row`, or none where it is absent.
     ///
     /// # Panics
@@ -139,7 +132,9 @@ impl AnyColumn {
 
     fn set(&mut self, row: usize, value: Value<'_>) {
         self.truncate(row);
-        self.pad(row);
+        while self.len() < row {
+            self.push_absent();
+        }
         self.push(value);
     }
 
@@ -266,7 +261,9 @@ impl ColumnSet {
         self.columns
             .into_iter()
             .filter_map(|mut column| {
-                column.pad(rows);
+                while column.len() < rows {
+                    column.push_absent();
+                }
                 column.finish()
             })
             .collect()

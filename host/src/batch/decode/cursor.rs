@@ -95,14 +95,10 @@ impl<'a> Cursor<'a> {
         }
         loop {
             self.expect(b'"', "expected a name in quotes")?;
-            if let Some(length) = builder.guessed_key(&self.text[self.at..]) {
-                self.at += length + 1;
-            } else {
-                match self.string(scratch)? {
-                    Text::Plain(name) => builder.key(name),
-                    Text::Unescaped { .. } => builder.key(scratch),
-                };
-            }
+            match self.string(scratch)? {
+                Text::Plain(name) => builder.key(name),
+                Text::Unescaped { .. } => builder.key(scratch),
+            };
             self.expect(b':', "expected `:`")?;
             self.value(builder, scratch, depth)?;
             if self.take(b',') {

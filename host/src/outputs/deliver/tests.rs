@@ -201,7 +201,7 @@ async fn only_one_write_probes_while_the_breaker_is_open() {
     bench.finish().await;
     let times = bench.output.times();
     let open = Duration::from_secs(20)..Duration::from_secs(60);
-    let probes: Vec<_> = times.iter().filter(|t| open.contains(t)).collect();
+    let probes: Vec<_> = times.iter().filter(|t| open.contains(*t)).collect();
     assert!((1..=6).contains(&probes.len()), "{probes:?}");
     assert!(probes.windows(2).all(|w| *w[1] - *w[0] >= Duration::from_secs(5)), "{probes:?}");
     assert_eq!(bench.ledger.read().delivered, 8);

@@ -1,0 +1,146 @@
+use std::collections::HashMap;
+use std::io::BufRead;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+use super::TableFormat;
+use crate::batch::builder::Builder;
+use crate::batch::constants::Constants;
+use crate::batch::decode::decode_line;
+use crate::batch::utf8::InvalidUtf8;
+use crate::batch::{Column, Kind, Records};
+use crate::filters::columns;
+
+/// Most rows of a table: row numbers are 32 bits, and a batch holds no more.
+const MAX_ROWS: usize = 1 << 28;
+
+/// The rows of a table, and where each key stands.
+#[derive(Debug)]
+pub struct Rows {
+    records: Records,
+    index: HashMap<Box<[u8]>, u32, ahash::RandomState>,
+    /// All columns of the file, also those without any value.
+    names: Vec<String>,
+}
+
+impl Rows {
+    /// Reads a file. An error says in which line.
+    pub fn read(path: &Path, key: &str, format: TableFormat) -> anyhow::Result<Rows> {
+        let read = match format {
+            TableFormat::Csv => read_csv(path, key),
+            TableFormat::Ndjson => read_ndjson(path),
+        };
+        let (records, names) = read.with_context(|| format!("cannot read {}", path.display()))?;
+        Rows::index(records, names, key).with_context(|| path.display().to_string())
+    }
+
+    fn index(records: Records, names: Vec<String>, key: &str) -> anyhow::Result<Rows> {
+        let mut index = HashMap::with_capacity_and_hasher(records.rows(), ahash::RandomState::default());
+        let column = records.column(key);
+        let mut text = Vec::new();
+        for row in 0..records.rows() {
+            let found = column.and_then(|column| key_text(column, row, &mut text));
+            if found.is_none() {
+                bail!("row {} has no `{key}`", row + 1);
+            }
+            index.insert(text.as_slice().into(), row as u32);
+        }
+        Ok(Rows { records, index, names })
+    }
+
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        self.records.rows()
+    }
+
+    /// A column that `new` lacks.
+    pub fn lost_by(&self, new: &Rows) -> Option<&str> {
+        self.names.iter().find(|name| !new.names.contains(name)).map(String::as_str)
+    }
+
+    /// The names of all columns.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The values of one column; none where no row has one.
+    pub fn column(&self, name: &str) -> Option<Column<'_>> {
+        self.records.column(name)
+    }
+
+    /// Where a key stands.
+    pub fn find(&self, key: &[u8]) -> Option<u32> {
+        self.index.get(key).copied()
+    }
+}
+
+/// Writes the key of a row as text: numbers as JSON has them, text as it is. None where the row has none.
+fn key_text(column: Column<'_>, row: usize, text: &mut Vec<u8>) -> Option<()> {
+    text.clear();
+    let kind = Kind::of(column.field())?;
+    let value = columns::value(column.array(), kind, column.place(row))?;
+    write_key(value, text);
+    Some(())
+}
+
+/// Appends a value as it stands for a key: `5` and `"5"` are one.
+pub fn write_key(value: crate::batch::builder::Value<'_>, text: &mut Vec<u8>) {
+    use crate::batch::builder::Value;
+    match value {
+        Value::Text(value) | Value::Bytes(value) => text.extend_from_slice(value),
+        other => other.write_json(text),
+    }
+}
+
+fn read_csv(path: &Path, key: &str) -> anyhow::Result<(Records, Vec<String>)> {
+    let mut reader = csv::ReaderBuilder::new().from_path(path)?;
+    let header = reader.byte_headers()?.clone();
+    let names: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    if !names.iter().any(|name| name == key) {
+        bail!("its first line has no `{key}`; it has {}", names.join(", "));
+    }
+    let mut builder = Builder::new();
+    let mut record = csv::ByteRecord::new();
+    while reader.read_byte_record(&mut record)? {
+        builder.begin_record();
+        for (name, value) in header.iter().zip(&record).filter(|(_, value)| !value.is_empty()) {
+            builder.key(name).text(value);
+        }
+        builder.end_record();
+        check_rows(&builder)?;
+    }
+    // A name of the header is one name, so a dot in it is no path.
+    let paths = names.iter().map(|name| crate::batch::path::of_names([name.as_str()]));
+    Ok((finish(builder), paths.collect()))
+}
+
+fn read_ndjson(path: &Path) -> anyhow::Result<(Records, Vec<String>)> {
+    let mut builder = Builder::new();
+    let mut reader = std::io::BufReader::new(std::fs::File::open(path)?);
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        if reader.read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        if !line.trim_ascii().is_empty() {
+            decode_line(&mut builder, &line).with_context(|| format!("line {number}"))?;
+            check_rows(&builder)?;
+        }
+    }
+    let records = finish(builder);
+    let names = records.iter().map(|column| column.field().name().clone()).collect();
+    Ok((records, names))
+}
+
+fn finish(mut builder: Builder) -> Records {
+    builder.finish(InvalidUtf8::Replace, &Constants::new()).records
+}
+
+fn check_rows(builder: &Builder) -> anyhow::Result<()> {
+    if builder.rows() > MAX_ROWS || builder.bytes() > 1 << 30 {
+        bail!("it is too large: a table holds 2^28 rows and 1 GiB");
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! What is said about plugins that cannot be loaded, and what loading costs.
+
+use super::*;
+
+/// Why the plugin cannot be loaded.
+fn refused(settings: &FilterSettings) -> String {
+    format!("{:#}", Alone::load("mine", settings, &context()).unwrap_err())
+}
+
+fn file(bytes: &[u8]) -> (tempfile::TempDir, FilterSettings) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.wasm");
+    std::fs::write(&path, bytes).unwrap();
+    let settings = FilterSettings::of(path.to_str().unwrap());
+    (folder, settings)
+}
+
+#[test]
+fn an_unknown_stock_plugin_is_refused_with_the_nearest_name() {
+    let error = refused(&FilterSettings::of("disect"));
+    assert!(
+        error.contains("filter `mine`: no stock plugin is named `disect`; did you mean `dissect`?"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_file_that_is_missing_is_named() {
+    let error = refused(&FilterSettings::of("./no-such.wasm"));
+    assert!(error.contains("no-such.wasm") && error.contains("No such file"), "{error}");
+}
+
+#[test]
+fn a_core_module_is_refused_with_the_way_to_wrap_it() {
+    let (_folder, settings) = file(b"\0asm\x01\0\0\0");
+    let error = refused(&settings);
+    assert!(error.contains("core module") && error.contains("wasm-tools component new"), "{error}");
+}
+
+#[test]
+fn what_is_no_webassembly_is_refused() {
+    let (_folder, settings) = file(b"hello");
+    assert!(refused(&settings).contains("no WebAssembly component"));
+}
+
+#[test]
+fn a_component_of_another_world_is_refused_with_what_it_lacks() {
+    // An empty component: the preamble alone.
+    let (_folder, settings) = file(b"\0asm\x0d\0\x01\0");
+    let error = refused(&settings);
+    assert!(error.contains("it exports nothing, but not flitch:filter/filter@1.0.0"), "{error}");
+}
+
+#[test]
+fn settings_that_a_plugin_refuses_refuse_the_configuration() {
+    let mut settings = FilterSettings::of(flitch_tests::guests::c_filter().to_str().unwrap());
+    settings.settings = json!({"refuse": "no such mode"});
+    let error = refused(&settings);
+    assert!(error.ends_with("c-filter refuses its settings: no such mode"), "{error}");
+}
+
+#[test]
+fn what_is_granted_without_wasi_is_refused() {
+    let mut settings = FilterSettings::of("dissect");
+    settings.wasi = Wasi::None;
+    settings.allow.env.push("HOME".to_owned());
+    assert!(refused(&settings).contains("take `wasi: none` away"));
+}
+
+#[test]
+fn a_second_start_compiles_nothing_and_damaged_code_is_compiled_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cache");
+    let settings = FilterSettings::of(flitch_tests::guests::c_filter().to_str().unwrap());
+    let files = || -> Vec<_> { std::fs::read_dir(&cache).unwrap().map(|f| f.unwrap().path()).collect() };
+    let load = || {
+        let cx = FilterContext { engine: Engine::new(Some(&cache)).unwrap(), ..context() };
+        let mut guest = Alone::load("c", &settings, &cx).unwrap();
+        let (out, _) = guest.run(messages(&["a"]));
+        assert_eq!(rows(&out)[0]["upper"], "A");
+        guest.filter().plugin.is_from_cache()
+    };
+    assert!(!load());
+    let kept = files();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert!(load(), "the code is not compiled again");
+
+    let mut code = std::fs::read(&kept[0]).unwrap();
+    let middle = code.len() / 2;
+    code[middle] ^= 1;
+    std::fs::write(&kept[0], &code).unwrap();
+    assert!(!load(), "damaged code is compiled again");
+    assert!(load());
+
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |mode| std::fs::Permissions::from_mode(mode);
+    assert_eq!(std::fs::metadata(&cache).unwrap().permissions().mode() & 0o777, 0o700);
+    let kept = files();
+    std::fs::set_permissions(&kept[0], mode(0o666)).unwrap();
+    assert!(!load(), "code that others may write is compiled again");
+    assert_eq!(std::fs::metadata(&files()[0]).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn what_a_plugin_reads_and_imports_can_be_asked() {
+    let guest =
+        Alone::load("c", &FilterSettings::of(flitch_tests::guests::c_filter().to_str().unwrap()), &context());
+    let guest = guest.unwrap();
+    let wanted = guest.wanted().unwrap();
+    assert!(wanted.has("message") && !wanted.has("other"));
+    assert!(guest.memory() > 0);
+    let plugin = &guest.filter().plugin;
+    assert_eq!(plugin.exports(), ["flitch:filter/filter@1.0.0"]);
+    assert!(plugin.imports().iter().all(|name| name.starts_with("flitch:filter/")), "{:?}", plugin.imports());
+}
