@@ -12,6 +12,7 @@ use crate::filters::Engine;
 
 mod check;
 mod config;
+mod demo;
 mod plugin;
 mod run;
 mod version;
@@ -34,11 +35,19 @@ pub struct Cli {
     /// How the log on stderr is written.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, env = "FLITCH_LOG_FORMAT")]
     log_format: LogFormat,
-    /// What is logged: a level, or a filter such as `info,flitch::sources=debug`.
-    #[arg(long, global = true, default_value = "info", env = "FLITCH_LOG")]
-    log: String,
+    /// What is logged: a level, or a filter such as `info,flitch::sources=debug`. By default `info`, and `warn` of
+    /// `check`, `demo` and `plugin`.
+    #[arg(long, global = true, value_name = "FILTER", env = "FLITCH_LOG")]
+    log: Option<String>,
     #[command(subcommand)]
     command: Command,
+}
+
+impl Cli {
+    fn log_filter(&self) -> &str {
+        let quiet = matches!(self.command, Command::Check(_) | Command::Demo(_) | Command::Plugin(_));
+        self.log.as_deref().unwrap_or(if quiet { "warn" } else { "info" })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -59,6 +68,8 @@ enum Command {
     Run(run::Args),
     /// Validate a configuration and instantiate its plugins, without starting anything.
     Check(check::Args),
+    /// Watch it work: seeded logs through WebAssembly filters into a mock Kafka, with nothing but this binary.
+    Demo(demo::Args),
     /// Try a filter plugin, or look at it.
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -145,11 +156,12 @@ pub fn main() -> ExitCode {
         }
     };
     if let Err(error) = set_up_log(&cli) {
-        return report(Failure::Usage(format!("`--log {}` is no filter of log lines: {error}", cli.log)));
+        return report(Failure::Usage(format!("`--log {}` is no filter of log lines: {error}", cli.log_filter())));
     }
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Plugin(command) => plugin::run(&command),
         Command::Config(command) => config::run(&command),
         Command::Version => version::run(),
@@ -165,7 +177,7 @@ pub fn main() -> ExitCode {
 }
 
 fn set_up_log(cli: &Cli) -> Result<(), tracing_subscriber::filter::ParseError> {
-    let filter = EnvFilter::builder().parse(&cli.log)?;
+    let filter = EnvFilter::builder().parse(cli.log_filter())?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     match cli.log_format {
         LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
