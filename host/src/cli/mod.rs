@@ -156,7 +156,10 @@ pub fn main() -> ExitCode {
         }
     };
     if let Err(error) = set_up_log(&cli) {
-        return report(Failure::Usage(format!("`--log {}` is no filter of log lines: {error}", cli.log_filter())));
+        return report(Failure::Usage(format!(
+            "`--log {}` is no filter of log lines: {error}",
+            cli.log_filter()
+        )));
     }
     let done = match cli.command {
         Command::Run(args) => run::run(&args),

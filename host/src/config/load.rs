@@ -22,11 +22,20 @@ impl Loaded {
     /// `filters.parse.plugin`. Secrets are taken out of the text.
     pub fn error(&self, path: &str, error: &anyhow::Error) -> Problem {
         let text = format!("{error:#}");
-        // Texts of the parts begin with the key that they mean: `acks` other than `all` needs ...
-        let named = text.strip_prefix('`').and_then(|rest| rest.split_once('`')).map(|(key, _)| key);
-        let deeper = named.map(|key| format!("{path}.{key}"));
-        let location = deeper.and_then(|path| self.file.locate_key(&path).and(self.file.locate(&path)));
-        self.file.at_location(location.or_else(|| self.file.locate(path)), format!("{path}: {text}"))
+        // Texts of the parts name the key that they mean: `acks` other than `all` needs ..., or, of a plugin,
+        // settings.preset: ...
+        let quoted = text
+            .strip_prefix('`')
+            .and_then(|rest| rest.split_once('`'))
+            .map(|(key, _)| format!("{path}.{key}"));
+        let filter = path.strip_suffix(".settings").unwrap_or(path);
+        let setting = text.split_whitespace().find(|word| word.starts_with("settings."));
+        let setting = setting.map(|key| format!("{filter}.{}", key.trim_end_matches(':')));
+        let deeper = |path: Option<String>| {
+            path.and_then(|path| self.file.locate_key(&path).and(self.file.locate(&path)))
+        };
+        let location = deeper(quoted).or_else(|| deeper(setting)).or_else(|| self.file.locate(path));
+        self.file.at_location(location, format!("{path}: {text}"))
     }
 }
 

@@ -76,9 +76,12 @@ fn errors_of_later_have_a_place_and_no_secret() {
     let error = loaded.error("filters.parse.plugin", &anyhow::anyhow!("dissect refuses hunter2"));
     assert_eq!(format!("{error:?}"), "flitch.yaml:5:20: filters.parse.plugin: dissect refuses ***");
     let error = loaded.error("outputs.events", &anyhow::anyhow!("`attempts` is too small"));
-    assert!(format!("{error:?}").starts_with("flitch.yaml:8:3:"), "{error}");
+    assert!(format!("{error:?}").starts_with("flitch.yaml:8:3:"), "{error:?}");
+    let error =
+        loaded.error("filters.parse.settings", &anyhow::anyhow!("it refuses: settings.field: too long"));
+    assert!(format!("{error:?}").starts_with("flitch.yaml:5:49:"), "{error:?}");
     let error = loaded.error("pipelines.clicks", &anyhow::anyhow!("`from` is odd"));
-    assert!(format!("{error:?}").starts_with("flitch.yaml:11:13:"), "{error}");
+    assert!(format!("{error:?}").starts_with("flitch.yaml:11:13:"), "{error:?}");
 }
 
 #[test]

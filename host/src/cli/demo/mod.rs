@@ -80,7 +80,14 @@ pub const LINES: [Line; 3] = [
         identity: "path",
         share: 60,
     },
-    Line { source: "docker", kind: "forward", filters: "dissect", topic: "containers", identity: "seq", share: 20 },
+    Line {
+        source: "docker",
+        kind: "forward",
+        filters: "dissect",
+        topic: "containers",
+        identity: "seq",
+        share: 20,
+    },
     Line { source: "web", kind: "http", filters: "none", topic: "events", identity: "seq", share: 20 },
 ];
 
@@ -186,7 +193,10 @@ impl Stage {
         let mut stdout = std::io::stdout();
         stdout.write_all(text.as_bytes())?;
         verdict(&sent, &accounts, &read)?;
-        write!(stdout, "\nThis is the configuration that ran. Copy it into flitch.yaml, and `flitch run`:\n\n{CONFIG}")?;
+        write!(
+            stdout,
+            "\nThis is the configuration that ran. Copy it into flitch.yaml, and `flitch run`:\n\n{CONFIG}"
+        )?;
         writeln!(stdout, "\n{}", last_line(&sent, &accounts))?;
         Ok(())
     }
@@ -220,7 +230,9 @@ impl Stage {
     ) -> Result<(), Failure> {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         let mut ticks = tokio::time::interval(Duration::from_millis(50));
-        let behind = || LINES.iter().zip(sent).any(|(l, sent)| Exporter::get().ledger(l.source).read().received < *sent);
+        let behind = || {
+            LINES.iter().zip(sent).any(|(l, sent)| Exporter::get().ledger(l.source).read().received < *sent)
+        };
         while behind() && tokio::time::Instant::now() < deadline {
             ticks.tick().await;
         }

@@ -54,8 +54,9 @@ impl Reader {
         let seen: Arc<Mutex<[Seen; 3]>> = Arc::default();
         let stop = Arc::new(AtomicBool::new(false));
         let (shared, stopped) = (seen.clone(), stop.clone());
-        let thread =
-            std::thread::Builder::new().name("reader".into()).spawn(move || read(&consumer, &shared, &stopped))?;
+        let thread = std::thread::Builder::new()
+            .name("reader".into())
+            .spawn(move || read(&consumer, &shared, &stopped))?;
         Ok(Reader { seen, stop, thread })
     }
 

@@ -95,7 +95,15 @@ impl Table {
         let _ = writeln!(
             text,
             "\n\x1b[2m{:<8} {:<8} {:>10} {:>11}   {:<19} {:<11} {:>11} {:>11} {:>11}\x1b[0m",
-            "source", "type", "sent/s", "taken in/s", "filters in WASM", "topic", "delivered/s", "read back/s", "read back"
+            "source",
+            "type",
+            "sent/s",
+            "taken in/s",
+            "filters in WASM",
+            "topic",
+            "delivered/s",
+            "read back/s",
+            "read back"
         );
         for (i, line) in LINES.iter().enumerate() {
             let _ = writeln!(
