@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::buffers::MemoryBuffer;
 use crate::filters::{Program, Workers};
-use crate::router::{Route, Router};
+use crate::router::{Condition, Route, Router};
 use crate::telemetry::Tally;
 
 mod route;
@@ -38,6 +38,9 @@ pub struct PipelineSettings {
 pub struct RouteSettings {
     /// Name of the output.
     pub output: String,
+    /// Which records go there; all of them where this is not set.
+    #[serde(default)]
+    pub when: Option<Condition>,
 }
 
 /// Wires a pipeline: workers run the filters, the router picks the outputs, and the buffers wait in front of them.
@@ -51,7 +54,7 @@ pub fn wire(
     program: Arc<Program>,
     buffers: &BTreeMap<Arc<str>, Arc<MemoryBuffer>>,
 ) -> std::io::Result<Workers> {
-    let route = |to: &RouteSettings| Route { buffer: buffers[&*to.output].clone() };
+    let route = |to: &RouteSettings| Route::to(buffers[&*to.output].clone()).when(to.when.clone());
     let router = Router::new(settings.to.iter().map(route).collect(), Tally::dropped_by_route(name));
     Workers::start(name, program, workers(settings), Arc::new(router))
 }

@@ -6,14 +6,30 @@ use crate::batch::Batch;
 use crate::buffers::{Closed, MemoryBuffer};
 use crate::telemetry::Tally;
 
+mod condition;
+
+pub use condition::{Condition, ConditionSettings, Mask, OneOrMore, Scalar};
+
 /// One way out of a pipeline.
 #[derive(Debug)]
 pub struct Route {
-    /// The buffer in front of the output.
-    pub buffer: Arc<MemoryBuffer>,
+    buffer: Arc<MemoryBuffer>,
+    when: Option<Condition>,
 }
 
-/// Sends the records of a pipeline to its outputs.
+impl Route {
+    /// A way to the output behind `buffer`, for every record.
+    pub fn to(buffer: Arc<MemoryBuffer>) -> Route {
+        Route { buffer, when: None }
+    }
+
+    /// For the records alone for which the condition holds.
+    pub fn when(self, when: Option<Condition>) -> Route {
+        Route { when, ..self }
+    }
+}
+
+/// Sends the records of a pipeline to its outputs: each to every route whose condition holds.
 #[derive(Debug)]
 pub struct Router {
     routes: Vec<Route>,
@@ -28,21 +44,36 @@ impl Router {
 
     /// The parts of a batch with the buffers that they go to; the rest is settled as dropped.
     fn split(&self, batch: Batch) -> Vec<(&MemoryBuffer, Batch)> {
-        let Batch { records, receipt, stream } = batch;
-        if records.rows() == 0 {
+        let Batch { records, mut receipt, stream } = batch;
+        let rows = records.rows();
+        if rows == 0 {
             return Vec::new();
         }
-        let Some((last, first)) = self.routes.split_last() else {
-            self.unrouted.add(records.rows(), records.memory());
-            receipt.dropped();
-            return Vec::new();
-        };
+        let masks: Vec<Mask> = self
+            .routes
+            .iter()
+            .map(|route| route.when.as_ref().map_or(Mask::All, |when| when.test(&records)))
+            .collect();
+        let routed = masks.iter().cloned().fold(Mask::None, Mask::or).count(rows);
+        let counts: Vec<usize> = masks.iter().map(|mask| mask.count(rows)).collect();
+        receipt.grow(counts.iter().sum::<usize>() - routed);
+        if routed < rows {
+            let dropped = rows - routed;
+            self.unrouted.add(dropped, records.memory() * dropped / rows);
+            receipt.split(dropped).dropped();
+        }
         let mut parts = Vec::with_capacity(self.routes.len());
-        for route in first {
-            let receipt = receipt.branch(records.rows());
-            parts.push((&*route.buffer, Batch { records: records.clone(), receipt, stream }));
+        for ((route, mask), count) in self.routes.iter().zip(masks).zip(counts) {
+            let records = match mask {
+                Mask::None => continue,
+                Mask::All => records.clone(),
+                Mask::Rows(bits) => {
+                    let part = records.filter(&condition::as_array(&bits));
+                    Arc::new(part.expect("the mask has a bit for each row"))
+                }
+            };
+            parts.push((&*route.buffer, Batch { records, receipt: receipt.split(count), stream }));
         }
-        parts.push((&*last.buffer, Batch { records, receipt, stream }));
         parts
     }
 
@@ -67,3 +98,6 @@ impl Router {
         self.routes.iter().any(|r| r.buffer.is_full())
     }
 }
+
+#[cfg(test)]
+mod tests;

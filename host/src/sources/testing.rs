@@ -18,7 +18,7 @@ use crate::telemetry::Tally;
 pub fn context(name: &str) -> (SourceContext, Arc<MemoryBuffer>, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let buffer = Arc::new(MemoryBuffer::new(&BufferSettings::default(), Tally::noop()));
-    let router = Arc::new(Router::new(vec![Route { buffer: buffer.clone() }], Tally::noop()));
+    let router = Arc::new(Router::new(vec![Route::to(buffer.clone())], Tally::noop()));
     let workers =
         Workers::start("test", Arc::new(Program::default()), 0, router).expect("no threads are needed");
     let cx = SourceContext {

@@ -25,8 +25,8 @@ pub(super) struct News {
     trouble: Mutex<Option<(RDKafkaErrorCode, String, Instant)>>,
     /// The producer is beyond repair.
     fatal: AtomicBool,
-    /// Credentials were refused since the last delivery.
-    denied: AtomicBool,
+    /// A topic was forbidden or unknown: ask the brokers before the next write.
+    pub stale: AtomicBool,
     /// Told when a credential is refused.
     pub refusal: Notify,
     /// Somebody waits for room in the queue.
@@ -50,11 +50,6 @@ impl News {
 
     pub fn set_fatal(&self) {
         self.fatal.store(true, Ordering::Release);
-    }
-
-    /// Whether the brokers refuse the credentials.
-    pub fn is_denied(&self) -> bool {
-        self.denied.load(Ordering::Acquire)
     }
 
     fn quiet(&self, what: &str) -> bool {
@@ -107,7 +102,6 @@ impl ClientContext for Context {
         }
         drop(trouble);
         if refused {
-            self.news.denied.store(true, Ordering::Release);
             self.news.refusal.notify_waiters();
         }
     }
@@ -118,12 +112,7 @@ impl ProducerContext for Context {
 
     fn delivery(&self, result: &DeliveryResult<'_>, row: Row) {
         match result {
-            Ok(_) => {
-                if self.news.denied.load(Ordering::Relaxed) {
-                    self.news.denied.store(false, Ordering::Release);
-                }
-                row.settle(None);
-            }
+            Ok(_) => row.settle(None),
             Err((error, _)) => {
                 row.settle(Some(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown)));
             }

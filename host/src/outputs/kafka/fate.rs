@@ -65,6 +65,11 @@ impl Fates {
         self.again.iter().any(|(_, code)| *code == Code::Fatal)
     }
 
+    /// Whether a topic was forbidden or unknown.
+    pub fn doubts_topic(&self) -> bool {
+        self.again.iter().any(|(_, code)| matches!(kind(*code), Kind::Denied | Kind::Unknown))
+    }
+
     /// All failed rows.
     pub fn rows(&self) -> impl Iterator<Item = u32> {
         self.refused.iter().map(|r| r.row).chain(self.again.iter().map(|(row, _)| *row))

@@ -31,6 +31,8 @@ use crate::batch::Records;
 const CONCURRENCY: usize = 16;
 /// How long a full queue is left alone when no delivery report announces room.
 const CROWDED: Duration = Duration::from_millis(50);
+/// How long the brokers have to answer what they know of a topic.
+const METADATA: Duration = Duration::from_secs(5);
 /// Handles of topics that are kept, for templates with many values.
 const TOPICS: usize = 4096;
 
@@ -128,6 +130,9 @@ impl Kafka {
             return fates.answer(rows, 0);
         }
         let producer = self.producer()?;
+        if producer.news.stale.swap(false, Ordering::AcqRel) {
+            self.refresh(&producer).await;
+        }
         let text = records.ndjson();
         let shipment = Shipment::new(text, rows - topics.missing().len());
         let mut unsent = Unsent { shipment: &shipment, count: rows - topics.missing().len() };
@@ -177,6 +182,9 @@ impl Kafka {
         }
         let trouble = producer.news.trouble(self.settings.timeout.0 + Duration::from_secs(1));
         fates.explain(trouble, &self.settings);
+        if fates.doubts_topic() {
+            producer.news.stale.store(true, Ordering::Release);
+        }
         let bytes = |row: u32| shipment.value(row).len() as u64;
         let all: u64 = (0..rows as u32).map(bytes).sum();
         let failed: u64 = fates.rows().map(bytes).sum();
@@ -198,21 +206,26 @@ impl Kafka {
         }
     }
 
-    async fn look(&self) -> Result<(), WriteError> {
-        let producer = self.producer()?;
+    /// Asks the brokers for the topic, or all topics of a template. librdkafka remembers for minutes that a topic is
+    /// forbidden or unknown; the answer makes it forget. Answers what is wrong with the topic.
+    async fn refresh(&self, producer: &Producer) -> Option<RDKafkaErrorCode> {
         let threaded = producer.threaded.clone();
         let topic = self.settings.topic.constant().map(str::to_owned);
-        let wanted = topic.clone();
         let asked = tokio::task::spawn_blocking(move || {
-            let found = threaded.client().fetch_metadata(wanted.as_deref(), Duration::from_secs(5))?;
-            let error = found.topics().iter().find_map(|t| t.error());
+            let found = threaded.client().fetch_metadata(topic.as_deref(), METADATA)?;
+            let error = found.topics().iter().find_map(|t| t.error()).filter(|_| topic.is_some());
             Ok::<_, KafkaError>(error.map(RDKafkaErrorCode::from))
         });
-        let code = match asked.await.map_err(|e| WriteError::Unreachable { reason: e.to_string() })? {
-            Ok(None) => return Ok(()),
-            Ok(Some(code)) => code,
-            Err(e) => e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown),
-        };
+        match asked.await {
+            Ok(Ok(error)) => error,
+            Ok(Err(e)) => Some(e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown)),
+            Err(_) => Some(RDKafkaErrorCode::Interrupted),
+        }
+    }
+
+    async fn look(&self) -> Result<(), WriteError> {
+        let producer = self.producer()?;
+        let Some(code) = self.refresh(&producer).await else { return Ok(()) };
         let mut fates = fate::Fates::default();
         fates.fail(0, code);
         fates.explain(producer.news.trouble(Duration::from_secs(10)), &self.settings);
