@@ -14,7 +14,7 @@ use crate::batch::Cut;
 use crate::buffers::MemoryBuffer;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::dead_letter::DeadLetters;
+use crate::dead_letter::{self, DeadLetters};
 use crate::filters::{Engine, FilterContext, FilterSettings, Inlet, Program, Tables, Workers, swap};
 use crate::outputs::OutputConfig;
 use crate::pipeline::{self, PipelineSettings};
@@ -112,7 +112,8 @@ impl App {
     pub async fn start(config: Config, folder: &Path, board: Arc<StatusBoard>) -> Result<App, AppError> {
         // Handles on metrics are made while parts are; those made before there is an exporter would count for nobody.
         Exporter::get();
-        let dead_letters = DeadLetters::open(&config.data_dir.join("dead-letters"))
+        let folder_of_letters = config.data_dir.join(dead_letter::FOLDER);
+        let dead_letters = DeadLetters::open_with(&folder_of_letters, &config.dead_letter, Clock::system())
             .with_context(|| format!("cannot keep dead letters in {}", config.data_dir.display()))
             .map_err(at("data_dir"))?;
         let engine = Engine::new(Some(&config.data_dir.join("compiled"))).map_err(at("data_dir"))?;
@@ -331,6 +332,7 @@ impl App {
         // What the old parts hold is finished beside the new ones; a slow destination must not hold the reload up.
         let timeout = config.drain_timeout.0;
         tokio::spawn(async move { finish(old_pipelines, old_outputs, timeout).await });
+        self.dead_letters.configure(&config.dead_letter);
         self.config = config;
         self.show();
     }

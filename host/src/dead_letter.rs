@@ -1,13 +1,67 @@
 //! Dead letters: records that no stage can take further, kept as NDJSON files under `data_dir` with what is wrong.
+//!
+//! A line is `{"time":…,"stage":…,"component":…,"reason":…,"record":{…}}`. Bytes that are not UTF-8 are kept as
+//! `{"$bytes":"<base64>"}`; what never became a record stands under `raw` (text, or bytes in the same way) instead of
+//! `record`. Files are called `letters-<number>.ndjson`. [`read`] finds letters again, [`replay`] sends them again.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow_array::UInt32Array;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::batch::Records;
+use crate::batch::encode::ndjson_lossless;
+use crate::clock::Clock;
+use crate::config::units::Bytes;
+
+mod folder;
+pub mod read;
+pub mod replay;
+
+use folder::Folder;
+
+/// The folder of the dead letters below `data_dir`.
+pub const FOLDER: &str = "dead-letters";
+
+/// What happens when the dead letters have reached their most bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenFull {
+    /// The oldest file is deleted, with an error in the log: its records are lost.
+    #[default]
+    KeepNewest,
+    /// Nothing is deleted and nothing is lost: the batch of the record waits or is sent again, and its pipeline with
+    /// it, until somebody makes room (`flitch dead-letters replay`, or by deleting files).
+    Stop,
+}
+
+/// How dead letters are kept.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeadLetterSettings {
+    /// Most bytes in one file.
+    pub max_file_bytes: Bytes,
+    /// Most bytes in all files, those that were replayed included.
+    pub max_bytes: Bytes,
+    /// What happens at `max_bytes`: `keep_newest` or `stop`.
+    pub when_full: WhenFull,
+}
+
+impl Default for DeadLetterSettings {
+    fn default() -> Self {
+        DeadLetterSettings {
+            max_file_bytes: Bytes(16 << 20),
+            max_bytes: Bytes(1 << 30),
+            when_full: WhenFull::default(),
+        }
+    }
+}
 
 /// Why a row is dead.
 #[derive(Clone, Debug)]
@@ -18,22 +72,36 @@ pub struct Cause {
     pub reason: String,
 }
 
-/// Where dead letters go. Clones share the file.
+/// Where dead letters go. Clones share the files.
 #[derive(Clone, Debug)]
 pub struct DeadLetters {
-    file: Arc<Mutex<File>>,
+    folder: Arc<Mutex<Folder>>,
+    clock: Clock,
 }
 
 impl DeadLetters {
-    /// Opens the dead letters in `folder`.
+    /// Opens the dead letters in `folder`, which is made if it is not there, with the default settings.
     pub fn open(folder: &Path) -> io::Result<DeadLetters> {
-        std::fs::create_dir_all(folder)?;
-        let file = OpenOptions::new().append(true).create(true).open(folder.join("dead-letters.ndjson"))?;
-        Ok(DeadLetters { file: Arc::new(Mutex::new(file)) })
+        DeadLetters::open_with(folder, &DeadLetterSettings::default(), Clock::system())
+    }
+
+    /// The same with these settings, and the time of day from `clock`.
+    pub fn open_with(folder: &Path, settings: &DeadLetterSettings, clock: Clock) -> io::Result<DeadLetters> {
+        let folder = Arc::new(Mutex::new(Folder::open(folder, settings.clone())?));
+        Ok(DeadLetters { folder, clock })
+    }
+
+    /// Changes the settings from the next letter on.
+    pub fn configure(&self, settings: &DeadLetterSettings) {
+        self.folder.lock().configure(settings.clone());
     }
 
     /// Puts rows of a batch among the dead letters, on disk when this returns. `stage` is source, filter or output,
     /// `component` its name in the configuration.
+    ///
+    /// # Errors
+    /// The disk's, and [`io::ErrorKind::StorageFull`] where the settings forbid more letters. Then none of the rows is
+    /// among the dead letters.
     pub fn records(
         &self,
         stage: &str,
@@ -41,20 +109,57 @@ impl DeadLetters {
         records: &Records,
         causes: &[Cause],
     ) -> io::Result<()> {
-        let text = records.ndjson();
-        for cause in causes {
-            self.raw(stage, component, &cause.reason, text.row(cause.row as usize))?;
+        let rows = UInt32Array::from_iter_values(causes.iter().map(|c| c.row));
+        let picked = records.take(&rows).map_err(io::Error::other)?;
+        let text = ndjson_lossless(&picked);
+        let mut lines = Vec::with_capacity(text.text.len() + causes.len() * 160);
+        for (place, cause) in causes.iter().enumerate() {
+            let record = text.row(place);
+            self.begin(&mut lines, stage, component, &cause.reason);
+            lines.extend_from_slice(b",\"record\":");
+            lines.extend_from_slice(record.strip_suffix(b"\n").unwrap_or(record));
+            lines.extend_from_slice(b"}\n");
         }
-        Ok(())
+        self.folder.lock().append(&lines)
     }
 
     /// Puts bytes that never became a record among the dead letters, on disk when this returns.
+    ///
+    /// # Errors
+    /// As of [`DeadLetters::records`].
     pub fn raw(&self, stage: &str, component: &str, reason: &str, bytes: &[u8]) -> io::Result<()> {
-        let line = serde_json::json!({
-            "stage": stage, "component": component, "reason": reason, "record": String::from_utf8_lossy(bytes),
-        });
-        let mut file = self.file.lock();
-        writeln!(file, "{line}")?;
-        file.sync_data()
+        let mut line = Vec::with_capacity(bytes.len() + 160);
+        self.begin(&mut line, stage, component, reason);
+        line.extend_from_slice(b",\"raw\":");
+        match std::str::from_utf8(bytes) {
+            Ok(text) => push_text(&mut line, text),
+            Err(_) => {
+                line.extend_from_slice(b"{\"$bytes\":\"");
+                line.extend_from_slice(STANDARD.encode(bytes).as_bytes());
+                line.extend_from_slice(b"\"}");
+            }
+        }
+        line.extend_from_slice(b"}\n");
+        self.folder.lock().append(&line)
+    }
+
+    /// Everything of a line before the record.
+    fn begin(&self, line: &mut Vec<u8>, stage: &str, component: &str, reason: &str) {
+        let now = jiff::Timestamp::from_nanosecond(self.clock.now().into()).unwrap_or_default();
+        line.extend_from_slice(b"{\"time\":\"");
+        line.extend_from_slice(now.to_string().as_bytes());
+        line.extend_from_slice(b"\",\"stage\":");
+        push_text(line, stage);
+        line.extend_from_slice(b",\"component\":");
+        push_text(line, component);
+        line.extend_from_slice(b",\"reason\":");
+        push_text(line, reason);
     }
 }
+
+fn push_text(line: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(line, text).expect("a text is written to memory");
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::units::{Bytes, Span};
 use crate::admin::AdminSettings;
 use crate::batch::Cut;
+use crate::dead_letter::DeadLetterSettings;
 use crate::filters::{FilterSettings, TableSettings};
 use crate::outputs::OutputConfig;
 use crate::pipeline::PipelineSettings;
@@ -41,6 +42,9 @@ pub struct Config {
     /// When sources cut a batch.
     #[serde(default)]
     pub batch: BatchSettings,
+    /// How records are kept that no stage can take further.
+    #[serde(default)]
+    pub dead_letter: DeadLetterSettings,
     /// Metrics, health and status over HTTP.
     #[serde(default)]
     pub admin: AdminSettings,

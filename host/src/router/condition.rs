@@ -209,7 +209,8 @@ impl Condition {
 }
 
 fn compile(settings: &ConditionSettings) -> Result<Test, String> {
-    let ConditionSettings { field, equals, one_of, glob, regex, exists, at_least, at_most, all, any, not } = settings;
+    let ConditionSettings { field, equals, one_of, glob, regex, exists, at_least, at_most, all, any, not } =
+        settings;
     let mut values = Vec::new();
     values.extend(equals.clone().map(|value| ValueTest::OneOf(vec![value])));
     values.extend(one_of.clone().map(ValueTest::OneOf));

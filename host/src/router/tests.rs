@@ -52,7 +52,8 @@ fn a_batch_that_goes_whole_is_not_copied() {
 fn records_that_no_route_takes_are_counted_as_dropped() {
     let (ledger, verdicts) = (Arc::default(), Arc::default());
     let taken = buffer();
-    let routes = vec![Route::to(taken.clone()).when(between(2, 4)), Route::to(buffer()).when(between(20, 30))];
+    let routes =
+        vec![Route::to(taken.clone()).when(between(2, 4)), Route::to(buffer()).when(between(20, 30))];
     Router::new(routes, Tally::noop()).push_blocking(batch(&ledger, 0..10, &verdicts)).unwrap();
     assert_eq!(ledger.read().dropped, 8);
     assert!(verdicts.lock().is_empty());

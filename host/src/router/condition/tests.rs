@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BinaryArray, BooleanArray, Float64Array, Int64Array, StringArray, TimestampNanosecondArray};
+use arrow_array::{
+    ArrayRef, BinaryArray, BooleanArray, Float64Array, Int64Array, StringArray, TimestampNanosecondArray,
+};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -27,12 +29,38 @@ fn records() -> Records {
     Records::of(
         5,
         vec![
-            column("status", Kind::Int64, Arc::new(Int64Array::from(vec![Some(200), Some(404), None, Some(500), Some(-1)]))),
-            column("code", Kind::Text, Arc::new(StringArray::from(vec![Some("200"), Some("404"), Some("-"), None, Some("5e2")]))),
-            column("ratio", Kind::Float64, Arc::new(Float64Array::from(vec![0.5, 200.0, f64::NAN, 1e300, -0.0]))),
-            column("ok", Kind::Boolean, Arc::new(BooleanArray::from(vec![Some(true), Some(false), None, Some(true), Some(false)]))),
+            column(
+                "status",
+                Kind::Int64,
+                Arc::new(Int64Array::from(vec![Some(200), Some(404), None, Some(500), Some(-1)])),
+            ),
+            column(
+                "code",
+                Kind::Text,
+                Arc::new(StringArray::from(vec![Some("200"), Some("404"), Some("-"), None, Some("5e2")])),
+            ),
+            column(
+                "ratio",
+                Kind::Float64,
+                Arc::new(Float64Array::from(vec![0.5, 200.0, f64::NAN, 1e300, -0.0])),
+            ),
+            column(
+                "ok",
+                Kind::Boolean,
+                Arc::new(BooleanArray::from(vec![Some(true), Some(false), None, Some(true), Some(false)])),
+            ),
             column("raw", Kind::Bytes, Arc::new(BinaryArray::from(bytes))),
-            column("more", Kind::Json, Arc::new(StringArray::from(vec![Some("\"x\""), Some("null"), Some("[1]"), Some("18446744073709551616"), None]))),
+            column(
+                "more",
+                Kind::Json,
+                Arc::new(StringArray::from(vec![
+                    Some("\"x\""),
+                    Some("null"),
+                    Some("[1]"),
+                    Some("18446744073709551616"),
+                    None,
+                ])),
+            ),
             column("@timestamp", Kind::Timestamp, Arc::new(times)),
         ],
         vec![column("@tag", Kind::Text, Arc::new(StringArray::from(vec!["nginx.access"])))],
@@ -77,7 +105,7 @@ fn bounds_hold_for_numbers_texts_and_times() {
 
 #[test]
 fn patterns_fit_texts_and_what_is_written_as_text() {
-    assert_eq!(rows(json!({"field": "code", "glob": "?0?"})), [0]);
+    assert_eq!(rows(json!({"field": "code", "glob": "2?0"})), [0]);
     assert_eq!(rows(json!({"field": "code", "glob": ["2*", "4*"]})), [0, 1]);
     assert_eq!(rows(json!({"field": "code", "glob": "{200,404}"})), [0, 1]);
     assert_eq!(rows(json!({"field": "status", "regex": "^[45]"})), [1, 3]);
@@ -126,7 +154,8 @@ fn a_wrong_condition_says_what_is_wrong() {
 
 /// What the settings say, one record at a time, on JSON.
 fn naive(settings: &ConditionSettings, record: &serde_json::Map<String, Json>) -> bool {
-    let ConditionSettings { field, equals, one_of, glob, regex, exists, at_least, at_most, all, any, not } = settings;
+    let ConditionSettings { field, equals, one_of, glob, regex, exists, at_least, at_most, all, any, not } =
+        settings;
     let value = field.as_ref().and_then(|field| record.get(field));
     let as_text = |value: &Json| match value {
         Json::String(text) => text.clone(),
@@ -186,7 +215,15 @@ fn texts() -> impl Strategy<Value = String> {
 }
 
 fn conditions() -> impl Strategy<Value = ConditionSettings> {
-    let field = prop_oneof![Just("int"), Just("float"), Just("text"), Just("flag"), Just("json"), Just("tag"), Just("none")];
+    let field = prop_oneof![
+        Just("int"),
+        Just("float"),
+        Just("text"),
+        Just("flag"),
+        Just("json"),
+        Just("tag"),
+        Just("none")
+    ];
     let test = prop_oneof![
         scalars().prop_map(|v| ConditionSettings { equals: Some(v), ..Default::default() }),
         prop::collection::vec(scalars(), 0..3)
@@ -195,8 +232,11 @@ fn conditions() -> impl Strategy<Value = ConditionSettings> {
         "\\^?[ab1.]{0,2}\\$?".prop_map(|r| ConditionSettings { regex: Some(r), ..Default::default() }),
         any::<bool>().prop_map(|e| ConditionSettings { exists: Some(e), ..Default::default() }),
         scalars().prop_map(|v| ConditionSettings { at_least: Some(v), ..Default::default() }),
-        (scalars(), scalars())
-            .prop_map(|(a, b)| ConditionSettings { at_least: Some(a), at_most: Some(b), ..Default::default() }),
+        (scalars(), scalars()).prop_map(|(a, b)| ConditionSettings {
+            at_least: Some(a),
+            at_most: Some(b),
+            ..Default::default()
+        }),
     ];
     let leaf = (field, test).prop_map(|(f, test)| ConditionSettings { field: Some(f.to_owned()), ..test });
     leaf.prop_recursive(3, 12, 3, |inner| {

@@ -41,7 +41,10 @@ fn int_and_float(int: i64, float: f64) -> Option<Ordering> {
         Some(Ordering::Greater)
     } else {
         let whole = float.trunc();
-        Some(int.cmp(&(whole as i64)).then_with(|| 0.0f64.partial_cmp(&(float - whole)).unwrap_or(Ordering::Equal)))
+        Some(
+            int.cmp(&(whole as i64))
+                .then_with(|| 0.0f64.partial_cmp(&(float - whole)).unwrap_or(Ordering::Equal)),
+        )
     }
 }
 
@@ -110,7 +113,9 @@ impl<'a> Value<'a> {
     pub fn fits(&self, regex: &Regex) -> bool {
         match self {
             Value::Text(text) | Value::Other(text) => regex.is_match(text),
-            Value::Number(Number::Int(value)) => regex.is_match(itoa::Buffer::new().format(*value).as_bytes()),
+            Value::Number(Number::Int(value)) => {
+                regex.is_match(itoa::Buffer::new().format(*value).as_bytes())
+            }
             Value::Number(Number::Float(value)) => regex.is_match(value.to_string().as_bytes()),
             Value::Boolean(value) => regex.is_match(if *value { b"true" } else { b"false" }),
             Value::Time(value) => jiff::Timestamp::from_nanosecond((*value).into())
@@ -155,7 +160,9 @@ impl<'a> Reader<'a> {
             Reader::Text(array) if array.is_valid(place) => Value::Text(array.value(place).as_bytes()),
             Reader::Bytes(array) if array.is_valid(place) => Value::Text(array.value(place)),
             Reader::Int64(array) if array.is_valid(place) => Value::Number(Number::Int(array.value(place))),
-            Reader::Float64(array) if array.is_valid(place) => Value::Number(Number::Float(array.value(place))),
+            Reader::Float64(array) if array.is_valid(place) => {
+                Value::Number(Number::Float(array.value(place)))
+            }
             Reader::Boolean(array) if array.is_valid(place) => Value::Boolean(array.value(place)),
             Reader::Time(array) if array.is_valid(place) => Value::Time(array.value(place)),
             Reader::Json(array) if array.is_valid(place) => return Some(json(array.value(place), see)),

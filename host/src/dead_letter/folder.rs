@@ -1,0 +1,200 @@
+//! The files of the dead letters: appended, rotated, capped.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::{DeadLetterSettings, WhenFull};
+
+const PREFIX: &str = "letters-";
+const SUFFIX: &str = ".ndjson";
+/// Where files go whose letters were sent again.
+pub(super) const REPLAYED: &str = "replayed";
+/// Held while a file is appended to, and while a replay takes one away.
+const LOCK: &str = ".lock";
+
+/// Where letters are written.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    settings: DeadLetterSettings,
+    lock: File,
+    current: Option<Current>,
+}
+
+/// The file that is appended to.
+#[derive(Debug)]
+struct Current {
+    file: File,
+    path: PathBuf,
+    bytes: u64,
+}
+
+/// A file of letters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Name {
+    /// Grows with age turned round: the highest is the newest.
+    pub number: u64,
+    pub path: PathBuf,
+}
+
+/// The files of letters in a folder, oldest first.
+pub(super) fn files(folder: &Path) -> io::Result<Vec<Name>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let number = name.strip_prefix(PREFIX).and_then(|n| n.strip_suffix(SUFFIX));
+        if let Some(number) = number.and_then(|n| n.parse().ok()) {
+            names.push(Name { number, path });
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The same for those that were sent again.
+pub(super) fn replayed(folder: &Path) -> io::Result<Vec<Name>> {
+    match files(&folder.join(REPLAYED)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+/// Waits for the lock of a folder, and holds it while the answer lives.
+pub(super) fn lock(folder: &Path) -> io::Result<File> {
+    let lock = OpenOptions::new().append(true).create(true).open(folder.join(LOCK))?;
+    lock.lock()?;
+    Ok(lock)
+}
+
+/// Makes a change of a folder's entries safe.
+pub(super) fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+impl Folder {
+    pub fn open(path: &Path, settings: DeadLetterSettings) -> io::Result<Folder> {
+        std::fs::create_dir_all(path)?;
+        let lock = OpenOptions::new().append(true).create(true).open(path.join(LOCK))?;
+        let mut folder = Folder { path: path.to_owned(), settings, lock, current: None };
+        if let Some(newest) = files(path)?.pop() {
+            folder.current = Some(Current::resume(newest.path)?);
+        }
+        Ok(folder)
+    }
+
+    pub fn configure(&mut self, settings: DeadLetterSettings) {
+        self.settings = settings;
+    }
+
+    /// Appends whole lines; they are on disk when this returns, or none of them is in the file.
+    pub fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.lock.lock()?;
+        let result = self.append_locked(lines);
+        self.lock.unlock()?;
+        result
+    }
+
+    fn append_locked(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.make_room(lines.len() as u64)?;
+        let most = self.settings.max_file_bytes.0;
+        let fits = |c: &Current| c.is_there() && (c.bytes == 0 || c.bytes + lines.len() as u64 <= most);
+        let mut current = match self.current.take().filter(fits) {
+            Some(current) => current,
+            None => self.begin()?,
+        };
+        let written = current.file.write_all(lines).and_then(|()| current.file.sync_data());
+        match &written {
+            Ok(()) => current.bytes += lines.len() as u64,
+            // Half a line would spoil the next one.
+            Err(_) => current.file.set_len(current.bytes)?,
+        }
+        self.current = Some(current);
+        written
+    }
+
+    /// Begins the next file.
+    fn begin(&self) -> io::Result<Current> {
+        let newest = |names: Vec<Name>| names.last().map_or(0, |name| name.number);
+        let number = newest(files(&self.path)?).max(newest(replayed(&self.path)?)) + 1;
+        let path = self.path.join(format!("{PREFIX}{number:08}{SUFFIX}"));
+        let file = OpenOptions::new().append(true).create_new(true).open(&path)?;
+        sync(&self.path)?;
+        Ok(Current { file, path, bytes: 0 })
+    }
+
+    /// Sees to it that `more` bytes fit under the cap.
+    fn make_room(&mut self, more: u64) -> io::Result<()> {
+        let most = self.settings.max_bytes.0;
+        let (old, new) = (replayed(&self.path)?, files(&self.path)?);
+        let size = |name: &Name| std::fs::metadata(&name.path).map_or(0, |m| m.len());
+        let mut total: u64 = old.iter().chain(&new).map(size).sum();
+        // Letters that were sent again go first; losing them loses nothing.
+        for name in &old {
+            if total + more <= most {
+                return Ok(());
+            }
+            total -= size(name);
+            std::fs::remove_file(&name.path)?;
+        }
+        if total + more <= most || total == 0 {
+            return Ok(());
+        }
+        if self.settings.when_full == WhenFull::Stop {
+            let wrong = format!(
+                "the dead letters in {} have reached `max_bytes` ({})",
+                self.path.display(),
+                self.settings.max_bytes
+            );
+            return Err(io::Error::new(io::ErrorKind::StorageFull, wrong));
+        }
+        for name in &new {
+            if total + more <= most {
+                break;
+            }
+            let bytes = size(name);
+            tracing::error!(
+                file = %name.path.display(),
+                bytes,
+                "the dead letters have reached `max_bytes`; the oldest are deleted, and their records are lost"
+            );
+            std::fs::remove_file(&name.path)?;
+            total -= bytes;
+        }
+        Ok(())
+    }
+}
+
+impl Current {
+    /// Goes on with a file; a line that a crash cut off, which was never reported as safe, is taken back.
+    fn resume(path: PathBuf) -> io::Result<Current> {
+        let mut file = OpenOptions::new().read(true).append(true).open(&path)?;
+        let mut end = file.metadata()?.len();
+        let mut chunk = [0; 4096];
+        'whole: while end > 0 {
+            let from = end.saturating_sub(chunk.len() as u64);
+            file.seek(SeekFrom::Start(from))?;
+            let part = &mut chunk[..(end - from) as usize];
+            file.read_exact(part)?;
+            if let Some(newline) = memchr::memrchr(b'\n', part) {
+                end = from + newline as u64 + 1;
+                break 'whole;
+            }
+            end = from;
+        }
+        if end < file.metadata()?.len() {
+            file.set_len(end)?;
+        }
+        Ok(Current { file, path, bytes: end })
+    }
+
+    /// Whether the path still leads to this file: a replay or a person may have taken it away.
+    fn is_there(&self) -> bool {
+        match (std::fs::metadata(&self.path), self.file.metadata()) {
+            (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+            _ => false,
+        }
+    }
+}

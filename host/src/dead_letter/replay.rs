@@ -1,0 +1,217 @@
+//! Sending dead letters again.
+//!
+//! A file is taken away from the daemon first (which then begins a new one), then its letters are sent, and then the
+//! file is kept among those that were replayed, where it makes room for new letters before any other. Letters that the
+//! filter does not take go back among the dead letters. When sending fails the file goes back as it was: some of its
+//! letters may have been sent already, and will be sent again.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::folder;
+use super::read::{Filter, Letter, in_file};
+
+/// Takes the records of letters.
+pub trait Sink {
+    /// Takes NDJSON: whole records, each with its newline. `Ok` means that they are safe.
+    ///
+    /// # Errors
+    /// What went wrong; the letters go back.
+    fn send(&mut self, records: &[u8]) -> io::Result<()>;
+}
+
+impl<W: Write> Sink for W {
+    fn send(&mut self, records: &[u8]) -> io::Result<()> {
+        self.write_all(records)?;
+        self.flush()
+    }
+}
+
+/// What a replay did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Letters that were sent.
+    pub sent: u64,
+    /// Letters that the filter did not take.
+    pub kept: u64,
+    /// Lines that are no letters; they stay in the replayed file.
+    pub broken: u64,
+}
+
+/// Most bytes handed to a sink at once.
+const CHUNK: usize = 1 << 20;
+
+/// Sends the records of all letters in `folder` that `filter` takes to `sink`, oldest first.
+///
+/// # Errors
+/// The folder's and the sink's. Everything before the file that failed counts as replayed.
+pub fn replay(folder: &Path, filter: &Filter, sink: &mut dyn Sink) -> io::Result<Replayed> {
+    let mut done = Replayed::default();
+    for name in folder::files(folder)? {
+        let taken = {
+            let _lock = folder::lock(folder)?;
+            let taken = name.path.with_extension("replaying");
+            match fs::rename(&name.path, &taken) {
+                Ok(()) => taken,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(e),
+            }
+        };
+        match file(&taken, filter, sink) {
+            Ok((part, rest)) => {
+                let _lock = folder::lock(folder)?;
+                finish(folder, &name.path, &taken, part, &rest)?;
+                done.sent += part.sent;
+                done.kept += part.kept;
+                done.broken += part.broken;
+            }
+            Err(error) => {
+                let _lock = folder::lock(folder)?;
+                fs::rename(&taken, &name.path)?;
+                return Err(error);
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// Sends the letters of a file, and answers the lines that are to be kept.
+fn file(path: &Path, filter: &Filter, sink: &mut dyn Sink) -> io::Result<(Replayed, Vec<u8>)> {
+    let mut done = Replayed::default();
+    let (mut chunk, mut rest) = (Vec::new(), Vec::new());
+    done.broken = in_file(path, |letter, line| {
+        if !filter.takes(&letter) {
+            done.kept += 1;
+            rest.extend_from_slice(line);
+            return Ok(true);
+        }
+        done.sent += 1;
+        original(&letter, &mut chunk);
+        if chunk.len() >= CHUNK {
+            sink.send(&chunk)?;
+            chunk.clear();
+        }
+        Ok(true)
+    })?;
+    if !chunk.is_empty() {
+        sink.send(&chunk)?;
+    }
+    Ok((done, rest))
+}
+
+/// Files a replayed file away, and puts the letters back that were not meant.
+fn finish(folder: &Path, path: &Path, taken: &Path, part: Replayed, rest: &[u8]) -> io::Result<()> {
+    if part.sent == 0 {
+        return fs::rename(taken, path);
+    }
+    if !rest.is_empty() {
+        let unfinished = path.with_extension("rest");
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&unfinished)?;
+        file.write_all(rest)?;
+        file.sync_data()?;
+        fs::rename(&unfinished, path)?;
+    }
+    let archive = folder.join(folder::REPLAYED);
+    fs::create_dir_all(&archive)?;
+    fs::rename(taken, free(&archive, path))?;
+    folder::sync(&archive)?;
+    folder::sync(folder)
+}
+
+/// A name in the archive that is not taken: a file whose letters were kept can be replayed again.
+fn free(archive: &Path, path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default();
+    let mut to = archive.join(name);
+    let mut number = folder::files(archive).ok().and_then(|f| f.last().map(|n| n.number)).unwrap_or(0);
+    while to.exists() {
+        number += 1;
+        to = archive.join(format!("letters-{number:08}.ndjson"));
+    }
+    to
+}
+
+/// Appends a letter's record as a line of NDJSON, or its raw bytes as a line.
+///
+/// Bytes are written as they are, between quotes: a source with `invalid_utf8: bytes` reads them back unchanged.
+pub fn original(letter: &Letter, out: &mut Vec<u8>) {
+    match (&letter.record, &letter.raw) {
+        (Some(record), _) => restore(record.get(), out),
+        (None, Some(raw)) => match bytes_of(raw.get()) {
+            Some((bytes, _)) => out.extend_from_slice(&bytes),
+            None => match serde_json::from_str::<String>(raw.get()) {
+                Ok(text) => out.extend_from_slice(text.as_bytes()),
+                Err(_) => out.extend_from_slice(raw.get().as_bytes()),
+            },
+        },
+        (None, None) => return,
+    }
+    if out.last() != Some(&b'\n') {
+        out.push(b'\n');
+    }
+}
+
+/// The bytes that a text beginning with `{"$bytes":"…"}` stands for, and how long that is.
+fn bytes_of(text: &str) -> Option<(Vec<u8>, usize)> {
+    const BEGIN: &str = "{\"$bytes\":\"";
+    let coded = text.strip_prefix(BEGIN)?;
+    let end = coded.find('"')?;
+    let bytes = STANDARD.decode(&coded[..end]).ok()?;
+    coded[end..].starts_with("\"}").then_some((bytes, BEGIN.len() + end + 2))
+}
+
+/// Copies JSON with its bytes restored. Everything else stays as it is, digit by digit.
+fn restore(json: &str, out: &mut Vec<u8>) {
+    let text = json.as_bytes();
+    let mut place = 0;
+    while place < text.len() {
+        match text[place] {
+            b'"' => {
+                let end = end_of_string(text, place);
+                out.extend_from_slice(&text[place..end]);
+                place = end;
+            }
+            b'{' => match bytes_of(&json[place..]) {
+                Some((bytes, length)) => {
+                    push_bytes(out, &bytes);
+                    place += length;
+                }
+                None => {
+                    out.push(b'{');
+                    place += 1;
+                }
+            },
+            other => {
+                out.push(other);
+                place += 1;
+            }
+        }
+    }
+}
+
+fn end_of_string(text: &[u8], begin: usize) -> usize {
+    let mut place = begin + 1;
+    while place < text.len() {
+        match text[place] {
+            b'\\' => place += 2,
+            b'"' => return place + 1,
+            _ => place += 1,
+        }
+    }
+    text.len()
+}
+
+fn push_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(b'"');
+    for &byte in bytes {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            0..0x20 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            _ => out.push(byte),
+        }
+    }
+    out.push(b'"');
+}

@@ -1,0 +1,243 @@
+use std::fs;
+use std::path::PathBuf;
+
+use arrow_array::{ArrayRef, BinaryArray, StringArray};
+use serde_json::{Value, json};
+
+use super::read::{Filter, Letter, letters, list};
+use super::replay::{Replayed, Sink, replay};
+use super::*;
+use crate::batch::Kind;
+
+const DAY: i64 = 86_400_000_000_000;
+
+struct Bench {
+    _dir: tempfile::TempDir,
+    folder: PathBuf,
+    clock: Clock,
+    letters: DeadLetters,
+}
+
+fn bench(max_file: u64, max: u64, when_full: WhenFull) -> Bench {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join(FOLDER);
+    let clock = Clock::fake(0);
+    let settings = DeadLetterSettings { max_file_bytes: Bytes(max_file), max_bytes: Bytes(max), when_full };
+    let letters = DeadLetters::open_with(&folder, &settings, clock.clone()).unwrap();
+    Bench { _dir: dir, folder, clock, letters }
+}
+
+impl Bench {
+    fn all(&self) -> Vec<Letter> {
+        self.some(&Filter::default())
+    }
+
+    fn some(&self, filter: &Filter) -> Vec<Letter> {
+        let mut all = Vec::new();
+        letters(&self.folder, filter, |letter| {
+            all.push(letter);
+            Ok(true)
+        })
+        .unwrap();
+        all
+    }
+
+    fn files(&self) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(&self.folder)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .filter(|n| !n.starts_with('.'))
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn raw(&self, text: &str) {
+        self.letters.raw("source", "web", "not JSON", text.as_bytes()).unwrap();
+    }
+}
+
+fn records() -> Records {
+    let column = |name: &str, kind: Kind, array: ArrayRef| (Arc::new(kind.field(name)), array);
+    let raw: Vec<&[u8]> = vec![b"ok", b"\xff\"\n", b"\xfe"];
+    Records::of(
+        3,
+        vec![
+            column(
+                "message",
+                Kind::Text,
+                Arc::new(StringArray::from(vec!["a", "b", "{\"$bytes\":\"/w==\"}"])),
+            ),
+            column("raw", Kind::Bytes, Arc::new(BinaryArray::from(raw))),
+            column(
+                "big",
+                Kind::Json,
+                Arc::new(StringArray::from(vec!["1", "123456789012345678901234567890", "{}"])),
+            ),
+        ],
+        vec![],
+    )
+    .unwrap()
+}
+
+fn cause(row: u32) -> Cause {
+    Cause { row, reason: format!("row {row} is too long") }
+}
+
+#[test]
+fn a_letter_says_when_where_and_why_and_keeps_the_bytes() {
+    let bench = bench(1 << 20, 1 << 20, WhenFull::Stop);
+    bench.clock.set(DAY);
+    bench.letters.records("output", "lake", &records(), &[cause(0), cause(1)]).unwrap();
+    bench.letters.raw("source", "web", "not \"JSON\"", b"\xff{").unwrap();
+    let text = fs::read_to_string(bench.folder.join("letters-00000001.ndjson")).unwrap();
+    let lines: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(lines.len(), 3);
+    assert_eq!(
+        lines[0],
+        json!({"time": "1970-01-02T00:00:00Z", "stage": "output", "component": "lake", "reason": "row 0 is too long",
+               "record": {"message": "a", "raw": {"$bytes": "b2s="}, "big": 1}})
+    );
+    assert_eq!(lines[1]["record"]["raw"], json!({"$bytes": STANDARD.encode(b"\xff\"\n")}));
+    assert_eq!(lines[2]["reason"], "not \"JSON\"");
+    assert_eq!(lines[2]["raw"], json!({"$bytes": STANDARD.encode(b"\xff{")}));
+}
+
+#[test]
+fn files_are_rotated_and_the_oldest_make_room() {
+    let bench = bench(400, 900, WhenFull::KeepNewest);
+    for n in 0..40 {
+        bench.raw(&format!("letter {n}"));
+    }
+    let files = bench.files();
+    assert!((2..=4).contains(&files.len()), "{files:?}");
+    let size = |name: &String| fs::metadata(bench.folder.join(name)).unwrap().len();
+    assert!(files.iter().all(|f| size(f) <= 400));
+    assert!(files.iter().map(size).sum::<u64>() <= 900);
+    assert_eq!(bench.all().last().unwrap().raw.as_ref().unwrap().get(), "\"letter 39\"");
+}
+
+#[test]
+fn nothing_is_deleted_where_the_settings_say_stop() {
+    let bench = bench(200, 300, WhenFull::Stop);
+    let mut error = None;
+    for n in 0..10 {
+        if let Err(e) = bench.letters.raw("source", "web", "wrong", format!("letter {n}").as_bytes()) {
+            error = Some((n, e));
+            break;
+        }
+    }
+    let (refused, error) = error.unwrap();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    assert!(error.to_string().contains("max_bytes"), "{error}");
+    assert_eq!(bench.all().len(), refused);
+    // What was replayed makes room.
+    replay(&bench.folder, &Filter::default(), &mut Vec::new()).unwrap();
+    bench.raw("again");
+    assert_eq!(bench.all().len(), 1);
+}
+
+#[test]
+fn a_line_that_a_crash_cut_off_is_taken_back() {
+    let bench = bench(1 << 20, 1 << 20, WhenFull::Stop);
+    bench.raw("one");
+    let path = bench.folder.join("letters-00000001.ndjson");
+    let mut text = fs::read(&path).unwrap();
+    text.extend_from_slice(&vec![b'x'; 10_000]);
+    fs::write(&path, &text).unwrap();
+    let letters = DeadLetters::open(&bench.folder).unwrap();
+    letters.raw("source", "web", "wrong", b"two").unwrap();
+    assert_eq!(bench.all().len(), 2);
+    assert_eq!(bench.files(), ["letters-00000001.ndjson"]);
+}
+
+#[test]
+fn letters_are_counted_by_cause_and_picked_by_filters() {
+    let bench = bench(300, 1 << 20, WhenFull::Stop);
+    bench.letters.records("output", "lake", &records(), &[cause(0), cause(1), cause(2)]).unwrap();
+    bench.clock.set(DAY);
+    bench.raw("x");
+    bench.letters.raw("source", "docker", "a\nb", b"y").unwrap();
+    let summary = list(&bench.folder, &Filter::default()).unwrap();
+    assert_eq!((summary.letters, summary.broken, summary.groups.len()), (5, 0, 3));
+    let first = &summary.groups[0];
+    assert_eq!(
+        (first.count, first.reason.as_str(), first.component.as_str()),
+        (3, "row # is too long", "lake")
+    );
+    assert_eq!(summary.groups[1].newest.to_string(), "1970-01-02T00:00:00Z");
+    let count = |filter: Filter| bench.some(&filter).len();
+    assert_eq!(count(Filter { stage: Some("source".into()), ..Filter::default() }), 2);
+    assert_eq!(count(Filter { component: Some("docker".into()), ..Filter::default() }), 1);
+    assert_eq!(count(Filter { reason: Some("too long".into()), ..Filter::default() }), 3);
+    let noon = jiff::Timestamp::from_nanosecond(i128::from(DAY / 2)).unwrap();
+    assert_eq!(count(Filter { since: Some(noon), ..Filter::default() }), 2);
+    assert_eq!(count(Filter { until: Some(noon), ..Filter::default() }), 3);
+}
+
+#[test]
+fn records_are_replayed_as_they_were() {
+    let bench = bench(1 << 20, 1 << 20, WhenFull::Stop);
+    bench.letters.records("output", "lake", &records(), &[cause(1), cause(2)]).unwrap();
+    bench.letters.raw("source", "web", "wrong", b"\xffraw").unwrap();
+    let mut out = Vec::new();
+    let done = replay(&bench.folder, &Filter::default(), &mut out).unwrap();
+    assert_eq!(done, Replayed { sent: 3, kept: 0, broken: 0 });
+    let expected = [
+        &b"{\"message\":\"b\",\"raw\":\"\xff\\\"\\u000a\",\"big\":123456789012345678901234567890}\n"[..],
+        b"{\"message\":\"{\\\"$bytes\\\":\\\"/w==\\\"}\",\"raw\":\"\xfe\",\"big\":{}}\n",
+        b"\xffraw\n",
+    ];
+    assert_eq!(String::from_utf8_lossy(&out), String::from_utf8_lossy(&expected.concat()));
+    assert_eq!(out, expected.concat());
+    assert!(bench.all().is_empty());
+    assert_eq!(replay(&bench.folder, &Filter::default(), &mut out).unwrap(), Replayed::default());
+}
+
+#[test]
+fn letters_that_the_filter_does_not_take_stay() {
+    let bench = bench(1 << 20, 1 << 20, WhenFull::Stop);
+    bench.letters.records("output", "lake", &records(), &[cause(0)]).unwrap();
+    bench.raw("x");
+    let filter = Filter { stage: Some("source".into()), ..Filter::default() };
+    let mut out = Vec::new();
+    assert_eq!(replay(&bench.folder, &filter, &mut out).unwrap(), Replayed { sent: 1, kept: 1, broken: 0 });
+    assert_eq!(out, b"x\n");
+    assert_eq!(bench.all()[0].component, "lake");
+    let mut out = Vec::new();
+    assert_eq!(replay(&bench.folder, &Filter::default(), &mut out).unwrap().sent, 1);
+    assert_eq!(fs::read_dir(bench.folder.join("replayed")).unwrap().count(), 2);
+}
+
+#[test]
+fn letters_written_during_a_replay_are_not_lost() {
+    struct Busy<'a>(&'a Bench);
+    impl Sink for Busy<'_> {
+        fn send(&mut self, _: &[u8]) -> io::Result<()> {
+            self.0.raw("new");
+            Ok(())
+        }
+    }
+    let bench = bench(1 << 20, 1 << 20, WhenFull::Stop);
+    bench.raw("old");
+    replay(&bench.folder, &Filter::default(), &mut Busy(&bench)).unwrap();
+    let left = bench.all();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].raw.as_ref().unwrap().get(), "\"new\"");
+}
+
+#[test]
+fn letters_go_back_when_sending_them_fails() {
+    struct Down;
+    impl Sink for Down {
+        fn send(&mut self, _: &[u8]) -> io::Result<()> {
+            Err(io::Error::other("down"))
+        }
+    }
+    let bench = bench(1 << 20, 1 << 20, WhenFull::Stop);
+    bench.raw("x");
+    assert_eq!(replay(&bench.folder, &Filter::default(), &mut Down).unwrap_err().to_string(), "down");
+    assert_eq!(bench.all().len(), 1);
+    bench.raw("y");
+    assert_eq!(bench.all().len(), 2);
+}
