@@ -114,7 +114,7 @@ impl Rig {
     }
 
     pub fn context(&self) -> SourceContext {
-        let router = Router::new(vec![Route { buffer: self.buffer.clone() }], Tally::noop());
+        let router = Router::new(vec![Route::to(self.buffer.clone())], Tally::noop());
         let workers =
             Workers::start("t", Arc::new(Program::default()), 1, Arc::new(router)).expect("workers");
         SourceContext {
