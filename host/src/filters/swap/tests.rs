@@ -78,7 +78,7 @@ fn workers_swap_between_batches_and_no_record_is_lost_or_seen_twice() {
     let settings =
         BufferSettings { max_bytes: crate::config::units::Bytes(1 << 30), ..BufferSettings::default() };
     let buffer = Arc::new(MemoryBuffer::new(&settings, Tally::noop()));
-    let router = Arc::new(Router::new(vec![Route { buffer: buffer.clone() }], Tally::noop()));
+    let router = Arc::new(Router::new(vec![Route::to(buffer.clone())], Tally::noop()));
     let workers = Workers::start("test", old, 2, router).unwrap();
     let (ledger, stream) = (Arc::<Ledger>::default(), StreamId::next());
     for number in 0..300 {
