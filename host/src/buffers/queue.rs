@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
@@ -17,6 +18,24 @@ pub struct Queue<T> {
     state: Mutex<State<T>>,
     room: Signal,
     item: Signal,
+    /// Pushes that wait for room.
+    waiting: AtomicUsize,
+}
+
+/// One of the pushes that wait, for as long as it does.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Waiting<'a> {
+        count.fetch_add(1, Ordering::Relaxed);
+        Waiting(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -54,6 +73,7 @@ impl<T> Queue<T> {
             state: Mutex::new(State { items: VecDeque::new(), weight: 0, closed: false }),
             room: Signal::default(),
             item: Signal::default(),
+            waiting: AtomicUsize::new(0),
         }
     }
 
@@ -97,6 +117,7 @@ impl<T> Queue<T> {
     pub fn push_blocking(&self, item: T, weight: usize) -> Result<(), Closed> {
         let mut state = self.state.lock();
         while !state.closed && !self.has_room(&state, weight) {
+            let _waiting = Waiting::new(&self.waiting);
             self.room.threads.wait(&mut state);
         }
         if state.closed {
@@ -115,6 +136,7 @@ impl<T> Queue<T> {
                 Ok(()) => return Ok(()),
                 Err(back) => item = back,
             }
+            let _waiting = Waiting::new(&self.waiting);
             room.await;
         }
     }
@@ -167,9 +189,9 @@ impl<T> Queue<T> {
         self.state.lock().weight
     }
 
-    /// Whether an item of average weight would wait.
+    /// Whether the next item would wait, as far as can be said without knowing its weight.
     pub fn is_full(&self) -> bool {
-        self.state.lock().weight >= self.capacity
+        self.waiting.load(Ordering::Relaxed) > 0 || self.state.lock().weight >= self.capacity
     }
 
     /// Number of items inside.

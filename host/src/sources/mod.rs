@@ -4,6 +4,7 @@
 pub mod file;
 pub mod forward;
 pub mod generator;
+pub mod http;
 pub mod settings;
 
 #[cfg(test)]

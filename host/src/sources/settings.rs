@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::file::{self, FileSettings};
 use super::forward::{self, ForwardSettings};
 use super::generator::{self, GeneratorSettings};
+use super::http::{self, HttpSettings};
 use super::{Running, SourceContext};
 
 /// Where records come from, by `type`.
@@ -17,6 +18,8 @@ pub enum SourceSettings {
     File(FileSettings),
     /// The Fluent forward protocol: Docker, Fluentd, Fluent Bit.
     Forward(ForwardSettings),
+    /// Records that clients post over HTTP.
+    Http(HttpSettings),
     /// Seeded records, for demos and measurements.
     Generator(GeneratorSettings),
 }
@@ -30,6 +33,7 @@ impl SourceSettings {
         match self {
             SourceSettings::File(settings) => file::start(settings, cx).await,
             SourceSettings::Forward(settings) => forward::start(settings, cx).await,
+            SourceSettings::Http(settings) => http::start(settings, cx).await,
             SourceSettings::Generator(settings) => generator::start(settings, cx).await,
         }
     }
@@ -38,6 +42,7 @@ impl SourceSettings {
     pub fn listens(&self) -> Vec<(&'static str, String)> {
         match self {
             SourceSettings::Forward(settings) => settings.listens(),
+            SourceSettings::Http(settings) => vec![("listen", format!("tcp {}", settings.listen))],
             SourceSettings::File(_) | SourceSettings::Generator(_) => Vec::new(),
         }
     }

@@ -81,7 +81,10 @@ fn unreadable(encoding: &str, error: &std::io::Error) -> Answer {
 
 fn limited(decoder: impl Read, encoding: &str, limit: usize) -> Result<Bytes, Answer> {
     let mut expanded = Vec::new();
-    decoder.take(limit as u64 + 1).read_to_end(&mut expanded).map_err(|error| unreadable(encoding, &error))?;
+    decoder
+        .take(limit as u64 + 1)
+        .read_to_end(&mut expanded)
+        .map_err(|error| unreadable(encoding, &error))?;
     if expanded.len() > limit {
         let text = format!("the body expands to more than {limit} bytes (`max_expanded`)");
         return Err(Answer::TooLarge(text));

@@ -48,9 +48,19 @@ impl Batches<'_> {
 
     /// One object, an array of objects, or objects with white space between them.
     fn json(&mut self, text: &[u8]) -> Result<(), Answer> {
-        let _ = (text, decode::placeholder);
-        let fields = Builder::new();
-        let _ = fields;
+        let mut fields = Builder::new();
+        let (shared, invalid) = (self.shared, self.shared.settings.invalid_utf8);
+        let read = decode::decode_value(&mut fields, text, |fields: &mut Builder| {
+            if fields.full(&shared.cx.cut) {
+                let finished = fields.finish(invalid, &self.constants);
+                self.take(finished);
+            }
+        });
+        read.map_err(|error| Answer::Unreadable { line: error.line(text), reason: error.to_string() })?;
+        if fields.rows() > 0 {
+            let finished = fields.finish(invalid, &self.constants);
+            self.take(finished);
+        }
         Ok(())
     }
 

@@ -128,10 +128,15 @@ async fn send(batches: Vec<Records>, bytes: usize, shared: &Shared) -> Result<An
     let mut bytes = bytes;
     for batch in batches {
         let (tell, told) = oneshot::channel();
-        let sent = shared.cx.intake.send(Arc::new(batch), std::mem::take(&mut bytes), StreamId::UNORDERED, |verdict| {
-            // The client may have gone; then nobody waits for the verdict.
-            let _ = tell.send(verdict);
-        });
+        let sent = shared.cx.intake.send(
+            Arc::new(batch),
+            std::mem::take(&mut bytes),
+            StreamId::UNORDERED,
+            |verdict| {
+                // The client may have gone; then nobody waits for the verdict.
+                let _ = tell.send(verdict);
+            },
+        );
         sent.await.map_err(|_| Answer::Draining)?;
         settled.push(told);
     }

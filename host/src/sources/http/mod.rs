@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio_util::task::TaskTracker;
 
 use super::{Running, SourceContext};
 use crate::batch::utf8::InvalidUtf8;
@@ -57,6 +56,7 @@ pub struct HttpSettings {
     #[serde(default = "read_timeout")]
     pub read_timeout: Span,
     /// Most connections at a time; further ones wait to be accepted.
+    #[schemars(range(min = 1, max = 65535))]
     #[serde(default = "max_connections")]
     pub max_connections: usize,
     /// Who may post. Without it, anybody who reaches the port.
@@ -149,11 +149,10 @@ fn serve(listener: TcpListener, settings: HttpSettings, cx: SourceContext) -> an
     let pending = Arc::new(Semaphore::new((settings.max_pending.0 as usize).min(Semaphore::MAX_PERMITS)));
     let shared = Arc::new(Shared { settings, cx, pending });
     Ok(Box::pin(async move {
-        let tasks = TaskTracker::new();
         let stop = shared.cx.stop.clone();
         while let Some((stream, permit)) = next_connection(&listener, &connections, &stop).await {
             let (shared, tls) = (shared.clone(), tls.clone());
-            tasks.spawn(async move {
+            tokio::spawn(async move {
                 let _permit = permit;
                 match tls {
                     None => connection(stream, shared).await,
@@ -164,8 +163,9 @@ fn serve(listener: TcpListener, settings: HttpSettings, cx: SourceContext) -> an
                 }
             });
         }
-        tasks.close();
-        tasks.wait().await;
+        // Each connection holds a permit: all of them are back when the last one has ended.
+        let all = shared.settings.max_connections.max(1) as u32;
+        let _ = connections.acquire_many(all).await;
         Ok(())
     }))
 }

@@ -36,7 +36,8 @@ impl Server {
     async fn ask(&self, head: &str, body: &[u8]) -> (u16, String) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let length = body.len();
-        let request = format!("{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+        let request =
+            format!("{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
         // The headers of a test stand in its head, after the path.
         let request = match head.split_once('\n') {
             Some((line, headers)) => format!(
@@ -179,14 +180,21 @@ async fn only_those_with_credentials_may_post() {
 
 #[tokio::test]
 async fn while_the_pipeline_is_full_clients_are_told_to_wait() {
-    let server = server(serde_json::json!({ "ack": "accepted", "max_pending": "64MiB", "max_body": "32MiB" })).await;
-    let line = format!("{}\n", "x".repeat(1 << 20));
+    let server =
+        server(serde_json::json!({ "ack": "accepted", "max_pending": "64MiB", "max_body": "32MiB" })).await;
     // The buffer of the test holds 16 MiB.
-    let (status, _) = server.ask("POST /\nContent-Type: text/plain", line.repeat(15).as_bytes()).await;
-    assert_eq!(status, 202);
-    let (status, _) = server.ask("POST /\nContent-Type: text/plain", line.repeat(1).as_bytes()).await;
-    assert_eq!(status, 202);
-    let (status, _) = server.ask("POST /\nContent-Type: text/plain", b"one more").await;
+    let lines = format!("{}\n", "x".repeat(1 << 20)).repeat(18);
+    let waits = server.ask("POST /\nContent-Type: text/plain", lines.as_bytes());
+    let told = async {
+        while !server.buffer.is_full() {
+            tokio::task::yield_now().await;
+        }
+        server.ask("POST /\nContent-Type: text/plain", b"one more").await
+    };
+    let (status, _) = tokio::select! {
+        _ = waits => panic!("the buffer holds more than it should"),
+        told = told => told,
+    };
     assert_eq!(status, 429);
 }
 
