@@ -1,3 +1,14 @@
 //! End-to-end tests: the daemon as a process, between real servers.
+//!
+//! Every test ends with the same two questions: is everything that was acknowledged in Kafka, and do the
+//! sums hold. Records may come twice where something failed; none may be missing.
 
+mod brokers;
+mod config;
+mod docker;
+mod file;
+mod filters;
+mod forward;
 mod harness;
+mod life;
+mod support;

@@ -17,7 +17,7 @@ pub const IMAGE: &str = "flitch/busybox:1";
 /// A running dockerd.
 pub struct Docker {
     // Before the folder, so that the daemon ends before its files go.
-    _daemon: Process,
+    daemon: Process,
     folder: TempDir,
 }
 
@@ -54,12 +54,12 @@ impl Docker {
         // SIGTERM, also when the tests are killed: dockerd then ends its containers and containerd.
         let daemon = Process::start("dockerd", &dockerd, &at("dockerd.log"), Signal::Term)
             .context("dockerd (Debian's docker.io) is needed: run `make setup`")?;
-        let mut docker = Docker { _daemon: daemon, folder };
+        let mut docker = Docker { daemon, folder };
         let up = wait::poll(Duration::from_secs(60), || {
-            docker._daemon.ended().is_some() || docker.docker(&["version"]).is_ok()
+            docker.daemon.ended().is_some() || docker.docker(&["version"]).is_ok()
         });
-        if up.is_none() || docker._daemon.ended().is_some() {
-            bail!("{}", docker._daemon.tail());
+        if up.is_none() || docker.daemon.ended().is_some() {
+            bail!("{}", docker.daemon.tail());
         }
         docker.import()?;
         Ok(docker)

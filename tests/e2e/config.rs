@@ -1,0 +1,83 @@
+use flitch_tests::flitch::Flitch;
+use flitch_tests::process::Signal;
+
+use crate::support::*;
+
+/// `flitch check` of a configuration; gives its exit code and what it said.
+fn check(config: &str) -> (Option<i32>, String) {
+    let flitch = Flitch::new(FLITCH, config);
+    let file = flitch.config_file();
+    let ended = flitch.cli(&["check", "-c", &file.to_string_lossy()], "");
+    (ended.status.code(), format!("{}{}", ended.stdout, ended.stderr))
+}
+
+fn good() -> String {
+    pipeline(&file_source("app.log"), &[], "out: { type: blackhole }")
+}
+
+#[test]
+fn a_good_configuration_passes_the_check() {
+    let (code, said) = check(&good());
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn a_wrong_key_is_named_with_its_place_and_the_nearest_key() {
+    let (code, said) = check(&good().replace("read_from:", "read_form:"));
+    assert_eq!(code, Some(64), "{said}");
+    assert!(said.contains("read_form") && said.contains("read_from"), "{said}");
+    assert!(said.contains("flitch.yaml:4:"), "no file, line and column in {said}");
+}
+
+#[test]
+fn a_pipeline_that_names_what_is_not_there_is_refused() {
+    let (code, said) = check(&good().replace("output: out", "output: uot"));
+    assert_eq!(code, Some(64), "{said}");
+    assert!(said.contains("uot") && said.contains("out"), "{said}");
+}
+
+#[test]
+fn a_filter_whose_file_is_not_there_is_refused() {
+    let config = pipeline(
+        &file_source("app.log"),
+        &[("gone", "{ plugin: /nowhere/gone.wasm }".into())],
+        "out: { type: blackhole }",
+    );
+    let (code, said) = check(&config);
+    assert_eq!(code, Some(64), "{said}");
+    assert!(said.contains("/nowhere/gone.wasm"), "{said}");
+}
+
+#[test]
+fn a_secret_in_a_wrong_configuration_is_not_shown() {
+    let config = good().replace("read_from:", "read_form: \"${file:{dir}/secret}\", read_from:");
+    let flitch = Flitch::new(FLITCH, &config);
+    std::fs::write(flitch.at("secret"), "hunter2").unwrap();
+    let ended = flitch.cli(&["check", "-c", &flitch.config_file().to_string_lossy()], "");
+    assert_eq!(ended.status.code(), Some(64));
+    assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_reload_with_a_wrong_configuration_keeps_the_old_one_and_a_right_one_takes_over() {
+    let (kafka, topic) = topic("config-reload");
+    let old = pipeline(&file_source("app.log"), &[], &kafka_output(&kafka.bootstrap(), &topic));
+    let mut flitch = Flitch::start(FLITCH, &old);
+    append(&flitch.at("app.log"), 0..10);
+    expect_numbers(&kafka.bootstrap(), &topic, 10);
+
+    flitch.configure(&old.replace("read_from:", "read_form:"));
+    flitch.signal(Signal::Hup);
+    log_says(&flitch, "read_form");
+    append(&flitch.at("app.log"), 10..20);
+    expect_numbers(&kafka.bootstrap(), &topic, 20);
+
+    flitch.configure(&old.replace("app.log", "{app,other}.log"));
+    flitch.signal(Signal::Hup);
+    append(&flitch.at("other.log"), 20..30);
+    let seen = expect_numbers(&kafka.bootstrap(), &topic, 30);
+    assert!(seen.values().all(|&times| times == 1), "the reload read a file anew");
+    let sums = flitch.settled(DEADLINE);
+    assert_eq!((sums.received, sums.delivered), (30, 30), "{sums}");
+    assert!(flitch.terminate(DEADLINE).success());
+}

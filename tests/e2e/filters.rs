@@ -1,0 +1,150 @@
+use std::fs;
+
+use flitch_tests::flitch::Flitch;
+use flitch_tests::guests;
+
+use crate::support::*;
+
+/// The C filter as an entry of `filters`.
+fn c_filter(more: &str) -> (&'static str, String) {
+    ("unruly", format!("{{ plugin: \"{}\"{more} }}", guests::c_filter().display()))
+}
+
+/// Sends `texts` as lines through the C filter, with `more` in its settings, and waits until all are settled.
+/// Gives the records in Kafka and the daemon, still running.
+fn through(name: &str, more: &str, texts: &[&str]) -> (Vec<serde_json::Value>, Flitch) {
+    let (kafka, topic) = topic(name);
+    let config =
+        pipeline(&file_source("app.log"), &[c_filter(more)], &kafka_output(&kafka.bootstrap(), &topic));
+    let mut flitch = Flitch::new(FLITCH, &config);
+    let text: String = texts.iter().map(|text| format!("{text}\n")).collect();
+    fs::write(flitch.at("app.log"), text).unwrap();
+    flitch.run();
+    let records = settled_records(&flitch, texts.len() as u64, &kafka.bootstrap(), &topic);
+    (records, flitch)
+}
+
+/// The values of a field, in order.
+fn texts<'a>(records: &'a [serde_json::Value], field: &str) -> Vec<&'a str> {
+    let mut all: Vec<&str> = records.iter().filter_map(|record| record[field].as_str()).collect();
+    all.sort_unstable();
+    all
+}
+
+#[test]
+fn a_filter_in_c_changes_drops_and_rejects() {
+    let lines = ["one small step", "DROP this", "REJECT that", "two", "LOG from within"];
+    let (records, mut flitch) = through("filters-c", "", &lines);
+    assert_eq!(texts(&records, "upper"), ["LOG", "ONE", "TWO"]);
+    assert_eq!(texts(&records, "message"), ["LOG from within", "one small step", "two"]);
+    let metrics = flitch.metrics();
+    assert_eq!(metrics.count("flitch_records_dropped_total", &[("filter", "unruly")]), 1);
+    assert_eq!(metrics.count("flitch_filter_records_rejected_total", &[("filter", "unruly")]), 1);
+    assert!(metrics.count("flitch_filter_counter_total", &[("filter", "unruly")]) >= 5);
+    log_says(&flitch, "from within");
+    assert!(flitch.terminate(DEADLINE).success());
+}
+
+/// The poison stands among good records: it alone becomes a dead letter, with the reason, and every other
+/// record arrives as if nothing had been.
+#[track_caller]
+fn one_poison_record(name: &str, more: &str, poison: &str, kind: &str, reason: &str) {
+    let good: Vec<String> = (0..40).map(|n| format!("good{n:02} line")).collect();
+    let mut lines: Vec<&str> = good.iter().map(String::as_str).collect();
+    lines.insert(17, poison);
+    let (records, mut flitch) = through(name, more, &lines);
+    assert_eq!(texts(&records, "message"), good);
+    assert_eq!(texts(&records, "upper").len(), good.len());
+    let sums = flitch.metrics().sums();
+    assert_eq!((sums.delivered, sums.dead_lettered), (good.len() as u64, 1), "{sums}");
+    let dead = flitch
+        .metrics()
+        .count("flitch_records_dead_lettered_total", &[("stage", "filter"), ("component", "unruly")]);
+    assert_eq!(dead, 1);
+    if !kind.is_empty() {
+        assert!(flitch.metrics().count("flitch_filter_traps_total", &[("kind", kind)]) >= 1, "{kind}");
+    }
+    let letters = dead_letters(&flitch);
+    assert_eq!(letters.len(), 1);
+    let letter = letters[0].to_string();
+    assert!(letter.contains(poison), "{letter}");
+    assert!(letter.contains(reason), "no {reason:?} in {letter}");
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+}
+
+/// All dead letters of a flitch, from its files.
+fn dead_letters(flitch: &Flitch) -> Vec<serde_json::Value> {
+    let mut all = Vec::new();
+    let mut folders = vec![flitch.at("data")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_string_lossy().contains("dead")
+                && path.extension().is_some_and(|e| e == "ndjson")
+            {
+                let text = fs::read_to_string(path).unwrap();
+                all.extend(text.lines().map(|line| serde_json::from_str(line).unwrap()));
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn a_record_that_traps_the_filter_is_a_dead_letter_and_all_others_arrive() {
+    one_poison_record("filters-trap", "", "TRAP now", "trap", "unreachable");
+}
+
+#[test]
+fn a_record_on_which_the_filter_spins_is_a_dead_letter_and_all_others_arrive() {
+    one_poison_record("filters-spin", ", limits: { time: 100ms }", "SPIN on", "deadline", "100");
+}
+
+#[test]
+fn a_record_on_which_the_filter_eats_memory_is_a_dead_letter_and_all_others_arrive() {
+    one_poison_record("filters-hog", ", limits: { memory: 8MiB }", "HOG it", "memory", "8");
+}
+
+#[test]
+fn an_answer_that_is_nonsense_is_a_dead_letter_and_all_others_arrive() {
+    let poisons =
+        ["row", "rejected", "both", "ends", "past", "utf8", "json", "short", "bitmap", "huge", "large"];
+    let good: Vec<String> = (0..40).map(|n| format!("good{n:02} line")).collect();
+    let mut lines: Vec<String> = good.clone();
+    for (at, poison) in poisons.iter().enumerate() {
+        lines.insert(at * 3, format!("NONSENSE {poison}"));
+    }
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let (records, mut flitch) = through("filters-nonsense", "", &lines);
+    assert_eq!(texts(&records, "message"), good);
+    let letters: String = dead_letters(&flitch).iter().map(|letter| format!("{letter}\n")).collect();
+    for poison in poisons {
+        assert!(letters.contains(&format!("NONSENSE {poison}")), "no letter for {poison}:\n{letters}");
+    }
+    assert_eq!(flitch.metrics().sums().dead_lettered, poisons.len() as u64);
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+}
+
+#[test]
+fn on_error_pass_sends_the_record_on_with_the_reason() {
+    let (records, _flitch) = through("filters-pass", ", on_error: pass", &["fine", "TRAP now", "REJECT me"]);
+    assert_eq!(records.len(), 3);
+    let trapped = records.iter().find(|record| record["message"] == "TRAP now").unwrap();
+    assert!(trapped["@error"].is_string(), "{trapped}");
+    assert!(records.iter().any(|record| record["message"] == "fine" && record["@error"].is_null()));
+}
+
+#[test]
+fn a_filter_that_refuses_its_settings_refuses_the_configuration_with_its_own_words() {
+    let config = pipeline(
+        &file_source("app.log"),
+        &[c_filter(", settings: { refuse: \"I want a field\" }")],
+        "out: { type: blackhole }",
+    );
+    let mut flitch = Flitch::new(FLITCH, &config);
+    flitch.launch().unwrap();
+    assert_eq!(flitch.wait(DEADLINE).code(), Some(64), "{}", flitch.log());
+    assert!(flitch.log().contains("I want a field"), "{}", flitch.log());
+}

@@ -1,0 +1,68 @@
+use std::time::{Duration, Instant};
+
+use flitch_tests::flitch::Flitch;
+use flitch_tests::process::Signal;
+use flitch_tests::servers::kafka::Kafka;
+use flitch_tests::servers::mock_kafka::MockKafka;
+use flitch_tests::wait::eventually;
+
+use crate::support::*;
+
+#[test]
+fn sigterm_lets_everything_that_was_taken_in_arrive() {
+    let mock = MockKafka::start(1).unwrap();
+    mock.create_topic("drain", 1, 1).unwrap();
+    mock.delay(1, Duration::from_millis(500)).unwrap();
+    let config = pipeline(&file_source("app.log"), &[], &kafka_output(&mock.bootstrap(), "drain"));
+    let mut flitch = Flitch::new(FLITCH, &config);
+    append(&flitch.at("app.log"), 0..20_000);
+    flitch.run();
+    eventually("records in flight", DEADLINE, || flitch.metrics().sums().in_flight > 0);
+    let received = flitch.metrics().sums().received as usize;
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+    // A file that is not read to its end goes on at the next start; what was taken in is there already.
+    expect_numbers(&mock.bootstrap(), "drain", received);
+    mock.delay(1, Duration::ZERO).unwrap();
+    flitch.run();
+    let seen = expect_numbers(&mock.bootstrap(), "drain", 20_000);
+    assert!(seen.values().all(|&times| times == 1), "an orderly end doubled a record");
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+}
+
+#[test]
+fn a_second_sigterm_ends_a_drain_that_cannot_end_and_nothing_is_lost() {
+    let mut kafka = Kafka::start(1).unwrap();
+    kafka.create_topic("stuck", 1).unwrap();
+    let config = pipeline(&file_source("app.log"), &[], &kafka_output(&kafka.bootstrap(), "stuck"));
+    let mut flitch = Flitch::start(FLITCH, &config);
+    kafka.kill(1);
+    append(&flitch.at("app.log"), 0..1_000);
+    eventually("records in flight", DEADLINE, || flitch.metrics().sums().in_flight > 0);
+    flitch.signal(Signal::Term);
+    eventually("the end of readiness", DEADLINE, || !flitch.ready());
+    assert!(!flitch.ended(), "it did not wait for its records:\n{}", flitch.log());
+    let second = Instant::now();
+    flitch.signal(Signal::Term);
+    flitch.wait(Duration::from_secs(10));
+    assert!(second.elapsed() < Duration::from_secs(5), "{:?}", second.elapsed());
+    kafka.restart(1).unwrap();
+    flitch.run();
+    expect_numbers(&kafka.bootstrap(), "stuck", 1_000);
+}
+
+#[test]
+fn the_admin_listener_tells_health_metrics_and_status() {
+    let config = pipeline(&file_source("app.log"), &[], "out: { type: blackhole }");
+    let flitch = Flitch::start(FLITCH, &config);
+    append(&flitch.at("app.log"), 0..25);
+    let sums = flitch.settled_after(25, DEADLINE);
+    assert_eq!(sums.delivered, 25);
+    let metrics = flitch.metrics();
+    assert_eq!(metrics.count("flitch_records_received_total", &[("source", "in")]), 25);
+    assert_eq!(metrics.count("flitch_records_delivered_total", &[("output", "out")]), 25);
+    assert!(metrics.count("flitch_bytes_received_total", &[("source", "in")]) > 25 * 60);
+    assert!(flitch.status().is_object());
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(flitch_tests::http::get(flitch.admin(), path).unwrap().status, 200, "{path}");
+    }
+}
