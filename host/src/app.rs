@@ -68,6 +68,9 @@ struct Source {
     task: JoinHandle<anyhow::Result<()>>,
 }
 
+/// What a source is started with.
+type Before = (SourceSettings, Cut, Vec<Inlet>);
+
 struct Pipeline {
     settings: PipelineSettings,
     filters: Vec<(String, FilterSettings)>,
@@ -146,25 +149,25 @@ impl App {
     /// # Errors
     /// The first part that cannot be put to work; then everything goes on as before.
     pub async fn apply(&mut self, config: Config) -> Result<(), AppError> {
-        let plan = self.plan(&config)?;
-        let previous = self.sources_for(&config, &plan).await;
-        if let Err(error) = previous {
-            discard(plan).await;
-            return Err(error);
+        let (outputs, pipelines) = (BTreeMap::new(), BTreeMap::new());
+        let mut plan = Plan { outputs, pipelines, filters: self.filters.clone(), swaps: Vec::new() };
+        let planned = match self.plan(&config, &mut plan) {
+            Ok(()) => self.sources_for(&config, &plan).await,
+            Err(error) => Err(error),
+        };
+        match planned {
+            Ok(()) => self.commit(config, plan).await,
+            Err(_) => discard(plan).await,
         }
-        self.commit(config, plan).await;
-        Ok(())
+        planned
     }
 
     /// Opens new outputs, builds new filters and starts new pipelines.
-    fn plan(&self, config: &Config) -> Result<Plan, AppError> {
+    fn plan(&self, config: &Config, plan: &mut Plan) -> Result<(), AppError> {
         let same_tables = config.tables == self.config.tables;
-        let mut filters = self.filters.clone();
         if !same_tables {
-            filters.tables = tables(config, &filters.folder).map_err(at("tables"))?;
+            plan.filters.tables = tables(config, &plan.filters.folder).map_err(at("tables"))?;
         }
-        let (outputs, pipelines) = (BTreeMap::new(), BTreeMap::new());
-        let mut plan = Plan { outputs, pipelines, filters, swaps: Vec::new() };
         for (name, output) in &config.outputs {
             if self.outputs.get(&**name).is_none_or(|running| running.config != *output) {
                 let opened = self.open_output(name, output).map_err(at(format!("outputs.{name}")))?;
@@ -188,7 +191,7 @@ impl App {
                     }
                 }
                 _ => {
-                    let buffers = self.buffers(&plan);
+                    let buffers = self.buffers(plan);
                     let workers = pipeline::wire(name, settings, program.clone(), &buffers)
                         .map_err(|e| at(format!("pipelines.{name}"))(e.into()))?;
                     let pipeline = Pipeline { settings: settings.clone(), filters, program, workers };
@@ -196,7 +199,7 @@ impl App {
                 }
             }
         }
-        Ok(plan)
+        Ok(())
     }
 
     /// The files that plugins come from.
@@ -240,43 +243,61 @@ impl App {
     /// Starts the sources that are new, and replaces those whose settings changed: the old one is stopped first,
     /// since both want the same address or the same checkpoints, and comes back if the new one cannot start.
     async fn sources_for(&mut self, config: &Config, plan: &Plan) -> Result<(), AppError> {
-        let mut begun: Vec<Arc<str>> = Vec::new();
+        let mut begun: Vec<(Arc<str>, Option<Before>)> = Vec::new();
         for (name, settings) in &config.sources {
             let cut = config.batch.cut();
             let inlets = self.inlets(config, plan, name);
             let name: Arc<str> = name.as_str().into();
-            let before = match self.sources.get(&name) {
-                Some(running) if running.settings == *settings && running.cut == cut => continue,
-                Some(_) => self.sources.remove(&name),
-                None => None,
-            };
-            let before = match before {
-                Some(source) => Some((source.settings.clone(), source.cut, stop_source(&name, source).await)),
-                None => None,
-            };
+            if self
+                .sources
+                .get(&name)
+                .is_some_and(|running| running.settings == *settings && running.cut == cut)
+            {
+                continue;
+            }
+            let before = self.stop(&name).await;
+            begun.push((name.clone(), before));
             match self.start_source(&name, settings, cut, inlets).await {
                 Ok(source) => {
-                    self.sources.insert(name.clone(), source);
-                    if before.is_none() {
-                        begun.push(name);
-                    }
+                    self.sources.insert(name, source);
                 }
                 Err(error) => {
-                    if let Some((settings, cut, inlets)) = before
-                        && let Ok(source) = self.start_source(&name, &settings, cut, inlets).await
-                    {
-                        self.sources.insert(name.clone(), source);
-                    }
-                    for name in begun {
-                        if let Some(source) = self.sources.remove(&name) {
-                            stop_source(&name, source).await;
-                        }
-                    }
+                    self.restore(begun).await;
                     return Err(AppError { path: format!("sources.{name}"), error });
                 }
             }
         }
         Ok(())
+    }
+
+    /// Stops a source, if it runs, and waits until its records are safe. Answers how to start it again.
+    async fn stop(&mut self, name: &Arc<str>) -> Option<Before> {
+        let source = self.sources.remove(name)?;
+        source.stop.cancel();
+        let before = (source.settings, source.cut, source.intake.inlets());
+        report(name, source.task.await);
+        Some(before)
+    }
+
+    /// Puts sources back to what they were before a configuration that is refused.
+    async fn restore(&mut self, begun: Vec<(Arc<str>, Option<Before>)>) {
+        for (name, before) in begun.into_iter().rev() {
+            self.stop(&name).await;
+            let Some((settings, cut, inlets)) = before else { continue };
+            match self.start_source(&name, &settings, cut, inlets).await {
+                Ok(source) => {
+                    self.sources.insert(name, source);
+                }
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    tracing::error!(
+                        source = &*name,
+                        error,
+                        "the source does not come back; reload to try again"
+                    );
+                }
+            }
+        }
     }
 
     async fn start_source(
@@ -309,9 +330,7 @@ impl App {
         let gone: Vec<_> =
             self.sources.keys().filter(|n| !config.sources.contains_key(&***n)).cloned().collect();
         for name in gone {
-            if let Some(source) = self.sources.remove(&name) {
-                stop_source(&name, source).await;
-            }
+            self.stop(&name).await;
         }
         self.filters = plan.filters;
         for (name, program, filters) in plan.swaps {
@@ -387,14 +406,6 @@ fn report(name: &str, ended: Result<anyhow::Result<()>, tokio::task::JoinError>)
         Ok(Err(error)) => tracing::error!(source = name, error = format!("{error:#}"), "the source failed"),
         Err(error) => tracing::error!(source = name, %error, "the source panicked"),
     }
-}
-
-/// Stops a source and waits until its records are safe; answers nothing to connect to.
-async fn stop_source(name: &str, source: Source) -> Vec<Inlet> {
-    source.stop.cancel();
-    let inlets = source.intake.inlets();
-    report(name, source.task.await);
-    inlets
 }
 
 /// Stops the parts of a plan that never came into force.
