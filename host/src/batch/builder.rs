@@ -21,17 +21,15 @@
 //! A text named `@timestamp` at the top of a record is the event's time if it is RFC 3339 and int64 nanoseconds hold
 //! it; the column then has the instant, and the text's own offset from UTC is gone. Any other value stays as it is.
 
-use super::constants::Constants;
-use super::json::write_string;
-use super::path::{push_name, write_json_name};
-use super::utf8::InvalidUtf8;
-use super::{Cut, Records, TIMESTAMP, record_batch, time};
+use super::{Cut, Records, TIMESTAMP, time};
 use column::{Column, Undo};
 use tree::{NONE, ROOT, Tree};
 
 pub(crate) use column::Value;
 
 mod column;
+mod finish;
+mod nested;
 mod tree;
 
 /// Most columns of a batch: one that would grow past them is cut.
@@ -89,6 +87,7 @@ pub struct Builder {
     open: Vec<Open>,
     /// The member whose value comes, and the guess which comes then.
     current: u32,
+    current_column: u32,
     guess: u32,
     undo: Undo,
     bytes_before: usize,
@@ -123,6 +122,7 @@ impl Builder {
             stamp: 0,
             open: vec![Open { node: ROOT, members: 0, previous: NONE }],
             current: NONE,
+            current_column: NONE,
             guess: NONE,
             undo: Undo::new(),
             bytes_before: 0,
@@ -161,6 +161,7 @@ impl Builder {
         self.open[0].members = 0;
         self.open[0].previous = NONE;
         self.current = NONE;
+        self.current_column = NONE;
         self.guess = self.tree.nodes[ROOT as usize].guess_inside;
         self.bytes_before = self.bytes;
     }
@@ -188,7 +189,7 @@ impl Builder {
         while let Some((column, values)) = self.undo.pop() {
             self.columns[column as usize].restore(values);
         }
-        self.used = self.columns.iter().filter(|c| c.is_used()).count();
+        self.count_columns();
         if self.tree.nodes.len() > self.used + MAX_UNUSED {
             self.forget_unused();
         }
@@ -213,28 +214,57 @@ impl Builder {
             self.json_key(name);
             return self;
         }
-        let open = self.open.len() - 1;
-        let Open { node: parent, previous, .. } = self.open[open];
-        let mut node = self.guess;
-        if !self.tree.is(node, parent, name) {
-            node = self.tree.find(parent, name);
-            let nodes = &mut self.tree.nodes;
-            match previous {
-                NONE => nodes[parent as usize].guess_inside = node,
-                _ => nodes[previous as usize].guess_after = node,
-            }
+        let open = &self.open[self.open.len() - 1];
+        if self.tree.is(self.guess, open.node, name) {
+            self.key_of(self.guess);
+        } else {
+            self.find_key(name);
         }
-        let open = &mut self.open[open];
+        self
+    }
+
+    /// The same with the name that stands at the head of `rest` up to a quote, if it is the one that is guessed.
+    /// Answers its length.
+    #[inline]
+    pub(crate) fn guessed_key(&mut self, rest: &[u8]) -> Option<usize> {
+        let node = self.tree.nodes.get(self.guess as usize)?;
+        let length = node.name_length();
+        if self.json_depth > 0
+            || rest.get(length) != Some(&b'"')
+            || !node.is_plain
+            || !self.tree.is(self.guess, self.open[self.open.len() - 1].node, &rest[..length])
+        {
+            return None;
+        }
+        self.key_of(self.guess);
+        Some(length)
+    }
+
+    #[inline(never)]
+    fn find_key(&mut self, name: &[u8]) {
+        let Open { node: parent, previous, .. } = self.open[self.open.len() - 1];
+        let node = self.tree.find(parent, name);
+        let nodes = &mut self.tree.nodes;
+        match previous {
+            NONE => nodes[parent as usize].guess_inside = node,
+            _ => nodes[previous as usize].guess_after = node,
+        }
+        self.key_of(node);
+    }
+
+    #[inline]
+    fn key_of(&mut self, node: u32) {
+        let last = self.open.len() - 1;
+        let open = &mut self.open[last];
         open.previous = node;
         open.members += 1;
-        if open.members > MAX_MEMBERS && parent != ROOT {
+        if open.members > MAX_MEMBERS && open.node != ROOT {
+            let name = self.tree.name(node).to_vec();
             self.fold();
-            self.json_key(name);
-            return self;
+            self.json_key(&name);
+            return;
         }
-        self.guess = self.tree.nodes[node as usize].guess_after;
         self.enter(node);
-        self
     }
 
     /// A handle on the member `name` at the top of each record, for [`Builder::at`]. The builder remembers it for
@@ -255,7 +285,9 @@ impl Builder {
             self.open.len() == 1 && self.json_depth == 0,
             "a handle names a member of the record itself"
         );
+        let guess = self.guess;
         self.enter(self.handles[handle.0 as usize]);
+        self.guess = guess;
         self
     }
 
@@ -264,7 +296,18 @@ impl Builder {
         if self.tree.nodes[node as usize].stamp == self.stamp {
             self.unset(node);
         }
-        self.tree.nodes[node as usize].stamp = self.stamp;
+        let named = &mut self.tree.nodes[node as usize];
+        named.stamp = self.stamp;
+        self.guess = named.guess_after;
+        self.current_column = named.column;
+        self.current = node;
+    }
+
+    /// Goes back to a member whose value is complete or comes now.
+    fn return_to(&mut self, node: u32) {
+        let named = &self.tree.nodes[node as usize];
+        self.guess = named.guess_after;
+        self.current_column = named.column;
         self.current = node;
     }
 
@@ -289,25 +332,29 @@ impl Builder {
         }
     }
 
-    #[inline]
+    // Inlined into each method for one kind of value, so that nothing is left of the choice between kinds.
+    #[inline(always)]
     fn put(&mut self, value: Value<'_>) {
         if self.json_depth > 0 {
-            self.json_comma();
-            value.write_json(&mut self.json);
-            return;
+            return self.put_json(value);
         }
-        debug_assert_ne!(self.current, NONE, "a value without a key");
-        let Some(node) = self.tree.nodes.get(self.current as usize) else { return };
-        let id = match node.column {
-            NONE => self.add_column(self.current),
-            id => id,
-        };
+        if self.current_column == NONE {
+            debug_assert_ne!(self.current, NONE, "a value without a key");
+            if self.current == NONE {
+                return;
+            }
+            self.current_column = self.add_column(self.current);
+        }
+        let id = self.current_column;
         self.bytes += value.size();
-        let undone = self.undo.len();
-        self.columns[id as usize].put(self.rows, value, id, &mut self.undo);
-        if self.undo.len() > undone {
-            self.used = self.columns.iter().filter(|c| c.is_used()).count();
+        if self.columns[id as usize].put(self.rows, value, id, &mut self.undo) {
+            self.count_columns();
         }
+    }
+
+    #[cold]
+    fn count_columns(&mut self) {
+        self.used = self.columns.iter().filter(|c| c.is_used()).count();
     }
 
     #[cold]
@@ -418,8 +465,7 @@ impl Builder {
         }
         debug_assert!(self.open.len() > 1, "no object is open");
         let Some(closed) = self.open.pop_if(|o| o.node != ROOT) else { return };
-        self.current = closed.node;
-        self.guess = self.tree.nodes[closed.node as usize].guess_after;
+        self.return_to(closed.node);
         if closed.members == 0 {
             self.put(Value::Json(b"{}"));
         }
@@ -433,183 +479,6 @@ impl Builder {
     /// The array's values are complete.
     pub fn end_array(&mut self) {
         self.json_end(b']');
-    }
-
-    fn json_begin(&mut self, bracket: u8) {
-        if self.json_depth == 0 {
-            self.json.clear();
-        } else {
-            self.json_comma();
-        }
-        self.json.push(bracket);
-        self.json_depth += 1;
-    }
-
-    fn json_end(&mut self, bracket: u8) {
-        debug_assert!(self.json_depth > 0, "no array is open");
-        self.json.push(bracket);
-        self.json_depth = self.json_depth.saturating_sub(1);
-        if self.json_depth == 0 {
-            let text = std::mem::take(&mut self.json);
-            self.put(Value::Json(&text));
-            self.json = text;
-        }
-    }
-
-    /// A comma, unless the value is the first of its array or follows a name.
-    fn json_comma(&mut self) {
-        if !matches!(self.json.last(), Some(b'{' | b'[' | b':')) {
-            self.json.push(b',');
-        }
-    }
-
-    fn json_key(&mut self, name: &[u8]) {
-        self.json_comma();
-        if std::str::from_utf8(name).is_ok() {
-            write_string(name, &mut self.json);
-        } else {
-            let mut escaped = String::new();
-            push_name(&mut escaped, name, true);
-            write_json_name(&escaped, &mut self.json);
-        }
-        self.json.push(b':');
-    }
-
-    /// Takes the members of the innermost object out of their columns and goes on with it as JSON text.
-    #[cold]
-    fn fold(&mut self) {
-        let Some(open) = self.open.pop() else { return };
-        let mut text = std::mem::take(&mut self.json);
-        text.clear();
-        self.write_members(open.node, &mut text);
-        text.pop();
-        self.json = text;
-        self.json_depth = 1;
-        self.unset(open.node);
-        self.tree.nodes[open.node as usize].stamp = self.stamp;
-        self.current = open.node;
-        self.guess = self.tree.nodes[open.node as usize].guess_after;
-    }
-
-    /// Writes what this record has set below a node as one JSON object.
-    fn write_members(&self, node: u32, out: &mut Vec<u8>) {
-        out.push(b'{');
-        let mut child = self.tree.nodes[node as usize].child;
-        while child != NONE {
-            let member = &self.tree.nodes[child as usize];
-            if member.stamp == self.stamp {
-                let start = out.len();
-                if out[start - 1] != b'{' {
-                    out.push(b',');
-                }
-                let mut escaped = String::new();
-                push_name(&mut escaped, self.tree.name(child), true);
-                write_json_name(&escaped, out);
-                out.push(b':');
-                let value = self.columns.get(member.column as usize).and_then(|c| c.get(self.rows));
-                match value {
-                    Some(value) => value.write_json(out),
-                    None if self.has_members(child) => self.write_members(child, out),
-                    None => out.truncate(start),
-                }
-            }
-            child = member.sibling;
-        }
-        out.push(b'}');
-    }
-
-    fn has_members(&self, node: u32) -> bool {
-        let mut child = self.tree.nodes[node as usize].child;
-        while child != NONE {
-            let member = &self.tree.nodes[child as usize];
-            if member.stamp == self.stamp {
-                return true;
-            }
-            child = member.sibling;
-        }
-        false
-    }
-
-    /// The batch's records, with `constants` for every record that does not bring its own value of that name. The
-    /// builder is empty after it, and remembers names and sizes for the next batch.
-    pub fn finish(&mut self, invalid: InvalidUtf8, constants: &Constants) -> Finished {
-        let rows = std::mem::take(&mut self.rows);
-        let mut constants = constants.clone();
-        let mut replaced = 0;
-        let mut finished = Vec::with_capacity(self.used);
-        for column in &mut self.columns {
-            if column.is_used()
-                && let Some(constant) = constants.take(column.path())
-                && (0..rows).any(|row| column.get(row).is_none())
-                && let Some(value) = constant.value()
-            {
-                column.fill(rows, value);
-            }
-            if let Some((field, array, mended)) = column.finish(rows, invalid) {
-                replaced += mended;
-                finished.push((field, array));
-            }
-        }
-        let unused = self.tree.nodes.len().saturating_sub(self.used);
-        self.bytes = 0;
-        self.used = 0;
-        if unused > MAX_UNUSED || self.columns.len() > 2 * finished.len() + 64 {
-            let kept: Vec<_> = finished.iter().map(|(field, _)| field.name().as_str()).collect();
-            self.forget_all_but(&kept);
-        }
-        let columns = match &self.schema {
-            Some(schema)
-                if schema.fields().len() == finished.len()
-                    && schema
-                        .fields()
-                        .iter()
-                        .zip(&finished)
-                        .all(|(a, (b, _))| std::sync::Arc::ptr_eq(a, b)) =>
-            {
-                let arrays = finished.into_iter().map(|(_, array)| array).collect();
-                super::with_rows(schema.clone(), arrays, rows)
-            }
-            _ => record_batch(rows, finished),
-        };
-        let columns = columns.expect("each column has its own name, and a place for each row");
-        self.schema = Some(columns.schema());
-        Finished { records: Records::new(columns, constants.into_batch()), replaced }
-    }
-
-    fn forget_unused(&mut self) {
-        let used: Vec<String> =
-            self.columns.iter().filter(|c| c.is_used()).map(|c| c.path().to_owned()).collect();
-        let used: Vec<&str> = used.iter().map(String::as_str).collect();
-        self.forget_all_but(&used);
-    }
-
-    /// Forgets every name and column but those of these paths and the handles.
-    fn forget_all_but(&mut self, paths: &[&str]) {
-        let paths: std::collections::HashSet<&str, ahash::RandomState> = paths.iter().copied().collect();
-        let keep: Vec<bool> = self.columns.iter().map(|c| paths.contains(c.path())).collect();
-        let (handles, time) = (&self.handles, self.time);
-        let moved = self.tree.retain(|id, node| {
-            id == time || handles.contains(&id) || (node.column != NONE && keep[node.column as usize])
-        });
-        self.time = moved[self.time as usize];
-        for handle in &mut self.handles {
-            *handle = moved[*handle as usize];
-        }
-        for node in &mut self.tree.nodes {
-            node.column = NONE;
-        }
-        let nodes = std::mem::take(&mut self.nodes);
-        let columns = std::mem::take(&mut self.columns);
-        for ((column, node), keep) in columns.into_iter().zip(nodes).zip(keep) {
-            if keep {
-                let node = moved[node as usize];
-                self.tree.nodes[node as usize].column = self.columns.len() as u32;
-                self.nodes.push(node);
-                self.columns.push(column);
-            }
-        }
-        self.current = NONE;
-        self.guess = NONE;
     }
 }
 

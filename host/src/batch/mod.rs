@@ -17,11 +17,14 @@ use crate::receipt::Receipt;
 
 pub mod builder;
 pub mod constants;
+pub mod convert;
 pub mod decode;
 pub mod encode;
 pub mod json;
 pub mod lines;
+pub mod merge;
 pub mod path;
+mod rows;
 pub mod time;
 pub mod utf8;
 

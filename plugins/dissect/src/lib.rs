@@ -2,13 +2,11 @@
 
 mod pattern;
 mod scan;
-mod sinks;
 
-use flitch_sdk::parse::{OnMismatch, OnMissing, Policy, Rows, Source};
-use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result, View, bail};
-use pattern::{Mismatch, Pattern, Span};
+use flitch_sdk::parse::{Dash, OnMismatch, OnMissing, Policy, Reader, Sinks, Span};
+use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result, bail};
+use pattern::Pattern;
 use serde::Deserialize;
-use sinks::Sinks;
 
 /// The settings of `dissect`.
 #[derive(Debug, Clone, Deserialize)]
@@ -48,16 +46,6 @@ impl Default for Settings {
             dash: None,
         }
     }
-}
-
-/// What becomes of a field that is only `-`, as servers write what is not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Dash {
-    /// The record lacks the field.
-    Absent,
-    /// It stays as it is.
-    Keep,
 }
 
 /// Patterns known by name.
@@ -130,105 +118,35 @@ impl ColumnFilter for Dissect {
     }
 
     fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
-        let batch = Pass {
+        let mut reader = Lines {
             pattern: &self.pattern,
             spans: &mut self.spans,
-            sinks: Sinks::new(&self.pattern, batch.len(), self.dash),
-            rows: Rows::new(&self.policy),
-            changes,
-            number: 0,
-        }
-        .over(batch, &self.policy.field);
-        batch.rows.finish(batch.changes);
-        batch.sinks.finish(&self.pattern, &self.prefix, batch.changes);
+            sinks: Sinks::new(&self.pattern.parts, batch.len(), self.dash),
+        };
+        self.policy.run(batch, changes, &mut reader);
+        reader.sinks.finish(&self.pattern.parts, &self.prefix, changes);
         Ok(())
     }
 }
 
-/// One pass over a batch.
-struct Pass<'a> {
+/// The lines of one batch.
+struct Lines<'a> {
     pattern: &'a Pattern,
     spans: &'a mut Vec<Span>,
     sinks: Sinks,
-    rows: Rows<'a>,
-    changes: &'a mut Changes,
-    /// The row that comes next.
-    number: usize,
 }
 
-impl Pass<'_> {
-    fn over(mut self, batch: &Batch, field: &str) -> Self {
-        match batch.column(field).map(flitch_sdk::Column::view) {
-            Some(View::Text(column)) => {
-                let mut start = 0;
-                for (row, end) in column.ends().iter().enumerate() {
-                    let end = *end as usize;
-                    if column.is_present(row) {
-                        self.text(column.data(), start, end);
-                    } else {
-                        self.missing();
-                    }
-                    start = end;
-                }
-            }
-            Some(view) => {
-                for row in 0..batch.len() {
-                    match Source::of(&view, row) {
-                        Source::Absent => self.missing(),
-                        Source::Text(text) => self.text(&text, 0, text.len()),
-                        Source::Other(what) => self.mismatched(format!("the field `{field}` is {what}")),
-                    }
-                }
-            }
-            None => (0..batch.len()).for_each(|_| self.missing()),
-        }
-        self
-    }
-
+impl Reader for Lines<'_> {
     #[inline]
-    fn text(&mut self, data: &str, from: usize, to: usize) {
-        match self.pattern.split(data.as_bytes(), from, to, self.spans) {
-            Ok(()) => match self.sinks.push(data, self.spans) {
-                Ok(()) => {
-                    self.rows.matched();
-                    self.number += 1;
-                }
-                Err(part) => {
-                    let (from, to) = self.spans[part];
-                    self.wrong_type(part, &data[from..to]);
-                }
-            },
-            Err(mismatch) => self.no_match(mismatch),
-        }
+    fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<(), String> {
+        let split = self.pattern.split(data.as_bytes(), from, to, self.spans);
+        split.map_err(|mismatch| self.pattern.describe(mismatch))?;
+        let pushed = self.sinks.push(data, self.spans);
+        pushed.map_err(|wrong| wrong.describe(&self.pattern.parts, data, self.spans))
     }
 
-    #[cold]
-    fn wrong_type(&mut self, part: usize, text: &str) {
-        let part = &self.pattern.parts[part];
-        let pattern::Becomes::Column(kind) = part.becomes else { return };
-        let excerpt = flitch_sdk::parse::excerpt(text);
-        self.mismatched(format!("`{}` is {excerpt}, which is no {kind}", part.name));
-    }
-
-    #[cold]
-    fn no_match(&mut self, mismatch: Mismatch) {
-        self.mismatched(self.pattern.describe(mismatch));
-    }
-
-    #[cold]
-    fn mismatched(&mut self, reason: String) {
-        if self.rows.mismatched(self.changes, self.number, reason) {
-            self.sinks.push_absent();
-        }
-        self.number += 1;
-    }
-
-    #[cold]
-    fn missing(&mut self) {
-        if self.rows.missing(self.changes, self.number) {
-            self.sinks.push_absent();
-        }
-        self.number += 1;
+    fn skip(&mut self) {
+        self.sinks.push_absent();
     }
 }
 

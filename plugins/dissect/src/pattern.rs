@@ -2,30 +2,15 @@
 //! and the delimiters between them.
 
 use crate::scan::find;
-use flitch_sdk::parse::Kind;
+use flitch_sdk::parse::{Becomes, Kind, Part, Span};
 use flitch_sdk::{Result, bail, err};
 
-/// What a field becomes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Becomes {
-    /// Nothing: it is skipped.
-    Nothing,
-    /// A column of this type.
-    Column(Kind),
-    /// An HTTP request line: `method`, `path` and `protocol`.
-    Request,
-}
-
-/// A field, and the delimiter behind it.
+/// The delimiter behind a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
-    /// The field's name; empty for one that is skipped.
-    pub name: String,
-    /// What it becomes.
-    pub becomes: Becomes,
-    /// The delimiter; empty for a field that takes the rest.
-    until: String,
-    /// Whether the delimiter may stand several times in a row.
+struct Delimiter {
+    /// Its text; empty behind a field that takes the rest.
+    text: String,
+    /// Whether it may stand several times in a row.
     padded: bool,
     /// Whether the field stands in double quotes, where `\"` does not end it.
     quoted: bool,
@@ -37,10 +22,9 @@ pub struct Pattern {
     start: String,
     /// The fields in order.
     pub parts: Vec<Part>,
+    /// The delimiter behind each of them.
+    delimiters: Vec<Delimiter>,
 }
-
-/// Where a field lies in the text: from, to.
-pub type Span = (usize, usize);
 
 /// Why a text does not match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +46,7 @@ impl Pattern {
         let (start, mut rest) =
             text.split_once("%{").ok_or_else(|| err!("there is no %{{field}} in the pattern"))?;
         let mut parts: Vec<Part> = Vec::new();
+        let mut delimiters = Vec::new();
         let mut before = start;
         loop {
             let (inside, after) =
@@ -73,15 +58,21 @@ impl Pattern {
             if until.is_empty() && next.is_some() {
                 bail!("there is no delimiter behind %{{{inside}}}");
             }
-            let part = Part::new(inside, until, before)?;
+            let (inside, padded) = match inside.strip_suffix("->") {
+                Some(inside) => (inside, true),
+                None => (inside, false),
+            };
+            let part = part(inside)?;
             if !part.name.is_empty() && parts.iter().any(|other| other.name == part.name) {
                 bail!("the field `{}` stands twice in the pattern", part.name);
             }
             parts.push(part);
+            let quoted = before.ends_with('"') && until.starts_with('"');
+            delimiters.push(Delimiter { text: until.to_owned(), padded, quoted });
             before = until;
             match next {
                 Some(next) => rest = next,
-                None => return Ok(Self { start: start.to_owned(), parts }),
+                None => return Ok(Self { start: start.to_owned(), parts, delimiters }),
             }
         }
     }
@@ -97,8 +88,8 @@ impl Pattern {
             return Err(Mismatch::Start);
         }
         let mut at = from + self.start.len();
-        for (number, part) in self.parts.iter().enumerate() {
-            let until = part.until.as_bytes();
+        for (number, delimiter) in self.delimiters.iter().enumerate() {
+            let until = delimiter.text.as_bytes();
             let Some(first) = until.first() else {
                 spans.push((at, to));
                 return Ok(());
@@ -110,7 +101,7 @@ impl Pattern {
                     return Err(Mismatch::Delimiter(number));
                 }
                 if (until.len() == 1 || starts_with(data, end, to, until))
-                    && !(part.quoted && is_escaped(data, at, end))
+                    && !(delimiter.quoted && is_escaped(data, at, end))
                 {
                     break;
                 }
@@ -118,7 +109,7 @@ impl Pattern {
             }
             spans.push((at, end));
             at = end + until.len();
-            if part.padded {
+            if delimiter.padded {
                 while starts_with(data, at, to, until) {
                     at += until.len();
                 }
@@ -133,49 +124,34 @@ impl Pattern {
             Mismatch::Start => format!("the text does not begin with {:?}", self.start),
             Mismatch::End => "the text goes on behind the end of the pattern".to_owned(),
             Mismatch::Delimiter(number) => {
-                let part = &self.parts[number];
-                match part.name.as_str() {
-                    "" => format!("no {:?} behind field {} of the pattern", part.until, number + 1),
-                    name => format!("no {:?} behind `{name}`", part.until),
+                let text = &self.delimiters[number].text;
+                match self.parts[number].name.as_str() {
+                    "" => format!("no {text:?} behind field {} of the pattern", number + 1),
+                    name => format!("no {text:?} behind `{name}`"),
                 }
             }
         }
     }
 }
 
-impl Part {
-    fn new(inside: &str, until: &str, before: &str) -> Result<Self> {
-        let (inside, padded) = match inside.strip_suffix("->") {
-            Some(inside) => (inside, true),
-            None => (inside, false),
-        };
-        let quoted = before.ends_with('"') && until.starts_with('"');
-        let part = |name: &str, becomes| Self {
-            name: name.to_owned(),
-            becomes,
-            until: until.to_owned(),
-            padded,
-            quoted,
-        };
-        if inside.is_empty() || inside.starts_with('?') {
-            return Ok(part("", Becomes::Nothing));
-        }
-        if let Some(modifier @ ('+' | '*' | '&' | '/')) = inside.chars().next() {
-            bail!("%{{{inside}}}: the modifier `{modifier}` is not supported");
-        }
-        let (name, kind) = inside.split_once(':').unwrap_or((inside, "text"));
-        if name.is_empty() {
-            bail!("%{{{inside}}}: a field with a type needs a name");
-        }
-        let becomes = match (kind, Kind::named(kind)) {
-            ("request", _) => Becomes::Request,
-            (_, Some(kind)) => Becomes::Column(kind),
-            _ => bail!(
-                "%{{{inside}}}: there is no type `{kind}`; there are text, int, float, bool and request"
-            ),
-        };
-        Ok(part(name, becomes))
+/// What stands between the braces: a name and a type.
+fn part(inside: &str) -> Result<Part> {
+    if inside.is_empty() || inside.starts_with('?') {
+        return Ok(Part { name: String::new(), becomes: Becomes::Nothing });
     }
+    if let Some(modifier @ ('+' | '*' | '&' | '/')) = inside.chars().next() {
+        bail!("%{{{inside}}}: the modifier `{modifier}` is not supported");
+    }
+    let (name, kind) = inside.split_once(':').unwrap_or((inside, "text"));
+    if name.is_empty() {
+        bail!("%{{{inside}}}: a field with a type needs a name");
+    }
+    let becomes = match (kind, Kind::named(kind)) {
+        ("request", _) => Becomes::Request,
+        (_, Some(kind)) => Becomes::Field(kind),
+        _ => bail!("%{{{inside}}}: there is no type `{kind}`; there are text, int, float, bool and request"),
+    };
+    Ok(Part { name: name.to_owned(), becomes })
 }
 
 /// Whether `data[at..to]` begins with `literal`. Written out, for literals are a few bytes, and a

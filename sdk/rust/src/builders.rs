@@ -94,6 +94,11 @@ impl<K: BlobKind> BlobBuilder<K> {
         self.ends.is_empty()
     }
 
+    /// How many bytes the values have together.
+    pub fn bytes(&self) -> usize {
+        self.data.len()
+    }
+
     /// The next row has this value.
     #[inline]
     pub fn push(&mut self, value: &K::Item) {

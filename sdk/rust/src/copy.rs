@@ -1,14 +1,18 @@
 //! Appending short pieces to a blob.
 
+/// Longer pieces are left to `memcpy`.
+const LONG: usize = 256;
+
 /// Appends `src` to `dst`.
 ///
 /// Log fields are short, and a call to `memcpy` (in WebAssembly `memory.copy`, which leaves the
-/// compiled code for the runtime) costs more than the bytes do. So pieces of up to 64 bytes are
-/// copied by two or more loads of a fixed size that may overlap, and stay inside both slices.
+/// compiled code for the runtime) costs more than the bytes do. So short pieces are copied by
+/// loads of a fixed size, of which the last may overlap the one before, and stay inside both
+/// slices.
 #[inline]
 pub(crate) fn append(dst: &mut Vec<u8>, src: &[u8]) {
     let len = src.len();
-    if len > 64 {
+    if len > LONG {
         dst.extend_from_slice(src);
         return;
     }
@@ -29,10 +33,15 @@ pub(crate) fn append(dst: &mut Vec<u8>, src: &[u8]) {
             }
             4..8 => ends::<[u8; 4]>(from, to, len),
             8..16 => ends::<[u8; 8]>(from, to, len),
-            16..=32 => ends::<[u8; 16]>(from, to, len),
             _ => {
-                ends::<[u8; 16]>(from, to, 32);
-                ends::<[u8; 16]>(from.add(len - 32), to.add(len - 32), 32);
+                let mut done = 0;
+                while done + 32 < len {
+                    to.add(done)
+                        .cast::<[u8; 16]>()
+                        .write_unaligned(from.add(done).cast::<[u8; 16]>().read_unaligned());
+                    done += 16;
+                }
+                ends::<[u8; 16]>(from.add(done), to.add(done), len - done);
             }
         }
         dst.set_len(at + len);
@@ -59,7 +68,7 @@ unsafe fn ends<T: Copy>(from: *const u8, to: *mut u8, len: usize) {
 mod tests {
     #[test]
     fn pieces_of_every_length_arrive_whole() {
-        let source: Vec<u8> = (0..200u8).collect();
+        let source: Vec<u8> = (0..300).map(|i| (i % 251) as u8).collect();
         let mut dst = vec![7, 7];
         let mut expected = dst.clone();
         for len in 0..=source.len() {

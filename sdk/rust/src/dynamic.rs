@@ -102,6 +102,13 @@ impl AnyColumn {
         self.typed = Typed::Json(builder);
     }
 
+    /// Adds rows without values until there are `rows`.
+    pub fn pad(&mut self, rows: usize) {
+        while self.len() < rows {
+            self.push_absent();
+        }
+    }
+
     /// The value of row `row`, or none where it is absent.
     ///
     /// # Panics
@@ -132,9 +139,7 @@ impl AnyColumn {
 
     fn set(&mut self, row: usize, value: Value<'_>) {
         self.truncate(row);
-        while self.len() < row {
-            self.push_absent();
-        }
+        self.pad(row);
         self.push(value);
     }
 
@@ -261,9 +266,7 @@ impl ColumnSet {
         self.columns
             .into_iter()
             .filter_map(|mut column| {
-                while column.len() < rows {
-                    column.push_absent();
-                }
+                column.pad(rows);
                 column.finish()
             })
             .collect()

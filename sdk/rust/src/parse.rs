@@ -1,14 +1,16 @@
 //! What filters that parse a text field have in common: the source, types of the fields they
 //! find, and what becomes of a record that does not match.
 
+mod sinks;
 mod typed;
 
 use crate::bitmap::BitmapBuilder;
 use crate::json::{self, Decoded};
-use crate::{Changes, Column, TextBuilder, View};
+use crate::{Batch, Changes, Column, TextBuilder, Value, View};
 use serde::Deserialize;
 use std::borrow::Cow;
 
+pub use sinks::{Becomes, Dash, NOWHERE, Part, Sinks, Span, WrongType};
 pub use typed::{Kind, TypedBuilder};
 
 /// What becomes of a record whose source does not match.
@@ -41,34 +43,43 @@ pub enum Source<'a> {
     /// Its text.
     Text(Cow<'a, str>),
     /// Not text, but this.
-    Other(&'static str),
+    Other(Value<'a>),
 }
 
 impl<'a> Source<'a> {
-    /// The text of row `row`, whatever the type of its column: bytes count when they are UTF-8,
-    /// json when it is a string.
-    pub fn of(view: &View<'a>, row: usize) -> Self {
-        match view {
-            View::Text(column) => column.get(row).map_or(Self::Absent, |text| Self::Text(text.into())),
-            View::Bytes(column) => match column.get(row).map(std::str::from_utf8) {
-                None => Self::Absent,
-                Some(Ok(text)) => Self::Text(text.into()),
-                Some(Err(_)) => Self::Other("not UTF-8"),
+    /// The source of a column's row: bytes count as text when they are UTF-8, json when it is a
+    /// string.
+    pub fn of(column: &'a Column, row: usize) -> Self {
+        match column.value(row) {
+            None => Self::Absent,
+            Some(Value::Text(text)) => Self::Text(text.into()),
+            Some(Value::Bytes(bytes)) => match std::str::from_utf8(bytes) {
+                Ok(text) => Self::Text(text.into()),
+                Err(_) => Self::Other(Value::Bytes(bytes)),
             },
-            View::Json(column) => match column.get(row).map(json::decode) {
-                None => Self::Absent,
-                Some(Decoded::Text(text)) => Self::Text(text),
-                Some(Decoded::Other(_)) => Self::Other("not text"),
+            Some(Value::Json(text)) => match json::decode(text) {
+                Decoded::Text(text) => Self::Text(text),
+                Decoded::Other(value) => Self::Other(value),
             },
-            View::Int64(column) => Self::other(column.get(row), "a number"),
-            View::Float64(column) => Self::other(column.get(row), "a number"),
-            View::Boolean(column) => Self::other(column.get(row), "a boolean"),
-            View::Timestamp(column) => Self::other(column.get(row), "a timestamp"),
+            Some(value) => Self::Other(value),
         }
     }
+}
 
-    fn other<T>(value: Option<T>, what: &'static str) -> Self {
-        value.map_or(Self::Absent, |_| Self::Other(what))
+/// What a value is, for a reason that an operator reads.
+pub fn describe(value: Value<'_>) -> &'static str {
+    match value {
+        Value::Text(_) => "text",
+        Value::Bytes(_) => "bytes that are not UTF-8",
+        Value::Int64(_) | Value::Float64(_) => "a number",
+        Value::Boolean(_) => "a boolean",
+        Value::Timestamp(_) => "a timestamp",
+        Value::Json(text) => match text.as_bytes().first() {
+            Some(b'[') => "an array",
+            Some(b'{') => "an object",
+            Some(b'n') => "null",
+            _ => "a number",
+        },
     }
 }
 
@@ -87,67 +98,131 @@ pub struct Policy {
     pub error_field: Option<String>,
 }
 
-/// The rows of one batch, as a filter goes through them under a [`Policy`].
-#[derive(Debug)]
-pub struct Rows<'p> {
-    policy: &'p Policy,
+/// What reads one text into columns of its own, which have a row for every row that goes on.
+pub trait Reader {
+    /// Reads the text `data[from..to]` of row `row` and adds a row.
+    ///
+    /// # Errors
+    /// Why it does not match; no row is added then.
+    fn read(&mut self, row: usize, data: &str, from: usize, to: usize) -> Result<(), String>;
+
+    /// Reads a value that is no text, and adds a row.
+    ///
+    /// # Errors
+    /// Why it does not match; no row is added then.
+    fn read_other(&mut self, value: Value<'_>) -> Result<(), String> {
+        Err(format!("it is {}, and should be text", describe(value)))
+    }
+
+    /// Adds a row without values.
+    fn skip(&mut self);
+}
+
+impl Policy {
+    /// Reads every row's source with `reader`, and says in `changes` what becomes of it: what is
+    /// rejected, what is removed. The reader's own columns are still to be set.
+    pub fn run(&self, batch: &Batch, changes: &mut Changes, reader: &mut impl Reader) {
+        let mut rows =
+            Rows { policy: self, reader, changes, row: 0, going_on: 0, matched: None, errors: None };
+        match batch.column(&self.field).map(|column| (column, column.view())) {
+            Some((_, View::Text(column))) => {
+                let mut start = 0;
+                for (row, end) in column.ends().iter().enumerate() {
+                    let end = *end as usize;
+                    if column.is_present(row) {
+                        rows.text(column.data(), start, end);
+                    } else {
+                        rows.missing();
+                    }
+                    start = end;
+                }
+            }
+            Some((column, _)) => {
+                for row in 0..batch.len() {
+                    match Source::of(column, row) {
+                        Source::Absent => rows.missing(),
+                        Source::Text(text) => rows.text(&text, 0, text.len()),
+                        Source::Other(value) => rows.other(value),
+                    }
+                }
+            }
+            None => (0..batch.len()).for_each(|_| rows.missing()),
+        }
+        rows.finish();
+    }
+}
+
+/// The rows of one batch, as they are read.
+struct Rows<'a, R> {
+    policy: &'a Policy,
+    reader: &'a mut R,
+    changes: &'a mut Changes,
+    /// The row that comes next.
+    row: usize,
+    going_on: usize,
     /// Of the rows that go on, which matched; none while all did.
     matched: Option<BitmapBuilder>,
-    going_on: usize,
     errors: Option<TextBuilder>,
 }
 
-impl<'p> Rows<'p> {
-    /// No rows yet.
-    pub fn new(policy: &'p Policy) -> Self {
-        Self { policy, matched: None, going_on: 0, errors: None }
+impl<R: Reader> Rows<'_, R> {
+    #[inline]
+    fn text(&mut self, data: &str, from: usize, to: usize) {
+        match self.reader.read(self.row, data, from, to) {
+            Ok(()) => self.matched(),
+            Err(reason) => self.mismatched(&reason),
+        }
     }
 
-    /// The next row matched.
+    fn other(&mut self, value: Value<'_>) {
+        match self.reader.read_other(value) {
+            Ok(()) => self.matched(),
+            Err(reason) => self.mismatched(&format!("the field `{}`: {reason}", self.policy.field)),
+        }
+    }
+
     #[inline]
-    pub fn matched(&mut self) {
+    fn matched(&mut self) {
         if let Some(matched) = &mut self.matched {
             matched.push(true);
         }
         self.going_on += 1;
+        self.row += 1;
     }
 
-    /// The next row lacks the source. Whether it goes on.
-    #[must_use]
-    pub fn missing(&mut self, changes: &mut Changes, row: usize) -> bool {
+    #[cold]
+    fn missing(&mut self) {
         match self.policy.on_missing {
-            OnMissing::Pass => self.unmatched(),
-            OnMissing::Reject => {
-                changes.reject(row, format!("the field `{}` is missing", self.policy.field));
-                return false;
-            }
+            OnMissing::Pass => self.pass(),
+            OnMissing::Reject => self.reject(format!("the field `{}` is missing", self.policy.field)),
         }
-        true
     }
 
-    /// The next row did not match. Whether it goes on.
-    #[must_use]
-    pub fn mismatched(&mut self, changes: &mut Changes, row: usize, reason: String) -> bool {
+    #[cold]
+    fn mismatched(&mut self, reason: &str) {
         match self.policy.on_mismatch {
+            OnMismatch::Reject => self.reject(reason.to_owned()),
             OnMismatch::Pass => {
                 if self.policy.error_field.is_some() {
                     let errors = self.errors.get_or_insert_default();
                     while errors.len() < self.going_on {
                         errors.push_absent();
                     }
-                    errors.push(&reason);
+                    errors.push(reason);
                 }
-                self.unmatched();
-                true
-            }
-            OnMismatch::Reject => {
-                changes.reject(row, reason);
-                false
+                self.pass();
             }
         }
     }
 
-    fn unmatched(&mut self) {
+    fn reject(&mut self, reason: String) {
+        self.changes.reject(self.row, reason);
+        self.row += 1;
+    }
+
+    /// The row goes on as it is.
+    fn pass(&mut self) {
+        self.reader.skip();
         let so_far = self.going_on;
         let matched = self.matched.get_or_insert_with(|| {
             let mut bits = BitmapBuilder::with_capacity(so_far + 1);
@@ -156,21 +231,17 @@ impl<'p> Rows<'p> {
         });
         matched.push(false);
         self.going_on += 1;
+        self.row += 1;
     }
 
-    /// How many rows go on.
-    pub fn going_on(&self) -> usize {
-        self.going_on
-    }
-
-    /// Removes the source of the rows that matched, if that is the policy, and writes the
-    /// errors of those that did not.
-    pub fn finish(self, changes: &mut Changes) {
+    fn finish(self) {
         if !self.policy.keep_source && self.going_on > 0 {
             let field = &self.policy.field;
             match self.matched.map(BitmapBuilder::finish) {
-                None => changes.remove(field),
-                Some(matched) if matched.iter().any(|byte| *byte != 0) => changes.remove_from(field, matched),
+                None => self.changes.remove(field),
+                Some(matched) if matched.iter().any(|byte| *byte != 0) => {
+                    self.changes.remove_from(field, matched)
+                }
                 Some(_) => {}
             }
         }
@@ -178,7 +249,7 @@ impl<'p> Rows<'p> {
             while errors.len() < self.going_on {
                 errors.push_absent();
             }
-            changes.set(errors.finish(field));
+            self.changes.set(errors.finish(field));
         }
     }
 }
@@ -197,7 +268,7 @@ pub fn below(prefix: &str, name: &str) -> String {
 }
 
 /// Whether `column` has no value for any of its rows.
-pub(crate) fn is_all_absent(column: &Column) -> bool {
+fn is_all_absent(column: &Column) -> bool {
     column.present.as_ref().is_some_and(|bits| bits.iter().all(|byte| *byte == 0))
 }
 

@@ -44,6 +44,7 @@ impl Value<'_> {
     }
 
     /// Bytes that the value counts for in a batch.
+    #[inline(always)]
     pub fn size(self) -> usize {
         match self {
             Value::Text(v) | Value::Bytes(v) | Value::Json(v) => v.len() + 4,
@@ -101,9 +102,10 @@ impl Column {
         !matches!(self.values, Values::Empty)
     }
 
-    /// Sets the value of `row`, the last row. A change of the column's type is noted in `undo` under `id`.
-    #[inline]
-    pub fn put(&mut self, row: usize, value: Value<'_>, id: u32, undo: &mut Undo) {
+    /// Sets the value of `row`, the last row. A change of the column's type is noted in `undo` under `id`; answers
+    /// whether there was one.
+    #[inline(always)]
+    pub fn put(&mut self, row: usize, value: Value<'_>, id: u32, undo: &mut Undo) -> bool {
         if self.len == row {
             match (&mut self.values, value) {
                 (Values::Text(to), Value::Text(v)) => to.push(v),
@@ -116,13 +118,15 @@ impl Column {
             }
             self.nulls.append_non_null();
             self.len += 1;
+            false
         } else {
-            self.put_slowly(row, value, id, undo);
+            self.put_slowly(row, value, id, undo)
         }
     }
 
-    #[cold]
-    fn put_slowly(&mut self, row: usize, value: Value<'_>, id: u32, undo: &mut Undo) {
+    #[inline(never)]
+    fn put_slowly(&mut self, row: usize, value: Value<'_>, id: u32, undo: &mut Undo) -> bool {
+        let undone = undo.len();
         self.truncate(row);
         self.pad(row);
         if let Some(values) = self.converted(row, value) {
@@ -143,6 +147,7 @@ impl Column {
         }
         self.nulls.append_non_null();
         self.len += 1;
+        undo.len() > undone
     }
 
     /// The values in the type that also holds `value`; none where they have it. All rows before `row` have a place.

@@ -4,6 +4,8 @@ use arrow_array::{Array, ArrayRef};
 
 use super::*;
 use crate::batch::Kind;
+use crate::batch::constants::Constants;
+use crate::batch::utf8::InvalidUtf8;
 
 fn records(builder: &mut Builder) -> Records {
     builder.finish(InvalidUtf8::Replace, &Constants::new()).records

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use crate::batch::json::plain_prefix;
 use crate::batch::path::{push_name, surrogate};
 
 /// Stands for no node and no column.
@@ -15,6 +16,8 @@ pub(super) const ROOT: u32 = 0;
 #[derive(Debug)]
 pub(super) struct Node {
     name: Box<[u8]>,
+    /// Whether JSON writes the name without escapes.
+    pub is_plain: bool,
     pub parent: u32,
     /// First of the members, and the next member of the same parent, in no order that matters.
     pub child: u32,
@@ -45,7 +48,7 @@ impl Tree {
     /// Whether `node` is the member `name` of `parent`.
     #[inline]
     pub fn is(&self, node: u32, parent: u32, name: &[u8]) -> bool {
-        self.nodes.get(node as usize).is_some_and(|n| n.parent == parent && *n.name == *name)
+        self.nodes.get(node as usize).is_some_and(|n| n.parent == parent && same(&n.name, name))
     }
 
     /// The member `name` of `parent`, made where it is new.
@@ -137,8 +140,14 @@ impl Tree {
 }
 
 impl Node {
+    #[inline]
+    pub fn name_length(&self) -> usize {
+        self.name.len()
+    }
+
     fn new(name: Box<[u8]>, parent: u32) -> Node {
         Node {
+            is_plain: plain_prefix(&name) == name.len(),
             name,
             parent,
             child: NONE,
@@ -150,4 +159,24 @@ impl Node {
             stamp: 0,
         }
     }
+}
+
+/// Whether two names are the same. Most are short, for which a call of `memcmp` costs more than the comparison.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    let length = a.len();
+    if length != b.len() {
+        return false;
+    }
+    match length {
+        0..4 => a == b,
+        4..8 => word::<4>(a, 0) == word::<4>(b, 0) && word::<4>(a, length - 4) == word::<4>(b, length - 4),
+        8..=16 => word::<8>(a, 0) == word::<8>(b, 0) && word::<8>(a, length - 8) == word::<8>(b, length - 8),
+        _ => a == b,
+    }
+}
+
+#[inline]
+fn word<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..at + N)?.try_into().ok()
 }

@@ -95,10 +95,14 @@ impl<'a> Cursor<'a> {
         }
         loop {
             self.expect(b'"', "expected a name in quotes")?;
-            match self.string(scratch)? {
-                Text::Plain(name) => builder.key(name),
-                Text::Unescaped { .. } => builder.key(scratch),
-            };
+            if let Some(length) = builder.guessed_key(&self.text[self.at..]) {
+                self.at += length + 1;
+            } else {
+                match self.string(scratch)? {
+                    Text::Plain(name) => builder.key(name),
+                    Text::Unescaped { .. } => builder.key(scratch),
+                };
+            }
             self.expect(b':', "expected `:`")?;
             self.value(builder, scratch, depth)?;
             if self.take(b',') {

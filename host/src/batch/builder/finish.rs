@@ -1,0 +1,94 @@
+//! The end of a batch: records out, names and sizes kept for the next.
+
+use std::collections::HashSet;
+
+use super::tree::NONE;
+use super::{Builder, Finished, MAX_UNUSED};
+use crate::batch::constants::Constants;
+use crate::batch::utf8::InvalidUtf8;
+use crate::batch::{Records, record_batch, with_rows};
+
+impl Builder {
+    /// The batch's records, with `constants` for every record that does not bring its own value of that name. The
+    /// builder is empty after it, and remembers names and sizes for the next batch.
+    pub fn finish(&mut self, invalid: InvalidUtf8, constants: &Constants) -> Finished {
+        let rows = std::mem::take(&mut self.rows);
+        let mut constants = constants.clone();
+        let mut replaced = 0;
+        let mut finished = Vec::with_capacity(self.used);
+        for column in &mut self.columns {
+            if column.is_used()
+                && let Some(constant) = constants.take(column.path())
+                && (0..rows).any(|row| column.get(row).is_none())
+                && let Some(value) = constant.value()
+            {
+                column.fill(rows, value);
+            }
+            if let Some((field, array, mended)) = column.finish(rows, invalid) {
+                replaced += mended;
+                finished.push((field, array));
+            }
+        }
+        let unused = self.tree.nodes.len().saturating_sub(self.used);
+        self.bytes = 0;
+        self.used = 0;
+        if unused > MAX_UNUSED || self.columns.len() > 2 * finished.len() + 64 {
+            let kept: Vec<_> = finished.iter().map(|(field, _)| field.name().as_str()).collect();
+            self.forget_all_but(&kept);
+        }
+        let columns = match &self.schema {
+            Some(schema)
+                if schema.fields().len() == finished.len()
+                    && schema
+                        .fields()
+                        .iter()
+                        .zip(&finished)
+                        .all(|(a, (b, _))| std::sync::Arc::ptr_eq(a, b)) =>
+            {
+                let arrays = finished.into_iter().map(|(_, array)| array).collect();
+                with_rows(schema.clone(), arrays, rows)
+            }
+            _ => record_batch(rows, finished),
+        };
+        let columns = columns.expect("each column has its own name, and a place for each row");
+        self.schema = Some(columns.schema());
+        Finished { records: Records::new(columns, constants.into_batch()), replaced }
+    }
+
+    pub(super) fn forget_unused(&mut self) {
+        let used: Vec<String> =
+            self.columns.iter().filter(|c| c.is_used()).map(|c| c.path().to_owned()).collect();
+        let used: Vec<&str> = used.iter().map(String::as_str).collect();
+        self.forget_all_but(&used);
+    }
+
+    /// Forgets every name and column but those of these paths and the handles.
+    fn forget_all_but(&mut self, paths: &[&str]) {
+        let paths: HashSet<&str, ahash::RandomState> = paths.iter().copied().collect();
+        let keep: Vec<bool> = self.columns.iter().map(|c| paths.contains(c.path())).collect();
+        let (handles, time) = (&self.handles, self.time);
+        let moved = self.tree.retain(|id, node| {
+            id == time || handles.contains(&id) || (node.column != NONE && keep[node.column as usize])
+        });
+        self.time = moved[self.time as usize];
+        for handle in &mut self.handles {
+            *handle = moved[*handle as usize];
+        }
+        for node in &mut self.tree.nodes {
+            node.column = NONE;
+        }
+        let nodes = std::mem::take(&mut self.nodes);
+        let columns = std::mem::take(&mut self.columns);
+        for ((column, node), keep) in columns.into_iter().zip(nodes).zip(keep) {
+            if keep {
+                let node = moved[node as usize];
+                self.tree.nodes[node as usize].column = self.columns.len() as u32;
+                self.nodes.push(node);
+                self.columns.push(column);
+            }
+        }
+        self.current = NONE;
+        self.current_column = NONE;
+        self.guess = NONE;
+    }
+}

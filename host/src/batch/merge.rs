@@ -1,0 +1,121 @@
+//! Several batches' records as one: small batches on their way to an output that likes large ones.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, new_null_array};
+use arrow_schema::{ArrowError, FieldRef};
+
+use super::convert::{common_kind, convert, repeat};
+use super::{Column, Kind, Records};
+
+/// The records of all `parts`, in their order.
+///
+/// A column that some parts lack is absent in their rows. Where its kind differs between parts it becomes one that
+/// holds all its values (see [`common_kind`]). What is the same constant in each part stays a constant.
+pub fn concat(parts: &[Arc<Records>]) -> Result<Arc<Records>, ArrowError> {
+    if let [one] = parts {
+        return Ok(one.clone());
+    }
+    let rows = parts.iter().map(|part| part.rows()).sum();
+    let mut names: Vec<&str> = Vec::new();
+    let mut seen = std::collections::HashSet::with_hasher(ahash::RandomState::new());
+    for column in parts.iter().flat_map(|part| part.iter()) {
+        let name = column.field().name().as_str();
+        if seen.insert(name) {
+            names.push(name);
+        }
+    }
+    let mut columns = Vec::new();
+    let mut constants = Vec::new();
+    for name in names {
+        let found: Vec<_> = parts.iter().map(|part| (part.rows(), part.column(name))).collect();
+        match shared_constant(&found) {
+            Some(constant) => constants.push(constant),
+            None => columns.push(joined(name, &found)?),
+        }
+    }
+    Ok(Arc::new(Records::of(rows, columns, constants)?))
+}
+
+fn shared_constant(found: &[(usize, Option<Column<'_>>)]) -> Option<(FieldRef, ArrayRef)> {
+    let Some(Column::Constant(field, array)) = found.first()?.1 else { return None };
+    let same = |column: &Option<Column<'_>>| match column {
+        Some(Column::Constant(f, a)) => f.data_type() == field.data_type() && *a == array && *f == field,
+        _ => false,
+    };
+    found.iter().all(|(_, column)| same(column)).then(|| (field.clone(), array.clone()))
+}
+
+fn joined(name: &str, found: &[(usize, Option<Column<'_>>)]) -> Result<(FieldRef, ArrayRef), ArrowError> {
+    let kinds: Vec<(Kind, &ArrayRef)> = found
+        .iter()
+        .filter_map(|(_, column)| Some((Kind::of((*column)?.field())?, (*column)?.array())))
+        .filter(|(_, array)| array.null_count() < array.len())
+        .collect();
+    let kind = common_kind(&kinds);
+    let field = Arc::new(kind.field(name));
+    let parts: Vec<ArrayRef> = found
+        .iter()
+        .map(|(rows, column)| {
+            let values = column.and_then(|c| {
+                let array = c.array();
+                let from = Kind::of(c.field()).filter(|_| array.null_count() < array.len())?;
+                let array = convert(array, from, kind);
+                Some(if let Column::Constant(..) = c { repeat(&array, *rows) } else { array })
+            });
+            values.unwrap_or_else(|| new_null_array(field.data_type(), *rows))
+        })
+        .collect();
+    let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+    Ok((field, arrow_select::concat::concat(&parts)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::builder::Builder;
+    use crate::batch::constants::Constants;
+    use crate::batch::decode::decode_line;
+    use crate::batch::utf8::InvalidUtf8;
+
+    fn part(constants: &Constants, lines: &[&str]) -> Arc<Records> {
+        let mut builder = Builder::new();
+        for line in lines {
+            decode_line(&mut builder, line.as_bytes()).expect("JSON");
+        }
+        Arc::new(builder.finish(InvalidUtf8::Replace, constants).records)
+    }
+
+    #[test]
+    fn records_of_several_batches_stand_in_one_with_equal_values() {
+        let tag = Constants::new().text("@tag", "t");
+        let parts = [
+            part(&tag.clone().text("host", "a"), &[r#"{"n":1,"s":"x"}"#, r#"{"o":{"p":true}}"#]),
+            part(&tag.clone().text("host", "b"), &[r#"{"n":0.5,"s":7}"#]),
+            part(&tag, &[r#"{"n":3,"s":null}"#, "{}"]),
+        ];
+        let whole = concat(&parts).expect("records");
+        assert_eq!(whole.rows(), 5);
+        assert_eq!(whole.constants().num_columns(), 1);
+        let kind = |name| whole.column(name).and_then(|c| Kind::of(c.field()));
+        assert_eq!(kind("n"), Some(Kind::Float64));
+        assert_eq!(kind("s"), Some(Kind::Json));
+        let expected = [
+            r#"{"@tag":"t","host":"a","n":1.0,"s":"x"}"#,
+            r#"{"@tag":"t","host":"a","o":{"p":true}}"#,
+            r#"{"@tag":"t","host":"b","n":0.5,"s":7}"#,
+            r#"{"@tag":"t","n":3.0,"s":null}"#,
+            r#"{"@tag":"t"}"#,
+        ];
+        let text = whole.ndjson();
+        for (row, expected) in expected.iter().enumerate() {
+            assert_eq!(std::str::from_utf8(text.row(row)), Ok(format!("{expected}\n").as_str()));
+        }
+        assert!(Arc::ptr_eq(&concat(&parts[..1]).expect("records"), &parts[0]));
+    }
+
+    #[test]
+    fn no_batches_are_no_records() {
+        assert_eq!(concat(&[]).expect("records").rows(), 0);
+    }
+}

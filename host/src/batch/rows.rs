@@ -1,0 +1,82 @@
+//! One value at a time, for what looks at few rows: a dead letter's reason, a line in the log.
+//!
+//! What goes over all rows takes the arrays themselves.
+
+use std::borrow::Cow;
+
+use super::builder::Value;
+use super::{Column, Kind, Records, convert, path};
+
+impl<'a> Column<'a> {
+    /// The value of a row; none where it is absent.
+    pub(crate) fn value(self, row: usize) -> Option<Value<'a>> {
+        convert::value(self.array(), Kind::of(self.field())?, self.place(row))
+    }
+
+    /// The value of a row as text: text as it is, bytes with U+FFFD for what is not UTF-8, all else as JSON writes it,
+    /// without quotes. None where it is absent.
+    pub fn text(self, row: usize) -> Option<Cow<'a, str>> {
+        Some(match self.value(row)? {
+            Value::Text(text) | Value::Bytes(text) | Value::Json(text) => String::from_utf8_lossy(text),
+            Value::Timestamp(ns) => super::time::to_text(ns).into(),
+            other => {
+                let mut text = Vec::new();
+                other.write_json(&mut text);
+                String::from_utf8_lossy(&text).into_owned().into()
+            }
+        })
+    }
+
+    /// Whether a row has a value.
+    pub fn is_present(self, row: usize) -> bool {
+        self.array().is_valid(self.place(row))
+    }
+}
+
+impl Records {
+    /// The value at exactly this path as text: see [`Column::text`].
+    pub fn text_at(&self, path: &str, row: usize) -> Option<Cow<'_, str>> {
+        self.column(path)?.text(row)
+    }
+
+    /// Whether a row has a value at this path or below it: `kubernetes` where there is `kubernetes.pod`.
+    pub fn exists(&self, path: &str, row: usize) -> bool {
+        self.iter().any(|column| {
+            let name = column.field().name();
+            (name == path || path::is_below(name, path)) && column.is_present(row)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::batch::builder::Builder;
+    use crate::batch::constants::Constants;
+    use crate::batch::decode::decode_line;
+    use crate::batch::utf8::InvalidUtf8;
+
+    #[test]
+    fn a_value_of_any_kind_reads_as_text() {
+        let mut builder = Builder::new();
+        let line = r#"{"t":"x\"","i":-1,"f":0.5,"b":true,"j":[1],"o":{"in":{"ner":1}}}"#;
+        decode_line(&mut builder, line.as_bytes()).expect("JSON");
+        decode_line(&mut builder, br#"{"o.in":1}"#).expect("JSON");
+        let constants = Constants::new().text("@tag", "tag").timestamp("@timestamp", 1);
+        let records = builder.finish(InvalidUtf8::Replace, &constants).records;
+        let cases = [
+            ("t", "x\""),
+            ("i", "-1"),
+            ("f", "0.5"),
+            ("b", "true"),
+            ("j", "[1]"),
+            ("@tag", "tag"),
+            ("@timestamp", "1970-01-01T00:00:00.000000001Z"),
+        ];
+        for (path, text) in cases {
+            assert_eq!(records.text_at(path, 0).as_deref(), Some(text), "{path}");
+        }
+        assert_eq!(records.text_at("t", 1), None);
+        assert!(records.exists("o", 0) && records.exists("o.in", 0) && !records.exists("o.in.ne", 0));
+        assert!(!records.exists("o", 1) && records.exists("@tag", 1));
+    }
+}

@@ -1,0 +1,154 @@
+//! The formats of times.
+
+use crate::clf::{self, Clf};
+use crate::epoch::Unit;
+use crate::zone::Zone;
+use flitch_sdk::time::parse_rfc3339;
+use flitch_sdk::{Result, Value, bail, err};
+use jiff::fmt::strtime::BrokenDownTime;
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+
+/// One format, or a list of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Formats(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for Formats {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected a format or a list of formats")]
+        enum OneOrMany {
+            One(String),
+            Many(Vec<String>),
+        }
+        Ok(Self(match OneOrMany::deserialize(deserializer)? {
+            OneOrMany::One(format) => vec![format],
+            OneOrMany::Many(formats) => formats,
+        }))
+    }
+}
+
+/// How a time is written.
+#[derive(Debug, Clone)]
+pub enum Format {
+    /// RFC 3339; a time without an offset is one of the zone in the settings.
+    Rfc3339,
+    /// The Common Log Format.
+    Clf(Clf),
+    /// A number.
+    Epoch(Unit),
+    /// strptime's terms.
+    Strptime {
+        /// The format.
+        format: String,
+        /// Whether it names no year.
+        lacks_the_year: bool,
+    },
+}
+
+impl Format {
+    /// The format of this name.
+    ///
+    /// # Errors
+    /// When there is none, or strptime does not know one of its directives.
+    pub fn new(text: &str) -> Result<Self> {
+        if let Some(unit) = Unit::ALL.into_iter().find(|unit| unit.name() == text) {
+            return Ok(Self::Epoch(unit));
+        }
+        match text {
+            "rfc3339" => Ok(Self::Rfc3339),
+            "clf" | clf::STRPTIME => Ok(Self::Clf(Clf::default())),
+            text if text.contains('%') => Self::strptime(text),
+            _ => bail!(
+                "there is no format {text:?}; there are rfc3339, clf, epoch_s, epoch_ms, epoch_us, epoch_ns, and strptime's with %"
+            ),
+        }
+    }
+
+    /// Tries the format on a time of its own making, which shows wrong directives and what the
+    /// format says.
+    fn strptime(format: &str) -> Result<Self> {
+        let wrong = |error: jiff::Error| err!("{format:?}: {error}");
+        let sample = jiff::civil::date(2026, 11, 20)
+            .at(13, 55, 36, 0)
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .map_err(wrong)?;
+        let text = BrokenDownTime::from(&sample).to_string(format).map_err(wrong)?;
+        let said = BrokenDownTime::parse(format, &text).map_err(wrong)?;
+        let absolute = said.timestamp().is_some();
+        let lacks_the_year = !absolute && said.year().is_none() && said.iso_week_year().is_none();
+        let mut dated = said;
+        if lacks_the_year {
+            dated.set_year(Some(2026)).map_err(wrong)?;
+        }
+        if !absolute && dated.to_date().is_err() {
+            bail!("{format:?} does not say the day");
+        }
+        Ok(Self::Strptime { format: format.to_owned(), lacks_the_year })
+    }
+
+    /// Whether a year must come from the time when the record arrived.
+    pub fn lacks_the_year(&self) -> bool {
+        matches!(self, Self::Strptime { lacks_the_year: true, .. })
+    }
+
+    /// The instant in nanoseconds since 1970, or none when the text is of another format.
+    #[inline]
+    pub fn read(&mut self, text: &str, zone: &Zone, arrival: Option<i64>) -> Option<i64> {
+        match self {
+            Self::Clf(clf) => clf.read(text.as_bytes()),
+            Self::Rfc3339 => parse_rfc3339(text.as_bytes()).or_else(|| {
+                let local = parse_rfc3339(format!("{text}Z").as_bytes())?;
+                zone.shift(local)
+            }),
+            Self::Epoch(unit) => unit.of_text(text.as_bytes()),
+            Self::Strptime { format, lacks_the_year } => {
+                let time = BrokenDownTime::parse(format, text).ok()?;
+                if *lacks_the_year { nearest(time, zone, arrival.unwrap_or(0)) } else { instant(&time, zone) }
+            }
+        }
+    }
+
+    /// The instant of a number, or none when the format is no number.
+    pub fn read_number(&self, value: Value<'_>) -> Option<i64> {
+        match self {
+            Self::Epoch(unit) => unit.of_number(value),
+            _ => None,
+        }
+    }
+}
+
+fn instant(time: &BrokenDownTime, zone: &Zone) -> Option<i64> {
+    if time.offset().is_some() || time.timestamp().is_some() {
+        return i64::try_from(time.to_timestamp().ok()?.as_nanosecond()).ok();
+    }
+    if time.iana_time_zone().is_some() {
+        return i64::try_from(time.to_zoned().ok()?.timestamp().as_nanosecond()).ok();
+    }
+    let clock = if time.hour().is_some() { time.to_time().ok()? } else { jiff::civil::Time::midnight() };
+    zone.instant(time.to_date().ok()?.to_datetime(clock))
+}
+
+/// The instant, of the years around the arrival, that lies nearest to it: a line of New Year's
+/// Eve may arrive after midnight.
+fn nearest(mut time: BrokenDownTime, zone: &Zone, arrival: i64) -> Option<i64> {
+    let year =
+        jiff::Timestamp::from_nanosecond(arrival.into()).ok()?.to_zoned(jiff::tz::TimeZone::UTC).year();
+    let of_year = |year| {
+        time.set_year(Some(year)).ok()?;
+        instant(&time, zone)
+    };
+    let instants = [year - 1, year, year + 1].map(of_year);
+    instants.into_iter().flatten().min_by_key(|instant| instant.abs_diff(arrival))
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rfc3339 => f.write_str("rfc3339"),
+            Self::Clf(_) => f.write_str("clf"),
+            Self::Epoch(unit) => f.write_str(unit.name()),
+            Self::Strptime { format, .. } => write!(f, "{format:?}"),
+        }
+    }
+}

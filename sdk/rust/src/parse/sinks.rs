@@ -1,0 +1,237 @@
+//! Columns for the parts of a text.
+
+use super::{Kind, TypedBuilder, below, excerpt, set_present};
+use crate::{Changes, TextBuilder};
+use serde::Deserialize;
+
+/// Where a part lies in its text: from, to.
+pub type Span = (usize, usize);
+
+/// A part that lies nowhere: the record lacks its field.
+pub const NOWHERE: Span = (usize::MAX, usize::MAX);
+
+/// What a part of a text becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Becomes {
+    /// Nothing: it is skipped.
+    Nothing,
+    /// A field of this type.
+    Field(Kind),
+    /// The parts of an HTTP request line, `method`, `path` and `protocol`; or, if it is none, a
+    /// field of the part's own name.
+    Request,
+}
+
+/// A part of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The field's name; empty for a part that is skipped.
+    pub name: String,
+    /// What it becomes.
+    pub becomes: Becomes,
+}
+
+/// What becomes of a part that is only `-`, as servers write what is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dash {
+    /// The record lacks the field.
+    Absent,
+    /// It stays as it is.
+    Keep,
+}
+
+/// A part that is of another type: its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrongType(pub usize);
+
+impl WrongType {
+    /// The same in words.
+    #[cold]
+    pub fn describe(self, parts: &[Part], data: &str, spans: &[Span]) -> String {
+        let (part, (from, to)) = (&parts[self.0], spans[self.0]);
+        let what = match part.becomes {
+            Becomes::Field(kind) => kind.name(),
+            Becomes::Nothing | Becomes::Request => Kind::Text.name(),
+        };
+        format!("`{}` is {}, which is no {what}", part.name, excerpt(&data[from..to]))
+    }
+}
+
+/// One place for every part.
+#[derive(Debug)]
+pub struct Sinks {
+    sinks: Vec<Sink>,
+    dash: Dash,
+    rows: usize,
+}
+
+#[derive(Debug)]
+enum Sink {
+    Nothing,
+    Typed(TypedBuilder),
+    Request(Box<Request>),
+}
+
+impl Sinks {
+    /// Places for `rows` rows.
+    pub fn new(parts: &[Part], rows: usize, dash: Dash) -> Self {
+        let sink = |becomes| match becomes {
+            Becomes::Nothing => Sink::Nothing,
+            Becomes::Field(kind) => Sink::Typed(TypedBuilder::new(kind, rows, rows * 16)),
+            Becomes::Request => Sink::Request(Box::new(Request::new(rows))),
+        };
+        Self { sinks: parts.iter().map(|part| sink(part.becomes)).collect(), dash, rows: 0 }
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// The part whose text is of another type; no row is added then.
+    ///
+    /// # Panics
+    /// When a span does not lie in the text.
+    #[inline]
+    pub fn push(&mut self, data: &str, spans: &[Span]) -> Result<(), WrongType> {
+        for (number, (sink, (from, to))) in self.sinks.iter_mut().zip(spans).enumerate() {
+            if matches!(sink, Sink::Nothing) {
+                continue;
+            }
+            if (*from, *to) == NOWHERE {
+                sink.push_absent();
+                continue;
+            }
+            let text = &data[*from..*to];
+            if self.dash == Dash::Absent && to - from == 1 && text == "-" {
+                sink.push_absent();
+                continue;
+            }
+            match sink {
+                Sink::Nothing => {}
+                Sink::Typed(builder) => {
+                    if !builder.push(text) {
+                        self.sinks.iter_mut().for_each(|sink| sink.truncate(self.rows));
+                        return Err(WrongType(number));
+                    }
+                }
+                Sink::Request(request) => request.push(text),
+            }
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// Adds a row without values.
+    pub fn push_absent(&mut self) {
+        self.sinks.iter_mut().for_each(Sink::push_absent);
+        self.rows += 1;
+    }
+
+    /// Writes the columns, under their names below `prefix`.
+    pub fn finish(self, parts: &[Part], prefix: &str, changes: &mut Changes) {
+        for (sink, part) in self.sinks.into_iter().zip(parts) {
+            match sink {
+                Sink::Nothing => {}
+                Sink::Typed(builder) => set_present(changes, [builder.finish(below(prefix, &part.name))]),
+                Sink::Request(request) => request.finish(prefix, &part.name, changes),
+            }
+        }
+    }
+}
+
+impl Sink {
+    fn push_absent(&mut self) {
+        match self {
+            Self::Nothing => {}
+            Self::Typed(builder) => builder.push_absent(),
+            Self::Request(request) => request.push_absent(),
+        }
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        match self {
+            Self::Nothing => {}
+            Self::Typed(builder) => builder.truncate(rows),
+            Self::Request(request) => request.each(|builder| builder.truncate(rows)),
+        }
+    }
+}
+
+/// The columns of an HTTP request line.
+#[derive(Debug)]
+struct Request {
+    method: TextBuilder,
+    path: TextBuilder,
+    protocol: TextBuilder,
+    /// Lines that are none, as scanners and broken clients send them.
+    other: TextBuilder,
+}
+
+impl Request {
+    fn new(rows: usize) -> Self {
+        Self {
+            method: TextBuilder::with_capacity(rows, rows * 4),
+            path: TextBuilder::with_capacity(rows, rows * 32),
+            protocol: TextBuilder::with_capacity(rows, rows * 8),
+            other: TextBuilder::default(),
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, line: &str) {
+        match split(line) {
+            Some((method, path, protocol)) => {
+                self.method.push(method);
+                self.path.push(path);
+                self.protocol.push(protocol);
+            }
+            None => self.push_other(line),
+        }
+    }
+
+    #[cold]
+    fn push_other(&mut self, line: &str) {
+        while self.other.len() < self.method.len() {
+            self.other.push_absent();
+        }
+        self.other.push(line);
+        self.method.push_absent();
+        self.path.push_absent();
+        self.protocol.push_absent();
+    }
+
+    fn push_absent(&mut self) {
+        self.method.push_absent();
+        self.path.push_absent();
+        self.protocol.push_absent();
+    }
+
+    fn each(&mut self, change: impl FnMut(&mut TextBuilder)) {
+        [&mut self.method, &mut self.path, &mut self.protocol, &mut self.other].into_iter().for_each(change);
+    }
+
+    fn finish(mut self, prefix: &str, name: &str, changes: &mut Changes) {
+        if !self.other.is_empty() {
+            while self.other.len() < self.method.len() {
+                self.other.push_absent();
+            }
+            changes.set(self.other.finish(below(prefix, name)));
+        }
+        let columns = [("method", self.method), ("path", self.path), ("protocol", self.protocol)];
+        set_present(changes, columns.map(|(name, builder)| builder.finish(below(prefix, name))));
+    }
+}
+
+/// `GET /index.html HTTP/1.1` in its three parts. The path goes up to the last space, for there
+/// are clients that send spaces in it.
+#[inline]
+fn split(line: &str) -> Option<(&str, &str, &str)> {
+    let bytes = line.as_bytes();
+    let method = bytes.iter().take(32).position(|byte| *byte == b' ')?;
+    let path = memchr::memrchr(b' ', bytes)?;
+    let valid = method > 0
+        && path > method + 1
+        && bytes[path + 1..].starts_with(b"HTTP/")
+        && bytes[..method].iter().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_'));
+    valid.then(|| (&line[..method], &line[method + 1..path], &line[path + 1..]))
+}
