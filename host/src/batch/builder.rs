@@ -91,6 +91,8 @@ pub struct Builder {
     guess: u32,
     undo: Undo,
     bytes_before: usize,
+    /// The objects that had too many members in a record of this batch: they stay json to its end.
+    wide: Vec<u32>,
     /// The value that is written as JSON text, and how many objects and arrays of it are open.
     json: Vec<u8>,
     json_depth: usize,
@@ -126,6 +128,7 @@ impl Builder {
             guess: NONE,
             undo: Undo::new(),
             bytes_before: 0,
+            wide: Vec::new(),
             json: Vec::new(),
             json_depth: 0,
             scratch: Vec::new(),
@@ -189,7 +192,7 @@ impl Builder {
         while let Some((column, values)) = self.undo.pop() {
             self.columns[column as usize].restore(values);
         }
-        self.count_columns();
+        self.used = self.columns.iter().filter(|c| c.is_used()).count();
         if self.tree.nodes.len() > self.used + MAX_UNUSED {
             self.forget_unused();
         }
@@ -204,6 +207,7 @@ impl Builder {
             column.clear();
         }
         self.used = 0;
+        self.narrow();
     }
 
     /// Names the member whose value comes: the name itself, without escapes. Bytes that are not UTF-8 become U+FFFD,
@@ -348,13 +352,8 @@ impl Builder {
         let id = self.current_column;
         self.bytes += value.size();
         if self.columns[id as usize].put(self.rows, value, id, &mut self.undo) {
-            self.count_columns();
+            self.used += 1;
         }
-    }
-
-    #[cold]
-    fn count_columns(&mut self) {
-        self.used = self.columns.iter().filter(|c| c.is_used()).count();
     }
 
     #[cold]
@@ -437,7 +436,9 @@ impl Builder {
 
     /// Whether the members of an object that begins here become columns.
     pub(crate) fn takes_members(&self) -> bool {
-        self.json_depth == 0 && self.open.len() < MAX_DEPTH
+        self.json_depth == 0
+            && self.open.len() < MAX_DEPTH
+            && self.tree.nodes.get(self.current as usize).is_some_and(|node| !node.is_wide)
     }
 
     pub(crate) fn take_scratch(&mut self) -> Vec<u8> {

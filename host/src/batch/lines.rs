@@ -25,6 +25,9 @@ pub struct Lines {
     mark: FieldRef,
     /// Where the current line starts in the data, if it has a part already.
     open: Option<usize>,
+    /// Lines and bytes of the last batch. Room for as many is taken at the first line of the next, so that a file at
+    /// rest holds none.
+    last: (usize, usize),
 }
 
 impl Lines {
@@ -37,6 +40,7 @@ impl Lines {
             bytes: Arc::new(Kind::Bytes.field(column)),
             mark: Arc::new(Kind::Boolean.field(TRUNCATED)),
             open: None,
+            last: (0, 0),
         }
     }
 
@@ -58,12 +62,22 @@ impl Lines {
     /// Adds one line, given without its end.
     #[inline]
     pub fn push(&mut self, line: &[u8]) {
+        self.take_room();
         self.lines.data.extend_from_slice(line);
         self.end_line();
     }
 
+    #[inline]
+    fn take_room(&mut self) {
+        if self.lines.data.capacity() == 0 && self.rows() == 0 {
+            let (rows, bytes) = self.last;
+            self.lines = Blobs::with_capacity(rows + rows / 8, bytes + bytes / 8 + 64);
+        }
+    }
+
     /// Adds the next part of a line that [`Lines::end_line`] ends.
     pub fn part(&mut self, part: &[u8]) {
+        self.take_room();
         self.open.get_or_insert(self.lines.data.len());
         self.lines.data.extend_from_slice(part);
     }
@@ -96,7 +110,7 @@ impl Lines {
     pub fn append(&mut self, chunk: &[u8], cut: &Cut, limit: usize) -> usize {
         let room = cut.rows.saturating_sub(self.rows());
         let most = cut.bytes.min(1 << 30);
-        self.lines.data.reserve(chunk.len());
+        self.take_room();
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', chunk).take(room) {
             if self.bytes() >= most {
@@ -117,11 +131,13 @@ impl Lines {
     pub fn finish(&mut self, invalid: InvalidUtf8, constants: &Constants) -> Finished {
         let rows = self.rows();
         let open = self.open.map(|start| self.lines.data.split_off(start));
-        let room = self.lines.data.len() + self.lines.data.len() / 8;
-        let mut next = Blobs::with_capacity(rows + rows / 8, room);
         self.open = open.as_ref().map(|_| 0);
-        next.data.extend_from_slice(&open.unwrap_or_default());
-        let lines = std::mem::replace(&mut self.lines, next);
+        self.last = (rows, self.lines.data.len());
+        let lines = std::mem::replace(&mut self.lines, Blobs::with_capacity(0, 0));
+        if let Some(open) = open {
+            self.take_room();
+            self.lines.data.extend_from_slice(&open);
+        }
         let mut replaced = 0;
         let mut columns: Vec<(FieldRef, ArrayRef)> = Vec::with_capacity(2);
         if invalid == InvalidUtf8::Bytes && !lines.is_utf8() {

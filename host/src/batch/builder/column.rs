@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BinaryArray, BooleanArray, Float64Array, Int64Array, TimestampNanosecondArray};
-use arrow_buffer::{BooleanBuffer, NullBufferBuilder};
+use arrow_buffer::{BooleanBuffer, NullBuffer, NullBufferBuilder};
 use arrow_schema::FieldRef;
 
 use crate::batch::json::{write_float, write_string};
@@ -102,8 +102,8 @@ impl Column {
         !matches!(self.values, Values::Empty)
     }
 
-    /// Sets the value of `row`, the last row. A change of the column's type is noted in `undo` under `id`; answers
-    /// whether there was one.
+    /// Sets the value of `row`, the last row. A change of the column's type is noted in `undo` under `id`. Answers
+    /// whether it is the column's first value.
     #[inline(always)]
     pub fn put(&mut self, row: usize, value: Value<'_>, id: u32, undo: &mut Undo) -> bool {
         if self.len == row {
@@ -126,7 +126,7 @@ impl Column {
 
     #[inline(never)]
     fn put_slowly(&mut self, row: usize, value: Value<'_>, id: u32, undo: &mut Undo) -> bool {
-        let undone = undo.len();
+        let first = !self.is_used();
         self.truncate(row);
         self.pad(row);
         if let Some(values) = self.converted(row, value) {
@@ -147,7 +147,7 @@ impl Column {
         }
         self.nulls.append_non_null();
         self.len += 1;
-        undo.len() > undone
+        first
     }
 
     /// The values in the type that also holds `value`; none where they have it. All rows before `row` have a place.
@@ -311,19 +311,13 @@ impl Column {
             return None;
         }
         self.pad(rows);
-        let used = std::mem::replace(&mut self.len, 0);
-        let blank = used > 0 && self.nulls.as_slice().is_some() && {
-            self.len = used;
-            let blank = self.is_blank();
-            self.len = 0;
-            blank
-        };
+        self.len = 0;
         let nulls = std::mem::replace(&mut self.nulls, NullBufferBuilder::new(0)).build();
-        let nulls = nulls.filter(|n| n.null_count() > 0);
         let values = std::mem::replace(&mut self.values, Values::Empty);
-        if blank {
+        if nulls.as_ref().map_or(0, NullBuffer::null_count) == rows {
             return None;
         }
+        let nulls = nulls.filter(|n| n.null_count() > 0);
         let mut remember = |blobs: &Blobs| {
             self.last = (rows + rows / 8, blobs.data.len() + blobs.data.len() / 8);
         };

@@ -29,6 +29,7 @@ impl Builder {
                 finished.push((field, array));
             }
         }
+        self.narrow();
         let unused = self.tree.nodes.len().saturating_sub(self.used);
         self.bytes = 0;
         self.used = 0;
@@ -74,6 +75,7 @@ impl Builder {
         for handle in &mut self.handles {
             *handle = moved[*handle as usize];
         }
+        self.wide.clear();
         for node in &mut self.tree.nodes {
             node.column = NONE;
         }

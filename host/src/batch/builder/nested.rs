@@ -57,6 +57,8 @@ impl Builder {
     #[cold]
     pub(super) fn fold(&mut self) {
         let Some(open) = self.open.pop() else { return };
+        self.tree.nodes[open.node as usize].is_wide = true;
+        self.wide.push(open.node);
         let mut text = std::mem::take(&mut self.json);
         text.clear();
         self.write_members(open.node, &mut text);
@@ -105,5 +107,12 @@ impl Builder {
             child = member.sibling;
         }
         false
+    }
+
+    /// Lets the members of every object be columns again.
+    pub(super) fn narrow(&mut self) {
+        for node in self.wide.drain(..) {
+            self.tree.nodes[node as usize].is_wide = false;
+        }
     }
 }

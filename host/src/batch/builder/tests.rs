@@ -227,6 +227,53 @@ fn an_object_too_deep_or_too_wide_is_one_json_value() {
 }
 
 #[test]
+fn an_object_that_was_too_wide_stays_json_to_the_end_of_its_batch() {
+    let mut b = Builder::new();
+    for n in 0..3 {
+        record(&mut b, |b| {
+            b.key(b"o").begin_object();
+            for m in 0..MAX_MEMBERS + 1 {
+                b.key(format!("r{n}m{m}").as_bytes()).int(1);
+            }
+            b.end_object();
+        });
+    }
+    record(&mut b, |b| {
+        b.key(b"o").begin_object();
+        b.key(b"x").int(1);
+        b.end_object();
+    });
+    assert_eq!(b.columns(), MAX_MEMBERS + 1, "only the first record's members had columns");
+    let r = records(&mut b);
+    assert_eq!(r.iter().count(), 1);
+    assert_eq!(texts(&r, "o")[3].as_deref(), Some(r#"{"x":1}"#));
+    record(&mut b, |b| {
+        b.key(b"o").begin_object();
+        b.key(b"x").int(1);
+        b.end_object();
+    });
+    assert_eq!(column(&records(&mut b), "o.x").0, Kind::Int64);
+}
+
+#[test]
+fn a_record_of_very_many_members_comes_out_whole_and_its_names_are_forgotten() {
+    let mut b = Builder::new();
+    let members = 20_000;
+    record(&mut b, |b| {
+        for n in 0..members {
+            b.key(format!("{n}").as_bytes()).int(n);
+        }
+    });
+    assert!(b.full(&Cut::default()));
+    let r = records(&mut b);
+    let text = r.ndjson().text.clone();
+    assert_eq!(memchr::memchr_iter(b':', &text).count(), members as usize);
+    record(&mut b, |b| b.key(b"1").int(1));
+    assert_eq!(records(&mut b).iter().count(), 1);
+    assert!(b.tree.nodes.len() < 4000, "{} names remembered", b.tree.nodes.len());
+}
+
+#[test]
 fn text_that_is_not_utf8_is_replaced_and_counted_or_keeps_its_bytes() {
     let fill = |b: &mut Builder| {
         record(b, |b| b.key(b"v").text(b"good \xc3"));

@@ -28,6 +28,8 @@ pub(super) struct Node {
     /// The next node whose hash is the same.
     same_hash: u32,
     pub column: u32,
+    /// Whether the object had too many members for columns.
+    pub is_wide: bool,
     /// The record that named it last.
     pub stamp: u64,
 }
@@ -156,6 +158,7 @@ impl Node {
             guess_after: NONE,
             same_hash: NONE,
             column: NONE,
+            is_wide: false,
             stamp: 0,
         }
     }

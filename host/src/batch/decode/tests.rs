@@ -142,7 +142,7 @@ fn object(value: impl Strategy<Value = String>, most: usize) -> impl Strategy<Va
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn any_ndjson_that_goes_in_comes_out_with_equal_values(lines in prop::collection::vec(object(value(), 8), 1..8)) {

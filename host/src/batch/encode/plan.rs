@@ -1,5 +1,7 @@
 //! What all rows of a batch have in common, worked out once.
 
+use std::collections::HashMap;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, ArrayRef};
@@ -78,12 +80,29 @@ pub(super) struct Plan<'a> {
 #[derive(Default)]
 struct Group<'a> {
     members: Vec<Member<'a>>,
+    /// Where each member stands, for hostile records with many thousands of them.
+    places: HashMap<String, usize, ahash::RandomState>,
 }
 
 struct Member<'a> {
     name: String,
     value: Option<Column<'a>>,
     group: Group<'a>,
+}
+
+impl<'a> Group<'a> {
+    fn member(&mut self, name: &str) -> &mut Member<'a> {
+        let place = match self.places.get(name) {
+            Some(&place) => place,
+            None => {
+                let place = self.members.len();
+                self.places.insert(name.to_owned(), place);
+                self.members.push(Member { name: name.to_owned(), value: None, group: Group::default() });
+                place
+            }
+        };
+        &mut self.members[place]
+    }
 }
 
 impl<'a> Plan<'a> {
@@ -99,12 +118,7 @@ impl<'a> Plan<'a> {
             let mut names = split(&path).peekable();
             let mut group = &mut root;
             while let Some(name) = names.next() {
-                let place = group.members.iter().position(|m| m.name == name).unwrap_or_else(|| {
-                    let name = name.to_owned();
-                    group.members.push(Member { name, value: None, group: Group::default() });
-                    group.members.len() - 1
-                });
-                let member = &mut group.members[place];
+                let member = group.member(name);
                 if names.peek().is_none() {
                     member.value = Some(column);
                 }

@@ -65,6 +65,15 @@ fn a_line_that_is_not_utf8_is_mended_or_makes_a_column_of_bytes() {
 }
 
 #[test]
+fn an_empty_line_at_the_head_of_a_batch_is_kept() {
+    let mut lines = Lines::new("message");
+    lines.end_line();
+    lines.push(b"");
+    lines.push(b"a");
+    assert_eq!(texts(&finish(&mut lines)), ["", "", "a"]);
+}
+
+#[test]
 fn a_cancelled_part_is_forgotten() {
     let mut lines = Lines::new("message");
     lines.push(b"a");
