@@ -12,6 +12,7 @@ use crate::filters::Engine;
 
 mod check;
 mod config;
+mod dead_letters;
 mod demo;
 mod plugin;
 mod run;
@@ -73,6 +74,9 @@ enum Command {
     /// Try a filter plugin, or look at it.
     #[command(subcommand)]
     Plugin(plugin::Command),
+    /// Look at records that no stage could take further, and send them again.
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Command),
     /// About the configuration file.
     #[command(subcommand)]
     Config(config::Command),
@@ -166,6 +170,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Plugin(command) => plugin::run(&command),
+        Command::DeadLetters(command) => dead_letters::run(&command),
         Command::Config(command) => config::run(&command),
         Command::Version => version::run(),
         Command::Completions { shell } => {
