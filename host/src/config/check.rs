@@ -48,6 +48,7 @@ impl Checker<'_> {
             ("filters", config.filters.keys().collect()),
             ("outputs", config.outputs.keys().collect()),
             ("pipelines", config.pipelines.keys().collect()),
+            ("tables", config.tables.keys().collect()),
         ];
         for (section, names) in all {
             for name in names {
