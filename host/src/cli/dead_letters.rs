@@ -10,9 +10,9 @@ use jiff::Timestamp;
 
 use super::{ConfigFile, Failure};
 use crate::config::units::Span;
+use crate::dead_letter::FOLDER;
 use crate::dead_letter::read::{self, Filter};
 use crate::dead_letter::replay::{self, Sink};
-use crate::dead_letter::FOLDER;
 
 /// How long `replay --to` waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -79,7 +79,8 @@ impl Which {
     }
 
     fn filter(&self) -> Result<Filter, Failure> {
-        let time = |text: &Option<String>| text.as_deref().map(|text| time(text, Timestamp::now())).transpose();
+        let time =
+            |text: &Option<String>| text.as_deref().map(|text| time(text, Timestamp::now())).transpose();
         Ok(Filter {
             stage: self.stage.clone(),
             component: self.component.clone(),
@@ -97,7 +98,9 @@ fn time(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
     }
     let ago = text.parse::<Span>().ok().and_then(|ago| now.checked_sub(ago.0).ok());
     ago.ok_or_else(|| {
-        Failure::Usage(format!("`{text}` is no time: write 2026-11-20T13:55:36Z, or how long ago, such as 2h"))
+        Failure::Usage(format!(
+            "`{text}` is no time: write 2026-11-20T13:55:36Z, or how long ago, such as 2h"
+        ))
     })
 }
 

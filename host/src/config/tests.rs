@@ -79,7 +79,7 @@ fn errors_of_later_have_a_place_and_no_secret() {
     assert!(format!("{error:?}").starts_with("flitch.yaml:8:3:"), "{error:?}");
     let error =
         loaded.error("filters.parse.settings", &anyhow::anyhow!("it refuses: settings.field: too long"));
-    assert!(format!("{error:?}").starts_with("flitch.yaml:5:49:"), "{error:?}");
+    assert!(format!("{error:?}").starts_with("flitch.yaml:5:48:"), "{error:?}");
     let error = loaded.error("pipelines.clicks", &anyhow::anyhow!("`from` is odd"));
     assert!(format!("{error:?}").starts_with("flitch.yaml:11:13:"), "{error:?}");
 }
