@@ -209,7 +209,7 @@ impl App {
 
     /// Opens an output and starts the loop that empties its buffer.
     fn open_output(&self, name: &str, config: &OutputConfig) -> anyhow::Result<Output> {
-        let output = config.kind.open(name)?;
+        let output = config.open(name)?;
         let dropped = crate::telemetry::Tally::dropped_by_route(name);
         let buffer = Arc::new(MemoryBuffer::new(&config.buffer, dropped));
         let leave = CancellationToken::new();

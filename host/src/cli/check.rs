@@ -95,7 +95,7 @@ impl Check<'_> {
     fn outputs(&mut self) -> Vec<(String, Arc<dyn Output>)> {
         let mut opened = Vec::new();
         for (name, output) in &self.loaded.config.outputs {
-            match output.kind.open(name) {
+            match output.open(name) {
                 Ok(open) => {
                     self.line("output", name, kind(&output.kind));
                     opened.push((name.clone(), open));

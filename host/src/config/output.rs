@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::de;
+use crate::batch::encode::Encoding;
 use crate::buffers::BufferSettings;
 use crate::outputs::{OutputConfig, OutputSettings, RetrySettings};
 
@@ -17,18 +18,22 @@ struct Common {
     /// The buffer in front of it.
     #[serde(default)]
     buffer: BufferSettings,
+    /// How records are written: names, and which fields.
+    #[serde(default)]
+    encoding: Encoding,
     /// How writes that failed are repeated.
     #[serde(default)]
     retry: RetrySettings,
 }
 
 /// The keys of [`Common`].
-const COMMON: &[&str] = &["buffer", "retry"];
+const COMMON: &[&str] = &["buffer", "encoding", "retry"];
 
 impl<'de> Deserialize<'de> for OutputConfig {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<OutputConfig, D::Error> {
         let (common, kind) = de::split::<D, Common, OutputSettings>(d, COMMON)?;
-        Ok(OutputConfig { kind, buffer: common.buffer, retry: common.retry })
+        let Common { buffer, encoding, retry } = common;
+        Ok(OutputConfig { kind, buffer, retry, encoding })
     }
 }
 

@@ -10,9 +10,13 @@ use crate::batch::Records;
 
 pub mod blackhole;
 mod breaker;
+#[cfg(test)]
+mod contract;
 mod deliver;
+pub mod file;
 pub mod kafka;
 pub mod settings;
+pub mod stdout;
 pub mod template;
 
 pub use deliver::{RetrySettings, deliver};

@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::Output;
 use super::blackhole::{self, BlackholeSettings};
 use super::deliver::RetrySettings;
+use super::file::{self, FileSettings};
 use super::kafka::{self, KafkaSettings};
+use super::stdout::{self, StdoutSettings};
+use crate::batch::encode::Encoding;
 use crate::buffers::BufferSettings;
 
 /// Where records go, by `type`.
@@ -18,18 +21,12 @@ use crate::buffers::BufferSettings;
 pub enum OutputSettings {
     /// Kafka topics.
     Kafka(KafkaSettings),
+    /// Files of NDJSON.
+    File(FileSettings),
+    /// Standard output.
+    Stdout(StdoutSettings),
     /// Nowhere: for tests and measurements.
     Blackhole(BlackholeSettings),
-}
-
-impl OutputSettings {
-    /// Opens the output named `name`. No connection is made yet; an error names the key that is wrong.
-    pub fn open(&self, name: &str) -> anyhow::Result<Arc<dyn Output>> {
-        Ok(match self {
-            OutputSettings::Kafka(settings) => Arc::new(kafka::open(name, settings)?),
-            OutputSettings::Blackhole(settings) => Arc::new(blackhole::open(settings)),
-        })
-    }
 }
 
 /// One entry of `outputs`: where records go, and what every output has.
@@ -41,4 +38,22 @@ pub struct OutputConfig {
     pub buffer: BufferSettings,
     /// How failed writes are repeated.
     pub retry: RetrySettings,
+    /// How records are written: names, and which fields.
+    pub encoding: Encoding,
+}
+
+impl OutputConfig {
+    /// Opens the output named `name`. No connection is made yet.
+    ///
+    /// # Errors
+    /// The text names the key that is wrong.
+    pub fn open(&self, name: &str) -> anyhow::Result<Arc<dyn Output>> {
+        let encoding = &self.encoding;
+        Ok(match &self.kind {
+            OutputSettings::Kafka(settings) => Arc::new(kafka::open(name, settings, encoding)?),
+            OutputSettings::File(settings) => Arc::new(file::open(settings, encoding)?),
+            OutputSettings::Stdout(settings) => Arc::new(stdout::open(settings, encoding)),
+            OutputSettings::Blackhole(settings) => Arc::new(blackhole::open(settings, encoding)),
+        })
+    }
 }

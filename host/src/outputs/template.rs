@@ -17,6 +17,8 @@ use crate::batch::{Kind, Records};
 pub struct Template {
     source: String,
     parts: Vec<Part>,
+    /// Values must not lead to other folders.
+    paths: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -97,7 +99,7 @@ impl Template {
         if !text.is_empty() {
             parts.push(Part::Text(text));
         }
-        Ok(Template { source: source.to_owned(), parts })
+        Ok(Template { source: source.to_owned(), parts, paths: false })
     }
 
     /// The text, if there is no field in it.
@@ -107,6 +109,20 @@ impl Template {
             [Part::Text(text)] => Some(text),
             _ => None,
         }
+    }
+
+    /// The text before the first field.
+    pub fn literal_prefix(&self) -> &str {
+        match self.parts.first() {
+            Some(Part::Text(text)) => text,
+            _ => "",
+        }
+    }
+
+    /// The same for paths of files: a slash in a value becomes `_`, and a row whose path would have a part `.` or `..`
+    /// has none, so that no record can choose the folder.
+    pub fn for_paths(self) -> Template {
+        Template { paths: true, ..self }
     }
 
     /// Names of the columns that it reads.
@@ -122,7 +138,7 @@ impl Template {
         let columns: Vec<Source> = self.parts.iter().map(|part| part.source(records)).collect();
         if columns.iter().all(Source::is_same) {
             let mut row = Rows::default();
-            append(&columns, 0, &mut row, &mut Vec::new());
+            append(&columns, 0, self.paths, &mut row, &mut Vec::new());
             if row.missing.is_empty() {
                 return Rendered::Same(row.text);
             }
@@ -132,7 +148,7 @@ impl Template {
         let mut rows = Rows { ends: Vec::with_capacity(records.rows()), ..Rows::default() };
         let mut times = vec![(i64::MIN, String::new()); columns.len()];
         for row in 0..records.rows() {
-            append(&columns, row, &mut rows, &mut times);
+            append(&columns, row, self.paths, &mut rows, &mut times);
         }
         Rendered::Rows(rows)
     }
@@ -187,11 +203,12 @@ impl Part {
 }
 
 /// Appends the text of one row; `times` keeps the last formatted second of each part.
-fn append(columns: &[Source], row: usize, rows: &mut Rows, times: &mut Vec<(i64, String)>) {
+fn append(columns: &[Source], row: usize, paths: bool, rows: &mut Rows, times: &mut Vec<(i64, String)>) {
     let start = rows.text.len();
     times.resize(columns.len(), (i64::MIN, String::new()));
     let mut present = true;
     for (column, cached) in columns.iter().zip(times) {
+        let begin = rows.text.len();
         present &= match column {
             Source::Text(text) => push(&mut rows.text, Some(text.as_bytes())),
             Source::Absent { default } => push(&mut rows.text, default.map(str::as_bytes)),
@@ -201,6 +218,13 @@ fn append(columns: &[Source], row: usize, rows: &mut Rows, times: &mut Vec<(i64,
                     || push(&mut rows.text, default.map(str::as_bytes))
             }
         };
+        if paths && !matches!(column, Source::Text(_)) {
+            let slashes = rows.text[begin..].iter_mut().filter(|b| matches!(b, b'/' | 0));
+            slashes.for_each(|b| *b = b'_');
+        }
+    }
+    if paths {
+        present &= !rows.text[start..].split(|b| *b == b'/').any(|part| matches!(part, b"." | b".."));
     }
     if !present {
         rows.text.truncate(start);

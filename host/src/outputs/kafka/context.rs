@@ -1,12 +1,15 @@
 //! What librdkafka tells outside of answers: logs, global errors, delivery reports.
 
 use std::collections::HashMap;
+use std::error::Error;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
@@ -14,6 +17,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::Notify;
 
 use super::produce::Row;
+use super::token;
 
 /// librdkafka repeats itself at every attempt to connect; the same kind of line is logged once in this time.
 const QUIET: Duration = Duration::from_secs(30);
@@ -69,9 +73,21 @@ impl News {
 pub(super) struct Context {
     pub output: String,
     pub news: Arc<News>,
+    /// The file of the OAuth token.
+    pub token: Option<PathBuf>,
 }
 
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        let path = self.token.as_deref().ok_or("`sasl.token_file` is not set")?;
+        token::read(path).map_err(|error| {
+            tracing::error!(output = %self.output, "no OAuth token: {error}");
+            error.into()
+        })
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let output = &self.output;
         match level {

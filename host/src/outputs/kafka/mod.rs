@@ -7,12 +7,17 @@ mod context;
 mod fate;
 mod produce;
 mod settings;
+mod token;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampNanosecondType;
 use parking_lot::Mutex;
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
@@ -22,10 +27,11 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use self::context::{Context, News};
 use self::produce::{Shipment, Topic};
-pub use self::settings::{Acks, Compression, KafkaSettings};
+pub use self::settings::{Acks, Compression, KafkaSettings, Mechanism, SaslSettings, Stamp, TlsSettings};
 use super::template::{Rendered, Template};
 use super::{Answer, Output, Refusal, WriteError, Written};
-use crate::batch::Records;
+use crate::batch::encode::Encoding;
+use crate::batch::{Column, Records, TIMESTAMP};
 
 /// Writes under way at once: with batches of a thousand records enough to fill every connection.
 const CONCURRENCY: usize = 16;
@@ -40,6 +46,7 @@ const TOPICS: usize = 4096;
 pub struct Kafka {
     name: String,
     settings: KafkaSettings,
+    encoding: Encoding,
     client: ClientConfig,
     /// Replaced when it fails for good.
     producer: Mutex<Arc<Producer>>,
@@ -53,9 +60,10 @@ struct Producer {
 }
 
 impl Producer {
-    fn new(name: &str, client: &ClientConfig) -> Result<Arc<Producer>, KafkaError> {
+    fn new(name: &str, client: &ClientConfig, token: Option<&Path>) -> Result<Arc<Producer>, KafkaError> {
         let news = Arc::new(News::default());
-        let context = Context { output: name.to_owned(), news: news.clone() };
+        let token = token.map(Path::to_owned);
+        let context = Context { output: name.to_owned(), news: news.clone(), token };
         let threaded = Arc::new(client.create_with_context::<_, ThreadedProducer<Context>>(context)?);
         Ok(Arc::new(Producer { topics: Mutex::default(), threaded, news }))
     }
@@ -79,16 +87,22 @@ impl Producer {
 }
 
 /// Opens an output named `name`. No connection is made yet; an error says which setting is wrong.
-pub fn open(name: &str, settings: &KafkaSettings) -> anyhow::Result<Kafka> {
+pub fn open(name: &str, settings: &KafkaSettings, encoding: &Encoding) -> anyhow::Result<Kafka> {
     let client = settings.client(name)?;
-    let producer = Producer::new(name, &client).map_err(|e| match e {
+    let producer = Producer::new(name, &client, settings.token_file()).map_err(|e| match e {
         KafkaError::ClientConfig(_, wrong, option, _) => {
             anyhow::anyhow!("librdkafka option `{option}`: {wrong}")
         }
         other => anyhow::Error::new(other).context("librdkafka refuses the settings"),
     })?;
     let producer = Mutex::new(producer);
-    Ok(Kafka { name: name.to_owned(), settings: settings.clone(), client, producer })
+    Ok(Kafka {
+        name: name.to_owned(),
+        settings: settings.clone(),
+        encoding: encoding.clone(),
+        client,
+        producer,
+    })
 }
 
 /// Rows that librdkafka has not taken yet; those left when a write is given up are withdrawn.
@@ -110,7 +124,7 @@ impl Kafka {
         if producer.news.is_fatal() {
             let reason = producer.news.trouble(Duration::MAX).map_or_else(String::new, |(_, reason)| reason);
             tracing::warn!(output = %self.name, reason, "the Kafka producer failed for good; a new one takes over");
-            let new = Producer::new(&self.name, &self.client)
+            let new = Producer::new(&self.name, &self.client, self.settings.token_file())
                 .map_err(|e| WriteError::Unreachable { reason: e.to_string() })?;
             let old = std::mem::replace(&mut *producer, new);
             // What is still inside comes back with an error, and is sent again by the new producer.
@@ -133,12 +147,15 @@ impl Kafka {
         if producer.news.stale.swap(false, Ordering::AcqRel) {
             self.refresh(&producer).await;
         }
-        let text = records.ndjson();
+        let text = records.ndjson_with(&self.encoding);
         let shipment = Shipment::new(text, rows - topics.missing().len());
         let mut unsent = Unsent { shipment: &shipment, count: rows - topics.missing().len() };
         let keys = self.settings.key.as_ref().map(|key| key.render(records));
         let render = |(name, template): (&String, &Template)| (name.clone(), template.render(records));
-        let headers: Vec<(String, Rendered)> = self.settings.headers.iter().map(render).collect();
+        let extras = Extras {
+            headers: self.settings.headers.iter().map(render).collect(),
+            times: (self.settings.timestamp == Stamp::Event).then(|| records.column(TIMESTAMP)).flatten(),
+        };
         for (name, group) in by_topic(&topics, rows) {
             let topic = match producer.topic(name) {
                 Ok(topic) => topic,
@@ -151,10 +168,10 @@ impl Kafka {
             };
             let mut group = group;
             while !group.is_empty() {
-                let failed = if headers.is_empty() {
+                let failed = if extras.is_empty() {
                     topic.produce(&shipment, &group, keys.as_ref())
                 } else {
-                    produce_each(&producer, name, &shipment, &group, keys.as_ref(), &headers)
+                    produce_each(&producer, name, &shipment, &group, keys.as_ref(), &extras)
                 };
                 unsent.count -= group.len() - failed.len();
                 let (full, lost): (Vec<_>, Vec<_>) =
@@ -255,6 +272,40 @@ fn too_large(shipment: &Shipment, row: u32) -> String {
     format!("a record of {} bytes is larger than `message.max.bytes` allows", shipment.value(row).len())
 }
 
+/// What a message can have that `rd_kafka_produce_batch` does not carry.
+struct Extras<'a> {
+    headers: Vec<(String, Rendered)>,
+    /// The events' times.
+    times: Option<Column<'a>>,
+}
+
+impl Extras<'_> {
+    fn is_empty(&self) -> bool {
+        self.headers.is_empty() && self.times.is_none()
+    }
+
+    fn headers(&self, row: u32) -> Option<OwnedHeaders> {
+        if self.headers.is_empty() {
+            return None;
+        }
+        let mut all = OwnedHeaders::new_with_capacity(self.headers.len());
+        for (name, values) in &self.headers {
+            if let Some(value) = values.row(row as usize) {
+                all = all.insert(Header { key: name, value: Some(value) });
+            }
+        }
+        Some(all)
+    }
+
+    /// Milliseconds since 1970.
+    fn time(&self, row: u32) -> Option<i64> {
+        let column = self.times?;
+        let times = column.array().as_primitive_opt::<TimestampNanosecondType>()?;
+        let place = column.place(row as usize);
+        times.is_valid(place).then(|| times.value(place).div_euclid(1_000_000))
+    }
+}
+
 /// Hands rows over one by one, for what a batch cannot carry.
 fn produce_each(
     producer: &Producer,
@@ -262,20 +313,15 @@ fn produce_each(
     shipment: &Arc<Shipment>,
     rows: &[u32],
     keys: Option<&Rendered>,
-    headers: &[(String, Rendered)],
+    extras: &Extras<'_>,
 ) -> Vec<(u32, RDKafkaErrorCode)> {
     let topic = std::str::from_utf8(topic).unwrap_or_default();
     let mut failed = Vec::new();
     for (place, &row) in rows.iter().enumerate() {
-        let mut all = OwnedHeaders::new_with_capacity(headers.len());
-        for (name, values) in headers {
-            if let Some(value) = values.row(row as usize) {
-                all = all.insert(Header { key: name, value: Some(value) });
-            }
-        }
         let mut record = BaseRecord::<[u8], [u8], _>::with_opaque_to(topic, shipment.row(row))
-            .payload(shipment.value(row))
-            .headers(all);
+            .payload(shipment.value(row));
+        record.headers = extras.headers(row);
+        record.timestamp = extras.time(row);
         if let Some(key) = keys.and_then(|k| k.row(row as usize)).filter(|k| !k.is_empty()) {
             record = record.key(key);
         }

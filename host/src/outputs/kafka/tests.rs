@@ -9,8 +9,10 @@ use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::super::contract::{self, Subject};
 use super::*;
 use crate::batch::Kind;
+use crate::config::Secret;
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
@@ -25,6 +27,10 @@ fn settings(cluster: &Cluster, topic: &str) -> KafkaSettings {
     KafkaSettings::new(&cluster.bootstrap_servers(), Template::parse(topic).unwrap())
 }
 
+fn open(name: &str, settings: &KafkaSettings) -> anyhow::Result<Kafka> {
+    super::open(name, settings, &Encoding::default())
+}
+
 fn records(column: &str, values: &[&str]) -> Arc<Records> {
     let field = Arc::new(Kind::Text.field(column));
     let array: ArrayRef = Arc::new(StringArray::from(values.to_vec()));
@@ -32,6 +38,7 @@ fn records(column: &str, values: &[&str]) -> Arc<Records> {
 }
 
 struct Read {
+    time: Option<i64>,
     key: Option<Vec<u8>>,
     value: Vec<u8>,
     partition: i32,
@@ -58,6 +65,7 @@ fn read(cluster: &Cluster, topic: &str, count: usize) -> Vec<Read> {
         let message = message.unwrap();
         let header = |h: rdkafka::message::Header<&[u8]>| (h.key.to_owned(), h.value.unwrap().to_vec());
         all.push(Read {
+            time: message.timestamp().to_millis(),
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().unwrap_or_default().to_vec(),
             partition: message.partition(),
@@ -66,6 +74,29 @@ fn read(cluster: &Cluster, topic: &str, count: usize) -> Vec<Read> {
     }
     assert_eq!(all.len(), count);
     all
+}
+
+/// Reads all values of `logs`.
+fn everything(cluster: &Cluster) -> Vec<String> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", cluster.bootstrap_servers())
+        .set("group.id", "test")
+        .create()
+        .unwrap();
+    let ends = (0..3).map(|p| consumer.fetch_watermarks("logs", p, Duration::from_secs(10)).unwrap().1);
+    let count = ends.sum::<i64>() as usize;
+    let text = |m: Read| String::from_utf8(m.value).unwrap();
+    read(cluster, "logs", count).into_iter().map(text).collect()
+}
+
+#[tokio::test]
+async fn it_keeps_the_contract_of_outputs() {
+    contract::check(|| async {
+        let cluster = cluster(1);
+        let output = Arc::new(open("out", &settings(&cluster, "logs")).unwrap());
+        Subject { output, newline: false, read: Some(Box::new(move || everything(&cluster))) }
+    })
+    .await;
 }
 
 /// The values that the records must have in Kafka, sorted.
@@ -251,6 +282,7 @@ async fn a_topic_without_rights_is_denied() {
     cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
     let error = kafka.write(&records("message", &["one"])).await.unwrap_err();
     assert!(matches!(error, WriteError::Denied { .. }), "{error}");
+    // Rights that were granted meanwhile are noticed at once.
     kafka.write(&records("message", &["one"])).await.unwrap();
 }
 
@@ -294,4 +326,65 @@ fn weak_acks_must_be_asked_for_twice() {
     assert!(error.contains("idempotent"), "{error}");
     settings.idempotent = false;
     open("out", &settings).unwrap();
+}
+
+#[tokio::test]
+async fn messages_can_have_the_time_of_the_event() {
+    let cluster = cluster(1);
+    let mut settings = settings(&cluster, "logs");
+    settings.timestamp = Stamp::Event;
+    let times =
+        arrow_array::TimestampNanosecondArray::from(vec![1_700_000_000_123_456_789]).with_timezone("UTC");
+    let field: arrow_schema::FieldRef = Arc::new(Kind::Timestamp.field(TIMESTAMP));
+    let columns: Vec<(_, ArrayRef)> = vec![(field, Arc::new(times))];
+    let records = Arc::new(Records::of(1, columns, vec![]).unwrap());
+    let kafka = open("out", &settings).unwrap();
+    assert_eq!(kafka.write(&records).await.unwrap().bytes as usize, expected(&records)[0].len());
+    // The mock broker stamps messages itself; that the client takes a time is all that can be seen here.
+    assert!(read(&cluster, "logs", 1)[0].time.is_some());
+    let extras = Extras { headers: vec![], times: records.column(TIMESTAMP) };
+    assert_eq!(extras.time(0), Some(1_700_000_000_123));
+}
+
+#[test]
+fn credentials_and_certificates_become_options() {
+    let mut settings = KafkaSettings::new("a:1", Template::parse("logs").unwrap());
+    settings.tls = Some(TlsSettings { verify: false, ..TlsSettings::default() });
+    let password = Some(Secret::new("p"));
+    let username = Some("u".to_owned());
+    settings.sasl =
+        Some(SaslSettings { mechanism: Mechanism::ScramSha512, username, password, token_file: None });
+    let client = settings.client("out").unwrap();
+    let get = |key: &str| client.get(key).unwrap().to_owned();
+    assert_eq!(get("security.protocol"), "sasl_ssl");
+    assert_eq!(get("sasl.mechanism"), "SCRAM-SHA-512");
+    assert_eq!(get("sasl.password"), "p");
+    assert_eq!(get("ssl.endpoint.identification.algorithm"), "none");
+    open("out", &settings).unwrap();
+    let shown = format!("{settings:?} {}", serde_json::to_string(&settings).unwrap());
+    assert!(!shown.contains("\"p\""), "{shown}");
+}
+
+#[test]
+fn settings_that_do_not_fit_together_are_refused() {
+    let mut settings = KafkaSettings::new("a:1", Template::parse("logs").unwrap());
+    let wrong = |settings: &KafkaSettings| open("out", settings).err().unwrap().to_string();
+    let sasl = |mechanism| SaslSettings { mechanism, username: None, password: None, token_file: None };
+    settings.sasl = Some(sasl(Mechanism::Plain));
+    assert!(wrong(&settings).contains("`username` and `password`"));
+    settings.sasl = Some(sasl(Mechanism::Oauthbearer));
+    assert!(wrong(&settings).contains("`token_file`"));
+    settings.sasl = None;
+    settings.tls = Some(TlsSettings { cert: Some("/no/such/file".into()), ..TlsSettings::default() });
+    assert!(wrong(&settings).contains("belong together"));
+    settings.tls = Some(TlsSettings { ca: Some("/no/such/file".into()), ..TlsSettings::default() });
+    assert!(wrong(&settings).contains("/no/such/file"));
+}
+
+#[test]
+fn options_may_be_numbers_and_switches() {
+    let json = r#"{"brokers":["a:1"],"topic":"logs","options":{"linger.ms":7,"socket.nagle.disable":true}}"#;
+    let settings: KafkaSettings = serde_json::from_str(json).unwrap();
+    let client = settings.client("out").unwrap();
+    assert_eq!((client.get("linger.ms"), client.get("socket.nagle.disable")), (Some("7"), Some("true")));
 }

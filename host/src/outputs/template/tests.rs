@@ -86,3 +86,15 @@ fn a_wrong_template_says_what_is_wrong() {
         assert!(error.contains(wrong) && error.contains(template), "{error}");
     }
 }
+
+#[test]
+fn a_value_cannot_lead_a_path_to_another_folder() {
+    let values = ["../../etc/passwd", "..", "a/b"];
+    let field: arrow_schema::FieldRef = Arc::new(Kind::Text.field("app"));
+    let records =
+        Records::of(3, vec![(field, Arc::new(StringArray::from(values.to_vec())))], vec![]).unwrap();
+    let rendered = Template::parse("/logs/{app}/x").unwrap().for_paths().render(&records);
+    assert_eq!(rendered.row(0), Some(&b"/logs/.._.._etc_passwd/x"[..]));
+    assert_eq!(rendered.row(1), None);
+    assert_eq!(rendered.row(2), Some(&b"/logs/a_b/x"[..]));
+}

@@ -1,0 +1,293 @@
+//! NDJSON files: one `write` call per batch and file, straight from the batch's encoded text.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use self::files::{Files, Rotation};
+use super::template::{Rendered, Template};
+use super::{Answer, Output, Refusal, WriteError, Written};
+use crate::batch::encode::Encoding;
+use crate::batch::{Encoded, Records};
+use crate::config::units::{Bytes, Span};
+
+mod files;
+
+/// When records are forced to the disk. Whatever it is, they are with the kernel before they count as delivered, so that
+/// the end of the process loses nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sync {
+    /// Before they count as delivered: safe from a power failure. Every batch waits for the disk.
+    Batch,
+    /// Within `sync_interval`: a power failure can lose what was delivered in that time.
+    #[default]
+    Interval,
+    /// When the kernel likes: a power failure can lose half a minute.
+    Never,
+}
+
+/// Writes each record as a line of JSON to files.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileSettings {
+    /// The file, a template: `/var/log/flitch/{@tag}/{@timestamp:%Y-%m-%d}.ndjson`. Missing folders are made. A slash in
+    /// the value of a field is written `_`. A record without a field of it goes to the dead letters.
+    pub path: Template,
+    /// A file is rotated before it grows past this: it becomes `<path>.1`, the one before it `<path>.2`, and so on. Not
+    /// set: never.
+    #[serde(default)]
+    pub max_bytes: Option<Bytes>,
+    /// How many rotated files are kept; the oldest are deleted.
+    #[serde(default = "keep")]
+    pub keep: u32,
+    /// Whether rotated files are compressed with gzip.
+    #[serde(default)]
+    pub gzip: bool,
+    /// When records are forced to the disk: `batch`, `interval` or `never`.
+    #[serde(default)]
+    pub sync: Sync,
+    /// How often, with `sync: interval`.
+    #[serde(default = "sync_interval")]
+    pub sync_interval: Span,
+}
+
+fn keep() -> u32 {
+    7
+}
+
+fn sync_interval() -> Span {
+    Span(Duration::from_secs(1))
+}
+
+impl FileSettings {
+    /// Settings for one path, all else by default.
+    pub fn new(path: Template) -> FileSettings {
+        let (keep, sync_interval) = (keep(), sync_interval());
+        FileSettings { path, max_bytes: None, keep, gzip: false, sync: Sync::default(), sync_interval }
+    }
+}
+
+/// See [`FileSettings`].
+#[derive(Debug)]
+pub struct FileOutput {
+    shared: Arc<Shared>,
+    path: Template,
+    encoding: Encoding,
+    sync: Sync,
+    interval: Duration,
+}
+
+#[derive(Debug)]
+struct Shared {
+    files: Mutex<Files>,
+    /// A task waits to sync the files.
+    waiting: AtomicBool,
+}
+
+/// Opens an output. No file is opened before the first record.
+///
+/// # Errors
+/// `path` is no absolute path, or a limit makes no sense.
+pub fn open(settings: &FileSettings, encoding: &Encoding) -> anyhow::Result<FileOutput> {
+    let begin = settings.path.literal_prefix();
+    anyhow::ensure!(
+        begin.starts_with('/'),
+        "`path` must begin with `/`: `{}` would depend on where flitch is started",
+        settings.path
+    );
+    anyhow::ensure!(
+        settings.max_bytes != Some(Bytes(0)),
+        "`max_bytes` of 0 would rotate for ever; leave it out to never rotate"
+    );
+    anyhow::ensure!(
+        settings.max_bytes.is_some() || !settings.gzip,
+        "`gzip` compresses rotated files: set `max_bytes` too"
+    );
+    let rotation =
+        settings.max_bytes.map(|max| Rotation { max_bytes: max.0, keep: settings.keep, gzip: settings.gzip });
+    Ok(FileOutput {
+        shared: Arc::new(Shared { files: Mutex::new(Files::new(rotation)), waiting: AtomicBool::new(false) }),
+        path: settings.path.clone().for_paths(),
+        encoding: encoding.clone(),
+        sync: settings.sync,
+        interval: settings.sync_interval.0,
+    })
+}
+
+impl FileOutput {
+    async fn send(&self, records: &Arc<Records>) -> Result<Written, WriteError> {
+        let rows = records.rows();
+        if rows == 0 {
+            return Ok(Written::default());
+        }
+        let paths = self.path.render(records);
+        let text = records.ndjson_with(&self.encoding);
+        let mut written = Written::default();
+        for &row in paths.missing() {
+            let reason =
+                format!("the path `{}` has a field that is missing or no name for a file", self.path);
+            written.refused.push(Refusal { row, reason });
+        }
+        let shared = self.shared.clone();
+        let sync = self.sync == Sync::Batch;
+        let parts = tokio::task::spawn_blocking(move || {
+            let mut files = shared.files.lock();
+            let mut parts = Vec::new();
+            for part in split(&paths, &text, rows) {
+                let result = files.append(&part.path, part.bytes(&text), sync);
+                parts.push((part.rows, part.length, result));
+            }
+            parts
+        });
+        let parts = parts.await.map_err(|e| WriteError::Unreachable { reason: e.to_string() })?;
+        let mut again: Vec<u32> = Vec::new();
+        let mut why = None;
+        for (part, length, result) in parts {
+            let part = part.unwrap_or_else(|| (0..rows as u32).collect());
+            match result {
+                Ok(()) => written.bytes += length as u64,
+                Err(error) if error.kind() == io::ErrorKind::InvalidFilename => {
+                    let reason = error.to_string();
+                    written
+                        .refused
+                        .extend(part.into_iter().map(|row| Refusal { row, reason: reason.clone() }));
+                }
+                Err(error) => {
+                    again.extend(part);
+                    why = Some(classify(&error));
+                }
+            }
+        }
+        if self.sync == Sync::Interval && written.bytes > 0 {
+            self.sync_later();
+        }
+        written.refused.sort_unstable_by_key(|r| r.row);
+        again.sort_unstable();
+        match why {
+            Some(why) if again.len() == rows => Err(why),
+            Some(why) => Ok(Written { again: Some((again, why)), ..written }),
+            None => Ok(written),
+        }
+    }
+
+    /// Syncs the files after a while, once for all that is written until then.
+    fn sync_later(&self) {
+        if self.shared.waiting.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (shared, interval) = (self.shared.clone(), self.interval);
+        tokio::spawn(async move {
+            tokio::time::sleep(interval).await;
+            shared.waiting.store(false, Ordering::Release);
+            let _ = tokio::task::spawn_blocking(move || shared.sync()).await;
+        });
+    }
+}
+
+impl Shared {
+    fn sync(&self) {
+        // Not under the lock: writes go on while the disk works.
+        let dirty = self.files.lock().take_dirty();
+        for (path, file) in dirty {
+            if let Err(error) = file.sync_data() {
+                tracing::error!(path = %path.display(), "records may not be on the disk: {error}");
+            }
+        }
+    }
+}
+
+/// What goes to one file.
+struct Part {
+    path: PathBuf,
+    /// None: all.
+    rows: Option<Vec<u32>>,
+    length: usize,
+    /// The rows' text, where it is not the whole.
+    text: Vec<u8>,
+}
+
+impl Part {
+    fn bytes<'a>(&'a self, all: &'a Encoded) -> &'a [u8] {
+        if self.rows.is_none() { &all.text } else { &self.text }
+    }
+}
+
+/// The text of each file.
+fn split(paths: &Rendered, text: &Encoded, rows: usize) -> Vec<Part> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = |bytes: &[u8]| PathBuf::from(std::ffi::OsStr::from_bytes(bytes));
+    if let Rendered::Same(same) = paths {
+        return vec![Part { path: path(same), rows: None, length: text.text.len(), text: Vec::new() }];
+    }
+    let mut parts: Vec<Part> = Vec::new();
+    let mut places: HashMap<&[u8], usize, ahash::RandomState> = HashMap::default();
+    for row in 0..rows {
+        let Some(name) = paths.row(row) else { continue };
+        let place = *places.entry(name).or_insert_with(|| {
+            parts.push(Part { path: path(name), rows: Some(Vec::new()), length: 0, text: Vec::new() });
+            parts.len() - 1
+        });
+        let part = &mut parts[place];
+        part.rows.get_or_insert_default().push(row as u32);
+        part.text.extend_from_slice(text.row(row));
+        part.length = part.text.len();
+    }
+    parts
+}
+
+fn classify(error: &io::Error) -> WriteError {
+    let reason = error.to_string();
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => WriteError::Busy { after: None, reason },
+        io::ErrorKind::PermissionDenied
+        | io::ErrorKind::ReadOnlyFilesystem
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::IsADirectory => WriteError::Denied { reason },
+        _ => WriteError::Unreachable { reason },
+    }
+}
+
+impl Output for FileOutput {
+    fn write<'a>(&'a self, records: &'a Arc<Records>) -> Answer<'a, Written> {
+        Box::pin(self.send(records))
+    }
+
+    /// Looks whether files can be made where the path begins, without making any.
+    fn probe(&self) -> Answer<'_, ()> {
+        let begin = self.path.literal_prefix().to_owned();
+        Box::pin(async move {
+            let folder = &begin[..=begin.rfind('/').unwrap_or(0)];
+            let there = Path::new(folder).ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"));
+            rustix::fs::access(there, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).map_err(
+                |e| classify(&io::Error::new(io::Error::from(e).kind(), format!("{}: {e}", there.display()))),
+            )
+        })
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        let shared = self.shared.clone();
+        let sync = self.sync != Sync::Never;
+        Box::pin(async move {
+            let close = move || {
+                if sync {
+                    shared.sync();
+                }
+                shared.files.lock().close();
+            };
+            tokio::task::spawn_blocking(close)
+                .await
+                .map_err(|e| WriteError::Unreachable { reason: e.to_string() })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

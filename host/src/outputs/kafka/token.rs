@@ -1,0 +1,66 @@
+//! OAuth tokens from a file, as Kubernetes and token agents write them.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rdkafka::client::OAuthToken;
+use serde::Deserialize;
+
+/// When a token without an end is read again.
+const AGAIN: Duration = Duration::from_secs(300);
+
+/// What is read of a JWT (RFC 7519, section 4.1).
+#[derive(Deserialize)]
+struct Claims {
+    #[serde(default)]
+    sub: Option<String>,
+    /// Seconds since 1970.
+    #[serde(default)]
+    exp: Option<f64>,
+}
+
+/// Reads a token; the error says what is wrong with the file, without the token.
+pub(super) fn read(path: &Path) -> Result<OAuthToken, String> {
+    let text =
+        std::fs::read_to_string(path).map_err(|e| format!("`sasl.token_file` {}: {e}", path.display()))?;
+    let token = text.trim();
+    if token.is_empty() {
+        return Err(format!("`sasl.token_file` {} is empty", path.display()));
+    }
+    let payload = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let claims = payload.and_then(|json| serde_json::from_slice::<Claims>(&json).ok());
+    let (subject, end) = claims.map_or((None, None), |c| (c.sub, c.exp));
+    let later = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + AGAIN;
+    Ok(OAuthToken {
+        token: token.to_owned(),
+        principal_name: subject.unwrap_or_else(|| "flitch".to_owned()),
+        lifetime_ms: end.map_or(later.as_millis() as i64, |seconds| (seconds * 1000.0) as i64),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_tells_its_owner_and_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let claims = URL_SAFE_NO_PAD.encode(br#"{"sub":"flitch@edge","exp":2000000000}"#);
+        std::fs::write(&path, format!("e30.{claims}.sig\n")).unwrap();
+        let token = read(&path).unwrap();
+        assert_eq!((token.principal_name.as_str(), token.lifetime_ms), ("flitch@edge", 2_000_000_000_000));
+        assert!(token.token.ends_with(".sig"));
+    }
+
+    #[test]
+    fn a_token_that_is_not_there_is_an_error_with_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        assert!(read(&path).err().unwrap().contains("token"));
+        std::fs::write(&path, "\n").unwrap();
+        assert!(read(&path).err().unwrap().contains("is empty"));
+    }
+}
