@@ -3,8 +3,7 @@
 use flitch_sdk::json::{self, Limits, MAX_DEPTH, flatten};
 use flitch_sdk::parse::{OnMismatch, OnMissing, Policy, Reader, set_present};
 use flitch_sdk::{
-    AnyColumn, Batch, Changes, Column, ColumnFilter, ColumnSet, Fields, Result, Value, bail, bitmap, path,
-    time,
+    AnyColumn, Batch, Changes, Column, ColumnFilter, ColumnSet, Fields, Result, Value, bail, path, time,
 };
 use serde::Deserialize;
 
@@ -102,12 +101,7 @@ impl Json {
     fn keep_what_is(&self, batch: &Batch, going_on: &[u32], column: &mut Column) {
         let goes = |name: &str| name == self.policy.field && !self.policy.keep_source;
         let Some(there) = batch.column(&column.name).filter(|there| !goes(&there.name)) else { return };
-        let present = column.present.get_or_insert_with(|| bitmap::ones(going_on.len()));
-        for (to, from) in going_on.iter().enumerate() {
-            if there.is_present(*from as usize) {
-                present[to >> 3] &= !(1 << (to & 7));
-            }
-        }
+        column.clear(going_on.len(), |row| there.is_present(going_on[row] as usize));
     }
 }
 

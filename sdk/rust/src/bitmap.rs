@@ -28,6 +28,18 @@ pub(crate) fn mask_tail(bits: &mut [u8], len: usize) {
     }
 }
 
+/// These bits of a bitmap, in this order.
+///
+/// # Panics
+/// When the bitmap is too short.
+pub fn take(bits: &[u8], numbers: &[u32]) -> Vec<u8> {
+    let mut taken = vec![0; bytes_for(numbers.len())];
+    for (to, from) in numbers.iter().enumerate() {
+        taken[to >> 3] |= u8::from(get(bits, *from as usize)) << (to & 7);
+    }
+    taken
+}
+
 /// A bitmap that grows bit by bit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BitmapBuilder {

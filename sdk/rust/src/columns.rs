@@ -1,6 +1,7 @@
 //! Borrowed views of the columns that the host handed in.
 
 use crate::bitmap;
+use crate::copy::append;
 use crate::{Batch, Blobs, Column, Values};
 
 /// One value of a record, borrowed from its column.
@@ -89,6 +90,36 @@ impl Column {
         is_present(self.present.as_deref(), row)
     }
 
+    /// These rows of the column, in this order, under its name; a row may stand several times.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub fn take(&self, rows: &[u32]) -> Column {
+        let numbers = |numbers: &[i64]| rows.iter().map(|row| numbers[*row as usize]).collect();
+        let values = match &self.values {
+            Values::Text(blobs) => Values::Text(blobs.take(rows)),
+            Values::Bytes(blobs) => Values::Bytes(blobs.take(rows)),
+            Values::Json(blobs) => Values::Json(blobs.take(rows)),
+            Values::Int64(all) => Values::Int64(numbers(all)),
+            Values::Timestamp(all) => Values::Timestamp(numbers(all)),
+            Values::Float64(all) => Values::Float64(rows.iter().map(|row| all[*row as usize]).collect()),
+            Values::Boolean(bits) => Values::Boolean(bitmap::take(bits, rows)),
+        };
+        Column {
+            name: self.name.clone(),
+            present: self.present.as_ref().map(|bits| bitmap::take(bits, rows)),
+            values,
+        }
+    }
+
+    /// Takes the value from those rows for which `absent` holds.
+    pub fn clear(&mut self, rows: usize, absent: impl Fn(usize) -> bool) {
+        for row in (0..rows).filter(|row| absent(*row)) {
+            let present = self.present.get_or_insert_with(|| bitmap::ones(rows));
+            present[row >> 3] &= !(1 << (row & 7));
+        }
+    }
+
     /// The value of row `row`, or none where the field is absent.
     ///
     /// # Panics
@@ -103,6 +134,18 @@ impl Column {
             View::Timestamp(column) => column.get(row).map(Value::Timestamp),
             View::Json(column) => column.get(row).map(Value::Json),
         }
+    }
+}
+
+impl Blobs {
+    fn take(&self, rows: &[u32]) -> Self {
+        let whole = BytesColumn::new(self, None);
+        let mut taken = Self { data: Vec::new(), ends: Vec::with_capacity(rows.len()) };
+        for row in rows {
+            append(&mut taken.data, whole.get(*row as usize).unwrap_or_default());
+            taken.ends.push(taken.data.len() as u32);
+        }
+        taken
     }
 }
 

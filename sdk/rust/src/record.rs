@@ -195,7 +195,7 @@ impl<'a> Record<'a> {
     }
 
     /// Drops the record: it goes nowhere, and the host counts it as dropped on purpose.
-    pub fn drop(&mut self) {
+    pub fn discard(&mut self) {
         self.dropped = true;
     }
 

@@ -1,0 +1,190 @@
+//! Adds fields from a table that the host keeps.
+
+use flitch_sdk::json::{Decoded, Limits, decode, flatten};
+use flitch_sdk::parse::{below, set_present};
+use flitch_sdk::{
+    AnyColumn, Batch, Changes, Column, ColumnFilter, ColumnSet, Fields, Result, TextBuilder, Value, View,
+    bail, host,
+};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// The settings of `enrich`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The table, by its name under `tables` in the host's configuration.
+    pub table: String,
+    /// The field that holds the key.
+    pub field: String,
+    /// The table's columns that become fields.
+    pub want: Vec<String>,
+    /// The path below which they are written; at the top if there is none.
+    pub prefix: String,
+    /// Whether a field that the record has already is replaced.
+    pub overwrite: bool,
+    /// What becomes of a record whose key is missing or not in the table.
+    pub on_missing: OnMissing,
+    /// The values that such a record gets with `on_missing: default`.
+    pub default: BTreeMap<String, serde_json::Value>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            table: String::new(),
+            field: String::new(),
+            want: Vec::new(),
+            prefix: String::new(),
+            overwrite: true,
+            on_missing: OnMissing::default(),
+            default: BTreeMap::new(),
+        }
+    }
+}
+
+/// What becomes of a record whose key is missing or not in the table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnMissing {
+    /// It goes on as it is.
+    #[default]
+    Keep,
+    /// It is rejected.
+    Reject,
+    /// It gets the values under `default`.
+    Default,
+}
+
+/// The filter.
+#[derive(Debug)]
+pub struct Enrich {
+    settings: Settings,
+    /// The defaults, one row of columns named as in the table.
+    default: Vec<Column>,
+}
+
+impl ColumnFilter for Enrich {
+    type Settings = Settings;
+
+    fn new(settings: Settings) -> Result<Self> {
+        for (name, value) in [("table", &settings.table), ("field", &settings.field)] {
+            if value.is_empty() {
+                bail!("settings: `{name}` is missing");
+            }
+        }
+        if settings.want.is_empty() {
+            bail!("settings: `want` is missing: the table's columns that become fields");
+        }
+        if let Some(name) = settings.default.keys().find(|name| !settings.want.contains(name)) {
+            bail!("settings.default.{name}: `want` does not name it");
+        }
+        if settings.default.is_empty() == (settings.on_missing == OnMissing::Default) {
+            bail!("settings: `default` and `on_missing: default` need each other");
+        }
+        // Asking for nothing shows whether the table and its columns are there.
+        host::lookup(&settings.table, &TextBuilder::default().finish(&settings.field), &settings.want)
+            .map_err(|error| error.at("settings"))?;
+        Ok(Self { default: defaults(&settings.default)?, settings })
+    }
+
+    fn fields(&self) -> Fields {
+        let mut names = vec![self.settings.field.clone()];
+        if !self.settings.overwrite {
+            names.extend(self.settings.want.iter().map(|name| below(&self.settings.prefix, name)));
+        }
+        Fields::only(names)
+    }
+
+    fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
+        let settings = &self.settings;
+        let rows = batch.len();
+        let mut found = match batch.column(&settings.field).map(keys) {
+            Some(keys) => host::lookup(&settings.table, &keys, &settings.want)?,
+            None => Vec::new(),
+        };
+        let missing: Vec<bool> =
+            (0..rows).map(|row| !found.iter().any(|column| column.is_present(row))).collect();
+        match settings.on_missing {
+            OnMissing::Keep => {}
+            OnMissing::Default => self.fill(&mut found, &missing),
+            OnMissing::Reject => {
+                let key = batch.column(&settings.field);
+                for row in (0..rows).filter(|row| missing[*row]) {
+                    changes.reject(row, self.reason(key.and_then(|column| column.value(row))));
+                }
+                let going_on = changes.going_on(rows);
+                found.iter_mut().for_each(|column| *column = column.take(&going_on));
+            }
+        }
+        let going_on = changes.going_on(rows);
+        for column in &mut found {
+            column.name = below(&settings.prefix, &column.name);
+            if let Some(there) = batch.column(&column.name).filter(|_| !settings.overwrite) {
+                column.clear(going_on.len(), |row| there.is_present(going_on[row] as usize));
+            }
+        }
+        set_present(changes, found);
+        Ok(())
+    }
+}
+
+impl Enrich {
+    /// Gives the rows that were not found the default values.
+    fn fill(&self, found: &mut Vec<Column>, missing: &[bool]) {
+        for default in &self.default {
+            let at = found.iter().position(|column| column.name == default.name);
+            let mut column = AnyColumn::new(&default.name);
+            for (row, missing) in missing.iter().enumerate() {
+                let value = if *missing { default.value(0) } else { at.and_then(|at| found[at].value(row)) };
+                if let Some(value) = value {
+                    column.push(value);
+                }
+                column.pad(row + 1);
+            }
+            match (at, column.finish()) {
+                (Some(at), Some(column)) => found[at] = column,
+                (None, Some(column)) => found.push(column),
+                (_, None) => {}
+            }
+        }
+    }
+
+    fn reason(&self, key: Option<Value<'_>>) -> String {
+        match key {
+            None => format!("the field `{}` is missing", self.settings.field),
+            Some(key) => {
+                format!("{} is not in the table {}", flitch_sdk::json::text_of(key), self.settings.table)
+            }
+        }
+    }
+}
+
+/// The column of keys. Where the field's type differs from record to record, its texts and
+/// numbers as texts.
+fn keys(column: &Column) -> Column {
+    let View::Json(texts) = column.view() else { return column.clone() };
+    let mut keys = TextBuilder::with_capacity(texts.len(), 0);
+    for text in texts.iter() {
+        match text.map(decode) {
+            Some(Decoded::Text(text)) => keys.push(&text),
+            Some(Decoded::Other(Value::Int64(number))) => keys.push(&number.to_string()),
+            _ => keys.push_absent(),
+        }
+    }
+    keys.finish(&column.name)
+}
+
+/// The defaults as columns of one row, objects as one value: so the host answers them, too.
+fn defaults(default: &BTreeMap<String, serde_json::Value>) -> Result<Vec<Column>> {
+    let mut columns = Vec::new();
+    for (name, value) in default {
+        let mut one = ColumnSet::default();
+        let text = serde_json::json!({ "value": value }).to_string();
+        flatten(&text, "", 0, &mut one, Limits { depth: 1, ..Limits::default() })?;
+        columns.extend(one.finish(1).into_iter().map(|column| Column { name: name.clone(), ..column }));
+    }
+    Ok(columns)
+}
+
+flitch_sdk::export!(Enrich);

@@ -1,0 +1,222 @@
+//! What is to be done, and doing it.
+
+use crate::template::{Template, write_value};
+use crate::{OnMissing, Settings};
+use flitch_sdk::json::{Limits, flatten};
+use flitch_sdk::parse::set_present;
+use flitch_sdk::{Batch, Changes, Column, ColumnSet, Fields, Result, TextBuilder, Values, bail, path};
+
+/// The settings, checked.
+#[derive(Debug)]
+pub struct Plan {
+    /// Columns of one row.
+    constants: Vec<Column>,
+    templates: Vec<(String, Template)>,
+    moves: Vec<Move>,
+    remove: Vec<String>,
+    overwrite: bool,
+    on_missing: OnMissing,
+}
+
+/// A field, or all that lies below one, under another name.
+#[derive(Debug)]
+struct Move {
+    from: String,
+    to: String,
+    below: bool,
+    keep: bool,
+}
+
+impl Plan {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn new(settings: Settings) -> Result<Self> {
+        let template = |(to, text): (String, String)| {
+            let template =
+                Template::new(&text).map_err(|error| error.at(format_args!("settings.template.{to}")))?;
+            Ok((to, template))
+        };
+        let copies = settings.copy.into_iter().map(|(from, to)| Move::new("copy", from, to, true));
+        let renames = settings.rename.into_iter().map(|(from, to)| Move::new("rename", from, to, false));
+        let plan = Self {
+            constants: constants(settings.set)?,
+            templates: settings.template.into_iter().map(template).collect::<Result<_>>()?,
+            moves: copies.chain(renames).collect::<Result<_>>()?,
+            remove: settings.remove,
+            overwrite: settings.overwrite,
+            on_missing: settings.on_missing,
+        };
+        plan.check()?;
+        Ok(plan)
+    }
+
+    fn check(&self) -> Result<()> {
+        let targets: Vec<&str> = self.targets().collect();
+        for (number, target) in targets.iter().enumerate() {
+            if target.is_empty() {
+                bail!("settings: a field without a name");
+            }
+            if let Some(other) = targets[..number].iter().find(|other| path::overlap(other, target)) {
+                bail!("settings: both `{other}` and `{target}` are set, and one would replace the other");
+            }
+        }
+        if targets.iter().any(|target| path::overlap(target, "@timestamp")) {
+            bail!("settings: `@timestamp` holds a time, which the filter `timestamp` reads");
+        }
+        let mut constants = self.constants.iter().filter(|column| path::overlap(&column.name, "@tag"));
+        if constants.any(|column| !matches!(column.values, Values::Text(_))) {
+            bail!("settings.set.@tag: a tag is text");
+        }
+        if targets.is_empty() && self.remove.is_empty() {
+            bail!("settings: there is nothing to do; write `set`, `template`, `copy`, `rename` or `remove`");
+        }
+        Ok(())
+    }
+
+    fn targets(&self) -> impl Iterator<Item = &str> {
+        let constants = self.constants.iter().map(|column| column.name.as_str());
+        let templates = self.templates.iter().map(|(to, _)| to.as_str());
+        constants.chain(templates).chain(self.moves.iter().map(|step| step.to.as_str()))
+    }
+
+    /// The fields that it must see.
+    pub fn fields(&self) -> Fields {
+        if self.moves.iter().any(|step| step.below) {
+            return Fields::All;
+        }
+        let mut names: Vec<&str> = self.moves.iter().map(|step| step.from.as_str()).collect();
+        names.extend(self.templates.iter().flat_map(|(_, template)| template.fields()));
+        if !self.overwrite {
+            names.extend(self.targets());
+        }
+        names.sort_unstable();
+        names.dedup();
+        Fields::only(names)
+    }
+
+    /// Says what becomes of a batch.
+    pub fn apply(&self, batch: &Batch, changes: &mut Changes) {
+        let mut columns = self.templates(batch, changes);
+        let going_on = changes.going_on(batch.len());
+        columns.extend(self.moved(batch, changes, &going_on));
+        let repeat = vec![0; going_on.len()];
+        columns.extend(self.constants.iter().map(|constant| constant.take(&repeat)));
+        if !self.overwrite {
+            for column in &mut columns {
+                if let Some(there) = batch.column(&column.name) {
+                    column.clear(going_on.len(), |row| there.is_present(going_on[row] as usize));
+                }
+            }
+        }
+        self.remove.iter().for_each(|name| changes.remove(name));
+        set_present(changes, columns);
+    }
+
+    /// The templates' columns, and who is rejected for want of a field.
+    fn templates(&self, batch: &Batch, changes: &mut Changes) -> Vec<Column> {
+        let fields: Vec<Vec<Option<&Column>>> = self
+            .templates
+            .iter()
+            .map(|(_, template)| template.fields().map(|field| batch.column(field)).collect())
+            .collect();
+        let mut builders: Vec<TextBuilder> =
+            self.templates.iter().map(|_| TextBuilder::with_capacity(batch.len(), 0)).collect();
+        let mut text = String::new();
+        for row in 0..batch.len() {
+            let before = builders.first().map_or(0, TextBuilder::len);
+            for (((_, template), columns), builder) in self.templates.iter().zip(&fields).zip(&mut builders) {
+                match (template.write(columns, row, &mut text), self.on_missing) {
+                    (None, _) | (Some(_), OnMissing::Empty) => builder.push(&text),
+                    (Some(_), OnMissing::Skip) => builder.push_absent(),
+                    (Some(field), OnMissing::Reject) => {
+                        changes.reject(row, format!("the field `{field}` is missing"));
+                        break;
+                    }
+                }
+            }
+            if changes.rejected.last().is_some_and(|rejection| rejection.row as usize == row) {
+                builders.iter_mut().for_each(|builder| builder.truncate(before));
+            }
+        }
+        let names = self.templates.iter().map(|(to, _)| to);
+        builders.into_iter().zip(names).map(|(builder, name)| builder.finish(name)).collect()
+    }
+
+    /// The fields that get another name.
+    fn moved(&self, batch: &Batch, changes: &mut Changes, going_on: &[u32]) -> Vec<Column> {
+        let mut columns = Vec::new();
+        for step in &self.moves {
+            let mut any = false;
+            for column in &batch.columns {
+                let Some(name) = step.name(&column.name) else { continue };
+                any = true;
+                let mut moved =
+                    if going_on.len() == batch.len() { column.clone() } else { column.take(going_on) };
+                if name == "@tag" {
+                    moved = as_text(&moved, going_on.len());
+                }
+                moved.name = name;
+                columns.push(moved);
+            }
+            if any && !step.keep {
+                changes.remove(&step.from);
+            }
+        }
+        columns
+    }
+}
+
+impl Move {
+    fn new(what: &str, from: String, to: String, keep: bool) -> Result<Self> {
+        match (from.strip_suffix(".*"), to.strip_suffix(".*")) {
+            (None, None) => Ok(Self { from, to, below: false, keep }),
+            (Some(from), Some(to)) => {
+                Ok(Self { from: from.to_owned(), to: to.to_owned(), below: true, keep })
+            }
+            _ => bail!("settings.{what}: `{from}` to `{to}`: either both end in `.*` or none"),
+        }
+    }
+
+    /// The new name of a column that is meant.
+    fn name(&self, column: &str) -> Option<String> {
+        if self.below {
+            path::is_below(column, &self.from).then(|| format!("{}{}", self.to, &column[self.from.len()..]))
+        } else {
+            (column == self.from).then(|| self.to.clone())
+        }
+    }
+}
+
+/// The column's values as texts.
+fn as_text(column: &Column, rows: usize) -> Column {
+    let mut texts = TextBuilder::with_capacity(rows, 0);
+    let mut text = String::new();
+    for row in 0..rows {
+        text.clear();
+        match column.value(row) {
+            Some(value) => {
+                write_value(value, &mut text);
+                texts.push(&text);
+            }
+            None => texts.push_absent(),
+        }
+    }
+    texts.finish(&column.name)
+}
+
+/// Constants as columns of one row.
+fn constants(set: impl IntoIterator<Item = (String, serde_json::Value)>) -> Result<Vec<Column>> {
+    let mut columns = Vec::new();
+    for (name, value) in set {
+        let mut one = ColumnSet::default();
+        let text = serde_json::json!({ "value": value }).to_string();
+        flatten(&text, "", 0, &mut one, Limits::default())?;
+        for mut column in one.finish(1) {
+            column.name.replace_range(.."value".len(), &name);
+            columns.push(column);
+        }
+    }
+    Ok(columns)
+}
