@@ -23,11 +23,13 @@ pub struct State {
 impl State {
     /// The state of a new instance of `filter`.
     pub fn new(filter: Arc<Filter>) -> anyhow::Result<State> {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(super::wasi::MAX_HANDLES);
         Ok(State {
             limiter: Limiter::new(&filter.limits),
             deadline: Instant::now() + filter.limits.time.0,
             wasi: super::wasi::context(&filter.allow, &filter.voice)?,
-            table: ResourceTable::new(),
+            table,
             filter,
         })
     }

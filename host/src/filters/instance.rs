@@ -91,6 +91,7 @@ impl Instance {
         let state = State::new(filter.clone()).map_err(|e| start(format!("{e:#}")))?;
         let mut store = Store::new(filter.pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
+        store.set_max_component_handles(super::wasi::MAX_HANDLES);
         arm(&mut store, filter.limits.time.0, limits::answer(&filter.limits, 0));
         let guest = match filter.pre.instantiate(&mut store) {
             Ok(guest) => guest,

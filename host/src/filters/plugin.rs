@@ -52,7 +52,7 @@ impl Component {
                 let bytes = std::fs::read(&path)
                     .with_context(|| format!("cannot read the plugin {}", path.display()))?;
                 let name = path.file_stem().map_or_else(|| plugin.into(), |n| n.to_string_lossy());
-                Component::compile(engine, &name.into_owned(), Origin::File(path), &bytes)
+                Component::compile(engine, &name, Origin::File(path), &bytes)
                     .with_context(|| format!("the plugin {plugin}"))
             }
         }

@@ -10,8 +10,10 @@ use crate::batch::StreamId;
 /// A [`Place`] is taken when a batch comes in. Whoever finishes the batch that its stream waits for hands it on,
 /// together with those behind it that are finished already; no lock is held while a batch is handed on.
 pub struct Sequencer<T> {
-    streams: Arc<Mutex<HashMap<StreamId, Stream<T>, ahash::RandomState>>>,
+    streams: Streams<T>,
 }
+
+type Streams<T> = Arc<Mutex<HashMap<StreamId, Stream<T>, ahash::RandomState>>>;
 
 struct Stream<T> {
     issued: u64,
@@ -49,7 +51,7 @@ impl<T> Sequencer<T> {
 
 /// The place of one batch among those of its stream. Dropping it gives the place up.
 pub struct Place<T> {
-    streams: Option<Arc<Mutex<HashMap<StreamId, Stream<T>, ahash::RandomState>>>>,
+    streams: Option<Streams<T>>,
     stream: StreamId,
     number: u64,
 }
@@ -71,13 +73,7 @@ impl<T> Place<T> {
     }
 }
 
-fn advance<T>(
-    streams: &Mutex<HashMap<StreamId, Stream<T>, ahash::RandomState>>,
-    stream: StreamId,
-    number: u64,
-    item: Option<T>,
-    emit: &mut dyn FnMut(T),
-) {
+fn advance<T>(streams: &Streams<T>, stream: StreamId, number: u64, item: Option<T>, emit: &mut dyn FnMut(T)) {
     let mut lock = streams.lock();
     let line = lock.get_mut(&stream).expect("a stream with places out is kept");
     line.finished.insert(number, item);

@@ -18,6 +18,11 @@ use super::voice::Voice;
 /// A line of output that grows past this is cut into several.
 const LINE: usize = 4096;
 
+/// Most streams, clocks and the like that an instance may hold at once.
+pub const MAX_HANDLES: usize = 1000;
+/// Most random bytes of one call.
+const MAX_RANDOM: u64 = 1 << 20;
+
 /// Adds the interfaces of WASI 0.2 to what plugins find.
 pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(linker)?;
@@ -34,7 +39,7 @@ pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 /// The context of one instance.
 pub fn context(allow: &Allow, voice: &Arc<Voice>) -> anyhow::Result<WasiCtx> {
     let mut context = WasiCtx::builder();
-    context.stdout(Lines(voice.clone())).stderr(Lines(voice.clone()));
+    context.stdout(Lines(voice.clone())).stderr(Lines(voice.clone())).max_random_size(MAX_RANDOM);
     for folder in &allow.read {
         context.preopened_dir(folder, folder.to_string_lossy(), FsPerms::ReadOnly).map_err(|e| {
             anyhow::anyhow!("cannot open {}, which `allow: read` grants: {e}", folder.display())

@@ -1,6 +1,6 @@
 //! `changes::apply` against a model that goes row by row over JSON objects.
 
-use arrow_array::{Array, BooleanArray, Int64Array, StringArray};
+use arrow_array::{BooleanArray, Int64Array, StringArray};
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
 

@@ -111,7 +111,7 @@ fn workers_swap_between_batches_and_no_record_is_lost_or_seen_twice() {
 async fn a_file_that_is_written_anew_is_noticed() {
     let file = File::new();
     let mut watch = Watch::new();
-    watch.follow([file.path.clone()]);
+    watch.follow(std::slice::from_ref(&file.path).to_vec());
     let quiet = tokio::time::timeout(Duration::from_millis(1), watch.changed()).await;
     assert!(quiet.is_err(), "nothing has changed yet");
     file.write_dissect();

@@ -14,13 +14,23 @@ fn folders(path: &Path) -> Vec<std::path::PathBuf> {
     all
 }
 
+/// The tables of a case, by the names of their files.
+fn tables(folder: &Path) -> Tables {
+    let files = std::fs::read_dir(folder).into_iter().flatten().map(|file| file.unwrap().path());
+    let settings = files.map(|path| {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        (name, TableSettings { path, key: "key".to_owned(), format: None })
+    });
+    Tables::load(&settings.collect(), folder).unwrap()
+}
+
 fn run(plugin: &str, case: &Path) {
     let name = format!("{plugin}/{}", case.file_name().unwrap().to_string_lossy());
     let mut settings = FilterSettings::of(plugin);
     settings.wasi = Wasi::None;
     settings.settings =
         serde_json::from_str(&std::fs::read_to_string(case.join("settings.json")).unwrap()).unwrap();
-    let cx = context();
+    let cx = FilterContext { tables: Arc::new(tables(&case.join("tables"))), ..context() };
     let refused = std::fs::read_to_string(case.join("refused.txt")).ok();
     let mut filter = match (Alone::load(plugin, &settings, &cx), refused) {
         (Ok(filter), None) => filter,
