@@ -7,10 +7,9 @@
 //! A file's bytes are not kept: a line without its end, and records that came back, are read again. So a position is
 //! always the beginning of a line, and a restart needs nothing else.
 
-use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use crossbeam_channel::{Receiver, unbounded};
@@ -31,18 +30,21 @@ mod watch;
 
 #[cfg(test)]
 mod rig;
+#[cfg(test)]
+mod tests;
 
 pub use settings::{Codec, Compression, FileSettings, MultilineSettings, ReadFrom};
 use tailer::{Next, Tailer};
 use watch::Watch;
 
+/// A file that is written all the time is looked at no more often than this for it.
+const NEWS: Duration = Duration::from_millis(5);
+
 /// What wakes the thread.
 #[derive(Debug)]
 enum Hint {
-    /// Something was written to this path.
-    Changed(PathBuf),
-    /// A name came or went, or it is not known what happened.
-    Names,
+    /// The system saw changes.
+    News,
     /// Records came back, or the last ones have settled.
     Settled,
     /// Take in nothing more.
@@ -80,8 +82,15 @@ pub async fn start(settings: FileSettings, cx: SourceContext) -> anyhow::Result<
 
 /// The thread: works while there is work, and waits for hints otherwise.
 fn run(mut tailer: Tailer, mut watch: Watch, heard: &Receiver<Hint>) {
+    let mut news_at = None;
+    let mut last_news = Instant::now();
     loop {
         let now = Instant::now();
+        if news_at.is_some_and(|at| now >= at) {
+            tailer.changed(&watch.take(), now);
+            news_at = None;
+            last_news = now;
+        }
         let next = match tailer.turn(now) {
             Ok(next) => next,
             Err(closed) => {
@@ -92,13 +101,12 @@ fn run(mut tailer: Tailer, mut watch: Watch, heard: &Receiver<Hint>) {
         watch.follow(&tailer.folders);
         let mut hint = match next {
             Next::Now => heard.try_recv().ok(),
-            Next::At(at) => heard.recv_deadline(at).ok(),
+            Next::At(at) => heard.recv_deadline(news_at.map_or(at, |news| at.min(news))).ok(),
         };
-        let now = Instant::now();
         while let Some(heard_now) = hint {
+            let now = Instant::now();
             match heard_now {
-                Hint::Changed(path) => tailer.changed(&path, now),
-                Hint::Names => tailer.walk_soon(now),
+                Hint::News => news_at = Some(now.max(last_news + NEWS)),
                 Hint::Settled => tailer.settled(now),
                 Hint::Stop => return finish(tailer, heard),
             }

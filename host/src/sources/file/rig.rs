@@ -9,18 +9,11 @@ use std::time::{Duration, Instant};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 use crossbeam_channel::{Receiver, unbounded};
-use tokio_util::sync::CancellationToken;
 
-use crate::batch::{Batch, Cut};
-use crate::buffers::{BufferSettings, MemoryBuffer};
-use crate::clock::Clock;
-use crate::config::units::Bytes;
-use crate::dead_letter::DeadLetters;
-use crate::filters::{Program, Workers};
-use crate::receipt::Ledger;
-use crate::router::{Route, Router};
-use crate::sources::{Intake, SourceContext};
-use crate::telemetry::Tally;
+use crate::batch::Batch;
+use crate::buffers::MemoryBuffer;
+use crate::receipt::Accounts;
+use crate::sources::{SourceContext, testing};
 
 use super::tailer::{Next, Tailer};
 use super::{FileSettings, Hint};
@@ -49,15 +42,13 @@ pub struct Got {
 pub struct Rig {
     pub dir: tempfile::TempDir,
     pub settings: FileSettings,
-    pub cut: Cut,
     pub now: Instant,
     began: Instant,
-    clock: Clock,
+    pub cx: SourceContext,
     pub settle: Settle,
     pub held: Vec<Batch>,
     pub got: Vec<Got>,
     pub batches: Vec<usize>,
-    pub ledger: Arc<Ledger>,
     buffer: Arc<MemoryBuffer>,
     heard: Receiver<Hint>,
     pub tailer: Option<Tailer>,
@@ -66,24 +57,21 @@ pub struct Rig {
 impl Rig {
     /// A rig over the files `*.log` of a new folder.
     pub fn new() -> Rig {
-        let dir = tempfile::tempdir().expect("a folder");
+        let now = Instant::now();
+        let (cx, buffer, dir) = testing::context("logs");
         fs::create_dir(dir.path().join("logs")).expect("a folder");
         let include = vec![format!("{}/logs/*.log", dir.path().display())];
-        let now = Instant::now();
-        let settings = BufferSettings { max_bytes: Bytes(1 << 30), ..Default::default() };
         Rig {
             dir,
             settings: FileSettings { include, ..Default::default() },
-            cut: Cut::default(),
             now,
             began: now,
-            clock: Clock::fake(START),
+            cx,
             settle: Settle::Delivered,
             held: Vec::new(),
             got: Vec::new(),
             batches: Vec::new(),
-            ledger: Arc::default(),
-            buffer: Arc::new(MemoryBuffer::new(&settings, Tally::noop())),
+            buffer,
             heard: unbounded().1,
             tailer: None,
         }
@@ -113,27 +101,12 @@ impl Rig {
         fs::remove_file(self.path(name)).expect("removed");
     }
 
-    pub fn context(&self) -> SourceContext {
-        let router = Router::new(vec![Route::to(self.buffer.clone())], Tally::noop());
-        let workers =
-            Workers::start("t", Arc::new(Program::default()), 1, Arc::new(router)).expect("workers");
-        SourceContext {
-            name: "logs".into(),
-            intake: Intake::new(self.ledger.clone(), vec![workers.inlet().clone()]),
-            cut: self.cut,
-            state_dir: self.dir.path().join("state"),
-            dead_letters: DeadLetters::open(&self.dir.path().join("dead")).expect("dead letters"),
-            clock: self.clock.clone(),
-            stop: CancellationToken::new(),
-        }
-    }
-
     /// Starts the tailer. One that runs is killed: nothing of it is saved.
     pub fn start(&mut self) {
         let (hints, heard) = unbounded();
         self.drain();
         self.held.clear();
-        let tailer = Tailer::new(self.settings.clone(), self.context(), hints, self.now);
+        let tailer = Tailer::new(self.settings.clone(), self.cx.clone(), hints, self.now);
         self.tailer = Some(tailer.expect("settings that make sense"));
         self.heard = heard;
     }
@@ -157,10 +130,8 @@ impl Rig {
             self.drain();
             while let Ok(hint) = self.heard.try_recv() {
                 match hint {
-                    Hint::Changed(path) => self.tailer().changed(&path, now),
-                    Hint::Names => self.tailer().walk_soon(now),
                     Hint::Settled => self.tailer().settled(now),
-                    Hint::Stop => {}
+                    Hint::News | Hint::Stop => {}
                 }
             }
             match next {
@@ -186,7 +157,7 @@ impl Rig {
 
     fn set(&mut self, now: Instant) {
         self.now = now;
-        self.clock.set(START + (now - self.began).as_nanos() as i64);
+        self.cx.clock.set(START + (now - self.began).as_nanos() as i64);
     }
 
     /// Takes out what is in the buffer and settles it.
@@ -212,6 +183,10 @@ impl Rig {
             let truncated = truncated.as_ref().is_some_and(|t| t.as_boolean().is_valid(row));
             self.got.push(Got { file: file.clone(), line: text(&message, row), truncated });
         }
+    }
+
+    pub fn accounts(&self) -> Accounts {
+        self.cx.intake.ledger().read()
     }
 
     /// The lines that came out since this was last called.

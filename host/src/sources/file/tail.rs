@@ -85,17 +85,8 @@ pub(super) enum Change {
 
 impl Tail {
     /// Looks at what the system says of the file, without reading it.
-    pub fn look(&self) -> io::Result<(Change, Metadata)> {
-        let meta = match &self.content {
-            Some(content) => content.file().metadata()?,
-            None => {
-                let meta = fs::metadata(&self.path)?;
-                if FileId::of(&meta) != self.id {
-                    return Err(io::ErrorKind::NotFound.into());
-                }
-                meta
-            }
-        };
+    pub fn look(&mut self) -> io::Result<(Change, Metadata)> {
+        let meta = self.metadata()?;
         let change = if meta.len() < self.size {
             Change::Truncated
         } else if meta.len() > self.size || modified(&meta) != self.modified {
@@ -104,6 +95,20 @@ impl Tail {
             Change::None
         };
         Ok((change, meta))
+    }
+
+    fn metadata(&mut self) -> io::Result<Metadata> {
+        if self.content.is_none() {
+            match fs::metadata(&self.path) {
+                Ok(meta) if FileId::of(&meta) == self.id => return Ok(meta),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ if self.is_compressed() => return Err(io::ErrorKind::NotFound.into()),
+                // It has another name now. It may have grown before that, and its writer may still have it open.
+                _ => self.open()?,
+            }
+        }
+        let content = self.content.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        content.file().metadata()
     }
 
     /// Opens the file if it is not open, wherever its folder has it now.

@@ -25,6 +25,7 @@ use super::read::{ReadError, Reader};
 use super::sender::Sender;
 use super::settings::FileSettings;
 use super::tail::{Change, Tail, modified};
+use super::watch::News;
 
 mod discovery;
 
@@ -127,6 +128,8 @@ impl Tailer {
     pub fn turn(&mut self, now: Instant) -> Result<Next, Closed> {
         if now >= self.next_walk {
             self.walk(now);
+            // New folders are to be watched before their files are read, so that nothing falls between.
+            return Ok(Next::Now);
         }
         if now >= self.next_poll {
             self.poll(now);
@@ -143,19 +146,23 @@ impl Tailer {
         Ok(Next::At(self.next_walk.min(self.next_poll).min(self.next_save)))
     }
 
-    /// The system says that something happened at `path`.
-    pub fn changed(&mut self, path: &Path, now: Instant) {
-        match self.by_path.get(path) {
-            Some(&key) => self.look(key, now),
-            None if self.globs.matches(path) => self.walk_soon(now),
-            None => {}
+    /// The system says what has changed.
+    pub fn changed(&mut self, news: &News, now: Instant) {
+        for path in &news.written {
+            if let Some(&key) = self.by_path.get(path) {
+                self.look(key, now);
+            }
         }
-    }
-
-    /// The system says that names have changed, or that it has lost count.
-    pub fn walk_soon(&mut self, now: Instant) {
-        let earliest = self.last_walk.map_or(now, |last| last + SCAN_AGAIN);
-        self.next_walk = self.next_walk.min(earliest.max(now));
+        let ours = |path: &PathBuf| self.by_path.contains_key(path) || self.globs.matches(path);
+        let unread = |path: &PathBuf| ours(path) && !self.by_path.contains_key(path);
+        // A folder that comes may bring files with it.
+        if news.unknown
+            || news.written.iter().any(unread)
+            || news.named.iter().any(|path| ours(path) || path.is_dir())
+        {
+            let earliest = self.last_walk.map_or(now, |last| last + SCAN_AGAIN);
+            self.next_walk = self.next_walk.min(earliest.max(now));
+        }
     }
 
     /// Records came back.
@@ -337,6 +344,8 @@ impl Tailer {
                 tracing::info!(path = %tail.path.display(), "a file has new content; it is read from its beginning");
                 tail.renew(now);
                 tail.verify(self.settings.compression)?;
+                // It may be another file that was given the number of one that is gone.
+                tail.constants = self.constants(&tail.path);
                 self.unsaved = true;
             }
             tail.verify_at = now + self.settings.poll_interval.0;
@@ -373,7 +382,8 @@ impl Tailer {
         if open().count() < self.settings.max_open_files.max(1) {
             return;
         }
-        let idle = open().filter(|(_, t)| t.gone.is_none()).min_by_key(|(_, t)| (t.queued, t.grown));
+        let idle =
+            open().filter(|(_, t)| t.gone.is_none()).min_by_key(|(_, t)| (t.queued, t.grown, t.modified));
         if let Some(key) = idle.map(|(key, _)| *key)
             && let Some(tail) = self.tails.get_mut(&key)
         {

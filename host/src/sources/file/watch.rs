@@ -1,30 +1,75 @@
 //! What the system says about changes. Nothing depends on it: where it fails, files are found by looking.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crossbeam_channel::Sender as Channel;
 use notify::event::{EventKind, ModifyKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use parking_lot::Mutex;
 
 use super::Hint;
 
 /// Most folders that are watched: the system has few watches to give.
 const MOST: usize = 1024;
 
+/// What happened since it was last asked, however often it did.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// Files that were written to.
+    pub written: HashSet<PathBuf>,
+    /// Names that came or went.
+    pub named: HashSet<PathBuf>,
+    /// The system lost count: anything may have happened.
+    pub unknown: bool,
+}
+
+impl News {
+    fn is_empty(&self) -> bool {
+        self.written.is_empty() && self.named.is_empty() && !self.unknown
+    }
+
+    fn add(&mut self, event: notify::Result<notify::Event>) {
+        match event {
+            Ok(event) if !event.need_rescan() => match event.kind {
+                EventKind::Access(_) => {}
+                EventKind::Modify(ModifyKind::Name(_)) | EventKind::Create(_) | EventKind::Remove(_) => {
+                    self.named.extend(event.paths);
+                }
+                EventKind::Modify(_) => {
+                    for path in event.paths {
+                        if !self.written.contains(&path) {
+                            self.written.insert(path);
+                        }
+                    }
+                }
+                EventKind::Any | EventKind::Other => self.unknown = true,
+            },
+            Ok(_) | Err(_) => self.unknown = true,
+        }
+    }
+}
+
 /// Watches the folders in which files are looked for.
 pub(super) struct Watch {
     watcher: Option<RecommendedWatcher>,
     folders: BTreeSet<PathBuf>,
+    news: Arc<Mutex<News>>,
 }
 
 impl Watch {
-    /// A watch over no folder yet, which tells `hints` what it sees.
+    /// A watch over no folder yet, which tells `hints` once when there is news to take.
     pub fn new(hints: Channel<Hint>) -> Watch {
+        let news = Arc::new(Mutex::new(News::default()));
+        let told = news.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            for hint in understand(event) {
+            let mut news = told.lock();
+            let was_empty = news.is_empty();
+            news.add(event);
+            if was_empty && !news.is_empty() {
                 // The source has ended.
-                hints.send(hint).ok();
+                hints.send(Hint::News).ok();
             }
         });
         let watcher = watcher
@@ -32,7 +77,12 @@ impl Watch {
                 |error| tracing::warn!(%error, "the system tells no changes; files are found by looking"),
             )
             .ok();
-        Watch { watcher, folders: BTreeSet::new() }
+        Watch { watcher, folders: BTreeSet::new(), news }
+    }
+
+    /// What happened since this was last called.
+    pub fn take(&self) -> News {
+        std::mem::take(&mut *self.news.lock())
     }
 
     /// Watches these folders and no others.
@@ -51,19 +101,5 @@ impl Watch {
             }
         }
         self.folders.clone_from(folders);
-    }
-}
-
-fn understand(event: notify::Result<notify::Event>) -> Vec<Hint> {
-    match event {
-        Ok(event) => match event.kind {
-            EventKind::Modify(ModifyKind::Name(_)) | EventKind::Create(_) | EventKind::Remove(_) => {
-                vec![Hint::Names]
-            }
-            EventKind::Modify(_) => event.paths.into_iter().map(Hint::Changed).collect(),
-            EventKind::Access(_) => Vec::new(),
-            EventKind::Any | EventKind::Other => vec![Hint::Names],
-        },
-        Err(_) => vec![Hint::Names],
     }
 }

@@ -104,21 +104,10 @@ impl Tailer {
     /// Begins to follow a file.
     fn begin(&mut self, found: &Found, now: Instant) -> io::Result<()> {
         let id = FileId::of(&found.meta);
-        let settings = &self.settings;
-        let shown = found.path.to_string_lossy();
-        let mut constants = Constants::new()
-            .timestamp(TIMESTAMP, 0)
-            .text(TAG, settings.tag.as_deref().unwrap_or(&self.out.cx.name));
-        if !settings.file_field.is_empty() {
-            constants = constants.text(&settings.file_field, &shown);
-        }
-        if !settings.host_field.is_empty() {
-            constants = constants.text(&settings.host_field, hostname());
-        }
         let mut tail = Tail {
             id,
             path: found.path.clone(),
-            constants,
+            constants: self.constants(&found.path),
             stream: StreamId::next(),
             mark: Watermark::new(Some(0)),
             fingerprint: None,
@@ -150,7 +139,7 @@ impl Tailer {
             }
         }
         tail.mark = Watermark::new(Some(tail.offset));
-        if tail.behind() == 0 || tail.is_compressed() {
+        if tail.is_compressed() {
             tail.content = None;
         }
         self.kept.remove(&id);
@@ -167,6 +156,21 @@ impl Tailer {
             self.enqueue(key);
         }
         Ok(())
+    }
+
+    /// What all records of a file have in common.
+    pub(super) fn constants(&self, path: &Path) -> Constants {
+        let settings = &self.settings;
+        let mut constants = Constants::new()
+            .timestamp(TIMESTAMP, 0)
+            .text(TAG, settings.tag.as_deref().unwrap_or(&self.out.cx.name));
+        if !settings.file_field.is_empty() {
+            constants = constants.text(&settings.file_field, &path.to_string_lossy());
+        }
+        if !settings.host_field.is_empty() {
+            constants = constants.text(&settings.host_field, hostname());
+        }
+        constants
     }
 
     /// Where to begin in a file that is new to this process.

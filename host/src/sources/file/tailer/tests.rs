@@ -1,9 +1,11 @@
 use super::super::rig::{Got, Rig, Settle, ms, s};
 use super::super::settings::ReadFrom;
+use super::super::watch::News;
 use crate::config::units::Span;
 use std::fs;
 
 mod forms;
+mod property;
 mod rotation;
 
 #[test]
@@ -19,7 +21,7 @@ fn lines_that_are_there_and_lines_that_come_are_read_in_order() {
     rig.append("a.log", "x\n");
     rig.pass(ms(300));
     assert_eq!(rig.lines(), ["six"]);
-    let accounts = rig.ledger.read();
+    let accounts = rig.accounts();
     assert_eq!((accounts.received, accounts.received_bytes), (6, 4 + 5 + 1 + 5 + 5 + 4));
     assert_eq!(accounts.in_flight(), 0);
 }
@@ -34,9 +36,11 @@ fn a_hint_saves_the_wait_for_the_next_look() {
     rig.append("b.log", "three\n");
     rig.pass(ms(60));
     assert_eq!(rig.lines(), ["one"]);
-    let (a, b, now) = (rig.path("a.log"), rig.path("b.log"), rig.now);
-    rig.tailer.as_mut().unwrap().changed(&a, now);
-    rig.tailer.as_mut().unwrap().changed(&b, now);
+    let mut news = News::default();
+    news.written.insert(rig.path("a.log"));
+    news.named.insert(rig.path("b.log"));
+    let now = rig.now;
+    rig.tailer.as_mut().unwrap().changed(&news, now);
     rig.settle_down();
     assert_eq!(rig.lines(), ["two", "three"]);
 }
@@ -95,7 +99,7 @@ fn records_that_come_back_are_sent_again_after_a_rest() {
     assert!(rig.lines().is_empty(), "nothing is sent past records that came back");
     rig.pass(s(1));
     assert_eq!(rig.lines(), ["one", "two", "three"]);
-    assert_eq!(rig.ledger.read().returned, 2);
+    assert_eq!(rig.accounts().returned, 2);
 }
 
 #[test]
@@ -248,7 +252,7 @@ fn an_empty_include_and_a_bad_glob_are_refused() {
         rig.settings.include = include.iter().map(|g| (*g).to_owned()).collect();
         let result = super::Tailer::new(
             rig.settings.clone(),
-            rig.context(),
+            rig.cx.clone(),
             crossbeam_channel::unbounded().0,
             rig.now,
         );

@@ -70,14 +70,14 @@ fn lines_that_are_no_json_go_to_the_dead_letters_and_the_accounts_hold() {
     rig.start();
     rig.pass(s(2));
     assert_eq!(rig.lines(), ["one", "two"]);
-    let accounts = rig.ledger.read();
+    let accounts = rig.accounts();
     assert_eq!((accounts.received, accounts.dead_lettered, accounts.delivered), (5, 3, 2));
     assert_eq!(accounts.in_flight(), 0);
     rig.stop();
     rig.start();
     rig.pass(s(2));
     assert!(rig.lines().is_empty(), "bad lines move the position too");
-    assert_eq!(rig.ledger.read().received, 5);
+    assert_eq!(rig.accounts().received, 5);
 }
 
 #[test]

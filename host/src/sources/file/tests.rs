@@ -1,0 +1,95 @@
+use std::fs;
+use std::io::Write;
+use std::time::Duration;
+
+use arrow_array::cast::AsArray;
+use tokio::time::timeout;
+
+use super::*;
+use crate::batch::Batch;
+use crate::sources::testing;
+
+const LONG: Duration = Duration::from_secs(20);
+
+fn lines(batch: &Batch) -> Vec<String> {
+    let column = batch.records.column("message").expect("the text");
+    column.array().as_string::<i32>().iter().map(|v| v.expect("a value").to_owned()).collect()
+}
+
+/// Settings whose looks are so rare that only the system's hints can be in time.
+fn rarely(include: String) -> FileSettings {
+    let hour = crate::config::units::Span(Duration::from_secs(3600));
+    FileSettings { include: vec![include], poll_interval: hour, scan_interval: hour, ..Default::default() }
+}
+
+#[tokio::test]
+async fn the_source_wakes_for_new_lines_and_new_files_and_stops_when_all_is_safe() {
+    let (cx, buffer, folder) = testing::context("logs");
+    let path = folder.path().join("a.log");
+    fs::write(&path, "one\n").unwrap();
+    let settings = rarely(format!("{}/*.log", folder.path().display()));
+    let running = tokio::spawn(start(settings, cx.clone()).await.unwrap());
+    let next =
+        || async { timeout(LONG, buffer.pop()).await.expect("a batch in time").expect("an open buffer") };
+    let first = next().await;
+    assert_eq!(lines(&first), ["one"]);
+    first.receipt.delivered();
+
+    fs::File::options().append(true).open(&path).unwrap().write_all(b"two\n").unwrap();
+    let second = next().await;
+    assert_eq!(lines(&second), ["two"]);
+    second.receipt.delivered();
+
+    fs::write(folder.path().join("b.log"), "three\n").unwrap();
+    let third = next().await;
+    assert_eq!(lines(&third), ["three"]);
+
+    cx.stop.cancel();
+    tokio::task::yield_now().await;
+    assert!(!running.is_finished(), "it waits for the last receipt");
+    third.receipt.delivered();
+    timeout(LONG, running).await.expect("it ends").expect("no panic").expect("no error");
+    let saved = fs::read_to_string(cx.state_dir.join("checkpoints.json")).unwrap();
+    assert!(
+        saved.contains("a.log") && saved.contains("\"position\": 8") && saved.contains("\"position\": 6"),
+        "{saved}"
+    );
+}
+
+#[tokio::test]
+async fn a_source_whose_pipelines_are_full_ends_when_they_are_closed() {
+    let (cx, buffer, folder) = testing::context("logs");
+    fs::write(folder.path().join("a.log"), format!("{}\n", "x".repeat(1000)).repeat(40_000)).unwrap();
+    let settings =
+        FileSettings { include: vec![format!("{}/*.log", folder.path().display())], ..Default::default() };
+    let running = tokio::spawn(start(settings, cx.clone()).await.unwrap());
+    timeout(LONG, async {
+        while buffer.bytes() < 15 << 20 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("40 MB fill the buffer");
+    cx.stop.cancel();
+    buffer.close();
+    while buffer.try_pop().is_some() {}
+    timeout(LONG, running).await.expect("it ends").expect("no panic").expect("no error");
+    assert_eq!(cx.intake.ledger().read().in_flight(), 0);
+}
+
+#[tokio::test]
+async fn settings_that_make_no_sense_refuse_the_start() {
+    let (cx, _buffer, _folder) = testing::context("logs");
+    let error = start(FileSettings::default(), cx).await.err().expect("refused");
+    assert!(error.to_string().contains("`include` is empty"), "{error}");
+}
+
+#[test]
+fn settings_are_read_with_their_units_and_unknown_ones_are_refused() {
+    let text = r#"{"include": ["/a"], "max_line": "2MiB", "multiline": {"start": "^x", "timeout": "500ms"}}"#;
+    let settings: FileSettings = serde_json::from_str(text).unwrap();
+    assert_eq!(settings.max_line.0, 2 << 20);
+    assert_eq!(settings.multiline.unwrap().timeout.0, Duration::from_millis(500));
+    let error = serde_json::from_str::<FileSettings>(r#"{"includes": []}"#).unwrap_err().to_string();
+    assert!(error.contains("unknown field `includes`"), "{error}");
+}
