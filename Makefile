@@ -4,7 +4,9 @@ SHELL := /bin/bash
 CARGO ?= cargo
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-# The demo shares every compiled dependency with `make test`; only flitch itself is optimised more.
+# The demo is a debug build in which flitch itself is optimised too. So a newcomer does not wait for a
+# release build, and `make test` finds nearly every dependency compiled. (--workspace, because what cargo
+# is asked to build decides which features the dependencies get.)
 DEMO_OPT_LEVEL ?= 1
 
 .PHONY: help setup setup-build servers demo build test bench lint fmt clean
@@ -23,7 +25,7 @@ servers: ## Fetch the real servers that tests use (Kafka, forward clients) into 
 
 demo: setup-build ## Build flitch and watch it work: nginx, Docker and HTTP through WASM filters into Kafka
 	@echo "flitch: building (some minutes the first time, then seconds)"
-	CARGO_PROFILE_DEV_OPT_LEVEL=$(DEMO_OPT_LEVEL) $(CARGO) build -p flitch --bin flitch
+	CARGO_PROFILE_DEV_OPT_LEVEL=$(DEMO_OPT_LEVEL) $(CARGO) build --workspace --bin flitch
 	target/debug/flitch demo
 
 build: setup-build ## Build the release binary, target/release/flitch

@@ -28,6 +28,11 @@ if ! compgen -G "$place/libstd-*.rlib" >/dev/null; then
   cp "$work/target/$target/release/deps/"*.rlib "$place/"
   rm -f "$place"/libflitch_std-*.rlib
 fi
+# What links a stock plugin into a component. Rust's own packages have it, Debian's do not.
+have wasm-ld || ln -s "$(command -v wasm-ld-19)" /usr/local/bin/wasm-ld
+have wasm-component-ld ||
+  RUSTC=/usr/bin/rustc /usr/bin/cargo install --quiet --locked --root /usr/local wasm-component-ld@0.5.31 </dev/null
+
 if have rustup; then
   rustup toolchain link debian "$(dirname "$(dirname /usr/bin/rustc)")"
 fi
