@@ -102,6 +102,12 @@ impl Chunks {
         Claim::New(Share { ticket: Arc::new(ticket), settled: false })
     }
 
+    /// How many chunks are on their way.
+    #[cfg(test)]
+    pub fn waiting(&self) -> usize {
+        self.known.lock().iter().filter(|(_, chunk)| chunk.state.lock().verdict.is_none()).count()
+    }
+
     fn forget(&self, key: &Key, chunk: &Arc<Chunk>) {
         let mut known = self.known.lock();
         if known.peek(key).is_some_and(|c| Arc::ptr_eq(c, chunk)) {

@@ -15,14 +15,19 @@ use crate::batch::lines::TRUNCATED;
 use crate::batch::utf8::InvalidUtf8;
 use crate::batch::{Cut, Records, TAG, TIMESTAMP};
 
-/// An entry that is no record, or bytes that hold no entries.
+/// Entries that are no records, or bytes that hold no entries.
 #[derive(Debug)]
 pub struct Dead {
     /// What is wrong.
     pub reason: String,
-    /// The bytes as they came.
+    /// The bytes as they came: of entries that follow each other with the same fault, one after the other.
     pub bytes: Vec<u8>,
+    /// How many entries they are.
+    pub entries: usize,
 }
+
+/// Longest dead letter to which another entry is added.
+const LETTER: usize = 64 << 10;
 
 /// A batch on its way out of a connection.
 #[derive(Debug)]
@@ -154,7 +159,13 @@ impl Gather {
     pub fn dead(&mut self, reason: String, bytes: &[u8]) {
         self.since.get_or_insert_with(Instant::now);
         self.dead_bytes += bytes.len();
-        self.dead.push(Dead { reason, bytes: bytes.to_vec() });
+        match self.dead.last_mut() {
+            Some(last) if last.reason == reason && last.bytes.len() < LETTER => {
+                last.bytes.extend_from_slice(bytes);
+                last.entries += 1;
+            }
+            _ => self.dead.push(Dead { reason, bytes: bytes.to_vec(), entries: 1 }),
+        }
     }
 
     /// Takes the entries that stand one after the other in `window`, from `at` on, until the batch is full. `at` is
@@ -348,3 +359,6 @@ fn skip_more(cursor: &mut Cursor<'_>, more: u32) -> Result<(), BadEntry> {
 }
 
 const ANY: Limits = Limits { bytes: usize::MAX, depth: SCAN_DEPTH };
+
+#[cfg(test)]
+mod tests;

@@ -165,12 +165,14 @@ impl Hub {
     async fn bury(&self, dead: Vec<Dead>, shares: Vec<Share>) {
         let bytes = dead.iter().map(|d| d.bytes.len()).sum();
         let settle = move |verdict| shares.into_iter().for_each(|share: Share| share.settle(verdict));
-        let mut receipt = receipt::issue(self.cx.intake.ledger(), dead.len(), bytes, settle);
+        let count = dead.iter().map(|d| d.entries).sum();
+        let mut receipt = receipt::issue(self.cx.intake.ledger(), count, bytes, settle);
         let (letters, source) = (self.cx.dead_letters.clone(), self.cx.name.clone());
-        let count = dead.len();
         let write = move || {
-            for (place, Dead { reason, bytes }) in dead.iter().enumerate() {
-                letters.raw("source", &source, reason, bytes).map_err(|e| (place, e))?;
+            let mut written = 0;
+            for Dead { reason, bytes, entries } in &dead {
+                letters.raw("source", &source, reason, bytes).map_err(|e| (written, e))?;
+                written += entries;
             }
             Ok::<_, (usize, std::io::Error)>(())
         };

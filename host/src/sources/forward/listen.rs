@@ -202,3 +202,6 @@ where
     }
     connection::serve(hub, stream, buffer, peer, alive).await;
 }
+
+#[cfg(test)]
+mod tests;

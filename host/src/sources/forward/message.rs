@@ -62,7 +62,7 @@ pub fn parse<'a>(bytes: &'a [u8], start: usize, parts: &[usize]) -> Result<Messa
     let forward = matches!(second, Some(Token::Array(_)));
     let options = part(if packed || forward { 2 } else { 3 });
     let (chunk, compression) = match options.map(read_options).transpose() {
-        Ok(read) => read.unwrap_or_default(),
+        Ok(read) => read.unwrap_or((None, Ok(Compression::None))),
         Err(e) => return Err((e, None)),
     };
     let bad = |text: &str| (shape(text), chunk);
@@ -87,17 +87,22 @@ pub fn parse<'a>(bytes: &'a [u8], start: usize, parts: &[usize]) -> Result<Messa
             _ => return Err(bad("a message must have a tag, a time and a record, or a tag and entries")),
         },
     };
-    let compression = if packed { compression } else { Compression::None };
+    let compression = match compression {
+        Err(wrong) if packed => return Err((BadEntry::Shape(wrong), chunk)),
+        Ok(compression) if packed => compression,
+        _ => Compression::None,
+    };
     Ok(Message { tag, body, compression, chunk })
 }
 
-type Options<'a> = (Option<&'a [u8]>, Compression);
+/// The chunk id, and the compression if it is known.
+type Options<'a> = (Option<&'a [u8]>, Result<Compression, String>);
 
 fn read_options(bytes: &[u8]) -> Result<Options<'_>, BadEntry> {
     let mut cursor = Cursor::new(bytes, 0);
-    let Token::Map(pairs) = cursor.token()? else { return Ok(Options::default()) };
+    let Token::Map(pairs) = cursor.token()? else { return Ok((None, Ok(Compression::None))) };
     let mut chunk = None;
-    let mut compression = Compression::None;
+    let mut compression = Ok(Compression::None);
     for _ in 0..pairs {
         let key = cursor.at();
         let Ok(Token::Text(name) | Token::Bytes(name)) = cursor.token() else {
@@ -118,12 +123,12 @@ fn read_options(bytes: &[u8]) -> Result<Options<'_>, BadEntry> {
             }
             (b"compressed", Ok(Token::Text(name) | Token::Bytes(name))) => {
                 compression = match name {
-                    b"gzip" => Compression::Gzip,
-                    b"zstd" => Compression::Zstd,
-                    b"text" | b"" => Compression::None,
+                    b"gzip" => Ok(Compression::Gzip),
+                    b"zstd" => Ok(Compression::Zstd),
+                    b"text" | b"" => Ok(Compression::None),
                     _ => {
                         let name = String::from_utf8_lossy(&name[..name.len().min(32)]);
-                        return Err(shape(&format!("no known compression: `{name}`; gzip and zstd are")));
+                        Err(format!("no known compression: `{name}`; gzip and zstd are"))
                     }
                 };
             }
