@@ -5,8 +5,11 @@
 //!
 //! A column is text, bytes, int64, float64, boolean, timestamp (ns, UTC) or json (text with Arrow's extension type
 //! `arrow.json`); see [`Kind`]. Absent is Arrow null. Objects' members are columns named by their path
-//! (`kubernetes.labels.app`, a dot in a name is written `\.`). What is the same for the whole batch (tag, host, file
-//! path) stands once, among the constants.
+//! (`kubernetes.labels.app`; [`path`] has the escapes). What is the same for the whole batch (tag, host, file path)
+//! stands once, among the constants.
+//!
+//! Sources fill a [`builder::Builder`] ([`decode`] does for JSON) or, for plain text, [`lines::Lines`]; outputs take
+//! [`Records::ndjson`].
 
 use std::sync::{Arc, OnceLock};
 
