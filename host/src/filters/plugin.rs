@@ -51,8 +51,9 @@ impl Component {
             Origin::File(path) => {
                 let bytes = std::fs::read(&path)
                     .with_context(|| format!("cannot read the plugin {}", path.display()))?;
-                let name = path.file_stem().map_or_else(|| plugin.into(), |n| n.to_string_lossy());
-                Component::compile(engine, &name, Origin::File(path), &bytes)
+                let stem = path.file_stem().map(|name| name.to_string_lossy().into_owned());
+                let name = stem.as_deref().unwrap_or(plugin);
+                Component::compile(engine, name, Origin::File(path), &bytes)
                     .with_context(|| format!("the plugin {plugin}"))
             }
         }
