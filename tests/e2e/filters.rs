@@ -2,6 +2,8 @@ use std::fs;
 
 use flitch_tests::flitch::Flitch;
 use flitch_tests::guests;
+use flitch_tests::process::Signal;
+use flitch_tests::wait::eventually;
 
 use crate::support::*;
 
@@ -147,4 +149,39 @@ fn a_filter_that_refuses_its_settings_refuses_the_configuration_with_its_own_wor
     flitch.launch().unwrap();
     assert_eq!(flitch.wait(DEADLINE).code(), Some(64), "{}", flitch.log());
     assert!(flitch.log().contains("I want a field"), "{}", flitch.log());
+}
+
+#[test]
+fn a_changed_component_takes_over_and_a_broken_one_does_not() {
+    let (kafka, topic) = topic("filters-swap");
+    let filter = ("unruly", "{ plugin: \"{dir}/plugin.wasm\" }".to_owned());
+    let config = pipeline(&file_source("app.log"), &[filter], &kafka_output(&kafka.bootstrap(), &topic));
+    let mut flitch = Flitch::new(FLITCH, &config);
+    fs::copy(guests::c_filter(), flitch.at("plugin.wasm")).unwrap();
+    append(&flitch.at("app.log"), 0..100);
+    flitch.run();
+    expect_numbers(&kafka.bootstrap(), &topic, 100);
+
+    let replace = |bytes: &[u8]| {
+        fs::write(flitch.at("plugin.new"), bytes).unwrap();
+        fs::rename(flitch.at("plugin.new"), flitch.at("plugin.wasm")).unwrap();
+        flitch.signal(Signal::Hup);
+    };
+    let swaps = |result: &str| flitch.metrics().count("flitch_filter_swaps_total", &[("result", result)]);
+    replace(b"this is no component");
+    eventually("the refusal of the broken component", DEADLINE, || swaps("failed") >= 1);
+    append(&flitch.at("app.log"), 100..200);
+    expect_numbers(&kafka.bootstrap(), &topic, 200);
+
+    // The same component with a custom section more: other bytes, another generation.
+    let mut changed = fs::read(guests::c_filter()).unwrap();
+    changed.extend([0, 6, 4, b'n', b'o', b't', b'e', b'!']);
+    replace(&changed);
+    eventually("the swap", DEADLINE, || swaps("swapped") >= 1);
+    append(&flitch.at("app.log"), 200..300);
+    let seen = expect_numbers(&kafka.bootstrap(), &topic, 300);
+    assert!(seen.values().all(|&times| times == 1), "a swap doubled a record");
+    let sums = flitch.settled(DEADLINE);
+    assert_eq!((sums.received, sums.delivered), (300, 300), "{sums}");
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
 }

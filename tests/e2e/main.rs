@@ -10,5 +10,6 @@ mod file;
 mod filters;
 mod forward;
 mod harness;
+mod http;
 mod life;
 mod support;
