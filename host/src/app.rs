@@ -97,6 +97,9 @@ pub struct App {
     outputs: BTreeMap<Arc<str>, Output>,
 }
 
+/// A pipeline, and the filters that it goes on with.
+type Swap = (Arc<str>, Arc<Program>, Vec<(String, FilterSettings)>);
+
 /// What a configuration will run, before anything that runs is touched.
 struct Plan {
     outputs: BTreeMap<Arc<str>, Output>,
@@ -104,7 +107,7 @@ struct Plan {
     /// What filters are loaded with from now on.
     filters: FilterContext,
     /// Pipelines that go on with other filters.
-    swaps: Vec<(Arc<str>, Arc<Program>, Vec<(String, FilterSettings)>)>,
+    swaps: Vec<Swap>,
 }
 
 impl App {

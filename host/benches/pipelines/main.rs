@@ -5,6 +5,8 @@
 //!
 //! `FLITCH_BENCH_RECORDS` (2,000,000) and `FLITCH_BENCH_RUNS` (3) set the size.
 
+#![allow(clippy::print_stdout, reason = "the table is what this program is for")]
+
 use std::path::Path;
 
 mod cases;

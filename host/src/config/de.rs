@@ -212,7 +212,7 @@ enum Plain {
 
 fn resolve(scalar: &Scalar, typed: bool) -> Plain {
     let text = scalar.text.as_str();
-    if !scalar.plain && !(typed && scalar.interpolated) {
+    if !(scalar.plain || typed && scalar.interpolated) {
         return Plain::Text;
     }
     match text {

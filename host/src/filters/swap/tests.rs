@@ -54,7 +54,7 @@ fn a_program_is_stale_when_a_file_has_other_code() {
     assert!(program.is_stale());
     std::fs::remove_file(&file.path).unwrap();
     assert!(!program.is_stale(), "a file that is gone has no new code");
-    assert_eq!(program.files().collect::<Vec<_>>(), [file.path.clone()]);
+    assert_eq!(program.files().collect::<Vec<_>>(), std::slice::from_ref(&file.path));
 }
 
 #[test]
