@@ -64,8 +64,8 @@ pub struct Line {
     pub filters: &'static str,
     /// The Kafka topic.
     pub topic: &'static str,
-    /// The field that tells one record from another.
-    pub identity: &'static str,
+    /// The fields that together tell one record from another.
+    pub identity: &'static [&'static str],
     /// Percent of all records.
     share: u64,
 }
@@ -77,7 +77,7 @@ pub const LINES: [Line; 3] = [
         kind: "file",
         filters: "dissect, timestamp",
         topic: "clicks",
-        identity: "path",
+        identity: &["remote", "path", "size"],
         share: 60,
     },
     Line {
@@ -85,10 +85,10 @@ pub const LINES: [Line; 3] = [
         kind: "forward",
         filters: "dissect",
         topic: "containers",
-        identity: "seq",
+        identity: &["seq"],
         share: 20,
     },
-    Line { source: "web", kind: "http", filters: "none", topic: "events", identity: "seq", share: 20 },
+    Line { source: "web", kind: "http", filters: "none", topic: "events", identity: &["seq"], share: 20 },
 ];
 
 /// Runs the demo.

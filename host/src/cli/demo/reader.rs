@@ -102,7 +102,9 @@ fn read(consumer: &BaseConsumer, shared: &Mutex<[Seen; 3]>, stop: &AtomicBool) {
         let Some(place) = LINES.iter().position(|line| line.topic == message.topic()) else { continue };
         let text = message.payload().map(String::from_utf8_lossy).unwrap_or_default();
         let record: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-        let identity = hasher.hash_one(record[LINES[place].identity].to_string());
+        let identity: Vec<String> =
+            LINES[place].identity.iter().map(|key| record[*key].to_string()).collect();
+        let identity = hasher.hash_one(identity);
         let is_new = known[place].insert(identity);
         let mut seen = shared.lock();
         match is_new {
