@@ -75,7 +75,7 @@ pub const LINES: [Line; 3] = [
     Line {
         source: "nginx",
         kind: "file",
-        filters: "dissect, timestamp",
+        filters: "dissect, match, timestamp",
         topic: "clicks",
         identity: &["remote", "path", "size"],
         share: 60,
@@ -88,7 +88,7 @@ pub const LINES: [Line; 3] = [
         identity: &["seq"],
         share: 20,
     },
-    Line { source: "web", kind: "http", filters: "none", topic: "events", identity: &["seq"], share: 20 },
+    Line { source: "web", kind: "http", filters: "set", topic: "events", identity: &["seq"], share: 20 },
 ];
 
 /// Runs the demo.

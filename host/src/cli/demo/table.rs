@@ -94,7 +94,7 @@ impl Table {
         let _ = writeln!(text, "\x1b[1mflitch demo\x1b[0m  {at:.1} of {} s", self.seconds);
         let _ = writeln!(
             text,
-            "\n\x1b[2m{:<8} {:<8} {:>10} {:>11}   {:<19} {:<11} {:>11} {:>11} {:>11}\x1b[0m",
+            "\n\x1b[2m{:<8} {:<8} {:>10} {:>11}   {:<25} {:<11} {:>11} {:>11} {:>11}\x1b[0m",
             "source",
             "type",
             "sent/s",
@@ -108,7 +108,7 @@ impl Table {
         for (i, line) in LINES.iter().enumerate() {
             let _ = writeln!(
                 text,
-                "{:<8} {:<8} {:>10} {:>11}   {:<19} {:<11} {:>11} {:>11} {:>11}",
+                "{:<8} {:<8} {:>10} {:>11}   {:<25} {:<11} {:>11} {:>11} {:>11}",
                 line.source,
                 line.kind,
                 rate(|c| c.sent, i),
