@@ -112,17 +112,19 @@ pub fn fields(bytes: &[u8], pairs: u32, to: &mut Builder) -> Result<(), BadEntry
 
 fn members(cursor: &mut Cursor<'_>, pairs: u32, to: &mut Builder, depth: usize) -> Result<(), BadEntry> {
     for _ in 0..pairs {
-        match cursor.token()? {
-            Token::Text(name) => to.key(name),
-            other => to.key(name_of(&other)?.as_bytes()),
+        match cursor.text() {
+            Some(name) => to.key(name),
+            None => to.key(name_of(&cursor.token()?)?.as_bytes()),
         };
-        value(cursor, to, depth)?;
+        match cursor.text() {
+            Some(text) => to.text(text),
+            None => value(cursor, to, depth)?,
+        }
     }
     Ok(())
 }
 
 /// The name that a key stands for which is no string.
-#[cold]
 fn name_of(key: &Token<'_>) -> Result<String, BadEntry> {
     Ok(match key {
         Token::Text(name) | Token::Bytes(name) => String::from_utf8_lossy(name).into_owned(),
@@ -137,7 +139,6 @@ fn name_of(key: &Token<'_>) -> Result<String, BadEntry> {
     })
 }
 
-#[inline]
 fn value(cursor: &mut Cursor<'_>, to: &mut Builder, depth: usize) -> Result<(), BadEntry> {
     match cursor.token()? {
         Token::Text(text) => to.text(text),

@@ -213,14 +213,16 @@ impl Gather {
         at: usize,
         partials: Option<&mut Partials>,
     ) -> Result<usize, BadEntry> {
+        const PAIR: u8 = 0x92;
+        if window.get(at) == Some(&PAIR) {
+            return self.event(origin, window, at + 1, partials, 0);
+        }
         let mut cursor = Cursor::new(window, at);
         let more = match cursor.token()? {
             Token::Array(length @ 2..) => length - 2,
             other => {
-                return Err(BadEntry::Shape(format!(
-                    "an entry must be [time, record], not {}",
-                    other.name()
-                )));
+                let what = other.name();
+                return Err(BadEntry::Shape(format!("an entry must be [time, record], not {what}")));
             }
         };
         self.event(origin, window, cursor.at(), partials, more)

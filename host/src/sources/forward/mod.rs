@@ -12,7 +12,7 @@
 mod acks;
 mod connection;
 mod entries;
-mod gather;
+pub mod gather;
 mod handshake;
 mod hub;
 mod inflate;
@@ -20,7 +20,7 @@ mod listen;
 mod message;
 mod partial;
 mod settings;
-mod tags;
+pub mod tags;
 mod udp;
 mod wire;
 

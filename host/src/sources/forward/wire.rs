@@ -121,6 +121,24 @@ impl<'a> Cursor<'a> {
         Ok(Token::Ext(kind, self.take(length)?))
     }
 
+    /// The next value if it is a str of up to 64 KiB that is complete. Else none, and the cursor stays.
+    ///
+    /// Nearly every name and most values are that, and the general way of [`Cursor::token`] costs three times as
+    /// much.
+    #[inline(always)]
+    pub fn text(&mut self) -> Option<&'a [u8]> {
+        let rest = self.bytes.get(self.at..)?;
+        let (head, length) = match *rest {
+            [marker @ 0xa0..=0xbf, ..] => (1, usize::from(marker & 0x1f)),
+            [0xd9, length, ..] => (2, usize::from(length)),
+            [0xda, high, low, ..] => (3, usize::from(u16::from_be_bytes([high, low]))),
+            _ => return None,
+        };
+        let text = rest.get(head..head + length)?;
+        self.at += head + length;
+        Some(text)
+    }
+
     /// The next token. The cursor's place is not defined after a fault.
     #[inline]
     pub fn token(&mut self) -> Result<Token<'a>, Fault> {
