@@ -8,12 +8,15 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 /// Most files that are open at once.
 const OPEN: usize = 256;
+/// A file that is not written to for so long is closed, so that one that was deleted gives its space back.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// When and how files are rotated.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +31,8 @@ pub(super) struct Rotation {
 pub(super) struct Files {
     rotation: Option<Rotation>,
     open: HashMap<PathBuf, Open>,
-    /// Counts appends, to tell which file was used last.
-    turn: u64,
+    /// When idle files were last looked for.
+    looked: Instant,
     /// Compresses the file that was rotated last.
     compressing: Option<JoinHandle<()>>,
 }
@@ -39,12 +42,12 @@ struct Open {
     file: Arc<File>,
     bytes: u64,
     dirty: bool,
-    used: u64,
+    used: Instant,
 }
 
 impl Files {
     pub fn new(rotation: Option<Rotation>) -> Files {
-        Files { rotation, open: HashMap::new(), turn: 0, compressing: None }
+        Files { rotation, open: HashMap::new(), looked: Instant::now(), compressing: None }
     }
 
     /// Appends whole lines. After an error none of them is in the file.
@@ -68,7 +71,11 @@ impl Files {
 
     /// Sees to it that the file is open, is still the one at its path, and has room for `more` bytes.
     fn ready(&mut self, path: &Path, more: u64) -> io::Result<()> {
-        self.turn += 1;
+        let now = Instant::now();
+        if now.duration_since(self.looked) >= IDLE {
+            self.looked = now;
+            self.close_where(|open| now.duration_since(open.used) >= IDLE);
+        }
         let there = fs::metadata(path);
         let same = |open: &Open| match (&there, open.file.metadata()) {
             (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
@@ -90,10 +97,10 @@ impl Files {
             }
             let file = OpenOptions::new().append(true).create(true).open(path)?;
             let bytes = file.metadata()?.len();
-            self.open.insert(path.to_owned(), Open { file: Arc::new(file), bytes, dirty: false, used: 0 });
+            self.open.insert(path.to_owned(), Open { file: Arc::new(file), bytes, dirty: false, used: now });
         }
         if let Some(open) = self.open.get_mut(path) {
-            open.used = self.turn;
+            open.used = now;
         }
         Ok(())
     }
@@ -101,12 +108,17 @@ impl Files {
     /// Closes the file that was used longest ago when there are too many.
     fn make_room(&mut self) {
         while self.open.len() >= OPEN {
-            let oldest = self.open.iter().min_by_key(|(_, open)| open.used).map(|(path, _)| path.clone());
-            let Some(open) = oldest.and_then(|path| self.open.remove(&path)) else { return };
+            let Some(oldest) = self.open.values().map(|open| open.used).min() else { return };
+            self.close_where(|open| open.used <= oldest);
+        }
+    }
+
+    fn close_where(&mut self, closes: impl Fn(&Open) -> bool) {
+        for (path, open) in self.open.extract_if(|_, open| closes(open)) {
             if open.dirty
                 && let Err(error) = open.file.sync_data()
             {
-                tracing::error!("records may not be on the disk: {error}");
+                tracing::error!(path = %path.display(), "records may not be on the disk: {error}");
             }
         }
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Secret;
 use crate::config::units::{Bytes, Span};
 use crate::outputs::template::Template;
-use crate::router::Scalar;
+use crate::router::{OneOrMore, Scalar};
 
 /// How messages are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -132,7 +132,9 @@ impl<'de> Deserialize<'de> for OptionValue {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaSettings {
-    /// Brokers to begin with, `host:port` each; the others are learned from them.
+    /// Brokers to begin with, `host:port` each, as a list or with commas; the others are learned from them.
+    #[serde(deserialize_with = "brokers")]
+    #[schemars(with = "OneOrMore")]
     pub brokers: Vec<String>,
     /// The topic, a template: `logs` or `logs.{@tag}`. A record without a field of it goes to the dead letters.
     pub topic: Template,
@@ -177,6 +179,13 @@ pub struct KafkaSettings {
     pub options: BTreeMap<String, OptionValue>,
 }
 
+fn brokers<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
+    Ok(match OneOrMore::deserialize(d)? {
+        OneOrMore::One(text) => text.split(',').map(|broker| broker.trim().to_owned()).collect(),
+        OneOrMore::More(list) => list,
+    })
+}
+
 fn yes() -> bool {
     true
 }
@@ -216,7 +225,8 @@ impl KafkaSettings {
 
     /// What goes to librdkafka. An error names the key that does not fit.
     pub(super) fn client(&self, name: &str) -> anyhow::Result<ClientConfig> {
-        anyhow::ensure!(!self.brokers.is_empty(), "`brokers` is empty: name at least one `host:port`");
+        let named = !self.brokers.is_empty() && self.brokers.iter().all(|broker| !broker.is_empty());
+        anyhow::ensure!(named, "`brokers` is empty: name at least one `host:port`");
         if let Some(topic) = self.topic.constant() {
             anyhow::ensure!(
                 is_topic(topic.as_bytes()),

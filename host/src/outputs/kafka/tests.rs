@@ -382,9 +382,11 @@ fn settings_that_do_not_fit_together_are_refused() {
 }
 
 #[test]
-fn options_may_be_numbers_and_switches() {
-    let json = r#"{"brokers":["a:1"],"topic":"logs","options":{"linger.ms":7,"socket.nagle.disable":true}}"#;
+fn brokers_may_be_a_text_and_options_numbers_and_switches() {
+    let json =
+        r#"{"brokers":"a:1, b:2","topic":"logs","options":{"linger.ms":7,"socket.nagle.disable":true}}"#;
     let settings: KafkaSettings = serde_json::from_str(json).unwrap();
     let client = settings.client("out").unwrap();
+    assert_eq!(client.get("bootstrap.servers"), Some("a:1,b:2"));
     assert_eq!((client.get("linger.ms"), client.get("socket.nagle.disable")), (Some("7"), Some("true")));
 }
