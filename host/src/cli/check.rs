@@ -36,6 +36,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let mut check = Check { loaded: &loaded, lines: Vec::new(), problems: Vec::new() };
     for (name, source) in &loaded.config.sources {
         check.line("source", name, kind(source));
+        if let Err(error) = source.check() {
+            check.problems.push(loaded.error(&format!("sources.{name}"), &error));
+        }
     }
     check.filters(&args.config.path)?;
     let outputs = check.outputs();

@@ -38,6 +38,17 @@ impl SourceSettings {
         }
     }
 
+    /// Whether the settings make sense together, as far as can be told without a start.
+    ///
+    /// # Errors
+    /// What contradicts what, or is missing.
+    pub fn check(&self) -> anyhow::Result<()> {
+        match self {
+            SourceSettings::File(settings) => settings.check(),
+            SourceSettings::Forward(_) | SourceSettings::Http(_) | SourceSettings::Generator(_) => Ok(()),
+        }
+    }
+
     /// Addresses that it listens on, with the key that names each: `tcp 0.0.0.0:24224`. Port 0 is no address yet.
     pub fn listens(&self) -> Vec<(&'static str, String)> {
         match self {

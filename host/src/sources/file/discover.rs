@@ -4,10 +4,11 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{GlobSet, GlobSetBuilder};
+
+use super::settings::Glob;
 
 /// What the system calls a file: device and inode. It may be given to another file once the first is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,18 +58,18 @@ struct Root {
 
 impl Globs {
     /// Compiles the globs. Relative ones start at the working folder.
-    pub fn new(include: &[String], exclude: &[String]) -> anyhow::Result<Globs> {
+    pub fn new(include: &[Glob], exclude: &[Glob]) -> anyhow::Result<Globs> {
         anyhow::ensure!(
             !include.is_empty(),
             "`include` is empty: name the files to read, such as /var/log/nginx/*.log"
         );
         let mut roots = Vec::with_capacity(include.len());
         for glob in include {
-            roots.push(Root::of(&absolute("include", glob)?));
+            roots.push(Root::of(&glob.absolute().map_err(anyhow::Error::msg)?));
         }
         roots.sort();
         roots.dedup();
-        Ok(Globs { include: compile("include", include)?, exclude: compile("exclude", exclude)?, roots })
+        Ok(Globs { include: compile(include)?, exclude: compile(exclude)?, roots })
     }
 
     /// Whether the globs choose this path.
@@ -173,28 +174,12 @@ impl Root {
     }
 }
 
-fn absolute(key: &str, glob: &str) -> anyhow::Result<String> {
-    anyhow::ensure!(!glob.is_empty(), "`{key}` holds an empty glob");
-    let path = std::path::absolute(glob).with_context(|| format!("`{key}`: {glob}"))?;
-    anyhow::ensure!(
-        !path.components().any(|c| matches!(c, Component::ParentDir)),
-        "`{key}`: {glob} goes up with `..`: write the folder's own path"
-    );
-    path.into_os_string()
-        .into_string()
-        .map_err(|_| anyhow::anyhow!("`{key}`: {glob} starts in a folder whose name is not UTF-8"))
-}
-
-fn compile(key: &str, globs: &[String]) -> anyhow::Result<GlobSet> {
+fn compile(globs: &[Glob]) -> anyhow::Result<GlobSet> {
     let mut set = GlobSetBuilder::new();
     for glob in globs {
-        let compiled = GlobBuilder::new(&absolute(key, glob)?)
-            .literal_separator(true)
-            .build()
-            .map_err(|e| anyhow::anyhow!("`{key}`: {glob} is no glob: {}", e.kind()))?;
-        set.add(compiled);
+        set.add(glob.compile().map_err(anyhow::Error::msg)?);
     }
-    set.build().with_context(|| format!("`{key}`"))
+    Ok(set.build()?)
 }
 
 /// The files of these identities in a folder, by the names that they have now.

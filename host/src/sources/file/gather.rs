@@ -150,9 +150,9 @@ impl Gather {
 
 impl Groups {
     fn new(settings: &MultilineSettings) -> anyhow::Result<Groups> {
-        let (key, pattern) = match (&settings.start, &settings.r#continue) {
-            (Some(start), None) => ("start", start),
-            (None, Some(more)) => ("continue", more),
+        let (begins, pattern) = match (&settings.start, &settings.r#continue) {
+            (Some(start), None) => (true, start),
+            (None, Some(more)) => (false, more),
             (Some(_), Some(_)) => {
                 anyhow::bail!("`multiline` has both `start` and `continue`: leave one of them out")
             }
@@ -161,10 +161,8 @@ impl Groups {
             ),
         };
         anyhow::ensure!(settings.max_lines > 0, "`multiline.max_lines` is 0: a record has one line at least");
-        let compiled = Regex::new(pattern).map_err(|error| {
-            anyhow::anyhow!("`multiline.{key}`: {pattern} is no regular expression: {error}")
-        })?;
-        Ok(Groups { begins: key == "start", pattern: compiled, max_lines: settings.max_lines })
+        let pattern = pattern.compile().map_err(anyhow::Error::msg)?;
+        Ok(Groups { begins, pattern, max_lines: settings.max_lines })
     }
 
     fn is_first(&self, line: &[u8]) -> bool {

@@ -33,7 +33,9 @@ mod rig;
 #[cfg(test)]
 mod tests;
 
-pub use settings::{Codec, Compression, FileSettings, MultilineSettings, ReadFrom};
+use discover::Globs;
+use gather::Gather;
+pub use settings::{Codec, Compression, FileSettings, Glob, MultilineSettings, Pattern, ReadFrom};
 use tailer::{Next, Tailer};
 use watch::Watch;
 
@@ -49,6 +51,18 @@ enum Hint {
     Settled,
     /// Take in nothing more.
     Stop,
+}
+
+impl FileSettings {
+    /// Whether the settings make sense together.
+    ///
+    /// # Errors
+    /// What contradicts what, or is missing.
+    pub fn check(&self) -> anyhow::Result<()> {
+        Globs::new(&self.include, &self.exclude)?;
+        Gather::new(self)?;
+        Ok(())
+    }
 }
 
 /// Opens the source: refuses settings and checkpoints that make no sense. Files need not be there yet.

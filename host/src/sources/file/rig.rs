@@ -15,6 +15,7 @@ use crate::buffers::MemoryBuffer;
 use crate::receipt::Accounts;
 use crate::sources::{SourceContext, testing};
 
+use super::settings::Glob;
 use super::tailer::{Next, Tailer};
 use super::{FileSettings, Hint};
 
@@ -60,7 +61,7 @@ impl Rig {
         let now = Instant::now();
         let (cx, buffer, dir) = testing::context("logs");
         fs::create_dir(dir.path().join("logs")).expect("a folder");
-        let include = vec![format!("{}/logs/*.log", dir.path().display())];
+        let include = vec![glob(format!("{}/logs/*.log", dir.path().display()))];
         Rig {
             dir,
             settings: FileSettings { include, ..Default::default() },
@@ -200,6 +201,10 @@ fn text(array: &ArrayRef, row: usize) -> String {
         Some(text) => text.value(row).to_owned(),
         None => format!("{:?}", array.as_binary::<i32>().value(row)),
     }
+}
+
+pub fn glob(text: String) -> Glob {
+    text.try_into().expect("a glob")
 }
 
 /// Seconds.

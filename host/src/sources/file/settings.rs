@@ -1,5 +1,8 @@
+use std::path::Component;
 use std::time::Duration;
 
+use globset::GlobBuilder;
+use regex::bytes::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,9 +14,11 @@ use crate::config::units::{Bytes, Span};
 #[serde(deny_unknown_fields, default)]
 pub struct FileSettings {
     /// Globs of the files to read: `*` and `?` stay in one folder, `**` goes into all below, `[ab]` and `{a,b}` choose.
-    pub include: Vec<String>,
+    #[schemars(with = "Vec<String>")]
+    pub include: Vec<Glob>,
     /// Globs of files to leave out. Leave out what logrotate's `copytruncate` copies to: a copy is a new file.
-    pub exclude: Vec<String>,
+    #[schemars(with = "Vec<String>")]
+    pub exclude: Vec<Glob>,
     /// The `@tag` of the records. The source's name where it is not set.
     pub tag: Option<String>,
     /// Where to begin in files that are there when the source starts for the first time: `beginning` or `end`.
@@ -81,6 +86,66 @@ impl Default for FileSettings {
     }
 }
 
+/// A glob over paths, known to be one.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String")]
+pub struct Glob(String);
+
+impl Glob {
+    /// What it matches; a star does not go into folders below.
+    pub(super) fn compile(&self) -> Result<globset::Glob, String> {
+        let absolute = self.absolute()?;
+        let glob = GlobBuilder::new(&absolute).literal_separator(true).build();
+        glob.map_err(|error| format!("`{}` is no glob: {}", self.0, error.kind()))
+    }
+
+    /// The glob from the root on. A relative one starts at the working folder.
+    pub(super) fn absolute(&self) -> Result<String, String> {
+        if self.0.is_empty() {
+            return Err("the glob is empty: write a path such as /var/log/nginx/*.log".to_owned());
+        }
+        let path = std::path::absolute(&self.0).map_err(|error| format!("`{}`: {error}", self.0))?;
+        if path.components().any(|c| matches!(c, Component::ParentDir)) {
+            return Err(format!("`{}` goes up with `..`: write the folder's own path", self.0));
+        }
+        let text = path.into_os_string().into_string();
+        text.map_err(|_| {
+            format!("`{}` starts in a folder whose name is not UTF-8: write its whole path", self.0)
+        })
+    }
+}
+
+impl TryFrom<String> for Glob {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Glob, String> {
+        let glob = Glob(text);
+        glob.compile()?;
+        Ok(glob)
+    }
+}
+
+/// A regular expression over bytes, known to be one.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String")]
+pub struct Pattern(String);
+
+impl Pattern {
+    pub(super) fn compile(&self) -> Result<Regex, String> {
+        Regex::new(&self.0).map_err(|error| format!("`{}` is no regular expression: {error}", self.0))
+    }
+}
+
+impl TryFrom<String> for Pattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Pattern, String> {
+        let pattern = Pattern(text);
+        pattern.compile()?;
+        Ok(pattern)
+    }
+}
+
 /// Where to begin in a file that is there when the source starts for the first time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -121,9 +186,11 @@ pub enum Compression {
 #[serde(deny_unknown_fields, default)]
 pub struct MultilineSettings {
     /// A regular expression that matches the first line of each record.
-    pub start: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub start: Option<Pattern>,
     /// A regular expression that matches each line that belongs to the record before it.
-    pub r#continue: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub r#continue: Option<Pattern>,
     /// How long a record may wait for its next line when the file does not grow.
     pub timeout: Span,
     /// Most lines in a record; the next one begins another.

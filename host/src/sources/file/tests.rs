@@ -19,7 +19,12 @@ fn lines(batch: &Batch) -> Vec<String> {
 /// Settings whose looks are so rare that only the system's hints can be in time.
 fn rarely(include: String) -> FileSettings {
     let hour = crate::config::units::Span(Duration::from_secs(3600));
-    FileSettings { include: vec![include], poll_interval: hour, scan_interval: hour, ..Default::default() }
+    FileSettings {
+        include: vec![rig::glob(include)],
+        poll_interval: hour,
+        scan_interval: hour,
+        ..Default::default()
+    }
 }
 
 #[tokio::test]
@@ -60,8 +65,10 @@ async fn the_source_wakes_for_new_lines_and_new_files_and_stops_when_all_is_safe
 async fn a_source_whose_pipelines_are_full_ends_when_they_are_closed() {
     let (cx, buffer, folder) = testing::context("logs");
     fs::write(folder.path().join("a.log"), format!("{}\n", "x".repeat(1000)).repeat(40_000)).unwrap();
-    let settings =
-        FileSettings { include: vec![format!("{}/*.log", folder.path().display())], ..Default::default() };
+    let settings = FileSettings {
+        include: vec![rig::glob(format!("{}/*.log", folder.path().display()))],
+        ..Default::default()
+    };
     let running = tokio::spawn(start(settings, cx.clone()).await.unwrap());
     timeout(LONG, async {
         while buffer.bytes() < 15 << 20 {
@@ -86,10 +93,29 @@ async fn settings_that_make_no_sense_refuse_the_start() {
 
 #[test]
 fn settings_are_read_with_their_units_and_unknown_ones_are_refused() {
-    let text = r#"{"include": ["/a"], "max_line": "2MiB", "multiline": {"start": "^x", "timeout": "500ms"}}"#;
+    let text = r#"{"include": ["a*"], "max_line": "2MiB", "multiline": {"start": "^x", "timeout": "500ms"}}"#;
     let settings: FileSettings = serde_json::from_str(text).unwrap();
     assert_eq!(settings.max_line.0, 2 << 20);
     assert_eq!(settings.multiline.unwrap().timeout.0, Duration::from_millis(500));
     let error = serde_json::from_str::<FileSettings>(r#"{"includes": []}"#).unwrap_err().to_string();
     assert!(error.contains("unknown field `includes`"), "{error}");
+}
+
+#[test]
+fn globs_and_patterns_are_checked_where_they_stand() {
+    let refused = |text: &str| serde_json::from_str::<FileSettings>(text).unwrap_err().to_string();
+    assert!(refused(r#"{"include": ["/a", "/var/[x"]}"#).contains("`/var/[x` is no glob: "));
+    assert!(refused(r#"{"exclude": [""]}"#).contains("the glob is empty"));
+    assert!(refused(r#"{"include": ["/var/*/../log"]}"#).contains("goes up with `..`"));
+    assert!(refused(r#"{"multiline": {"start": "(x"}}"#).contains("`(x` is no regular expression"));
+}
+
+#[test]
+fn what_the_settings_contradict_is_found_without_a_start() {
+    let include = vec![rig::glob("/a".to_owned())];
+    assert!(FileSettings { include: include.clone(), ..Default::default() }.check().is_ok());
+    assert!(FileSettings::default().check().is_err());
+    let multiline = Some(MultilineSettings::default());
+    let error = FileSettings { include, multiline, ..Default::default() }.check().unwrap_err().to_string();
+    assert!(error.contains("`multiline` needs `start`"), "{error}");
 }

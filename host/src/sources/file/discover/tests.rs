@@ -1,3 +1,4 @@
+use super::super::rig::glob;
 use super::*;
 
 /// A folder with these files, and what the globs (relative to it) find in it.
@@ -8,8 +9,8 @@ fn find(files: &[&str], include: &[&str], exclude: &[&str]) -> Vec<String> {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, "x").unwrap();
     }
-    let globs = |list: &[&str]| -> Vec<String> {
-        list.iter().map(|glob| format!("{}/{glob}", folder.path().display())).collect()
+    let globs = |list: &[&str]| -> Vec<Glob> {
+        list.iter().map(|text| glob(format!("{}/{text}", folder.path().display()))).collect()
     };
     let globs = Globs::new(&globs(include), &globs(exclude)).unwrap();
     let walk = globs.walk();
@@ -48,7 +49,7 @@ fn a_link_that_leads_round_in_a_circle_ends() {
     fs::create_dir(folder.path().join("x")).unwrap();
     fs::write(folder.path().join("x/a.log"), "x").unwrap();
     std::os::unix::fs::symlink(folder.path(), folder.path().join("x/up")).unwrap();
-    let globs = Globs::new(&[format!("{}/**/*.log", folder.path().display())], &[]).unwrap();
+    let globs = Globs::new(&[glob(format!("{}/**/*.log", folder.path().display()))], &[]).unwrap();
     let walk = globs.walk();
     assert_eq!(walk.files.len(), 1);
     assert_eq!(walk.folders.len(), 2);
@@ -57,7 +58,7 @@ fn a_link_that_leads_round_in_a_circle_ends() {
 #[test]
 fn a_folder_named_as_a_file_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let globs = Globs::new(&[folder.path().display().to_string()], &[]).unwrap();
+    let globs = Globs::new(&[glob(folder.path().display().to_string())], &[]).unwrap();
     assert_eq!(globs.walk().errors.len(), 1);
 }
 
@@ -68,13 +69,7 @@ fn older_files_come_first() {
         let file = fs::File::create(folder.path().join(name)).unwrap();
         file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(time)).unwrap();
     }
-    let globs = Globs::new(&[format!("{}/*", folder.path().display())], &[]).unwrap();
+    let globs = Globs::new(&[glob(format!("{}/*", folder.path().display()))], &[]).unwrap();
     let names: Vec<_> = globs.walk().files.iter().map(|f| f.path.file_name().unwrap().to_owned()).collect();
     assert_eq!(names, ["b", "c", "a"]);
-}
-
-#[test]
-fn a_glob_that_goes_up_is_refused() {
-    let error = Globs::new(&["/var/*/../log".into()], &[]).unwrap_err().to_string();
-    assert!(error.contains("`include`") && error.contains(".."), "{error}");
 }

@@ -244,20 +244,3 @@ fn a_file_under_two_names_is_read_once() {
     rig.pass(s(2));
     assert_eq!(rig.lines(), ["one"]);
 }
-
-#[test]
-fn an_empty_include_and_a_bad_glob_are_refused() {
-    let refused = |include: &[&str]| {
-        let mut rig = Rig::new();
-        rig.settings.include = include.iter().map(|g| (*g).to_owned()).collect();
-        let result = super::Tailer::new(
-            rig.settings.clone(),
-            rig.cx.clone(),
-            crossbeam_channel::unbounded().0,
-            rig.now,
-        );
-        result.err().expect("refused").to_string()
-    };
-    assert!(refused(&[]).contains("`include` is empty"));
-    assert!(refused(&["/var/log/[a.log"]).contains("/var/log/[a.log is no glob"));
-}

@@ -11,7 +11,7 @@ fn gzip(text: &str) -> Vec<u8> {
 }
 
 fn trace() -> MultilineSettings {
-    MultilineSettings { start: Some("^[a-z]".into()), ..Default::default() }
+    MultilineSettings { start: Some("^[a-z]".to_owned().try_into().unwrap()), ..Default::default() }
 }
 
 #[test]
