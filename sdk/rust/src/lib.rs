@@ -35,6 +35,11 @@
 //!
 //! The crate's README is the tutorial.
 
+/// The tutorial's examples are compiled as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Tutorial;
+
 #[doc(hidden)]
 pub mod bindings;
 pub mod bitmap;
