@@ -5,6 +5,7 @@
 
 mod brokers;
 mod config;
+mod dead_letters;
 mod docker;
 mod file;
 mod filters;
