@@ -3,6 +3,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
@@ -12,6 +13,8 @@ use super::plugin::hex;
 
 /// The ending of compiled code.
 const ENDING: &str = "cwasm";
+/// Most bytes of the folder; what was used longest ago goes first.
+const MAX_BYTES: u64 = 1 << 30;
 
 /// Compiled code on disk, so that a restart compiles nothing.
 ///
@@ -57,6 +60,7 @@ impl Cache {
         let component = compile(engine, bytes)?;
         let kept =
             component.serialize().map_err(io::Error::other).and_then(|code| keep(folder, &head, &code));
+        prune(folder, MAX_BYTES);
         if let Err(error) = kept {
             tracing::warn!(%error, folder = %folder.display(), "cannot keep compiled code; the next start compiles again");
         }
@@ -91,7 +95,10 @@ fn load(folder: &Path, head: &str, engine: &Engine) -> Option<Component> {
                 // SAFETY: the file is ours alone, as is the folder, and holds what this program wrote for an engine
                 // of the same version and settings: its name says so, and its hash is the one in the name.
                 match unsafe { Component::deserialize_file(engine, &path) } {
-                    Ok(component) => return Some(component),
+                    Ok(component) => {
+                        let _ = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+                        return Some(component);
+                    }
                     Err(error) => discard(&path, &error.to_string()),
                 }
             }
@@ -118,6 +125,24 @@ fn check(path: &Path, content: &str) -> io::Result<()> {
     Ok(())
 }
 
+/// Removes what was used longest ago until the folder holds no more than `most` bytes: each version of a plugin that
+/// ever ran leaves its code here.
+fn prune(folder: &Path, most: u64) {
+    let Ok(files) = fs::read_dir(folder) else { return };
+    let mut files: Vec<_> = files
+        .flatten()
+        .filter_map(|file| file.metadata().ok().map(|m| (m.modified().ok(), m.len(), file.path())))
+        .collect();
+    files.sort_by(|(a, ..), (b, ..)| b.cmp(a));
+    let mut sum = 0;
+    for (_, bytes, path) in files {
+        sum += bytes;
+        if sum > most {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
 fn discard(path: &Path, why: &str) {
     tracing::warn!(path = %path.display(), why, "compiled code is thrown away and compiled again");
     if let Err(error) = fs::remove_file(path) {
@@ -138,3 +163,6 @@ fn keep(folder: &Path, head: &str, code: &[u8]) -> io::Result<()> {
     }
     renamed
 }
+
+#[cfg(test)]
+mod tests;
