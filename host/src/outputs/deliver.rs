@@ -2,6 +2,7 @@
 //! letters. Outputs never retry and never sleep; all of that is here.
 
 use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -97,11 +98,15 @@ pub async fn deliver(
     }
 }
 
-/// Waits until one of the futures is finished, and takes it out. All are polled, oldest first.
+/// Waits until one of the futures is finished, and takes it out. All are polled, oldest first. One that panics costs its
+/// batch, which its source sends again, and not the loop.
 async fn one_of(futures: &mut Vec<Pin<Box<dyn Future<Output = ()> + Send + '_>>>) {
     poll_fn(|cx| {
         let before = futures.len();
-        futures.retain_mut(|f| f.as_mut().poll(cx).is_pending());
+        futures.retain_mut(|future| {
+            let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+            polled.is_ok_and(|poll| poll.is_pending())
+        });
         if futures.len() < before { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;

@@ -19,11 +19,12 @@ use crate::buffers::BufferSettings;
 #[serde(rename_all = "snake_case")]
 #[schemars(tag = "type")]
 pub enum OutputSettings {
-    /// Kafka topics.
+    /// Kafka topics: each record is one message, whose value is the record as JSON. Records of one stream and partition
+    /// keep their order, but for those that are written again after a failure.
     Kafka(KafkaSettings),
-    /// Files of NDJSON.
+    /// Files of NDJSON: a record a line.
     File(FileSettings),
-    /// Standard output.
+    /// Standard output: a record a line, as JSON.
     Stdout(StdoutSettings),
     /// Nowhere: for tests and measurements.
     Blackhole(BlackholeSettings),

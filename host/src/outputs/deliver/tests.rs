@@ -305,3 +305,16 @@ async fn a_hard_stop_leaves_what_is_not_delivered_to_be_sent_again() {
     assert_eq!(bench.buffer.try_pop().unwrap().records.rows(), 1);
     assert_eq!(bench.ledger.read().returned, 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_output_that_panics_costs_its_batch_a_second_way_and_not_the_loop() {
+    let bench = Bench::new(Scripted::new(|rows| {
+        assert!(!rows.contains(&1), "a bug");
+        Ok(Written::default())
+    }));
+    bench.push(0..2).await;
+    bench.push(2..4).await;
+    bench.finish().await;
+    assert_eq!(*bench.verdicts.lock(), [Verdict::Again, Verdict::Safe]);
+    assert_eq!(bench.ledger.read().returned, 2);
+}

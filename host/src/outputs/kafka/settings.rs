@@ -67,9 +67,10 @@ pub enum Mechanism {
     Oauthbearer,
 }
 
-/// SASL.
+/// Credentials for brokers, by SASL.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "BrokerSasl")]
 pub struct SaslSettings {
     /// `plain`, `scram-sha-256`, `scram-sha-512` or `oauthbearer`.
     pub mechanism: Mechanism,
@@ -87,6 +88,7 @@ pub struct SaslSettings {
 /// TLS towards the brokers.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "BrokerTls")]
 pub struct TlsSettings {
     /// A PEM file with the authorities that may sign the brokers' certificates. Not set: those of the system.
     pub ca: Option<PathBuf>,
