@@ -75,7 +75,7 @@ impl Tailer {
     }
 
     /// Looks for files that were renamed while the source was away, to names that no glob matches: what was not read
-    /// of them is read.
+    /// of them is read, and what their writer, who may not know of the rotation yet, still adds.
     fn find_renamed(&mut self, now: Instant) {
         let mut folders: HashMap<&Path, HashSet<FileId>> = HashMap::new();
         for (id, kept) in &self.kept {
@@ -89,7 +89,7 @@ impl Tailer {
             let id = FileId::of(&found.meta);
             let unread = self.kept.get(&id).is_some_and(|kept| match kept.finished {
                 Some(finished) => finished != found.meta.len(),
-                None => kept.position < found.meta.len(),
+                None => kept.position < found.meta.len() || kept.path != found.path,
             });
             if !unread || self.by_id.contains_key(&id) || self.begin(&found, now).is_err() {
                 continue;
