@@ -30,7 +30,7 @@ fn line(i: usize) -> String {
          HTTP/1.1\" {} {} \"https://www.example.com/shop/{}\" \"Mozilla/5.0 (X11; Linux x86_64) \
          AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{}.0.0.0 Safari/537.36\"",
         i % 256,
-        if i % 10 == 0 { "alice" } else { "-" },
+        if i.is_multiple_of(10) { "alice" } else { "-" },
         i / 60 % 60,
         i % 60,
         ["GET", "POST", "GET", "HEAD"][a % 4],
