@@ -188,8 +188,13 @@ impl<'s> Docs<'s> {
     fn kind_of(&mut self, schema: &'s Value) -> String {
         let schema = not_null(schema);
         if let Some(path) = schema.get("$ref").and_then(Value::as_str) {
-            let name = path.trim_start_matches("#/$defs/");
-            let definition = self.find(name);
+            let mut name = path.trim_start_matches("#/$defs/");
+            let mut definition = self.find(name);
+            // A definition may be no more than another one's name.
+            while let Some(next) = definition.get("$ref").and_then(Value::as_str) {
+                name = next.trim_start_matches("#/$defs/");
+                definition = self.find(name);
+            }
             match name {
                 "Bytes" => return "size".to_owned(),
                 "Span" => return "time".to_owned(),
