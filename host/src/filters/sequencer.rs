@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use crate::batch::StreamId;
 
@@ -9,11 +9,21 @@ use crate::batch::StreamId;
 ///
 /// A [`Place`] is taken when a batch comes in. Whoever finishes the batch that its stream waits for hands it on,
 /// together with those behind it that are finished already; no lock is held while a batch is handed on.
+///
+/// A stream holds no more than [`WAITING`] finished batches back: who finishes one more waits with it, so that an
+/// output that is stuck, or a batch that takes long, cannot pile batches up here.
 pub struct Sequencer<T> {
-    streams: Streams<T>,
+    streams: Arc<Streams<T>>,
 }
 
-type Streams<T> = Arc<Mutex<HashMap<StreamId, Stream<T>, ahash::RandomState>>>;
+/// Finished batches that a stream holds back for one before them.
+const WAITING: usize = 4;
+
+struct Streams<T> {
+    map: Mutex<HashMap<StreamId, Stream<T>, ahash::RandomState>>,
+    /// A batch was handed on.
+    progress: Condvar,
+}
 
 struct Stream<T> {
     issued: u64,
@@ -26,7 +36,7 @@ struct Stream<T> {
 
 impl<T> Default for Sequencer<T> {
     fn default() -> Self {
-        Sequencer { streams: Arc::default() }
+        Sequencer { streams: Arc::new(Streams { map: Mutex::default(), progress: Condvar::new() }) }
     }
 }
 
@@ -36,7 +46,7 @@ impl<T> Sequencer<T> {
         if stream == StreamId::UNORDERED {
             return Place { streams: None, stream, number: 0 };
         }
-        let mut streams = self.streams.lock();
+        let mut streams = self.streams.map.lock();
         let line = streams.entry(stream).or_insert_with(|| Stream {
             issued: 0,
             next: 0,
@@ -51,7 +61,7 @@ impl<T> Sequencer<T> {
 
 /// The place of one batch among those of its stream. Dropping it gives the place up.
 pub struct Place<T> {
-    streams: Option<Streams<T>>,
+    streams: Option<Arc<Streams<T>>>,
     stream: StreamId,
     number: u64,
 }
@@ -73,8 +83,26 @@ impl<T> Place<T> {
     }
 }
 
+impl<T> Drop for Place<T> {
+    fn drop(&mut self) {
+        let Some(streams) = self.streams.take() else { return };
+        let mut lock = streams.map.lock();
+        if let Some(line) = lock.get_mut(&self.stream) {
+            line.finished.insert(self.number, None);
+        }
+        // What waits behind it is handed on by whoever finishes next, or waits to.
+        drop(lock);
+        streams.progress.notify_all();
+    }
+}
+
 fn advance<T>(streams: &Streams<T>, stream: StreamId, number: u64, item: Option<T>, emit: &mut dyn FnMut(T)) {
-    let mut lock = streams.lock();
+    let mut lock = streams.map.lock();
+    // Whoever has the batch whose turn it is never waits here, so that those who do are let go.
+    while item.is_some() && lock.get(&stream).is_some_and(|s| s.next != number && s.finished.len() >= WAITING)
+    {
+        streams.progress.wait(&mut lock);
+    }
     let line = lock.get_mut(&stream).expect("a stream with places out is kept");
     line.finished.insert(number, item);
     if line.busy {
@@ -91,10 +119,11 @@ fn advance<T>(streams: &Streams<T>, stream: StreamId, number: u64, item: Option<
             return;
         };
         line.next += 1;
+        streams.progress.notify_all();
         if let Some(item) = item {
             drop(lock);
             emit(item);
-            lock = streams.lock();
+            lock = streams.map.lock();
         }
     }
 }

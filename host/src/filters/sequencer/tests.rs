@@ -11,14 +11,19 @@ proptest! {
         let sequencer = Sequencer::default();
         let stream = StreamId::next();
         let mut places: Vec<_> = (0..20).map(|_| Some(sequencer.place(stream))).collect();
-        let mut out = Vec::new();
-        for n in order {
-            let place = places[n].take().unwrap();
-            if n == gone { place.give_up(|i| out.push(i)) } else { place.finish(n, |i| out.push(i)) }
-        }
+        let out = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for n in order {
+                let (place, out) = (places[n].take().unwrap(), &out);
+                scope.spawn(move || {
+                    let emit = |i| out.lock().push(i);
+                    if n == gone { place.give_up(emit) } else { place.finish(n, emit) }
+                });
+            }
+        });
         let expected: Vec<usize> = (0..20).filter(|n| *n != gone).collect();
-        prop_assert_eq!(out, expected);
-        prop_assert!(sequencer.streams.lock().is_empty());
+        prop_assert_eq!(out.into_inner(), expected);
+        prop_assert!(sequencer.streams.map.lock().is_empty());
     }
 }
 
@@ -49,4 +54,43 @@ fn many_threads_keep_the_order() {
     });
     drop(tell);
     assert_eq!(told.iter().collect::<Vec<_>>(), (0..1000).collect::<Vec<_>>());
+}
+
+#[test]
+fn finished_batches_do_not_pile_up_behind_one_that_takes_long() {
+    let sequencer = Sequencer::default();
+    let stream = StreamId::next();
+    let slow = sequencer.place(stream);
+    let behind: Vec<_> = (1..=WAITING + 3).map(|n| (n, sequencer.place(stream))).collect();
+    let (tell, told) = mpsc::channel();
+    let finished = Mutex::new(0);
+    thread::scope(|scope| {
+        for (n, place) in behind {
+            let (tell, finished) = (tell.clone(), &finished);
+            scope.spawn(move || {
+                place.finish(n, |i| tell.send(i).unwrap());
+                *finished.lock() += 1;
+            });
+        }
+        while *finished.lock() < WAITING {
+            thread::yield_now();
+        }
+        assert_eq!(sequencer.streams.map.lock()[&stream].finished.len(), WAITING);
+        slow.finish(0, |i| tell.send(i).unwrap());
+    });
+    drop(tell);
+    assert_eq!(told.iter().collect::<Vec<_>>(), (0..=WAITING + 3).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_place_that_is_dropped_holds_nobody_up() {
+    let sequencer = Sequencer::default();
+    let stream = StreamId::next();
+    let lost = sequencer.place(stream);
+    let next = sequencer.place(stream);
+    drop(lost);
+    let mut out = Vec::new();
+    next.finish("next", |i| out.push(i));
+    assert_eq!(out, ["next"]);
+    assert!(sequencer.streams.map.lock().is_empty());
 }
