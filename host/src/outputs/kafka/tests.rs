@@ -238,7 +238,7 @@ async fn brokers_that_are_down_are_unreachable_until_they_are_up() {
     assert!(kafka.probe().await.is_err());
     cluster.broker_up(-1).unwrap();
     let mut answer = kafka.write(&records).await;
-    for _ in 0..10 {
+    for _ in 0..60 {
         if answer.is_ok() {
             break;
         }
