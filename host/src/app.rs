@@ -250,6 +250,10 @@ impl App {
         for (name, settings) in &config.sources {
             let cut = config.batch.cut();
             let inlets = self.inlets(config, plan, name);
+            // What no pipeline reads from is not started: its records would come back for ever.
+            if inlets.is_empty() {
+                continue;
+            }
             let name: Arc<str> = name.as_str().into();
             if self
                 .sources
@@ -330,8 +334,9 @@ impl App {
         for (name, source) in &self.sources {
             source.intake.connect(self.inlets(&config, &plan, name));
         }
-        let gone: Vec<_> =
-            self.sources.keys().filter(|n| !config.sources.contains_key(&***n)).cloned().collect();
+        let is_gone =
+            |name: &str| !config.sources.contains_key(name) || self.inlets(&config, &plan, name).is_empty();
+        let gone: Vec<_> = self.sources.keys().filter(|name| is_gone(name)).cloned().collect();
         for name in gone {
             self.stop(&name).await;
         }
