@@ -75,7 +75,7 @@ fn a_leader_that_moves_and_one_of_three_brokers_killed_cost_no_record() {
 
 #[test]
 fn an_encrypted_broker_with_a_connection_string_gets_every_record() {
-    let kafka = Kafka::start_sasl().unwrap();
+    let kafka = Kafka::shared_sasl();
     kafka.create_topic("hub", 1).unwrap();
     // In single quotes a dollar is a dollar: `$ConnectionString` is what Azure Event Hubs wants, literally.
     let output = format!(

@@ -10,6 +10,8 @@
 
 pub mod accounting;
 pub mod flitch;
+pub mod fluent;
+pub mod folder;
 pub mod guests;
 pub mod http;
 pub mod ports;

@@ -96,6 +96,8 @@ metrics_list! {
     ForwardDuplicates = "flitch_forward_duplicates_total",
     /// Connections that a forward source closed because the client broke the protocol.
     ForwardBroken = "flitch_forward_broken_connections_total",
+    /// Connections that a forward source refused: the TLS or the shared-key handshake failed.
+    ForwardRefused = "flitch_forward_refused_connections_total",
 }
 
 static METADATA: Metadata<'static> = Metadata::new("flitch", Level::INFO, None);

@@ -58,7 +58,7 @@ fn of_three_nodes_one_is_killed_and_another_leads_and_nothing_is_lost() {
 #[test]
 fn the_encrypted_listener_takes_the_connection_string_and_no_other_password() {
     use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-    let kafka = Kafka::start_sasl().unwrap();
+    let kafka = Kafka::shared_sasl();
     kafka.create_topic("secret", 1).unwrap();
     let with = |password: &str| {
         let mut config = client(&kafka.sasl_bootstrap());

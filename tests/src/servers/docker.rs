@@ -5,11 +5,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use tempfile::TempDir;
-
+use crate::folder::Folder;
 use crate::process::{Process, Signal, run};
 use crate::{skip, wait};
+use anyhow::{Context, Result, bail};
 
 /// The image that [`Docker`] holds: Debian's static busybox and nothing else.
 pub const IMAGE: &str = "flitch/busybox:1";
@@ -18,7 +17,7 @@ pub const IMAGE: &str = "flitch/busybox:1";
 pub struct Docker {
     // Before the folder, so that the daemon ends before its files go.
     daemon: Process,
-    folder: TempDir,
+    folder: Folder,
 }
 
 impl Docker {
@@ -37,7 +36,7 @@ impl Docker {
     }
 
     fn start() -> Result<Docker> {
-        let folder = tempfile::Builder::new().prefix("flitch-docker-").tempdir()?;
+        let mut folder = Folder::new("flitch-docker-")?;
         let at = |name: &str| folder.path().join(name);
         let mut dockerd = Command::new("dockerd");
         dockerd
@@ -54,6 +53,7 @@ impl Docker {
         // SIGTERM, also when the tests are killed: dockerd then ends its containers and containerd.
         let daemon = Process::start("dockerd", &dockerd, &at("dockerd.log"), Signal::Term)
             .context("dockerd (Debian's docker.io) is needed: run `make setup`")?;
+        folder.used_by(daemon.pid())?;
         let mut docker = Docker { daemon, folder };
         let up = wait::poll(Duration::from_secs(60), || {
             docker.daemon.ended().is_some() || docker.docker(&["version"]).is_ok()

@@ -10,26 +10,32 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use tempfile::TempDir;
 
+use crate::folder::Folder;
 use crate::process::{Process, Signal, run};
 use crate::tls::Authority;
 use crate::{cache, ports, wait};
 
-/// The connection string that [`Kafka::start_sasl`] accepts as the password of `$ConnectionString`, the way
+/// The connection string that [`Kafka::shared_sasl`] accepts as the password of `$ConnectionString`, the way
 /// Azure Event Hubs does.
 pub const CONNECTION_STRING: &str =
     "Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=k;SharedAccessKey=c2VjcmV0";
 
+/// User and password that [`Kafka::shared_sasl`] knows by SCRAM-SHA-256.
+pub const SCRAM: (&str, &str) = ("edge", "correct-horse");
+
 /// 16 bytes in URL-safe base64, as Kafka's format tool wants.
 const CLUSTER_ID: &str = "ZmxpdGNoLXRlc3Qta2Fmaw";
+
+/// The package of Kafka's login modules.
+const MODULES: &str = "org.apache.kafka.common.security";
 
 const START: Duration = Duration::from_secs(90);
 
 /// A cluster of Kafka nodes, numbered from 1. All of them end when it is dropped.
 pub struct Kafka {
     nodes: Vec<Node>,
-    folder: TempDir,
+    folder: Folder,
     libs: PathBuf,
     authority: Option<Authority>,
 }
@@ -53,10 +59,12 @@ impl Kafka {
         Kafka::start_with(nodes, false)
     }
 
-    /// Starts one node that also listens with TLS and SASL/PLAIN for the user `$ConnectionString`, whose
-    /// password is [`CONNECTION_STRING`].
-    pub fn start_sasl() -> Result<Kafka> {
-        Kafka::start_with(1, true)
+    /// The broker that tests share which also listens with TLS and SASL: PLAIN for the user `$ConnectionString`,
+    /// whose password is [`CONNECTION_STRING`], SCRAM-SHA-256 for [`SCRAM`], and OAUTHBEARER for every token that is
+    /// not signed (RFC 7515, appendix A.5) and not over.
+    pub fn shared_sasl() -> &'static Kafka {
+        static SHARED: OnceLock<Kafka> = OnceLock::new();
+        SHARED.get_or_init(|| Kafka::start_with(1, true).expect("Kafka starts"))
     }
 
     fn start_with(count: usize, sasl: bool) -> Result<Kafka> {
@@ -68,7 +76,7 @@ impl Kafka {
         let node =
             |_| Node { plain: ports::free(), sasl: ports::free(), controller: ports::free(), process: None };
         let nodes = (0..count).map(node).collect();
-        let folder = tempfile::Builder::new().prefix("flitch-kafka-").tempdir()?;
+        let folder = Folder::new("flitch-kafka-")?;
         let mut kafka = Kafka { nodes, folder, libs, authority };
         kafka.format()?;
         for id in 1..=count {
@@ -206,11 +214,14 @@ impl Kafka {
         for id in 1..=self.nodes.len() {
             std::fs::write(folder.join(format!("node{id}.properties")), self.properties(id))?;
         }
-        run(self
-            .java()
-            .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID])
-            .arg("-c")
-            .arg(folder.join("node1.properties")))?;
+        let mut format = self.java();
+        format.args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID]);
+        format.arg("-c").arg(folder.join("node1.properties"));
+        if self.authority.is_some() {
+            let (name, password) = SCRAM;
+            format.args(["--add-scram", &format!("SCRAM-SHA-256=[name={name},password={password}]")]);
+        }
+        run(&mut format)?;
         let first = folder.join("data1");
         for id in 2..=self.nodes.len() {
             let data = folder.join(format!("data{id}"));
@@ -276,9 +287,12 @@ leader.imbalance.per.broker.percentage=0
             text += &format!(
                 "listeners={plain},SASL_SSL://127.0.0.1:{sasl},{controller}
 advertised.listeners={plain},SASL_SSL://localhost:{sasl},{controller}
-sasl.enabled.mechanisms=PLAIN
-listener.name.sasl_ssl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule \
-required user_$ConnectionString=\"{CONNECTION_STRING}\";
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,OAUTHBEARER
+listener.name.sasl_ssl.plain.sasl.jaas.config={MODULES}.plain.PlainLoginModule required \
+user_$ConnectionString=\"{CONNECTION_STRING}\";
+listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config={MODULES}.scram.ScramLoginModule required;
+listener.name.sasl_ssl.oauthbearer.sasl.jaas.config={MODULES}.oauthbearer.OAuthBearerLoginModule required \
+unsecuredLoginStringClaim_sub=\"broker\";
 ssl.keystore.type=PEM
 ssl.keystore.location={folder}/server.pem
 "
@@ -296,6 +310,7 @@ ssl.keystore.location={folder}/server.pem
         java.arg("kafka.Kafka").arg(folder.join(format!("node{id}.properties"))).current_dir(folder);
         let log = folder.join(format!("node{id}.log"));
         let process = Process::start(&format!("kafka node {id}"), &java, &log, Signal::Kill)?;
+        self.folder.used_by(process.pid())?;
         self.nodes[id - 1].process = Some(process);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use rdkafka::types::RDKafkaErrorCode as Code;
 
-use super::{KafkaSettings, Refusal, WriteError, Written};
+use super::{KafkaSettings, Refusal, SaslSettings, WriteError, Written};
 
 /// The failed rows of a write.
 #[derive(Default)]
@@ -43,6 +43,21 @@ fn kind(code: Code) -> Kind {
         | Code::SSL => Kind::Denied,
         Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => Kind::Unknown,
         _ => Kind::Again,
+    }
+}
+
+/// What an operator can do about a refusal.
+fn check(code: Code, settings: &KafkaSettings) -> String {
+    match (code, &settings.sasl) {
+        (Code::SSL, _) => {
+            "check `tls`: `ca` must hold the authority that signed the brokers' certificates, and \
+                           `brokers` the names that the certificates are for"
+                .to_owned()
+        }
+        (_, Some(SaslSettings { token_file: Some(file), .. })) => {
+            format!("check `sasl`: the token in {} must be one that the brokers accept", file.display())
+        }
+        _ => "check `sasl`: mechanism, user name and password".to_owned(),
     }
 }
 
@@ -88,9 +103,14 @@ impl Fates {
             Some(WriteError::Unreachable { reason })
         } else if let Some(code) = first(Kind::Again) {
             Some(match trouble {
-                Some((global, reason)) if kind(global) == Kind::Denied => WriteError::Denied { reason },
+                Some((global, reason)) if kind(global) == Kind::Denied => {
+                    WriteError::Denied { reason: format!("{reason}; {}", check(global, settings)) }
+                }
                 Some((_, reason)) if !reason.is_empty() => {
-                    WriteError::Unreachable { reason: format!("{code}; {reason}") }
+                    // librdkafka's guess at a broker that hangs up on the first request.
+                    let encrypted = reason.contains("security.protocol") && settings.tls.is_none();
+                    let hint = if encrypted { "; if these brokers want TLS, set `tls`" } else { "" };
+                    WriteError::Unreachable { reason: format!("{code}; {reason}{hint}") }
                 }
                 _ => WriteError::Unreachable { reason: code.to_string() },
             })

@@ -32,7 +32,14 @@ pub(super) fn read(path: &Path) -> Result<OAuthToken, String> {
     let payload = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
     let claims = payload.and_then(|json| serde_json::from_slice::<Claims>(&json).ok());
     let (subject, end) = claims.map_or((None, None), |c| (c.sub, c.exp));
-    let later = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + AGAIN;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    if let Some(over) = end.map(|end| now.as_secs_f64() - end).filter(|over| *over >= 0.0) {
+        let path = path.display();
+        return Err(format!(
+            "`sasl.token_file` {path}: the token expired {over:.0} s ago; it must be written anew"
+        ));
+    }
+    let later = now + AGAIN;
     Ok(OAuthToken {
         token: token.to_owned(),
         principal_name: subject.unwrap_or_else(|| "flitch".to_owned()),
@@ -53,6 +60,16 @@ mod tests {
         let token = read(&path).unwrap();
         assert_eq!((token.principal_name.as_str(), token.lifetime_ms), ("flitch@edge", 2_000_000_000_000));
         assert!(token.token.ends_with(".sig"));
+    }
+
+    #[test]
+    fn a_token_that_is_over_is_an_error_that_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let claims = URL_SAFE_NO_PAD.encode(br#"{"exp":1000000000}"#);
+        std::fs::write(&path, format!("e30.{claims}.sig")).unwrap();
+        let error = read(&path).err().unwrap();
+        assert!(error.contains("expired") && !error.contains(&claims), "{error}");
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub struct Hub {
     pub acks: metrics::Counter,
     pub duplicates: metrics::Counter,
     pub broken: metrics::Counter,
+    refused: metrics::Counter,
     replaced: metrics::Counter,
     dead_lettered: Tally,
     resend: mpsc::UnboundedSender<Resend>,
@@ -82,6 +83,7 @@ impl Hub {
             acks: Metric::ForwardAcks.counter(&labels),
             duplicates: Metric::ForwardDuplicates.counter(&labels),
             broken: Metric::ForwardBroken.counter(&labels),
+            refused: Metric::ForwardRefused.counter(&labels),
             replaced: Metric::InvalidUtf8.counter(&labels),
             dead_lettered: Tally::dead_lettered("source", &cx.name),
             resend,
@@ -133,6 +135,12 @@ impl Hub {
         } else {
             tracing::debug!(source, peer, "{reason}");
         }
+    }
+
+    /// Counts a client that is sent away before it may send, and warns of it.
+    pub fn refuse(&self, peer: &str, reason: &str) {
+        self.refused.increment(1);
+        self.warn(peer, reason);
     }
 
     /// Hands a batch on; waits while the pipelines are full or the connection has too much on its way.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, UnixListener, UnixStream, lookup_host};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -25,6 +25,8 @@ use crate::net::tls::TlsSettings;
 const BACKLOG: u32 = 1024;
 /// How long to wait when the system has no room for one more connection.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long a client that is refused may take to hear it.
+const PARTING: Duration = Duration::from_secs(1);
 
 enum Socket {
     Tcp(TcpListener, Option<TlsAcceptor>, Option<UdpSocket>),
@@ -176,12 +178,30 @@ async fn welcome(hub: Arc<Hub>, stream: Stream, peer: &str, alive: Alive) {
     match stream {
         Stream::Unix(stream) => greet(hub, stream, peer, alive).await,
         Stream::Tcp(stream, None) => greet(hub, stream, peer, alive).await,
-        Stream::Tcp(stream, Some(tls)) => match timeout(limit, tls.accept(stream)).await {
-            Ok(Ok(stream)) => greet(hub, stream, peer, alive).await,
-            Ok(Err(error)) => hub.warn(peer, &format!("the TLS handshake failed: {error}")),
-            Err(_) => hub.warn(peer, "the TLS handshake took too long"),
-        },
+        Stream::Tcp(stream, Some(tls)) => {
+            let accept = timeout(limit, tls.accept(stream).into_fallible());
+            match hub.cx.stop.run_until_cancelled(accept).await {
+                Some(Ok(Ok(stream))) => greet(hub, stream, peer, alive).await,
+                Some(Ok(Err((error, stream)))) => {
+                    hub.refuse(peer, &format!("the TLS handshake failed: {error}"));
+                    part(stream).await;
+                }
+                Some(Err(_)) => hub.refuse(peer, "the TLS handshake took too long"),
+                None => {}
+            }
+        }
     }
+}
+
+/// Closes a connection so that the client hears why: a socket that is closed with bytes unread resets the connection,
+/// which takes what was written before out of the client's hands.
+async fn part(mut stream: TcpStream) {
+    let rest = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    };
+    // It is over one way or another.
+    let _ = timeout(PARTING, rest).await;
 }
 
 /// Goes through the handshake, where one is set, and serves the connection.
@@ -195,8 +215,8 @@ where
         let limited = timeout(hub.settings.handshake_timeout.0, shake);
         match hub.cx.stop.run_until_cancelled(limited).await {
             Some(Ok(Ok(()))) => {}
-            Some(Ok(Err(error))) => return hub.warn(peer, &format!("the handshake failed: {error}")),
-            Some(Err(_)) => return hub.warn(peer, "the handshake took too long"),
+            Some(Ok(Err(error))) => return hub.refuse(peer, &format!("the handshake failed: {error}")),
+            Some(Err(_)) => return hub.refuse(peer, "the handshake took too long"),
             None => return,
         }
     }

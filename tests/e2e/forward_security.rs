@@ -1,0 +1,140 @@
+use flitch_tests::flitch::Flitch;
+use flitch_tests::fluent::FluentClient;
+use flitch_tests::ports;
+use flitch_tests::servers::kafka::Kafka;
+use flitch_tests::tls::{Authority, IdentityFiles};
+use serde_json::Value;
+
+use crate::support::*;
+
+/// A flitch whose forward source has these settings, and a certificate for them in `server.crt` and `server.key`.
+struct Secured {
+    flitch: Flitch,
+    port: u16,
+    authority: Authority,
+    kafka: &'static Kafka,
+    topic: String,
+}
+
+impl Secured {
+    fn start(name: &str, settings: &str) -> Secured {
+        let (kafka, topic) = topic(name);
+        let port = ports::free();
+        let source = format!("{{ type: forward, listen: \"127.0.0.1:{port}\", {settings} }}");
+        let config = pipeline(&source, &[], &kafka_output(&kafka.bootstrap(), &topic));
+        // Of several refusals in a row only the first is a warning.
+        let mut flitch = Flitch::new(FLITCH, &config).env("FLITCH_LOG", "info,flitch::sources=debug");
+        let authority = Authority::new("flitch tests").unwrap();
+        authority.write(&flitch.at("ca.crt")).unwrap();
+        authority.server().unwrap().write(flitch.dir(), "server").unwrap();
+        flitch.run();
+        Secured { flitch, port, authority, kafka, topic }
+    }
+
+    fn plain(&self) -> FluentClient {
+        FluentClient::new(self.port)
+    }
+
+    fn encrypted(&self) -> FluentClient {
+        self.plain().trusting(&self.flitch.at("ca.crt"))
+    }
+
+    /// A client's certificate from `authority`.
+    fn identity(&self, authority: &Authority, name: &str) -> IdentityFiles {
+        authority.client(name).unwrap().write(self.flitch.dir(), name).unwrap()
+    }
+
+    /// The client is sent away, both sides say why, and nothing of it is taken.
+    #[track_caller]
+    fn refuses(&self, client: &FluentClient, log: &str) -> String {
+        let before = self.flitch.metrics();
+        let refused = "flitch_forward_refused_connections_total";
+        let error = client.send(0..5).expect_err("the client is served").to_string();
+        log_says(&self.flitch, log);
+        let after = self.flitch.metrics();
+        assert_eq!(after.sums(), before.sums());
+        assert_eq!(after.count(refused, &[]), before.count(refused, &[]) + 1);
+        error
+    }
+
+    /// The client's records arrive, each once and as it was sent.
+    #[track_caller]
+    fn serves(&self, client: &FluentClient, numbers: std::ops::Range<usize>) {
+        client.send(numbers.clone()).unwrap();
+        // It has every ack, so every record is in Kafka.
+        let sums = self.flitch.settled(DEADLINE);
+        assert_eq!((sums.received, sums.delivered), (numbers.end as u64, numbers.end as u64), "{sums}");
+        let seen = expect_numbers(&self.kafka.bootstrap(), &self.topic, numbers.end);
+        assert!(seen.values().all(|&times| times == 1), "{seen:?}");
+    }
+
+    fn records(&self) -> Vec<Value> {
+        settled_records(&self.flitch, 0, &self.kafka.bootstrap(), &self.topic)
+    }
+}
+
+const TLS: &str = "cert: \"{dir}/server.crt\", key: \"{dir}/server.key\"";
+
+#[test]
+fn a_client_that_trusts_the_certificate_is_served_and_others_take_nothing_in() {
+    let mut secured = Secured::start("forward-tls", &format!("tls: {{ {TLS} }}"));
+    let stranger = Authority::new("somebody else").unwrap().write(&secured.flitch.at("else.crt")).unwrap();
+    // The client is the one that refuses, when the handshake is over for the server.
+    let error = secured.plain().trusting(&stranger).send(0..5).unwrap_err().to_string();
+    assert!(error.contains("certificate"), "{error}");
+    secured.refuses(&secured.plain(), "InvalidContentType");
+    secured.serves(&secured.encrypted(), 0..500);
+    assert_eq!(secured.records()[0]["@tag"], "js.secure");
+    assert!(secured.flitch.terminate(DEADLINE).success(), "{}", secured.flitch.log());
+}
+
+#[test]
+fn where_client_certificates_are_required_only_a_client_with_a_right_one_is_served() {
+    let settings = format!("tls: {{ {TLS}, client_ca: \"{{dir}}/ca.crt\" }}");
+    let mut secured = Secured::start("forward-mtls", &settings);
+    let error = secured.refuses(&secured.encrypted(), "peer sent no certificates");
+    assert!(error.contains("certificate required"), "{error}");
+    let forged = secured.identity(&Authority::new("somebody else").unwrap(), "forged");
+    let error =
+        secured.refuses(&secured.encrypted().showing(&forged.certificate, &forged.key), "UnknownIssuer");
+    assert!(error.contains("unknown ca"), "{error}");
+    let own = secured.identity(&secured.authority, "edge-7");
+    secured.serves(&secured.encrypted().showing(&own.certificate, &own.key), 0..500);
+    assert!(secured.flitch.terminate(DEADLINE).success(), "{}", secured.flitch.log());
+}
+
+#[test]
+fn where_client_certificates_are_asked_for_and_not_required_a_client_without_one_is_served() {
+    let settings = format!("tls: {{ {TLS}, client_ca: \"{{dir}}/ca.crt\", require_client_cert: false }}");
+    let secured = Secured::start("forward-mtls-maybe", &settings);
+    let forged = secured.identity(&Authority::new("somebody else").unwrap(), "forged");
+    secured.refuses(&secured.encrypted().showing(&forged.certificate, &forged.key), "UnknownIssuer");
+    secured.serves(&secured.encrypted(), 0..50);
+}
+
+const SECURITY: &str = "security: { shared_key: sesame, self_hostname: server.test, users: { alice: wonderland, bob: builder } }";
+
+#[test]
+fn only_a_user_who_knows_the_shared_key_and_the_password_is_served() {
+    let mut secured = Secured::start("forward-key", SECURITY);
+    let knowing = |key, user, password| secured.plain().knowing(key, user, password);
+    let error = secured.refuses(&knowing("sesam", "alice", "wonderland"), "shared_key mismatch");
+    assert!(error.contains("shared_key mismatch"), "{error}");
+    for (user, password) in [("alice", "builder"), ("mallory", "wonderland"), ("", ""), ("mallory", "")] {
+        let error = secured.refuses(&knowing("sesame", user, password), "username/password mismatch");
+        assert!(error.contains("username/password mismatch"), "{error}");
+    }
+    secured.serves(&knowing("sesame", "alice", "wonderland"), 0..300);
+    secured.serves(&knowing("sesame", "bob", "builder"), 300..600);
+    assert!(secured.flitch.terminate(DEADLINE).success());
+    let log = secured.flitch.log();
+    assert!(!["sesame", "wonderland", "builder"].iter().any(|secret| log.contains(secret)), "{log}");
+}
+
+#[test]
+fn the_handshake_goes_through_tls_as_well() {
+    let secured = Secured::start("forward-tls-key", &format!("tls: {{ {TLS} }}, {SECURITY}"));
+    secured.refuses(&secured.encrypted().knowing("wrong", "alice", "wonderland"), "shared_key mismatch");
+    secured.refuses(&secured.plain().knowing("sesame", "alice", "wonderland"), "the TLS handshake");
+    secured.serves(&secured.encrypted().knowing("sesame", "alice", "wonderland"), 0..100);
+}
