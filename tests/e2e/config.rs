@@ -1,5 +1,7 @@
 use flitch_tests::flitch::Flitch;
 use flitch_tests::process::Signal;
+use flitch_tests::wait::eventually;
+use flitch_tests::{http, ports};
 
 use crate::support::*;
 
@@ -80,4 +82,32 @@ fn a_reload_with_a_wrong_configuration_keeps_the_old_one_and_a_right_one_takes_o
     let sums = flitch.settled(DEADLINE);
     assert_eq!((sums.received, sums.delivered), (30, 30), "{sums}");
     assert!(flitch.terminate(DEADLINE).success());
+}
+
+#[test]
+fn a_source_runs_while_a_pipeline_reads_from_it_and_only_then() {
+    let web = std::net::SocketAddr::from(([127, 0, 0, 1], ports::free()));
+    let reading = |from: &str| {
+        good()
+            .replace("sources:\n", &format!("sources:\n  web: {{ type: http, listen: \"{web}\" }}\n"))
+            .replace("from: [in]", &format!("from: [{from}]"))
+    };
+    let post =
+        || http::post(web, "/", &[("Content-Type", "text/plain")], b"one line\n").map(|a| a.status).ok();
+    let refused = || std::net::TcpStream::connect(web).is_err();
+    let mut flitch = Flitch::start(FLITCH, &reading("in"));
+    log_says(&flitch, "no pipeline uses the source `web`");
+    assert!(refused(), "a source that no pipeline reads from listens");
+    for round in 1..=2 {
+        flitch.configure(&reading("in, web"));
+        flitch.signal(Signal::Hup);
+        eventually("the source is started", DEADLINE, || post() == Some(200));
+        let sums = flitch.settled(DEADLINE);
+        assert_eq!((sums.received, sums.delivered), (round, round), "{sums}");
+
+        flitch.configure(&reading("in"));
+        flitch.signal(Signal::Hup);
+        eventually("the source is stopped", DEADLINE, refused);
+    }
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
 }
