@@ -16,6 +16,7 @@ use super::hub::{Alive, Hub};
 use super::inflate::Inflate;
 use super::message::{self, Body, Compression, Message};
 use super::partial::Partials;
+use super::pool::Hold;
 use super::tags::Tags;
 use super::wire::{Fault, Limits, Scanner};
 use crate::batch::StreamId;
@@ -24,6 +25,10 @@ use crate::receipt::Verdict;
 
 /// Least and most bytes that are asked of the socket at once.
 const READ: (usize, usize) = (8 << 10, 512 << 10);
+/// A connection that has been silent for so long gives a large buffer back.
+const IDLE: Duration = Duration::from_secs(1);
+/// A connection that has been silent for so long within a large message is closed, if others wait for its memory.
+const STALLED: Duration = Duration::from_secs(30);
 /// How long a connection whose client has stopped sending stays open for the answers.
 const LINGER: Duration = Duration::from_secs(10);
 /// Most reads from a connection when the source stops.
@@ -56,6 +61,12 @@ struct Reader {
     partials: Option<Partials>,
     tags: Tags,
     buffer: BytesMut,
+    /// What `buffer` may hold.
+    hold: Hold,
+    /// When something came last, while the buffer is a large one.
+    heard: Option<Instant>,
+    /// A message was taken from the buffer since the last read.
+    taken: bool,
     scanner: Scanner,
     limits: Limits,
     /// Bytes to ask for next.
@@ -82,6 +93,9 @@ where
         partials: hub.partials(),
         tags: hub.tags(),
         buffer,
+        hold: hub.pool.hold(),
+        heard: None,
+        taken: false,
         scanner: Scanner::new(0),
         limits: Limits { bytes: hub.settings.max_message.0 as usize, depth: SCAN_DEPTH },
         read: READ.0,
@@ -178,16 +192,21 @@ impl Reader {
             if self.urgent || self.gather.is_awaited() {
                 self.flush().await?;
             }
-            let deadlines = [self.gather.deadline(), self.partials.as_ref().and_then(Partials::deadline)];
+            let room = self.make_room();
+            let deadlines = [
+                self.gather.deadline(),
+                self.partials.as_ref().and_then(Partials::deadline),
+                self.heard.map(|heard| heard + self.patience()),
+            ];
             let deadline = deadlines.into_iter().flatten().min();
-            self.make_room();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return self.drain(from).await,
-                read = from.read_buf(&mut self.buffer) => match read {
+                read = from.read_buf(&mut self.buffer), if room => match read {
                     Ok(0) | Err(_) => return Ok(()),
                     Ok(read) => self.adapt(read),
                 },
+                () = self.hold.grow(READ.1), if !room => {}
                 () = at(deadline) => self.overdue().await?,
             }
         }
@@ -196,7 +215,9 @@ impl Reader {
     /// Takes what has arrived already, for a client that asks for no answer does not send it again.
     async fn drain<R: AsyncRead + Unpin>(&mut self, from: &mut R) -> Result<(), End> {
         for _ in 0..DRAIN {
-            self.make_room();
+            if !self.make_room() {
+                return Ok(());
+            }
             let read = tokio::select! {
                 biased;
                 read = from.read_buf(&mut self.buffer) => read,
@@ -210,15 +231,33 @@ impl Reader {
         Ok(())
     }
 
-    fn make_room(&mut self) {
-        if self.buffer.is_empty() && self.buffer.capacity() > 2 * READ.1 {
-            self.buffer = BytesMut::new();
+    /// Makes room in the buffer for what comes next. Answers false where that takes memory which is not to be had now.
+    fn make_room(&mut self) -> bool {
+        let used = self.buffer.len();
+        if std::mem::take(&mut self.taken) && self.hold.bytes() > used + 2 * READ.1 {
+            // What a long message needed is for others now.
+            let mut small = BytesMut::with_capacity(used + self.read);
+            small.extend_from_slice(&self.buffer);
+            self.buffer = small;
+            self.hold.shrink(used + self.read);
         }
-        self.buffer.reserve(self.read);
+        self.hold.reach(used + self.read);
+        // Where memory is short, little is read at a time.
+        let read = self.read.min(self.hold.bytes().saturating_sub(used));
+        self.buffer.reserve(read);
+        let listens = read > 0 && self.hold.is_large();
+        self.heard = listens.then(|| self.heard.unwrap_or_else(Instant::now));
+        read > 0
+    }
+
+    /// How long a connection with a large buffer may be silent.
+    fn patience(&self) -> Duration {
+        if self.buffer.is_empty() { IDLE } else { STALLED }
     }
 
     /// Asks for more where the socket had as much as was asked for, and for less where it had little.
     fn adapt(&mut self, read: usize) {
+        self.heard = None;
         if read >= self.read {
             self.read = (2 * self.read).min(READ.1);
         } else if read < self.read / 8 {
@@ -226,11 +265,23 @@ impl Reader {
         }
     }
 
-    async fn overdue(&mut self) -> Result<(), Closed> {
-        if let Some(partials) = &mut self.partials {
-            self.gather.ended_lines(|lines| partials.overdue(Instant::now(), lines));
+    async fn overdue(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        if self.heard.is_some_and(|heard| now >= heard + self.patience()) {
+            if self.buffer.is_empty() {
+                self.buffer = BytesMut::new();
+                self.hold.shrink(0);
+                self.read = READ.0;
+            } else if self.hub.pool.is_short() {
+                let why = "within a large message nothing came for long, and others need its memory";
+                return Err(End::Broken(format!("{why} (`max_buffered`)")));
+            }
+            self.heard = None;
         }
-        self.flush().await
+        if let Some(partials) = &mut self.partials {
+            self.gather.ended_lines(|lines| partials.overdue(now, lines));
+        }
+        Ok(self.flush().await?)
     }
 
     async fn flush(&mut self) -> Result<(), Closed> {
@@ -268,6 +319,7 @@ impl Reader {
             }
         };
         buffer.advance(start);
+        self.taken |= start > 0;
         self.scanner.shift(start);
         self.buffer = buffer;
         end

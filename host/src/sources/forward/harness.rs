@@ -47,6 +47,11 @@ impl Client {
         Client { stream, buffer, hub, serving, alive: Some(alive), gone, folder }
     }
 
+    /// One more connection to the same source.
+    pub fn another(&self) -> DuplexStream {
+        open(&self.hub, self.alive.as_ref().unwrap()).0
+    }
+
     /// Replaces the connection by a new one to the same source. Answers the end of the old one.
     pub fn reconnect(&mut self) -> JoinHandle<()> {
         let (stream, serving) = open(&self.hub, self.alive.as_ref().unwrap());

@@ -9,15 +9,17 @@ use tokio::time::Instant;
 
 use super::acks::{Chunks, Share};
 use super::gather::{Dead, Gather, Ready};
+use super::pool::Pool;
 use super::tags::Tags;
 use super::{ForwardSettings, partial::Partials};
 use crate::batch::{Records, StreamId};
 use crate::buffers::Closed;
+use crate::config::units::Bytes;
 use crate::receipt::{self, Verdict};
 use crate::sources::SourceContext;
 use crate::telemetry::{Metric, Tally};
 
-/// Bytes that one permit of [`Hub::room`] stands for.
+/// Bytes that one permit for records on their way stands for.
 const PERMIT: usize = 1024;
 /// Time between two tries to send a batch again that no client sends again.
 const RESEND_PAUSE: Duration = Duration::from_millis(500);
@@ -29,6 +31,10 @@ pub struct Hub {
     pub cx: SourceContext,
     pub settings: ForwardSettings,
     pub chunks: Arc<Chunks>,
+    /// Memory for messages that have come in part.
+    pub pool: Arc<Pool>,
+    /// Room for what all connections have on their way.
+    in_flight: Arc<Semaphore>,
     pub connections: metrics::Gauge,
     pub acks: metrics::Counter,
     pub duplicates: metrics::Counter,
@@ -51,7 +57,7 @@ struct Sent {
     shares: Vec<Share>,
     /// The records, where no client sends them again.
     kept: Option<(Arc<Records>, usize, StreamId)>,
-    _room: OwnedSemaphorePermit,
+    _room: (OwnedSemaphorePermit, OwnedSemaphorePermit),
     _alive: Alive,
 }
 
@@ -72,6 +78,10 @@ impl Sent {
     }
 }
 
+fn permits(most: Bytes) -> usize {
+    (most.0 as usize / PERMIT).clamp(1, Semaphore::MAX_PERMITS / 2)
+}
+
 impl Hub {
     /// The hub of a source, and what [`Hub::run_resends`] waits for.
     pub fn new(settings: ForwardSettings, cx: SourceContext) -> (Arc<Hub>, mpsc::UnboundedReceiver<Resend>) {
@@ -79,6 +89,8 @@ impl Hub {
         let (resend, resends) = mpsc::unbounded_channel();
         let hub = Hub {
             chunks: Chunks::new(settings.chunk_memory),
+            pool: Pool::new(settings.max_buffered.0 as usize),
+            in_flight: Arc::new(Semaphore::new(permits(settings.max_buffered))),
             connections: Metric::ForwardConnections.gauge(&labels),
             acks: Metric::ForwardAcks.counter(&labels),
             duplicates: Metric::ForwardDuplicates.counter(&labels),
@@ -116,11 +128,7 @@ impl Hub {
 
     /// Room for what a connection may have on its way.
     pub fn room(&self) -> Arc<Semaphore> {
-        Arc::new(Semaphore::new(self.permits()))
-    }
-
-    fn permits(&self) -> usize {
-        (self.settings.max_in_flight.0 as usize / PERMIT).clamp(1, Semaphore::MAX_PERMITS / 2)
+        Arc::new(Semaphore::new(permits(self.settings.max_in_flight)))
     }
 
     /// Warns of a client's fault, but not of each one while many come.
@@ -143,7 +151,8 @@ impl Hub {
         self.warn(peer, reason);
     }
 
-    /// Hands a batch on; waits while the pipelines are full or the connection has too much on its way.
+    /// Hands a batch on; waits while the pipelines are full, or the connection or all together have too much on their
+    /// way.
     pub async fn send(
         self: &Arc<Self>,
         ready: Ready,
@@ -162,8 +171,11 @@ impl Hub {
             shares.into_iter().for_each(|share| share.settle(Verdict::Safe));
             return Ok(());
         }
-        let permits = bytes.div_ceil(PERMIT).clamp(1, self.permits()) as u32;
-        let room = room.clone().acquire_many_owned(permits).await.map_err(|_| Closed)?;
+        let needed = bytes.div_ceil(PERMIT).max(1);
+        let needs = |most: Bytes| needed.min(permits(most)) as u32;
+        let own = room.clone().acquire_many_owned(needs(self.settings.max_in_flight)).await;
+        let all = self.in_flight.clone().acquire_many_owned(needs(self.settings.max_buffered)).await;
+        let room = (own.map_err(|_| Closed)?, all.map_err(|_| Closed)?);
         let kept = kept.then(|| (records.clone(), bytes, stream));
         let sent = Sent { hub: self.clone(), shares, kept, _room: room, _alive: alive.clone() };
         self.cx.intake.send(records, bytes, stream, move |verdict| sent.settle(verdict)).await

@@ -19,6 +19,7 @@ mod inflate;
 mod listen;
 mod message;
 mod partial;
+mod pool;
 mod settings;
 pub mod tags;
 mod udp;

@@ -41,6 +41,10 @@ pub struct ForwardSettings {
     pub max_connections: usize,
     /// Most bytes of records that one connection may have on their way; then it is read no further.
     pub max_in_flight: Bytes,
+    /// Most bytes of records that all connections together may have on their way, and as many again of messages of
+    /// which only a part has come. Where there is no room, connections are read no further until there is. (Each
+    /// connection has 64 KiB beside, and one of them may go on with its message in any case.)
+    pub max_buffered: Bytes,
     /// How many chunk ids are remembered, so that a chunk which comes again is not taken again.
     pub chunk_memory: usize,
     /// How long a client may take for the TLS and the shared-key handshake.
@@ -67,6 +71,7 @@ impl Default for ForwardSettings {
             max_expanded: Bytes(256 << 20),
             max_connections: 1024,
             max_in_flight: Bytes(16 << 20),
+            max_buffered: Bytes(128 << 20),
             chunk_memory: 8192,
             handshake_timeout: Span(Duration::from_secs(10)),
             udp_heartbeat: true,

@@ -1,0 +1,99 @@
+//! What connections of one source have together.
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::config::units::Bytes;
+use crate::sources::forward::ForwardSettings;
+use crate::sources::forward::harness::{Client, json, pack};
+
+fn client(max_buffered: u64) -> Client {
+    Client::with(ForwardSettings { max_buffered: Bytes(max_buffered), ..ForwardSettings::default() })
+}
+
+/// A message of 600 KiB.
+fn large(n: usize) -> Vec<u8> {
+    pack(&json!(["t", 0, {"n": n, "text": "x".repeat(600 << 10)}, {"chunk": n.to_string()}]))
+}
+
+const PART: usize = 400 << 10;
+
+/// Lets every task run as far as it can.
+async fn settle_down() {
+    for _ in 0..256 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_all_connections_have_on_their_way_is_bounded() {
+    let mut client = client(1024);
+    let mut second = client.another();
+    client.send(&pack(&json!(["t", 0, {"n": 1}, {"chunk": "c1"}]))).await;
+    let first = client.batch().await;
+    second.write_all(&pack(&json!(["t", 0, {"n": 2}, {"chunk": "c2"}]))).await.unwrap();
+    settle_down().await;
+    assert_eq!(client.hub.chunks.waiting(), 2);
+    assert!(client.buffer.try_pop().is_none(), "both are on their way");
+    first.receipt.delivered();
+    assert_eq!(client.next().await[0]["n"], 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_messages_of_many_connections_share_the_memory_and_all_arrive() {
+    let client = client(256 << 10);
+    let mut streams: Vec<_> = (0..5).map(|_| client.another()).collect();
+    for (n, stream) in streams.iter_mut().enumerate() {
+        stream.write_all(&large(n)[..PART]).await.unwrap();
+    }
+    settle_down().await;
+    assert!(client.hub.pool.is_short(), "nobody waits for memory");
+    for (n, stream) in streams.iter_mut().enumerate() {
+        stream.write_all(&large(n)[PART..]).await.unwrap();
+    }
+    let mut seen = Vec::new();
+    for _ in &streams {
+        let batch = client.batch().await;
+        seen.extend(json(&batch.records).iter().map(|record| record["n"].as_u64().unwrap()));
+        batch.receipt.delivered();
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, [0, 1, 2, 3, 4]);
+    settle_down().await;
+    assert!(!client.hub.pool.is_short());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_stalls_within_a_large_message_does_not_keep_the_memory_from_others() {
+    let mut client = client(1 << 10);
+    client.send(&large(1)[..PART]).await;
+    settle_down().await;
+    let mut other = client.another();
+    other.write_all(&large(2)).await.unwrap();
+    let batch = client.batch().await;
+    assert_eq!(json(&batch.records)[0]["n"], 2);
+    batch.receipt.delivered();
+    assert!(client.read_all().await.is_empty(), "it is closed without an answer");
+    other.read_u8().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_stalls_is_waited_for_while_nobody_needs_its_memory() {
+    let mut client = client(1 << 10);
+    client.send(&large(1)[..PART]).await;
+    tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+    client.send(&large(1)[PART..]).await;
+    assert_eq!(client.next().await[0]["n"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_silent_gives_its_memory_back() {
+    let mut client = client(512 << 10);
+    client.send(&large(1)).await;
+    client.next().await;
+    client.send(&large(2)).await;
+    client.next().await;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    settle_down().await;
+    assert!(client.hub.pool.hold().reach(512 << 10), "it still holds memory");
+}
