@@ -7,6 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -15,37 +18,56 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 const CONTRACT: &str = "../wit/filter.wit";
 const FOLDER: &str = "guests/c";
 
+/// A filter: the name of its component, the variable with its path, and what its compiler is told more.
+const FILTERS: [(&str, &str, &[&str]); 2] = [
+    ("c-filter", "FLITCH_C_FILTER", &[]),
+    ("wasi-c-filter", "FLITCH_WASI_C_FILTER", &["-DWASI", "guests/c/wasi.c"]),
+];
+
 fn main() -> Result<()> {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     for input in [CONTRACT, FOLDER, "build.rs"] {
         println!("cargo::rerun-if-changed={input}");
     }
     println!("cargo::rerun-if-env-changed=PATH");
-    if Command::new("clang-19").arg("--version").output().is_err() {
-        println!("cargo::warning=clang-19 is missing: the filter in C is not built (see `make setup`)");
-        println!("cargo::rustc-env=FLITCH_C_FILTER=");
-        return Ok(());
+    let missing = Command::new("clang-19").arg("--version").output().is_err();
+    if missing {
+        println!("cargo::warning=clang-19 is missing: the filters in C are not built (see `make setup`)");
     }
-    let mut core = std::fs::read(compile(Path::new(FOLDER), &out)?)?;
+    for (name, variable, more) in FILTERS {
+        let built = out.join(name).with_extension("wasm");
+        if !missing {
+            std::fs::write(&built, pack(&compile(Path::new(FOLDER), more, &out)?)?)?;
+        }
+        println!("cargo::rustc-env={variable}={}", if missing { "".into() } else { built.to_string_lossy() });
+    }
+    Ok(())
+}
+
+/// Makes a component of a core module.
+fn pack(core: &Path) -> Result<Vec<u8>> {
+    let mut core = std::fs::read(core)?;
     let mut resolve = Resolve::default();
     let package = resolve.push_file(CONTRACT)?;
     let world = resolve.select_world(&[package], Some("plugin"))?;
     embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8, false)?;
-    let component = ComponentEncoder::default().validate(true).module(&core)?.encode()?;
-    let built = out.join("c-filter.wasm");
-    std::fs::write(&built, component)?;
-    println!("cargo::rustc-env=FLITCH_C_FILTER={}", built.display());
-    Ok(())
+    // A module that calls nothing of WASI 0.1 gets no part of the adapter.
+    Ok(ComponentEncoder::default()
+        .validate(true)
+        .module(&core)?
+        .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)?
+        .encode()?)
 }
 
 /// Compiles the guest with its bindings into a core module, against Debian's wasi-libc.
-fn compile(folder: &Path, out: &Path) -> Result<PathBuf> {
+fn compile(folder: &Path, more: &[&str], out: &Path) -> Result<PathBuf> {
     let core = out.join("core.wasm");
     let output = Command::new("clang-19")
         .args(["--target=wasm32-wasi", "-O2", "-Wall", "-Wextra", "-Werror"])
         .args(["-mexec-model=reactor", "-Wl,--strip-all", "-I"])
         .arg(folder.join("gen"))
         .args([folder.join("filter.c"), folder.join("gen/plugin.c")])
+        .args(more)
         .arg("-o")
         .arg(&core)
         .output()?;

@@ -9,7 +9,17 @@ use std::path::PathBuf;
 /// make it drop, reject, trap, spin, hog memory or answer nonsense.
 #[track_caller]
 pub fn c_filter() -> PathBuf {
-    let path = env!("FLITCH_C_FILTER");
+    built(env!("FLITCH_C_FILTER"))
+}
+
+/// The same with WASI and the words of `guests/c/wasi.c`, which print, sleep, and read files and variables.
+#[track_caller]
+pub fn wasi_c_filter() -> PathBuf {
+    built(env!("FLITCH_WASI_C_FILTER"))
+}
+
+#[track_caller]
+fn built(path: &str) -> PathBuf {
     assert!(!path.is_empty(), "clang-19, lld-19 and wasi-libc are needed: run `make setup`");
     PathBuf::from(path)
 }

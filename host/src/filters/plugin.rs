@@ -120,7 +120,7 @@ impl Component {
             check_import(&import, wasi)?;
         }
         let pre = engine.linker(wasi).instantiate_pre(&self.code).map_err(|e| {
-            anyhow::Error::from(e).context("its imports are not those of flitch:filter@1.0.0")
+            anyhow::Error::from(e).context("it imports something that flitch does not have in this version")
         })?;
         PluginPre::new(pre).map_err(|e| {
             anyhow::Error::from(e).context(format!("its {FILTER} is not the one that flitch knows"))

@@ -15,6 +15,7 @@ use crate::batch::utf8::InvalidUtf8;
 mod cases;
 mod faults;
 mod loading;
+mod wasi;
 
 /// One engine for all tests: it need not compile a plugin twice.
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| {

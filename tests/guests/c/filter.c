@@ -20,6 +20,8 @@
  *   NONSENSE huge      256 MiB that it claims to hold at an address that it has not
  *   NONSENSE large     an answer of 16 MiB
  *
+ * Built with -DWASI, it knows the words of `wasi.c` too.
+ *
  * Any other record gets `upper`: its first word in capitals (ASCII). A record without `message` gets none.
  * Settings: {"refuse": "why"} makes `configure` refuse with that text; anything else is ignored.
  * Counts: `rows`, every row that it has seen.
@@ -31,6 +33,9 @@
 #include <string.h>
 
 #include "plugin.h"
+#ifdef WASI
+#include "wasi.h"
+#endif
 
 /* The bindings call for this so that the linker keeps an object file with the contract in it; here the
  * contract is embedded after linking. */
@@ -254,6 +259,14 @@ bool exports_flitch_filter_filter_apply(exports_flitch_filter_filter_batch_t *ba
       how[n] = 0;
     }
     take[kept++] = row;
+#ifdef WASI
+    char said[4096];
+    size_t said_len;
+    if (there && outside(text, len, said, sizeof said, &said_len)) {
+      add(&upper, (const uint8_t *)said, said_len, true);
+      continue;
+    }
+#endif
     if (there) add_upper(&upper, text, len);
     else add(&upper, NULL, 0, false);
   }

@@ -35,7 +35,7 @@ fn isolates(poison: &str, word: &str) {
     isolates_with(guest(|_| {}), poison, word);
 }
 
-fn isolates_with(mut guest: Alone, poison: &str, word: &str) {
+pub(super) fn isolates_with(mut guest: Alone, poison: &str, word: &str) {
     for place in [0, 37, 99] {
         let mut texts: Vec<String> = (0..100).map(|n| format!("row{n}")).collect();
         texts[place] = poison.to_owned();
@@ -89,6 +89,26 @@ fn a_column_that_is_no_column_is_nonsense() {
 fn values_that_are_not_what_they_say_are_nonsense() {
     isolates("NONSENSE utf8", "answer: column `upper`: its text is not UTF-8");
     isolates("NONSENSE json", "answer: column `upper`: row 0 is not JSON");
+}
+
+#[test]
+fn two_records_of_one_batch_that_are_answered_with_nonsense_are_both_rejected() {
+    for (one, other) in [(3, 96), (49, 50), (0, 1), (98, 99)] {
+        let mut guest = guest(|_| {});
+        let mut texts: Vec<String> = (0..100).map(|n| format!("row{n}")).collect();
+        texts[one] = "NONSENSE utf8".to_owned();
+        texts[other] = "NONSENSE past".to_owned();
+        let (out, rejected) = guest.run(messages(&texts.iter().map(String::as_str).collect::<Vec<_>>()));
+        let good: Vec<String> =
+            (0..100).filter(|n| ![one, other].contains(n)).map(|n| format!("ROW{n}")).collect();
+        assert_eq!(uppers(&out), good, "{one} and {other}");
+        let records: Vec<Json> =
+            rejected.iter().map(|r| serde_json::from_slice(&r.record).unwrap()).collect();
+        assert_eq!(records.iter().map(|r| &r["message"]).collect::<Vec<_>>(), [&texts[one], &texts[other]]);
+        assert!(rejected.iter().all(|r| r.reason.contains("answer: column `upper`")), "{rejected:?}");
+        let accounts = guest.ledger().read();
+        assert_eq!((accounts.dead_lettered, accounts.delivered, accounts.in_flight()), (2, 98, 0));
+    }
 }
 
 #[test]

@@ -51,6 +51,37 @@ fn a_component_of_another_world_is_refused_with_what_it_lacks() {
     assert!(error.contains("it exports nothing, but not flitch:filter/filter@1.0.0"), "{error}");
 }
 
+/// The guest in C with one import more: an interface of this name, of the type that its first import has.
+fn importing(name: &str) -> (tempfile::TempDir, FilterSettings) {
+    let mut component = std::fs::read(flitch_tests::guests::c_filter()).unwrap();
+    let import = [&[1, 0, name.len() as u8], name.as_bytes(), &[5, 0]].concat();
+    component.extend([10, import.len() as u8]);
+    component.extend(import);
+    file(&component)
+}
+
+#[test]
+fn an_import_that_no_filter_is_granted_is_refused_by_name() {
+    for (import, why) in [
+        (
+            "wasi:http/types@0.2.0",
+            "it imports wasi:http/types@0.2.0, which no filter is granted; build it without",
+        ),
+        ("acme:db/query@1.0.0", "it imports acme:db/query@1.0.0, which flitch does not have"),
+    ] {
+        let (_folder, settings) = importing(import);
+        let error = refused(&settings);
+        assert!(error.contains(why), "{error}");
+    }
+    let (_folder, mut settings) = importing("wasi:sockets/network@0.2.0");
+    settings.wasi = Wasi::None;
+    let error = refused(&settings);
+    assert!(
+        error.contains("it imports wasi:sockets/network@0.2.0") && error.contains("`wasi: empty`"),
+        "{error}"
+    );
+}
+
 #[test]
 fn settings_that_a_plugin_refuses_refuse_the_configuration() {
     let mut settings = FilterSettings::of(flitch_tests::guests::c_filter().to_str().unwrap());
