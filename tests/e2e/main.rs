@@ -15,4 +15,5 @@ mod harness;
 mod http;
 mod kafka_security;
 mod life;
+mod plugin;
 mod support;

@@ -37,7 +37,7 @@ pub struct Cli {
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, env = "FLITCH_LOG_FORMAT")]
     log_format: LogFormat,
     /// What is logged: a level, or a filter such as `info,flitch::sources=debug`. By default `info`, and `warn` of
-    /// `check`, `demo` and `plugin`.
+    /// `check`, `demo` and `plugin`, which also shows what the plugin logs and prints.
     #[arg(long, global = true, value_name = "FILTER", env = "FLITCH_LOG")]
     log: Option<String>,
     #[command(subcommand)]
@@ -46,8 +46,12 @@ pub struct Cli {
 
 impl Cli {
     fn log_filter(&self) -> &str {
-        let quiet = matches!(self.command, Command::Check(_) | Command::Demo(_) | Command::Plugin(_));
-        self.log.as_deref().unwrap_or(if quiet { "warn" } else { "info" })
+        let default = match self.command {
+            Command::Check(_) | Command::Demo(_) => "warn",
+            Command::Plugin(_) => "warn,flitch::filter=debug",
+            _ => "info",
+        };
+        self.log.as_deref().unwrap_or(default)
     }
 }
 

@@ -14,7 +14,8 @@ use crate::batch::constants::Constants;
 use crate::batch::utf8::InvalidUtf8;
 use crate::batch::{Cut, TAG, decode};
 use crate::filters::{
-    Alone, Component, Engine, FilterContext, FilterSettings, Origin, Rejected, Tables, Wanted,
+    Allow, Alone, Component, Engine, FilterContext, FilterSettings, Origin, Rejected, TableSettings, Tables,
+    Wanted,
 };
 
 /// Of `flitch plugin`.
@@ -48,6 +49,16 @@ pub struct PluginArgs {
     /// One setting: `field=message`. The value is JSON, or else text; dots go down into objects.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// A table that the plugin may look things up in, as under `tables`: `hosts=hosts.csv`, a CSV or NDJSON file
+    /// whose keys are in `key`, or `hosts=hosts.csv,key=ip`.
+    #[arg(long = "table", value_name = "NAME=FILE[,key=COLUMN]")]
+    tables: Vec<String>,
+    /// A folder that the plugin may read.
+    #[arg(long, value_name = "FOLDER")]
+    allow_read: Vec<PathBuf>,
+    /// An environment variable that the plugin may see.
+    #[arg(long, value_name = "NAME")]
+    allow_env: Vec<String>,
 }
 
 /// Does what is asked for.
@@ -73,14 +84,20 @@ impl PluginArgs {
         }
         let mut settings = FilterSettings::of(&self.plugin);
         settings.settings = Value::Object(value);
+        settings.allow = Allow { read: self.allow_read.clone(), env: self.allow_env.clone() };
         Ok(settings)
+    }
+
+    fn tables(&self) -> anyhow::Result<Tables> {
+        let table = |text: &String| table(text).with_context(|| format!("--table {text}"));
+        Tables::load(&self.tables.iter().map(table).collect::<anyhow::Result<_>>()?, Path::new("."))
     }
 
     fn load(&self, engine: Engine) -> Result<anyhow::Result<Alone>, Failure> {
         let settings = self.settings()?;
         let cx = FilterContext {
             engine,
-            tables: Arc::new(Tables::default()),
+            tables: Arc::new(self.tables().map_err(wrong)?),
             dead_letters: None,
             folder: PathBuf::from("."),
         };
@@ -92,6 +109,13 @@ impl PluginArgs {
 
 fn wrong(error: anyhow::Error) -> Failure {
     Failure::Usage(format!("{error:#}"))
+}
+
+/// The table that `hosts=hosts.csv,key=ip` names.
+fn table(text: &str) -> anyhow::Result<(String, TableSettings)> {
+    let (name, file) = text.split_once('=').context("write NAME=FILE")?;
+    let (path, key) = file.rsplit_once(",key=").unwrap_or((file, "key"));
+    Ok((name.to_owned(), TableSettings { path: path.into(), key: key.to_owned(), format: None }))
 }
 
 /// Puts `a.b=1` into an object.

@@ -1,0 +1,88 @@
+//! `flitch plugin`: a filter by itself, on the command line.
+
+use std::fs;
+
+use flitch_tests::flitch::{Ended, Flitch};
+use flitch_tests::guests;
+
+use crate::support::*;
+
+/// `flitch plugin run` with these arguments, in a folder with `files`.
+fn run(args: &[&str], files: &[(&str, &str)], stdin: &str) -> Ended {
+    let flitch = Flitch::new(FLITCH, "");
+    for (name, text) in files {
+        fs::write(flitch.at(name), text).unwrap();
+    }
+    flitch.cli(&[&["plugin", "run"], args].concat(), stdin)
+}
+
+#[test]
+fn a_table_is_given_to_the_filter() {
+    let enrich = ["enrich", "--set", "table=hosts", "--set", "field=remote", "--set", "want=[\"city\"]"];
+    let with = |table: &str| {
+        let files = [
+            ("hosts.csv", "key,city\n10.0.0.1,Oslo\n"),
+            ("by-ip.ndjson", "{\"ip\":\"10.0.0.1\",\"city\":\"Rome\"}\n"),
+        ];
+        run(&[&enrich[..], &["--table", table]].concat(), &files, "{\"remote\":\"10.0.0.1\"}\n")
+    };
+    let ended = with("hosts=hosts.csv");
+    assert_eq!(ended.stdout, "{\"remote\":\"10.0.0.1\",\"city\":\"Oslo\"}\n", "{}", ended.stderr);
+    let ended = with("hosts=by-ip.ndjson,key=ip");
+    assert_eq!(ended.stdout, "{\"remote\":\"10.0.0.1\",\"city\":\"Rome\"}\n", "{}", ended.stderr);
+    for (table, why) in
+        [("hosts", "write NAME=FILE"), ("hosts=gone.csv", "gone.csv"), ("h=hosts.csv", "`hosts`")]
+    {
+        let ended = with(table);
+        assert_eq!(ended.status.code(), Some(64), "{table}");
+        assert!(ended.stderr.contains(why), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn what_a_filter_prints_and_reads_is_seen_by_who_tries_it() {
+    let guest = guests::wasi_c_filter();
+    let guest = guest.to_str().unwrap();
+    let asks = "{\"message\":\"PRINT hello there\"}\n{\"message\":\"ENV PATH\"}\n";
+    let path = std::env::var("PATH").unwrap();
+    let ended = run(&[guest], &[], asks);
+    assert!(
+        ended.stderr.contains("hello there") && ended.stderr.contains("wasi-c-filter"),
+        "{}",
+        ended.stderr
+    );
+    assert!(ended.stdout.contains("error: not set") && !ended.stdout.contains(&path), "{}", ended.stdout);
+    let ended = run(&[guest, "--allow-env", "PATH"], &[], asks);
+    assert!(ended.stdout.contains(&path), "{}", ended.stdout);
+}
+
+#[test]
+fn a_rejected_record_is_told_on_stderr_and_in_the_exit_code() {
+    let guest = guests::c_filter();
+    let lines = "{\"message\":\"fine\"}\nno json\n{\"message\":\"REJECT me\"}\n";
+    let ended = run(&[guest.to_str().unwrap()], &[], lines);
+    assert_eq!(ended.status.code(), Some(1));
+    assert_eq!(ended.stdout, "{\"message\":\"fine\",\"upper\":\"FINE\"}\n");
+    assert!(ended.stderr.contains("line 2: ") && ended.stderr.contains(": REJECT me"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_plugin_tells_what_it_exports_imports_and_reads() {
+    let flitch = Flitch::new(FLITCH, "");
+    let inspect = |args: &[&str]| {
+        let ended = flitch.cli(&[&["plugin", "inspect"], args].concat(), "");
+        assert!(ended.status.success(), "{}", ended.stderr);
+        ended.stdout
+    };
+    let guest = guests::wasi_c_filter();
+    let text = inspect(&[guest.to_str().unwrap()]);
+    let size = format!("size        {} bytes", fs::metadata(&guest).unwrap().len());
+    for line in
+        [&*size, "exports     flitch:filter/filter@1.0.0", "wasi:filesystem/", "reads       message\n"]
+    {
+        assert!(text.contains(line), "no {line:?} in {text}");
+    }
+    let text = inspect(&["dissect", "--set", "field=raw", "--set", "pattern=%{a} %{b}"]);
+    assert!(text.contains("the flitch binary") && !text.contains("wasi:"), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("reads ") && line.contains("raw")), "{text}");
+}
