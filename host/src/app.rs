@@ -15,7 +15,9 @@ use crate::buffers::MemoryBuffer;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dead_letter::{self, DeadLetters};
-use crate::filters::{Engine, FilterContext, FilterSettings, Inlet, Program, Tables, Workers, swap};
+use crate::filters::{
+    Engine, FilterContext, FilterSettings, Inlet, LoadError, Program, Tables, Workers, swap,
+};
 use crate::outputs::OutputConfig;
 use crate::pipeline::{self, PipelineSettings};
 use crate::sources::{Intake, SourceContext, SourceSettings};
@@ -40,20 +42,6 @@ fn tables(config: &Config, folder: &Path) -> anyhow::Result<Arc<Tables>> {
     let tables = Arc::new(Tables::load(&config.tables, folder)?);
     tables.watch()?;
     Ok(tables)
-}
-
-/// Loads a chain of filters, aside from the one that runs now.
-fn load(
-    running: Option<&Program>,
-    filters: &[(String, FilterSettings)],
-    cx: &FilterContext,
-) -> Result<Program, AppError> {
-    let named: Vec<_> = filters.iter().map(|(name, settings)| (name.as_str(), settings)).collect();
-    let loaded = match running {
-        Some(old) => swap::next(old, &named, cx),
-        None => Program::load(&named, cx),
-    };
-    loaded.map_err(|failed| at(format!("filters.{}", failed.filter))(failed.error))
 }
 
 fn at(path: impl Into<String>) -> impl FnOnce(anyhow::Error) -> AppError {
@@ -108,6 +96,8 @@ struct Plan {
     filters: FilterContext,
     /// Pipelines that go on with other filters.
     swaps: Vec<Swap>,
+    /// Filters that go on as they are, since what is in their files cannot be used.
+    kept: Vec<AppError>,
 }
 
 impl App {
@@ -139,7 +129,7 @@ impl App {
             outputs: BTreeMap::new(),
         };
         match app.apply(config).await {
-            Ok(()) => Ok(app),
+            Ok(_) => Ok(app),
             Err(error) => {
                 app.drain(Duration::ZERO).await;
                 Err(error)
@@ -147,22 +137,34 @@ impl App {
         }
     }
 
-    /// Puts another configuration into force. What did not change is not restarted.
+    /// Puts another configuration into force. What did not change is not restarted. Answers which filters go on as
+    /// they are, since what is in their files now cannot be used, and why not.
     ///
     /// # Errors
     /// The first part that cannot be put to work; then everything goes on as before.
-    pub async fn apply(&mut self, config: Config) -> Result<(), AppError> {
-        let (outputs, pipelines) = (BTreeMap::new(), BTreeMap::new());
-        let mut plan = Plan { outputs, pipelines, filters: self.filters.clone(), swaps: Vec::new() };
+    pub async fn apply(&mut self, config: Config) -> Result<Vec<AppError>, AppError> {
+        let mut plan = Plan {
+            outputs: BTreeMap::new(),
+            pipelines: BTreeMap::new(),
+            filters: self.filters.clone(),
+            swaps: Vec::new(),
+            kept: Vec::new(),
+        };
         let planned = match self.plan(&config, &mut plan) {
             Ok(()) => self.sources_for(&config, &plan).await,
             Err(error) => Err(error),
         };
         match planned {
-            Ok(()) => self.commit(config, plan).await,
-            Err(_) => discard(plan).await,
+            Ok(()) => {
+                let kept = std::mem::take(&mut plan.kept);
+                self.commit(config, plan).await;
+                Ok(kept)
+            }
+            Err(error) => {
+                discard(plan).await;
+                Err(error)
+            }
         }
-        planned
     }
 
     /// Opens new outputs, builds new filters and starts new pipelines.
@@ -183,8 +185,13 @@ impl App {
             let running = self.pipelines.get(&**name);
             let program = match running {
                 Some(p) if p.filters == filters && same_tables && !p.program.is_stale() => p.program.clone(),
-                Some(p) => Arc::new(load(Some(&p.program), &filters, &plan.filters)?),
-                None => Arc::new(load(None, &filters, &plan.filters)?),
+                _ => {
+                    let program = self.program(running, &filters, plan)?;
+                    let is_that = |p: &&Pipeline| {
+                        p.filters == filters && same_tables && swap::is_same(&p.program, &program)
+                    };
+                    running.filter(is_that).map_or(Arc::new(program), |p| p.program.clone())
+                }
             };
             let routes_stand = !settings.to.iter().any(|to| plan.outputs.contains_key(&*to.output));
             match running {
@@ -203,6 +210,27 @@ impl App {
             }
         }
         Ok(())
+    }
+
+    /// Builds a chain of filters, aside from those that run.
+    fn program(
+        &self,
+        running: Option<&Pipeline>,
+        filters: &[(String, FilterSettings)],
+        plan: &mut Plan,
+    ) -> Result<Program, AppError> {
+        // A pipeline's own filters come first: another may have an older generation of the same.
+        let all: Vec<&Program> =
+            running.into_iter().chain(self.pipelines.values()).map(|p| &*p.program).collect();
+        let named: Vec<_> = filters.iter().map(|(name, settings)| (name.as_str(), settings)).collect();
+        let wrong = |failed: LoadError| at(format!("filters.{}", failed.filter))(failed.error);
+        let next = swap::next(&all, &named, &plan.filters).map_err(wrong)?;
+        for kept in next.kept.into_iter().map(wrong) {
+            if plan.kept.iter().all(|known| known.path != kept.path) {
+                plan.kept.push(kept);
+            }
+        }
+        Ok(next.program)
     }
 
     /// The files that plugins come from.

@@ -170,6 +170,19 @@ fn a_changed_component_takes_over_and_a_broken_one_does_not() {
     let swaps = |result: &str| flitch.metrics().count("flitch_filter_swaps_total", &[("result", result)]);
     replace(b"this is no component");
     eventually("the refusal of the broken component", DEADLINE, || swaps("failed") >= 1);
+    // It holds up nothing else, not even another pipeline with the same filter.
+    flitch.configure(
+        &format!("{config}  also: {{ from: [in], filters: [unruly], to: [{{ output: hole }}] }}\n")
+            .replace("outputs:\n", "outputs:\n  hole: { type: blackhole }\n"),
+    );
+    flitch.signal(Signal::Hup);
+    eventually("the second pipeline", DEADLINE, || flitch.status()["pipelines"]["also"].is_object());
+    eventually("the reason in the status", DEADLINE, || {
+        flitch.status()["last_reload_error"].as_str().is_some_and(|why| why.contains("filters.unruly"))
+    });
+    flitch.configure(&config);
+    flitch.signal(Signal::Hup);
+    eventually("the end of the second pipeline", DEADLINE, || flitch.status()["pipelines"]["also"].is_null());
     append(&flitch.at("app.log"), 100..200);
     expect_numbers(&kafka.bootstrap(), &topic, 200);
 

@@ -21,7 +21,7 @@ pub struct Status {
     pub uptime_seconds: f64,
     /// The configuration that is in force, counted from 1; a reload that was refused does not count.
     pub generation: u64,
-    /// Why the last reload was refused, if it was.
+    /// Why the last reload was refused, or which filters go on as they were and why.
     pub last_reload_error: Option<String>,
     /// The accounts of each source, in records.
     pub sources: BTreeMap<Arc<str>, SourceStatus>,
@@ -108,7 +108,7 @@ impl StatusBoard {
         state.buffers = buffers;
     }
 
-    /// A configuration was refused; the one before it goes on.
+    /// A configuration was refused, or a part of it; what was there before goes on.
     pub fn reload_refused(&self, error: String) {
         self.state.lock().last_reload_error = Some(error);
     }

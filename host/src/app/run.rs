@@ -94,7 +94,13 @@ async fn reload(path: &Path, app: &mut App, board: &StatusBoard) {
 
 async fn put_into_force(config: Config, app: &mut App, board: &StatusBoard) {
     match app.apply(config).await {
-        Ok(()) => tracing::info!("the new configuration is in force"),
+        Ok(kept) if kept.is_empty() => tracing::info!("the new configuration is in force"),
+        Ok(kept) => {
+            let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
+            let error = format!("what runs goes on for {}", kept.join("; for "));
+            tracing::warn!("the new configuration is in force, but {error}");
+            board.reload_refused(error);
+        }
         Err(error) => refuse(error.to_string(), board),
     }
 }

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use super::filter::{Filter, FilterContext};
 use super::instance::{Instance, Wanted};
-use super::plugin::Origin;
+use super::plugin::{Component, Origin};
 use super::settings::FilterSettings;
 use super::step::{Rejected, Step};
 use crate::batch::Batch;
@@ -28,17 +28,16 @@ impl Program {
     /// # Errors
     /// Which filter cannot be used, and why.
     pub fn load(filters: &[(&str, &FilterSettings)], cx: &FilterContext) -> Result<Program, LoadError> {
-        let mut loaded = Vec::with_capacity(filters.len());
-        let mut tried = Vec::with_capacity(filters.len());
-        for (name, settings) in filters {
-            // On a thread of its own, since WASI blocks on futures, and the caller may be inside a runtime.
-            let one = std::thread::scope(|scope| scope.spawn(|| load_one(name, settings, cx)).join())
-                .unwrap_or_else(|_| Err(anyhow::anyhow!("a panic while the filter was loaded")));
-            let (filter, instance) = one.map_err(|error| LoadError { filter: (*name).to_owned(), error })?;
-            loaded.push(filter);
-            tried.push(instance);
-        }
-        Ok(Program { filters: loaded, tried: Mutex::new(Some(tried)) })
+        let load = |&(name, settings): &(&str, &FilterSettings)| {
+            load(name, settings, cx).map_err(|error| LoadError { filter: name.to_owned(), error })
+        };
+        Ok(Program::of(filters.iter().map(load).collect::<Result<_, _>>()?))
+    }
+
+    /// A chain of filters that were tried.
+    pub(super) fn of(filters: Vec<Tried>) -> Program {
+        let (filters, tried) = filters.into_iter().map(|one| (one.filter, one.instance)).unzip();
+        Program { filters, tried: Mutex::new(Some(tried)) }
     }
 
     /// The files that its plugins come from.
@@ -87,21 +86,39 @@ pub struct LoadError {
     pub error: anyhow::Error,
 }
 
-fn load_one(
+/// A filter, and an instance of it that is configured and answers.
+pub(super) struct Tried {
+    filter: Arc<Filter>,
+    instance: Instance,
+}
+
+/// Loads a filter from where its plugin comes from, and tries it.
+pub(super) fn load(name: &str, settings: &FilterSettings, cx: &FilterContext) -> anyhow::Result<Tried> {
+    try_out(name, settings, Component::load(&cx.engine, &settings.plugin, &cx.folder)?, cx)
+}
+
+/// Makes a filter of `plugin`, and tries it.
+pub(super) fn try_out(
     name: &str,
     settings: &FilterSettings,
+    plugin: Component,
     cx: &FilterContext,
-) -> anyhow::Result<(Arc<Filter>, Instance)> {
-    let filter = Arc::new(Filter::load(name, settings, cx)?);
-    let mut instance = match Instance::start(&filter) {
-        Ok(Ok(instance)) => instance,
-        Ok(Err(refused)) => bail!("{} refuses its settings: {refused}", filter.plugin.name()),
-        Err(fault) => bail!("{} cannot start: {fault}", filter.plugin.name()),
+) -> anyhow::Result<Tried> {
+    let try_out = || {
+        let filter = Arc::new(Filter::new(name, settings, plugin, cx)?);
+        let mut instance = match Instance::start(&filter) {
+            Ok(Ok(instance)) => instance,
+            Ok(Err(refused)) => bail!("{} refuses its settings: {refused}", filter.plugin.name()),
+            Err(fault) => bail!("{} cannot start: {fault}", filter.plugin.name()),
+        };
+        instance.try_out().map_err(|reason| {
+            anyhow::anyhow!("{} fails on an empty batch: {reason}", filter.plugin.name())
+        })?;
+        Ok(Tried { filter, instance })
     };
-    instance
-        .try_out()
-        .map_err(|reason| anyhow::anyhow!("{} fails on an empty batch: {reason}", filter.plugin.name()))?;
-    Ok((filter, instance))
+    // On a thread of its own, since WASI blocks on futures, and the caller may be inside a runtime.
+    std::thread::scope(|scope| scope.spawn(try_out).join())
+        .unwrap_or_else(|_| Err(anyhow::anyhow!("a panic while the filter was loaded")))
 }
 
 /// One worker's instances of a chain's filters.

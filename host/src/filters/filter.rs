@@ -1,5 +1,4 @@
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -24,6 +23,8 @@ pub struct Filter {
     pub settings: String,
     /// Limits of each instance.
     pub limits: LimitSettings,
+    /// What it was made of.
+    pub configured: FilterSettings,
     /// What becomes of records that it rejects or cannot survive.
     pub on_error: OnError,
     /// Most instances.
@@ -56,18 +57,23 @@ pub struct FilterContext {
 }
 
 impl Filter {
-    /// Loads the plugin of `settings`, from the cache where its compiled code is there, and links it.
-    pub fn load(name: &str, settings: &FilterSettings, cx: &FilterContext) -> anyhow::Result<Filter> {
+    /// Links `plugin`, as `settings` say.
+    pub fn new(
+        name: &str,
+        settings: &FilterSettings,
+        plugin: Component,
+        cx: &FilterContext,
+    ) -> anyhow::Result<Filter> {
         if settings.wasi == super::settings::Wasi::None && !settings.allow.is_empty() {
             anyhow::bail!("`allow` grants something that only WASI can use: take `wasi: none` away");
         }
-        let plugin = Component::load(&cx.engine, &settings.plugin, Path::new(&cx.folder))?;
         let pre = plugin.link(&cx.engine, settings.wasi)?;
         let name: Arc<str> = name.into();
         Ok(Filter {
             voice: Arc::new(Voice::new(name.clone())),
             metrics: FilterMetrics::new(&name),
             settings: serde_json::to_string(&settings.settings).context("settings")?,
+            configured: settings.clone(),
             limits: settings.limits,
             on_error: settings.on_error,
             instances: settings.instances,

@@ -38,8 +38,12 @@ impl File {
         Arc::new(Program::load(&[("mine", &self.settings)], &context()).unwrap())
     }
 
-    fn next(&self, old: &Program) -> Result<Program, LoadError> {
-        next(old, &[("mine", &self.settings)], &context())
+    fn next(&self, old: &Program) -> Result<Next, LoadError> {
+        next(&[old], &[("mine", &self.settings)], &context())
+    }
+
+    fn write_nonsense(&self) {
+        std::fs::write(&self.path, b"\0asm\x0d\0\x01\0 half of it").unwrap();
     }
 }
 
@@ -58,10 +62,43 @@ fn a_program_is_stale_when_a_file_has_other_code() {
 }
 
 #[test]
-fn a_new_generation_that_cannot_be_used_is_refused_with_its_reason() {
+fn a_file_that_cannot_be_used_leaves_the_filter_as_it_is_and_says_why() {
     let file = File::new();
     let program = file.load();
-    std::fs::write(&file.path, b"\0asm\x0d\0\x01\0 half of it").unwrap();
+    file.write_nonsense();
+    let next = file.next(&program).unwrap();
+    assert!(is_same(&program, &next.program));
+    assert_eq!(next.kept[0].filter, "mine");
+    assert!(format!("{:#}", next.kept[0].error).contains("flitch can compile"), "{:?}", next.kept);
+    assert!(next.program.is_stale(), "the next reload tries again");
+    file.write_dissect();
+    let next = file.next(&program).unwrap();
+    assert!(next.kept.is_empty() && !is_same(&program, &next.program));
+}
+
+#[test]
+fn a_broken_file_does_not_hold_up_the_other_filters() {
+    let file = File::new();
+    let program = file.load();
+    file.write_nonsense();
+    let mut other = FilterSettings::of("set");
+    other.settings = json!({"set": {"seen": true}});
+    let filters = [("new", &other), ("mine", &file.settings)];
+    let next = next(&[&program], &filters, &context()).unwrap();
+    assert_eq!(next.kept.len(), 1);
+    let mut chain = Arc::new(next.program).chain();
+    let receipt = receipt::issue(&Arc::<Ledger>::default(), 1, 0, |_| {});
+    let batch = chain.apply(Batch { records: messages(&["a b"]), receipt, stream: StreamId::next() });
+    assert_eq!(rows(&batch.records), [json!({"message": "a b", "seen": true, "upper": "A"})]);
+    batch.receipt.delivered();
+}
+
+#[test]
+fn a_filter_whose_settings_and_file_changed_is_refused_with_its_reason() {
+    let mut file = File::new();
+    let program = file.load();
+    file.write_nonsense();
+    file.settings.settings = json!({"pattern": "%{other}"});
     let error = file.next(&program).unwrap_err();
     assert_eq!(error.filter, "mine");
     assert!(format!("{:#}", error.error).contains("flitch can compile"), "{error:?}");
@@ -74,7 +111,7 @@ fn workers_swap_between_batches_and_no_record_is_lost_or_seen_twice() {
     let file = File::new();
     let old = file.load();
     file.write_dissect();
-    let new = Arc::new(file.next(&old).unwrap());
+    let new = Arc::new(file.next(&old).unwrap().program);
     let settings =
         BufferSettings { max_bytes: crate::config::units::Bytes(1 << 30), ..BufferSettings::default() };
     let buffer = Arc::new(MemoryBuffer::new(&settings, Tally::noop()));
