@@ -427,7 +427,16 @@ impl App {
         let pipelines = std::mem::take(&mut self.pipelines).into_values().collect();
         let outputs = std::mem::take(&mut self.outputs).into_values().collect();
         let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-        finish(pipelines, outputs, left).await && in_time
+        // Workers may wait for room among the dead letters.
+        let give_up = async {
+            tokio::time::sleep_until(deadline).await;
+            self.dead_letters.give_up();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            all = finish(pipelines, outputs, left) => all && in_time,
+            () = give_up => unreachable!("it waits for ever"),
+        }
     }
 
     /// The configuration in force.

@@ -21,10 +21,13 @@ use crate::clock::Clock;
 use crate::config::units::Bytes;
 
 mod folder;
+mod patience;
 pub mod read;
 pub mod replay;
 
 use folder::Folder;
+use patience::Patience;
+pub use patience::until_written;
 
 /// The folder of the dead letters below `data_dir`.
 pub const FOLDER: &str = "dead-letters";
@@ -77,6 +80,7 @@ pub struct Cause {
 pub struct DeadLetters {
     folder: Arc<Mutex<Folder>>,
     clock: Clock,
+    patience: Arc<Patience>,
 }
 
 impl DeadLetters {
@@ -88,12 +92,13 @@ impl DeadLetters {
     /// The same with these settings, and the time of day from `clock`.
     pub fn open_with(folder: &Path, settings: &DeadLetterSettings, clock: Clock) -> io::Result<DeadLetters> {
         let folder = Arc::new(Mutex::new(Folder::open(folder, settings.clone())?));
-        Ok(DeadLetters { folder, clock })
+        Ok(DeadLetters { folder, clock, patience: Arc::default() })
     }
 
-    /// Changes the settings from the next letter on.
+    /// Changes the settings from the next letter on. Those who wait for room try again at once.
     pub fn configure(&self, settings: &DeadLetterSettings) {
         self.folder.lock().configure(settings.clone());
+        self.patience.try_again();
     }
 
     /// Puts rows of a batch among the dead letters, on disk when this returns. `stage` is source, filter or output,
@@ -112,10 +117,12 @@ impl DeadLetters {
         let rows = UInt32Array::from_iter_values(causes.iter().map(|c| c.row));
         let picked = records.take(&rows).map_err(io::Error::other)?;
         let text = ndjson_lossless(&picked);
+        let head = self.head(stage, component);
         let mut lines = Vec::with_capacity(text.text.len() + causes.len() * 160);
         for (place, cause) in causes.iter().enumerate() {
             let record = text.row(place);
-            self.begin(&mut lines, stage, component, &cause.reason);
+            lines.extend_from_slice(&head);
+            push_text(&mut lines, &cause.reason);
             lines.extend_from_slice(b",\"record\":");
             lines.extend_from_slice(record.strip_suffix(b"\n").unwrap_or(record));
             lines.extend_from_slice(b"}\n");
@@ -123,37 +130,45 @@ impl DeadLetters {
         self.folder.lock().append(&lines)
     }
 
-    /// Puts bytes that never became a record among the dead letters, on disk when this returns.
+    /// Puts bytes that never became records among the dead letters, each with what is wrong with it; all of them are
+    /// on disk when this returns.
     ///
     /// # Errors
     /// As of [`DeadLetters::records`].
-    pub fn raw(&self, stage: &str, component: &str, reason: &str, bytes: &[u8]) -> io::Result<()> {
-        let mut line = Vec::with_capacity(bytes.len() + 160);
-        self.begin(&mut line, stage, component, reason);
-        line.extend_from_slice(b",\"raw\":");
-        match std::str::from_utf8(bytes) {
-            Ok(text) => push_text(&mut line, text),
-            Err(_) => {
-                line.extend_from_slice(b"{\"$bytes\":\"");
-                line.extend_from_slice(STANDARD.encode(bytes).as_bytes());
-                line.extend_from_slice(b"\"}");
+    pub fn raw<'a>(
+        &self,
+        stage: &str,
+        component: &str,
+        letters: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    ) -> io::Result<()> {
+        let head = self.head(stage, component);
+        let mut lines = Vec::new();
+        for (reason, bytes) in letters {
+            lines.extend_from_slice(&head);
+            push_text(&mut lines, reason);
+            lines.extend_from_slice(b",\"raw\":");
+            match std::str::from_utf8(bytes) {
+                Ok(text) => push_text(&mut lines, text),
+                Err(_) => {
+                    lines.extend_from_slice(b"{\"$bytes\":\"");
+                    lines.extend_from_slice(STANDARD.encode(bytes).as_bytes());
+                    lines.extend_from_slice(b"\"}");
+                }
             }
+            lines.extend_from_slice(b"}\n");
         }
-        line.extend_from_slice(b"}\n");
-        self.folder.lock().append(&line)
+        self.folder.lock().append(&lines)
     }
 
-    /// Everything of a line before the record.
-    fn begin(&self, line: &mut Vec<u8>, stage: &str, component: &str, reason: &str) {
+    /// Everything of a line before the reason.
+    fn head(&self, stage: &str, component: &str) -> Vec<u8> {
         let now = jiff::Timestamp::from_nanosecond(self.clock.now().into()).unwrap_or_default();
-        line.extend_from_slice(b"{\"time\":\"");
-        line.extend_from_slice(now.to_string().as_bytes());
-        line.extend_from_slice(b"\",\"stage\":");
-        push_text(line, stage);
-        line.extend_from_slice(b",\"component\":");
-        push_text(line, component);
-        line.extend_from_slice(b",\"reason\":");
-        push_text(line, reason);
+        let mut head = format!("{{\"time\":\"{now}\",\"stage\":").into_bytes();
+        push_text(&mut head, stage);
+        head.extend_from_slice(b",\"component\":");
+        push_text(&mut head, component);
+        head.extend_from_slice(b",\"reason\":");
+        head
     }
 }
 

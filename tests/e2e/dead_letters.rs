@@ -1,5 +1,8 @@
+use std::io::Write;
+
 use flitch_tests::flitch::Flitch;
 use flitch_tests::process::Signal;
+use flitch_tests::wait::eventually;
 use flitch_tests::{guests, ports};
 
 use crate::support::*;
@@ -52,4 +55,49 @@ fn dead_letters_are_listed_shown_and_sent_again() {
     let sums = flitch.settled(DEADLINE);
     assert_eq!((sums.received, sums.delivered), (30, 20), "{sums}");
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+}
+
+#[test]
+fn while_the_dead_letters_have_no_room_nothing_is_acknowledged_and_then_all_goes_on() {
+    let filter = format!("{{ plugin: \"{}\" }}", guests::c_filter().display());
+    let with = |room: &str| {
+        let out = "out: { type: file, path: \"{dir}/out.ndjson\" }";
+        let config = pipeline(&file_source("app.log"), &[("strict", filter.clone())], out);
+        format!("{config}dead_letter: {{ max_bytes: {room}, when_full: stop }}\n")
+    };
+    let mut flitch = Flitch::new(FLITCH, &with("1B"));
+    // The first letter is taken however small the room is.
+    std::fs::write(flitch.at("app.log"), "REJECT the first\n").unwrap();
+    flitch.run();
+    assert_eq!(flitch.settled_after(1, DEADLINE).dead_lettered, 1);
+    let position = |flitch: &Flitch| {
+        let text = std::fs::read(flitch.at("data/sources/in/checkpoints.json")).unwrap_or_default();
+        let kept: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+        kept["files"][0]["position"].as_u64().unwrap_or(0)
+    };
+    eventually("the position of the first line", DEADLINE, || position(&flitch) > 0);
+    let before = position(&flitch);
+    append(&flitch.at("app.log"), 0..10);
+    open(&flitch.at("app.log")).write_all(format!("REJECT {}\n", line(10)).as_bytes()).unwrap();
+    append(&flitch.at("app.log"), 11..20);
+    log_says(&flitch, "`max_bytes`");
+    eventually("the lines on their way", DEADLINE, || flitch.metrics().sums().received > 10);
+    assert_eq!(position(&flitch), before);
+    assert_eq!(flitch.metrics().sums().dead_lettered, 1);
+
+    // Neither does an orderly end lose it, though it cannot wait for ever.
+    flitch.signal(Signal::Term);
+    eventually("the end of readiness", DEADLINE, || !flitch.ready());
+    flitch.signal(Signal::Term);
+    flitch.wait(DEADLINE);
+    assert_eq!(position(&flitch), before);
+    flitch.run();
+    eventually("the lines on their way again", DEADLINE, || flitch.metrics().sums().received > 0);
+    flitch.configure(&with("1MiB"));
+    flitch.signal(Signal::Hup);
+    eventually("the dead letter", DEADLINE, || flitch.metrics().sums().dead_lettered == 1);
+    let sums = flitch.settled_after(20, DEADLINE);
+    assert_eq!((sums.received, sums.delivered, sums.dead_lettered), (20, 19, 1), "{sums}");
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+    assert_eq!(std::fs::read_to_string(flitch.at("out.ndjson")).unwrap().lines().count(), 19);
 }

@@ -91,10 +91,21 @@ impl Folder {
 
     /// Appends whole lines; they are on disk when this returns, or none of them is in the file.
     pub fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.find()?;
         self.lock.lock()?;
         let result = self.append_locked(lines);
         self.lock.unlock()?;
         result
+    }
+
+    /// Makes the folder again where somebody has taken it away.
+    fn find(&mut self) -> io::Result<()> {
+        let path = self.path.join(LOCK);
+        if !is_at(&self.lock, &path) {
+            std::fs::create_dir_all(&self.path)?;
+            self.lock = OpenOptions::new().append(true).create(true).open(path)?;
+        }
+        Ok(())
     }
 
     fn append_locked(&mut self, lines: &[u8]) -> io::Result<()> {
@@ -192,9 +203,14 @@ impl Current {
 
     /// Whether the path still leads to this file: a replay or a person may have taken it away.
     fn is_there(&self) -> bool {
-        match (std::fs::metadata(&self.path), self.file.metadata()) {
-            (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
-            _ => false,
-        }
+        is_at(&self.file, &self.path)
+    }
+}
+
+/// Whether `path` leads to `file`.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (std::fs::metadata(path), file.metadata()) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
     }
 }

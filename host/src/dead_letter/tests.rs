@@ -53,7 +53,7 @@ impl Bench {
     }
 
     fn raw(&self, text: &str) {
-        self.letters.raw("source", "web", "not JSON", text.as_bytes()).unwrap();
+        self.letters.raw("source", "web", [("not JSON", text.as_bytes())]).unwrap();
     }
 }
 
@@ -89,7 +89,7 @@ fn a_letter_says_when_where_and_why_and_keeps_the_bytes() {
     let bench = bench(1 << 20, 1 << 20, WhenFull::Stop);
     bench.clock.set(DAY);
     bench.letters.records("output", "lake", &records(), &[cause(0), cause(1)]).unwrap();
-    bench.letters.raw("source", "web", "not \"JSON\"", b"\xff{").unwrap();
+    bench.letters.raw("source", "web", [("not \"JSON\"", &b"\xff{"[..])]).unwrap();
     let text = fs::read_to_string(bench.folder.join("letters-00000001.ndjson")).unwrap();
     let lines: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(lines.len(), 3);
@@ -122,7 +122,7 @@ fn nothing_is_deleted_where_the_settings_say_stop() {
     let bench = bench(200, 300, WhenFull::Stop);
     let mut error = None;
     for n in 0..10 {
-        if let Err(e) = bench.letters.raw("source", "web", "wrong", format!("letter {n}").as_bytes()) {
+        if let Err(e) = bench.letters.raw("source", "web", [("wrong", format!("letter {n}").as_bytes())]) {
             error = Some((n, e));
             break;
         }
@@ -138,6 +138,61 @@ fn nothing_is_deleted_where_the_settings_say_stop() {
 }
 
 #[test]
+fn letters_that_are_put_together_are_written_together_or_not_at_all() {
+    let bench = bench(200, 600, WhenFull::Stop);
+    let texts: Vec<String> = (0..5).map(|n| format!("letter {n}")).collect();
+    let put = || bench.letters.raw("source", "web", texts.iter().map(|text| ("wrong", text.as_bytes())));
+    put().unwrap();
+    // One write, so that one fsync is enough: apart they would have filled several files.
+    assert_eq!(bench.files(), ["letters-00000001.ndjson"]);
+    assert_eq!(put().unwrap_err().kind(), io::ErrorKind::StorageFull);
+    assert_eq!(bench.all().len(), 5);
+}
+
+#[test]
+fn a_folder_that_was_taken_away_is_made_again() {
+    let bench = bench(1 << 20, 1 << 20, WhenFull::Stop);
+    bench.raw("one");
+    fs::remove_dir_all(&bench.folder).unwrap();
+    fs::write(&bench.folder, "a file in its place").unwrap();
+    assert!(bench.letters.raw("source", "web", [("wrong", &b"two"[..])]).is_err());
+    fs::remove_file(&bench.folder).unwrap();
+    bench.raw("three");
+    assert_eq!(bench.all()[0].raw.as_ref().unwrap().get(), "\"three\"");
+}
+
+#[test]
+fn whoever_waits_for_room_goes_on_when_there_is_some_or_when_all_is_given_up() {
+    let bench = bench(1 << 20, 1, WhenFull::Stop);
+    bench.raw("the first is taken however small the room");
+    let put = || bench.letters.raw("source", "web", [("wrong", &b"two"[..])]);
+    let tries = std::sync::atomic::AtomicUsize::new(0);
+    let count = || {
+        tries.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        put()
+    };
+    let tried = || tries.load(std::sync::atomic::Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| bench.letters.until_written("web", count));
+        while tried() == 0 {
+            std::thread::yield_now();
+        }
+        let room = DeadLetterSettings { max_bytes: Bytes(1 << 20), ..DeadLetterSettings::default() };
+        bench.letters.configure(&room);
+        assert!(waiting.join().unwrap());
+    });
+    assert_eq!(bench.all().len(), 2);
+    bench.letters.configure(&DeadLetterSettings {
+        max_bytes: Bytes(1),
+        when_full: WhenFull::Stop,
+        ..DeadLetterSettings::default()
+    });
+    bench.letters.give_up();
+    assert!(!bench.letters.until_written("web", put));
+    assert_eq!(bench.all().len(), 2);
+}
+
+#[test]
 fn a_line_that_a_crash_cut_off_is_taken_back() {
     let bench = bench(1 << 20, 1 << 20, WhenFull::Stop);
     bench.raw("one");
@@ -146,7 +201,7 @@ fn a_line_that_a_crash_cut_off_is_taken_back() {
     text.extend_from_slice(&vec![b'x'; 10_000]);
     fs::write(&path, &text).unwrap();
     let letters = DeadLetters::open(&bench.folder).unwrap();
-    letters.raw("source", "web", "wrong", b"two").unwrap();
+    letters.raw("source", "web", [("wrong", &b"two"[..])]).unwrap();
     assert_eq!(bench.all().len(), 2);
     assert_eq!(bench.files(), ["letters-00000001.ndjson"]);
 }
@@ -157,7 +212,7 @@ fn letters_are_counted_by_cause_and_picked_by_filters() {
     bench.letters.records("output", "lake", &records(), &[cause(0), cause(1), cause(2)]).unwrap();
     bench.clock.set(DAY);
     bench.raw("x");
-    bench.letters.raw("source", "docker", "a\nb", b"y").unwrap();
+    bench.letters.raw("source", "docker", [("a\nb", &b"y"[..])]).unwrap();
     let summary = list(&bench.folder, &Filter::default()).unwrap();
     assert_eq!((summary.letters, summary.broken, summary.groups.len()), (5, 0, 3));
     let first = &summary.groups[0];
@@ -179,7 +234,7 @@ fn letters_are_counted_by_cause_and_picked_by_filters() {
 fn records_are_replayed_as_they_were() {
     let bench = bench(1 << 20, 1 << 20, WhenFull::Stop);
     bench.letters.records("output", "lake", &records(), &[cause(1), cause(2)]).unwrap();
-    bench.letters.raw("source", "web", "wrong", b"\xffraw").unwrap();
+    bench.letters.raw("source", "web", [("wrong", &b"\xffraw"[..])]).unwrap();
     let mut out = Vec::new();
     let done = replay(&bench.folder, &Filter::default(), &mut out).unwrap();
     assert_eq!(done, Replayed { sent: 3, kept: 0, broken: 0 });

@@ -231,7 +231,8 @@ impl Step {
         }
     }
 
-    /// Puts rows among the dead letters. Where those cannot be written, the receipt says so to the source.
+    /// Puts rows among the dead letters, and waits until they are there. Where that is given up, the receipt says so to
+    /// the source.
     fn bury(&mut self, records: &Records, causes: Vec<Cause>, receipt: Receipt, bytes: usize) {
         let filter = &self.filter;
         let Some(dead_letters) = &filter.dead_letters else {
@@ -243,17 +244,10 @@ impl Step {
             }));
             return receipt.dead_lettered();
         };
-        match dead_letters.records("filter", &filter.name, records, &causes) {
-            Ok(()) => {
-                receipt.dead_lettered();
-                filter.metrics.dead_lettered.add(causes.len(), bytes);
-            }
-            Err(error) => tracing::error!(
-                filter = &*filter.name,
-                %error,
-                records = causes.len(),
-                "cannot write dead letters; the records are sent again"
-            ),
+        let put = || dead_letters.records("filter", &filter.name, records, &causes);
+        if dead_letters.until_written(&filter.name, put) {
+            receipt.dead_lettered();
+            filter.metrics.dead_lettered.add(causes.len(), bytes);
         }
     }
 }

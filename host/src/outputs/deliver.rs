@@ -19,7 +19,7 @@ use super::{Output, Refusal, WriteError, Written};
 use crate::batch::{Batch, Records};
 use crate::buffers::MemoryBuffer;
 use crate::config::units::Span;
-use crate::dead_letter::{Cause, DeadLetters};
+use crate::dead_letter::{self, Cause, DeadLetters};
 use crate::receipt::Receipt;
 use crate::telemetry::{Metric, Tally};
 
@@ -68,7 +68,7 @@ pub async fn deliver(
     dead_letters: DeadLetters,
     stop: CancellationToken,
 ) {
-    let courier = Courier::new(&name, output, policy, dead_letters);
+    let courier = Courier::new(&name, output, policy, dead_letters, stop.clone());
     let work = async {
         let most = courier.output.concurrency().max(1);
         let mut under_way: Vec<Pin<Box<dyn Future<Output = ()> + Send + '_>>> = Vec::with_capacity(most);
@@ -119,6 +119,7 @@ struct Courier {
     attempts: Option<u32>,
     breaker: Breaker,
     dead_letters: DeadLetters,
+    stop: CancellationToken,
     delivered: Tally,
     dead: Tally,
     seconds: metrics::Histogram,
@@ -138,6 +139,7 @@ impl Courier {
         output: Arc<dyn Output>,
         policy: RetrySettings,
         dead_letters: DeadLetters,
+        stop: CancellationToken,
     ) -> Courier {
         let labels = [("output", &**name)];
         Courier {
@@ -146,6 +148,7 @@ impl Courier {
             attempts: policy.attempts,
             breaker: Breaker::new(name, policy),
             dead_letters,
+            stop,
             delivered: Tally::delivered(name),
             dead: Tally::dead_lettered("output", name),
             seconds: Metric::WriteSeconds.histogram(&labels),
@@ -249,21 +252,11 @@ impl Courier {
         let text = records.ndjson();
         let bytes = causes.iter().map(|c| text.row(c.row as usize).len()).sum();
         let rows = causes.len();
-        let causes = Arc::new(causes);
-        let mut failures = 0;
-        loop {
-            let (letters, records, causes) = (self.dead_letters.clone(), records.clone(), causes.clone());
-            let name = self.name.clone();
-            let put = move || letters.records("output", &name, &records, &causes);
-            match tokio::task::spawn_blocking(put).await {
-                Ok(Ok(())) => break,
-                Ok(Err(error)) => {
-                    tracing::error!(output = %self.name, "the dead letters cannot be written: {error}; trying again");
-                }
-                Err(error) => tracing::error!(output = %self.name, "writing dead letters failed: {error}"),
-            }
-            failures += 1;
-            tokio::time::sleep(RetrySettings::default().pause(failures)).await;
+        let (letters, records, causes) = (self.dead_letters.clone(), records.clone(), Arc::new(causes));
+        let name = self.name.clone();
+        let put = move || letters.records("output", &name, &records, &causes);
+        if !dead_letter::until_written(&self.name, &self.stop, put).await {
+            return;
         }
         tracing::warn!(output = %self.name, records = rows, "records went to the dead letters");
         self.dead.add(rows, bytes);

@@ -9,6 +9,8 @@ use parking_lot::Mutex;
 use super::*;
 use crate::batch::{Kind, StreamId};
 use crate::buffers::BufferSettings;
+use crate::config::units::Bytes;
+use crate::dead_letter::{DeadLetterSettings, WhenFull};
 use crate::outputs::Answer;
 use crate::receipt::{Ledger, Verdict, issue};
 
@@ -125,7 +127,10 @@ impl Bench {
     }
 
     fn start(&self) -> impl Future<Output = ()> + use<> {
-        let letters = DeadLetters::open(self.letters.path()).unwrap();
+        self.start_with(DeadLetters::open(self.letters.path()).unwrap())
+    }
+
+    fn start_with(&self, letters: DeadLetters) -> impl Future<Output = ()> + use<> {
         let (output, buffer) = (self.output.clone(), self.buffer.clone());
         deliver("out".into(), output, buffer, self.policy.clone(), letters, self.stop.clone())
     }
@@ -287,6 +292,29 @@ async fn a_batch_is_given_up_after_the_attempts_it_may_have() {
     bench.push(0..2).await;
     bench.finish().await;
     assert_eq!(bench.output.values().len(), 3);
+    assert_eq!(bench.ledger.read().dead_lettered, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_stays_open_while_the_dead_letters_have_no_room() {
+    let mut bench = Bench::new(Scripted::new(|_| Err(unreachable())));
+    bench.policy.attempts = Some(1);
+    let letters = DeadLetters::open(bench.letters.path()).unwrap();
+    let room = |bytes| DeadLetterSettings {
+        max_bytes: Bytes(bytes),
+        when_full: WhenFull::Stop,
+        ..Default::default()
+    };
+    letters.configure(&room(1));
+    letters.raw("source", "other", [("the first is taken however small the room", &b"x"[..])]).unwrap();
+    bench.push(0..2).await;
+    bench.buffer.close();
+    let running = tokio::spawn(bench.start_with(letters.clone()));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(bench.verdicts.lock().is_empty());
+    letters.configure(&room(1 << 20));
+    running.await.unwrap();
+    assert_eq!(*bench.verdicts.lock(), [Verdict::Safe]);
     assert_eq!(bench.ledger.read().dead_lettered, 2);
 }
 

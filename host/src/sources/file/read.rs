@@ -116,7 +116,8 @@ impl Reader {
                 sent = consumed - batch;
                 batch = consumed;
             }
-            if !full {
+            // What comes behind records that came back would come twice.
+            if !full || tail.mark.failed() {
                 break;
             }
         }

@@ -63,31 +63,37 @@ impl Sender {
             self.mended.increment(finished.replaced);
         }
         let bad_bytes = bad.iter().map(|bad| bad.line.len()).sum();
-        if finished.records.rows() > 0 {
+        let rows = finished.records.rows();
+        // The dead letters come first: the position that the records take with them lies behind the bad lines too.
+        if !bad.is_empty() {
+            let position = if rows > 0 { position - bytes as u64 } else { position };
+            if !self.bury(tail, position, &bad, bad_bytes) {
+                return Ok(());
+            }
+        }
+        if rows > 0 {
             let on_settled = self.on_settled(tail, position);
             let records = Arc::new(finished.records);
             let bytes = bytes.saturating_sub(bad_bytes);
             self.cx.intake.send_blocking(records, bytes, tail.stream, on_settled)?;
         }
-        if !bad.is_empty() {
-            self.bury(tail, position, &bad, bad_bytes);
-        }
         Ok(())
     }
 
-    /// Puts lines that are no records among the dead letters. Where that fails they count as come back.
-    fn bury(&self, tail: &Tail, position: u64, bad: &[Bad], bytes: usize) {
+    /// Puts lines that are no records among the dead letters. Answers whether they are there; where not, they count as
+    /// come back.
+    fn bury(&self, tail: &Tail, position: u64, bad: &[Bad], bytes: usize) -> bool {
         let receipt =
             receipt::issue(self.cx.intake.ledger(), bad.len(), bytes, self.on_settled(tail, position));
         let name = &self.cx.name;
-        for bad in bad {
-            if let Err(error) = self.cx.dead_letters.raw("source", name, &bad.reason, &bad.line) {
-                tracing::error!(source = %name, %error, "cannot write dead letters; the lines are read again");
-                return;
-            }
+        let letters = bad.iter().map(|bad| (&*bad.reason, &*bad.line));
+        if let Err(error) = self.cx.dead_letters.raw("source", name, letters) {
+            tracing::error!(source = %name, %error, "cannot write dead letters; the lines are read again");
+            return false;
         }
         self.dead.add(bad.len(), bytes);
         receipt.dead_lettered();
+        true
     }
 
     /// What settles the next batch of `tail`, which ends at `position`.

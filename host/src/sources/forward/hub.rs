@@ -15,6 +15,7 @@ use super::{ForwardSettings, partial::Partials};
 use crate::batch::{Records, StreamId};
 use crate::buffers::Closed;
 use crate::config::units::Bytes;
+use crate::dead_letter;
 use crate::receipt::{self, Verdict};
 use crate::sources::SourceContext;
 use crate::telemetry::{Metric, Tally};
@@ -181,34 +182,19 @@ impl Hub {
         self.cx.intake.send(records, bytes, stream, move |verdict| sent.settle(verdict)).await
     }
 
-    /// Puts what is no record among the dead letters; the chunks it came in are not safe before that.
+    /// Puts what is no record among the dead letters, and waits until it is there; the chunks it came in are not safe
+    /// before that.
     async fn bury(&self, dead: Vec<Dead>, shares: Vec<Share>) {
         let bytes = dead.iter().map(|d| d.bytes.len()).sum();
         let settle = move |verdict| shares.into_iter().for_each(|share: Share| share.settle(verdict));
         let count = dead.iter().map(|d| d.entries).sum();
-        let mut receipt = receipt::issue(self.cx.intake.ledger(), count, bytes, settle);
-        let (letters, source) = (self.cx.dead_letters.clone(), self.cx.name.clone());
-        let write = move || {
-            let mut written = 0;
-            for Dead { reason, bytes, entries } in &dead {
-                letters.raw("source", &source, reason, bytes).map_err(|e| (written, e))?;
-                written += entries;
-            }
-            Ok::<_, (usize, std::io::Error)>(())
-        };
-        let written = match tokio::task::spawn_blocking(write).await {
-            Ok(Ok(())) => count,
-            Ok(Err((written, error))) => {
-                tracing::error!(source = &*self.cx.name, "cannot write the dead letters: {error}");
-                written
-            }
-            Err(error) => {
-                tracing::error!(source = &*self.cx.name, "cannot write the dead letters: {error}");
-                0
-            }
-        };
-        self.dead_lettered.add(written, bytes);
-        receipt.split(written).dead_lettered();
+        let receipt = receipt::issue(self.cx.intake.ledger(), count, bytes, settle);
+        let (letters, source, dead) = (self.cx.dead_letters.clone(), self.cx.name.clone(), Arc::new(dead));
+        let write = move || letters.raw("source", &source, dead.iter().map(|d| (&*d.reason, &*d.bytes)));
+        if dead_letter::until_written(&self.cx.name, &self.cx.stop, write).await {
+            self.dead_lettered.add(count, bytes);
+            receipt.dead_lettered();
+        }
     }
 
     /// Sends batches again that came back and that no client sends again, until the source ends.

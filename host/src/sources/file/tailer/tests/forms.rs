@@ -3,6 +3,8 @@ use std::io::Write;
 use super::super::super::rig::{Rig, Settle, ms, s};
 use super::super::super::settings::{Codec, Compression, MultilineSettings, ReadFrom};
 use crate::batch::utf8::InvalidUtf8;
+use crate::config::units::Bytes;
+use crate::dead_letter::{DeadLetterSettings, WhenFull};
 
 fn gzip(text: &str) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -78,6 +80,47 @@ fn lines_that_are_no_json_go_to_the_dead_letters_and_the_accounts_hold() {
     rig.pass(s(2));
     assert!(rig.lines().is_empty(), "bad lines move the position too");
     assert_eq!(rig.accounts().received, 5);
+}
+
+#[test]
+fn the_position_stands_while_bad_lines_cannot_be_written_and_then_nothing_is_missing_or_twice() {
+    let mut rig = Rig::new();
+    rig.settings.codec = Codec::Json;
+    let letters = rig.cx.dead_letters.clone();
+    let room = |bytes| {
+        letters.configure(&DeadLetterSettings {
+            max_bytes: Bytes(bytes),
+            when_full: WhenFull::Stop,
+            ..Default::default()
+        });
+    };
+    room(1);
+    letters.raw("source", "other", [("the first is taken however small the room", &b"x"[..])]).unwrap();
+    let good = |n: usize| format!("{{\"message\":\"{n}\"}}\n");
+    let first: String = (0..2000).map(good).collect();
+    rig.append("a.log", format!("{first}bad\n{}", good(2000)));
+    rig.append("b.log", "all\nbad\n");
+    rig.start();
+    rig.pass(s(10));
+    let saved = std::fs::read_to_string(rig.dir.path().join("state/checkpoints.json")).unwrap();
+    let saved: serde_json::Value = serde_json::from_str(&saved).unwrap();
+    let position = |at: usize| saved["files"][at]["position"].as_u64().unwrap() as usize;
+    assert!(position(0) <= first.len(), "the position of a.log lies behind its bad line: {saved}");
+    assert_eq!(position(1), 0, "{saved}");
+    let accounts = rig.accounts();
+    assert_eq!((accounts.dead_lettered, accounts.in_flight()), (0, 0));
+    assert!(accounts.returned > 0);
+    // A restart changes nothing.
+    rig.start();
+    rig.pass(s(3));
+    room(1 << 20);
+    rig.pass(s(3));
+    let lines = rig.lines();
+    let expected: Vec<String> = (0..=2000).map(|n| n.to_string()).collect();
+    let last: Vec<_> = lines.iter().rev().take(lines.len() - 1024).rev().cloned().collect();
+    assert_eq!(last, expected[1024..], "what stands behind a full batch comes once");
+    assert_eq!(lines[..1024], expected[..1024]);
+    assert_eq!((rig.accounts().dead_lettered, rig.accounts().in_flight()), (3, 0));
 }
 
 #[test]

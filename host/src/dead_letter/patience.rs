@@ -1,0 +1,83 @@
+//! Waiting until dead letters can be written: for room, for a disk that works.
+
+use std::io;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use tokio_util::sync::CancellationToken;
+
+use super::DeadLetters;
+
+/// The pause after the first failure; it doubles with each one after it.
+const FIRST: Duration = Duration::from_millis(200);
+/// The longest pause.
+const LONGEST: Duration = Duration::from_secs(5);
+
+fn pause(failures: u32) -> Duration {
+    FIRST.saturating_mul(2u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST)
+}
+
+/// What threads wait on between two tries.
+#[derive(Debug, Default)]
+pub(super) struct Patience {
+    given_up: Mutex<bool>,
+    wake: Condvar,
+}
+
+impl Patience {
+    pub fn try_again(&self) {
+        self.wake.notify_all();
+    }
+}
+
+impl DeadLetters {
+    /// Repeats `write`, which puts letters here, until they are on disk; blocks the thread. Answers whether they are:
+    /// not after [`DeadLetters::give_up`]. The log tells of failures under the name `component`.
+    pub fn until_written(&self, component: &str, write: impl Fn() -> io::Result<()>) -> bool {
+        let mut failures = 0;
+        loop {
+            let Err(error) = write() else { return true };
+            failures += 1;
+            complain(component, &error);
+            let mut given_up = self.patience.given_up.lock();
+            if !*given_up {
+                self.patience.wake.wait_for(&mut given_up, pause(failures));
+            }
+            if *given_up {
+                return false;
+            }
+        }
+    }
+
+    /// Nobody waits from now on: what cannot be written at once is sent again by its source after the next start.
+    pub fn give_up(&self) {
+        *self.patience.given_up.lock() = true;
+        self.patience.wake.notify_all();
+    }
+}
+
+/// [`DeadLetters::until_written`] for tasks, until `stop` is cancelled. `write` runs where it may block.
+pub async fn until_written(
+    component: &str,
+    stop: &CancellationToken,
+    write: impl Fn() -> io::Result<()> + Clone + Send + 'static,
+) -> bool {
+    let mut failures = 0;
+    loop {
+        match tokio::task::spawn_blocking(write.clone()).await {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => complain(component, &error),
+            Err(panic) => complain(component, &panic),
+        }
+        failures += 1;
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return false,
+            () = tokio::time::sleep(pause(failures)) => {}
+        }
+    }
+}
+
+fn complain(component: &str, error: &dyn std::fmt::Display) {
+    tracing::error!(component, %error, "the dead letters cannot be written; their records wait, and with them their pipeline");
+}
