@@ -1,5 +1,7 @@
 use flitch_tests::flitch::Flitch;
+use flitch_tests::process::Signal;
 use flitch_tests::servers::kafka::Kafka;
+use flitch_tests::servers::mock_kafka::MockKafka;
 use flitch_tests::wait::eventually;
 use flitch_tests::{http, ports};
 
@@ -77,4 +79,33 @@ fn kill_9_loses_no_record_whose_post_was_answered() {
     }
     assert!(acknowledged >= 1_500, "{acknowledged}");
     expect_numbers(&kafka.bootstrap(), &topic, acknowledged);
+}
+
+#[test]
+fn clients_of_a_full_pipeline_and_of_a_draining_one_are_told_when_to_come_again() {
+    let mock = MockKafka::start(1).unwrap();
+    mock.create_topic("full", 1, 1).unwrap();
+    mock.down(1).unwrap();
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], ports::free()));
+    let source = format!("{{ type: http, listen: \"{address}\", max_pending: 1KiB }}");
+    let config = pipeline(&source, &[], &kafka_output(&mock.bootstrap(), "full"));
+    let mut flitch = Flitch::start(FLITCH, &config);
+    let post = move || {
+        let body = format!("{{\"text\":\"{}\"}}\n", "x".repeat(600));
+        http::post(address, "/", &[("Content-Type", "application/x-ndjson")], body.as_bytes()).unwrap()
+    };
+    let first = std::thread::spawn(post);
+    eventually("the first record", DEADLINE, || flitch.metrics().sums().in_flight == 1);
+    let full = post();
+    assert_eq!((full.status, full.header("retry-after")), (429, Some("1")), "{}", full.text());
+    assert_eq!(flitch.metrics().sums().received, 1, "nothing of it was taken");
+
+    flitch.signal(Signal::Term);
+    eventually("the end of readiness", DEADLINE, || !flitch.ready());
+    let draining = post();
+    assert_eq!((draining.status, draining.header("retry-after")), (503, Some("1")), "{}", draining.text());
+    assert_eq!(http::get(address, "/health").unwrap().status, 503);
+    mock.up(1).unwrap();
+    assert_eq!(first.join().unwrap().status, 200);
+    assert!(flitch.wait(DEADLINE).success(), "{}", flitch.log());
 }

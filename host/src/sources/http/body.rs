@@ -1,15 +1,48 @@
 use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use hyper::header::{CONTENT_ENCODING, HeaderMap};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answer::Answer;
 
-/// Reads a body of at most `limit` bytes; `timeout` bounds the wait for each piece.
-pub async fn read<B>(mut body: B, limit: usize, timeout: Duration) -> Result<Bytes, Answer>
+/// Room for one request among those that are under way. Given back when it is dropped.
+pub struct Room {
+    pending: Arc<Semaphore>,
+    /// What all requests share, in bytes. A larger request takes all of it.
+    most: usize,
+    taken: Option<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    /// No room yet, of `most` bytes that `pending` has a permit each for.
+    pub fn new(pending: &Arc<Semaphore>, most: usize) -> Room {
+        Room { pending: pending.clone(), most, taken: None }
+    }
+
+    /// Takes as much as makes room for `bytes` bytes in all.
+    fn reach(&mut self, bytes: usize) -> Result<(), Answer> {
+        let taken = self.taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = bytes.min(self.most).saturating_sub(taken);
+        if more == 0 {
+            return Ok(());
+        }
+        let more = u32::try_from(more).map_err(|_| Answer::Full)?;
+        let more = self.pending.clone().try_acquire_many_owned(more).map_err(|_| Answer::Full)?;
+        match &mut self.taken {
+            Some(taken) => taken.merge(more),
+            none => *none = Some(more),
+        }
+        Ok(())
+    }
+}
+
+/// Reads a body of at most `limit` bytes into `room`; `timeout` bounds the wait for each piece.
+pub async fn read<B>(mut body: B, limit: usize, timeout: Duration, room: &mut Room) -> Result<Bytes, Answer>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
@@ -19,6 +52,8 @@ where
     if hint.lower() > limit as u64 {
         return Err(too_large());
     }
+    // A body that says how long it is needs not be read to be refused.
+    room.reach(hint.lower() as usize)?;
     let mut first: Option<Bytes> = None;
     let mut whole = BytesMut::new();
     loop {
@@ -31,9 +66,11 @@ where
             Ok(Some(Ok(frame))) => frame,
         };
         let Ok(data) = frame.into_data() else { continue };
-        if whole.len() + first.as_ref().map_or(0, Bytes::len) + data.len() > limit {
+        let length = whole.len() + first.as_ref().map_or(0, Bytes::len) + data.len();
+        if length > limit {
             return Err(too_large());
         }
+        room.reach(length)?;
         // Most bodies come in one piece, which needs no copy.
         match first.take() {
             None if whole.is_empty() => first = Some(data),
@@ -49,8 +86,8 @@ where
     Ok(first.unwrap_or_else(|| whole.freeze()))
 }
 
-/// Undoes the content encodings of a body, never growing past `limit` bytes.
-pub fn expand(headers: &HeaderMap, body: Bytes, limit: usize) -> Result<Bytes, Answer> {
+/// Undoes the content encodings of a body, never growing past `limit` bytes, nor past `room`.
+pub fn expand(headers: &HeaderMap, body: Bytes, limit: usize, room: &mut Room) -> Result<Bytes, Answer> {
     let Some(encodings) = headers.get(CONTENT_ENCODING) else { return Ok(body) };
     let encodings = encodings.to_str().unwrap_or("?").to_ascii_lowercase();
     let mut body = body;
@@ -71,6 +108,7 @@ pub fn expand(headers: &HeaderMap, body: Bytes, limit: usize) -> Result<Bytes, A
             }
             other => return Err(Answer::UnknownEncoding(other.to_owned())),
         };
+        room.reach(body.len())?;
     }
     Ok(body)
 }

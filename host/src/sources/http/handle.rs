@@ -6,7 +6,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use hyper::{Method, Request, Response};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use super::answer::Answer;
 use super::{AckWhen, HttpAuth, HttpCodec, Shared, body, decode};
@@ -45,10 +45,10 @@ async fn take(request: Request<Incoming>, shared: &Shared) -> Result<Answer, Ans
     }
     let (parts, incoming) = request.into_parts();
     let limit = shared.settings.max_body.0 as usize;
-    let raw = body::read(incoming, limit, shared.settings.read_timeout.0).await?;
-    let _room = room(shared, raw.len())?;
+    let mut room = body::Room::new(&shared.pending, shared.settings.most_pending());
+    let raw = body::read(incoming, limit, shared.settings.read_timeout.0, &mut room).await?;
     let bytes = raw.len();
-    let text = body::expand(&parts.headers, raw, shared.settings.max_expanded.0 as usize)?;
+    let text = body::expand(&parts.headers, raw, shared.settings.max_expanded.0 as usize, &mut room)?;
     let codec = codec(shared.settings.codec, &parts.headers, &text);
     let batches = decode::decode(codec, &text, &tag, shared)?;
     send(batches, bytes, shared).await
@@ -97,12 +97,6 @@ fn is_allowed(auth: &HttpAuth, headers: &HeaderMap) -> bool {
     let Some(decoded) = decoded.ok().and_then(|d| String::from_utf8(d).ok()) else { return false };
     let Some((user, password)) = decoded.split_once(':') else { return false };
     auth.basic.get(user).is_some_and(|expected| expected.matches(password))
-}
-
-/// Room for a body among those that are under way.
-fn room(shared: &Shared, bytes: usize) -> Result<OwnedSemaphorePermit, Answer> {
-    let permits = u32::try_from(bytes.min(shared.settings.max_pending.0 as usize)).unwrap_or(u32::MAX);
-    shared.pending.clone().try_acquire_many_owned(permits).map_err(|_| Answer::Full)
 }
 
 fn codec(codec: HttpCodec, headers: &HeaderMap, text: &[u8]) -> HttpCodec {

@@ -13,8 +13,9 @@ use hyper_util::server::conn::auto;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
 
 use super::{Running, SourceContext};
 use crate::batch::utf8::InvalidUtf8;
@@ -49,7 +50,7 @@ pub struct HttpSettings {
     /// Largest body after decompression; larger is answered by 413.
     #[serde(default = "max_expanded")]
     pub max_expanded: Bytes,
-    /// Most bytes of all requests that are under way; past that they are answered by 429.
+    /// Most bytes of all requests that are under way, after decompression; past that they are answered by 429.
     #[serde(default = "max_pending")]
     pub max_pending: Bytes,
     /// Longest wait for the next piece of a request; after it the answer is 408.
@@ -88,6 +89,13 @@ fn read_timeout() -> Span {
 
 fn max_connections() -> usize {
     1024
+}
+
+impl HttpSettings {
+    /// [`HttpSettings::max_pending`] as permits, one a byte.
+    fn most_pending(&self) -> usize {
+        (self.max_pending.0 as usize).min(Semaphore::MAX_PERMITS)
+    }
 }
 
 /// How the body of a request is read.
@@ -146,64 +154,104 @@ fn serve(listener: TcpListener, settings: HttpSettings, cx: SourceContext) -> an
     let tls = settings.tls.as_ref().map(TlsSettings::acceptor).transpose()?;
     tracing::info!(source = %cx.name, address = %listener.local_addr()?, "listening for HTTP");
     let connections = Arc::new(Semaphore::new(settings.max_connections.max(1)));
-    let pending = Arc::new(Semaphore::new((settings.max_pending.0 as usize).min(Semaphore::MAX_PERMITS)));
+    let pending = Arc::new(Semaphore::new(settings.most_pending()));
     let shared = Arc::new(Shared { settings, cx, pending });
     Ok(Box::pin(async move {
         let stop = shared.cx.stop.clone();
-        while let Some((stream, permit)) = next_connection(&listener, &connections, &stop).await {
+        let greet = |(stream, permit)| {
             let (shared, tls) = (shared.clone(), tls.clone());
             tokio::spawn(async move {
-                let _permit = permit;
-                match tls {
-                    None => connection(stream, shared).await,
-                    Some(tls) => match tls.accept(stream).await {
-                        Ok(stream) => connection(stream, shared).await,
-                        Err(error) => tracing::debug!(source = %shared.cx.name, %error, "no TLS handshake"),
-                    },
-                }
+                welcome(stream, tls, shared).await;
+                drop(permit);
             });
+        };
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                client = next_connection(&listener, &connections) => greet(client),
+            }
         }
-        // Each connection holds a permit: all of them are back when the last one has ended.
-        let all = shared.settings.max_connections.max(1) as u32;
-        let _ = connections.acquire_many(all).await;
-        Ok(())
+        // Each connection holds a permit: all of them are back when the last one has ended. Who comes before that is
+        // told so, on connections that nobody waits for.
+        let all = shared.settings.max_connections.max(1);
+        let late = Arc::new(Semaphore::new(all));
+        let mut ended = std::pin::pin!(connections.acquire_many(all as u32));
+        loop {
+            tokio::select! {
+                _ = &mut ended => return Ok(()),
+                client = next_connection(&listener, &late) => greet(client),
+            }
+        }
     }))
 }
 
-/// The next client; none when the source must stop.
+/// The next client, when one of `connections` is free.
 async fn next_connection(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
-    stop: &tokio_util::sync::CancellationToken,
-) -> Option<(tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> (TcpStream, OwnedSemaphorePermit) {
+    let permit = connections.clone().acquire_owned().await.expect("the semaphore is never closed");
     loop {
-        let accepted = async {
-            let permit = connections.clone().acquire_owned().await.expect("the semaphore is never closed");
-            (listener.accept().await, permit)
-        };
-        tokio::select! {
-            () = stop.cancelled() => return None,
-            (accepted, permit) = accepted => match accepted {
-                Ok((stream, _)) => {
-                    // Answers are small and senders wait for them.
-                    let _ = stream.set_nodelay(true);
-                    return Some((stream, permit));
-                }
-                Err(error) => {
-                    // Out of file descriptors, mostly: the ones in use must be given back first.
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            },
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Answers are small and senders wait for them.
+                let _ = stream.set_nodelay(true);
+                return (stream, permit);
+            }
+            Err(error) => {
+                // Out of file descriptors, mostly: the ones in use must be given back first.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
         }
     }
 }
 
-async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, shared: Arc<Shared>) {
+/// Serves a client that has come. One that says nothing is let go after a time, or when the source stops.
+async fn welcome(stream: TcpStream, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
+    let is_late = shared.cx.stop.is_cancelled();
+    let let_go = async {
+        tokio::select! {
+            () = shared.cx.stop.cancelled(), if !is_late => {}
+            () = tokio::time::sleep(shared.settings.read_timeout.0) => {}
+        }
+    };
+    let source = shared.cx.name.clone();
+    match tls {
+        None => {
+            let spoke = tokio::select! {
+                biased;
+                spoke = stream.readable() => spoke.is_ok(),
+                () = let_go => false,
+            };
+            if spoke {
+                connection(stream, shared, is_late).await;
+            }
+        }
+        Some(tls) => {
+            let shaken = tokio::select! {
+                biased;
+                shaken = tls.accept(stream) => shaken,
+                () = let_go => Err(std::io::ErrorKind::TimedOut.into()),
+            };
+            match shaken {
+                Ok(stream) => connection(stream, shared, is_late).await,
+                Err(error) => tracing::debug!(%source, %error, "no TLS handshake"),
+            }
+        }
+    }
+}
+
+/// Serves the requests of a connection. One that came late gets one answer.
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    shared: Arc<Shared>,
+    is_late: bool,
+) {
     let stop = shared.cx.stop.clone();
     let timeout = shared.settings.read_timeout.0;
     let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(timeout);
+    server.http1().timer(TokioTimer::new()).header_read_timeout(timeout).keep_alive(!is_late);
     server.http2().timer(TokioTimer::new()).max_concurrent_streams(64);
     let service = hyper::service::service_fn(move |request| {
         let shared = shared.clone();
@@ -213,7 +261,7 @@ async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static
     let mut connection = std::pin::pin!(connection);
     let served = tokio::select! {
         served = connection.as_mut() => served,
-        () = stop.cancelled() => {
+        () = stop.cancelled(), if !is_late => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -137,25 +137,61 @@ async fn records_that_are_not_safe_are_asked_for_again() {
     assert_eq!(server.ledger.read().returned, 1);
 }
 
+/// A text in each content encoding.
+fn compressed(text: &[u8]) -> [(&'static str, Vec<u8>); 4] {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(text).unwrap();
+    let gzip = gzip.finish().unwrap();
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    zlib.write_all(text).unwrap();
+    let twice = zstd::encode_all(&*gzip, 1).unwrap();
+    let zstd = zstd::encode_all(text, 1).unwrap();
+    [("gzip", gzip), ("deflate", zlib.finish().unwrap()), ("zstd", zstd), ("gzip, zstd", twice)]
+}
+
+#[tokio::test]
+async fn a_bomb_is_stopped_at_the_limit_in_every_encoding() {
+    let server = server(serde_json::json!({ "max_expanded": "1MiB" })).await;
+    for (name, bomb) in compressed(&vec![b' '; 64 << 20]) {
+        assert!(bomb.len() < 1 << 20, "{name}: {}", bomb.len());
+        let (status, answer) = server.ask(&format!("POST /\nContent-Encoding: {name}"), &bomb).await;
+        assert_eq!(status, 413, "{name}: {answer}");
+        assert!(answer.contains("`max_expanded`"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_take_room_as_they_come_and_expand() {
+    let server = server(serde_json::json!({ "max_pending": "1KiB" })).await;
+    let waits = server.ask("POST /", b"{\"a\":1}");
+    let told = async {
+        while server.buffer.bytes() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let plain = server.ask("POST /\nContent-Type: text/plain", &[b'x'; 1020]).await.0;
+        let [(_, gzip), ..] = compressed(&[b'x'; 1020]);
+        assert!(gzip.len() < 100);
+        let expanded = server.ask("POST /\nContent-Type: text/plain\nContent-Encoding: gzip", &gzip).await.0;
+        (plain, expanded)
+    };
+    let told = tokio::select! {
+        _ = waits => panic!("nobody delivers"),
+        told = told => told,
+    };
+    assert_eq!(told, (429, 429));
+    // What is larger than all the room there is comes through when it is alone.
+    drop(server.buffer.try_pop());
+    let large = server.post("POST /\nContent-Type: text/plain", &[b'x'; 4000]).await;
+    assert_eq!(large.0, 200, "{large:?}");
+}
+
 #[tokio::test]
 async fn compressed_bodies_are_expanded_up_to_a_limit() {
     let server = server(serde_json::json!({ "max_expanded": "1MiB" })).await;
-    let text = b"{\"a\":1}\n".repeat(100);
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(&text).unwrap();
-    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
-    zlib.write_all(&text).unwrap();
-    let bodies = [
-        ("gzip", gzip.finish().unwrap()),
-        ("deflate", zlib.finish().unwrap()),
-        ("zstd", zstd::encode_all(&*text, 1).unwrap()),
-    ];
-    for (name, body) in bodies {
+    for (name, body) in compressed(&b"{\"a\":1}\n".repeat(100)) {
         let (status, answer, _) = server.post(&format!("POST /\nContent-Encoding: {name}"), &body).await;
         assert_eq!((status, answer.trim()), (200, r#"{"taken":100}"#), "{name}");
     }
-    let bomb = zstd::encode_all(&*vec![b' '; 2 << 20], 1).unwrap();
-    assert_eq!(server.ask("POST /\nContent-Encoding: zstd", &bomb).await.0, 413);
     assert_eq!(server.ask("POST /\nContent-Encoding: gzip", b"nonsense").await.0, 400);
     assert_eq!(server.ask("POST /\nContent-Encoding: br", b"x").await.0, 415);
 }
@@ -220,4 +256,22 @@ async fn a_stopping_server_finishes_the_request_that_is_under_way() {
     };
     assert_eq!(status, 200);
     server.running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn who_comes_while_the_server_drains_is_told_to_come_again() {
+    let server = server(serde_json::json!({})).await;
+    let silent = TcpStream::connect(server.address).await.unwrap();
+    let under_way = server.ask("POST /", b"{}");
+    let meanwhile = async {
+        let batch = server.buffer.pop().await.unwrap();
+        server.stop.cancel();
+        assert_eq!(server.ask("POST /", b"{}").await.0, 503);
+        assert_eq!(server.ask("GET /health", b"").await.0, 503);
+        batch.receipt.delivered();
+    };
+    let ((status, _), ()) = tokio::join!(under_way, meanwhile);
+    assert_eq!(status, 200);
+    server.running.await.unwrap().unwrap();
+    drop(silent);
 }
