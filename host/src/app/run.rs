@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{App, AppError};
 use crate::admin::{self, StatusBoard};
-use crate::config::Config;
+use crate::config::{self, Config, ConfigError};
 use crate::filters::swap::Watch;
 
 /// How a run ended.
@@ -58,7 +58,8 @@ pub async fn run(path: &Path, config: Config) -> Result<Ended, RunError> {
             _ = hangup.recv() => reload(path, &mut app, &board).await,
             () = plugins.changed() => {
                 tracing::info!("a plugin's file has changed");
-                put_into_force(app.config().clone(), &mut app, &board).await;
+                let applied = app.apply(app.config().clone()).await;
+                tell(applied, &board, ToString::to_string);
             }
         }
     }
@@ -85,15 +86,20 @@ async fn either(one: &mut Signal, other: &mut Signal) {
 }
 
 async fn reload(path: &Path, app: &mut App, board: &StatusBoard) {
-    let file: PathBuf = path.to_owned();
-    match Config::load(&file) {
-        Ok(config) => put_into_force(config, app, board).await,
-        Err(error) => refuse(error.report(false), board),
+    let loaded = match config::load(path) {
+        Ok(loaded) => loaded,
+        Err(error) => return refuse(error.report(false), board),
+    };
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning:?}");
     }
+    let applied = app.apply(loaded.config.clone()).await;
+    tell(applied, board, |part| ConfigError::from(loaded.error(&part.path, &part.error)).report(false));
 }
 
-async fn put_into_force(config: Config, app: &mut App, board: &StatusBoard) {
-    match app.apply(config).await {
+/// Tells what became of a configuration; `show` makes a text of what is wrong with a part of it.
+fn tell(applied: Result<Vec<AppError>, AppError>, board: &StatusBoard, show: impl Fn(&AppError) -> String) {
+    match applied {
         Ok(kept) if kept.is_empty() => tracing::info!("the new configuration is in force"),
         Ok(kept) => {
             let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
@@ -101,7 +107,7 @@ async fn put_into_force(config: Config, app: &mut App, board: &StatusBoard) {
             tracing::warn!("the new configuration is in force, but {error}");
             board.reload_refused(error);
         }
-        Err(error) => refuse(error.to_string(), board),
+        Err(error) => refuse(show(&error), board),
     }
 }
 

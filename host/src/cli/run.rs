@@ -16,7 +16,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         tracing::warn!("{warning:?}");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("flitch").build()?;
-    match runtime.block_on(app::run(&args.config.path, loaded.config.clone())) {
+    let ended = runtime.block_on(app::run(&args.config.path, loaded.config.clone()));
+    // Whoever still waits on a thread waits for something that does not come.
+    runtime.shutdown_background();
+    match ended {
         Ok(Ended::Drained) => Ok(()),
         Ok(Ended::Left | Ended::AtOnce) => {
             Err(anyhow::anyhow!("not everything on its way had arrived").into())

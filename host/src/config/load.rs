@@ -65,17 +65,3 @@ pub fn parse(name: &str, text: &str, outside: &Outside<'_>) -> Result<Loaded, Co
         false => Err(ConfigError { problems: errors }),
     }
 }
-
-impl Config {
-    /// Reads and checks a configuration file; warnings go to the log.
-    ///
-    /// # Errors
-    /// All that is wrong with it.
-    pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        let loaded = load(path)?;
-        for warning in &loaded.warnings {
-            tracing::warn!("{warning:?}");
-        }
-        Ok(loaded.config)
-    }
-}

@@ -24,7 +24,7 @@ use crate::buffers::Closed;
 use crate::clock::Clock;
 use crate::dead_letter::DeadLetters;
 use crate::filters::Inlet;
-use crate::receipt::{Ledger, Receipt, Verdict};
+use crate::receipt::{Ledger, Verdict};
 
 /// A source that is bound and ready; the future runs it until it is told to stop and its receipts are settled.
 pub type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
@@ -85,11 +85,8 @@ impl Intake {
         stream: StreamId,
         on_settled: impl FnOnce(Verdict) + Send + 'static,
     ) -> Result<(), Closed> {
-        let (inlets, receipt) = self.receive(&records, bytes, on_settled);
-        let mut receipt = Some(receipt);
-        for (place, inlet) in inlets.iter().enumerate() {
-            let Some(receipt) = share(&mut receipt, &records, place + 1 == inlets.len()) else { break };
-            inlet.push(Batch { records: records.clone(), receipt, stream }).await?;
+        for (inlet, batch) in self.shares(records, bytes, stream, on_settled) {
+            inlet.push(batch).await?;
         }
         Ok(())
     }
@@ -102,11 +99,8 @@ impl Intake {
         stream: StreamId,
         on_settled: impl FnOnce(Verdict) + Send + 'static,
     ) -> Result<(), Closed> {
-        let (inlets, receipt) = self.receive(&records, bytes, on_settled);
-        let mut receipt = Some(receipt);
-        for (place, inlet) in inlets.iter().enumerate() {
-            let Some(receipt) = share(&mut receipt, &records, place + 1 == inlets.len()) else { break };
-            inlet.push_blocking(Batch { records: records.clone(), receipt, stream })?;
+        for (inlet, batch) in self.shares(records, bytes, stream, on_settled) {
+            inlet.push_blocking(batch)?;
         }
         Ok(())
     }
@@ -116,18 +110,22 @@ impl Intake {
         self.inlets.load().iter().any(Inlet::is_full)
     }
 
-    fn receive(
+    /// What each pipeline gets. The last one takes the receipt itself, those before it a branch; shares that are not
+    /// taken out are left unsettled.
+    fn shares(
         &self,
-        records: &Records,
+        records: Arc<Records>,
         bytes: usize,
+        stream: StreamId,
         on_settled: impl FnOnce(Verdict) + Send + 'static,
-    ) -> (Arc<Vec<Inlet>>, Receipt) {
-        let receipt = crate::receipt::issue(&self.ledger, records.rows(), bytes, on_settled);
-        (self.inlets.load_full(), receipt)
+    ) -> impl Iterator<Item = (Inlet, Batch)> {
+        let rows = records.rows();
+        let mut whole = Some(crate::receipt::issue(&self.ledger, rows, bytes, on_settled));
+        let inlets = self.inlets.load_full();
+        (0..inlets.len()).map_while(move |place| {
+            let is_last = place + 1 == inlets.len();
+            let receipt = if is_last { whole.take() } else { whole.as_ref().map(|whole| whole.branch(rows)) };
+            Some((inlets[place].clone(), Batch { records: records.clone(), receipt: receipt?, stream }))
+        })
     }
-}
-
-/// The last pipeline takes the receipt itself, those before it a copy.
-fn share(receipt: &mut Option<Receipt>, records: &Records, last: bool) -> Option<Receipt> {
-    if last { receipt.take() } else { receipt.as_ref().map(|r| r.branch(records.rows())) }
 }
