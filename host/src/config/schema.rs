@@ -26,7 +26,7 @@ fn placeholders(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(placeholders),
         Value::Object(object) => {
             object.values_mut().for_each(placeholders);
-            if matches!(object.get("type").and_then(Value::as_str), Some("integer" | "number" | "boolean")) {
+            if object.get("type").is_some_and(is_typed) {
                 let description = object.remove("description");
                 let default = object.remove("default");
                 let typed = Value::Object(std::mem::take(object));
@@ -40,4 +40,13 @@ fn placeholders(value: &mut Value) {
         }
         _ => {}
     }
+}
+
+/// Whether a text is never of this type, or of these types: a name or a list of them.
+fn is_typed(types: &Value) -> bool {
+    let names: Vec<&str> = match types {
+        Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
+        name => name.as_str().into_iter().collect(),
+    };
+    names.iter().any(|name| matches!(*name, "integer" | "number" | "boolean")) && !names.contains(&"string")
 }

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 use super::interpolate::Outside;
 use super::*;
 
+mod examples;
+mod validator;
+
 fn parse_text(text: &str, folder: &Path) -> Result<Loaded, ConfigError> {
     let variable = |name: &str| (name == "PASSWORD").then(|| "hunter2".to_owned());
     parse("flitch.yaml", text, &Outside { variable: &variable, folder })

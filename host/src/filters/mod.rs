@@ -46,4 +46,4 @@ pub use tables::{TableFormat, TableSettings, Tables};
 pub use workers::{Inlet, Workers};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -23,7 +23,7 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     Engine::new(Some(&folder)).unwrap()
 });
 
-pub(super) fn context() -> FilterContext {
+pub(crate) fn context() -> FilterContext {
     FilterContext {
         engine: ENGINE.clone(),
         tables: Arc::default(),
