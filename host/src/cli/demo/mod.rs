@@ -193,11 +193,11 @@ impl Stage {
         let mut stdout = std::io::stdout();
         stdout.write_all(text.as_bytes())?;
         verdict(&sent, &accounts, &read)?;
+        writeln!(stdout, "\n{}", verdict_line(&sent, &accounts))?;
         write!(
             stdout,
             "\nThis is the configuration that ran. Copy it into flitch.yaml, and `flitch run`:\n\n{CONFIG}"
         )?;
-        writeln!(stdout, "\n{}", last_line(&sent, &accounts))?;
         Ok(())
     }
 
@@ -259,7 +259,7 @@ fn verdict(sent: &[u64], accounts: &[Accounts; 3], read: &[reader::Seen; 3]) -> 
     Ok(())
 }
 
-fn last_line(sent: &[u64], accounts: &[Accounts; 3]) -> String {
+fn verdict_line(sent: &[u64], accounts: &[Accounts; 3]) -> String {
     let sum = |value: fn(&Accounts) -> u64| table::number(accounts.iter().map(value).sum());
     let (sent, delivered) = (table::number(sent.iter().sum()), sum(|a| a.delivered));
     let dropped = match accounts.iter().map(|a| a.dropped).sum::<u64>() {

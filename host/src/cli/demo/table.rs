@@ -11,8 +11,10 @@ use super::senders::Progress;
 use crate::receipt::Accounts;
 use crate::telemetry::Exporter;
 
-/// Most characters of a sample that is shown.
-const SAMPLE: usize = 96;
+/// Columns of a terminal that does not say how many it has.
+const WIDTH: usize = 80;
+/// Columns that the table needs to tell everything; on fewer it leaves out what does not change.
+const WIDE: usize = 116;
 
 /// Draws the table over itself on a terminal, and a line each second anywhere else.
 pub struct Table {
@@ -62,10 +64,14 @@ impl Table {
         if self.is_terminal {
             if self.drawn > 0 {
                 // Up to the first line, and clear from there.
-                let _ = write!(text, "\x1b[{}A\x1b[J", self.drawn);
+                let _ = write!(text, "\r\x1b[{}A\x1b[J", self.drawn);
             }
-            self.table(&mut text, at, &rate, &counts, &seen);
-            self.drawn = text.lines().count();
+            let width = terminal_size::terminal_size().map_or(WIDTH, |(terminal_size::Width(w), _)| w.into());
+            let lines = self.table(width, at, &rate, &counts, &seen);
+            self.drawn = lines.len();
+            lines.iter().for_each(|line| {
+                let _ = writeln!(text, "{line}");
+            });
         } else {
             let all = |value: fn(&Counts) -> u64| number(counts.iter().map(value).sum());
             let _ = writeln!(
@@ -83,18 +89,27 @@ impl Table {
         stdout.flush()
     }
 
+    /// The lines of the table, none of them wider than `width`, so that none takes two lines of the terminal.
     fn table(
         &self,
-        text: &mut String,
+        width: usize,
         at: f64,
         rate: &dyn Fn(fn(&Counts) -> u64, usize) -> String,
         counts: &[Counts; 3],
         seen: &[Seen; 3],
-    ) {
-        let _ = writeln!(text, "\x1b[1mflitch demo\x1b[0m  {at:.1} of {} s", self.seconds);
-        let _ = writeln!(
-            text,
-            "\n\x1b[2m{:<8} {:<8} {:>10} {:>11}   {:<25} {:<11} {:>11} {:>11} {:>11}\x1b[0m",
+    ) -> Vec<String> {
+        let is_wide = width >= WIDE;
+        let row = |[source, kind, sent, taken, filters, topic, delivered, read, all]: [&str; 9]| {
+            let row = if is_wide {
+                format!(
+                    "{source:<8} {kind:<8} {sent:>10} {taken:>11}   {filters:<25} {topic:<11} {delivered:>11} {read:>11} {all:>11}"
+                )
+            } else {
+                format!("{source:<8} {sent:>10} {taken:>11} {delivered:>11} {read:>11} {all:>11}")
+            };
+            cut(&row, width)
+        };
+        let head = [
             "source",
             "type",
             "sent/s",
@@ -103,41 +118,46 @@ impl Table {
             "topic",
             "delivered/s",
             "read back/s",
-            "read back"
-        );
+            "read back",
+        ];
+        let of = cut(&format!("  {at:.1} of {} s", self.seconds), width.saturating_sub(11));
+        let mut lines = vec![
+            format!("\x1b[1m{}\x1b[0m{of}", cut("flitch demo", width)),
+            String::new(),
+            format!("\x1b[2m{}\x1b[0m", row(head)),
+        ];
         for (i, line) in LINES.iter().enumerate() {
-            let _ = writeln!(
-                text,
-                "{:<8} {:<8} {:>10} {:>11}   {:<25} {:<11} {:>11} {:>11} {:>11}",
+            lines.push(row([
                 line.source,
                 line.kind,
-                rate(|c| c.sent, i),
-                rate(|c| c.received, i),
+                &rate(|c| c.sent, i),
+                &rate(|c| c.received, i),
                 line.filters,
                 line.topic,
-                rate(|c| c.delivered, i),
-                rate(|c| c.read, i),
-                number(counts[i].read)
-            );
+                &rate(|c| c.delivered, i),
+                &rate(|c| c.read, i),
+                &number(counts[i].read),
+            ]));
         }
-        text.push('\n');
+        lines.push(String::new());
         for (line, seen) in LINES.iter().zip(seen) {
-            let sample: String = seen.sample.chars().take(SAMPLE).collect();
-            let more = if seen.sample.chars().count() > SAMPLE { "..." } else { "" };
-            let _ = writeln!(text, "\x1b[2m{:<11}\x1b[0m {}{more}", line.topic, sample.trim_end());
+            let topic = cut(&format!("{:<11} ", line.topic), width);
+            let sample = cut(seen.sample.trim_end(), width.saturating_sub(12));
+            lines.push(format!("\x1b[2m{topic}\x1b[0m{sample}"));
         }
+        lines
     }
 
     /// The sums at the end.
     pub fn sums(&self, sent: &[u64], accounts: &[Accounts; 3], read: &[Seen; 3], took: Duration) -> String {
         let mut text = format!(
-            "\nThe sums after {:.1} s:\n\n{:<8} {:>10} = {:>10} + {:>8} + {:>12} + {:>9}   {:>10} {:>6}\n",
+            "\nThe sums after {:.1} s:\n\n{:<7} {:>9} = {:>9} + {:>8} + {:>6} + {:>9}   {:>9} {:>5}\n",
             took.as_secs_f64(),
             "source",
             "sent",
             "delivered",
             "dropped",
-            "dead letters",
+            "dead",
             "in flight",
             "read back",
             "twice"
@@ -146,7 +166,7 @@ impl Table {
             let a = &accounts[i];
             let _ = writeln!(
                 text,
-                "{:<8} {:>10} = {:>10} + {:>8} + {:>12} + {:>9}   {:>10} {:>6}",
+                "{:<7} {:>9} = {:>9} + {:>8} + {:>6} + {:>9}   {:>9} {:>5}",
                 line.source,
                 number(sent[i]),
                 number(a.delivered),
@@ -161,6 +181,19 @@ impl Table {
     }
 }
 
+/// The first `width` characters, and a mark where there were more. Control characters would move the cursor.
+fn cut(text: &str, width: usize) -> String {
+    let shown = |c: char| if c.is_control() { ' ' } else { c };
+    if text.chars().count() <= width {
+        return text.chars().map(shown).collect();
+    }
+    let mut short: String = text.chars().map(shown).take(width.saturating_sub(1)).collect();
+    if width > 0 {
+        short.push('…');
+    }
+    short
+}
+
 /// A number with commas: 1,234,567.
 pub fn number(value: u64) -> String {
     let digits = value.to_string();
@@ -172,4 +205,39 @@ pub fn number(value: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a terminal shows of a line.
+    fn shown(line: &str) -> usize {
+        let plain =
+            ["\x1b[1m", "\x1b[2m", "\x1b[0m"].iter().fold(line.to_owned(), |l, code| l.replace(code, ""));
+        assert!(!plain.contains('\x1b'), "{plain:?}");
+        plain.chars().count()
+    }
+
+    #[test]
+    fn no_line_of_the_table_is_wider_than_the_terminal() {
+        let sample = format!("{{\"text\":\"{}\n\"}}", "é".repeat(300));
+        let seen = [(); 3].map(|()| Seen { sample: sample.clone(), ..Seen::default() });
+        let counts = [Counts { sent: 1, received: 1, delivered: 1, read: 123_456_789 }; 3];
+        let rate = |_: fn(&Counts) -> u64, _| "1,234,567".to_owned();
+        for width in [0, 1, 20, 79, 80, 115, 116, 120, 400] {
+            let lines = Table::new(true, 10).table(width, 9.96, &rate, &counts, &seen);
+            assert_eq!(lines.len(), 10);
+            let widest = lines.iter().map(|line| shown(line)).max().unwrap();
+            assert!(widest <= width.max(11), "{widest} of {width}");
+            assert_eq!(lines.iter().any(|line| line.contains("dissect, match")), width >= WIDE);
+        }
+        let sums = Table::new(true, 10).sums(
+            &[1_234_567; 3],
+            &[Accounts { delivered: 1_234_567, ..Accounts::default() }; 3],
+            &seen,
+            Duration::from_secs(10),
+        );
+        assert!(sums.lines().all(|line| shown(line) <= WIDTH), "{sums}");
+    }
 }
