@@ -1,6 +1,7 @@
 use std::process::Command;
 
 use flitch_tests::flitch::Flitch;
+use flitch_tests::fluent::OneByOne;
 use flitch_tests::servers::kafka::Kafka;
 use flitch_tests::{cache, ports, process};
 
@@ -63,4 +64,36 @@ fn the_javascript_client_gets_its_acks_in_every_mode() {
         assert_eq!(records.iter().filter(|record| record["@tag"] == tag.as_str()).count(), 25, "{mode}");
     }
     assert!(flitch.terminate(DEADLINE).success());
+}
+
+/// Median and worst time in milliseconds between a record and its answer, for a client that sends one by one.
+fn answer_times(output: &str) -> (f64, f64) {
+    let port = ports::free();
+    let source = format!("{{ type: forward, listen: \"127.0.0.1:{port}\" }}");
+    let mut flitch = Flitch::start(FLITCH, &pipeline(&source, &[], output));
+    let mut client = OneByOne::connect(port).unwrap();
+    // The first ones wait for connections to brokers.
+    (0..20).for_each(|n| _ = client.send(&line(n)).unwrap());
+    let mut times: Vec<_> = (20..520).map(|n| client.send(&line(n)).unwrap().as_secs_f64() * 1e3).collect();
+    // The last one has its answer, so all are delivered.
+    let sums = flitch.metrics().sums();
+    assert_eq!((sums.received, sums.delivered, sums.in_flight), (520, 520, 0), "{sums}");
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+    times.sort_by(f64::total_cmp);
+    (times[times.len() / 2], times[times.len() - 1])
+}
+
+#[test]
+fn a_client_that_waits_for_each_answer_gets_it_when_the_record_is_safe() {
+    let (kafka, topic) = topic("forward-one-by-one");
+    let output = kafka_output(&kafka.bootstrap(), &topic);
+    for (name, output) in [
+        ("blackhole", "out: { type: blackhole }".to_owned()),
+        ("kafka, linger 0 ms", output.replace("type: kafka", "type: kafka, linger: 0ms")),
+        ("kafka", output),
+    ] {
+        let (median, worst) = answer_times(&output);
+        println!("{name}: answered after {median:.2} ms (median of 500), {worst:.2} ms at worst");
+    }
+    expect_numbers(&kafka.bootstrap(), &topic, 520);
 }

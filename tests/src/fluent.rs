@@ -1,9 +1,12 @@
-//! A forward client that others have written: `@fluent-org/logger` of npm, which speaks TLS and the handshake.
+//! Forward clients: `@fluent-org/logger` of npm, which speaks TLS and the handshake, and one that sends as Docker does.
 
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use crate::cache;
@@ -70,5 +73,47 @@ impl FluentClient {
         let task = json!({"options": self.options, "from": numbers.start, "to": numbers.end}).to_string();
         run(Command::new("node").arg("-e").arg(SCRIPT).arg(task).current_dir(cache().join("fluent-js")))?;
         Ok(())
+    }
+}
+
+/// A client that has one record in flight: it sends the next when it has the answer to the last, as Docker does with
+/// `fluentd-request-ack` and without `fluentd-async`.
+#[derive(Debug)]
+pub struct OneByOne {
+    stream: TcpStream,
+    sent: u32,
+}
+
+impl OneByOne {
+    /// A connection to a port on loopback.
+    pub fn connect(port: u16) -> Result<OneByOne> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        Ok(OneByOne { stream, sent: 0 })
+    }
+
+    /// Sends one record, `{"log": text}`, with the tag `docker`; gives the time until its answer was there.
+    ///
+    /// # Errors
+    /// The answer does not come, or is to another record.
+    pub fn send(&mut self, text: &str) -> Result<Duration> {
+        self.sent += 1;
+        let chunk = format!("{:08}", self.sent);
+        // The length of a short text is in its first byte: up to 31 in `fixstr`, up to 255 in `str 8`.
+        let mut message =
+            [b"\x94\xa6docker\xce\x65\x53\xf1\x00\x81\xa3log\xd9".as_slice(), &[text.len() as u8]].concat();
+        ensure!(text.len() < 256, "the text is longer than 255 bytes");
+        message.extend_from_slice(text.as_bytes());
+        message.extend_from_slice(b"\x81\xa5chunk\xa8");
+        message.extend_from_slice(chunk.as_bytes());
+        let begin = Instant::now();
+        self.stream.write_all(&message)?;
+        let wanted = [b"\x81\xa3ack\xa8".as_slice(), chunk.as_bytes()].concat();
+        let mut answer = vec![0; wanted.len()];
+        self.stream.read_exact(&mut answer)?;
+        let time = begin.elapsed();
+        ensure!(answer == wanted, "the answer is {answer:02x?}, not {wanted:02x?}");
+        Ok(time)
     }
 }

@@ -204,7 +204,11 @@ impl Courier {
             (Some(left), _) => pieces.push(left),
             (None, _) => {}
         }
-        tokio::time::sleep(pause.unwrap_or_default()).await;
+        match pause.filter(|pause| !pause.is_zero()) {
+            Some(pause) => tokio::time::sleep(pause).await,
+            // A pause of nothing would last until the timer's next tick, a millisecond for every batch.
+            None => tokio::task::consume_budget().await,
+        }
     }
 
     /// Settles the rows that are written or refused, and answers what must be written again.

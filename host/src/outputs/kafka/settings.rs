@@ -157,7 +157,8 @@ pub struct KafkaSettings {
     /// Whether the broker drops the duplicates that retries inside the client make, and keeps the order.
     #[serde(default = "yes")]
     pub idempotent: bool,
-    /// How long messages wait for more before they are sent.
+    /// How long messages wait for more before they are sent. A client that sends one record at a time and waits for
+    /// each answer (Docker with `fluentd-request-ack`) waits as long for every record: `0ms` suits it.
     #[serde(default = "linger")]
     pub linger: Span,
     /// How long the client tries to deliver a message before the output answers that the brokers cannot be reached and
