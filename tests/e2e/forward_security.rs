@@ -132,6 +132,15 @@ fn only_a_user_who_knows_the_shared_key_and_the_password_is_served() {
 }
 
 #[test]
+fn where_no_user_is_asked_for_the_shared_key_is_enough() {
+    let secured = Secured::start("forward-key-only", "security: { shared_key: sesame }");
+    secured.refuses(&secured.plain().knowing("sesam", "", ""), "shared_key mismatch");
+    secured.refuses(&secured.plain(), "it ended before its PING");
+    secured.serves(&secured.plain().knowing("sesame", "", ""), 0..100);
+    secured.serves(&secured.plain().knowing("sesame", "alice", "whatever"), 100..200);
+}
+
+#[test]
 fn the_handshake_goes_through_tls_as_well() {
     let secured = Secured::start("forward-tls-key", &format!("tls: {{ {TLS} }}, {SECURITY}"));
     secured.refuses(&secured.encrypted().knowing("wrong", "alice", "wonderland"), "shared_key mismatch");

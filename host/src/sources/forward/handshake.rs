@@ -2,7 +2,7 @@
 //!
 //! Source: Fluent Forward Protocol Specification v1, "Handshake Messages":
 //!
-//!     server  ["HELO", {"nonce", "auth": salt or "", "keepalive"}]
+//!     server  ["HELO", {"nonce", "auth": salt, "keepalive"}]
 //!     client  ["PING", hostname, shared_key_salt, sha512_hex(shared_key_salt + hostname + nonce + shared_key),
 //!              username, sha512_hex(auth_salt + username + password)]
 //!     server  ["PONG", ok, reason, server hostname, sha512_hex(shared_key_salt + server hostname + nonce + shared_key)]
@@ -65,7 +65,8 @@ pub fn digest(parts: &[&[u8]]) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The first message to a client. `salt` is empty where there are no users.
+/// The first message to a client. The salt is there, and binary, also where no user is asked for, as fluentd's is:
+/// clients such as IBM's fluent-forward-go cannot read the empty text that the specification has for that case.
 pub fn helo(nonce: &[u8], salt: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let written: Result<(), encode::ValueWriteError> = (|| {
@@ -75,11 +76,7 @@ pub fn helo(nonce: &[u8], salt: &[u8]) -> Vec<u8> {
         encode::write_str(&mut out, "nonce")?;
         encode::write_bin(&mut out, nonce)?;
         encode::write_str(&mut out, "auth")?;
-        if salt.is_empty() {
-            encode::write_str(&mut out, "")?;
-        } else {
-            encode::write_bin(&mut out, salt)?;
-        }
+        encode::write_bin(&mut out, salt)?;
         encode::write_str(&mut out, "keepalive")?;
         encode::write_bool(&mut out, true).map_err(encode::ValueWriteError::InvalidMarkerWrite)
     })();
@@ -156,8 +153,7 @@ pub async fn shake<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> anyhow::Result<()> {
     let nonce = random()?;
     let salt = random()?;
-    let salt = if settings.users.is_empty() { &[][..] } else { &salt[..] };
-    stream.write_all(&helo(&nonce, salt)).await?;
+    stream.write_all(&helo(&nonce, &salt)).await?;
     stream.flush().await?;
     let mut scanner = Scanner::new(0);
     let end = loop {
@@ -168,7 +164,7 @@ pub async fn shake<S: AsyncRead + AsyncWrite + Unpin>(
             anyhow::bail!("it ended before its PING");
         }
     };
-    let outcome = check(&buffer[..end], &nonce, salt, settings);
+    let outcome = check(&buffer[..end], &nonce, &salt, settings);
     buffer.advance(end);
     stream.write_all(&pong(&outcome, &settings.self_hostname)).await?;
     stream.flush().await?;

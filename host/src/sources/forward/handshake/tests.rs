@@ -73,7 +73,8 @@ async fn client(key: &str) -> (Value, anyhow::Result<()>, BytesMut) {
     let Ok(Token::Bytes(nonce)) = cursor.token() else { panic!("no nonce") };
     assert_eq!(nonce.len(), 16);
     assert_eq!(text(cursor.token().unwrap()), "auth");
-    assert_eq!(text(cursor.token().unwrap()), "");
+    let Ok(Token::Bytes(salt)) = cursor.token() else { panic!("the salt is not binary") };
+    assert_eq!(salt.len(), 16);
     assert_eq!(text(cursor.token().unwrap()), "keepalive");
     let proof = digest(&[b"salt", b"client.example", nonce, key.as_bytes()]);
     near.write_all(&ping(&proof, "", "")).await.unwrap();
