@@ -23,12 +23,15 @@
 
 use super::{Cut, Records, TIMESTAMP, time};
 use column::{Column, Undo};
+use lane::Lane;
 use tree::{NONE, ROOT, Tree};
 
 pub(crate) use column::Value;
+pub(crate) use tree::same as same_name;
 
 mod column;
 mod finish;
+mod lane;
 mod nested;
 mod tree;
 
@@ -89,6 +92,7 @@ pub struct Builder {
     current: u32,
     current_column: u32,
     guess: u32,
+    lane: Lane,
     undo: Undo,
     bytes_before: usize,
     /// The objects that had too many members in a record of this batch: they stay json to its end.
@@ -126,6 +130,7 @@ impl Builder {
             current: NONE,
             current_column: NONE,
             guess: NONE,
+            lane: Lane::new(),
             undo: Undo::new(),
             bytes_before: 0,
             wide: Vec::new(),
@@ -166,6 +171,7 @@ impl Builder {
         self.current = NONE;
         self.current_column = NONE;
         self.guess = self.tree.nodes[ROOT as usize].guess_inside;
+        self.lane.taken = 0;
         self.bytes_before = self.bytes;
     }
 
@@ -246,6 +252,12 @@ impl Builder {
 
     #[inline(never)]
     fn find_key(&mut self, name: &[u8]) {
+        if self.lane.taken > 0 {
+            self.leave_lane();
+            if self.tree.is(self.guess, ROOT, name) {
+                return self.key_of(self.guess);
+            }
+        }
         let Open { node: parent, previous, .. } = self.open[self.open.len() - 1];
         let node = self.tree.find(parent, name);
         let nodes = &mut self.tree.nodes;

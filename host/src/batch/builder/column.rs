@@ -116,12 +116,31 @@ impl Column {
                 (Values::Json(to), Value::Json(v)) => to.push(v),
                 _ => return self.put_slowly(row, value, id, undo),
             }
-            self.nulls.append_non_null();
-            self.len += 1;
+            self.has_row();
             false
         } else {
             self.put_slowly(row, value, id, undo)
         }
+    }
+
+    /// Where the text of `row` goes, if it is the next row of a column of texts. [`Column::has_row`] follows.
+    #[inline(always)]
+    pub fn texts(&mut self, row: usize) -> Option<&mut Blobs> {
+        match &mut self.values {
+            Values::Text(to) if self.len == row => Some(to),
+            _ => None,
+        }
+    }
+
+    /// The value of one more row was added.
+    #[inline(always)]
+    pub fn has_row(&mut self) {
+        self.nulls.append_non_null();
+        self.len += 1;
+    }
+
+    pub fn is_text(&self) -> bool {
+        matches!(self.values, Values::Text(_))
     }
 
     #[inline(never)]

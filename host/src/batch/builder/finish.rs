@@ -30,6 +30,7 @@ impl Builder {
             }
         }
         self.narrow();
+        self.lane.restart();
         let unused = self.tree.nodes.len().saturating_sub(self.used);
         self.bytes = 0;
         self.used = 0;
@@ -92,5 +93,6 @@ impl Builder {
         self.current = NONE;
         self.current_column = NONE;
         self.guess = NONE;
+        self.lane.forget();
     }
 }

@@ -166,15 +166,19 @@ impl Node {
 
 /// Whether two names are the same. Most are short, for which a call of `memcmp` costs more than the comparison.
 #[inline]
-fn same(a: &[u8], b: &[u8]) -> bool {
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     let length = a.len();
     if length != b.len() {
         return false;
     }
     match length {
-        0..4 => a == b,
+        0 => true,
+        1..4 => a[0] == b[0] && a[length / 2] == b[length / 2] && a[length - 1] == b[length - 1],
         4..8 => word::<4>(a, 0) == word::<4>(b, 0) && word::<4>(a, length - 4) == word::<4>(b, length - 4),
         8..=16 => word::<8>(a, 0) == word::<8>(b, 0) && word::<8>(a, length - 8) == word::<8>(b, length - 8),
+        17..=32 => {
+            word::<16>(a, 0) == word::<16>(b, 0) && word::<16>(a, length - 16) == word::<16>(b, length - 16)
+        }
         _ => a == b,
     }
 }

@@ -46,7 +46,17 @@ fn shape<T>(what: &str, is: &Token<'_>) -> Result<T, BadEntry> {
 }
 
 /// Reads the time of an event: ns since 1970-01-01T00:00:00Z, or none where the event says "now".
+#[inline]
 pub fn event_time(cursor: &mut Cursor<'_>) -> Result<Option<i64>, BadEntry> {
+    match cursor.event_time() {
+        Some((0, _)) => Ok(None),
+        Some((seconds, nanos)) => Ok(Some(i64::from(seconds) * NANOS + i64::from(nanos))),
+        None => any_time(cursor),
+    }
+}
+
+#[inline(never)]
+fn any_time(cursor: &mut Cursor<'_>) -> Result<Option<i64>, BadEntry> {
     let ns = match cursor.token()? {
         Token::Int(seconds) => seconds.checked_mul(NANOS),
         Token::Ext(0, bytes) if bytes.len() == 8 => extension_time(0, bytes),
@@ -99,15 +109,23 @@ fn u32_of(bytes: &[u8]) -> Option<u32> {
 /// Reads the record itself, which must be a map, into the record that `to` has begun.
 #[inline]
 pub fn record(cursor: &mut Cursor<'_>, to: &mut Builder) -> Result<(), BadEntry> {
+    if let Some(pairs) = cursor.small_map() {
+        return fields(cursor, pairs, to);
+    }
     match cursor.token()? {
-        Token::Map(pairs) => members(cursor, pairs, to, RECORD_DEPTH),
+        Token::Map(pairs) => fields(cursor, pairs, to),
         other => shape("a record must be a map", &other),
     }
 }
 
-/// Reads `pairs` names and values that stand one after the other.
-pub fn fields(bytes: &[u8], pairs: u32, to: &mut Builder) -> Result<(), BadEntry> {
-    members(&mut Cursor::new(bytes, 0), pairs, to, RECORD_DEPTH)
+/// Reads `pairs` names and values that stand one after the other into the record that `to` has begun.
+#[inline]
+pub fn fields(cursor: &mut Cursor<'_>, pairs: u32, to: &mut Builder) -> Result<(), BadEntry> {
+    let taken = to.expected_texts(pairs as usize, |name| cursor.named_text(name));
+    match pairs - taken as u32 {
+        0 => Ok(()),
+        more => members(cursor, more, to, RECORD_DEPTH),
+    }
 }
 
 fn members(cursor: &mut Cursor<'_>, pairs: u32, to: &mut Builder, depth: usize) -> Result<(), BadEntry> {

@@ -9,7 +9,7 @@ use super::entries::{self, BadEntry, SCAN_DEPTH};
 use super::partial::{Line, Partials, Taken};
 use super::tags::Tags;
 use super::wire::{Cursor, Fault, Limits, Token, skip};
-use crate::batch::builder::{Builder, Handle};
+use crate::batch::builder::{Builder, Handle, same_name};
 use crate::batch::constants::Constants;
 use crate::batch::lines::TRUNCATED;
 use crate::batch::utf8::InvalidUtf8;
@@ -276,7 +276,7 @@ impl Gather {
             self.first_time = time;
         } else {
             self.times_differ |= self.first_time != time;
-            if self.first_tag != tag {
+            if !same_name(self.first_tag.as_bytes(), tag.as_bytes()) {
                 self.builder.at(self.tag).text(tag.as_bytes());
             }
         }
@@ -308,7 +308,7 @@ impl Gather {
 
     fn line(&mut self, tag: &str, line: &Line) {
         self.begin(tag, line.time);
-        match entries::fields(&line.fields, line.pairs, &mut self.builder) {
+        match entries::fields(&mut Cursor::new(&line.fields, 0), line.pairs, &mut self.builder) {
             Ok(()) => {
                 self.builder.key(b"log").text(&line.log);
                 if line.truncated {

@@ -4,6 +4,8 @@
 
 use rmp::Marker;
 
+use crate::batch::builder::same_name;
+
 /// What is wrong with bytes that should be MessagePack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -136,6 +138,42 @@ impl<'a> Cursor<'a> {
         };
         let text = rest.get(head..head + length)?;
         self.at += head + length;
+        Some(text)
+    }
+
+    /// Seconds and nanoseconds of the next value if it is an EventTime of fixed length, which is what clients send.
+    /// Else none, and the cursor stays.
+    #[inline(always)]
+    pub fn event_time(&mut self) -> Option<(u32, u32)> {
+        let [0xd7, 0, s0, s1, s2, s3, n0, n1, n2, n3] = *self.bytes.get(self.at..)?.first_chunk::<10>()?
+        else {
+            return None;
+        };
+        self.at += 10;
+        Some((u32::from_be_bytes([s0, s1, s2, s3]), u32::from_be_bytes([n0, n1, n2, n3])))
+    }
+
+    /// The pairs of the next value if it is a map of less than 16. Else none, and the cursor stays.
+    #[inline(always)]
+    pub fn small_map(&mut self) -> Option<u32> {
+        let pairs = match self.bytes.get(self.at)? {
+            marker @ 0x80..=0x8f => u32::from(marker & 0xf),
+            _ => return None,
+        };
+        self.at += 1;
+        Some(pairs)
+    }
+
+    /// The text behind `name`, if the next two values are that name and a text, as [`Cursor::text`] reads both. Else
+    /// none, and the cursor stays.
+    #[inline(always)]
+    pub fn named_text(&mut self, name: &[u8]) -> Option<&'a [u8]> {
+        let mut ahead = *self;
+        if !same_name(ahead.text()?, name) {
+            return None;
+        }
+        let text = ahead.text()?;
+        *self = ahead;
         Some(text)
     }
 
