@@ -1,7 +1,8 @@
-//! Whole pipelines over seeded nginx lines, as a process apart: what a record costs from the source to the output.
+//! What a record costs: each stage by itself, then whole pipelines over seeded nginx lines as a process apart.
 //!
-//! Prints one table: CPU microseconds per record (user and system of the whole process), records and MB per CPU
-//! second, and peak memory, best of some runs. Two calibration rows make tables of different machines comparable.
+//! Prints one table: CPU time per record (of a pipeline user and system of the whole process), records and MB per CPU
+//! second, and peak memory, best of some runs. Two calibration rows make tables of different machines comparable; they
+//! are taken before and after, because a machine that is shared changes its pace.
 //!
 //! `FLITCH_BENCH_RECORDS` (2,000,000) and `FLITCH_BENCH_RUNS` (3) set the size.
 
@@ -10,7 +11,10 @@
 use std::path::Path;
 
 mod cases;
+#[path = "../stages/mod.rs"]
+mod list;
 mod measure;
+mod stages;
 
 use measure::{Cost, Run};
 
@@ -29,23 +33,37 @@ fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let lines = folder.path().join("lines.log");
     cases::write_lines(&lines, records);
-    println!("{records} records of 241 bytes, best of {runs} runs\n");
-    println!(
-        "{:<44} {:>9} {:>12} {:>9} {:>9} {:>8}",
-        "pipeline", "CPU µs/r", "r/CPU s", "MB/CPU s", "peak MB", "cores"
-    );
-    for (name, calibrate) in cases::CALIBRATIONS {
-        if wanted(name) {
-            let best = (0..runs).map(|_| calibrate(&lines)).min_by(Cost::cheaper);
-            print(name, best);
-        }
+    println!("stages, ns per row; pipelines, CPU µs per record of 241 bytes; best of {runs} runs\n");
+    println!("{:<44} {:>9} {:>12} {:>9}", "stage", "ns/row", "rows/s", "MB/s");
+    for (name, rows, make) in list::ALL.into_iter().filter(|(name, ..)| wanted(name)) {
+        let mut stage = make(rows);
+        let each = (0..runs).map(|_| stages::nanos_per_row(&mut stage)).fold(f64::MAX, f64::min);
+        let bytes = stage.bytes as f64 / stage.rows as f64;
+        let name = format!("{name}, {rows} rows");
+        println!("{name:<44} {each:>9.1} {:>12.0} {:>9.0}", 1e9 / each, 1e3 * bytes / each);
     }
+    println!(
+        "\n{:<44} {:>9} {:>12} {:>9} {:>9} {:>8}",
+        format!("pipeline, {records} records"),
+        "CPU µs/r",
+        "r/CPU s",
+        "MB/CPU s",
+        "peak MB",
+        "cores"
+    );
+    let calibrate = || {
+        for (name, calibrate) in cases::CALIBRATIONS.into_iter().filter(|(name, _)| wanted(name)) {
+            print(name, (0..runs).map(|_| calibrate(&lines)).min_by(Cost::cheaper));
+        }
+    };
+    calibrate();
     for case in cases::all() {
         if wanted(case.name) {
             let best = (0..runs).map(|_| run(&case, &lines, records)).min_by(Cost::cheaper);
             print(case.name, best);
         }
     }
+    calibrate();
     if wanted("start") {
         measure::start_and_idle();
     }
