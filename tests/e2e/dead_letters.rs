@@ -43,6 +43,20 @@ fn dead_letters_are_listed_shown_and_sent_again() {
         assert!(shown.contains(&format!("REJECT {}", line(n))), "no letter for {n} in {shown}");
     }
 
+    let filtered = |args: &[&str]| run(&[&["show"], args].concat()).lines().count();
+    assert_eq!(filtered(&["--stage", "filter", "--component", "strict"]), 10);
+    assert_eq!(filtered(&["--stage", "output"]), 0);
+    assert_eq!(filtered(&["--component", "other"]), 0);
+    assert_eq!(filtered(&["--reason", "strict", "-n", "3"]), 3);
+    assert_eq!((filtered(&["--since", "1h"]), filtered(&["--until", "1h"])), (10, 0));
+
+    // Nobody is there to take them: they stay.
+    let nobody = format!("http://127.0.0.1:{}/", ports::free());
+    let failed = flitch.cli(&["dead-letters", "replay", "--to", &nobody, "-c", &config], "");
+    assert_eq!(failed.status.code(), Some(1), "{}", failed.stderr);
+    assert!(failed.stderr.contains("not sent, and stay"), "{}", failed.stderr);
+    assert_eq!(filtered(&[]), 10);
+
     // The filter was at fault and is gone; the records come in again by HTTP.
     flitch.configure(&with(&[]));
     flitch.signal(Signal::Hup);
@@ -77,9 +91,10 @@ fn while_the_dead_letters_have_no_room_nothing_is_acknowledged_and_then_all_goes
     };
     eventually("the position of the first line", DEADLINE, || position(&flitch) > 0);
     let before = position(&flitch);
-    append(&flitch.at("app.log"), 0..10);
-    open(&flitch.at("app.log")).write_all(format!("REJECT {}\n", line(10)).as_bytes()).unwrap();
-    append(&flitch.at("app.log"), 11..20);
+    // In one write, so that they are one batch.
+    let word = |n| if n == 10 { "REJECT " } else { "" };
+    let lines: String = (0..20).map(|n| format!("{}{}\n", word(n), line(n))).collect();
+    open(&flitch.at("app.log")).write_all(lines.as_bytes()).unwrap();
     log_says(&flitch, "`max_bytes`");
     eventually("the lines on their way", DEADLINE, || flitch.metrics().sums().received > 10);
     assert_eq!(position(&flitch), before);

@@ -33,8 +33,8 @@ pub enum Command {
     /// Send the records of dead letters again, oldest first.
     ///
     /// They are written to stdout as they came, one a line, or posted to an HTTP source. Letters that were sent are
-    /// filed away under `replayed`. When sending fails, the letters of that file stay, and some of them may be sent
-    /// a second time.
+    /// filed away under `replayed`. When sending fails or is cut off, the letters of that file stay, and some of them may
+    /// be sent a second time.
     Replay {
         #[command(flatten)]
         which: Which,
@@ -151,7 +151,7 @@ fn again(folder: &Path, filter: &Filter, to: Option<&str>) -> Result<(), Failure
             replay::replay(folder, filter, &mut post)
         }
     };
-    let done = done.with_context(|| "some letters were not sent and stay".to_owned())?;
+    let done = done.with_context(|| format!("{}: some letters were not sent, and stay", folder.display()))?;
     let mut text = format!("{} sent, {} not meant and kept", done.sent, done.kept);
     if done.broken > 0 {
         text += &format!(", {} lines that are no letters passed over", done.broken);

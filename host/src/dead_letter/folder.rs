@@ -1,6 +1,6 @@
 //! The files of the dead letters: appended, rotated, capped.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,12 @@ const PREFIX: &str = "letters-";
 const SUFFIX: &str = ".ndjson";
 /// Where files go whose letters were sent again.
 pub(super) const REPLAYED: &str = "replayed";
+/// The end of a file's name while its letters are sent again.
+pub(super) const TAKEN: &str = "replaying";
 /// Held while a file is appended to, and while a replay takes one away.
 const LOCK: &str = ".lock";
+/// Held by a replay from its begin to its end.
+const REPLAY_LOCK: &str = ".replay";
 
 /// Where letters are written.
 #[derive(Debug)]
@@ -41,11 +45,28 @@ pub(super) struct Name {
 
 /// The files of letters in a folder, oldest first.
 pub(super) fn files(folder: &Path) -> io::Result<Vec<Name>> {
+    named(folder, SUFFIX)
+}
+
+/// Those that a replay has taken, be it one that is gone.
+pub(super) fn taken(folder: &Path) -> io::Result<Vec<Name>> {
+    named(folder, &format!(".{TAKEN}"))
+}
+
+/// All that hold letters which are not known to be sent again.
+pub(super) fn all(folder: &Path) -> io::Result<Vec<Name>> {
+    let mut names = taken(folder)?;
+    names.extend(files(folder)?);
+    names.sort();
+    Ok(names)
+}
+
+fn named(folder: &Path, suffix: &str) -> io::Result<Vec<Name>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-        let number = name.strip_prefix(PREFIX).and_then(|n| n.strip_suffix(SUFFIX));
+        let number = name.strip_prefix(PREFIX).and_then(|n| n.strip_suffix(suffix));
         if let Some(number) = number.and_then(|n| n.parse().ok()) {
             names.push(Name { number, path });
         }
@@ -67,6 +88,20 @@ pub(super) fn lock(folder: &Path) -> io::Result<File> {
     let lock = OpenOptions::new().append(true).create(true).open(folder.join(LOCK))?;
     lock.lock()?;
     Ok(lock)
+}
+
+/// Makes sure that no other replay runs while the answer lives, and gives back what one took that did not end.
+pub(super) fn begin_replay(folder: &Path) -> io::Result<File> {
+    let alone = OpenOptions::new().append(true).create(true).open(folder.join(REPLAY_LOCK))?;
+    if let Err(TryLockError::WouldBlock) = alone.try_lock() {
+        return Err(io::Error::other("another replay is under way"));
+    }
+    let _lock = lock(folder)?;
+    for Name { path, .. } in taken(folder)? {
+        // What may stand there already are those of its letters that were not meant.
+        std::fs::rename(&path, path.with_extension(&SUFFIX[1..]))?;
+    }
+    Ok(alone)
 }
 
 /// Makes a change of a folder's entries safe.
@@ -129,7 +164,8 @@ impl Folder {
     /// Begins the next file.
     fn begin(&self) -> io::Result<Current> {
         let newest = |names: Vec<Name>| names.last().map_or(0, |name| name.number);
-        let number = newest(files(&self.path)?).max(newest(replayed(&self.path)?)) + 1;
+        // A file that a replay has taken comes back under its name.
+        let number = newest(all(&self.path)?).max(newest(replayed(&self.path)?)) + 1;
         let path = self.path.join(format!("{PREFIX}{number:08}{SUFFIX}"));
         let file = OpenOptions::new().append(true).create_new(true).open(&path)?;
         sync(&self.path)?;

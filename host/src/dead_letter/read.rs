@@ -67,7 +67,7 @@ pub fn letters(
     mut see: impl FnMut(Letter) -> io::Result<bool>,
 ) -> io::Result<u64> {
     let mut broken = 0;
-    for name in folder::files(folder)? {
+    for name in folder::all(folder)? {
         let mut go_on = true;
         broken += in_file(&name.path, |letter, _| {
             if go_on && filter.takes(&letter) {
@@ -169,7 +169,7 @@ pub fn list(folder: &Path, filter: &Filter) -> io::Result<Summary> {
     groups.sort_by_key(|g| std::cmp::Reverse(g.count));
     let letters = groups.iter().map(|g| g.count).sum();
     let size = |name: &folder::Name| std::fs::metadata(&name.path).map_or(0, |m| m.len());
-    let bytes = folder::files(folder)?.iter().map(size).sum();
+    let bytes = folder::all(folder)?.iter().map(size).sum();
     Ok(Summary { groups, letters, broken, bytes })
 }
 

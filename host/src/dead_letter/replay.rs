@@ -2,8 +2,8 @@
 //!
 //! A file is taken away from the daemon first (which then begins a new one), then its letters are sent, and then the
 //! file is kept among those that were replayed, where it makes room for new letters before any other. Letters that the
-//! filter does not take go back among the dead letters. When sending fails the file goes back as it was: some of its
-//! letters may have been sent already, and will be sent again.
+//! filter does not take go back among the dead letters. When sending fails the file goes back as it was, and where the
+//! replay is killed the next one puts it back: some of its letters may have been sent already, and will be sent again.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -48,13 +48,15 @@ const CHUNK: usize = 1 << 20;
 /// Sends the records of all letters in `folder` that `filter` takes to `sink`, oldest first.
 ///
 /// # Errors
-/// The folder's and the sink's. Everything before the file that failed counts as replayed.
+/// The folder's and the sink's, and another replay that is under way. Everything before the file that failed counts as
+/// replayed.
 pub fn replay(folder: &Path, filter: &Filter, sink: &mut dyn Sink) -> io::Result<Replayed> {
     let mut done = Replayed::default();
+    let _alone = folder::begin_replay(folder)?;
     for name in folder::files(folder)? {
         let taken = {
             let _lock = folder::lock(folder)?;
-            let taken = name.path.with_extension("replaying");
+            let taken = name.path.with_extension(folder::TAKEN);
             match fs::rename(&name.path, &taken) {
                 Ok(()) => taken,
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,

@@ -282,6 +282,57 @@ fn letters_written_during_a_replay_are_not_lost() {
 }
 
 #[test]
+fn letters_that_are_not_meant_do_not_replace_those_written_meanwhile() {
+    struct Busy<'a>(&'a Bench, bool);
+    impl Sink for Busy<'_> {
+        fn send(&mut self, _: &[u8]) -> io::Result<()> {
+            self.0.raw("new");
+            if self.1 { Err(io::Error::other("down")) } else { Ok(()) }
+        }
+    }
+    let filter = Filter { stage: Some("source".into()), ..Filter::default() };
+    for fails in [false, true] {
+        let bench = bench(1 << 20, 1 << 20, WhenFull::Stop);
+        bench.letters.records("output", "lake", &records(), &[cause(0)]).unwrap();
+        bench.raw("old");
+        assert_eq!(replay(&bench.folder, &filter, &mut Busy(&bench, fails)).is_err(), fails);
+        let left: Vec<String> = bench.all().iter().map(|l| l.component.clone()).collect();
+        assert_eq!(left, if fails { vec!["lake", "web", "web"] } else { vec!["lake", "web"] });
+    }
+}
+
+#[test]
+fn letters_of_a_replay_that_was_killed_are_seen_and_sent_by_the_next() {
+    let bench = bench(1 << 20, 1 << 20, WhenFull::Stop);
+    bench.raw("one");
+    // What a replay leaves that is killed while it sends.
+    let file = bench.folder.join("letters-00000001.ndjson");
+    fs::rename(&file, file.with_extension("replaying")).unwrap();
+    bench.raw("two");
+    assert_eq!(bench.all().len(), 2);
+    assert_eq!(list(&bench.folder, &Filter::default()).unwrap().letters, 2);
+    let mut out = Vec::new();
+    assert_eq!(replay(&bench.folder, &Filter::default(), &mut out).unwrap().sent, 2);
+    assert_eq!(out, b"one\ntwo\n");
+    assert!(bench.all().is_empty());
+}
+
+#[test]
+fn two_replays_do_not_run_at_once() {
+    struct Second<'a>(&'a Path);
+    impl Sink for Second<'_> {
+        fn send(&mut self, _: &[u8]) -> io::Result<()> {
+            replay(self.0, &Filter::default(), &mut Vec::new()).map(drop)
+        }
+    }
+    let bench = bench(1 << 20, 1 << 20, WhenFull::Stop);
+    bench.raw("one");
+    let error = replay(&bench.folder, &Filter::default(), &mut Second(&bench.folder)).unwrap_err();
+    assert_eq!(error.to_string(), "another replay is under way");
+    assert_eq!(bench.all().len(), 1);
+}
+
+#[test]
 fn letters_go_back_when_sending_them_fails() {
     struct Down;
     impl Sink for Down {
