@@ -137,12 +137,14 @@ impl App {
         }
     }
 
-    /// Puts another configuration into force. What did not change is not restarted. Answers which filters go on as
+    /// Puts another configuration into force, but for its `data_dir`. What did not change is not restarted. Answers which filters go on as
     /// they are, since what is in their files now cannot be used, and why not.
     ///
     /// # Errors
     /// The first part that cannot be put to work; then everything goes on as before.
     pub async fn apply(&mut self, config: Config) -> Result<Vec<AppError>, AppError> {
+        // Positions that are looked for in another folder would be forgotten.
+        let config = Config { data_dir: self.config.data_dir.clone(), ..config };
         let mut plan = Plan {
             outputs: BTreeMap::new(),
             pipelines: BTreeMap::new(),

@@ -70,7 +70,13 @@ fn a_reload_with_a_wrong_configuration_keeps_the_old_one_and_a_right_one_takes_o
 
     flitch.configure(&old.replace("read_from:", "read_form:"));
     flitch.signal(Signal::Hup);
-    log_says(&flitch, "read_form");
+    log_says(&flitch, "did you mean `read_from`?");
+    assert!(flitch.log().contains("flitch.yaml:4:"), "no file, line and column in {}", flitch.log());
+    // What is found out only when a part is put to work has a place, too.
+    flitch.configure(&old.replace("type: kafka,", "type: kafka, acks: leader,"));
+    flitch.signal(Signal::Hup);
+    log_says(&flitch, "idempotent: false");
+    assert!(flitch.log().contains("flitch.yaml:6:"), "no file, line and column in {}", flitch.log());
     append(&flitch.at("app.log"), 10..20);
     expect_numbers(&kafka.bootstrap(), &topic, 20);
 
@@ -110,4 +116,61 @@ fn a_source_runs_while_a_pipeline_reads_from_it_and_only_then() {
         eventually("the source is stopped", DEADLINE, refused);
     }
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+}
+
+#[test]
+fn what_is_read_at_the_start_only_stays_and_the_log_says_so() {
+    let flitch = Flitch::start(FLITCH, &good());
+    append(&flitch.at("app.log"), 0..10);
+    assert_eq!(flitch.settled_after(10, DEADLINE).delivered, 10);
+    flitch
+        .configure(&format!("data_dir: {{dir}}/elsewhere\n{}", good().replace("app.log", "{app,other}.log")));
+    flitch.signal(Signal::Hup);
+    log_says(&flitch, "`data_dir` is read at the start only");
+    append(&flitch.at("other.log"), 10..20);
+    assert_eq!(flitch.settled_after(20, DEADLINE).received, 20, "the positions were forgotten");
+    assert!(!flitch.at("elsewhere").exists());
+}
+
+#[test]
+fn a_probe_tells_which_output_cannot_be_reached() {
+    let nobody = format!("127.0.0.1:{}", ports::free());
+    let outputs = format!(
+        "out: {}\n  disk: {{ type: file, path: \"{{dir}}/out\" }}",
+        kafka_output(&nobody, "t").trim_start_matches("out: ")
+    );
+    let config = pipeline(&file_source("app.log"), &[], &outputs).replace("{ output: out }", "out, disk");
+    let flitch = Flitch::new(FLITCH, &config);
+    let file = flitch.config_file();
+    let ended = flitch.cli(&["check", "--probe", "-c", &file.to_string_lossy()], "");
+    let (said, why) = (&ended.stdout, &ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{said}{why}");
+    let line = |name: &str| said.lines().find(|l| l.starts_with("probe") && l.contains(name)).unwrap_or("");
+    assert!(line("out").contains("NOT READY") && line("out").contains(&nobody), "{said}");
+    assert!(line("disk").contains(" ready"), "{said}");
+    assert!(why.contains("not ready: out"), "{why}");
+}
+
+#[test]
+fn the_completions_of_bash_know_commands_and_options() {
+    let flitch = Flitch::new(FLITCH, &good());
+    for shell in ["bash", "zsh", "fish"] {
+        let ended = flitch.cli(&["completions", shell], "");
+        assert!(ended.status.success() && ended.stdout.contains("dead-letters"), "{shell}");
+    }
+    let script = flitch.at("completions.bash");
+    std::fs::write(&script, flitch.cli(&["completions", "bash"], "").stdout).unwrap();
+    let complete = |words: &str, at: usize| {
+        let ask = format!(
+            "source '{}'; COMP_WORDS=({words}); COMP_CWORD={at}; _flitch flitch \"${{COMP_WORDS[{at}]}}\" x; \
+             echo \"${{COMPREPLY[@]}}\"",
+            script.display()
+        );
+        let answer = std::process::Command::new("bash").args(["-c", &ask]).output().unwrap();
+        assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+        String::from_utf8(answer.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(complete("flitch dea", 1), "dead-letters");
+    assert_eq!(complete("flitch dead-letters re", 2), "replay");
+    assert_eq!(complete("flitch dead-letters list --comp", 3), "--component");
 }

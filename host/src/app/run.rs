@@ -93,6 +93,13 @@ async fn reload(path: &Path, app: &mut App, board: &StatusBoard) {
     for warning in &loaded.warnings {
         tracing::warn!("{warning:?}");
     }
+    let (old, new) = (app.config(), &loaded.config);
+    for (key, differs) in [("data_dir", old.data_dir != new.data_dir), ("admin", old.admin != new.admin)] {
+        if differs {
+            let text = format!("`{key}` is read at the start only: restart flitch to change it");
+            tracing::warn!("{:?}", loaded.file.at(key, text));
+        }
+    }
     let applied = app.apply(loaded.config.clone()).await;
     tell(applied, board, |part| ConfigError::from(loaded.error(&part.path, &part.error)).report(false));
 }
