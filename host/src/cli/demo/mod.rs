@@ -236,7 +236,7 @@ impl Stage {
         while behind() && tokio::time::Instant::now() < deadline {
             ticks.tick().await;
         }
-        Ok(table.show(progress, reader)?)
+        Ok(table.show_all(progress, reader)?)
     }
 }
 

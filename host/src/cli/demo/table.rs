@@ -45,6 +45,12 @@ impl Table {
         Duration::from_millis(if self.is_terminal { 250 } else { 1000 })
     }
 
+    /// Shows the whole run, with the rates that it had on average.
+    pub fn show_all(&mut self, progress: &[Arc<Progress>; 3], reader: &Reader) -> io::Result<()> {
+        self.last = None;
+        self.show(progress, reader)
+    }
+
     /// Shows how far everything is.
     pub fn show(&mut self, progress: &[Arc<Progress>; 3], reader: &Reader) -> io::Result<()> {
         let seen = reader.seen();
