@@ -76,10 +76,18 @@ fn plugins(folder: &Path) -> Vec<String> {
 /// Only what the components are made of: not their cases, nor their tests. A new plugin shows in
 /// `Cargo.lock`.
 fn rerun_if_changed(root: &Path, names: &[String]) {
-    let mut paths: Vec<PathBuf> =
-        ["wit", "Cargo.toml", "Cargo.lock", "sdk/rust/src", "sdk/rust/wit", "sdk/rust/Cargo.toml"]
-            .map(PathBuf::from)
-            .into();
+    let mut paths: Vec<PathBuf> = [
+        "wit",
+        "Cargo.toml",
+        "Cargo.lock",
+        "conditions/src",
+        "conditions/Cargo.toml",
+        "sdk/rust/src",
+        "sdk/rust/wit",
+        "sdk/rust/Cargo.toml",
+    ]
+    .map(PathBuf::from)
+    .into();
     for name in names {
         let plugin = Path::new("plugins").join(name);
         paths.extend([plugin.join("src"), plugin.join("Cargo.toml")]);

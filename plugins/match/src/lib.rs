@@ -1,9 +1,9 @@
 //! Keeps or drops records by conditions, a column at a time.
 
 mod condition;
-mod value;
 
-pub use condition::{Condition, ConditionSettings};
+pub use condition::Condition;
+use flitch_conditions::ConditionSettings;
 use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result, bail};
 use serde::Deserialize;
 

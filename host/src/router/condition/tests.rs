@@ -1,3 +1,4 @@
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow_array::{
@@ -111,6 +112,7 @@ fn patterns_fit_texts_and_what_is_written_as_text() {
     assert_eq!(rows(json!({"field": "status", "regex": "^[45]"})), [1, 3]);
     assert_eq!(rows(json!({"field": "raw", "regex": "(?-u:\\xff)"})), [0]);
     assert_eq!(rows(json!({"field": "more", "glob": "x"})), [0]);
+    assert_eq!(rows(json!({"field": "ratio", "glob": ["200.0", "1e*300"]})), [1, 3]);
     assert_eq!(rows(json!({"field": "@timestamp", "glob": "1970-01-0[12]T*"})), [0, 1]);
 }
 
@@ -149,7 +151,7 @@ fn a_wrong_condition_says_what_is_wrong() {
     assert!(wrong(json!({"field": "x", "regex": "("})).contains("`regex`"));
     assert!(wrong(json!({"field": "x", "glob": "[a"})).contains("`glob`"));
     assert!(wrong(json!({"field": "x", "equal": 1})).contains("unknown field `equal`"));
-    assert!(wrong(json!({"any": [{"field": "x", "regex": "["}]})).contains("`regex`"));
+    assert!(wrong(json!({"any": [{"field": "x", "regex": "["}]})).starts_with("any[0]: `regex`"));
 }
 
 /// What the settings say, one record at a time, on JSON.
@@ -283,14 +285,10 @@ proptest! {
         for (row, values) in table.iter().enumerate() {
             let mut record = serde_json::Map::new();
             record.extend(values.0.map(|v| ("int".to_owned(), json!(v))));
-            // As the other way of reading sees it: a whole float is a number like any other, written without a point.
-            record.extend(values.1.map(|v| if v % 2 == 0 { ("float".to_owned(), json!(v / 2)) } else { ("float".to_owned(), json!(f64::from(v) / 2.0)) }));
+            record.extend(values.1.map(|v| ("float".to_owned(), json!(f64::from(v) / 2.0))));
             record.extend(values.2.clone().map(|v| ("text".to_owned(), json!(v))));
             record.extend(values.3.map(|v| ("flag".to_owned(), json!(v))));
-            record.extend(values.4.as_ref().map(|v| ("json".to_owned(), match v {
-                Scalar::Float(f) if f.fract() == 0.0 => json!(*f as i64),
-                other => serde_json::to_value(other).unwrap(),
-            })));
+            record.extend(values.4.as_ref().map(|v| ("json".to_owned(), serde_json::to_value(v).unwrap())));
             record.insert("tag".to_owned(), json!(tag));
             let found = match &mask {
                 Mask::All => true,
