@@ -11,13 +11,16 @@ use crate::support::*;
 
 /// Follows `app.log` into a topic behind TLS, with these credentials and authorities.
 fn config(kafka: &Kafka, topic: &str, sasl: &str, tls: &str) -> String {
-    let brokers = kafka.sasl_bootstrap();
+    let brokers = if sasl == NONE { kafka.ssl_bootstrap() } else { kafka.sasl_bootstrap() };
     let output = format!(
         "out: {{ type: kafka, brokers: \"{brokers}\", topic: {topic}, sasl: {sasl}, tls: {tls}, retry: {{ max: 1s }} }}"
     );
     // What the wrong output holds at a reload goes back to the file at once.
     format!("drain_timeout: 1s\n{}", pipeline(&file_source("app.log"), &[], &output))
 }
+
+/// No credentials: certificates must do.
+const NONE: &str = "null";
 
 fn trusting(authority: &Path) -> String {
     format!("{{ ca: \"{}\" }}", authority.display())
@@ -62,9 +65,9 @@ fn probe(flitch: &Flitch) -> (Option<i32>, String) {
 
 /// Records reach a topic of their own with these credentials, and the probe is content.
 #[track_caller]
-fn arrives(kafka: &Kafka, topic: &str, sasl: &str) -> Flitch {
+fn arrives(kafka: &Kafka, topic: &str, sasl: &str, tls: &str) -> Flitch {
     kafka.create_topic(topic, 1).unwrap();
-    let flitch = Flitch::new(FLITCH, &config(kafka, topic, sasl, &trusting(&kafka.authority_file())));
+    let flitch = Flitch::new(FLITCH, &config(kafka, topic, sasl, tls));
     std::fs::write(flitch.at("token"), token(3600)).unwrap();
     append(&flitch.at("app.log"), 0..200);
     let (code, said) = probe(&flitch);
@@ -108,19 +111,48 @@ fn refused(kafka: &Kafka, topic: &str, sasl: &str, tls: &str, words: &str) {
 
 #[test]
 fn a_user_with_a_plain_password_over_tls_delivers_every_record() {
-    let flitch = arrives(Kafka::shared_sasl(), "sasl-plain", &plain(CONNECTION_STRING));
+    let kafka = Kafka::shared_sasl();
+    let tls = trusting(&kafka.authority_file());
+    let flitch = arrives(kafka, "sasl-plain", &plain(CONNECTION_STRING), &tls);
     assert!(!flitch.log().contains("c2VjcmV0"), "the secret is shown: {}", flitch.log());
 }
 
 #[test]
 fn a_user_with_scram_over_tls_delivers_every_record() {
-    let flitch = arrives(Kafka::shared_sasl(), "sasl-scram", &scram(SCRAM.1));
+    let kafka = Kafka::shared_sasl();
+    let flitch = arrives(kafka, "sasl-scram", &scram(SCRAM.1), &trusting(&kafka.authority_file()));
     assert!(!flitch.log().contains(SCRAM.1), "the secret is shown: {}", flitch.log());
 }
 
 #[test]
 fn an_oauth_token_from_a_file_over_tls_delivers_every_record() {
-    arrives(Kafka::shared_sasl(), "sasl-oauth", TOKEN);
+    let kafka = Kafka::shared_sasl();
+    arrives(kafka, "sasl-oauth", TOKEN, &trusting(&kafka.authority_file()));
+}
+
+#[test]
+fn a_certificate_of_its_own_opens_a_broker_that_wants_one() {
+    let kafka = Kafka::shared_sasl();
+    let folder = tempfile::tempdir().unwrap();
+    let own = kafka.authority().unwrap().client("edge").unwrap().write(folder.path(), "edge").unwrap();
+    let [ca, cert, key] =
+        [kafka.authority_file(), own.certificate, own.key].map(|file| file.display().to_string());
+    let tls = format!("{{ ca: \"{ca}\", cert: \"{cert}\", key: \"{key}\" }}");
+    arrives(kafka, "tls-client-cert", NONE, &tls);
+}
+
+#[test]
+fn a_broker_that_wants_a_certificate_refuses_an_output_without_one_and_it_is_named() {
+    let kafka = Kafka::shared_sasl();
+    refused(kafka, "tls-no-client-cert", NONE, &trusting(&kafka.authority_file()), "check `tls`");
+}
+
+#[test]
+fn a_broker_that_speaks_tls_to_an_output_that_does_not_is_unreachable_and_tls_is_named() {
+    let kafka = Kafka::shared_sasl();
+    let flitch = Flitch::new(FLITCH, &config(kafka, "no-tls", &plain(CONNECTION_STRING), "null"));
+    let (code, said) = probe(&flitch);
+    assert!(code == Some(1) && said.contains("check that `tls`"), "{said}");
 }
 
 #[test]

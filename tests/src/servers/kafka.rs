@@ -43,6 +43,7 @@ pub struct Kafka {
 struct Node {
     plain: u16,
     sasl: u16,
+    ssl: u16,
     controller: u16,
     process: Option<Process>,
 }
@@ -59,9 +60,10 @@ impl Kafka {
         Kafka::start_with(nodes, false)
     }
 
-    /// The broker that tests share which also listens with TLS and SASL: PLAIN for the user `$ConnectionString`,
+    /// The broker that tests share which also listens with TLS: with SASL (PLAIN for the user `$ConnectionString`,
     /// whose password is [`CONNECTION_STRING`], SCRAM-SHA-256 for [`SCRAM`], and OAUTHBEARER for every token that is
-    /// not signed (RFC 7515, appendix A.5) and not over.
+    /// not signed (RFC 7515, appendix A.5) and not over), and for clients with a certificate of
+    /// [`Kafka::authority`].
     pub fn shared_sasl() -> &'static Kafka {
         static SHARED: OnceLock<Kafka> = OnceLock::new();
         SHARED.get_or_init(|| Kafka::start_with(1, true).expect("Kafka starts"))
@@ -73,8 +75,8 @@ impl Kafka {
             bail!("no Kafka in {}: run `make servers`", libs.display());
         }
         let authority = if sasl { Some(Authority::new("flitch tests")?) } else { None };
-        let node =
-            |_| Node { plain: ports::free(), sasl: ports::free(), controller: ports::free(), process: None };
+        let port = ports::free;
+        let node = |_| Node { plain: port(), sasl: port(), ssl: port(), controller: port(), process: None };
         let nodes = (0..count).map(node).collect();
         let folder = Folder::new("flitch-kafka-")?;
         let mut kafka = Kafka { nodes, folder, libs, authority };
@@ -97,7 +99,17 @@ impl Kafka {
         format!("localhost:{}", self.nodes[0].sasl)
     }
 
-    /// The certificate that clients of the TLS listener must trust.
+    /// `localhost:port` of the first node's TLS listener that wants a certificate of its clients.
+    pub fn ssl_bootstrap(&self) -> String {
+        format!("localhost:{}", self.nodes[0].ssl)
+    }
+
+    /// The authority of the TLS listeners, where there are any.
+    pub fn authority(&self) -> Option<&Authority> {
+        self.authority.as_ref()
+    }
+
+    /// The certificate that clients of the TLS listeners must trust.
     pub fn authority_file(&self) -> PathBuf {
         self.folder.path().join("ca.crt")
     }
@@ -247,14 +259,14 @@ impl Kafka {
             (1..=count).map(|id| format!("{id}@127.0.0.1:{}", self.nodes[id - 1].controller)).collect();
         let voters = voters.join(",");
         let folder = self.folder.path().display();
-        let Node { plain, sasl, controller, .. } = node;
+        let Node { plain, sasl, ssl, controller, .. } = node;
         let mut text = format!(
             "process.roles=broker,controller
 node.id={id}
 controller.listener.names=CONTROLLER
 controller.quorum.voters={voters}
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL
 log.dirs={folder}/data{id}
 num.network.threads=2
 num.io.threads=2
@@ -285,8 +297,9 @@ leader.imbalance.per.broker.percentage=0
         let controller = format!("CONTROLLER://127.0.0.1:{controller}");
         if self.authority.is_some() {
             text += &format!(
-                "listeners={plain},SASL_SSL://127.0.0.1:{sasl},{controller}
-advertised.listeners={plain},SASL_SSL://localhost:{sasl},{controller}
+                "listeners={plain},SASL_SSL://127.0.0.1:{sasl},SSL://127.0.0.1:{ssl},{controller}
+advertised.listeners={plain},SASL_SSL://localhost:{sasl},SSL://localhost:{ssl},{controller}
+listener.name.ssl.ssl.client.auth=required
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,OAUTHBEARER
 listener.name.sasl_ssl.plain.sasl.jaas.config={MODULES}.plain.PlainLoginModule required \
 user_$ConnectionString=\"{CONNECTION_STRING}\";
@@ -295,6 +308,8 @@ listener.name.sasl_ssl.oauthbearer.sasl.jaas.config={MODULES}.oauthbearer.OAuthB
 unsecuredLoginStringClaim_sub=\"broker\";
 ssl.keystore.type=PEM
 ssl.keystore.location={folder}/server.pem
+ssl.truststore.type=PEM
+ssl.truststore.location={folder}/ca.crt
 "
             );
         } else {

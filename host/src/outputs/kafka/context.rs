@@ -16,6 +16,7 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::Notify;
 
+use super::fate::is_alert;
 use super::produce::Row;
 use super::token;
 
@@ -100,7 +101,10 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+        let code = match error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown) {
+            RDKafkaErrorCode::BrokerTransportFailure if is_alert(reason) => RDKafkaErrorCode::SSL,
+            code => code,
+        };
         tracing::debug!(output = %self.output, ?code, "librdkafka: {reason}");
         if code == RDKafkaErrorCode::Fatal {
             self.news.set_fatal();

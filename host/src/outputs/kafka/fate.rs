@@ -47,8 +47,11 @@ fn kind(code: Code) -> Kind {
 }
 
 /// What an operator can do about a refusal.
-fn check(code: Code, settings: &KafkaSettings) -> String {
+fn check(code: Code, reason: &str, settings: &KafkaSettings) -> String {
     match (code, &settings.sasl) {
+        (Code::SSL, _) if is_alert(reason) => {
+            "check `tls`: the brokers want a certificate (`cert` and `key`) that they trust".to_owned()
+        }
         (Code::SSL, _) => {
             "check `tls`: `ca` must hold the authority that signed the brokers' certificates, and \
                            `brokers` the names that the certificates are for"
@@ -59,6 +62,12 @@ fn check(code: Code, settings: &KafkaSettings) -> String {
         }
         _ => "check `sasl`: mechanism, user name and password".to_owned(),
     }
+}
+
+/// Whether a broker ended the TLS session. In TLS 1.3 a client's certificate is refused when the handshake is over for
+/// the client, so that librdkafka calls it a failure of the transport.
+pub(super) fn is_alert(reason: &str) -> bool {
+    reason.contains("SSL alert number")
 }
 
 impl Fates {
@@ -104,13 +113,16 @@ impl Fates {
         } else if let Some(code) = first(Kind::Again) {
             Some(match trouble {
                 Some((global, reason)) if kind(global) == Kind::Denied => {
-                    WriteError::Denied { reason: format!("{reason}; {}", check(global, settings)) }
+                    WriteError::Denied { reason: format!("{reason}; {}", check(global, &reason, settings)) }
                 }
+                // Of a port that wants TLS, or credentials, and hangs up, librdkafka tells no more than this.
+                Some((Code::AllBrokersDown, reason)) => WriteError::Unreachable {
+                    reason: format!(
+                        "{code}; {reason}; where they run, check that `tls` and `sasl` are what this port of theirs wants"
+                    ),
+                },
                 Some((_, reason)) if !reason.is_empty() => {
-                    // librdkafka's guess at a broker that hangs up on the first request.
-                    let encrypted = reason.contains("security.protocol") && settings.tls.is_none();
-                    let hint = if encrypted { "; if these brokers want TLS, set `tls`" } else { "" };
-                    WriteError::Unreachable { reason: format!("{code}; {reason}{hint}") }
+                    WriteError::Unreachable { reason: format!("{code}; {reason}") }
                 }
                 _ => WriteError::Unreachable { reason: code.to_string() },
             })
