@@ -22,12 +22,12 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// The blocks of YAML in a page, each with its line.
-fn blocks(page: &str) -> Vec<(usize, String)> {
+/// The blocks of a language in a page, each with its line.
+fn blocks(page: &str, language: &str) -> Vec<(usize, String)> {
     let mut blocks = Vec::new();
     let mut lines = page.lines().enumerate();
     while let Some((number, line)) = lines.next() {
-        if line.trim() == "```yaml" {
+        if line.trim().strip_prefix("```") == Some(language) {
             let text = lines.by_ref().map(|(_, line)| line).take_while(|line| line.trim() != "```");
             blocks.push((number + 2, text.fold(String::new(), |all, line| all + line + "\n")));
         }
@@ -100,7 +100,7 @@ fn every_configuration_in_the_documentation_is_right() {
     let schema = schema::json();
     let mut seen = 0;
     for page in pages() {
-        for (line, block) in blocks(&fs::read_to_string(&page).unwrap()) {
+        for (line, block) in blocks(&fs::read_to_string(&page).unwrap(), "yaml") {
             let place = format!("{}:{line}", page.display());
             let wrong = errors(&schema, &as_written(&block));
             // A fragment may lack whole sections, and nothing else.
@@ -135,6 +135,19 @@ fn every_configuration_in_the_documentation_is_right() {
         }
     }
     assert!(seen > 8, "only {seen} configurations were found");
+}
+
+#[test]
+fn the_error_that_the_readme_shows_is_the_one_that_comes() {
+    let page = fs::read_to_string(repository().join("README.md")).unwrap();
+    let (_, config) = &blocks(&page, "yaml")[0];
+    let wrong = config.replacen("include:", "inclde:", 1);
+    let report = parse_text(&wrong, Path::new(".")).unwrap_err().report(false);
+    let (_, shown) = &blocks(&page, "text")[0];
+    for line in shown.lines() {
+        let line = line.trim_end_matches("...").trim_end();
+        assert!(report.contains(line), "the report has no line {line:?}:\n{report}");
+    }
 }
 
 #[test]
