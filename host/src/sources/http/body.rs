@@ -10,6 +10,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answer::Answer;
 
+/// The largest window of zstd, as a power of two: what RFC 9659 allows a content encoding. It is memory that a frame of
+/// a few bytes can ask for.
+const ZSTD_WINDOW: u32 = 23;
+
 /// Room for one request among those that are under way. Given back when it is dropped.
 pub struct Room {
     pending: Arc<Semaphore>,
@@ -102,8 +106,7 @@ pub fn expand(headers: &HeaderMap, body: Bytes, limit: usize, room: &mut Room) -
             }
             "deflate" => limited(flate2::read::DeflateDecoder::new(&*body), encoding, limit)?,
             "zstd" => {
-                let decoder = zstd::stream::read::Decoder::with_buffer(&*body)
-                    .map_err(|error| unreadable(encoding, &error))?;
+                let decoder = zstd_decoder(&body).map_err(|error| unreadable(encoding, &error))?;
                 limited(decoder, encoding, limit)?
             }
             other => return Err(Answer::UnknownEncoding(other.to_owned())),
@@ -111,6 +114,12 @@ pub fn expand(headers: &HeaderMap, body: Bytes, limit: usize, room: &mut Room) -
         room.reach(body.len())?;
     }
     Ok(body)
+}
+
+fn zstd_decoder(body: &[u8]) -> std::io::Result<impl Read> {
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(body)?;
+    decoder.window_log_max(ZSTD_WINDOW)?;
+    Ok(decoder)
 }
 
 fn unreadable(encoding: &str, error: &std::io::Error) -> Answer {

@@ -158,6 +158,13 @@ async fn a_bomb_is_stopped_at_the_limit_in_every_encoding() {
         assert_eq!(status, 413, "{name}: {answer}");
         assert!(answer.contains("`max_expanded`"), "{answer}");
     }
+    // A few bytes that ask for a window of 128 MiB.
+    let mut wide = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    wide.window_log(27).unwrap();
+    wide.write_all(b"{}").unwrap();
+    let (status, answer) = server.ask("POST /\nContent-Encoding: zstd", &wide.finish().unwrap()).await;
+    assert_eq!(status, 400, "{answer}");
+    assert!(answer.contains("too much memory"), "{answer}");
 }
 
 #[tokio::test]
