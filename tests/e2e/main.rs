@@ -6,6 +6,7 @@
 mod brokers;
 mod config;
 mod dead_letters;
+mod demo;
 mod docker;
 mod file;
 mod filters;
