@@ -33,6 +33,7 @@ impl RecordFilter for EmailDomain {
         let domain = domain.to_lowercase();
         if self.0.drop.contains(&domain) {
             record.discard();
+            return Ok(());
         }
         record.set("user_email_domain", &domain);
         Ok(())
