@@ -43,7 +43,7 @@ fn a_table_is_given_to_the_filter() {
 fn what_a_filter_prints_and_reads_is_seen_by_who_tries_it() {
     let guest = guests::wasi_c_filter();
     let guest = guest.to_str().unwrap();
-    let asks = "{\"message\":\"PRINT hello there\"}\n{\"message\":\"ENV PATH\"}\n";
+    let asks = "{\"message\":\"PRINT hello there\"}\n{\"message\":\"ENV PATH\"}\n{\"message\":\"TRAP\"}\n";
     let path = std::env::var("PATH").unwrap();
     let ended = run(&[guest], &[], asks);
     assert!(

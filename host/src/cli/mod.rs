@@ -48,7 +48,7 @@ impl Cli {
     fn log_filter(&self) -> &str {
         let default = match self.command {
             Command::Check(_) | Command::Demo(_) => "warn",
-            Command::Plugin(_) => "warn,flitch::filter=debug",
+            Command::Plugin(_) => "warn,flitch::filter=debug,flitch::filters=warn",
             _ => "info",
         };
         self.log.as_deref().unwrap_or(default)

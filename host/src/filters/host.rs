@@ -8,6 +8,10 @@ use super::bindings::flitch::filter::{columns, host};
 use super::bindings::{ColumnResult, Level};
 use super::filter::Filter;
 use super::limits::Limiter;
+use super::voice;
+
+/// Most bytes of what a guest said last that the reason of a fault repeats.
+const MAX_LAST_WORDS: usize = 500;
 
 /// What the host keeps for one instance.
 pub struct State {
@@ -15,6 +19,8 @@ pub struct State {
     pub limiter: Limiter,
     /// When the call that runs is stopped.
     pub deadline: Instant,
+    /// What the guest said last as an error during the call: where it panics, why.
+    pub last_words: Option<String>,
     filter: Arc<Filter>,
     wasi: WasiCtx,
     table: ResourceTable,
@@ -28,6 +34,7 @@ impl State {
         Ok(State {
             limiter: Limiter::new(&filter.limits),
             deadline: Instant::now() + filter.limits.time.0,
+            last_words: None,
             wasi: super::wasi::context(&filter.allow, &filter.voice)?,
             table,
             filter,
@@ -52,6 +59,9 @@ impl host::Host for State {
             Level::Error => tracing::Level::ERROR,
         };
         self.filter.voice.say(level, &message);
+        if level == tracing::Level::ERROR {
+            self.last_words = Some(voice::cut(&message, MAX_LAST_WORDS).replace('\n', " "));
+        }
         Ok(())
     }
 

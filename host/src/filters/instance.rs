@@ -156,6 +156,7 @@ impl fmt::Debug for Instance {
 fn arm(store: &mut Store<State>, time: Duration, answer: usize) {
     store.data_mut().deadline = Instant::now() + time;
     store.data_mut().limiter.take_refused();
+    store.data_mut().last_words = None;
     store.set_epoch_deadline(limits::ticks(time));
     store.set_hostcall_fuel(answer);
 }
@@ -173,7 +174,13 @@ fn fault(store: &mut Store<State>, error: wasmtime::Error, time: &Duration) -> F
         _ if memory => {
             (FaultKind::Memory, format!("it wanted more than {} of memory", store.data().limiter.limit()))
         }
-        Some(_) => (FaultKind::Trap, root),
+        Some(_) => {
+            let what = root.strip_prefix("wasm trap: ").unwrap_or(&root);
+            match store.data_mut().last_words.take() {
+                Some(words) => (FaultKind::Trap, format!("{what}; it said: {words}")),
+                None => (FaultKind::Trap, what.to_owned()),
+            }
+        }
         None if root.starts_with("too much data is being copied") => {
             (FaultKind::Answer, "its answer is larger than `limits: answer` allows".to_owned())
         }

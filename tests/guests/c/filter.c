@@ -4,6 +4,7 @@
  *   REJECT…            the record is rejected; the whole text is the reason
  *   FAIL…              the batch as a whole is refused, with the text as the error
  *   TRAP…              aborts
+ *   PANIC text         a line in the host's log, at level error; then aborts
  *   SPIN…              never comes back
  *   HOG…               allocates until it gets nothing more, then aborts
  *   LOG text           a line in the host's log, at level warn; the record goes on
@@ -252,6 +253,11 @@ bool exports_flitch_filter_filter_apply(exports_flitch_filter_filter_batch_t *ba
     if (there && begins(text, len, "LOG ")) {
       plugin_string_t line = {(uint8_t *)text + 4, len - 4};
       flitch_filter_host_log(FLITCH_FILTER_HOST_LEVEL_WARN, &line);
+    }
+    if (there && begins(text, len, "PANIC ")) {
+      plugin_string_t line = {(uint8_t *)text + 6, len - 6};
+      flitch_filter_host_log(FLITCH_FILTER_HOST_LEVEL_ERROR, &line);
+      abort();
     }
     if (there && begins(text, len, "NONSENSE ")) {
       size_t n = len - 9 < sizeof how - 1 ? len - 9 : sizeof how - 1;

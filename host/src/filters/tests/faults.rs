@@ -59,6 +59,14 @@ fn a_record_that_traps_is_isolated() {
 }
 
 #[test]
+fn what_a_guest_says_before_it_traps_is_part_of_the_reason() {
+    isolates("PANIC no such thing", "instruction executed; it said: no such thing");
+    let (_, rejected) = guest(|_| {}).run(messages(&["PANIC one", "TRAP"]));
+    assert!(rejected[0].reason.ends_with("it said: one"), "{}", rejected[0].reason);
+    assert!(rejected[1].reason.ends_with("executed"), "no word of another record: {}", rejected[1].reason);
+}
+
+#[test]
 fn a_record_that_spins_is_isolated() {
     let impatient = guest(|s| s.limits.time = Span(Duration::from_millis(50)));
     isolates_with(impatient, "SPIN", "deadline: it ran longer than 50ms");
