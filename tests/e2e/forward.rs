@@ -1,3 +1,4 @@
+use std::io::Write;
 use std::process::Command;
 
 use flitch_tests::flitch::Flitch;
@@ -93,7 +94,8 @@ fn a_client_that_waits_for_each_answer_gets_it_when_the_record_is_safe() {
         ("kafka", output),
     ] {
         let (median, worst) = answer_times(&output);
-        println!("{name}: answered after {median:.2} ms (median of 500), {worst:.2} ms at worst");
+        let said = format!("{name}: answered after {median:.2} ms (median of 500), {worst:.2} ms at worst\n");
+        std::io::stderr().write_all(said.as_bytes()).unwrap();
     }
     expect_numbers(&kafka.bootstrap(), &topic, 520);
 }

@@ -3,6 +3,7 @@ use flitch_tests::fluent::FluentClient;
 use flitch_tests::ports;
 use flitch_tests::servers::kafka::Kafka;
 use flitch_tests::tls::{Authority, IdentityFiles};
+use flitch_tests::wait::eventually;
 use serde_json::Value;
 
 use crate::support::*;
@@ -86,6 +87,19 @@ fn a_client_that_trusts_the_certificate_is_served_and_others_take_nothing_in() {
     secured.serves(&secured.encrypted(), 0..500);
     assert_eq!(secured.records()[0]["@tag"], "js.secure");
     assert!(secured.flitch.terminate(DEADLINE).success(), "{}", secured.flitch.log());
+}
+
+#[test]
+fn a_certificate_that_is_renewed_is_in_use_without_a_restart() {
+    let secured = Secured::start("forward-tls-renewed", &format!("tls: {{ {TLS} }}"));
+    secured.serves(&secured.encrypted(), 0..100);
+    let new = Authority::new("renewed").unwrap();
+    let trusting_new = secured.plain().trusting(&new.write(&secured.flitch.at("new.crt")).unwrap());
+    assert!(trusting_new.send(0..1).is_err(), "the authority of the new certificate vouches for the old one");
+    new.server().unwrap().write(secured.flitch.dir(), "server").unwrap();
+    eventually("the new certificate is shown", DEADLINE, || trusting_new.send(100..101).is_ok());
+    secured.serves(&trusting_new, 101..200);
+    assert!(secured.encrypted().send(0..1).is_err(), "the old certificate is still shown");
 }
 
 #[test]

@@ -1,18 +1,27 @@
 //! TLS for servers: settings, and what a listener accepts connections with.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, anyhow};
+use parking_lot::Mutex;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio_rustls::TlsAcceptor;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+use tokio_rustls::{Accept, TlsAcceptor};
 
-/// TLS of a listener. The files are PEM, and are read when the listener is opened.
+/// Time between two looks at the files of a certificate.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// TLS of a listener. The files are PEM. When one of them has changed, they are read again for the connections that
+/// come then; files that do not fit together leave the certificate as it is, with a warning.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TlsSettings {
@@ -38,7 +47,21 @@ impl TlsSettings {
     ///
     /// # Errors
     /// A file cannot be read, or does not hold what it should; the text names setting and file.
-    pub fn acceptor(&self) -> anyhow::Result<TlsAcceptor> {
+    pub fn acceptor(&self) -> anyhow::Result<Acceptor> {
+        let seen = self.stamps();
+        let state = State { tls: self.read()?, seen, looked: Instant::now() };
+        Ok(Acceptor { settings: self.clone(), state: Mutex::new(state) })
+    }
+
+    /// What the files are like, without their content.
+    fn stamps(&self) -> Stamps {
+        [Some(&self.cert), Some(&self.key), self.client_ca.as_ref()].map(|file| {
+            let there = std::fs::metadata(file?).ok()?;
+            Some((there.modified().ok()?, there.len(), there.ino()))
+        })
+    }
+
+    fn read(&self) -> anyhow::Result<TlsAcceptor> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
@@ -63,6 +86,55 @@ impl TlsSettings {
             format!("`tls`: the certificate in {cert} and the key in {key} cannot be used together")
         })?;
         Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+}
+
+/// Time of the last change, length and inode of each file that is there.
+type Stamps = [Option<(SystemTime, u64, u64)>; 3];
+
+/// What a listener accepts connections with.
+pub struct Acceptor {
+    settings: TlsSettings,
+    state: Mutex<State>,
+}
+
+struct State {
+    tls: TlsAcceptor,
+    /// The files when they were read last.
+    seen: Stamps,
+    looked: Instant,
+}
+
+impl Acceptor {
+    /// Goes through the handshake with a client.
+    pub fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Accept<S> {
+        self.current().accept(stream)
+    }
+
+    /// The certificate of now.
+    fn current(&self) -> TlsAcceptor {
+        let mut state = self.state.lock();
+        let now = Instant::now();
+        if now.duration_since(state.looked) < LOOK {
+            return state.tls.clone();
+        }
+        state.looked = now;
+        let seen = self.settings.stamps();
+        if seen != state.seen {
+            state.seen = seen;
+            let cert = self.settings.cert.display();
+            match self.settings.read() {
+                Ok(tls) => {
+                    state.tls = tls;
+                    tracing::info!(%cert, "the files of the TLS certificate have changed and are read again");
+                }
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    tracing::warn!(%cert, error, "the files have changed; the old TLS certificate stays in use");
+                }
+            }
+        }
+        state.tls.clone()
     }
 }
 

@@ -37,8 +37,11 @@ fn connector(ca: &Path, client: Option<&(PathBuf, PathBuf)>) -> TlsConnector {
 
 /// Whether a byte comes through to a listener with these settings.
 async fn connects(settings: &TlsSettings, connector: TlsConnector) -> bool {
+    meets(&settings.acceptor().unwrap(), connector).await
+}
+
+async fn meets(acceptor: &Acceptor, connector: TlsConnector) -> bool {
     let (near, far) = duplex(1 << 16);
-    let acceptor = settings.acceptor().unwrap();
     let server = async move {
         let mut stream = acceptor.accept(far).await?;
         stream.write_u8(7).await?;
@@ -74,6 +77,32 @@ async fn clients_with_and_without_certificates_meet_what_the_settings_ask() {
     assert!(connects(&optional, connector(&ca, None)).await);
     assert!(connects(&optional, connector(&ca, Some(&client))).await);
     assert!(!connects(&optional, connector(&ca, Some(&stranger))).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_that_is_renewed_is_shown_to_those_who_come_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (Authority::new("old").unwrap(), Authority::new("new").unwrap());
+    let old_ca = old.write(&folder.path().join("old.pem")).unwrap();
+    let new_ca = new.write(&folder.path().join("new.pem")).unwrap();
+    let (cert, key) = write(folder.path(), "server", &old.server().unwrap());
+    let settings = TlsSettings { cert, key, client_ca: None, require_client_cert: true };
+    let acceptor = settings.acceptor().unwrap();
+    assert!(meets(&acceptor, connector(&old_ca, None)).await);
+
+    // First the certificate alone, without its key: the old one stays.
+    let renewed = new.server().unwrap();
+    std::fs::write(&settings.cert, &renewed.certificate).unwrap();
+    tokio::time::advance(LOOK).await;
+    assert!(meets(&acceptor, connector(&old_ca, None)).await);
+    std::fs::remove_file(&settings.key).unwrap();
+    tokio::time::advance(LOOK).await;
+    assert!(meets(&acceptor, connector(&old_ca, None)).await);
+
+    std::fs::write(&settings.key, &renewed.key).unwrap();
+    tokio::time::advance(LOOK).await;
+    assert!(meets(&acceptor, connector(&new_ca, None)).await);
+    assert!(!meets(&acceptor, connector(&old_ca, None)).await);
 }
 
 #[test]

@@ -14,12 +14,11 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, UnixListener, Uni
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
 use super::hub::{Alive, Hub};
 use super::settings::ForwardSettings;
 use super::{connection, handshake, udp};
-use crate::net::tls::TlsSettings;
+use crate::net::tls::{Acceptor, TlsSettings};
 
 /// Connections that the kernel holds for us.
 const BACKLOG: u32 = 1024;
@@ -29,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const PARTING: Duration = Duration::from_secs(1);
 
 enum Socket {
-    Tcp(TcpListener, Option<TlsAcceptor>, Option<UdpSocket>),
+    Tcp(TcpListener, Option<Arc<Acceptor>>, Option<UdpSocket>),
     Unix(UnixListener, #[expect(dead_code, reason = "held for its drop")] OwnPath),
 }
 
@@ -52,7 +51,7 @@ impl Drop for OwnPath {
 
 /// Binds every address of the settings.
 pub async fn bind(settings: &ForwardSettings) -> anyhow::Result<Vec<Listener>> {
-    let tls = settings.tls.as_ref().map(TlsSettings::acceptor).transpose()?;
+    let tls = settings.tls.as_ref().map(TlsSettings::acceptor).transpose()?.map(Arc::new);
     let slots = Arc::new(Semaphore::new(settings.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
     let mut listeners = Vec::new();
     for address in settings.listen.addresses() {
@@ -169,7 +168,7 @@ impl Listener {
 }
 
 enum Stream {
-    Tcp(TcpStream, Option<TlsAcceptor>),
+    Tcp(TcpStream, Option<Arc<Acceptor>>),
     Unix(UnixStream),
 }
 

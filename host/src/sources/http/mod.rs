@@ -15,13 +15,12 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_rustls::TlsAcceptor;
 
 use super::{Running, SourceContext};
 use crate::batch::utf8::InvalidUtf8;
 use crate::config::secret::Secret;
 use crate::config::units::{Bytes, Span};
-use crate::net::tls::TlsSettings;
+use crate::net::tls::{Acceptor, TlsSettings};
 
 mod answer;
 mod body;
@@ -151,7 +150,7 @@ pub async fn start(settings: HttpSettings, cx: SourceContext) -> anyhow::Result<
 }
 
 fn serve(listener: TcpListener, settings: HttpSettings, cx: SourceContext) -> anyhow::Result<Running> {
-    let tls = settings.tls.as_ref().map(TlsSettings::acceptor).transpose()?;
+    let tls = settings.tls.as_ref().map(TlsSettings::acceptor).transpose()?.map(Arc::new);
     tracing::info!(source = %cx.name, address = %listener.local_addr()?, "listening for HTTP");
     let connections = Arc::new(Semaphore::new(settings.max_connections.max(1)));
     let pending = Arc::new(Semaphore::new(settings.most_pending()));
@@ -208,7 +207,7 @@ async fn next_connection(
 }
 
 /// Serves a client that has come. One that says nothing is let go after a time, or when the source stops.
-async fn welcome(stream: TcpStream, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
+async fn welcome(stream: TcpStream, tls: Option<Arc<Acceptor>>, shared: Arc<Shared>) {
     let is_late = shared.cx.stop.is_cancelled();
     let let_go = async {
         tokio::select! {
