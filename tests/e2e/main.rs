@@ -14,6 +14,7 @@ mod forward;
 mod forward_security;
 mod harness;
 mod http;
+mod http_security;
 mod kafka_security;
 mod life;
 mod plugin;
