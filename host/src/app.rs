@@ -1,6 +1,6 @@
 //! The running daemon: builds what the configuration names, replaces what a new one changes, and drains it all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +23,10 @@ use crate::pipeline::{self, PipelineSettings};
 use crate::sources::{Intake, SourceContext, SourceSettings};
 use crate::telemetry::Exporter;
 
+mod end;
 mod run;
 
+use end::{discard, finish, report};
 pub use run::{Ended, RunError, run};
 
 /// A part of the configuration that could not be put to work.
@@ -46,6 +48,11 @@ fn tables(config: &Config, folder: &Path) -> anyhow::Result<Arc<Tables>> {
 
 fn at(path: impl Into<String>) -> impl FnOnce(anyhow::Error) -> AppError {
     move |error| AppError { path: path.into(), error }
+}
+
+/// The outputs that a pipeline writes to; others are not opened.
+fn used_outputs(config: &Config) -> BTreeSet<&str> {
+    config.pipelines.values().flat_map(|pipeline| &pipeline.to).map(|to| &*to.output).collect()
 }
 
 struct Source {
@@ -175,7 +182,8 @@ impl App {
         if !same_tables {
             plan.filters.tables = tables(config, &plan.filters.folder).map_err(at("tables"))?;
         }
-        for (name, output) in &config.outputs {
+        let used = used_outputs(config);
+        for (name, output) in config.outputs.iter().filter(|(name, _)| used.contains(&***name)) {
             if self.outputs.get(&**name).is_none_or(|running| running.config != *output) {
                 let opened = self.open_output(name, output).map_err(at(format!("outputs.{name}")))?;
                 plan.outputs.insert(name.as_str().into(), opened);
@@ -307,12 +315,26 @@ impl App {
         Ok(())
     }
 
-    /// Stops a source, if it runs, and waits until its records are safe. Answers how to start it again.
+    /// Stops a source, if it runs, and waits until its records are safe, for at most the drain timeout. Answers how to
+    /// start it again.
     async fn stop(&mut self, name: &Arc<str>) -> Option<Before> {
         let source = self.sources.remove(name)?;
         source.stop.cancel();
         let before = (source.settings, source.cut, source.intake.inlets());
-        report(name, source.task.await);
+        let mut task = source.task;
+        // An output that is stuck may be what the new configuration mends.
+        match tokio::time::timeout(self.config.drain_timeout.0, &mut task).await {
+            Ok(ended) => report(name, ended),
+            Err(_) => {
+                task.abort();
+                let left = source.intake.ledger().read().in_flight();
+                tracing::warn!(
+                    source = &**name,
+                    records = left,
+                    "the drain timeout passed; what has not arrived is sent again if its source can"
+                );
+            }
+        }
         Some(before)
     }
 
@@ -384,7 +406,8 @@ impl App {
         old_pipelines.extend(gone.map(|(_, pipeline)| pipeline));
         let mut old_outputs: Vec<_> =
             plan.outputs.into_iter().filter_map(|(name, new)| self.outputs.insert(name, new)).collect();
-        let gone = self.outputs.extract_if(.., |name, _| !config.outputs.contains_key(&**name));
+        let used = used_outputs(&config);
+        let gone = self.outputs.extract_if(.., |name, _| !used.contains(&**name));
         old_outputs.extend(gone.map(|(_, output)| output));
         // What the old parts hold is finished beside the new ones; a slow destination must not hold the reload up.
         let timeout = config.drain_timeout.0;
@@ -445,55 +468,4 @@ impl App {
     pub fn config(&self) -> &Config {
         &self.config
     }
-}
-
-fn report(name: &str, ended: Result<anyhow::Result<()>, tokio::task::JoinError>) {
-    match ended {
-        Ok(Ok(())) => tracing::debug!(source = name, "stopped"),
-        Ok(Err(error)) => tracing::error!(source = name, error = format!("{error:#}"), "the source failed"),
-        Err(error) => tracing::error!(source = name, %error, "the source panicked"),
-    }
-}
-
-/// Stops the parts of a plan that never came into force.
-async fn discard(plan: Plan) {
-    let pipelines = plan.pipelines.into_values().collect();
-    finish(pipelines, plan.outputs.into_values().collect(), Duration::ZERO).await;
-}
-
-/// Lets pipelines finish what they hold, then outputs; leaves what is not delivered after `timeout`. Answers whether
-/// everything was delivered.
-async fn finish(pipelines: Vec<Pipeline>, outputs: Vec<Output>, timeout: Duration) -> bool {
-    let deadline = tokio::time::Instant::now() + timeout;
-    let leave = |outputs: &[Output]| {
-        for output in outputs {
-            output.leave.cancel();
-            output.buffer.close();
-        }
-    };
-    // Workers may wait for room in a buffer whose output is stuck: closing the buffers lets them go.
-    let mut workers = tokio::task::spawn_blocking(move || {
-        pipelines.into_iter().for_each(|pipeline| pipeline.workers.finish());
-    });
-    let mut in_time = true;
-    if tokio::time::timeout_at(deadline, &mut workers).await.is_err() {
-        in_time = false;
-        leave(&outputs);
-        let _ = workers.await;
-    }
-    outputs.iter().for_each(|output| output.buffer.close());
-    for mut output in outputs {
-        let ended = match tokio::time::timeout_at(deadline, &mut output.task).await {
-            Ok(ended) => ended,
-            Err(_) => {
-                in_time = false;
-                output.leave.cancel();
-                output.task.await
-            }
-        };
-        if let Err(error) = ended {
-            tracing::error!(%error, "a delivery loop panicked");
-        }
-    }
-    in_time
 }

@@ -1,5 +1,6 @@
 use flitch_tests::flitch::Flitch;
 use flitch_tests::process::Signal;
+use flitch_tests::servers::mock_kafka::MockKafka;
 use flitch_tests::wait::eventually;
 use flitch_tests::{http, ports};
 
@@ -173,4 +174,43 @@ fn the_completions_of_bash_know_commands_and_options() {
     assert_eq!(complete("flitch dea", 1), "dead-letters");
     assert_eq!(complete("flitch dead-letters re", 2), "replay");
     assert_eq!(complete("flitch dead-letters list --comp", 3), "--component");
+}
+
+#[test]
+fn a_reload_gets_past_an_output_that_is_stuck() {
+    let stuck = MockKafka::start(1).unwrap();
+    stuck.create_topic("t", 1, 1).unwrap();
+    stuck.down(1).unwrap();
+    let with = |glob: &str, output: &str| {
+        format!("{}drain_timeout: 1s\n", pipeline(&file_source(glob), &[], output))
+    };
+    let mut flitch = Flitch::start(FLITCH, &with("app.log", &kafka_output(&stuck.bootstrap(), "t")));
+    append(&flitch.at("app.log"), 0..10);
+    eventually("records that wait", DEADLINE, || flitch.metrics().sums().in_flight == 10);
+    // The source changes, too, so that it is stopped while its records cannot arrive.
+    flitch.configure(&with("{app,other}.log", "out: { type: file, path: \"{dir}/out.ndjson\" }"));
+    flitch.signal(Signal::Hup);
+    log_says(&flitch, "the new configuration is in force");
+    append(&flitch.at("other.log"), 10..20);
+    let lines = || std::fs::read_to_string(flitch.at("out.ndjson")).unwrap_or_default().lines().count();
+    eventually("all lines at the new output", DEADLINE, || lines() == 20);
+    let sums = flitch.settled(DEADLINE);
+    assert_eq!((sums.delivered, sums.returned), (20, 10), "{sums}");
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+}
+
+#[test]
+fn an_output_is_open_while_a_pipeline_writes_to_it_and_only_then() {
+    let outputs = "out: { type: blackhole }\n  idle: { type: file, path: \"{dir}/idle.ndjson\" }";
+    let old = pipeline(&file_source("app.log"), &[], outputs);
+    let flitch = Flitch::start(FLITCH, &old);
+    let opened = |flitch: &Flitch| flitch.status()["outputs"]["idle"].is_object();
+    assert!(!opened(&flitch), "{}", flitch.status());
+    flitch.configure(&old.replace("output: out", "output: idle"));
+    flitch.signal(Signal::Hup);
+    log_says(&flitch, "the new configuration is in force");
+    assert!(opened(&flitch), "{}", flitch.status());
+    append(&flitch.at("app.log"), 0..10);
+    flitch.settled_after(10, DEADLINE);
+    assert_eq!(std::fs::read_to_string(flitch.at("idle.ndjson")).unwrap().lines().count(), 10);
 }

@@ -55,7 +55,11 @@ pub async fn run(path: &Path, config: Config) -> Result<Ended, RunError> {
         tokio::select! {
             _ = term.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => reload(path, &mut app, &board).await,
+            // A reload may wait for an output that is stuck.
+            _ = hangup.recv() => tokio::select! {
+                () = reload(path, &mut app, &board) => {}
+                () = either(&mut term, &mut interrupt) => break,
+            },
             () = plugins.changed() => {
                 tracing::info!("a plugin's file has changed");
                 let applied = app.apply(app.config().clone()).await;

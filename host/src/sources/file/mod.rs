@@ -77,7 +77,7 @@ pub async fn start(settings: FileSettings, cx: SourceContext) -> anyhow::Result<
         std::thread::Builder::new()
             .name(format!("file-{name}"))
             .spawn(move || {
-                run(tailer, watch, &heard);
+                run(tailer, watch, &heard, &|| ended.is_closed());
                 // Nobody waits for it when the runtime is gone already.
                 ended.send(()).ok();
             })
@@ -94,8 +94,9 @@ pub async fn start(settings: FileSettings, cx: SourceContext) -> anyhow::Result<
     }))
 }
 
-/// The thread: works while there is work, and waits for hints otherwise.
-fn run(mut tailer: Tailer, mut watch: Watch, heard: &Receiver<Hint>) {
+/// The thread: works while there is work, and waits for hints otherwise. Once it `is_left` to itself another may have
+/// its files and its positions.
+fn run(mut tailer: Tailer, mut watch: Watch, heard: &Receiver<Hint>, is_left: &dyn Fn() -> bool) {
     let mut news_at = None;
     let mut last_news = Instant::now();
     loop {
@@ -122,23 +123,25 @@ fn run(mut tailer: Tailer, mut watch: Watch, heard: &Receiver<Hint>) {
             match heard_now {
                 Hint::News => news_at = Some(now.max(last_news + NEWS)),
                 Hint::Settled => tailer.settled(now),
-                Hint::Stop => return finish(tailer, heard),
+                Hint::Stop => return finish(tailer, heard, is_left),
             }
             hint = heard.try_recv().ok();
         }
     }
-    finish(tailer, heard);
+    finish(tailer, heard, is_left);
 }
 
 /// Waits until all that was sent has settled, and saves the positions.
-fn finish(mut tailer: Tailer, heard: &Receiver<Hint>) {
+fn finish(mut tailer: Tailer, heard: &Receiver<Hint>, is_left: &dyn Fn() -> bool) {
     tailer.out.settled.stopping.store(true, Ordering::Release);
     while tailer.out.settled.open.load(Ordering::Acquire) > 0 {
         if heard.recv().is_err() {
             break;
         }
     }
-    tailer.save_if_moved(Instant::now());
+    if !is_left() {
+        tailer.save_if_moved(Instant::now());
+    }
 }
 
 /// This machine's name.
