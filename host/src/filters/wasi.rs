@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use wasmtime::StoreContextMut;
 use wasmtime::component::{HasData, Linker, Resource};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::clocks::{WasiClocksCtxView, WasiClocksView};
+use wasmtime_wasi::filesystem::WasiFilesystemView;
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
+use wasmtime_wasi::p2::bindings::sync::filesystem::types;
 use wasmtime_wasi::p2::{DynPollable, OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{FsPerms, WasiCtx};
 
@@ -23,6 +26,9 @@ pub const MAX_HANDLES: usize = 1000;
 /// Most random bytes of one call.
 const MAX_RANDOM: u64 = 1 << 20;
 
+/// The interface of files, in the version that wasmtime has.
+const FILES: &str = "wasi:filesystem/types@0.2.12";
+
 /// Adds the interfaces of WASI 0.2 to what plugins find.
 pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(linker)?;
@@ -32,6 +38,8 @@ pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         deadline: state.deadline,
         view: state.clocks(),
     })?;
+    // Nor may it open what blocks who opens or reads it, such as a named pipe.
+    linker.instance(FILES)?.func_wrap("[method]descriptor.open-at", open_at)?;
     linker.allow_shadowing(false);
     Ok(())
 }
@@ -51,6 +59,38 @@ pub fn context(allow: &Allow, voice: &Arc<Voice>) -> anyhow::Result<WasiCtx> {
         }
     }
     Ok(context.build())
+}
+
+type Opened = Result<Resource<types::Descriptor>, types::ErrorCode>;
+
+/// Opens files and folders and nothing else.
+fn open_at(
+    mut store: StoreContextMut<'_, State>,
+    (folder, path_flags, path, open_flags, flags): (
+        Resource<types::Descriptor>,
+        types::PathFlags,
+        String,
+        types::OpenFlags,
+        types::DescriptorFlags,
+    ),
+) -> wasmtime::Result<(Opened,)> {
+    use types::{DescriptorType, Host, HostDescriptor};
+    let mut files = store.data_mut().filesystem();
+    let is = files.stat_at(Resource::new_borrow(folder.rep()), path_flags, path.clone());
+    // What cannot be looked at cannot be opened, which says why.
+    if let Ok(is) = is
+        && !matches!(
+            is.type_,
+            DescriptorType::RegularFile | DescriptorType::Directory | DescriptorType::SymbolicLink
+        )
+    {
+        return Ok((Err(types::ErrorCode::NotPermitted),));
+    }
+    let opened = match files.open_at(folder, path_flags, path, open_flags, flags) {
+        Ok(opened) => Ok(opened),
+        Err(error) => Err(files.convert_error_code(error)?),
+    };
+    Ok((opened,))
 }
 
 struct ShortSleep;

@@ -6,6 +6,7 @@
  *   ENV name      reads the environment variable
  *   STDIN         reads stdin
  *   SLEEP ms      sleeps so long at one go
+ *   EXIT status   ends its process
  *   NAP           sleeps 1 ms at a time, for ever
  *
  * What is read becomes `upper` as it is, and so does the message of an error.
@@ -56,6 +57,8 @@ bool outside(const uint8_t *text, size_t len, char *said, size_t room, size_t *s
     *said_len = take(stdin, said, room);
   } else if (strcmp(word, "SLEEP") == 0) {
     nap(atol(rest));
+  } else if (strcmp(word, "EXIT") == 0) {
+    exit(atoi(rest));
   } else if (strcmp(word, "NAP") == 0) {
     for (;;) nap(1);
   } else {

@@ -70,6 +70,12 @@ fn a_record_on_which_the_guest_sleeps_is_isolated_like_one_on_which_it_spins() {
 }
 
 #[test]
+fn a_guest_that_exits_ends_its_instance_and_not_the_host() {
+    isolates_with(guest(|_| {}), "EXIT 3", "trap: ");
+    isolates_with(guest(|_| {}), "EXIT 0", "trap: ");
+}
+
+#[test]
 fn a_guest_may_sleep_for_less_than_its_deadline() {
     let mut guest = guest(|s| s.limits.time = Span(Duration::from_secs(30)));
     let began = Instant::now();
@@ -96,6 +102,19 @@ fn a_guest_reads_no_file_that_is_not_granted() {
     std::os::unix::fs::symlink(beside.join("file"), granted.join("link")).unwrap();
     let link = format!("READ {}/link", granted.display());
     assert!(read(&mut with, &link).starts_with("error: "), "nor by a link");
+}
+
+#[test]
+fn a_guest_cannot_open_what_would_block_it_past_its_deadline() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    // Open at both ends and full of text, so that a guest that may open it reads something.
+    let mut both = std::fs::File::options().read(true).write(true).open(&pipe).unwrap();
+    both.write_all(&[b'x'; 16 << 10]).unwrap();
+    let mut guest = guest(|s| s.allow.read.push(folder.path().to_owned()));
+    let said = read(&mut guest, &format!("READ {}", pipe.display()));
+    assert!(said.starts_with("error: Operation not permitted"), "{said}");
 }
 
 #[test]
