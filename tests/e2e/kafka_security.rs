@@ -178,6 +178,23 @@ fn an_authority_that_did_not_sign_the_broker_keeps_the_records_and_is_named() {
 }
 
 #[test]
+fn an_authority_that_is_renewed_is_trusted_without_a_reload() {
+    let kafka = Kafka::shared_sasl();
+    kafka.create_topic("tls-renewed-ca", 1).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let ca = Authority::new("the old one").unwrap().write(&folder.path().join("ca.crt")).unwrap();
+    let config = config(kafka, "tls-renewed-ca", &plain(CONNECTION_STRING), &trusting(&ca));
+    let mut flitch = Flitch::start(FLITCH, &config);
+    append(&flitch.at("app.log"), 0..200);
+    log_says(&flitch, "an operator must act");
+    std::fs::copy(kafka.authority_file(), &ca).unwrap();
+    expect_numbers(&kafka.bootstrap(), "tls-renewed-ca", 200);
+    let sums = flitch.settled(DEADLINE);
+    assert_eq!((sums.delivered, sums.dead_lettered), (200, 0), "{sums}");
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+}
+
+#[test]
 fn without_an_authority_of_its_own_a_broker_of_ours_is_not_trusted() {
     let kafka = Kafka::shared_sasl();
     refused(kafka, "tls-system-ca", &plain(CONNECTION_STRING), "{}", "check `tls`");

@@ -55,10 +55,7 @@ impl TlsSettings {
 
     /// What the files are like, without their content.
     fn stamps(&self) -> Stamps {
-        [Some(&self.cert), Some(&self.key), self.client_ca.as_ref()].map(|file| {
-            let there = std::fs::metadata(file?).ok()?;
-            Some((there.modified().ok()?, there.len(), there.ino()))
-        })
+        [Some(&self.cert), Some(&self.key), self.client_ca.as_ref()].map(|file| file_stamp(file?))
     }
 
     fn read(&self) -> anyhow::Result<TlsAcceptor> {
@@ -89,8 +86,16 @@ impl TlsSettings {
     }
 }
 
-/// Time of the last change, length and inode of each file that is there.
-type Stamps = [Option<(SystemTime, u64, u64)>; 3];
+/// Time of the last change, length and inode of a file: another file has another one.
+pub type FileStamp = (SystemTime, u64, u64);
+
+/// The stamp of a file; none where it cannot be found.
+pub fn file_stamp(file: &Path) -> Option<FileStamp> {
+    let there = std::fs::metadata(file).ok()?;
+    Some((there.modified().ok()?, there.len(), there.ino()))
+}
+
+type Stamps = [Option<FileStamp>; 3];
 
 /// What a listener accepts connections with.
 pub struct Acceptor {

@@ -32,6 +32,7 @@ use super::template::{Rendered, Template};
 use super::{Answer, Output, Refusal, WriteError, Written};
 use crate::batch::encode::Encoding;
 use crate::batch::{Column, Records, TIMESTAMP};
+use crate::net::tls::FileStamp;
 
 /// Writes under way at once: with batches of a thousand records enough to fill every connection.
 const CONCURRENCY: usize = 16;
@@ -57,15 +58,28 @@ struct Producer {
     topics: Mutex<HashMap<Vec<u8>, Arc<Topic>>>,
     threaded: Arc<ThreadedProducer<Context>>,
     news: Arc<News>,
+    /// The files of `tls` when it began.
+    files: Vec<Option<FileStamp>>,
 }
 
 impl Producer {
-    fn new(name: &str, client: &ClientConfig, token: Option<&Path>) -> Result<Arc<Producer>, KafkaError> {
+    fn new(name: &str, client: &ClientConfig, settings: &KafkaSettings) -> Result<Arc<Producer>, KafkaError> {
         let news = Arc::new(News::default());
-        let token = token.map(Path::to_owned);
+        let token = settings.token_file().map(Path::to_owned);
+        let files = settings.stamps();
         let context = Context { output: name.to_owned(), news: news.clone(), token };
         let threaded = Arc::new(client.create_with_context::<_, ThreadedProducer<Context>>(context)?);
-        Ok(Arc::new(Producer { topics: Mutex::default(), threaded, news }))
+        Ok(Arc::new(Producer { topics: Mutex::default(), threaded, news, files }))
+    }
+
+    /// Why a new one must take over.
+    fn is_over(&self, settings: &KafkaSettings) -> Option<String> {
+        let (code, reason) = self.news.trouble(Duration::MAX).unzip();
+        if self.news.is_fatal() {
+            return Some(format!("it failed for good: {}", reason.unwrap_or_default()));
+        }
+        let renewed = code == Some(RDKafkaErrorCode::SSL) && self.files != settings.stamps();
+        renewed.then(|| "the files of `tls` have changed".to_owned())
     }
 
     fn topic(&self, name: &[u8]) -> Result<Arc<Topic>, RDKafkaErrorCode> {
@@ -89,7 +103,7 @@ impl Producer {
 /// Opens an output named `name`. No connection is made yet; an error says which setting is wrong.
 pub fn open(name: &str, settings: &KafkaSettings, encoding: &Encoding) -> anyhow::Result<Kafka> {
     let client = settings.client(name)?;
-    let producer = Producer::new(name, &client, settings.token_file()).map_err(|e| match e {
+    let producer = Producer::new(name, &client, settings).map_err(|e| match e {
         KafkaError::ClientConfig(_, wrong, option, _) => {
             anyhow::anyhow!("librdkafka option `{option}`: {wrong}")
         }
@@ -118,13 +132,12 @@ impl Drop for Unsent<'_> {
 }
 
 impl Kafka {
-    /// The producer, a new one if the last has failed for good.
+    /// The producer, a new one if the last has failed for good or was refused with certificates that are renewed.
     fn producer(&self) -> Result<Arc<Producer>, WriteError> {
         let mut producer = self.producer.lock();
-        if producer.news.is_fatal() {
-            let reason = producer.news.trouble(Duration::MAX).map_or_else(String::new, |(_, reason)| reason);
-            tracing::warn!(output = %self.name, reason, "the Kafka producer failed for good; a new one takes over");
-            let new = Producer::new(&self.name, &self.client, self.settings.token_file())
+        if let Some(reason) = producer.is_over(&self.settings) {
+            tracing::warn!(output = %self.name, reason, "a new Kafka producer takes over");
+            let new = Producer::new(&self.name, &self.client, &self.settings)
                 .map_err(|e| WriteError::Unreachable { reason: e.to_string() })?;
             let old = std::mem::replace(&mut *producer, new);
             // What is still inside comes back with an error, and is sent again by the new producer.

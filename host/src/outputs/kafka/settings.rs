@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Secret;
 use crate::config::units::{Bytes, Span};
+use crate::net::tls::{FileStamp, file_stamp};
 use crate::outputs::template::Template;
 use crate::router::{OneOrMore, Scalar};
 
@@ -85,7 +86,8 @@ pub struct SaslSettings {
     pub token_file: Option<PathBuf>,
 }
 
-/// TLS towards the brokers.
+/// TLS towards the brokers. The files are PEM; where brokers refuse a certificate, or have one that is not trusted, and
+/// the files have changed since they were read, they are read again.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "BrokerTls")]
@@ -271,6 +273,12 @@ impl KafkaSettings {
             client.set(option, value.0.expose());
         }
         Ok(client)
+    }
+
+    /// What the files of `tls` are like.
+    pub(super) fn stamps(&self) -> Vec<Option<FileStamp>> {
+        let files = self.tls.iter().flat_map(|tls| [&tls.ca, &tls.cert, &tls.key]);
+        files.map(|file| file_stamp(file.as_ref()?)).collect()
     }
 
     /// The file of the OAuth token.
