@@ -23,6 +23,7 @@ use crate::pipeline::{self, PipelineSettings};
 use crate::sources::{Intake, SourceContext, SourceSettings};
 use crate::telemetry::Exporter;
 
+mod claim;
 mod end;
 mod run;
 
@@ -83,6 +84,7 @@ struct Output {
 
 /// All running parts.
 pub struct App {
+    _lock: std::fs::File,
     board: Arc<StatusBoard>,
     filters: FilterContext,
     dead_letters: DeadLetters,
@@ -115,6 +117,7 @@ impl App {
     pub async fn start(config: Config, folder: &Path, board: Arc<StatusBoard>) -> Result<App, AppError> {
         // Handles on metrics are made while parts are; those made before there is an exporter would count for nobody.
         Exporter::get();
+        let lock = claim::claim(&config.data_dir).map_err(at("data_dir"))?;
         let folder_of_letters = config.data_dir.join(dead_letter::FOLDER);
         let dead_letters = DeadLetters::open_with(&folder_of_letters, &config.dead_letter, Clock::system())
             .with_context(|| format!("cannot keep dead letters in {}", config.data_dir.display()))
@@ -127,6 +130,7 @@ impl App {
             folder: folder.to_owned(),
         };
         let mut app = App {
+            _lock: lock,
             board,
             filters,
             dead_letters,
@@ -144,8 +148,8 @@ impl App {
         }
     }
 
-    /// Puts another configuration into force, but for its `data_dir`. What did not change is not restarted. Answers which filters go on as
-    /// they are, since what is in their files now cannot be used, and why not.
+    /// Puts another configuration into force, but for its `data_dir`. What did not change is not restarted. Answers
+    /// which filters go on as they are, since what is in their files now cannot be used, and why not.
     ///
     /// # Errors
     /// The first part that cannot be put to work; then everything goes on as before.

@@ -66,3 +66,27 @@ fn the_admin_listener_tells_health_metrics_and_status() {
         assert_eq!(flitch_tests::http::get(flitch.admin(), path).unwrap().status, 200, "{path}");
     }
 }
+
+#[test]
+fn what_is_taken_by_another_process_is_told_with_its_place() {
+    let config = pipeline(&file_source("app.log"), &[], "out: { type: blackhole }");
+    let first = Flitch::start(FLITCH, &config);
+    let run = |config: String| {
+        let file = first.at("second.yaml");
+        std::fs::write(&file, config).unwrap();
+        let ended = first.cli(&["run", "-c", &file.to_string_lossy()], "");
+        assert_eq!(ended.status.code(), Some(64), "{}", ended.stderr);
+        ended.stderr
+    };
+    let config = config.replace("{dir}", &first.dir().to_string_lossy());
+    let admin = format!("admin: {{ listen: \"{}\" }}\n", first.admin());
+    let said =
+        run(format!("data_dir: {}/data\n{config}admin: {{ enabled: false }}\n", first.dir().display()));
+    assert!(
+        said.contains("another flitch") && said.contains(&format!("(process {})", first.pid())),
+        "{said}"
+    );
+    assert!(said.contains("second.yaml:1:"), "{said}");
+    let said = run(format!("data_dir: {}/other\n{admin}{config}", first.dir().display()));
+    assert!(said.contains("admin.listen: listen on") && said.contains("second.yaml:2:"), "{said}");
+}
