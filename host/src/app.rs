@@ -40,9 +40,10 @@ pub struct AppError {
     pub error: anyhow::Error,
 }
 
-/// Reads the tables of a configuration, and reads them again when their files change.
-fn tables(config: &Config, folder: &Path) -> anyhow::Result<Arc<Tables>> {
-    let tables = Arc::new(Tables::load(&config.tables, folder)?);
+/// Reads the tables of a configuration that are not among those `before`, and all of them again when their files
+/// change.
+fn tables(before: &Tables, config: &Config, folder: &Path) -> anyhow::Result<Arc<Tables>> {
+    let tables = Arc::new(before.next(&config.tables, folder)?);
     tables.watch()?;
     Ok(tables)
 }
@@ -125,7 +126,7 @@ impl App {
         let engine = Engine::new(Some(&config.data_dir.join("compiled"))).map_err(at("data_dir"))?;
         let filters = FilterContext {
             engine,
-            tables: tables(&config, folder).map_err(at("tables"))?,
+            tables: tables(&Tables::default(), &config, folder).map_err(at("tables"))?,
             dead_letters: Some(dead_letters.clone()),
             folder: folder.to_owned(),
         };
@@ -184,7 +185,8 @@ impl App {
     fn plan(&self, config: &Config, plan: &mut Plan) -> Result<(), AppError> {
         let same_tables = config.tables == self.config.tables;
         if !same_tables {
-            plan.filters.tables = tables(config, &plan.filters.folder).map_err(at("tables"))?;
+            let next = tables(&self.filters.tables, config, &self.filters.folder);
+            plan.filters.tables = next.map_err(at("tables"))?;
         }
         let used = used_outputs(config);
         for (name, output) in config.outputs.iter().filter(|(name, _)| used.contains(&***name)) {

@@ -105,6 +105,26 @@ fn a_record_on_which_the_filter_spins_is_a_dead_letter_and_all_others_arrive() {
 }
 
 #[test]
+fn a_record_on_which_the_filter_sleeps_is_a_dead_letter_and_what_it_prints_is_in_the_log() {
+    let filter =
+        format!("{{ plugin: \"{}\", limits: {{ time: 100ms }} }}", guests::wasi_c_filter().display());
+    let config = pipeline(&file_source("app.log"), &[("sleepy", filter)], "out: { type: blackhole }");
+    let mut flitch = Flitch::new(FLITCH, &config);
+    fs::write(flitch.at("app.log"), "PRINT words of the guest\nSLEEP 3600000\nfine\n").unwrap();
+    flitch.run();
+    let sums = flitch.settled_after(3, DEADLINE);
+    assert_eq!((sums.delivered, sums.dead_lettered), (2, 1), "{sums}");
+    assert!(flitch.metrics().count("flitch_filter_traps_total", &[("kind", "deadline")]) >= 1);
+    let letter = dead_letters(&flitch)[0].to_string();
+    assert!(letter.contains("SLEEP 3600000") && letter.contains("100"), "{letter}");
+    log_says(&flitch, "words of the guest");
+    let log = flitch.log();
+    let line = log.lines().find(|line| line.contains("words of the guest")).unwrap();
+    assert!(line.contains("sleepy"), "{line}");
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+}
+
+#[test]
 fn a_record_on_which_the_filter_eats_memory_is_a_dead_letter_and_all_others_arrive() {
     one_poison_record("filters-hog", ", limits: { memory: 8MiB }", "HOG it", "memory", "8");
 }

@@ -55,14 +55,14 @@ pub enum TableFormat {
 /// The tables of a configuration.
 #[derive(Debug, Default)]
 pub struct Tables {
-    tables: BTreeMap<String, Table>,
+    tables: BTreeMap<String, Arc<Table>>,
 }
 
 #[derive(Debug)]
 struct Table {
     name: String,
+    configured: TableSettings,
     path: PathBuf,
-    key: String,
     format: TableFormat,
     rows: ArcSwap<Rows>,
     /// What the file looked like when it was read last, also in vain.
@@ -75,8 +75,21 @@ type Seen = (SystemTime, u64, u64);
 impl Tables {
     /// Reads all tables. Relative paths are from `folder`. An error names the table.
     pub fn load(settings: &BTreeMap<String, TableSettings>, folder: &Path) -> anyhow::Result<Tables> {
+        Tables::default().next(settings, folder)
+    }
+
+    /// The tables of another configuration. One whose settings are the same is not read: its rows stay, also where
+    /// its file cannot be read now.
+    pub fn next(&self, settings: &BTreeMap<String, TableSettings>, folder: &Path) -> anyhow::Result<Tables> {
         let table = |(name, settings): (&String, &TableSettings)| {
-            let table = Table::load(name, settings, folder).with_context(|| format!("table `{name}`"))?;
+            let same = self.tables.get(name).filter(|table| table.configured == *settings);
+            let table = match same {
+                Some(table) => table.clone(),
+                None => {
+                    let table = Table::load(name, settings, folder);
+                    Arc::new(table.with_context(|| format!("table `{name}`"))?)
+                }
+            };
             Ok((name.clone(), table))
         };
         Ok(Tables { tables: settings.iter().map(table).collect::<anyhow::Result<_>>()? })
@@ -89,7 +102,7 @@ impl Tables {
 
     /// Reads those again whose file has changed.
     pub fn refresh(&self) {
-        self.tables.values().for_each(Table::refresh);
+        self.tables.values().for_each(|table| table.refresh());
     }
 
     /// Refreshes the tables for as long as somebody uses them, on a thread of its own.
@@ -140,7 +153,7 @@ impl Table {
         tracing::info!(table = name, rows = rows.len(), path = %path.display(), "table read");
         Ok(Table {
             name: name.to_owned(),
-            key: settings.key.clone(),
+            configured: settings.clone(),
             rows: ArcSwap::from_pointee(rows),
             seen: parking_lot::Mutex::new(seen),
             path,
@@ -156,9 +169,11 @@ impl Table {
         }
         *seen_before = now;
         let old = self.rows.load();
-        let new = Rows::read(&self.path, &self.key, self.format).and_then(|new| match old.lost_by(&new) {
-            Some(lost) => anyhow::bail!("the column `{lost}` is gone"),
-            None => Ok(new),
+        let new = Rows::read(&self.path, &self.configured.key, self.format).and_then(|new| {
+            match old.lost_by(&new) {
+                Some(lost) => anyhow::bail!("the column `{lost}` is gone"),
+                None => Ok(new),
+            }
         });
         match new {
             Ok(new) => {

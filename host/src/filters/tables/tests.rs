@@ -114,3 +114,21 @@ fn a_table_is_read_again_when_its_file_changes_and_stays_where_it_breaks() {
     write("key,city,zip\na,Assen,22\n");
     assert_eq!(city(), some(&[Some("Assen")]));
 }
+
+#[test]
+fn a_table_that_cannot_be_read_now_does_not_hold_up_another_that_is_new() {
+    let (folder, mut settings) = table("t.csv", "key,city\n1,Delft\n", "key");
+    let tables = Tables::load(&settings, folder.path()).unwrap();
+    fs::remove_file(folder.path().join("t.csv")).unwrap();
+    fs::write(folder.path().join("new.csv"), "key,city\n1,Oslo\n").unwrap();
+    settings.insert("new".to_owned(), TableSettings { path: "new.csv".into(), ..settings["t"].clone() });
+    let next = tables.next(&settings, folder.path()).unwrap();
+    let city = |tables: &Tables, name: &str| {
+        texts(&tables.lookup(name, &keys(&["1"]), &["city".into()]).unwrap()[0], 1)
+    };
+    assert_eq!(city(&next, "t"), some(&[Some("Delft")]));
+    assert_eq!(city(&next, "new"), some(&[Some("Oslo")]));
+    settings.get_mut("t").unwrap().key = "city".to_owned();
+    let error = format!("{:#}", next.next(&settings, folder.path()).unwrap_err());
+    assert!(error.contains("table `t`"), "a table with other settings is read: {error}");
+}
