@@ -4,14 +4,18 @@ use base64::Engine;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use hyper::{Method, Request, Response};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 
 use super::answer::Answer;
 use super::{AckWhen, HttpAuth, HttpCodec, Shared, body, decode};
 use crate::batch::{Records, StreamId};
 use crate::receipt::Verdict;
+
+/// Bytes of a body that take about a millisecond to read into columns.
+const LONG: usize = 256 << 10;
 
 /// Answers one request.
 pub async fn handle(request: Request<Incoming>, shared: &Shared) -> Response<Full<Bytes>> {
@@ -48,10 +52,24 @@ async fn take(request: Request<Incoming>, shared: &Shared) -> Result<Answer, Ans
     let mut room = body::Room::new(&shared.pending, shared.settings.most_pending());
     let raw = body::read(incoming, limit, shared.settings.read_timeout.0, &mut room).await?;
     let bytes = raw.len();
-    let text = body::expand(&parts.headers, raw, shared.settings.max_expanded.0 as usize, &mut room)?;
-    let codec = codec(shared.settings.codec, &parts.headers, &text);
-    let batches = decode::decode(codec, &text, &tag, shared)?;
+    let headers = &parts.headers;
+    let takes_long = bytes > LONG || headers.contains_key(CONTENT_ENCODING);
+    let read = || {
+        let text = body::expand(headers, raw, shared.settings.max_expanded.0 as usize, &mut room)?;
+        let codec = codec(shared.settings.codec, headers, &text);
+        decode::decode(codec, &text, &tag, shared)
+    };
+    let batches = if takes_long { apart(read)? } else { read()? };
     send(batches, bytes, shared).await
+}
+
+/// Does work while another thread takes over the tasks of this one.
+fn apart<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
+        // There is no other thread.
+        _ => work(),
+    }
 }
 
 /// `/app/web` is the tag `app.web`; `/` the one of the settings.
