@@ -3,8 +3,9 @@
 mod pattern;
 mod scan;
 
-use flitch_sdk::parse::{Dash, OnMismatch, OnMissing, Policy, Reader, Sinks, Span};
-use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result, bail};
+pub use flitch_sdk::parse::Preset;
+use flitch_sdk::parse::{Choice, Dash, OnMismatch, OnMissing, Policy, Reader, Sinks, Span};
+use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result};
 use pattern::Pattern;
 use serde::Deserialize;
 
@@ -48,31 +49,17 @@ impl Default for Settings {
     }
 }
 
-/// Patterns known by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Preset {
-    /// nginx's `combined`, which is its default.
-    NginxCombined,
-    /// Apache's `combined`.
-    ApacheCombined,
-    /// Apache's `common`.
-    ApacheCommon,
-}
-
-impl Preset {
-    /// The pattern.
-    pub fn pattern(self) -> &'static str {
-        match self {
-            Self::NginxCombined => {
-                r#"%{remote} - %{user} [%{time}] "%{request:request}" %{status:int} %{size:int} "%{referer}" "%{agent}""#
-            }
-            Self::ApacheCombined => {
-                r#"%{remote} %{identity} %{user} [%{time}] "%{request:request}" %{status:int} %{size:int} "%{referer}" "%{agent}""#
-            }
-            Self::ApacheCommon => {
-                r#"%{remote} %{identity} %{user} [%{time}] "%{request:request}" %{status:int} %{size:int}"#
-            }
+/// The pattern of a preset.
+fn pattern_of(preset: Preset) -> &'static str {
+    match preset {
+        Preset::NginxCombined => {
+            r#"%{remote} - %{user} [%{time}] "%{request:request}" %{status:int} %{size:int} "%{referer}" "%{agent}""#
+        }
+        Preset::ApacheCombined => {
+            r#"%{remote} %{identity} %{user} [%{time}] "%{request:request}" %{status:int} %{size:int} "%{referer}" "%{agent}""#
+        }
+        Preset::ApacheCommon => {
+            r#"%{remote} %{identity} %{user} [%{time}] "%{request:request}" %{status:int} %{size:int}"#
         }
     }
 }
@@ -91,18 +78,17 @@ impl ColumnFilter for Dissect {
     type Settings = Settings;
 
     fn new(settings: Settings) -> Result<Self> {
-        let (text, dash) = match (&settings.pattern, settings.preset) {
-            (Some(pattern), None) => (pattern.as_str(), Dash::Keep),
-            (None, Some(preset)) => (preset.pattern(), Dash::Absent),
-            (None, None) => bail!("settings: `pattern` or `preset` is missing"),
-            (Some(_), Some(_)) => bail!("settings: `pattern` and `preset` exclude each other"),
+        let choice = Choice::of(settings.pattern, settings.preset)?;
+        let text = match &choice {
+            Choice::Pattern(pattern) => pattern,
+            Choice::Preset(preset) => pattern_of(*preset),
         };
         let pattern = Pattern::new(text).map_err(|error| error.at("settings.pattern"))?;
         Ok(Self {
             spans: Vec::with_capacity(pattern.parts.len()),
             pattern,
             prefix: settings.prefix,
-            dash: settings.dash.unwrap_or(dash),
+            dash: settings.dash.unwrap_or(choice.dash()),
             policy: Policy {
                 field: settings.field,
                 keep_source: settings.keep_source,

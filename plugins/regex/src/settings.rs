@@ -1,7 +1,8 @@
 //! The settings of the filter, and the presets.
 
-use flitch_sdk::parse::{Dash, OnMismatch, OnMissing, Policy};
-use flitch_sdk::{Result, bail};
+use flitch_sdk::Result;
+pub use flitch_sdk::parse::Preset;
+use flitch_sdk::parse::{Choice, Dash, OnMismatch, OnMissing, Policy};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -48,49 +49,35 @@ impl Default for Settings {
     }
 }
 
-/// Patterns known by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Preset {
-    /// nginx's `combined`, which is its default.
-    NginxCombined,
-    /// Apache's `combined`.
-    ApacheCombined,
-    /// Apache's `common`.
-    ApacheCommon,
+/// The pattern of a preset. The delimiters are ASCII, so classes of bytes do; and at every byte there is one way to go on,
+/// so that the groups are found in one pass.
+fn pattern_of(preset: Preset) -> String {
+    with_user(preset, "[^ ]*")
 }
 
-impl Preset {
-    /// The pattern. The delimiters are ASCII, so classes of bytes do; and at every byte there is
-    /// one way to go on, so that the groups are found in one pass.
-    pub fn pattern(self) -> String {
-        self.with_user("[^ ]*")
-    }
+/// The pattern for the rare line whose user has spaces in the name, which takes two passes.
+fn second_pattern_of(preset: Preset) -> String {
+    with_user(preset, r"[^\[]*")
+}
 
-    /// The pattern for the rare line whose user has spaces in the name, which takes two passes.
-    pub fn second_pattern(self) -> String {
-        self.with_user(r"[^\[]*")
-    }
-
-    fn with_user(self, user: &str) -> String {
-        let identity = match self {
-            Self::NginxCombined => "-",
-            Self::ApacheCombined | Self::ApacheCommon => "(?<identity>[^ ]*)",
-        };
-        let quoted = match self {
-            Self::NginxCombined => r#"[^"]*"#,
-            Self::ApacheCombined | Self::ApacheCommon => r#"(?:[^"\\]|\\.)*"#,
-        };
-        let combined = match self {
-            Self::NginxCombined | Self::ApacheCombined => {
-                format!(r#" "(?<referer>{quoted})" "(?<agent>{quoted})""#)
-            }
-            Self::ApacheCommon => String::new(),
-        };
-        format!(
-            r#"(?s-u)\A(?<remote>[^ ]*) {identity} (?<user>{user}) \[(?<time>[^\]]*)\] "(?<request>{quoted})" (?<status>[0-9]+) (?<size>[0-9]+|-){combined}\z"#
-        )
-    }
+fn with_user(preset: Preset, user: &str) -> String {
+    let identity = match preset {
+        Preset::NginxCombined => "-",
+        Preset::ApacheCombined | Preset::ApacheCommon => "(?<identity>[^ ]*)",
+    };
+    let quoted = match preset {
+        Preset::NginxCombined => r#"[^"]*"#,
+        Preset::ApacheCombined | Preset::ApacheCommon => r#"(?:[^"\\]|\\.)*"#,
+    };
+    let combined = match preset {
+        Preset::NginxCombined | Preset::ApacheCombined => {
+            format!(r#" "(?<referer>{quoted})" "(?<agent>{quoted})""#)
+        }
+        Preset::ApacheCommon => String::new(),
+    };
+    format!(
+        r#"(?s-u)\A(?<remote>[^ ]*) {identity} (?<user>{user}) \[(?<time>[^\]]*)\] "(?<request>{quoted})" (?<status>[0-9]+) (?<size>[0-9]+|-){combined}\z"#
+    )
 }
 
 /// What is left of the settings once the pattern is compiled.
@@ -104,7 +91,7 @@ pub(crate) struct Rest {
 impl Rest {
     /// A second pattern, with the same groups, for texts that the first one does not match.
     pub(crate) fn second_pattern(&self) -> Option<String> {
-        self.preset.map(Preset::second_pattern)
+        self.preset.map(second_pattern_of)
     }
 
     /// The field of a group. Group names know no dots, so `a__b` stands for the path `a.b`.
@@ -116,18 +103,17 @@ impl Rest {
 impl Settings {
     pub(crate) fn take_apart(self) -> Result<(String, BTreeMap<String, String>, Rest, Policy)> {
         let mut types = self.types;
-        let pattern = match (self.pattern, self.preset) {
-            (Some(pattern), None) => pattern,
-            (None, Some(preset)) => {
+        let choice = Choice::of(self.pattern, self.preset)?;
+        let dash = self.dash.unwrap_or(choice.dash());
+        let pattern = match choice {
+            Choice::Pattern(pattern) => pattern,
+            Choice::Preset(preset) => {
                 for (name, kind) in [("request", "request"), ("status", "int"), ("size", "int")] {
                     types.entry(name.to_owned()).or_insert_with(|| kind.to_owned());
                 }
-                preset.pattern()
+                pattern_of(preset)
             }
-            (None, None) => bail!("settings: `pattern` or `preset` is missing"),
-            (Some(_), Some(_)) => bail!("settings: `pattern` and `preset` exclude each other"),
         };
-        let dash = self.dash.unwrap_or(if self.preset.is_some() { Dash::Absent } else { Dash::Keep });
         let policy = Policy {
             field: self.field,
             keep_source: self.keep_source,

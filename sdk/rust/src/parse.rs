@@ -1,6 +1,7 @@
 //! What filters that parse a text field have in common: the source, types of the fields they
 //! find, and what becomes of a record that does not match.
 
+mod access;
 mod sinks;
 mod typed;
 
@@ -10,6 +11,7 @@ use crate::{Batch, Changes, Column, TextBuilder, Value, View};
 use serde::Deserialize;
 use std::borrow::Cow;
 
+pub use access::{Choice, Preset};
 pub use sinks::{Becomes, Dash, NOWHERE, Part, Sinks, Span, WrongType};
 pub use typed::{Kind, TypedBuilder};
 
