@@ -86,7 +86,9 @@ impl Sender {
         let receipt =
             receipt::issue(self.cx.intake.ledger(), bad.len(), bytes, self.on_settled(tail, position));
         let name = &self.cx.name;
-        let letters = bad.iter().map(|bad| (&*bad.reason, &*bad.line));
+        let path = tail.path.display();
+        let reasons: Vec<String> = bad.iter().map(|bad| format!("{path}: {}", bad.reason)).collect();
+        let letters = reasons.iter().zip(bad).map(|(reason, bad)| (&**reason, &*bad.line));
         if let Err(error) = self.cx.dead_letters.raw("source", name, letters) {
             tracing::error!(source = %name, %error, "cannot write dead letters; the lines are read again");
             return false;

@@ -75,6 +75,14 @@ fn lines_that_are_no_json_go_to_the_dead_letters_and_the_accounts_hold() {
     let accounts = rig.accounts();
     assert_eq!((accounts.received, accounts.dead_lettered, accounts.delivered), (5, 3, 2));
     assert_eq!(accounts.in_flight(), 0);
+    let mut reasons = Vec::new();
+    crate::dead_letter::read::letters(&rig.dir.path().join("dead"), &Default::default(), |letter| {
+        reasons.push(letter.reason);
+        Ok(true)
+    })
+    .unwrap();
+    let named = |name| reasons.iter().filter(|r| r.contains(name) && r.contains("no JSON object")).count();
+    assert_eq!((named("/a.log: "), named("/b.log: ")), (1, 2), "{reasons:?}");
     rig.stop();
     rig.start();
     rig.pass(s(2));
