@@ -105,7 +105,9 @@ targets=(wasm32-unknown-unknown wasm32-wasip2)
 if ! have rustup && ! have cargo; then
   say "installing rustup and Rust $wanted"
   script="$(mktemp)"
-  retry 3 curl --proto '=https' --tlsv1.2 -sSf -o "$script" https://sh.rustup.rs ||
+  # The same script from the server that Rust itself comes from: some networks let only that one through.
+  fetch() { curl --proto '=https' --tlsv1.2 -sSf -o "$script" "$1"; }
+  retry 2 fetch https://sh.rustup.rs || retry 2 fetch https://static.rust-lang.org/rustup/rustup-init.sh ||
     die "rustup could not be fetched: install Rust $wanted yourself (https://rustup.rs), then run this again"
   sh "$script" -y --no-modify-path --profile minimal --default-toolchain "$wanted" </dev/null >&2
   rm -f "$script"
