@@ -14,8 +14,10 @@ fn check(config: &str) -> (Option<i32>, String) {
     (ended.status.code(), format!("{}{}", ended.stdout, ended.stderr))
 }
 
+const BLACKHOLE: &str = "out: { type: blackhole }";
+
 fn good() -> String {
-    pipeline(&file_source("app.log"), &[], "out: { type: blackhole }")
+    pipeline(&file_source("app.log"), &[], BLACKHOLE)
 }
 
 #[test]
@@ -49,6 +51,28 @@ fn a_filter_whose_file_is_not_there_is_refused() {
     let (code, said) = check(&config);
     assert_eq!(code, Some(64), "{said}");
     assert!(said.contains("/nowhere/gone.wasm"), "{said}");
+}
+
+#[test]
+fn the_check_finds_a_certificate_that_is_not_there_and_a_key_that_is_empty() {
+    for source in ["forward", "http"] {
+        let tls = "tls: { cert: /nowhere/server.crt, key: /nowhere/server.key }";
+        let (code, said) = check(&pipeline(
+            &format!("{{ type: {source}, listen: \"127.0.0.1:0\", {tls} }}"),
+            &[],
+            BLACKHOLE,
+        ));
+        assert_eq!(code, Some(64), "{said}");
+        assert!(said.contains("`tls.key`") && said.contains("/nowhere/server.key"), "{said}");
+    }
+    let flitch = Flitch::new(
+        FLITCH,
+        &pipeline("{ type: forward, security: { shared_key: \"${KEY}\" } }", &[], BLACKHOLE),
+    );
+    let flitch = flitch.env("KEY", "");
+    let ended = flitch.cli(&["check", "-c", &flitch.config_file().to_string_lossy()], "");
+    assert_eq!(ended.status.code(), Some(64), "{}", ended.stderr);
+    assert!(ended.stderr.contains("`security.shared_key` is empty"), "{}", ended.stderr);
 }
 
 #[test]

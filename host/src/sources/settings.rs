@@ -45,7 +45,9 @@ impl SourceSettings {
     pub fn check(&self) -> anyhow::Result<()> {
         match self {
             SourceSettings::File(settings) => settings.check(),
-            SourceSettings::Forward(_) | SourceSettings::Http(_) | SourceSettings::Generator(_) => Ok(()),
+            SourceSettings::Forward(settings) => settings.check(),
+            SourceSettings::Http(settings) => settings.check(),
+            SourceSettings::Generator(_) => Ok(()),
         }
     }
 

@@ -38,6 +38,17 @@ pub struct SecuritySettings {
     pub self_hostname: String,
 }
 
+impl SecuritySettings {
+    /// Refuses what would let everybody in, such as a key from a variable that is empty.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(!self.shared_key.expose().is_empty(), "`security.shared_key` is empty");
+        for (user, password) in &self.users {
+            anyhow::ensure!(!password.expose().is_empty(), "`security.users.{user}`: the password is empty");
+        }
+        Ok(())
+    }
+}
+
 fn self_hostname() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     match name.trim() {

@@ -38,8 +38,9 @@ use listen::Listener;
 /// Opens the listeners.
 ///
 /// # Errors
-/// An address cannot be bound, or a file that the TLS settings name cannot be read.
+/// An address cannot be bound, or the settings do not [`ForwardSettings::check`].
 pub async fn start(settings: ForwardSettings, cx: SourceContext) -> anyhow::Result<Running> {
+    settings.check()?;
     let listeners = listen::bind(&settings).await?;
     Ok(Box::pin(run(settings, cx, listeners)))
 }

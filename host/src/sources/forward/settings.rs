@@ -81,6 +81,15 @@ impl Default for ForwardSettings {
 }
 
 impl ForwardSettings {
+    /// Whether the settings make sense together, and the files of `tls` hold what they should.
+    ///
+    /// # Errors
+    /// What is wrong, with its key.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.tls.as_ref().map(TlsSettings::acceptor).transpose()?;
+        self.security.as_ref().map_or(Ok(()), SecuritySettings::check)
+    }
+
     /// Addresses that it listens on, with the key that names them. Port 0 is no address yet.
     pub fn listens(&self) -> Vec<(&'static str, String)> {
         let address = |address: &String| match address.strip_prefix("tcp://").unwrap_or(address) {

@@ -91,6 +91,28 @@ fn max_connections() -> usize {
 }
 
 impl HttpSettings {
+    /// Whether the settings make sense together, and the files of `tls` hold what they should.
+    ///
+    /// # Errors
+    /// What is wrong, with its key.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.tls.as_ref().map(TlsSettings::acceptor).transpose()?;
+        let Some(auth) = &self.auth else { return Ok(()) };
+        anyhow::ensure!(
+            !auth.bearer.is_empty() || !auth.basic.is_empty(),
+            "`auth` names no token and no user, so nobody could post"
+        );
+        // A variable that is empty must not open the door.
+        anyhow::ensure!(
+            auth.bearer.iter().all(|token| !token.expose().is_empty()),
+            "`auth.bearer`: a token is empty"
+        );
+        for (user, password) in &auth.basic {
+            anyhow::ensure!(!password.expose().is_empty(), "`auth.basic.{user}`: the password is empty");
+        }
+        Ok(())
+    }
+
     /// [`HttpSettings::max_pending`] as permits, one a byte.
     fn most_pending(&self) -> usize {
         (self.max_pending.0 as usize).min(Semaphore::MAX_PERMITS)
@@ -142,8 +164,9 @@ struct Shared {
 /// Binds the listener; the future serves it.
 ///
 /// # Errors
-/// The address cannot be bound, or the certificate cannot be read.
+/// The address cannot be bound, or the settings do not [`HttpSettings::check`].
 pub async fn start(settings: HttpSettings, cx: SourceContext) -> anyhow::Result<Running> {
+    settings.check()?;
     let listen = settings.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
     serve(listener, settings, cx)

@@ -221,6 +221,20 @@ async fn only_those_with_credentials_may_post() {
     assert_eq!(server.ask("GET /health", b"").await.0, 200);
 }
 
+#[test]
+fn credentials_that_are_empty_or_none_are_refused() {
+    for (auth, words) in [
+        (serde_json::json!({}), "nobody could post"),
+        (serde_json::json!({ "bearer": ["t0ken", ""] }), "`auth.bearer`"),
+        (serde_json::json!({ "basic": { "me": "" } }), "`auth.basic.me`"),
+    ] {
+        let settings = serde_json::json!({ "listen": "127.0.0.1:0", "auth": auth });
+        let settings: HttpSettings = serde_json::from_value(settings).unwrap();
+        let error = settings.check().unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn while_the_pipeline_is_full_clients_are_told_to_wait() {
     let server =

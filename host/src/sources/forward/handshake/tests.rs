@@ -46,6 +46,15 @@ fn a_wrong_key_user_or_password_is_refused() {
     assert_eq!(short, Err("the answer to HELO is no PING message"));
 }
 
+#[test]
+fn a_key_or_a_password_that_is_empty_is_refused() {
+    assert!(settings(&[("ada", "lovelace")]).check().is_ok());
+    let error = settings(&[("ada", "lovelace"), ("bob", "")]).check().unwrap_err().to_string();
+    assert!(error.contains("`security.users.bob`"), "{error}");
+    let open = SecuritySettings { shared_key: Secret::new(""), ..settings(&[]) };
+    assert!(open.check().unwrap_err().to_string().contains("`security.shared_key`"));
+}
+
 fn text(token: Token<'_>) -> String {
     match token {
         Token::Text(text) => String::from_utf8(text.to_vec()).unwrap(),
