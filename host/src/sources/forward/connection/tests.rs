@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::config::units::Bytes;
+use crate::dead_letter::{DeadLetterSettings, WhenFull};
 use crate::receipt::Accounts;
 use crate::sources::forward::ForwardSettings;
 use crate::sources::forward::acks::answer;
@@ -134,6 +135,29 @@ async fn a_bad_entry_costs_itself_alone() {
     }
     let Accounts { received, delivered, dead_lettered, .. } = accounts(&client);
     assert_eq!((received, delivered, dead_lettered), (7, 3, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chunk_is_not_acknowledged_while_its_bad_entries_cannot_be_written() {
+    let mut letters = None;
+    let mut client = Client::of(ForwardSettings::default(), |cx| letters = Some(cx.dead_letters.clone()));
+    let letters = letters.unwrap();
+    let room = |bytes| DeadLetterSettings {
+        max_bytes: Bytes(bytes),
+        when_full: WhenFull::Stop,
+        ..Default::default()
+    };
+    letters.configure(&room(1));
+    letters.raw("source", "other", [("the first is taken however small the room", &b"x"[..])]).unwrap();
+    let all = [entries(2), pack(&json!([TIME, "no record"]))].concat();
+    client.send(&packed("t", &all, &json!({"chunk": "c1"}))).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let Accounts { received, dead_lettered, .. } = accounts(&client);
+    assert_eq!((received, dead_lettered), (1, 0), "the records wait behind it");
+    letters.configure(&room(1 << 20));
+    assert_eq!(numbers(&client.next().await), [0, 1]);
+    assert_eq!(client.read(ack("c1").len()).await, ack("c1"));
+    assert_eq!(accounts(&client).dead_lettered, 1);
 }
 
 #[tokio::test(start_paused = true)]
