@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::builder::Value;
-use super::{Column, Kind, Records, convert, path};
+use super::{Column, Kind, convert};
 
 impl<'a> Column<'a> {
     /// The value of a row; none where it is absent.
@@ -24,26 +24,6 @@ impl<'a> Column<'a> {
                 other.write_json(&mut text);
                 String::from_utf8_lossy(&text).into_owned().into()
             }
-        })
-    }
-
-    /// Whether a row has a value.
-    pub fn is_present(self, row: usize) -> bool {
-        self.array().is_valid(self.place(row))
-    }
-}
-
-impl Records {
-    /// The value at exactly this path as text: see [`Column::text`].
-    pub fn text_at(&self, path: &str, row: usize) -> Option<Cow<'_, str>> {
-        self.column(path)?.text(row)
-    }
-
-    /// Whether a row has a value at this path or below it: `kubernetes` where there is `kubernetes.pod`.
-    pub fn exists(&self, path: &str, row: usize) -> bool {
-        self.iter().any(|column| {
-            let name = column.field().name();
-            (name == path || path::is_below(name, path)) && column.is_present(row)
         })
     }
 }
@@ -73,10 +53,9 @@ mod tests {
             ("@timestamp", "1970-01-01T00:00:00.000000001Z"),
         ];
         for (path, text) in cases {
-            assert_eq!(records.text_at(path, 0).as_deref(), Some(text), "{path}");
+            let column = records.column(path).expect("a column");
+            assert_eq!(column.text(0).as_deref(), Some(text), "{path}");
         }
-        assert_eq!(records.text_at("t", 1), None);
-        assert!(records.exists("o", 0) && records.exists("o.in", 0) && !records.exists("o.in.ne", 0));
-        assert!(!records.exists("o", 1) && records.exists("@tag", 1));
+        assert_eq!(records.column("t").and_then(|t| t.text(1)), None);
     }
 }

@@ -8,7 +8,7 @@ use super::instance::{Fault, FaultKind, Instance};
 use super::limits;
 use super::lower::Handed;
 use super::settings::OnError;
-use crate::batch::Records;
+use crate::batch::{Records, merge};
 use crate::dead_letter::Cause;
 use crate::receipt::Receipt;
 
@@ -70,7 +70,7 @@ impl Step {
         let parts = std::mem::take(&mut outcome.parts);
         let out = match <[Records; 1]>::try_from(parts) {
             Ok([one]) => Ok(one),
-            Err(parts) => changes::concat(&parts),
+            Err(parts) => merge::concat(&parts).map_err(|e| e.to_string()),
         };
         match out {
             Ok(out) => Arc::new(out),
@@ -159,9 +159,9 @@ impl Step {
         let part = if self.filter.on_error == OnError::Pass && !rejected.is_empty() {
             let passed = self.passed(records, &rejected).map_err(nonsense)?;
             let order = order(take.as_deref().unwrap_or_default(), &rejected);
-            changes::concat(&[changed, passed])
-                .and_then(|all| all.take(&order.into()).map_err(|e| e.to_string()))
-                .map_err(nonsense)?
+            merge::concat(&[changed, passed])
+                .and_then(|all| all.take(&order.into()))
+                .map_err(|e| nonsense(e.to_string()))?
         } else {
             changed
         };

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
 
 use super::*;
+use crate::batch::merge::concat;
 use crate::filters::tests::{records, rows};
 
 /// Paths that meet in every way: the same, one below the other, side by side, and names that only begin alike.
