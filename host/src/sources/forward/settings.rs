@@ -71,7 +71,7 @@ impl Default for ForwardSettings {
             max_expanded: Bytes(256 << 20),
             max_connections: 1024,
             max_in_flight: Bytes(16 << 20),
-            max_buffered: Bytes(128 << 20),
+            max_buffered: Bytes(32 << 20),
             chunk_memory: 8192,
             handshake_timeout: Span(Duration::from_secs(10)),
             udp_heartbeat: true,
