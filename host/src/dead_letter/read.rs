@@ -117,7 +117,7 @@ pub struct Group {
     pub stage: String,
     /// The component's name in the configuration.
     pub component: String,
-    /// What is wrong; what differs from record to record is `#`.
+    /// What is wrong, in the words of the first: those that differ in numbers alone are one cause.
     pub reason: String,
     /// How many letters.
     pub count: u64,
@@ -149,13 +149,13 @@ pub struct Summary {
 pub fn list(folder: &Path, filter: &Filter) -> io::Result<Summary> {
     let mut groups: BTreeMap<(String, String, String), Group> = BTreeMap::new();
     let broken = letters(folder, filter, |letter| {
-        let reason = without_numbers(&letter.reason);
+        let cause = without_numbers(&letter.reason);
         let group = groups
-            .entry((letter.stage.clone(), letter.component.clone(), reason.clone()))
+            .entry((letter.stage.clone(), letter.component.clone(), cause))
             .or_insert_with(|| Group {
                 stage: letter.stage,
                 component: letter.component,
-                reason,
+                reason: letter.reason,
                 count: 0,
                 oldest: letter.time,
                 newest: letter.time,

@@ -218,7 +218,7 @@ fn letters_are_counted_by_cause_and_picked_by_filters() {
     let first = &summary.groups[0];
     assert_eq!(
         (first.count, first.reason.as_str(), first.component.as_str()),
-        (3, "row # is too long", "lake")
+        (3, "row 0 is too long", "lake")
     );
     assert_eq!(summary.groups[1].newest.to_string(), "1970-01-02T00:00:00Z");
     let count = |filter: Filter| bench.some(&filter).len();
