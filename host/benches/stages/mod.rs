@@ -37,7 +37,7 @@ pub struct Stage {
 type Make = fn(usize) -> Stage;
 
 /// Every stage, with the rows that it takes at once.
-pub const ALL: [(&str, usize, Make); 14] = [
+pub const ALL: [(&str, usize, Make); 16] = [
     ("decode: lines", ROWS, lines),
     ("decode: NDJSON, nine fields", ROWS, ndjson),
     ("decode: forward, four texts, one time", ROWS, |rows| forward(rows, false)),
@@ -52,6 +52,10 @@ pub const ALL: [(&str, usize, Make); 14] = [
     ("nginx by dissect, WASM and border", 1, wasm),
     ("nginx by dissect, WASM and border", 64, wasm),
     ("nginx by dissect, WASM and border", ROWS, wasm),
+    ("nginx by regex, WASM and border", ROWS, |rows| {
+        through("regex", json!({"preset": "nginx_combined"}), rows)
+    }),
+    ("time by timestamp, WASM and border", ROWS, timestamp),
 ];
 
 impl Stage {
@@ -176,8 +180,13 @@ fn encode_timed(rows: usize) -> Stage {
 }
 
 fn through(plugin: &str, settings: serde_json::Value, rows: usize) -> Stage {
-    let records = messages(rows);
+    passing(plugin, settings, messages(rows))
+}
+
+/// A plugin in its sandbox: columns handed over, its code, the answer checked and put into the records.
+fn passing(plugin: &str, settings: serde_json::Value, records: Arc<Records>) -> Stage {
     let mut filter = filter(plugin, settings);
+    let rows = records.rows();
     Stage::new(rows, records.memory(), move || {
         let (out, rejected) = filter.run(records.clone());
         assert!(out.rows() == rows && rejected.is_empty());
@@ -192,6 +201,11 @@ fn border_in(rows: usize) -> Stage {
 
 fn wasm(rows: usize) -> Stage {
     through("dissect", json!({"preset": "nginx_combined"}), rows)
+}
+
+/// The time of lines that are taken apart.
+fn timestamp(rows: usize) -> Stage {
+    passing("timestamp", json!({"field": "time", "format": "clf"}), parsed(rows))
 }
 
 /// The plugin's own code over a column that lies ready.

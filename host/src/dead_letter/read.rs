@@ -150,9 +150,8 @@ pub fn list(folder: &Path, filter: &Filter) -> io::Result<Summary> {
     let mut groups: BTreeMap<(String, String, String), Group> = BTreeMap::new();
     let broken = letters(folder, filter, |letter| {
         let cause = without_numbers(&letter.reason);
-        let group = groups
-            .entry((letter.stage.clone(), letter.component.clone(), cause))
-            .or_insert_with(|| Group {
+        let group =
+            groups.entry((letter.stage.clone(), letter.component.clone(), cause)).or_insert_with(|| Group {
                 stage: letter.stage,
                 component: letter.component,
                 reason: letter.reason,
