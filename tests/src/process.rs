@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::wait;
 
-/// A signal by its name in `kill(1)`.
+/// A signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// Ends at once, nothing is written any more.
@@ -30,6 +30,19 @@ pub enum Signal {
 }
 
 impl Signal {
+    fn number(self) -> rustix::process::Signal {
+        match self {
+            Signal::Kill => rustix::process::Signal::KILL,
+            Signal::Term => rustix::process::Signal::TERM,
+            Signal::Hup => rustix::process::Signal::HUP,
+            Signal::Usr1 => rustix::process::Signal::USR1,
+            Signal::Quit => rustix::process::Signal::QUIT,
+            Signal::Stop => rustix::process::Signal::STOP,
+            Signal::Cont => rustix::process::Signal::CONT,
+        }
+    }
+
+    /// Its name for `setpriv(1)`.
     fn name(self) -> &'static str {
         match self {
             Signal::Kill => "KILL",
@@ -108,11 +121,9 @@ impl Process {
         self.child.id()
     }
 
-    /// Sends a signal.
+    /// Sends a signal; one that has ended gets none.
     pub fn signal(&self, signal: Signal) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", signal.name(), &pid]).stderr(Stdio::null()).status();
-        assert!(sent.is_ok(), "kill(1) is there");
+        let _ = rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal.number());
     }
 
     /// The exit status, if the process has ended.
