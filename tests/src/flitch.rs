@@ -23,6 +23,8 @@ pub struct Flitch {
     folder: TempDir,
     admin: SocketAddr,
     environment: BTreeMap<String, String>,
+    /// Bytes of memory that the next start may take.
+    memory: Option<u64>,
     process: Option<Process>,
 }
 
@@ -45,7 +47,8 @@ impl Flitch {
         let folder = tempfile::Builder::new().prefix("flitch-e2e-").tempdir().expect("a folder can be made");
         let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
         let binary = binary.as_ref().to_owned();
-        let flitch = Flitch { binary, folder, admin, environment: BTreeMap::new(), process: None };
+        let flitch =
+            Flitch { binary, folder, admin, environment: BTreeMap::new(), memory: None, process: None };
         flitch.configure(config);
         flitch
     }
@@ -61,6 +64,13 @@ impl Flitch {
     /// Sets a variable of the environment for the next start.
     pub fn env(mut self, name: &str, value: &str) -> Flitch {
         self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Lets the next start have no more than so many bytes of memory of its own: what it asks for beyond them is
+    /// refused, which ends it.
+    pub fn held_to(mut self, bytes: u64) -> Flitch {
+        self.memory = Some(bytes);
         self
     }
 
@@ -121,6 +131,9 @@ impl Flitch {
     pub fn launch(&mut self) -> Result<()> {
         let mut command = self.command(&["run", "-c"]);
         command.arg(self.config_file());
+        if let Some(bytes) = self.memory {
+            command = limited(&command, bytes);
+        }
         self.process = Some(Process::start("flitch", &command, &self.at("flitch.log"), Signal::Kill)?);
         Ok(())
     }
@@ -139,6 +152,14 @@ impl Flitch {
     #[track_caller]
     pub fn pid(&self) -> u32 {
         self.process.as_ref().expect("flitch runs").pid()
+    }
+
+    /// The most memory that the process ever held, in bytes (`VmHWM` of Linux).
+    #[track_caller]
+    pub fn memory_peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("flitch runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());
+        1024 * peak.and_then(|kib| kib.parse::<u64>().ok()).expect("Linux says how much it was, in KiB")
     }
 
     /// Sends a signal.
@@ -246,4 +267,20 @@ impl Flitch {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
+}
+
+/// The same command with a limit on its data segment, which is all memory that it may write and shares with nobody.
+fn limited(command: &Command, bytes: u64) -> Command {
+    let mut limited = Command::new("prlimit");
+    limited.arg(format!("--data={bytes}")).arg("--").arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        limited.current_dir(folder);
+    }
+    limited
 }

@@ -9,6 +9,7 @@
 //! kernel signals the children (see [`process`]).
 
 pub mod accounting;
+pub mod attack;
 pub mod flitch;
 pub mod fluent;
 pub mod folder;

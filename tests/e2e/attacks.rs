@@ -1,0 +1,3 @@
+//! Strangers who mean harm, each beside a client that behaves: see [`flitch_tests::attack`].
+
+mod forward;
