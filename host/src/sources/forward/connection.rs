@@ -381,7 +381,7 @@ impl Reader {
 
     fn event(&mut self, origin: Origin<'_>, event: &[u8], message: &[u8]) {
         let partials = self.partials.as_mut().filter(|p| p.may_stand_in(event));
-        match self.gather.event(origin, event, 0, partials, 0) {
+        match self.gather.event(origin, event, 0, partials) {
             Ok(_) => self.gather.came(message.len()),
             Err(reason) => self.gather.dead(reason.to_string(), message),
         }
@@ -394,6 +394,7 @@ impl Reader {
         entries: &[u8],
         branch: &impl Fn(&mut Gather),
     ) -> Result<(), End> {
+        self.gather.begin_message();
         let most = self.hub.settings.max_expanded.0 as usize;
         let unreadable =
             |why: &dyn std::fmt::Display| format!("the entries of a message cannot be read: {why}");

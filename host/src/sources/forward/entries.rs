@@ -29,6 +29,7 @@ pub const RECORD_DEPTH: usize = 64;
 pub const SCAN_DEPTH: usize = 1 << 16;
 
 const NANOS: i64 = 1_000_000_000;
+const ANY: Limits = Limits { bytes: usize::MAX, depth: SCAN_DEPTH };
 
 /// Why an entry is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -45,40 +46,94 @@ fn shape<T>(what: &str, is: &Token<'_>) -> Result<T, BadEntry> {
     Err(BadEntry::Shape(format!("{what}, not {}", is.name())))
 }
 
-/// Reads the time of an event: ns since 1970-01-01T00:00:00Z, or none where the event says "now".
+/// What stands before a record in its entry.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Head<'a> {
+    /// The time of an event, in ns since 1970-01-01T00:00:00Z, or none where the event says "now"; and its metadata, a
+    /// MessagePack value, where there is any.
+    Event(Option<i64>, Option<&'a [u8]>),
+    /// Fluent Bit's mark: what stands in the place of the record holds for all events up to the end of the group.
+    GroupStart,
+    /// Fluent Bit's mark that a group ends.
+    GroupEnd,
+}
+
+/// The time of the mark at the start of a group, in seconds: -1, in the 32 bits that an EventTime has for them. Source:
+/// Fluent Bit's `include/fluent-bit/flb_log_event.h`.
+const GROUP_START: u32 = -1_i32 as u32;
+/// The same at its end.
+const GROUP_END: u32 = -2_i32 as u32;
+
+/// Reads what stands before the record of an entry.
 #[inline]
-pub fn event_time(cursor: &mut Cursor<'_>) -> Result<Option<i64>, BadEntry> {
-    match cursor.event_time() {
-        Some((0, _)) => Ok(None),
-        Some((seconds, nanos)) => Ok(Some(i64::from(seconds) * NANOS + i64::from(nanos))),
-        None => any_time(cursor),
+pub fn head<'a>(cursor: &mut Cursor<'a>) -> Result<Head<'a>, BadEntry> {
+    match cursor.event_time().or_else(|| cursor.event_time_alone()) {
+        Some((seconds, nanos)) if seconds < GROUP_END => Ok(Head::Event(instant(seconds, nanos), None)),
+        Some((GROUP_START, 0)) => Ok(Head::GroupStart),
+        Some((GROUP_END, 0)) => Ok(Head::GroupEnd),
+        Some((seconds, nanos)) => Ok(Head::Event(instant(seconds, nanos), None)),
+        None => any_head(cursor),
+    }
+}
+
+#[inline]
+fn instant(seconds: u32, nanos: u32) -> Option<i64> {
+    (seconds != 0).then_some(i64::from(seconds) * NANOS + i64::from(nanos))
+}
+
+impl Head<'_> {
+    /// The time of an event of the mode Message, which knows no groups.
+    pub fn alone(self) -> Option<i64> {
+        match self {
+            Head::Event(time, _) => time,
+            Head::GroupStart => instant(GROUP_START, 0),
+            Head::GroupEnd => instant(GROUP_END, 0),
+        }
     }
 }
 
 #[inline(never)]
-fn any_time(cursor: &mut Cursor<'_>) -> Result<Option<i64>, BadEntry> {
-    let ns = match cursor.token()? {
-        Token::Int(seconds) => seconds.checked_mul(NANOS),
-        Token::Ext(0, bytes) if bytes.len() == 8 => extension_time(0, bytes),
-        Token::Float(seconds) if seconds.abs() < 9.2e9 => Some((seconds * NANOS as f64) as i64),
-        Token::Nil => Some(0),
+fn any_head<'a>(cursor: &mut Cursor<'a>) -> Result<Head<'a>, BadEntry> {
+    let (ns, metadata) = match cursor.token()? {
+        Token::Int(seconds) => (seconds.checked_mul(NANOS), None),
+        Token::Ext(0, bytes) if bytes.len() == 8 => (extension_time(0, bytes), None),
+        Token::Float(seconds) if seconds.abs() < 9.2e9 => (Some((seconds * NANOS as f64) as i64), None),
+        Token::Nil => (Some(0), None),
         // Since v1.5 the time may come with metadata: `[time, {...}]`.
         Token::Array(length @ 1..) => {
-            let ns = match cursor.token()? {
+            let mark = |seconds: i64| match seconds {
+                -1 => Some(Head::GroupStart),
+                -2 => Some(Head::GroupEnd),
+                _ => None,
+            };
+            let (ns, mark) = match cursor.token()? {
                 Token::Array(_) => return shape("the event's time must be a number", &Token::Array(0)),
-                Token::Int(seconds) => seconds.checked_mul(NANOS),
-                Token::Ext(kind, bytes) => extension_time(kind, bytes),
+                Token::Int(seconds) => (seconds.checked_mul(NANOS), mark(seconds)),
+                Token::Ext(kind, bytes) => {
+                    let seconds = bytes.first_chunk().map_or(0, |s| i64::from(i32::from_be_bytes(*s)));
+                    let marks = kind == 0 && bytes.len() == 8 && bytes[4..] == [0; 4];
+                    (extension_time(kind, bytes), mark(seconds).filter(|_| marks))
+                }
                 other => return shape("the event's time must be a number or an EventTime", &other),
             };
-            for _ in 1..length {
-                cursor.skip(Limits { bytes: usize::MAX, depth: SCAN_DEPTH })?;
+            let metadata = (length > 1).then(|| cursor.value(ANY)).transpose()?;
+            for _ in 2..length {
+                cursor.skip(ANY)?;
             }
-            ns
+            if let Some(mark) = mark {
+                return Ok(mark);
+            }
+            (ns, metadata.filter(|value| !is_nothing(value)))
         }
         other => return shape("the event's time must be a number or an EventTime", &other),
     };
     let ns = ns.ok_or_else(|| BadEntry::Shape("the event's time lies past the year 2262".to_owned()))?;
-    Ok((ns / NANOS != 0).then_some(ns))
+    Ok(Head::Event((ns / NANOS != 0).then_some(ns), metadata))
+}
+
+/// Whether a value is nil or an empty map.
+fn is_nothing(value: &[u8]) -> bool {
+    matches!(Cursor::new(value, 0).token(), Ok(Token::Nil | Token::Map(0)))
 }
 
 /// The instant that an extension value stands for, in ns: EventTime (type 0) or MessagePack's timestamp (type -1).
@@ -116,6 +171,24 @@ pub fn record(cursor: &mut Cursor<'_>, to: &mut Builder) -> Result<(), BadEntry>
         Token::Map(pairs) => fields(cursor, pairs, to),
         other => shape("a record must be a map", &other),
     }
+}
+
+/// The same behind fields that the record has already; a field of the record takes the place of one before it.
+pub fn record_behind(cursor: &mut Cursor<'_>, to: &mut Builder) -> Result<(), BadEntry> {
+    match cursor.token()? {
+        Token::Map(pairs) => members(cursor, pairs, to, RECORD_DEPTH),
+        other => shape("a record must be a map", &other),
+    }
+}
+
+/// Reads `pairs` names and values, as [`record_behind`] does.
+pub fn fields_behind(cursor: &mut Cursor<'_>, pairs: u32, to: &mut Builder) -> Result<(), BadEntry> {
+    members(cursor, pairs, to, RECORD_DEPTH)
+}
+
+/// Reads one value into the field that `to` has named.
+pub fn field(cursor: &mut Cursor<'_>, to: &mut Builder) -> Result<(), BadEntry> {
+    value(cursor, to, RECORD_DEPTH)
 }
 
 /// Reads `pairs` names and values that stand one after the other into the record that `to` has begun.

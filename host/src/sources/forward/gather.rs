@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::acks::Share;
-use super::entries::{self, BadEntry, SCAN_DEPTH};
+use super::entries::{self, BadEntry, Head, SCAN_DEPTH};
+use super::group::Group;
 use super::partial::{Line, Partials, Taken};
 use super::tags::Tags;
 use super::wire::{Cursor, Fault, Limits, Token, skip};
@@ -70,6 +71,13 @@ pub struct Origin<'a> {
     pub answered: bool,
 }
 
+/// What comes before the fields of a record: what its group has, and its metadata, a MessagePack value.
+#[derive(Clone, Copy, Debug)]
+struct Before<'a> {
+    group: Option<&'a Group>,
+    metadata: Option<&'a [u8]>,
+}
+
 /// Gathers records until they are a batch.
 #[derive(Debug)]
 pub struct Gather {
@@ -92,6 +100,10 @@ pub struct Gather {
     since: Option<Instant>,
     lines: Vec<Line>,
     tags: Tags,
+    /// The group of the message whose entries come.
+    group: Option<Box<Group>>,
+    /// The field for metadata; none where it is not kept.
+    metadata_field: Option<Arc<str>>,
 }
 
 impl Gather {
@@ -117,7 +129,20 @@ impl Gather {
             since: None,
             lines: Vec::new(),
             tags,
+            group: None,
+            metadata_field: None,
         }
+    }
+
+    /// Keeps the metadata of events in the field of this name.
+    pub fn keep_metadata(mut self, field: Option<Arc<str>>) -> Gather {
+        self.metadata_field = field;
+        self
+    }
+
+    /// The entries of another message come: a group ends with its message.
+    pub fn begin_message(&mut self) {
+        self.group = None;
     }
 
     /// Records gathered.
@@ -214,22 +239,74 @@ impl Gather {
         partials: Option<&mut Partials>,
     ) -> Result<usize, BadEntry> {
         const PAIR: u8 = 0x92;
-        if window.get(at) == Some(&PAIR) {
-            return self.event(origin, window, at + 1, partials, 0);
+        let mut cursor = Cursor::new(window, at + 1);
+        let mut more = 0;
+        if window.get(at) != Some(&PAIR) {
+            cursor = Cursor::new(window, at);
+            more = match cursor.token()? {
+                Token::Array(length @ 2..) => length - 2,
+                other => {
+                    let what = other.name();
+                    return Err(BadEntry::Shape(format!("an entry must be [time, record], not {what}")));
+                }
+            };
         }
-        let mut cursor = Cursor::new(window, at);
-        let more = match cursor.token()? {
-            Token::Array(length @ 2..) => length - 2,
-            other => {
-                let what = other.name();
-                return Err(BadEntry::Shape(format!("an entry must be [time, record], not {what}")));
+        match entries::head(&mut cursor)? {
+            Head::Event(time, None) if self.group.is_none() => {
+                self.record(origin, time.unwrap_or(origin.now), cursor, window, partials, more)
             }
-        };
-        self.event(origin, window, cursor.at(), partials, more)
+            head => self.entry_of_group(origin, head, cursor, more),
+        }
     }
 
-    /// Takes the time and the record that stand one after the other at `at`, and passes over `more` values behind
-    /// them. Answers where they end. Nothing is taken where there is an error.
+    /// Takes what Fluent Bit sends beside plain entries: marks of groups, and records with metadata or in a group.
+    /// (Such a record is no piece of a Docker line, for Docker sends neither.)
+    #[inline(never)]
+    fn entry_of_group(
+        &mut self,
+        origin: Origin<'_>,
+        head: Head<'_>,
+        mut cursor: Cursor<'_>,
+        more: u32,
+    ) -> Result<usize, BadEntry> {
+        let (time, metadata) = match head {
+            Head::Event(time, metadata) => (time.unwrap_or(origin.now), metadata),
+            Head::GroupEnd => {
+                cursor.skip(ANY)?;
+                skip_more(&mut cursor, more)?;
+                self.group = None;
+                return Ok(cursor.at());
+            }
+            Head::GroupStart => {
+                let body = cursor.value(ANY)?;
+                skip_more(&mut cursor, more)?;
+                // Where the mark is a bad one no other group's fields may go to its records.
+                self.group = None;
+                self.group = Group::read(body, &mut self.builder)?.map(Box::new);
+                return Ok(cursor.at());
+            }
+        };
+        self.begin(origin.tag, time);
+        let group = self.group.take();
+        let before = Before { group: group.as_deref(), metadata };
+        let read = self.fields_behind(before, &mut cursor).and_then(|()| skip_more(&mut cursor, more));
+        self.group = group;
+        self.end_or_cancel(origin, read.map(|()| cursor.at()))
+    }
+
+    fn fields_behind(&mut self, before: Before<'_>, cursor: &mut Cursor<'_>) -> Result<(), BadEntry> {
+        if let Some(group) = before.group {
+            group.write(&mut self.builder)?;
+        }
+        if let (Some(metadata), Some(name)) = (before.metadata, &self.metadata_field) {
+            self.builder.key(name.as_bytes());
+            entries::field(&mut Cursor::new(metadata, 0), &mut self.builder)?;
+        }
+        entries::record_behind(cursor, &mut self.builder)
+    }
+
+    /// Takes the time and the record of a Message, which stand one after the other at `at`. Answers where they end.
+    /// Nothing is taken where there is an error.
     #[inline]
     pub fn event(
         &mut self,
@@ -237,28 +314,53 @@ impl Gather {
         window: &[u8],
         at: usize,
         partials: Option<&mut Partials>,
-        more: u32,
     ) -> Result<usize, BadEntry> {
         let mut cursor = Cursor::new(window, at);
-        let time = entries::event_time(&mut cursor)?.unwrap_or(origin.now);
-        let start = cursor.at();
+        let time = entries::head(&mut cursor)?.alone().unwrap_or(origin.now);
+        self.record(origin, time, cursor, window, partials, 0)
+    }
+
+    /// Takes the record at `cursor`, of an event at `time` (ns), and passes over `more` values behind it. Answers where
+    /// they end. Nothing is taken where there is an error.
+    #[inline]
+    fn record(
+        &mut self,
+        origin: Origin<'_>,
+        time: i64,
+        mut cursor: Cursor<'_>,
+        window: &[u8],
+        partials: Option<&mut Partials>,
+        more: u32,
+    ) -> Result<usize, BadEntry> {
         if let Some(partials) = partials {
-            cursor.skip(ANY)?;
-            let record = &window[start..cursor.at()];
+            let mut behind = cursor;
+            behind.skip(ANY)?;
+            let record = &window[cursor.at()..behind.at()];
             if partials.take(origin.raw_tag, time, record, Instant::now(), &mut self.lines) == Taken::Yes {
-                skip_more(&mut cursor, more)?;
+                skip_more(&mut behind, more)?;
                 self.take_lines();
                 self.kept |= !origin.answered;
-                return Ok(cursor.at());
+                return Ok(behind.at());
             }
-            cursor = Cursor::new(window, start);
         }
         self.begin(origin.tag, time);
-        match entries::record(&mut cursor, &mut self.builder).and_then(|()| skip_more(&mut cursor, more)) {
-            Ok(()) => {
+        let read =
+            entries::record(&mut cursor, &mut self.builder).and_then(|()| skip_more(&mut cursor, more));
+        self.end_or_cancel(origin, read.map(|()| cursor.at()))
+    }
+
+    /// Ends the record that was begun, or forgets it where there is an error.
+    #[inline]
+    fn end_or_cancel(
+        &mut self,
+        origin: Origin<'_>,
+        read: Result<usize, BadEntry>,
+    ) -> Result<usize, BadEntry> {
+        match read {
+            Ok(end) => {
                 self.end();
                 self.kept |= !origin.answered;
-                Ok(cursor.at())
+                Ok(end)
             }
             Err(reason) => {
                 self.builder.cancel_record();

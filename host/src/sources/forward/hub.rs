@@ -118,7 +118,8 @@ impl Hub {
 
     /// An empty batch for a connection.
     pub fn gather(&self) -> Gather {
-        Gather::new(self.cx.cut, self.settings.invalid_utf8, self.tags())
+        let metadata = self.settings.metadata_field.as_deref().map(Arc::from);
+        Gather::new(self.cx.cut, self.settings.invalid_utf8, self.tags()).keep_metadata(metadata)
     }
 
     /// Where a connection joins lines; none where that is not wanted.

@@ -13,6 +13,7 @@ mod acks;
 mod connection;
 mod entries;
 pub mod gather;
+mod group;
 mod handshake;
 mod hub;
 mod inflate;

@@ -30,6 +30,11 @@ pub struct ForwardSettings {
     pub partial_wait: Span,
     /// Most bytes of a joined line. A longer one is several records, all but the last marked `@truncated`.
     pub partial_max: Bytes,
+    /// The field, at the top of a record, for the metadata that a client gives an event beside its time, as Fluent Bit
+    /// does: `[[time, metadata], record]`. It is there where the metadata is not empty; `null` leaves metadata away.
+    /// What Fluent Bit gives a whole group of records, as it does for OpenTelemetry, stands in each record of the
+    /// group by its own names: `resource` and `scope`. Where the record has a field of the same name, that one stays.
+    pub metadata_field: Option<String>,
     /// What becomes of text that is not UTF-8.
     pub invalid_utf8: InvalidUtf8,
     /// Most bytes of a message as it comes; a client that sends more is cut off.
@@ -66,6 +71,7 @@ impl Default for ForwardSettings {
             join_partial: true,
             partial_wait: Span(Duration::from_secs(5)),
             partial_max: Bytes(1 << 20),
+            metadata_field: Some("metadata".to_owned()),
             invalid_utf8: InvalidUtf8::Replace,
             max_message: Bytes(64 << 20),
             max_expanded: Bytes(256 << 20),
@@ -86,6 +92,11 @@ impl ForwardSettings {
     /// # Errors
     /// What is wrong, with its key.
     pub fn check(&self) -> anyhow::Result<()> {
+        if let Some(field) = &self.metadata_field {
+            anyhow::ensure!(!field.is_empty(), "`metadata_field` is empty; `null` leaves metadata away");
+            let own = field.starts_with('@');
+            anyhow::ensure!(!own, "`metadata_field`: names that begin with `@` are flitch's own: `{field}`");
+        }
         self.tls.as_ref().map(TlsSettings::acceptor).transpose()?;
         self.security.as_ref().map_or(Ok(()), SecuritySettings::check)
     }

@@ -89,6 +89,13 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
+    /// Passes over one value, and answers its bytes.
+    pub fn value(&mut self, limits: Limits) -> Result<&'a [u8], Fault> {
+        let start = self.at;
+        self.skip(limits)?;
+        Ok(&self.bytes[start..self.at])
+    }
+
     #[inline]
     fn take(&mut self, length: usize) -> Result<&'a [u8], Fault> {
         let taken = self.bytes.get(self.at..).and_then(|b| b.get(..length)).ok_or(Fault::Short)?;
@@ -150,6 +157,15 @@ impl<'a> Cursor<'a> {
             return None;
         };
         self.at += 10;
+        Some((u32::from_be_bytes([s0, s1, s2, s3]), u32::from_be_bytes([n0, n1, n2, n3])))
+    }
+
+    /// The same where it stands in an array with empty metadata, `[time, {}]`, as Fluent Bit sends it.
+    #[inline(always)]
+    pub fn event_time_alone(&mut self) -> Option<(u32, u32)> {
+        let rest = self.bytes.get(self.at..)?.first_chunk::<12>()?;
+        let [0x92, 0xd7, 0, s0, s1, s2, s3, n0, n1, n2, n3, 0x80] = *rest else { return None };
+        self.at += 12;
         Some((u32::from_be_bytes([s0, s1, s2, s3]), u32::from_be_bytes([n0, n1, n2, n3])))
     }
 
