@@ -1,22 +1,21 @@
 //! Dead letters: records that no stage can take further, kept as NDJSON files under `data_dir` with what is wrong.
 //!
 //! A line is `{"time":…,"stage":…,"component":…,"reason":…,"record":{…}}`. Bytes that are not UTF-8 are kept as
-//! `{"$bytes":"<base64>"}`; what never became a record stands under `raw` (text, or bytes in the same way) instead of
-//! `record`. Files are called `letters-<number>.ndjson`. [`read`] finds letters again, [`replay`] sends them again.
+//! `{"$bytes":"<base64>"}`, and a member that a record has named `$bytes` has one more `$` in front; what never became
+//! a record stands under `raw` (text, or bytes in the same way) instead of `record`. Files are called
+//! `letters-<number>.ndjson`. [`read`] finds letters again, [`replay`] sends them again.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::UInt32Array;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::batch::Records;
 use crate::batch::encode::ndjson_lossless;
+use crate::batch::{Records, lossless};
 use crate::clock::Clock;
 use crate::config::units::Bytes;
 
@@ -149,11 +148,7 @@ impl DeadLetters {
             lines.extend_from_slice(b",\"raw\":");
             match std::str::from_utf8(bytes) {
                 Ok(text) => push_text(&mut lines, text),
-                Err(_) => {
-                    lines.extend_from_slice(b"{\"$bytes\":\"");
-                    lines.extend_from_slice(STANDARD.encode(bytes).as_bytes());
-                    lines.extend_from_slice(b"\"}");
-                }
+                Err(_) => lossless::write_bytes(bytes, &mut lines),
             }
             lines.extend_from_slice(b"}\n");
         }

@@ -41,7 +41,8 @@ pub fn decode_line(builder: &mut Builder, line: &[u8]) -> Result<(), DecodeError
     one(builder, line, false)
 }
 
-/// The same, but a value `{"$bytes":"<base64>"}` is the bytes that [`super::encode::ndjson_lossless`] wrote so.
+/// The same, but a value `{"$bytes":"<base64>"}` is the bytes, and a name `$$bytes` the `$bytes`, that
+/// [`super::encode::ndjson_lossless`] wrote so.
 pub fn decode_lossless_line(builder: &mut Builder, line: &[u8]) -> Result<(), DecodeError> {
     one(builder, line, true)
 }

@@ -110,7 +110,8 @@ pub fn ndjson_with(records: &Records, encoding: &Encoding) -> Encoded {
     write::rows(&Plan::new(columns, Bytes::Replaced, encoding.timestamp_format), records.rows())
 }
 
-/// The same with every byte kept: a value of a bytes column is `{"$bytes":"<base64>"}`. Dead letters are written so.
+/// The same with every byte kept: a value of a bytes column is `{"$bytes":"<base64>"}`, and a member that is named
+/// `$bytes` has one more `$` in front. Dead letters are written so.
 pub fn ndjson_lossless(records: &Records) -> Encoded {
     let columns = records.iter().map(|column| (column.field().name().clone(), column));
     write::rows(&Plan::new(columns, Bytes::Base64, TimestampFormat::Rfc3339), records.rows())

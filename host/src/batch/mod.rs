@@ -25,6 +25,7 @@ pub mod decode;
 pub mod encode;
 pub mod json;
 pub mod lines;
+pub(crate) mod lossless;
 pub mod merge;
 pub mod path;
 mod rows;

@@ -1,8 +1,8 @@
 //! The files of the dead letters: appended, rotated, capped.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::{DeadLetterSettings, WhenFull};
@@ -85,23 +85,57 @@ pub(super) fn replayed(folder: &Path) -> io::Result<Vec<Name>> {
 
 /// Waits for the lock of a folder, and holds it while the answer lives.
 pub(super) fn lock(folder: &Path) -> io::Result<File> {
-    let lock = OpenOptions::new().append(true).create(true).open(folder.join(LOCK))?;
+    let lock = private().append(true).create(true).open(folder.join(LOCK))?;
     lock.lock()?;
     Ok(lock)
 }
 
 /// Makes sure that no other replay runs while the answer lives, and gives back what one took that did not end.
 pub(super) fn begin_replay(folder: &Path) -> io::Result<File> {
-    let alone = OpenOptions::new().append(true).create(true).open(folder.join(REPLAY_LOCK))?;
+    let alone = private().append(true).create(true).open(folder.join(REPLAY_LOCK))?;
     if let Err(TryLockError::WouldBlock) = alone.try_lock() {
         return Err(io::Error::other("another replay is under way"));
     }
     let _lock = lock(folder)?;
     for Name { path, .. } in taken(folder)? {
-        // What may stand there already are those of its letters that were not meant.
-        std::fs::rename(&path, path.with_extension(&SUFFIX[1..]))?;
+        let back = path.with_extension(&SUFFIX[1..]);
+        if back.exists() {
+            // Those of its letters that were not meant, and perhaps others since: all that were meant had been sent when
+            // they were put there.
+            archive(folder, &path, &back)?;
+        } else {
+            std::fs::rename(&path, &back)?;
+        }
     }
+    sync(folder)?;
     Ok(alone)
+}
+
+/// Puts the file that a replay had taken from `path` among those that were replayed, under a name that is free there.
+pub(super) fn archive(folder: &Path, taken: &Path, path: &Path) -> io::Result<()> {
+    let archive = folder.join(REPLAYED);
+    make(&archive)?;
+    let mut to = archive.join(path.file_name().unwrap_or_default());
+    let mut number = files(&archive)?.last().map_or(0, |newest| newest.number);
+    while to.exists() {
+        number += 1;
+        to = archive.join(format!("{PREFIX}{number:08}{SUFFIX}"));
+    }
+    std::fs::rename(taken, to)?;
+    sync(&archive)?;
+    sync(folder)
+}
+
+/// How files are made here: what is in records is for nobody else to read.
+pub(super) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
+}
+
+/// Makes a folder that nobody else may look into, if it is not there.
+fn make(folder: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// Makes a change of a folder's entries safe.
@@ -111,8 +145,8 @@ pub(super) fn sync(folder: &Path) -> io::Result<()> {
 
 impl Folder {
     pub fn open(path: &Path, settings: DeadLetterSettings) -> io::Result<Folder> {
-        std::fs::create_dir_all(path)?;
-        let lock = OpenOptions::new().append(true).create(true).open(path.join(LOCK))?;
+        make(path)?;
+        let lock = private().append(true).create(true).open(path.join(LOCK))?;
         let mut folder = Folder { path: path.to_owned(), settings, lock, current: None };
         if let Some(newest) = files(path)?.pop() {
             folder.current = Some(Current::resume(newest.path)?);
@@ -137,8 +171,8 @@ impl Folder {
     fn find(&mut self) -> io::Result<()> {
         let path = self.path.join(LOCK);
         if !is_at(&self.lock, &path) {
-            std::fs::create_dir_all(&self.path)?;
-            self.lock = OpenOptions::new().append(true).create(true).open(path)?;
+            make(&self.path)?;
+            self.lock = private().append(true).create(true).open(path)?;
         }
         Ok(())
     }
@@ -167,7 +201,7 @@ impl Folder {
         // A file that a replay has taken comes back under its name.
         let number = newest(all(&self.path)?).max(newest(replayed(&self.path)?)) + 1;
         let path = self.path.join(format!("{PREFIX}{number:08}{SUFFIX}"));
-        let file = OpenOptions::new().append(true).create_new(true).open(&path)?;
+        let file = private().append(true).create_new(true).open(&path)?;
         sync(&self.path)?;
         Ok(Current { file, path, bytes: 0 })
     }
@@ -218,6 +252,8 @@ impl Current {
     /// Goes on with a file; a line that a crash cut off, which was never reported as safe, is taken back.
     fn resume(path: PathBuf) -> io::Result<Current> {
         let mut file = OpenOptions::new().read(true).append(true).open(&path)?;
+        // One that came from elsewhere may be open to others, and another user's cannot be closed to them.
+        let _ = file.set_permissions(Permissions::from_mode(0o600));
         let mut end = file.metadata()?.len();
         let mut chunk = [0; 4096];
         'whole: while end > 0 {

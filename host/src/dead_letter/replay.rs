@@ -5,15 +5,13 @@
 //! filter does not take go back among the dead letters. When sending fails the file goes back as it was, and where the
 //! replay is killed the next one puts it back: some of its letters may have been sent already, and will be sent again.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use std::path::Path;
 
 use super::folder;
 use super::read::{Filter, Letter, in_file};
+use crate::batch::lossless;
 
 /// Takes the records of letters.
 pub trait Sink {
@@ -112,28 +110,13 @@ fn finish(folder: &Path, path: &Path, taken: &Path, part: Replayed, rest: &[u8])
     }
     if !rest.is_empty() {
         let unfinished = path.with_extension("rest");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&unfinished)?;
+        let _ = fs::remove_file(&unfinished);
+        let mut file = folder::private().write(true).create_new(true).open(&unfinished)?;
         file.write_all(rest)?;
         file.sync_data()?;
         fs::rename(&unfinished, path)?;
     }
-    let archive = folder.join(folder::REPLAYED);
-    fs::create_dir_all(&archive)?;
-    fs::rename(taken, free(&archive, path))?;
-    folder::sync(&archive)?;
-    folder::sync(folder)
-}
-
-/// A name in the archive that is not taken: a file whose letters were kept can be replayed again.
-fn free(archive: &Path, path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default();
-    let mut to = archive.join(name);
-    let mut number = folder::files(archive).ok().and_then(|f| f.last().map(|n| n.number)).unwrap_or(0);
-    while to.exists() {
-        number += 1;
-        to = archive.join(format!("letters-{number:08}.ndjson"));
-    }
-    to
+    folder::archive(folder, taken, path)
 }
 
 /// Appends a letter's record as a line of NDJSON, or its raw bytes as a line.
@@ -141,8 +124,10 @@ fn free(archive: &Path, path: &Path) -> PathBuf {
 /// Bytes are written as they are, between quotes: a source with `invalid_utf8: bytes` reads them back unchanged.
 pub fn original(letter: &Letter, out: &mut Vec<u8>) {
     match (&letter.record, &letter.raw) {
-        (Some(record), _) => restore(record.get(), out),
-        (None, Some(raw)) => match bytes_of(raw.get()) {
+        (Some(record), _) => {
+            lossless::write_original(record.get().as_bytes(), out, |bytes, out| push_bytes(out, bytes));
+        }
+        (None, Some(raw)) => match lossless::read_bytes(raw.get().as_bytes()) {
             Some((bytes, _)) => out.extend_from_slice(&bytes),
             None => match serde_json::from_str::<String>(raw.get()) {
                 Ok(text) => out.extend_from_slice(text.as_bytes()),
@@ -154,56 +139,6 @@ pub fn original(letter: &Letter, out: &mut Vec<u8>) {
     if out.last() != Some(&b'\n') {
         out.push(b'\n');
     }
-}
-
-/// The bytes that a text beginning with `{"$bytes":"…"}` stands for, and how long that is.
-fn bytes_of(text: &str) -> Option<(Vec<u8>, usize)> {
-    const BEGIN: &str = "{\"$bytes\":\"";
-    let coded = text.strip_prefix(BEGIN)?;
-    let end = coded.find('"')?;
-    let bytes = STANDARD.decode(&coded[..end]).ok()?;
-    coded[end..].starts_with("\"}").then_some((bytes, BEGIN.len() + end + 2))
-}
-
-/// Copies JSON with its bytes restored. Everything else stays as it is, digit by digit.
-fn restore(json: &str, out: &mut Vec<u8>) {
-    let text = json.as_bytes();
-    let mut place = 0;
-    while place < text.len() {
-        match text[place] {
-            b'"' => {
-                let end = end_of_string(text, place);
-                out.extend_from_slice(&text[place..end]);
-                place = end;
-            }
-            b'{' => match bytes_of(&json[place..]) {
-                Some((bytes, length)) => {
-                    push_bytes(out, &bytes);
-                    place += length;
-                }
-                None => {
-                    out.push(b'{');
-                    place += 1;
-                }
-            },
-            other => {
-                out.push(other);
-                place += 1;
-            }
-        }
-    }
-}
-
-fn end_of_string(text: &[u8], begin: usize) -> usize {
-    let mut place = begin + 1;
-    while place < text.len() {
-        match text[place] {
-            b'\\' => place += 2,
-            b'"' => return place + 1,
-            _ => place += 1,
-        }
-    }
-    text.len()
 }
 
 fn push_bytes(out: &mut Vec<u8>, bytes: &[u8]) {

@@ -2,12 +2,20 @@ use std::fs;
 use std::path::PathBuf;
 
 use arrow_array::{ArrayRef, BinaryArray, StringArray};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::read::{Filter, Letter, letters, list};
 use super::replay::{Replayed, Sink, replay};
 use super::*;
 use crate::batch::Kind;
+use crate::batch::builder::Builder;
+use crate::batch::constants::Constants;
+use crate::batch::decode::{decode_line, decode_lossless_line};
+use crate::batch::json::write_string;
+use crate::batch::utf8::InvalidUtf8;
 
 const DAY: i64 = 86_400_000_000_000;
 
@@ -315,6 +323,125 @@ fn letters_of_a_replay_that_was_killed_are_seen_and_sent_by_the_next() {
     assert_eq!(replay(&bench.folder, &Filter::default(), &mut out).unwrap().sent, 2);
     assert_eq!(out, b"one\ntwo\n");
     assert!(bench.all().is_empty());
+}
+
+#[test]
+fn letters_written_after_a_replay_was_killed_at_its_end_are_not_overwritten_by_the_next() {
+    let bench = bench(1 << 20, 1 << 20, WhenFull::Stop);
+    bench.letters.records("output", "lake", &records(), &[cause(0)]).unwrap();
+    bench.raw("sent already");
+    // What a replay of the letters of `web` leaves that is killed before it files the others' file away.
+    let file = bench.folder.join("letters-00000001.ndjson");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::rename(&file, file.with_extension("replaying")).unwrap();
+    fs::write(&file, format!("{}\n", text.lines().next().unwrap())).unwrap();
+    let again = DeadLetters::open(&bench.folder).unwrap();
+    again.raw("source", "web", [("not JSON", &b"new"[..])]).unwrap();
+    assert_eq!(bench.files(), ["letters-00000001.ndjson", "letters-00000001.replaying"]);
+
+    let mut out = Vec::new();
+    let done = replay(&bench.folder, &Filter::default(), &mut out).unwrap();
+    assert_eq!(done, Replayed { sent: 2, kept: 0, broken: 0 });
+    assert!(out.ends_with(b"\nnew\n"), "{}", String::from_utf8_lossy(&out));
+    assert_eq!(fs::read_dir(bench.folder.join("replayed")).unwrap().count(), 2);
+}
+
+#[test]
+fn nobody_else_may_read_letters() {
+    use std::os::unix::fs::PermissionsExt;
+    let bench = bench(1 << 20, 1 << 20, WhenFull::Stop);
+    bench.letters.records("output", "lake", &records(), &[cause(0)]).unwrap();
+    bench.raw("x");
+    fs::set_permissions(bench.folder.join("letters-00000001.ndjson"), fs::Permissions::from_mode(0o644))
+        .unwrap();
+    DeadLetters::open(&bench.folder).unwrap();
+    let filter = Filter { stage: Some("source".into()), ..Filter::default() };
+    replay(&bench.folder, &filter, &mut Vec::new()).unwrap();
+    bench.raw("y");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mut seen = 0;
+    for folder in [bench.folder.clone(), bench.folder.join("replayed")] {
+        assert_eq!(mode(&folder), 0o700, "{}", folder.display());
+        for entry in fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_file()) {
+            assert_eq!(mode(&entry), 0o600, "{}", entry.display());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 4, "{seen}");
+}
+
+/// Any JSON, with many names and texts that look like bytes do in letters.
+fn any_json() -> impl Strategy<Value = Value> {
+    let text =
+        prop_oneof!["[a$\"{}:\\\\ ]{0,4}", Just("aGk=".to_owned()), Just("{\"$bytes\":\"aGk=\"}".to_owned())];
+    let name = prop_oneof!["[$]{0,3}bytes", "[$a.\"\\\\]{0,3}", Just("\u{24}$bytes\":".to_owned())];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        text.prop_map(Value::from)
+    ];
+    leaf.prop_recursive(10, 40, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(name.clone(), inner, 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+/// Any record, some with bytes.
+fn any_record() -> impl Strategy<Value = (Value, Option<Vec<u8>>)> {
+    let members = prop::collection::btree_map("[$]{0,2}(bytes|a)", any_json(), 1..4);
+    let object = members.prop_map(|members| Value::Object(members.into_iter().collect()));
+    (object, prop::option::of(prop::collection::vec(any::<u8>(), 0..6)))
+}
+
+proptest! {
+    // Each case waits for the disk.
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_record_is_replayed_and_read_back_as_it_was(all in prop::collection::vec(any_record(), 1..6)) {
+        let mut builder = Builder::new();
+        for (record, bytes) in &all {
+            let text = record.to_string();
+            match bytes {
+                // Bytes that are not UTF-8 stand between quotes as they are.
+                Some(bytes) => {
+                    let mut line = text.strip_suffix('}').unwrap().as_bytes().to_vec();
+                    line.extend_from_slice(b",\"raw\":");
+                    write_string(bytes, &mut line);
+                    line.push(b'}');
+                    decode_line(&mut builder, &line).unwrap();
+                }
+                None => decode_line(&mut builder, text.as_bytes()).unwrap(),
+            }
+        }
+        let records = builder.finish(InvalidUtf8::Bytes, &Constants::new()).records;
+        let causes: Vec<Cause> = (0..all.len() as u32).map(cause).collect();
+        let bench = bench(1 << 20, 1 << 20, WhenFull::Stop);
+        bench.letters.records("output", "lake", &records, &causes).unwrap();
+        for line in fs::read_to_string(bench.folder.join("letters-00000001.ndjson")).unwrap().lines() {
+            prop_assert!(serde_json::from_str::<Value>(line).is_ok(), "{}", line);
+        }
+        let mut out = Vec::new();
+        replay(&bench.folder, &Filter::default(), &mut out).unwrap();
+        for line in out.split_inclusive(|b| *b == b'\n') {
+            decode_line(&mut builder, line).unwrap();
+        }
+        let again = builder.finish(InvalidUtf8::Bytes, &Constants::new()).records;
+        let lossless = |records: &Records| String::from_utf8(ndjson_lossless(records).text.to_vec()).unwrap();
+        prop_assert_eq!(lossless(&again), lossless(&records));
+        prop_assert_eq!(&again.ndjson().text, &records.ndjson().text);
+
+        // And by the decoder that knows such text itself.
+        for line in lossless(&records).split_inclusive('\n') {
+            decode_lossless_line(&mut builder, line.as_bytes()).unwrap();
+        }
+        let again = builder.finish(InvalidUtf8::Bytes, &Constants::new()).records;
+        prop_assert_eq!(&again.ndjson().text, &records.ndjson().text);
+    }
 }
 
 #[test]

@@ -1,11 +1,10 @@
 //! The place in a JSON text (RFC 8259) up to which it is read.
 
-use base64::Engine;
-
 use super::number::{Number, number};
 use super::{DecodeError, MAX_NESTING};
 use crate::batch::builder::Builder;
 use crate::batch::json::plain_prefix;
+use crate::batch::lossless;
 
 pub(super) struct Cursor<'a> {
     text: &'a [u8],
@@ -95,7 +94,12 @@ impl<'a> Cursor<'a> {
         }
         loop {
             self.expect(b'"', "expected a name in quotes")?;
-            if let Some(length) = builder.guessed_key(&self.text[self.at..]) {
+            if self.lossless && self.text[self.at..].starts_with(b"$$") {
+                match self.string(scratch)? {
+                    Text::Plain(name) => builder.key(lossless::unmarked(name)),
+                    Text::Unescaped { .. } => builder.key(scratch),
+                };
+            } else if let Some(length) = builder.guessed_key(&self.text[self.at..]) {
                 self.at += length + 1;
             } else {
                 match self.string(scratch)? {
@@ -150,7 +154,14 @@ impl<'a> Cursor<'a> {
             }
             _ => {
                 self.skip_value(depth)?;
-                builder.json_bytes(&self.text[start..self.at]);
+                let text = &self.text[start..self.at];
+                if self.lossless {
+                    let mut original = Vec::with_capacity(text.len());
+                    lossless::write_original(text, &mut original, lossless::write_bytes);
+                    builder.json_bytes(&original);
+                } else {
+                    builder.json_bytes(text);
+                }
             }
         }
         Ok(())
@@ -158,14 +169,9 @@ impl<'a> Cursor<'a> {
 
     /// Takes `{"$bytes":"<base64>"}`, if just that comes next.
     fn bytes(&mut self, builder: &mut Builder) -> bool {
-        let Some(rest) = self.text[self.at..].strip_prefix(b"{\"$bytes\":\"") else { return false };
-        let Some(end) = memchr::memchr(b'"', rest) else { return false };
-        if rest.get(end + 1) != Some(&b'}') {
-            return false;
-        }
-        let Ok(bytes) = base64::engine::general_purpose::STANDARD.decode(&rest[..end]) else { return false };
+        let Some((bytes, length)) = lossless::read_bytes(&self.text[self.at..]) else { return false };
         builder.bytes_value(&bytes);
-        self.at = self.text.len() - rest.len() + end + 2;
+        self.at += length;
         true
     }
 

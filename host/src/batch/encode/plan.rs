@@ -10,6 +10,7 @@ use arrow_buffer::{BooleanBuffer, NullBuffer};
 use super::TimestampFormat;
 use super::write::{Scratch, write_cell};
 use crate::batch::json::plain_prefix;
+use crate::batch::lossless;
 use crate::batch::path::{split, write_json_name};
 use crate::batch::{Column, Kind};
 
@@ -18,7 +19,7 @@ use crate::batch::{Column, Kind};
 pub(super) enum Bytes {
     /// As text, with U+FFFD for what is not UTF-8.
     Replaced,
-    /// `{"$bytes":"<base64>"}`.
+    /// As [`lossless`] has them.
     Base64,
 }
 
@@ -31,11 +32,12 @@ pub(super) enum Cells<'a> {
         data: &'a [u8],
         plain: bool,
     },
-    /// `plain`: no newline in it.
+    /// `plain`: no newline in it, and no name that `as_written` marks.
     Json {
         offsets: &'a [i32],
         data: &'a [u8],
         plain: bool,
+        as_written: Bytes,
     },
     Bytes {
         offsets: &'a [i32],
@@ -134,7 +136,12 @@ impl<'a> Plan<'a> {
 fn add_steps<'a>(group: Group<'a>, bytes: Bytes, format: TimestampFormat, steps: &mut Vec<Step<'a>>) {
     for member in group.members {
         let mut key = vec![b','];
-        write_json_name(&member.name, &mut key);
+        match bytes {
+            Bytes::Base64 if lossless::is_marked(member.name.as_bytes()) => {
+                write_json_name(&format!("${}", member.name), &mut key);
+            }
+            _ => write_json_name(&member.name, &mut key),
+        }
         key.push(b':');
         let leaf = member.value.and_then(|column| leaf(column, key.clone(), bytes, format));
         if member.group.members.is_empty() {
@@ -190,7 +197,8 @@ fn leaf<'a>(column: Column<'a>, mut key: Vec<u8>, bytes: Bytes, format: Timestam
                 key.push(b'"');
                 Cells::Text { offsets, data, plain: plain_prefix(used) == used.len() }
             } else {
-                Cells::Json { offsets, data, plain: memchr::memchr(b'\n', used).is_none() }
+                let plain = memchr::memchr(b'\n', used).is_none() && bytes == Bytes::Replaced;
+                Cells::Json { offsets, data, plain, as_written: bytes }
             }
         }
         Kind::Bytes => {

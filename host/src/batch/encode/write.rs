@@ -1,11 +1,9 @@
 //! The rows of a batch, by their plan.
 
-use base64::Engine;
-
 use super::TimestampFormat;
 use super::plan::{Bytes, Cells, Leaf, Plan, Step};
 use crate::batch::json::{write_escaped, write_float, write_string};
-use crate::batch::{Encoded, time};
+use crate::batch::{Encoded, lossless, time};
 
 /// What is remembered from row to row.
 #[derive(Default)]
@@ -71,25 +69,19 @@ pub(super) fn write_cell(leaf: &Leaf<'_>, row: usize, out: &mut Vec<u8>, scratch
             }
             out.push(b'"');
         }
-        Cells::Json { offsets, data, plain } => {
+        Cells::Json { offsets, data, plain, as_written } => {
             let (start, end) = (offsets[row] as usize, offsets[row + 1] as usize);
             if *plain {
                 copy(out, data, start, end);
             } else {
-                // In JSON a newline is never more than white space.
-                out.extend(data[start..end].iter().map(|b| if *b == b'\n' { b' ' } else { *b }));
+                write_json(&data[start..end], *as_written, out);
             }
         }
         Cells::Bytes { offsets, data, as_written } => {
             let value = &data[offsets[row] as usize..offsets[row + 1] as usize];
             match as_written {
                 Bytes::Replaced => write_string(String::from_utf8_lossy(value).as_bytes(), out),
-                Bytes::Base64 => {
-                    let text = base64::engine::general_purpose::STANDARD.encode(value);
-                    out.extend_from_slice(b"{\"$bytes\":\"");
-                    out.extend_from_slice(text.as_bytes());
-                    out.extend_from_slice(b"\"}");
-                }
+                Bytes::Base64 => lossless::write_bytes(value, out),
             }
         }
         Cells::Int(values) => write_int(values[row], out),
@@ -114,6 +106,17 @@ pub(super) fn write_cell(leaf: &Leaf<'_>, row: usize, out: &mut Vec<u8>, scratch
     }
 }
 
+/// Appends a JSON text on one line.
+fn write_json(json: &[u8], as_written: Bytes, out: &mut Vec<u8>) {
+    let start = out.len();
+    match as_written {
+        Bytes::Replaced => out.extend_from_slice(json),
+        Bytes::Base64 => lossless::write_marked(json, out),
+    }
+    // In JSON a newline is never more than white space.
+    out[start..].iter_mut().filter(|b| **b == b'\n').for_each(|b| *b = b' ');
+}
+
 fn write_int(value: i64, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
@@ -131,7 +134,7 @@ fn close(leaf: Option<&Leaf<'_>>, row: usize, out: &mut Vec<u8>, scratch: &mut S
     }
     out[first] = b'{';
     if let Some(leaf) = leaf
-        && let Cells::Json { offsets, data, .. } = &leaf.cells
+        && let Cells::Json { offsets, data, as_written, .. } = &leaf.cells
         && leaf.nulls.is_none_or(|nulls| nulls.is_valid(row))
         && let text = data[offsets[row] as usize..offsets[row + 1] as usize].trim_ascii()
         && let [b'{', inside @ .., b'}'] = text
@@ -139,7 +142,7 @@ fn close(leaf: Option<&Leaf<'_>>, row: usize, out: &mut Vec<u8>, scratch: &mut S
     {
         let mut merged = std::mem::take(&mut scratch.merged);
         merged.clear();
-        merged.extend(inside.iter().map(|b| if *b == b'\n' { b' ' } else { *b }));
+        write_json(inside, *as_written, &mut merged);
         merged.push(b',');
         out.splice(first + 1..first + 1, merged.iter().copied());
         scratch.merged = merged;
