@@ -51,7 +51,7 @@ mod tests {
     async fn it_keeps_the_contract_of_outputs() {
         contract::check(|| async {
             let output = open(&BlackholeSettings::default(), &Encoding::default());
-            Subject { output: Arc::new(output), newline: true, read: None }
+            Subject { output: Arc::new(output), newline: true, read: None, by_field: None, cut: None }
         })
         .await;
     }

@@ -2,10 +2,11 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::{ArrayRef, Int64Array, StringArray};
 
-use super::Output;
+use super::{Output, WriteError};
 use crate::batch::{Kind, Records};
 
 /// An output with a fresh destination.
@@ -15,7 +16,16 @@ pub(super) struct Subject {
     pub newline: bool,
     /// All records at the destination, as JSON; none where there is nothing to read.
     pub read: Option<Box<dyn Fn() -> Vec<String>>>,
+    /// The same kind of output, with the field `k` alone in every template that its settings have (at the end of a path);
+    /// none where they have none.
+    pub by_field: Option<Arc<dyn Output>>,
+    /// Leaves half a record at the destination, as a writer does that is killed; none where a destination takes whole
+    /// records only.
+    pub cut: Option<Box<dyn Fn()>>,
 }
+
+/// How long a write may take that is not to wait for anybody.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Subject {
     /// Writes, and answers the bytes reported.
@@ -59,6 +69,9 @@ pub(super) async fn check<F: Future<Output = Subject>>(subject: impl Fn() -> F) 
     writes_under_way_together_all_arrive(subject().await).await;
     a_write_that_is_given_up_harms_no_other(subject().await).await;
     it_is_probed_and_closed(subject().await).await;
+    a_write_after_close_arrives_or_says_why_not(subject().await).await;
+    a_half_record_of_one_that_was_killed_spoils_no_other(subject().await).await;
+    a_record_whose_template_cannot_be_filled_costs_itself_alone(subject().await).await;
 }
 
 async fn every_record_arrives_once(subject: Subject) {
@@ -115,4 +128,59 @@ async fn it_is_probed_and_closed(subject: Subject) {
     subject.write(&records).await;
     subject.output.close().await.unwrap();
     subject.holds(&[&records]);
+}
+
+async fn a_write_after_close_arrives_or_says_why_not(subject: Subject) {
+    let (before, after) = (numbered(0, 3), numbered(10, 3));
+    subject.write(&before).await;
+    subject.output.close().await.unwrap();
+    let late = tokio::time::timeout(PATIENCE, subject.output.write(&after)).await;
+    match late.expect("a write after close ends") {
+        Ok(written) => {
+            assert!(written.refused.is_empty() && written.again.is_none(), "{written:?}");
+            subject.holds(&[&before, &after]);
+        }
+        Err(WriteError::Poison { reason }) => panic!("the records are not to blame: {reason}"),
+        Err(_) => subject.holds(&[&before]),
+    }
+}
+
+async fn a_half_record_of_one_that_was_killed_spoils_no_other(subject: Subject) {
+    let (Some(cut), Some(read)) = (&subject.cut, &subject.read) else { return };
+    cut();
+    let records = [numbered(0, 3), numbered(10, 3)];
+    for records in &records {
+        subject.write(records).await;
+    }
+    let expected: Vec<String> = records.iter().flat_map(|r| lines(&r.ndjson().text)).collect();
+    let found = read();
+    let good: Vec<&String> = found.iter().filter(|line| expected.contains(line)).collect();
+    assert_eq!(good, expected.iter().collect::<Vec<_>>(), "{found:?}");
+    assert_eq!(found.len(), expected.len() + 1, "{found:?}");
+}
+
+async fn a_record_whose_template_cannot_be_filled_costs_itself_alone(subject: Subject) {
+    let Some(output) = &subject.by_field else { return };
+    let long = "x".repeat(300);
+    let good = ["a", "b"];
+    for bad in
+        [None, Some(""), Some("."), Some(".."), Some("/"), Some("a\0b"), Some(&long), Some("\u{fffd} \n")]
+    {
+        let alone = vec![bad];
+        let among = vec![Some(good[0]), bad, Some(good[1])];
+        let mut fates = Vec::new();
+        for (place, values) in [(0, alone), (1, among)] {
+            let field = Arc::new(Kind::Text.field("k"));
+            let array: ArrayRef = Arc::new(StringArray::from(values.clone()));
+            let records = Arc::new(Records::of(values.len(), vec![(field, array)], vec![]).unwrap());
+            let written =
+                tokio::time::timeout(PATIENCE, output.write(&records)).await.expect("it waits for nothing");
+            let written = written.unwrap_or_else(|e| panic!("{bad:?} costs the whole batch: {e}"));
+            assert!(written.again.is_none(), "{bad:?} is written again for ever: {written:?}");
+            assert!(written.refused.iter().all(|r| r.row == place), "{bad:?}: {written:?}");
+            fates.push(written.refused.len());
+        }
+        assert_eq!(fates[0], fates[1], "what becomes of {bad:?} depends on its neighbours");
+        assert!(bad.is_some() || fates[0] == 1, "a template without its field is filled all the same");
+    }
 }

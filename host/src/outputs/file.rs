@@ -1,8 +1,7 @@
 //! NDJSON files: one `write` call per batch and file, straight from the batch's encoded text.
 
 use std::collections::HashMap;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,21 +10,27 @@ use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::files::{Files, Rotation};
+use self::fault::{Fault, Root, classify};
+use self::files::Files;
+use self::rotate::Rotation;
 use super::template::{Rendered, Template};
 use super::{Answer, Output, Refusal, WriteError, Written};
 use crate::batch::encode::Encoding;
 use crate::batch::{Encoded, Records};
 use crate::config::units::{Bytes, Span};
 
+mod fault;
 mod files;
+mod place;
+mod rotate;
 
 /// When records are forced to the disk. Whatever it is, they are with the kernel before they count as delivered, so that
 /// the end of the process loses nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Sync {
-    /// Before they count as delivered: safe from a power failure. Every batch waits for the disk.
+    /// Before they count as delivered, and the names of new files too: safe from a power failure. Every batch waits for
+    /// the disk.
     Batch,
     /// Within `sync_interval`: a power failure can lose what was delivered in that time.
     #[default]
@@ -39,7 +44,9 @@ pub enum Sync {
 #[serde(deny_unknown_fields)]
 pub struct FileSettings {
     /// The file, a template: `/var/log/flitch/{@tag}/{@timestamp:%Y-%m-%d}.ndjson`. Missing folders are made. A slash in
-    /// the value of a field is written `_`. A record without a field of it goes to the dead letters.
+    /// the value of a field is written `_`. A record without a field of it goes to the dead letters, and so does one whose
+    /// fields name no file that can be written: a part that is empty, `.`, `..` or too long, a folder or a pipe that
+    /// stands there, a file without the right to write it.
     pub path: Template,
     /// A file is rotated before it grows past this: it becomes `<path>.1`, the one before it `<path>.2`, and so on. Not
     /// set: never.
@@ -79,6 +86,7 @@ impl FileSettings {
 #[derive(Debug)]
 pub struct FileOutput {
     shared: Arc<Shared>,
+    root: Root,
     path: Template,
     encoding: Encoding,
     sync: Sync,
@@ -95,13 +103,19 @@ struct Shared {
 /// Opens an output. No file is opened before the first record.
 ///
 /// # Errors
-/// `path` is no absolute path, or a limit makes no sense.
+/// `path` is no absolute path of a file, or a limit makes no sense.
 pub fn open(settings: &FileSettings, encoding: &Encoding) -> anyhow::Result<FileOutput> {
     let begin = settings.path.literal_prefix();
     anyhow::ensure!(
         begin.starts_with('/'),
         "`path` must begin with `/`: `{}` would depend on where flitch is started",
         settings.path
+    );
+    let path = settings.path.to_string();
+    anyhow::ensure!(!path.ends_with('/'), "`path` must end with the name of a file: `{path}` names a folder");
+    anyhow::ensure!(
+        !path.split('/').any(|part| matches!(part, "." | "..")),
+        "`path` must not have a part `.` or `..`: `{path}`"
     );
     anyhow::ensure!(
         settings.max_bytes != Some(Bytes(0)),
@@ -113,8 +127,11 @@ pub fn open(settings: &FileSettings, encoding: &Encoding) -> anyhow::Result<File
     );
     let rotation =
         settings.max_bytes.map(|max| Rotation { max_bytes: max.0, keep: settings.keep, gzip: settings.gzip });
+    let root = Root::new(begin, settings.path.constant().is_none());
+    let files = Mutex::new(Files::new(root.clone(), rotation));
     Ok(FileOutput {
-        shared: Arc::new(Shared { files: Mutex::new(Files::new(rotation)), waiting: AtomicBool::new(false) }),
+        shared: Arc::new(Shared { files, waiting: AtomicBool::new(false) }),
+        root,
         path: settings.path.clone().for_paths(),
         encoding: encoding.clone(),
         sync: settings.sync,
@@ -133,7 +150,7 @@ impl FileOutput {
         let mut written = Written::default();
         for &row in paths.missing() {
             let reason =
-                format!("the path `{}` has a field that is missing or no name for a file", self.path);
+                format!("the path `{}` has a field that is missing, empty or no name for a file", self.path);
             written.refused.push(Refusal { row, reason });
         }
         let shared = self.shared.clone();
@@ -154,15 +171,13 @@ impl FileOutput {
             let part = part.unwrap_or_else(|| (0..rows as u32).collect());
             match result {
                 Ok(()) => written.bytes += length as u64,
-                Err(error) if error.kind() == io::ErrorKind::InvalidFilename => {
-                    let reason = error.to_string();
-                    written
-                        .refused
-                        .extend(part.into_iter().map(|row| Refusal { row, reason: reason.clone() }));
+                Err(Fault::Refused(reason)) => {
+                    let refuse = |row| Refusal { row, reason: reason.clone() };
+                    written.refused.extend(part.into_iter().map(refuse));
                 }
-                Err(error) => {
+                Err(Fault::Again(error)) => {
                     again.extend(part);
-                    why = Some(classify(&error));
+                    why = Some(error);
                 }
             }
         }
@@ -196,11 +211,7 @@ impl Shared {
     fn sync(&self) {
         // Not under the lock: writes go on while the disk works.
         let dirty = self.files.lock().take_dirty();
-        for (path, file) in dirty {
-            if let Err(error) = file.sync_data() {
-                tracing::error!(path = %path.display(), "records may not be on the disk: {error}");
-            }
-        }
+        dirty.sync();
     }
 }
 
@@ -243,18 +254,6 @@ fn split(paths: &Rendered, text: &Encoded, rows: usize) -> Vec<Part> {
     parts
 }
 
-fn classify(error: &io::Error) -> WriteError {
-    let reason = error.to_string();
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => WriteError::Busy { after: None, reason },
-        io::ErrorKind::PermissionDenied
-        | io::ErrorKind::ReadOnlyFilesystem
-        | io::ErrorKind::NotADirectory
-        | io::ErrorKind::IsADirectory => WriteError::Denied { reason },
-        _ => WriteError::Unreachable { reason },
-    }
-}
-
 impl Output for FileOutput {
     fn write<'a>(&'a self, records: &'a Arc<Records>) -> Answer<'a, Written> {
         Box::pin(self.send(records))
@@ -262,14 +261,8 @@ impl Output for FileOutput {
 
     /// Looks whether files can be made where the path begins, without making any.
     fn probe(&self) -> Answer<'_, ()> {
-        let begin = self.path.literal_prefix().to_owned();
-        Box::pin(async move {
-            let folder = &begin[..=begin.rfind('/').unwrap_or(0)];
-            let there = Path::new(folder).ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"));
-            rustix::fs::access(there, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).map_err(
-                |e| classify(&io::Error::new(io::Error::from(e).kind(), format!("{}: {e}", there.display()))),
-            )
-        })
+        let looked = self.root.look(true).map_err(|error| classify(&error));
+        Box::pin(std::future::ready(looked))
     }
 
     fn close(&self) -> Answer<'_, ()> {

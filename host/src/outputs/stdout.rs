@@ -1,9 +1,12 @@
 //! NDJSON on stdout or stderr.
 
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -32,36 +35,102 @@ pub struct StdoutSettings {
 
 /// See [`StdoutSettings`].
 pub struct Stdout {
-    stream: Arc<Mutex<dyn Write + Send>>,
+    pen: Arc<Mutex<Pen<dyn Write + Send>>>,
     encoding: Encoding,
 }
+
+/// Writes to a stream, and knows where it was left.
+struct Pen<W: ?Sized> {
+    /// The last write failed in the middle of a line.
+    half: bool,
+    stream: W,
+}
+
+/// One of the streams that the process was started with, without a buffer: what counts as delivered has left it.
+struct Inherited<F>(F);
 
 /// Opens the output.
 pub fn open(settings: &StdoutSettings, encoding: &Encoding) -> Stdout {
     match settings.stream {
-        Stream::Stdout => to(io::stdout(), encoding),
-        Stream::Stderr => to(io::stderr(), encoding),
+        Stream::Stdout => to(Inherited(io::stdout()), encoding),
+        Stream::Stderr => to(Inherited(io::stderr()), encoding),
     }
 }
 
 /// Writes to any stream.
 fn to(stream: impl Write + Send + 'static, encoding: &Encoding) -> Stdout {
-    Stdout { stream: Arc::new(Mutex::new(stream)), encoding: encoding.clone() }
+    Stdout { pen: Arc::new(Mutex::new(Pen { half: false, stream })), encoding: encoding.clone() }
+}
+
+impl<W: Write + ?Sized> Pen<W> {
+    /// Writes lines; what is left of one that another call did not finish is ended first.
+    fn lines(&mut self, text: &[u8]) -> io::Result<()> {
+        if self.half && !text.is_empty() {
+            self.all(b"\n")?;
+        }
+        self.all(text)?;
+        self.stream.flush()
+    }
+
+    fn all(&mut self, mut text: &[u8]) -> io::Result<()> {
+        while !text.is_empty() {
+            match self.stream.write(text) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(bytes) => {
+                    self.half = text[bytes - 1] != b'\n';
+                    text = &text[bytes..];
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<F: AsFd> Write for Inherited<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match rustix::io::write(&self.0, bytes) {
+                // Whoever shares the stream has set it so.
+                Err(Errno::AGAIN) => {
+                    let mut room = [PollFd::new(&self.0, PollFlags::OUT)];
+                    poll(&mut room, None)?;
+                }
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn classify(error: &io::Error) -> WriteError {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => {
+            let reason =
+                format!("{error}: nobody reads the stream any more; start flitch again with a reader");
+            WriteError::Denied { reason }
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            WriteError::Busy { after: None, reason: error.to_string() }
+        }
+        _ => WriteError::Unreachable { reason: error.to_string() },
+    }
 }
 
 impl Output for Stdout {
     fn write<'a>(&'a self, records: &'a Arc<Records>) -> Answer<'a, Written> {
         let text = records.ndjson_with(&self.encoding);
-        let stream = self.stream.clone();
+        let pen = self.pen.clone();
         Box::pin(async move {
             let bytes = text.text.len() as u64;
             // A pipe that nobody reads blocks: not on a thread that others need.
-            let write = tokio::task::spawn_blocking(move || {
-                let mut stream = stream.lock();
-                stream.write_all(&text.text).and_then(|()| stream.flush())
-            });
-            let failed = |reason: String| WriteError::Unreachable { reason };
-            write.await.map_err(|e| failed(e.to_string()))?.map_err(|e| failed(e.to_string()))?;
+            let write = tokio::task::spawn_blocking(move || pen.lock().lines(&text.text));
+            let wrote = write.await.map_err(|e| WriteError::Unreachable { reason: e.to_string() })?;
+            wrote.map_err(|e| classify(&e))?;
             Ok(Written { bytes, ..Written::default() })
         })
     }
@@ -72,35 +141,4 @@ impl Output for Stdout {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::contract::{self, Subject};
-    use super::*;
-
-    /// What a stream has taken.
-    #[derive(Clone, Default)]
-    struct Taken(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Taken {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            // Streams take what they like.
-            let most = bytes.len().min(7);
-            self.0.lock().extend_from_slice(&bytes[..most]);
-            Ok(most)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[tokio::test]
-    async fn it_keeps_the_contract_of_outputs() {
-        contract::check(|| async {
-            let taken = Taken::default();
-            let output = to(taken.clone(), &Encoding::default());
-            let read = move || contract::lines(&taken.0.lock());
-            Subject { output: Arc::new(output), newline: true, read: Some(Box::new(read)) }
-        })
-        .await;
-    }
-}
+mod tests;

@@ -119,10 +119,20 @@ impl Template {
         }
     }
 
-    /// The same for paths of files: a slash in a value becomes `_`, and a row whose path would have a part `.` or `..`
-    /// has none, so that no record can choose the folder.
+    /// The same for paths of files: a slash in a value becomes `_`, and a row whose path would have a part that is empty,
+    /// `.` or `..` has none, so that no record can choose the folder.
     pub fn for_paths(self) -> Template {
-        Template { paths: true, ..self }
+        let single = |part| match part {
+            // Of a part that is empty only values are to blame.
+            Part::Text(mut text) => {
+                while text.contains("//") {
+                    text = text.replace("//", "/");
+                }
+                Part::Text(text)
+            }
+            field => field,
+        };
+        Template { paths: true, parts: self.parts.into_iter().map(single).collect(), ..self }
     }
 
     /// Names of the columns that it reads.
@@ -224,7 +234,9 @@ fn append(columns: &[Source], row: usize, paths: bool, rows: &mut Rows, times: &
         }
     }
     if paths {
-        present &= !rows.text[start..].split(|b| *b == b'/').any(|part| matches!(part, b"." | b".."));
+        let text = &rows.text[start..];
+        let parts = text.strip_prefix(b"/").unwrap_or(text).split(|b| *b == b'/');
+        present &= !parts.into_iter().any(|part| matches!(part, b"" | b"." | b".."));
     }
     if !present {
         rows.text.truncate(start);

@@ -1,80 +1,87 @@
-//! Open files: appended to, rotated, compressed.
+//! Open files: appended to, and closed when they are too many or idle.
 
-use std::collections::HashMap;
-use std::ffi::OsString;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use rustix::fs::OFlags;
+
+use super::fault::{Fault, Root};
+use super::place::Place;
+use super::rotate::{Rotation, sync_folder};
 
 /// Most files that are open at once.
 const OPEN: usize = 256;
 /// A file that is not written to for so long is closed, so that one that was deleted gives its space back.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// When and how files are rotated.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rotation {
-    pub max_bytes: u64,
-    pub keep: u32,
-    pub gzip: bool,
-}
-
 /// The files of one output.
 #[derive(Debug)]
 pub(super) struct Files {
+    root: Root,
     rotation: Option<Rotation>,
     open: HashMap<PathBuf, Open>,
     /// When idle files were last looked for.
     looked: Instant,
-    /// Compresses the file that was rotated last.
-    compressing: Option<JoinHandle<()>>,
+    /// Where the file is compressed that was rotated last.
+    rotated: Option<Arc<Place>>,
 }
 
 #[derive(Debug)]
 struct Open {
     file: Arc<File>,
-    bytes: u64,
+    place: Arc<Place>,
+    /// A regular file, and no pipe or device.
+    regular: bool,
+    /// It ends in the middle of a line: whoever wrote it was killed.
+    half: bool,
     dirty: bool,
+    /// Folders whose new entries are not forced to the disk.
+    folders: Vec<PathBuf>,
     used: Instant,
 }
 
+/// What is to be forced to the disk.
+#[derive(Debug, Default)]
+pub(super) struct Dirty {
+    files: Vec<(PathBuf, Arc<File>)>,
+    pub folders: HashSet<PathBuf>,
+}
+
 impl Files {
-    pub fn new(rotation: Option<Rotation>) -> Files {
-        Files { rotation, open: HashMap::new(), looked: Instant::now(), compressing: None }
+    pub fn new(root: Root, rotation: Option<Rotation>) -> Files {
+        Files { root, rotation, open: HashMap::new(), looked: Instant::now(), rotated: None }
     }
 
-    /// Appends whole lines. After an error none of them is in the file.
-    pub fn append(&mut self, path: &Path, lines: &[u8], sync: bool) -> io::Result<()> {
-        let named = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
-        self.ready(path, lines.len() as u64).map_err(named)?;
+    /// Appends whole lines, and with `sync` waits until they are on the disk. After an error none of them is in the
+    /// file, but where it was the disk that did not force them.
+    pub fn append(&mut self, path: &Path, lines: &[u8], sync: bool) -> Result<(), Fault> {
+        let place = self.open.get(path).map_or_else(|| Place::of(path), |open| open.place.clone());
+        let _turn = place.turn();
+        self.ready(path, &place, lines.len() as u64).map_err(|e| self.root.of_path(path, &e))?;
         let open = self.open.get_mut(path).expect("it was just made ready");
-        match append(&open.file, lines) {
-            Ok(()) => open.bytes += lines.len() as u64,
-            Err(error) => {
-                self.open.remove(path);
-                return Err(named(error));
-            }
+        if let Err(error) = open.append(lines) {
+            self.open.remove(path);
+            return Err(self.root.of_write(path, &error));
         }
-        if sync {
-            return open.file.sync_data().map_err(named);
+        open.dirty = open.regular;
+        if sync && let Err(error) = open.sync() {
+            self.open.remove(path);
+            return Err(self.root.of_write(path, &error));
         }
-        open.dirty = true;
         Ok(())
     }
 
     /// Sees to it that the file is open, is still the one at its path, and has room for `more` bytes.
-    fn ready(&mut self, path: &Path, more: u64) -> io::Result<()> {
+    fn ready(&mut self, path: &Path, place: &Arc<Place>, more: u64) -> io::Result<()> {
         let now = Instant::now();
         if now.duration_since(self.looked) >= IDLE {
             self.looked = now;
-            self.close_where(|open| now.duration_since(open.used) >= IDLE);
+            self.close_where(|_, open| now.duration_since(open.used) >= IDLE);
         }
         let there = fs::metadata(path);
         let same = |open: &Open| match (&there, open.file.metadata()) {
@@ -82,25 +89,30 @@ impl Files {
             _ => false,
         };
         if self.open.get(path).is_some_and(|open| !same(open)) {
-            self.open.remove(path);
+            self.close_where(|other, _| other == path);
         }
         if let Some(rotation) = self.rotation {
-            let bytes = there.map_or(0, |m| m.len());
+            let bytes = there.ok().filter(fs::Metadata::is_file).map_or(0, |m| m.len());
             if bytes > 0 && bytes + more > rotation.max_bytes {
-                self.rotate(path, rotation)?;
+                self.close_where(|other, _| other == path);
+                if let Some(before) = self.rotated.take() {
+                    before.finish();
+                }
+                rotation.rotate(path, place)?;
+                self.rotated = Some(place.clone());
             }
         }
-        if !self.open.contains_key(path) {
-            self.make_room();
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder)?;
+        match self.open.get_mut(path) {
+            Some(open) => open.used = now,
+            None => {
+                self.make_room();
+                let open = match Open::at(path, place, self.root.many) {
+                    // Somebody may have removed its folder at that moment.
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => Open::at(path, place, self.root.many)?,
+                    other => other?,
+                };
+                self.open.insert(path.to_owned(), open);
             }
-            let file = OpenOptions::new().append(true).create(true).open(path)?;
-            let bytes = file.metadata()?.len();
-            self.open.insert(path.to_owned(), Open { file: Arc::new(file), bytes, dirty: false, used: now });
-        }
-        if let Some(open) = self.open.get_mut(path) {
-            open.used = now;
         }
         Ok(())
     }
@@ -109,75 +121,121 @@ impl Files {
     fn make_room(&mut self) {
         while self.open.len() >= OPEN {
             let Some(oldest) = self.open.values().map(|open| open.used).min() else { return };
-            self.close_where(|open| open.used <= oldest);
+            self.close_where(|_, open| open.used <= oldest);
         }
     }
 
-    fn close_where(&mut self, closes: impl Fn(&Open) -> bool) {
-        for (path, open) in self.open.extract_if(|_, open| closes(open)) {
-            if open.dirty
-                && let Err(error) = open.file.sync_data()
-            {
-                tracing::error!(path = %path.display(), "records may not be on the disk: {error}");
+    fn close_where(&mut self, closes: impl Fn(&Path, &Open) -> bool) {
+        for (path, mut open) in self.open.extract_if(|path, open| closes(path, open)) {
+            if let Err(error) = open.sync() {
+                complain(&path, &error);
             }
         }
     }
 
-    /// Moves `<path>` to `<path>.1`, `<path>.1` to `<path>.2`, and so on.
-    fn rotate(&mut self, path: &Path, rotation: Rotation) -> io::Result<()> {
-        self.finish_compressing();
-        if let Some(open) = self.open.remove(path)
-            && open.dirty
-        {
-            open.file.sync_data()?;
-        }
-        if rotation.keep == 0 {
-            return fs::remove_file(path);
-        }
-        for suffix in ["", ".gz"] {
-            ignore_missing(fs::remove_file(numbered(path, rotation.keep, suffix)))?;
-            for number in (1..rotation.keep).rev() {
-                let to = numbered(path, number + 1, suffix);
-                ignore_missing(fs::rename(numbered(path, number, suffix), to))?;
-            }
-        }
-        let rotated = numbered(path, 1, "");
-        fs::rename(path, &rotated)?;
-        if rotation.gzip {
-            let compressed = numbered(path, 1, ".gz");
-            let work = move || {
-                if let Err(error) = compress(&rotated, &compressed) {
-                    tracing::warn!(path = %rotated.display(), "not compressed: {error}");
-                }
-            };
-            self.compressing = Some(std::thread::Builder::new().name("compress".into()).spawn(work)?);
-        }
-        Ok(())
-    }
-
-    fn finish_compressing(&mut self) {
-        if let Some(thread) = self.compressing.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("compressing a rotated file panicked");
-        }
-    }
-
-    /// The files with data that is not forced to the disk; they count as clean from now on.
-    pub fn take_dirty(&mut self) -> Vec<(PathBuf, Arc<File>)> {
-        let dirty = self.open.iter_mut().filter(|(_, open)| open.dirty);
-        let clean = |(path, open): (&PathBuf, &mut Open)| {
+    /// What is not forced to the disk; it counts as clean from now on.
+    pub fn take_dirty(&mut self) -> Dirty {
+        let mut dirty = Dirty::default();
+        for (path, open) in self.open.iter_mut().filter(|(_, open)| open.dirty) {
             open.dirty = false;
-            (path.clone(), open.file.clone())
-        };
-        dirty.map(clean).collect()
+            dirty.files.push((path.clone(), open.file.clone()));
+            dirty.folders.extend(open.folders.drain(..));
+        }
+        dirty
     }
 
     /// Closes all files.
     pub fn close(&mut self) {
-        self.finish_compressing();
+        if let Some(place) = self.rotated.take() {
+            place.finish();
+        }
         self.open.clear();
     }
+}
+
+impl Dirty {
+    /// Forces all of it to the disk.
+    pub fn sync(self) {
+        for (path, file) in self.files {
+            if let Err(error) = file.sync_data() {
+                complain(&path, &error);
+            }
+        }
+        for folder in self.folders {
+            if let Err(error) = sync_folder(&folder) {
+                complain(&folder, &error);
+            }
+        }
+    }
+}
+
+fn complain(path: &Path, error: &io::Error) {
+    tracing::error!(path = %path.display(), "records may not be on the disk: {error}");
+}
+
+impl Open {
+    /// Opens a file, which is made with its folders if it is not there. Where records choose among `many` paths it must
+    /// be a regular file: a pipe would hold all of them up.
+    fn at(path: &Path, place: &Arc<Place>, many: bool) -> io::Result<Open> {
+        let mut folders = Vec::new();
+        if !path.exists()
+            && let Some(folder) = path.parent()
+        {
+            folders = make_folders(folder)?;
+            folders.push(folder.to_owned());
+        }
+        // Without it a pipe that nobody reads would be waited for here.
+        let flags = OFlags::NONBLOCK.bits() as i32;
+        let file = OpenOptions::new().append(true).create(true).custom_flags(flags).open(path)?;
+        let there = file.metadata()?;
+        let regular = there.is_file();
+        if !regular {
+            if many {
+                return Err(io::Error::new(io::ErrorKind::Unsupported, "is no regular file"));
+            }
+            let flags = rustix::fs::fcntl_getfl(&file)?;
+            rustix::fs::fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
+        }
+        let half = regular && ends_in_a_line(path, there.len());
+        let (file, used) = (Arc::new(file), Instant::now());
+        Ok(Open { file, place: place.clone(), regular, half, dirty: false, folders, used })
+    }
+
+    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        if self.half && !lines.is_empty() {
+            append(&self.file, b"\n")?;
+            self.half = false;
+        }
+        append(&self.file, lines)
+    }
+
+    /// Forces what was written to the disk, and the names of new files and folders.
+    fn sync(&mut self) -> io::Result<()> {
+        if self.dirty {
+            self.file.sync_data()?;
+            self.dirty = false;
+        }
+        for folder in self.folders.drain(..) {
+            sync_folder(&folder)?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes the folders that are missing. Answers those that have a new entry.
+fn make_folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let missing = folder.ancestors().take_while(|folder| !folder.exists());
+    let changed = missing.filter_map(Path::parent).map(Path::to_owned).collect();
+    fs::create_dir_all(folder)?;
+    Ok(changed)
+}
+
+/// Whether the last byte of a file of this length is no end of a line. One that may not be read counts as whole.
+fn ends_in_a_line(path: &Path, length: u64) -> bool {
+    let mut last = [b'\n'];
+    let Some(place) = length.checked_sub(1) else { return false };
+    let read = File::open(path).and_then(|file| file.read_exact_at(&mut last, place));
+    read.is_ok() && last != *b"\n"
 }
 
 /// Writes all of `lines`, or takes back the part that was written.
@@ -198,27 +256,4 @@ fn append(mut file: &File, lines: &[u8]) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn numbered(path: &Path, number: u32, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(format!(".{number}{suffix}"));
-    name.into()
-}
-
-fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
-/// Compresses a file; the plain one goes when the other is whole and on the disk.
-fn compress(from: &Path, to: &Path) -> io::Result<()> {
-    let unfinished = to.with_extension("gz.part");
-    let mut encoder = GzEncoder::new(File::create(&unfinished)?, Compression::default());
-    io::copy(&mut File::open(from)?, &mut encoder)?;
-    encoder.finish()?.sync_all()?;
-    fs::rename(&unfinished, to)?;
-    fs::remove_file(from)
 }

@@ -1,7 +1,10 @@
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use arrow_array::{ArrayRef, StringArray};
+use rustix::fs::OFlags;
 
 use super::super::contract::{self, Subject, lines, numbered};
 use super::*;
@@ -33,9 +36,25 @@ async fn it_keeps_the_contract_of_outputs() {
     for sync in [Sync::Batch, Sync::Interval, Sync::Never] {
         contract::check(|| async move {
             let folder = tempfile::tempdir().unwrap();
-            let output = output(&FileSettings { sync, ..settings(folder.path(), "a/b/out.ndjson") });
-            let read = move || lines(&fs::read(folder.path().join("a/b/out.ndjson")).unwrap_or_default());
-            Subject { output: Arc::new(output), newline: true, read: Some(Box::new(read)) }
+            let of = |name| Arc::new(output(&FileSettings { sync, ..settings(folder.path(), name) }));
+            let (output, by_field) = (of("a/b/out.ndjson"), of("c/{k}"));
+            let path = folder.path().join("a/b/out.ndjson");
+            let there = path.clone();
+            let cut = move || {
+                fs::create_dir_all(there.parent().unwrap()).unwrap();
+                fs::write(&there, "{\"n\":1,\"mess").unwrap();
+            };
+            let read = move || {
+                let _keep = &folder;
+                lines(&fs::read(&path).unwrap_or_default())
+            };
+            Subject {
+                output,
+                newline: true,
+                read: Some(Box::new(read)),
+                by_field: Some(by_field),
+                cut: Some(Box::new(cut)),
+            }
         })
         .await;
     }
@@ -109,6 +128,133 @@ async fn a_full_disk_is_busy_and_leaves_no_half_line() {
 }
 
 #[tokio::test]
+async fn whatever_is_in_the_way_of_one_path_costs_its_records_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    fs::create_dir(folder.path().join("parts")).unwrap();
+    fs::write(folder.path().join("file"), "").unwrap();
+    std::os::unix::fs::symlink("loop", folder.path().join("loop")).unwrap();
+    std::os::unix::fs::symlink("no/such/folder/x", folder.path().join("dangling")).unwrap();
+    let pipe = folder.path().join("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+    std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
+    let reader =
+        OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(&pipe).unwrap();
+    let mut reader = Some(reader);
+    for _ in 0..2 {
+        let output = output(&settings(folder.path(), "{app}"));
+        let bad = ["folder", "loop", "dangling", "pipe", "socket", ""];
+        for bad in bad {
+            let written = output.write(&tagged(&["a", bad, "b"])).await.unwrap();
+            assert!(written.again.is_none(), "{bad}: {written:?}");
+            assert_eq!(written.refused.iter().map(|r| r.row).collect::<Vec<_>>(), [1], "{bad}: {written:?}");
+            assert!(written.refused[0].reason.contains(bad), "{written:?}");
+        }
+        // The second time nobody reads the pipe, so that opening it would wait.
+        drop(reader.take());
+    }
+    let output = output(&settings(folder.path(), "{app}/x"));
+    let written = output.write(&tagged(&["file", "parts", "pipe"])).await.unwrap();
+    assert_eq!(written.refused.iter().map(|r| r.row).collect::<Vec<_>>(), [0, 2], "{written:?}");
+    assert!(written.again.is_none());
+    assert_eq!(fs::read_to_string(folder.path().join("parts/x")).unwrap(), "{\"app\":\"parts\"}\n");
+}
+
+#[test]
+fn the_names_of_new_files_and_folders_are_forced_to_the_disk_with_the_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a/b/out");
+    let rotation = Some(Rotation { max_bytes: 10, keep: 2, gzip: false });
+    let mut files = Files::new(Root::new("/", true), rotation);
+    let changed = |files: &mut Files| {
+        let mut folders: Vec<_> = files.take_dirty().folders.into_iter().collect();
+        folders.sort();
+        folders
+    };
+    files.append(&path, b"one\n", false).unwrap();
+    let all = ["", "a", "a/b"].map(|name| folder.path().join(name).components().collect::<PathBuf>());
+    assert_eq!(changed(&mut files), all);
+    files.append(&path, b"two\n", false).unwrap();
+    assert!(changed(&mut files).is_empty());
+    files.append(&path, b"rotated\n", false).unwrap();
+    assert_eq!(changed(&mut files), all[2..]);
+    files.append(&folder.path().join("c/out"), b"three\n", true).unwrap();
+    assert!(changed(&mut files).is_empty(), "they are safe already");
+}
+
+#[tokio::test]
+async fn a_path_that_cannot_begin_is_the_operators_and_costs_no_record() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("file"), "").unwrap();
+    let output = output(&settings(folder.path(), "file/{app}"));
+    let error = output.write(&tagged(&["a"])).await.unwrap_err();
+    assert!(matches!(error, WriteError::Denied { .. }), "{error}");
+    assert!(output.probe().await.is_err());
+    fs::remove_file(folder.path().join("file")).unwrap();
+    assert!(output.write(&tagged(&["a"])).await.unwrap().refused.is_empty());
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_is_waited_for_whatever_the_path() {
+    let output = output(&FileSettings::new(Template::parse("/dev/full").unwrap()));
+    assert!(matches!(output.write(&numbered(0, 1)).await, Err(WriteError::Busy { .. })));
+    let root = Root::new("/tmp/", true);
+    for error in
+        [rustix::io::Errno::NOSPC, rustix::io::Errno::DQUOT, rustix::io::Errno::IO, rustix::io::Errno::MFILE]
+    {
+        let path = Path::new("/tmp/x");
+        assert!(matches!(root.of_path(path, &error.into()), Fault::Again(_)), "{error}");
+        assert!(matches!(root.of_write(path, &error.into()), Fault::Again(_)), "{error}");
+    }
+    for error in [rustix::io::Errno::ACCESS, rustix::io::Errno::ROFS, rustix::io::Errno::ISDIR] {
+        assert!(matches!(root.of_path(Path::new("/tmp/a/x"), &error.into()), Fault::Refused(_)), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn two_generations_of_an_output_rotate_and_compress_one_path_without_losing_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = |gzip| {
+        let keep = 10_000;
+        let settings =
+            FileSettings { max_bytes: Some(Bytes(300)), keep, gzip, ..settings(folder.path(), "out") };
+        Arc::new(output(&settings))
+    };
+    const BATCHES: i64 = 60;
+    let generations = [of(true), of(true), of(false)];
+    let mut writers = tokio::task::JoinSet::new();
+    for (place, output) in generations.into_iter().enumerate() {
+        writers.spawn(async move {
+            for n in 0..BATCHES {
+                output.write(&numbered(place as i64 * 1_000_000 + n * 1000, 3)).await.unwrap();
+            }
+            output.close().await.unwrap();
+        });
+    }
+    while let Some(done) = writers.join_next().await {
+        done.unwrap();
+    }
+    let mut found = Vec::new();
+    for name in names(folder.path()) {
+        let mut text = Vec::new();
+        let mut file = fs::File::open(folder.path().join(&name)).unwrap();
+        if name.ends_with(".gz") {
+            flate2::read::GzDecoder::new(file).read_to_end(&mut text).unwrap();
+        } else {
+            file.read_to_end(&mut text).unwrap();
+        }
+        found.extend(lines(&text));
+    }
+    let mut expected: Vec<String> = (0..3)
+        .flat_map(|place| (0..BATCHES).map(move |n| numbered(place * 1_000_000 + n * 1000, 3)))
+        .flat_map(|records| lines(&records.ndjson().text))
+        .collect();
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
 async fn a_folder_in_the_way_is_denied() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("out")).unwrap();
@@ -122,6 +268,8 @@ fn wrong_settings_say_what_to_do() {
     let wrong = |settings: FileSettings| open(&settings, &Encoding::default()).unwrap_err().to_string();
     let fine = settings(Path::new("/tmp"), "out");
     assert!(wrong(FileSettings::new(Template::parse("out").unwrap())).contains("must begin with `/`"));
+    assert!(wrong(FileSettings::new(Template::parse("/out/{app}/").unwrap())).contains("names a folder"));
+    assert!(wrong(FileSettings::new(Template::parse("/out/../{app}").unwrap())).contains("`..`"));
     assert!(wrong(FileSettings { gzip: true, ..fine.clone() }).contains("max_bytes"));
     assert!(wrong(FileSettings { max_bytes: Some(Bytes(0)), ..fine }).contains("max_bytes"));
 }

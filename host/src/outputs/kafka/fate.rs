@@ -94,6 +94,17 @@ impl Fates {
         self.again.iter().any(|(_, code)| matches!(kind(*code), Kind::Denied | Kind::Unknown))
     }
 
+    /// Refuses the rows that failed for their topic alone, whose name `topic` tells.
+    pub fn refuse_topics<'a>(&mut self, topic: impl Fn(u32) -> &'a [u8]) {
+        let of_topic = |&mut (_, code): &mut (u32, Code)| {
+            code == Code::TopicAuthorizationFailed || kind(code) == Kind::Unknown
+        };
+        for (row, code) in self.again.extract_if(.., of_topic) {
+            let reason = format!("topic `{}`: {code}", String::from_utf8_lossy(topic(row)));
+            self.refused.push(Refusal { row, reason });
+        }
+    }
+
     /// All failed rows.
     pub fn rows(&self) -> impl Iterator<Item = u32> {
         self.refused.iter().map(|r| r.row).chain(self.again.iter().map(|(row, _)| *row))

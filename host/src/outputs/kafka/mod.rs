@@ -49,8 +49,13 @@ pub struct Kafka {
     settings: KafkaSettings,
     encoding: Encoding,
     client: ClientConfig,
+    /// Bytes of the longest record that librdkafka's queue can hold.
+    longest: usize,
     /// Replaced when it fails for good.
     producer: Mutex<Arc<Producer>>,
+    /// Held by the write that hands its records over. It is given in the order of asking, which is that of the writes,
+    /// so that none overtakes another that waits for room in the queue.
+    gate: tokio::sync::Mutex<()>,
 }
 
 /// One life of a librdkafka client.
@@ -110,7 +115,10 @@ pub fn open(name: &str, settings: &KafkaSettings, encoding: &Encoding) -> anyhow
         other => anyhow::Error::new(other).context("librdkafka refuses the settings"),
     })?;
     let producer = Mutex::new(producer);
+    let kbytes = client.get("queue.buffering.max.kbytes").and_then(|text| text.parse::<usize>().ok());
     Ok(Kafka {
+        longest: kbytes.map_or(usize::MAX, |kbytes| kbytes.saturating_mul(1024)),
+        gate: tokio::sync::Mutex::default(),
         name: name.to_owned(),
         settings: settings.clone(),
         encoding: encoding.clone(),
@@ -156,6 +164,7 @@ impl Kafka {
         if topics.missing().len() == rows {
             return fates.answer(rows, 0);
         }
+        let gate = self.gate.lock().await;
         let producer = self.producer()?;
         if producer.news.stale.swap(false, Ordering::AcqRel) {
             self.refresh(&producer).await;
@@ -187,22 +196,33 @@ impl Kafka {
                     produce_each(&producer, name, &shipment, &group, keys.as_ref(), &extras)
                 };
                 unsent.count -= group.len() - failed.len();
-                let (full, lost): (Vec<_>, Vec<_>) =
-                    failed.into_iter().partition(|(_, code)| *code == RDKafkaErrorCode::QueueFull);
+                let waits = |&(row, code): &(u32, RDKafkaErrorCode)| {
+                    code == RDKafkaErrorCode::QueueFull && shipment.value(row).len() <= self.longest
+                };
+                // One that never fits is out of the way at once.
+                let must_wait = failed.first().is_some_and(waits);
+                let (full, lost): (Vec<_>, Vec<_>) = failed.into_iter().partition(waits);
                 shipment.withdraw(lost.len());
                 unsent.count -= lost.len();
                 for (row, code) in lost {
                     match code {
-                        RDKafkaErrorCode::MessageSizeTooLarge => fates.refuse(row, too_large(&shipment, row)),
+                        RDKafkaErrorCode::MessageSizeTooLarge => {
+                            fates.refuse(row, too_large(&shipment, row, "`message.max.bytes` allows"));
+                        }
+                        RDKafkaErrorCode::QueueFull => {
+                            let room = format!("`queue` holds ({} bytes)", self.longest);
+                            fates.refuse(row, too_large(&shipment, row, &room));
+                        }
                         _ => fates.fail(row, code),
                     }
                 }
                 group = full.into_iter().map(|(row, _)| row).collect();
-                if !group.is_empty() {
+                if must_wait {
                     room(&producer.news).await;
                 }
             }
         }
+        drop(gate);
         self.settle(&producer, &shipment).await;
         for (row, code) in shipment.take_failed() {
             fates.fail(row, code);
@@ -211,10 +231,14 @@ impl Kafka {
             producer.news.set_fatal();
         }
         let trouble = producer.news.trouble(self.settings.timeout.0 + Duration::from_secs(1));
-        fates.explain(trouble, &self.settings);
         if fates.doubts_topic() {
             producer.news.stale.store(true, Ordering::Release);
         }
+        if self.settings.topic.constant().is_none() {
+            // Records choose among topics: one that there is not, or without rights, holds up no other.
+            fates.refuse_topics(|row| topics.row(row as usize).unwrap_or_default());
+        }
+        fates.explain(trouble, &self.settings);
         let bytes = |row: u32| shipment.value(row).len() as u64;
         let all: u64 = (0..rows as u32).map(bytes).sum();
         let failed: u64 = fates.rows().map(bytes).sum();
@@ -281,8 +305,8 @@ fn by_topic(topics: &Rendered, rows: usize) -> Vec<(&[u8], Vec<u32>)> {
     groups
 }
 
-fn too_large(shipment: &Shipment, row: u32) -> String {
-    format!("a record of {} bytes is larger than `message.max.bytes` allows", shipment.value(row).len())
+fn too_large(shipment: &Shipment, row: u32, than: &str) -> String {
+    format!("a record of {} bytes is larger than {than}", shipment.value(row).len())
 }
 
 /// What a message can have that `rd_kafka_produce_batch` does not carry.

@@ -140,7 +140,9 @@ pub struct KafkaSettings {
     #[serde(deserialize_with = "brokers")]
     #[schemars(with = "OneOrMore")]
     pub brokers: Vec<String>,
-    /// The topic, a template: `logs` or `logs.{@tag}`. A record without a field of it goes to the dead letters.
+    /// The topic, a template: `logs` or `logs.{@tag}`. A record without a field of it goes to the dead letters, and so does
+    /// one whose fields name a topic that there is not, or that may not be written to; where there is no field in it, they
+    /// wait until there is such a topic.
     pub topic: Template,
     /// The message key, a template; a record without a field of it has no key. Records with equal keys go to the same
     /// partition, the one that Java clients choose.
@@ -167,7 +169,7 @@ pub struct KafkaSettings {
     /// the delivery loop takes over. Longer means fewer duplicates when a broker is down for long.
     #[serde(default = "timeout")]
     pub timeout: Span,
-    /// Most bytes of messages inside the client.
+    /// Most bytes of messages inside the client. A record that is larger goes to the dead letters.
     #[serde(default = "queue")]
     pub queue: Bytes,
     /// The time that messages have: `sent` or `event`. `event` costs about half a microsecond of CPU a record.

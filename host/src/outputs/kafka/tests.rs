@@ -94,7 +94,12 @@ async fn it_keeps_the_contract_of_outputs() {
     contract::check(|| async {
         let cluster = cluster(1);
         let output = Arc::new(open("out", &settings(&cluster, "logs")).unwrap());
-        Subject { output, newline: false, read: Some(Box::new(move || everything(&cluster))) }
+        let mut by_field = settings(&cluster, "{k}");
+        by_field.key = Some(Template::parse("{k}").unwrap());
+        by_field.headers.insert("k".to_owned(), Template::parse("{k}").unwrap());
+        let by_field = Some(Arc::new(open("out", &by_field).unwrap()) as Arc<dyn Output>);
+        let read = move || everything(&cluster);
+        Subject { output, newline: false, read: Some(Box::new(read)), by_field, cut: None }
     })
     .await;
 }
@@ -263,6 +268,76 @@ async fn a_record_that_is_too_large_is_refused_alone() {
     assert!(written.refused[0].reason.contains("message.max.bytes"), "{}", written.refused[0].reason);
     assert!(written.again.is_none());
     read(&cluster, "logs", 2);
+}
+
+#[tokio::test]
+async fn a_record_that_is_larger_than_the_queue_is_refused_alone() {
+    let cluster = cluster(1);
+    let mut settings = settings(&cluster, "logs");
+    settings.queue = crate::config::units::Bytes(4096);
+    let large = "x".repeat(5000);
+    let half = "x".repeat(2500);
+    let records = records("message", &[&half, &large, &half, &large, &half, &large]);
+    for with_headers in [false, true] {
+        if with_headers {
+            settings.headers.insert("app".into(), Template::parse("x").unwrap());
+        }
+        let kafka = open("out", &settings).unwrap();
+        let written = tokio::time::timeout(Duration::from_secs(60), kafka.write(&records)).await;
+        let written = written.expect("it waits for nothing that never comes").unwrap();
+        assert_eq!(written.refused.iter().map(|r| r.row).collect::<Vec<_>>(), [1, 3, 5]);
+        assert!(written.refused[0].reason.contains("`queue` holds (4096 bytes)"), "{:?}", written.refused[0]);
+        assert!(written.again.is_none());
+    }
+    read(&cluster, "logs", 6);
+}
+
+#[tokio::test]
+async fn writes_that_compete_for_a_full_queue_keep_the_order_of_their_records() {
+    const ROWS: usize = 90;
+    let cluster = cluster(1);
+    cluster.create_topic("one", 1, 1).unwrap();
+    let mut settings = settings(&cluster, "one");
+    settings.options.insert("queue.buffering.max.messages".into(), "50".into());
+    let kafka = open("out", &settings).unwrap();
+    let batches: Vec<_> =
+        (0..CONCURRENCY as i64).map(|n| contract::numbered(n * ROWS as i64, ROWS)).collect();
+    let mut writes: Vec<_> = batches.iter().map(|records| kafka.write(records)).collect();
+    // As the delivery loop does it: all under way, the oldest asked first.
+    std::future::poll_fn(|cx| {
+        writes.retain_mut(|write| match write.as_mut().poll(cx) {
+            std::task::Poll::Ready(written) => {
+                assert!(written.unwrap().again.is_none());
+                false
+            }
+            std::task::Poll::Pending => true,
+        });
+        if writes.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    let all: Vec<_> = read(&cluster, "one", CONCURRENCY * ROWS).into_iter().map(|m| m.value).collect();
+    let number =
+        |value: &Vec<u8>| serde_json::from_slice::<serde_json::Value>(value).unwrap()["n"].as_u64().unwrap();
+    assert!(all.iter().map(number).eq(0..(CONCURRENCY * ROWS) as u64));
+}
+
+#[tokio::test]
+async fn a_topic_without_rights_that_a_field_chose_costs_its_records_alone() {
+    let cluster = cluster(1);
+    for topic in ["logs.a", "logs.b"] {
+        cluster.create_topic(topic, 1, 1).unwrap();
+    }
+    let kafka = open("out", &settings(&cluster, "logs.{app}")).unwrap();
+    for _ in 0..2 {
+        let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+        cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
+        let written = kafka.write(&records("app", &["a", "b"])).await.unwrap();
+        assert_eq!(written.refused.len(), 1, "{written:?}");
+        assert!(written.refused[0].reason.contains("topic `logs."), "{written:?}");
+        assert!(written.again.is_none(), "{written:?}");
+    }
+    let written = kafka.write(&records("app", &["a", "b"])).await.unwrap();
+    assert!(written.refused.is_empty() && written.again.is_none());
 }
 
 #[tokio::test]

@@ -98,3 +98,16 @@ fn a_value_cannot_lead_a_path_to_another_folder() {
     assert_eq!(rendered.row(1), None);
     assert_eq!(rendered.row(2), Some(&b"/logs/a_b/x"[..]));
 }
+
+#[test]
+fn a_path_with_an_empty_part_is_none() {
+    let field: arrow_schema::FieldRef = Arc::new(Kind::Text.field("app"));
+    let values = StringArray::from(vec!["", "a"]);
+    let records = Records::of(2, vec![(field, Arc::new(values))], vec![]).unwrap();
+    for template in ["/logs/{app}", "/logs/{app}/x", "/logs/{app}{app}/x", "//logs//{app}"] {
+        let rendered = Template::parse(template).unwrap().for_paths().render(&records);
+        assert_eq!(rendered.missing(), [0], "{template}");
+    }
+    let rendered = Template::parse("//logs//a{app}").unwrap().for_paths().render(&records);
+    assert_eq!(rendered.row(0), Some(&b"/logs/a"[..]));
+}

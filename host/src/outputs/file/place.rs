@@ -1,0 +1,71 @@
+//! What the outputs of this process share that write to one path: both generations of an output while it is replaced.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Weak};
+use std::thread::JoinHandle;
+
+use parking_lot::{Mutex, MutexGuard};
+
+/// Places that outputs know.
+static PLACES: LazyLock<Mutex<Places>> = LazyLock::new(Mutex::default);
+
+#[derive(Default)]
+struct Places {
+    known: HashMap<PathBuf, Weak<Place>>,
+    /// How many there may be before those are forgotten that nobody uses.
+    most: usize,
+}
+
+/// A path that is written to.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    turn: Mutex<()>,
+    /// Compresses the file that was rotated last.
+    compressing: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Place {
+    /// The place of a path.
+    pub fn of(path: &Path) -> Arc<Place> {
+        let mut places = PLACES.lock();
+        if let Some(place) = places.known.get(path).and_then(Weak::upgrade) {
+            return place;
+        }
+        if places.known.len() >= places.most {
+            places.known.retain(|_, place| place.strong_count() > 0);
+            places.most = (places.known.len() * 2).max(1024);
+        }
+        let place = Arc::new(Place::default());
+        places.known.insert(path.to_owned(), Arc::downgrade(&place));
+        place
+    }
+
+    /// Held from looking which file is at the path until lines are in it, and while it is moved away: lines that reach
+    /// a file behind the one that compresses it would be deleted with it.
+    pub fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock()
+    }
+
+    /// Runs `work`, which compresses the file that was just moved away, on a thread.
+    pub fn compress(self: &Arc<Self>, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        let place = self.clone();
+        let thread = std::thread::Builder::new().name("compress".into()).spawn(move || {
+            work();
+            // Until here, so that whoever asks for the place finds this one.
+            drop(place);
+        })?;
+        *self.compressing.lock() = Some(thread);
+        Ok(())
+    }
+
+    /// Waits until the last rotated file is compressed.
+    pub fn finish(&self) {
+        let mut compressing = self.compressing.lock();
+        if let Some(thread) = compressing.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("compressing a rotated file panicked");
+        }
+    }
+}
