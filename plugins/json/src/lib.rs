@@ -148,7 +148,10 @@ struct Texts<'a> {
 impl Reader for Texts<'_> {
     fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<(), String> {
         let Json { prefix, limits, .. } = self.filter;
-        flatten(&data[from..to], prefix, self.rows, &mut self.columns, *limits)?;
+        let text = &data[from..to];
+        // A byte order mark is what a text was written with, and no part of it.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        flatten(text, prefix, self.rows, &mut self.columns, *limits)?;
         self.rows += 1;
         Ok(())
     }
