@@ -104,7 +104,8 @@ impl Lines {
     }
 
     /// Adds the whole lines at the head of `chunk`, which end in LF or CR LF, until the batch is full or a line is
-    /// longer than `limit` bytes. Answers how many bytes of the chunk they were, ends included.
+    /// longer than `limit` bytes or begins with a NUL, which no text does. Answers how many bytes of the chunk they
+    /// were, ends included.
     ///
     /// A line of which a part is there already is continued. The limit counts bytes of the chunk only.
     pub fn append(&mut self, chunk: &[u8], cut: &Cut, limit: usize) -> usize {
@@ -118,7 +119,7 @@ impl Lines {
             }
             let line = &chunk[start..end];
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if line.len() > limit {
+            if line.len() > limit || line.first() == Some(&0) {
                 break;
             }
             self.push(line);

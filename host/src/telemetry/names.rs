@@ -76,6 +76,8 @@ metrics_list! {
     FilterSwaps = "flitch_filter_swaps_total",
     /// Values of text that were not UTF-8 and were mended, by source.
     InvalidUtf8 = "flitch_invalid_utf8_total",
+    /// Bytes of NULs before lines of files that were skipped, by source.
+    FileNulBytes = "flitch_file_nul_bytes_total",
     /// Files that a source holds open.
     FilesOpen = "flitch_files_open",
     /// Bytes of known files that are not read yet, by source.

@@ -92,7 +92,7 @@ impl Gunzip {
         let until = offset + buffer.len() as u64;
         while self.end.is_none() && self.position() < until {
             // Skipped bytes, and those that nobody asks for again.
-            let needed = keep.min(offset).max(self.position().saturating_sub(KEPT as u64));
+            let needed = keep.max(self.position().saturating_sub(KEPT as u64)).min(offset);
             let unused = (needed.saturating_sub(self.start) as usize).min(self.kept.len());
             if unused >= 64 << 10 {
                 self.kept.drain(..unused);

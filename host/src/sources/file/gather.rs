@@ -87,9 +87,9 @@ impl Gather {
         full || self.taken() >= cut.rows
     }
 
-    /// Takes the records at the head of `chunk`, until the batch is full or a line is longer than the limit. Answers
-    /// how many bytes they were, line ends included. What lies after the last of them is unfinished, unless nothing
-    /// more comes (`last`).
+    /// Takes the records at the head of `chunk`, until the batch is full, a line is longer than the limit or begins
+    /// with a NUL. Answers how many bytes they were, line ends included. What lies after the last of them is
+    /// unfinished, unless nothing more comes (`last`).
     pub fn append(&mut self, chunk: &[u8], cut: &Cut, last: bool) -> usize {
         let limit = self.limit;
         match &mut self.form {
@@ -107,6 +107,9 @@ impl Gather {
             }
             let Form::Json(builder) = &mut self.form else { break };
             let line = &chunk[start..end];
+            if line.first() == Some(&0) {
+                break;
+            }
             start = end + 1;
             if let Err(error) = decode_line(builder, line)
                 && !line.trim_ascii().is_empty()
@@ -175,9 +178,19 @@ impl Groups {
         let (mut begin, mut end, mut count) = (0, 0, 0);
         let mut next = 0;
         while !lines.full(cut) {
-            let line = memchr::memchr(b'\n', &chunk[next..]).map(|at| &chunk[next..next + at]);
+            let rest = &chunk[next..];
+            let line = memchr::memchr(b'\n', rest).map(|at| &rest[..at]);
+            if let Some(line) = line
+                && line.first() == Some(&0)
+            {
+                // What comes behind a gap in the file belongs to nothing before it.
+                if count > 0 {
+                    push_group(lines, &chunk[begin..end]);
+                }
+                return next;
+            }
             let Some(line) = line else {
-                let too_long = chunk.len() - next > limit + 1;
+                let too_long = rest.len() > limit + 1;
                 if count > 0 && (last || too_long) {
                     push_group(lines, &chunk[begin..end]);
                     begin = next;

@@ -16,6 +16,7 @@ use crossbeam_channel::{Receiver, unbounded};
 
 use super::{Running, SourceContext};
 
+mod charset;
 mod checkpoint;
 mod content;
 mod discover;
@@ -33,6 +34,7 @@ mod rig;
 #[cfg(test)]
 mod tests;
 
+pub use charset::Charset;
 use discover::Globs;
 use gather::Gather;
 pub use settings::{Codec, Compression, FileSettings, Glob, MultilineSettings, Pattern, ReadFrom};

@@ -36,6 +36,7 @@ pub(super) struct Sender {
     pub settled: Arc<Settled>,
     hints: Channel<Hint>,
     mended: metrics::Counter,
+    nuls: metrics::Counter,
     dead: Tally,
 }
 
@@ -49,16 +50,37 @@ impl Sender {
             settled: Arc::default(),
             hints,
             mended: Metric::InvalidUtf8.counter(&[("source", &cx.name)]),
+            nuls: Metric::FileNulBytes.counter(&[("source", &cx.name)]),
             dead: Tally::dead_lettered("source", &cx.name),
             cx,
         }
     }
 
-    /// Sends the records that were gathered from `tail`, which end at `position` of it and came as `bytes` bytes.
-    /// Blocks while the pipelines are full.
-    pub fn send(&mut self, tail: &Tail, position: u64, bytes: usize) -> Result<(), Closed> {
+    /// What stands before the offset of `tail` and was not sent is no record: it is safe.
+    pub fn pass(&self, tail: &Tail) {
+        tail.mark.ticket(tail.offset).settle(Verdict::Safe);
+        self.settled.moved.store(true, Ordering::Release);
+    }
+
+    /// Counts `bytes` bytes of NULs that are no part of the line behind them.
+    pub fn count_nuls(&self, tail: &mut Tail, bytes: usize) {
+        self.nuls.increment(bytes as u64);
+        if !std::mem::replace(&mut tail.told_nuls, true) {
+            tracing::warn!(
+                source = %self.cx.name, path = %tail.path.display(), bytes,
+                "NULs before a line are skipped; they are what a writer leaves that does not append when its file is cut"
+            );
+        }
+    }
+
+    /// Sends the records that were gathered from `tail`, which stand between `begin` and its offset and came as
+    /// `bytes` bytes. Blocks while the pipelines are full.
+    pub fn send(&mut self, tail: &Tail, begin: u64, bytes: usize) -> Result<(), Closed> {
         let constants = tail.constants.clone().timestamp(TIMESTAMP, self.cx.clock.now());
-        let (finished, bad) = self.gather.finish(self.invalid, &constants);
+        // Text that was decoded holds the bytes of the file nowhere but where it is whole.
+        let decoded = tail.coding.is_some_and(|coding| !coding.is_utf8());
+        let invalid = if decoded { InvalidUtf8::Replace } else { self.invalid };
+        let (finished, bad) = self.gather.finish(invalid, &constants);
         if finished.replaced > 0 {
             self.mended.increment(finished.replaced);
         }
@@ -66,13 +88,13 @@ impl Sender {
         let rows = finished.records.rows();
         // The dead letters come first: the position that the records take with them lies behind the bad lines too.
         if !bad.is_empty() {
-            let position = if rows > 0 { position - bytes as u64 } else { position };
+            let position = if rows > 0 { begin } else { tail.offset };
             if !self.bury(tail, position, &bad, bad_bytes) {
                 return Ok(());
             }
         }
         if rows > 0 {
-            let on_settled = self.on_settled(tail, position);
+            let on_settled = self.on_settled(tail, tail.offset);
             let records = Arc::new(finished.records);
             let bytes = bytes.saturating_sub(bad_bytes);
             self.cx.intake.send_blocking(records, bytes, tail.stream, on_settled)?;

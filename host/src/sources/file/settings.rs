@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::batch::utf8::InvalidUtf8;
 use crate::config::units::{Bytes, Span};
 
+use super::charset::Charset;
+
 /// Reads lines from files that grow, and follows them through rotation.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -29,12 +31,19 @@ pub struct FileSettings {
     /// What a record is: a line of text (`lines`), or a line with a JSON object (`json`). Lines that are no JSON
     /// object go to the dead letters.
     pub codec: Codec,
+    /// The charset of the files: `auto` (each file's own by its byte order mark, UTF-8 where it has none), `utf-8`,
+    /// `utf-16le`, `utf-16be`, `latin1`, `windows-1250`, `shift_jis`, `gb18030` and the others of the Encoding Standard
+    /// (<https://encoding.spec.whatwg.org/#names-and-labels>), where `latin1` and `ascii` are windows-1252. Records are
+    /// UTF-8 whatever the charset, and a byte order mark at the head of a file is part of none.
+    #[schemars(with = "String")]
+    pub charset: Charset,
     /// Whether files are compressed: `auto` sees gzip by its first bytes, `gzip` and `none` say so. A compressed file
     /// is read once.
     pub compression: Compression,
     /// Joins lines that belong together into one record.
     pub multiline: Option<MultilineSettings>,
-    /// What becomes of text that is not UTF-8: `replace` (each bad sequence becomes U+FFFD, counted) or `bytes`.
+    /// What becomes of text that is not UTF-8: `replace` (each bad sequence becomes U+FFFD, counted) or `bytes`. What
+    /// is not in the `charset`, where that is another, becomes U+FFFD.
     pub invalid_utf8: InvalidUtf8,
     /// Longest record in bytes. Of a longer line only the first part is kept, marked `@truncated`.
     pub max_line: Bytes,
@@ -69,6 +78,7 @@ impl Default for FileSettings {
             read_from: ReadFrom::default(),
             ignore_older: None,
             codec: Codec::default(),
+            charset: Charset::default(),
             compression: Compression::default(),
             multiline: None,
             invalid_utf8: InvalidUtf8::default(),

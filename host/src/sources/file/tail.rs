@@ -11,10 +11,12 @@ use crate::batch::StreamId;
 use crate::batch::constants::Constants;
 use crate::receipt::Watermark;
 
+use super::charset::Coding;
 use super::checkpoint::Checkpoint;
 use super::content::{Content, Gunzip};
 use super::discover::{FileId, find_in_folder};
 use super::fingerprint::{Fingerprint, HEAD, read_head};
+use super::read::{Blank, Searched};
 use super::settings::Compression;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -36,10 +38,16 @@ pub(super) struct Tail {
     /// How much of a compressed file there was when it was read to its end. None for others.
     pub finished: Option<u64>,
     pub compressed: Compressed,
+    /// Its charset; none while it has not the bytes that tell.
+    pub coding: Option<Coding>,
     /// Where the first line begins that is not sent.
     pub offset: u64,
     /// How far a line longer than the limit, which begins at `offset`, was searched for its end.
-    pub searched: Option<u64>,
+    pub searched: Option<Searched>,
+    /// What is known of the NULs that come next.
+    pub blank: Blank,
+    /// It was said that NULs were skipped in it.
+    pub told_nuls: bool,
     /// Where the file ended when it was last seen.
     pub size: u64,
     /// When it was last written, as the system says: seconds and ns.
@@ -145,7 +153,9 @@ impl Tail {
         if self.fingerprint.is_some_and(|known| !known.fits(head)) {
             return Ok(false);
         }
-        self.fingerprint = Fingerprint::of(head);
+        // NULs that may be written over tell nothing; those that are passed are there to stay.
+        let firm = Coding::UTF_8.written(head).max(head.len().min(self.offset as usize));
+        self.fingerprint = Fingerprint::of(&head[..firm]);
         self.compressed = match compression {
             Compression::None => Compressed::No,
             Compression::Gzip => Compressed::Yes,
@@ -163,6 +173,7 @@ impl Tail {
             && let Some(Content::Plain(file)) = self.content.take()
         {
             self.content = Some(Content::Gzip(Box::new(Gunzip::new(file)?)));
+            self.blank = Blank::Unknown;
         }
         Ok(())
     }
@@ -176,10 +187,13 @@ impl Tail {
         self.mark = Watermark::new(Some(0));
         self.fingerprint = None;
         self.compressed = Compressed::Unknown;
+        self.coding = None;
         self.finished = None;
         self.content = self.content.take().map(Content::into_plain);
         self.offset = 0;
         self.searched = None;
+        self.blank = Blank::Unknown;
+        self.told_nuls = false;
         self.size = 0;
         self.force = false;
         self.grown = now;
@@ -190,16 +204,20 @@ impl Tail {
     pub fn go_back(&mut self) {
         self.offset = self.mark.restart().unwrap_or(0);
         self.searched = None;
+        self.blank = Blank::Unknown;
         self.finished = None;
     }
 
-    /// Bytes that are not sent, as they are on disk.
+    /// Bytes that are not sent, as they are on disk. What is not written yet is none.
     pub fn behind(&self) -> u64 {
-        match self.is_compressed() {
-            true if self.finished == Some(self.size) => 0,
-            true => self.size,
-            false => self.size.saturating_sub(self.offset),
+        if self.is_compressed() {
+            return if self.finished == Some(self.size) { 0 } else { self.size };
         }
+        let end = match self.blank {
+            Blank::End { from, to } if to == self.size => from,
+            _ => self.size,
+        };
+        end.saturating_sub(self.offset)
     }
 
     /// What is to be kept of it; none while it is empty.

@@ -103,7 +103,7 @@ impl Tailer {
             kept: known.unwrap_or_default().into_iter().map(|c| (c.id(), c)).collect(),
             open_files: Metric::FilesOpen.gauge(&labels),
             behind: Metric::FileBytesBehind.gauge(&labels),
-            reader: Reader::new(),
+            reader: Reader::new(&settings),
             out: Sender::new(cx.clone(), gather, settings.invalid_utf8, hints),
             settings,
             tails: BTreeMap::new(),
@@ -351,7 +351,12 @@ impl Tailer {
             tail.verify_at = now + self.settings.poll_interval.0;
         }
         tail.decompress()?;
-        if self.reader.turn(tail, &mut self.out, now)? {
+        let more = self.reader.turn(tail, &mut self.out, now)?;
+        if tail.fingerprint.is_none() && tail.offset > 0 {
+            // It began with NULs.
+            tail.verify(self.settings.compression)?;
+        }
+        if more {
             return Ok(true);
         }
         let forced = std::mem::take(&mut tail.force);

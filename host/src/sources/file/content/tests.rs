@@ -52,6 +52,18 @@ fn what_is_read_long_ago_is_not_kept() {
 }
 
 #[test]
+fn a_read_larger_than_what_is_kept_is_whole() {
+    let text: Vec<u8> = (0..20_000_000u32).map(|n| (n / 7 % 251) as u8).collect();
+    let mut content = open(&gzip(&text));
+    for (offset, len) in [(0, 100), (3, 9 << 20), (5, 12 << 20), (19_000_000, 2 << 20)] {
+        let mut buffer = vec![0; len];
+        let read = content.read_at(&mut buffer, offset, offset.saturating_sub(7)).unwrap();
+        let offset = offset as usize;
+        assert!(buffer[..read] == text[offset..(offset + len).min(text.len())], "{len} bytes at {offset}");
+    }
+}
+
+#[test]
 fn a_file_that_stops_in_the_middle_is_told_from_one_that_is_damaged() {
     let whole = gzip(b"one\ntwo\n");
     let mut content = open(&whole[..whole.len() - 8]);

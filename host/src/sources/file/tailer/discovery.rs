@@ -9,10 +9,12 @@ use crate::batch::constants::Constants;
 use crate::batch::{StreamId, TAG, TIMESTAMP};
 use crate::receipt::Watermark;
 
+use super::super::charset::Coding;
 use super::super::checkpoint::Checkpoint;
 use super::super::discover::{FileId, Found, find_in_folder};
 use super::super::fingerprint::{HEAD, read_at, read_head};
 use super::super::hostname;
+use super::super::read::Blank;
 use super::super::settings::ReadFrom;
 use super::super::tail::{Compressed, Tail, modified};
 use super::Tailer;
@@ -115,7 +117,10 @@ impl Tailer {
             finished: None,
             compressed: Compressed::Unknown,
             offset: 0,
+            coding: None,
             searched: None,
+            blank: Blank::Unknown,
+            told_nuls: false,
             size: found.meta.len(),
             modified: modified(&found.meta),
             grown: now,
@@ -195,7 +200,10 @@ impl Tailer {
         Ok(match (skip_to_end || too_old, compressed) {
             (false, _) => Start::At(0),
             (true, true) => Start::Finished(0),
-            (true, false) => Start::At(last_line(content.file(), tail.size)?),
+            (true, false) => {
+                let coding = self.settings.charset.of_head(head, true).map_or(Coding::UTF_8, |known| known.0);
+                Start::At(last_line(content.file(), tail.size, coding)?)
+            }
         })
     }
 
@@ -211,14 +219,15 @@ impl Tailer {
 }
 
 /// Where the last line begins that is not finished, of a file of `size` bytes.
-fn last_line(file: &std::fs::File, size: u64) -> io::Result<u64> {
+fn last_line(file: &std::fs::File, size: u64, coding: Coding) -> io::Result<u64> {
     let mut buffer = vec![0; 64 << 10];
+    let size = size - size % coding.unit() as u64;
     let mut end = size;
     while end > 0 && size - end < 1 << 20 {
         let start = end.saturating_sub(buffer.len() as u64);
         let read = read_at(file, &mut buffer[..(end - start) as usize], start)?;
-        if let Some(at) = memchr::memrchr(b'\n', &buffer[..read]) {
-            return Ok(start + at as u64 + 1);
+        if let Some(line_end) = coding.line_ends(&buffer[..read]).next_back() {
+            return Ok(start + line_end as u64);
         }
         end = start;
     }

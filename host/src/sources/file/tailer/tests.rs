@@ -4,7 +4,9 @@ use super::super::watch::News;
 use crate::config::units::Span;
 use std::fs;
 
+mod content;
 mod forms;
+mod nuls;
 mod property;
 mod rotation;
 

@@ -6,9 +6,9 @@ use crate::batch::utf8::InvalidUtf8;
 use crate::config::units::Bytes;
 use crate::dead_letter::{DeadLetterSettings, WhenFull};
 
-fn gzip(text: &str) -> Vec<u8> {
+pub fn gzip(text: impl AsRef<[u8]>) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.write_all(text.as_ref()).unwrap();
     encoder.finish().unwrap()
 }
 
@@ -168,7 +168,7 @@ fn a_gzip_file_is_read_once_when_it_is_quiet() {
 fn many_gzip_files_are_read_and_gone_back_in() {
     let mut rig = Rig::new();
     for file in 0..40 {
-        rig.append(&format!("{file}.log"), gzip(&format!("{}\n", file).repeat(3_000)));
+        rig.append(&format!("{file}.log"), gzip(format!("{}\n", file).repeat(3_000)));
     }
     rig.settle = Settle::Again;
     rig.start();
@@ -204,7 +204,7 @@ fn a_damaged_gzip_file_is_read_up_to_the_damage() {
     let mut rig = Rig::new();
     rig.settings.compression = Compression::Gzip;
     rig.append("a.log", "no gzip");
-    let mut bytes = gzip(&"line\n".repeat(1000));
+    let mut bytes = gzip("line\n".repeat(1000));
     let at = bytes.len() - 5;
     bytes[at] ^= 0xff;
     rig.append("b.log", &bytes);
