@@ -15,16 +15,20 @@
 //! assert_eq!(finished.records.rows(), 1);
 //! ```
 //!
-//! What has no column type of its own becomes a json column: see [`crate::batch`]. Whole numbers and floats that meet
-//! in a column are float64 where that loses nothing (up to 2^53), else json. Text and bytes that meet are bytes.
+//! What has no column type of its own becomes a json column, and so do values of several kinds that meet in one: each
+//! keeps its own kind there, so that it means the same in whatever company it came (see [`super::mixed`]).
 //!
 //! A text named `@timestamp` at the top of a record is the event's time if it is RFC 3339 and int64 nanoseconds hold
-//! it; the column then has the instant, and the text's own offset from UTC is gone. Any other value stays as it is.
+//! it; the column then has the instant, and the text's own offset from UTC is gone. Any other value of that name goes
+//! to `_@timestamp`, as Logstash has it, and a `@tag` that is no text to `_@tag`.
+//!
+//! What a record costs is bounded by its size, whatever its names are: of its members those past [`MAX_NAMES`] stand
+//! in one json column, [`REST`], and a batch is cut before its absent values outweigh those that came.
 
-use super::{Cut, Records, TIMESTAMP, time};
+use super::{COLUMN_BYTES, Cut, REST, Records, TAG, TIMESTAMP};
 use column::{Column, Undo};
 use lane::Lane;
-use tree::{NONE, ROOT, Tree};
+use tree::{NONE, PAST, ROOT, Tree};
 
 pub(crate) use column::Value;
 pub(crate) use tree::same as same_name;
@@ -32,7 +36,9 @@ pub(crate) use tree::same as same_name;
 mod column;
 mod finish;
 mod lane;
+mod limits;
 mod nested;
+mod scalars;
 mod tree;
 
 /// Most columns of a batch: one that would grow past them is cut.
@@ -41,6 +47,13 @@ pub const MAX_COLUMNS: usize = 512;
 pub const MAX_DEPTH: usize = 8;
 /// Most members of an object below the record itself; one with more is one json value.
 pub const MAX_MEMBERS: usize = 64;
+/// Most names of one record that become columns, those of objects included.
+pub const MAX_NAMES: usize = 256;
+
+/// Places in columns, rows by columns, that a batch may have whatever its bytes are.
+const FREE_CELLS: usize = 1 << 16;
+/// What a name takes that is remembered.
+const NAME_BYTES: usize = 160;
 
 /// Names that were seen and are in no column of the batch are forgotten when they are more than this.
 const MAX_UNUSED: usize = 4 * MAX_COLUMNS;
@@ -58,6 +71,8 @@ pub struct Finished {
     pub records: Records,
     /// Values in which bytes that are not UTF-8 became U+FFFD.
     pub replaced: u64,
+    /// Values of `@timestamp` that are no time, and of `@tag` that are no text.
+    pub misnamed: u64,
 }
 
 /// An object that is open.
@@ -81,11 +96,19 @@ pub struct Builder {
     /// The node of each column.
     nodes: Vec<u32>,
     handles: Vec<u32>,
+    /// The nodes of the host's own names, and where their values go that are none.
     time: u32,
+    tag: u32,
+    misnamed: u64,
     rows: usize,
     bytes: usize,
     used: usize,
+    /// Counts the names that records bring. A node whose stamp is not below `began` was named in this record, and the
+    /// order of the stamps is that of the members.
     stamp: u64,
+    began: u64,
+    /// `began` of the record before.
+    before: u64,
     /// The objects that are open, the record first.
     open: Vec<Open>,
     /// The member whose value comes, and the guess which comes then.
@@ -95,11 +118,14 @@ pub struct Builder {
     lane: Lane,
     undo: Undo,
     bytes_before: usize,
-    /// The objects that had too many members in a record of this batch: they stay json to its end.
-    wide: Vec<u32>,
+    misnamed_before: u64,
+    /// The members of this record that are past [`MAX_NAMES`], each behind a comma.
+    rest: Vec<u8>,
     /// The value that is written as JSON text, and how many objects and arrays of it are open.
     json: Vec<u8>,
     json_depth: usize,
+    /// Whether that value is an object of which a part stood in columns before.
+    folded: bool,
     /// Room for the decoder's strings without their escapes.
     scratch: Vec<u8>,
     schema: Option<arrow_schema::SchemaRef>,
@@ -116,16 +142,21 @@ impl Builder {
     pub fn new() -> Builder {
         let mut tree = Tree::new();
         let time = tree.find(ROOT, TIMESTAMP.as_bytes());
+        let tag = tree.find(ROOT, TAG.as_bytes());
         Builder {
             tree,
             columns: Vec::new(),
             nodes: Vec::new(),
             handles: Vec::new(),
             time,
+            tag,
+            misnamed: 0,
             rows: 0,
             bytes: 0,
             used: 0,
             stamp: 0,
+            began: 0,
+            before: 0,
             open: vec![Open { node: ROOT, members: 0, previous: NONE }],
             current: NONE,
             current_column: NONE,
@@ -133,9 +164,11 @@ impl Builder {
             lane: Lane::new(),
             undo: Undo::new(),
             bytes_before: 0,
-            wide: Vec::new(),
+            misnamed_before: 0,
+            rest: Vec::new(),
             json: Vec::new(),
             json_depth: 0,
+            folded: false,
             scratch: Vec::new(),
             schema: None,
         }
@@ -156,16 +189,27 @@ impl Builder {
         self.used
     }
 
+    /// Bytes of memory that the batch takes so far, about: each column has a place for each row, and takes something
+    /// by itself.
+    pub fn memory(&self) -> usize {
+        self.bytes + self.rows * self.used * 8 + self.used * COLUMN_BYTES + self.tree.nodes.len() * NAME_BYTES
+    }
+
     /// Whether the batch is to be finished before the next record: it has the rows or bytes of `cut`, or
-    /// [`MAX_COLUMNS`]. (A single record may bring more columns than that.)
+    /// [`MAX_COLUMNS`], or more places without a value than its bytes are worth. (A single record may bring more
+    /// columns than [`MAX_COLUMNS`] leaves, by [`MAX_NAMES`].)
     pub fn full(&self, cut: &Cut) -> bool {
-        self.rows >= cut.rows || self.bytes >= cut.bytes.min(MAX_BYTES) || self.used >= MAX_COLUMNS
+        self.rows >= cut.rows
+            || self.bytes >= cut.bytes.min(MAX_BYTES)
+            || self.used >= MAX_COLUMNS
+            || self.rows * self.used > FREE_CELLS + self.bytes / 2
     }
 
     /// Starts a record.
     pub fn begin_record(&mut self) {
         debug_assert!(self.open.len() == 1 && self.json_depth == 0, "the record before is not ended");
         self.stamp += 1;
+        (self.before, self.began) = (self.began, self.stamp);
         self.open[0].members = 0;
         self.open[0].previous = NONE;
         self.current = NONE;
@@ -173,6 +217,7 @@ impl Builder {
         self.guess = self.tree.nodes[ROOT as usize].guess_inside;
         self.lane.taken = 0;
         self.bytes_before = self.bytes;
+        self.misnamed_before = self.misnamed;
     }
 
     /// Ends the record: it is one more row. What was left open is closed.
@@ -183,15 +228,24 @@ impl Builder {
         while self.open.len() > 1 {
             self.end_object();
         }
+        if !self.rest.is_empty() {
+            self.put_rest();
+        }
         self.undo.clear();
         self.rows += 1;
+        if self.tree.nodes.len() > self.used + MAX_UNUSED {
+            self.forget_unused();
+        }
     }
 
     /// Forgets the record that was begun; the batch is as it was before it.
     pub fn cancel_record(&mut self) {
         self.json_depth = 0;
+        self.folded = false;
         self.open.truncate(1);
+        self.rest.clear();
         self.bytes = self.bytes_before;
+        self.misnamed = self.misnamed_before;
         for column in &mut self.columns {
             column.truncate(self.rows);
         }
@@ -208,12 +262,12 @@ impl Builder {
     pub fn clear(&mut self) {
         self.rows = 0;
         self.bytes_before = 0;
+        self.misnamed_before = 0;
         self.cancel_record();
         for column in &mut self.columns {
             column.clear();
         }
         self.used = 0;
-        self.narrow();
     }
 
     /// Names the member whose value comes: the name itself, without escapes. Bytes that are not UTF-8 become U+FFFD,
@@ -259,6 +313,9 @@ impl Builder {
             }
         }
         let Open { node: parent, previous, .. } = self.open[self.open.len() - 1];
+        if parent == ROOT && self.has_names_enough() {
+            return self.key_of_rest(name);
+        }
         let node = self.tree.find(parent, name);
         let nodes = &mut self.tree.nodes;
         match previous {
@@ -271,16 +328,20 @@ impl Builder {
     #[inline]
     fn key_of(&mut self, node: u32) {
         let last = self.open.len() - 1;
+        let enough = self.has_names_enough();
         let open = &mut self.open[last];
         open.previous = node;
         open.members += 1;
-        if open.members > MAX_MEMBERS && open.node != ROOT {
-            let name = self.tree.name(node).to_vec();
-            self.fold();
-            self.json_key(&name);
-            return;
+        if enough || open.members > MAX_MEMBERS && open.node != ROOT {
+            return self.key_past_limits(node);
         }
         self.enter(node);
+    }
+
+    /// Whether the record has all the names that become columns.
+    #[inline]
+    fn has_names_enough(&self) -> bool {
+        self.stamp - self.began >= MAX_NAMES as u64
     }
 
     /// A handle on the member `name` at the top of each record, for [`Builder::at`]. The builder remembers it for
@@ -309,9 +370,13 @@ impl Builder {
 
     #[inline]
     fn enter(&mut self, node: u32) {
-        if self.tree.nodes[node as usize].stamp == self.stamp {
+        if self.tree.nodes[node as usize].stamp >= self.began {
             self.unset(node);
+            if node == self.time || node == self.tag {
+                self.unset_misnamed(node);
+            }
         }
+        self.stamp += 1;
         let named = &mut self.tree.nodes[node as usize];
         named.stamp = self.stamp;
         self.guess = named.guess_after;
@@ -333,12 +398,17 @@ impl Builder {
         let mut todo = vec![node];
         while let Some(node) = todo.pop() {
             let node = &mut self.tree.nodes[node as usize];
-            if node.stamp != self.stamp {
+            if node.stamp < self.began {
                 continue;
             }
             node.stamp = 0;
-            if node.column != NONE {
-                self.columns[node.column as usize].truncate(self.rows);
+            if let Some(column) = self.columns.get_mut(node.column as usize) {
+                column.truncate(self.rows);
+                // A column that this record alone had a value for is none any more.
+                if column.is_used() && column.first() == self.rows {
+                    column.clear();
+                    self.used -= 1;
+                }
             }
             let mut child = node.child;
             while child != NONE {
@@ -354,12 +424,8 @@ impl Builder {
         if self.json_depth > 0 {
             return self.put_json(value);
         }
-        if self.current_column == NONE {
-            debug_assert_ne!(self.current, NONE, "a value without a key");
-            if self.current == NONE {
-                return;
-            }
-            self.current_column = self.add_column(self.current);
+        if self.current_column == NONE && !self.find_column(value) {
+            return;
         }
         let id = self.current_column;
         self.bytes += value.size();
@@ -368,7 +434,24 @@ impl Builder {
         }
     }
 
+    /// The column of a name that has none yet; false where the value has another place already.
     #[cold]
+    fn find_column(&mut self, value: Value<'_>) -> bool {
+        debug_assert_ne!(self.current, NONE, "a value without a key");
+        match self.current {
+            NONE => false,
+            PAST => {
+                value.write_json(&mut self.rest);
+                self.bytes += value.size();
+                false
+            }
+            node => {
+                self.current_column = self.add_column(node);
+                true
+            }
+        }
+    }
+
     fn add_column(&mut self, node: u32) -> u32 {
         let id = self.columns.len() as u32;
         self.columns.push(Column::new(self.tree.path(node)));
@@ -377,80 +460,9 @@ impl Builder {
         id
     }
 
-    /// Text as it came. UTF-8 is checked when the batch is finished, a column at a time.
-    #[inline]
-    pub fn text(&mut self, text: &[u8]) {
-        if self.current == self.time
-            && self.json_depth == 0
-            && let Some(ns) = time::parse(text)
-        {
-            return self.put(Value::Timestamp(ns));
-        }
-        self.put(Value::Text(text));
-    }
-
-    /// Bytes that are not meant as text.
-    #[inline]
-    pub fn bytes_value(&mut self, bytes: &[u8]) {
-        self.put(Value::Bytes(bytes));
-    }
-
-    /// A whole number.
-    #[inline]
-    pub fn int(&mut self, value: i64) {
-        self.put(Value::Int(value));
-    }
-
-    /// A whole number that is not negative; past int64 it is json.
-    #[inline]
-    pub fn unsigned(&mut self, value: u64) {
-        match i64::try_from(value) {
-            Ok(value) => self.put(Value::Int(value)),
-            Err(_) => self.put(Value::Json(itoa::Buffer::new().format(value).as_bytes())),
-        }
-    }
-
-    /// A floating-point number.
-    #[inline]
-    pub fn float(&mut self, value: f64) {
-        self.put(Value::Float(value));
-    }
-
-    /// True or false.
-    #[inline]
-    pub fn boolean(&mut self, value: bool) {
-        self.put(Value::Boolean(value));
-    }
-
-    /// A null that was written as such, which is not the same as absent: json `null`.
-    #[inline]
-    pub fn null(&mut self) {
-        self.put(Value::Json(b"null"));
-    }
-
-    /// One JSON text, taken as it stands; the caller answers for its form.
-    #[inline]
-    pub fn json(&mut self, text: &str) {
-        self.put(Value::Json(text.as_bytes()));
-    }
-
-    /// JSON text whose UTF-8 is not checked yet.
-    #[inline]
-    pub(crate) fn json_bytes(&mut self, text: &[u8]) {
-        self.put(Value::Json(text));
-    }
-
-    /// A time, in ns since 1970-01-01T00:00:00Z.
-    #[inline]
-    pub fn timestamp(&mut self, ns: i64) {
-        self.put(Value::Timestamp(ns));
-    }
-
     /// Whether the members of an object that begins here become columns.
     pub(crate) fn takes_members(&self) -> bool {
-        self.json_depth == 0
-            && self.open.len() < MAX_DEPTH
-            && self.tree.nodes.get(self.current as usize).is_some_and(|node| !node.is_wide)
+        self.json_depth == 0 && self.open.len() < MAX_DEPTH && (self.current as usize) < self.tree.nodes.len()
     }
 
     pub(crate) fn take_scratch(&mut self) -> Vec<u8> {
@@ -463,6 +475,9 @@ impl Builder {
 
     /// The value is an object; its members follow.
     pub fn begin_object(&mut self) {
+        if self.json_depth == 0 && (self.current == self.time || self.current == self.tag) {
+            self.misname();
+        }
         if !self.takes_members() {
             return self.json_begin(b'{');
         }
@@ -486,6 +501,9 @@ impl Builder {
 
     /// The value is an array, kept as one json value; its values follow.
     pub fn begin_array(&mut self) {
+        if self.json_depth == 0 && (self.current == self.time || self.current == self.tag) {
+            self.misname();
+        }
         self.json_begin(b'[');
     }
 

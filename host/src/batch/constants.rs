@@ -60,6 +60,11 @@ impl Constants {
         self
     }
 
+    /// Where the values stand.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|(field, _)| field.name().as_str())
+    }
+
     /// Takes the value at exactly this path out.
     pub(super) fn take(&mut self, path: &str) -> Option<Constant> {
         let place = self.columns.iter().position(|(field, _)| field.name() == path)?;

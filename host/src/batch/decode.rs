@@ -12,7 +12,7 @@ use super::builder::Builder;
 use cursor::Cursor;
 
 mod cursor;
-mod number;
+pub(super) mod number;
 
 /// Most objects and arrays inside one another.
 pub const MAX_NESTING: usize = 128;
@@ -126,11 +126,13 @@ pub fn decode_lines(
     start
 }
 
-/// Checks that `text` is one JSON value, no deeper than [`MAX_NESTING`].
-pub fn check(text: &[u8]) -> Result<(), DecodeError> {
+/// Checks that `text` is one JSON value, no deeper than [`MAX_NESTING`]. Answers whether each number in it surely has
+/// its one form.
+pub fn check(text: &[u8]) -> Result<bool, DecodeError> {
     let mut cursor = Cursor::new(text, false);
     cursor.skip_value(0)?;
-    cursor.end()
+    cursor.end()?;
+    Ok(!cursor.has_odd_numbers())
 }
 
 #[cfg(test)]

@@ -6,11 +6,12 @@
 //! Paths are nested again. Members stand in the order of the columns, constants first, and members of one object
 //! together. A record that has a value both at a path and below it is written with what is below it. Text is written
 //! as it is, bytes as text with U+FFFD for what is not UTF-8, times as RFC 3339 in UTC, floats with the fewest digits
-//! that read back as the same float64; a float that is no number (only a filter can make one) is `null`.
+//! that read back as the same float64; a float that is no number (only a filter can make one) is `null`. The members of
+//! [`super::REST`] are written at the top of the record.
 
 use std::collections::BTreeMap;
 
-use super::{Column, Encoded, Records, TAG, TIMESTAMP, path};
+use super::{Column, Encoded, REST, Records, TAG, TIMESTAMP, path};
 use plan::{Bytes, Plan};
 
 mod plan;
@@ -87,6 +88,9 @@ impl Encoding {
                 Naming::As(path) => Some(path.clone()),
             };
         }
+        if name == REST {
+            return self.only.is_empty().then(|| name.clone());
+        }
         let covers = |outer: &String| name == outer || path::is_below(name, outer);
         if !self.only.is_empty() && !self.only.iter().any(covers) || self.except.iter().any(covers) {
             return None;
@@ -106,6 +110,9 @@ pub fn ndjson(records: &Records) -> Encoded {
 
 /// The same with the names and fields that `encoding` says.
 pub fn ndjson_with(records: &Records, encoding: &Encoding) -> Encoded {
+    let named = encoding.only.iter().chain(&encoding.except).chain(encoding.rename.keys());
+    let lifted = records.lifted(named.map(String::as_str)).expect("each column has a place for each row");
+    let records = lifted.as_ref().unwrap_or(records);
     let columns = records.iter().filter_map(|column| Some((encoding.path(column)?, column)));
     write::rows(&Plan::new(columns, Bytes::Replaced, encoding.timestamp_format), records.rows())
 }

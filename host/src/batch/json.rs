@@ -1,5 +1,7 @@
 //! Pieces of JSON text.
 
+use super::decode::number::{Number, number};
+
 /// Appends `text` as a JSON string with its quotes. Bytes that are not UTF-8 pass as they are.
 pub fn write_string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
@@ -115,9 +117,135 @@ pub fn write_float(value: f64, out: &mut Vec<u8>) {
     }
 }
 
+/// Of the members of an object that have one name, leaves the last. The object's own names are written by
+/// [`write_string`], without white space before or after them.
+pub(super) fn keep_last_members(object: &mut Vec<u8>) {
+    let members = members(object);
+    let mut last =
+        std::collections::HashMap::with_capacity_and_hasher(members.len(), ahash::RandomState::new());
+    for (place, member) in members.iter().enumerate() {
+        last.insert(&object[member.start..member.colon], place);
+    }
+    if last.len() == members.len() {
+        return;
+    }
+    let mut kept = Vec::with_capacity(object.len());
+    for (place, member) in members.iter().enumerate() {
+        if last[&object[member.start..member.colon]] == place {
+            kept.push(if kept.is_empty() { b'{' } else { b',' });
+            kept.extend_from_slice(&object[member.start..member.end]);
+        }
+    }
+    kept.push(b'}');
+    *object = kept;
+}
+
+/// Where a member of an object stands.
+struct Member {
+    start: usize,
+    colon: usize,
+    end: usize,
+}
+
+/// The members of an object that is JSON, of which none is named in another form than the others.
+fn members(object: &[u8]) -> Vec<Member> {
+    let mut members = Vec::new();
+    let (mut start, mut colon, mut depth, mut at) = (1, None, 0, 0);
+    while let Some(found) =
+        object[at..].iter().position(|b| matches!(b, b'"' | b'{' | b'}' | b'[' | b']' | b':' | b','))
+    {
+        at += found;
+        match object[at] {
+            b'"' => at += string_length(&object[at..]) - 1,
+            b'{' | b'[' => depth += 1,
+            b':' if depth == 1 && colon.is_none() => colon = Some(at),
+            byte @ (b',' | b'}' | b']') => {
+                if depth == 1
+                    && let Some(colon) = colon.take()
+                {
+                    members.push(Member { start, colon, end: at });
+                    start = at + 1;
+                }
+                depth -= i32::from(byte != b',');
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    members
+}
+
+/// How many bytes the string at the head of a JSON text takes, quotes included.
+fn string_length(text: &[u8]) -> usize {
+    let mut at = 1;
+    while let Some(found) = text.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if text[at] == b'"' {
+            return at + 1;
+        }
+        at += 2;
+    }
+    text.len()
+}
+
+/// A JSON text with each number in its one form: the text that the value has in a column of its own.
+pub(super) fn write_with_plain_numbers(text: &[u8], out: &mut Vec<u8>) {
+    let mut at = 0;
+    while let Some(found) = text[at..].iter().position(|b| matches!(b, b'"' | b'-' | b'0'..=b'9')) {
+        out.extend_from_slice(&text[at..at + found]);
+        at += found;
+        if text[at] == b'"' {
+            let length = string_length(&text[at..]);
+            out.extend_from_slice(&text[at..at + length]);
+            at += length;
+            continue;
+        }
+        match number(&text[at..]) {
+            Ok((Number::Float(value), length)) => {
+                write_float(value, out);
+                at += length;
+            }
+            Ok((_, length)) | Err(length) => {
+                let length = length.max(1);
+                out.extend_from_slice(&text[at..at + length]);
+                at += length;
+            }
+        }
+    }
+    out.extend_from_slice(&text[at..]);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_members_with_one_name_the_last_stays_in_its_place() {
+        for (object, expected) in [
+            (
+                r#"{"a":1,"b":{"a":2,"a":3},"c":[1,{"x":","}]}"#,
+                r#"{"a":1,"b":{"a":2,"a":3},"c":[1,{"x":","}]}"#,
+            ),
+            (r#"{"a":1,"b\"":2,"a":{"a":[]}}"#, r#"{"b\"":2,"a":{"a":[]}}"#),
+            (r#"{"a":"}","a":"\\"}"#, r#"{"a":"\\"}"#),
+            ("{}", "{}"),
+        ] {
+            let mut text = object.as_bytes().to_vec();
+            keep_last_members(&mut text);
+            assert_eq!(String::from_utf8_lossy(&text), expected);
+        }
+    }
+
+    #[test]
+    fn numbers_have_one_form_wherever_they_stand() {
+        let mut out = Vec::new();
+        write_with_plain_numbers(
+            br#"[1e-07, 1.50,-0,12,1E2,"1e-07\"1e-07",{"5e0":100000000000000000000000.5}]"#,
+            &mut out,
+        );
+        let expected = r#"[1e-7, 1.5,-0.0,12,100.0,"1e-07\"1e-07",{"5e0":100000000000000000000000.5}]"#;
+        assert_eq!(String::from_utf8_lossy(&out), expected);
+    }
 
     #[test]
     fn the_first_byte_that_needs_an_escape_is_found_at_each_place_and_length() {

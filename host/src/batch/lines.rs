@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BinaryArray, BooleanArray};
+use arrow_array::{ArrayRef, BooleanArray};
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::FieldRef;
 
@@ -21,7 +21,6 @@ pub struct Lines {
     /// Rows that are marked as cut.
     truncated: Vec<u32>,
     text: FieldRef,
-    bytes: FieldRef,
     mark: FieldRef,
     /// Where the current line starts in the data, if it has a part already.
     open: Option<usize>,
@@ -37,7 +36,6 @@ impl Lines {
             lines: Blobs::with_capacity(0, 0),
             truncated: Vec::new(),
             text: Arc::new(Kind::Text.field(column)),
-            bytes: Arc::new(Kind::Bytes.field(column)),
             mark: Arc::new(Kind::Boolean.field(TRUNCATED)),
             open: None,
             last: (0, 0),
@@ -142,8 +140,8 @@ impl Lines {
         let mut replaced = 0;
         let mut columns: Vec<(FieldRef, ArrayRef)> = Vec::with_capacity(2);
         if invalid == InvalidUtf8::Bytes && !lines.is_utf8() {
-            let (offsets, data) = lines.into_buffers();
-            columns.push((self.bytes.clone(), Arc::new(BinaryArray::new(offsets, data, None))));
+            let (kind, array) = lines.into_texts_and_bytes(None);
+            columns.push((Arc::new(kind.field(self.text.name())), array));
         } else {
             let (array, changed) = lines.into_text(None);
             replaced = changed;
@@ -162,7 +160,7 @@ impl Lines {
             constants.take(field.name());
         }
         let columns = record_batch(rows, columns).expect("each column has a place for each row");
-        Finished { records: Records::new(columns, constants.into_batch()), replaced }
+        Finished { records: Records::new(columns, constants.into_batch()), replaced, misnamed: 0 }
     }
 }
 

@@ -103,13 +103,13 @@ mod tests {
         assert_eq!(whole.rows(), 5);
         assert_eq!(whole.constants().num_columns(), 1);
         let kind = |name| whole.column(name).and_then(|c| Kind::of(c.field()));
-        assert_eq!(kind("n"), Some(Kind::Float64));
+        assert_eq!(kind("n"), Some(Kind::Json));
         assert_eq!(kind("s"), Some(Kind::Json));
         let expected = [
-            r#"{"@tag":"t","host":"a","n":1.0,"s":"x"}"#,
+            r#"{"@tag":"t","host":"a","n":1,"s":"x"}"#,
             r#"{"@tag":"t","host":"a","o":{"p":true}}"#,
             r#"{"@tag":"t","host":"b","n":0.5,"s":7}"#,
-            r#"{"@tag":"t","n":3.0,"s":null}"#,
+            r#"{"@tag":"t","n":3,"s":null}"#,
             r#"{"@tag":"t"}"#,
         ];
         let text = whole.ndjson();

@@ -24,9 +24,12 @@ pub mod convert;
 pub mod decode;
 pub mod encode;
 pub mod json;
+pub mod lift;
 pub mod lines;
 pub(crate) mod lossless;
 pub mod merge;
+pub(crate) mod mixed;
+pub(crate) mod object;
 pub mod path;
 mod rows;
 pub mod time;
@@ -36,6 +39,10 @@ pub mod utf8;
 pub const TIMESTAMP: &str = "@timestamp";
 /// Where the record belongs, as its source or a filter says: text.
 pub const TAG: &str = "@tag";
+
+/// The members of a record that are past [`builder::MAX_NAMES`], as one json object. They are written where they stood:
+/// at the top of the record.
+pub const REST: &str = "@rest";
 
 /// Metadata key and value that mark a text column as JSON texts (Arrow's canonical extension type).
 pub const EXTENSION_NAME: &str = "ARROW:extension:name";
@@ -98,6 +105,9 @@ impl Kind {
         }
     }
 }
+
+/// What a column takes beside its values, about: its array, its field, its name.
+const COLUMN_BYTES: usize = 512;
 
 /// Records in columns. Immutable; share them by `Arc`.
 #[derive(Debug)]
@@ -224,11 +234,12 @@ impl Records {
         Ok(Records::new(columns, self.constants.clone()))
     }
 
-    /// Bytes of memory that the values take, shared buffers counted by the part that is used.
+    /// Bytes of memory that the records take, shared buffers counted by the part that is used, and what a column takes
+    /// whatever it holds.
     pub fn memory(&self) -> usize {
         let used =
             |a: &ArrayRef| a.to_data().get_slice_memory_size().unwrap_or_else(|_| a.get_array_memory_size());
-        self.columns.columns().iter().map(used).sum::<usize>() + 64
+        self.columns.columns().iter().map(|a| used(a) + COLUMN_BYTES).sum::<usize>() + COLUMN_BYTES
     }
 
     /// The records as NDJSON, every column by its own name, encoded at the first call and shared after it.

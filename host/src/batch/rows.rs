@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use super::builder::Value;
+use super::mixed::Scalar;
 use super::{Column, Kind, convert};
 
 impl<'a> Column<'a> {
@@ -13,15 +14,20 @@ impl<'a> Column<'a> {
         convert::value(self.array(), Kind::of(self.field())?, self.place(row))
     }
 
+    /// The value of a row by its own kind, also where the column holds several.
+    pub(crate) fn scalar(self, row: usize) -> Option<Scalar<'a>> {
+        self.value(row).map(Scalar::of_value)
+    }
+
     /// The value of a row as text: text as it is, bytes with U+FFFD for what is not UTF-8, all else as JSON writes it,
     /// without quotes. None where it is absent.
     pub fn text(self, row: usize) -> Option<Cow<'a, str>> {
-        Some(match self.value(row)? {
-            Value::Text(text) | Value::Bytes(text) | Value::Json(text) => String::from_utf8_lossy(text),
-            Value::Timestamp(ns) => super::time::to_text(ns).into(),
+        Some(match self.scalar(row)? {
+            Scalar::Text(text) => text,
+            Scalar::Json(text) => text.into(),
             other => {
                 let mut text = Vec::new();
-                other.write_json(&mut text);
+                other.write_text(&mut text);
                 String::from_utf8_lossy(&text).into_owned().into()
             }
         })

@@ -1,7 +1,12 @@
 //! Text columns checked as a whole, and what becomes of text that is not UTF-8.
 
-use arrow_array::StringArray;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, BinaryArray, StringArray};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+
+use super::builder::Value;
+use super::{Kind, mixed};
 
 /// What becomes of text that is not UTF-8. The same setting on every source.
 #[derive(
@@ -21,7 +26,7 @@ pub enum InvalidUtf8 {
     /// Each bad sequence becomes U+FFFD, and the value is counted.
     #[default]
     Replace,
-    /// The column keeps its bytes: it becomes a bytes column.
+    /// The value keeps its bytes.
     Bytes,
 }
 
@@ -105,6 +110,41 @@ impl Blobs {
         let (offsets, data) = self.into_buffers();
         // SAFETY: `is_utf8` or `mend` has made sure that each value is UTF-8; `into_buffers` answers for the offsets.
         (unsafe { StringArray::new_unchecked(offsets, data, nulls) }, changed)
+    }
+
+    /// The values that are UTF-8 as text and the others as bytes, which is a bytes column where all are bytes, else a
+    /// json column of both.
+    pub fn into_texts_and_bytes(self, nulls: Option<NullBuffer>) -> (Kind, ArrayRef) {
+        let is_text = |row| std::str::from_utf8(self.get(row)).is_ok();
+        let is_there = |row: &usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row));
+        if !(0..self.len()).filter(is_there).any(is_text) {
+            let (offsets, data) = self.into_buffers();
+            return (Kind::Bytes, Arc::new(BinaryArray::new(offsets, data, nulls)));
+        }
+        let mut both = Blobs::with_capacity(self.len(), self.data.len() * 2);
+        for row in 0..self.len() {
+            if is_there(&row) {
+                let value = self.get(row);
+                let value = if is_text(row) { Value::Text(value) } else { Value::Bytes(value) };
+                mixed::write(value, &mut both.data);
+            }
+            both.end_value();
+        }
+        (Kind::Json, Arc::new(both.into_text(nulls).0))
+    }
+
+    /// In a json column, strings that are not UTF-8 become bytes.
+    pub fn keep_bytes_of_strings(&mut self) {
+        let mut kept = Blobs::with_capacity(self.len(), self.data.len() * 2);
+        for row in 0..self.len() {
+            let text = self.get(row);
+            match std::str::from_utf8(text).is_err().then(|| mixed::unescape(text)).flatten() {
+                Some(bytes) => mixed::write(Value::Bytes(&bytes), &mut kept.data),
+                None => kept.data.extend_from_slice(text),
+            }
+            kept.end_value();
+        }
+        *self = kept;
     }
 
     pub fn into_buffers(self) -> (OffsetBuffer<i32>, Buffer) {

@@ -10,7 +10,7 @@ use arrow_schema::FieldRef;
 
 use super::bindings::{BlobsResult, Changes, ColumnResult, ValuesResult};
 use super::voice::cut;
-use crate::batch::{Kind, TAG, TIMESTAMP, path};
+use crate::batch::{Kind, REST, TAG, TIMESTAMP, object, path};
 
 /// Most bytes of a reason that are kept.
 const MAX_REASON: usize = 2048;
@@ -132,7 +132,7 @@ pub fn column_of(column: ColumnResult, rows: usize) -> Result<SetColumn, String>
     };
     let (kind, array): (Kind, ArrayRef) = match column.values {
         ValuesResult::Text(blobs) => (Kind::Text, Arc::new(text(blobs, rows, nulls)?)),
-        ValuesResult::Json(blobs) => (Kind::Json, Arc::new(super::json::check(text(blobs, rows, nulls)?)?)),
+        ValuesResult::Json(blobs) => (Kind::Json, Arc::new(object::check(text(blobs, rows, nulls)?)?)),
         ValuesResult::Bytes(blobs) => {
             let offsets = offsets(blobs.ends, blobs.data.len(), rows)?;
             (Kind::Bytes, Arc::new(BinaryArray::new(offsets, Buffer::from_vec(blobs.data), nulls)))
@@ -230,10 +230,11 @@ fn check_path(name: &str) -> Result<(), String> {
 fn check_reserved(column: &SetColumn) -> Result<(), String> {
     let name = column.field.name();
     match (&**name, column.kind) {
-        (TIMESTAMP, Kind::Timestamp) | (TAG, Kind::Text) => Ok(()),
+        (TIMESTAMP, Kind::Timestamp) | (TAG, Kind::Text) | (REST, Kind::Json) => Ok(()),
         (TIMESTAMP, _) => Err(format!("`{TIMESTAMP}` must be a timestamp")),
         (TAG, _) => Err(format!("`{TAG}` must be text")),
-        _ if path::is_below(name, TIMESTAMP) || path::is_below(name, TAG) => {
+        (REST, _) => Err(format!("`{REST}` must be a JSON object")),
+        _ if [TIMESTAMP, TAG, REST].iter().any(|outer| path::is_below(name, outer)) => {
             Err(format!("`{}` lies below a name of the host's", cut(name, 100)))
         }
         _ => Ok(()),

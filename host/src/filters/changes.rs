@@ -8,8 +8,9 @@ use arrow_buffer::BooleanBuffer;
 use arrow_schema::FieldRef;
 
 use super::answer::{Remove, SetColumn};
-use super::{columns, json};
-use crate::batch::{Column, Kind, Records, path};
+use super::columns;
+use crate::batch::lift::{is_above, names_between};
+use crate::batch::{Column, Kind, REST, Records, object, path};
 
 /// A column while the changes are made.
 struct Slot {
@@ -116,10 +117,10 @@ fn remove_rows(slots: &mut Vec<Slot>, remove: &Remove, rows: usize) {
         if slot.name() == remove.name || path::is_below(slot.name(), &remove.name) {
             return keep.as_ref().is_some_and(|keep| slot.mask(keep));
         }
-        if slot.kind == Kind::Json && path::is_below(&remove.name, slot.name()) {
-            let names = json::names_below(&remove.name, slot.name());
+        if slot.kind == Kind::Json && is_above(slot.name(), &remove.name) {
+            let names = names_between(slot.name(), &remove.name);
             rewrite(slot, rows, remove.rows.as_ref(), |_, text| {
-                Some(json::remove(text, &names).unwrap_or_else(|| text.to_owned()))
+                Some(object::remove(text, &names).unwrap_or_else(|| text.to_owned()))
             });
         }
         true
@@ -153,12 +154,19 @@ fn set_column(slots: &mut Vec<Slot>, column: SetColumn, rows: usize) -> Result<(
     }
     let name = field.name();
     let full = array.null_count() == 0;
-    let met = |slot: &Slot| path::is_below(slot.name(), name) || path::is_below(name, slot.name());
+    let met = |slot: &Slot| {
+        path::is_below(slot.name(), name)
+            || is_above(slot.name(), name) && slot.kind == Kind::Json
+            || path::is_below(name, slot.name())
+    };
     if slots.iter().any(met) {
         let has = columns::present(&array);
         let keep = !&has;
         slots.retain_mut(|slot| {
-            if path::is_below(name, slot.name()) && slot.kind == Kind::Json {
+            if slot.name() == REST && slot.kind == Kind::Json {
+                make_room(slot, &has, name, kind, &mut array, rows);
+                !columns::is_empty(&slot.array)
+            } else if path::is_below(name, slot.name()) && slot.kind == Kind::Json {
                 put_into(slot, &has, name, kind, &mut array, rows);
                 !columns::is_empty(&slot.array)
             } else if met(slot) {
@@ -172,6 +180,16 @@ fn set_column(slots: &mut Vec<Slot>, column: SetColumn, rows: usize) -> Result<(
         }
     }
     match slots.iter_mut().find(|slot| slot.name() == name) {
+        Some(slot) if name == REST && slot.kind == Kind::Json => {
+            slot.expand(rows);
+            let old = slot.array.as_string::<i32>();
+            let new = array.as_string::<i32>();
+            let joined = old.iter().zip(new).map(|(old, new)| match (old, new) {
+                (Some(old), Some(new)) => Some(object::joined(old, new)),
+                (old, new) => new.or(old).map(str::to_owned),
+            });
+            slot.array = columns::json(joined.collect());
+        }
         Some(slot) => {
             if !full {
                 slot.expand(rows);
@@ -189,16 +207,50 @@ fn set_column(slots: &mut Vec<Slot>, column: SetColumn, rows: usize) -> Result<(
 /// Puts values into the objects of a json column that stand above them: those values leave `array`. Other values that
 /// stand above make room.
 fn put_into(slot: &mut Slot, has: &BooleanBuffer, name: &str, kind: Kind, array: &mut ArrayRef, rows: usize) {
-    let names = json::names_below(name, slot.name());
+    let names = names_between(slot.name(), name);
     let mut left: Vec<bool> = has.iter().collect();
     rewrite(slot, rows, Some(has), |row, text| {
         let mut value = Vec::new();
         columns::value(array, kind, row)?.write_json(&mut value);
-        let written = json::set(text, &names, &String::from_utf8_lossy(&value))?;
+        let written = object::set(text, &names, &String::from_utf8_lossy(&value))?;
         left[row] = false;
         Some(written)
     });
     *array = columns::mask(array, &BooleanBuffer::from(left));
+}
+
+/// Takes the value at `name` out of the members of the record that have no columns of their own, since it gets another;
+/// where it lies in an object among them, it is put there and leaves `array`.
+fn make_room(
+    slot: &mut Slot,
+    has: &BooleanBuffer,
+    name: &str,
+    kind: Kind,
+    array: &mut ArrayRef,
+    rows: usize,
+) {
+    let names = names_between(REST, name);
+    if names.len() > 1 {
+        let mut left: Vec<bool> = has.iter().collect();
+        rewrite(slot, rows, Some(has), |row, text| {
+            let mut value = Vec::new();
+            columns::value(array, kind, row)?.write_json(&mut value);
+            let inside = object::member(text, &names[0]).filter(|value| value.starts_with('{'));
+            let written = inside
+                .and_then(|_| object::set(text, &names, &String::from_utf8_lossy(&value)))
+                .inspect(|_| left[row] = false);
+            Some(
+                written
+                    .unwrap_or_else(|| object::remove(text, &names[..1]).unwrap_or_else(|| text.to_owned())),
+            )
+        });
+        *array = columns::mask(array, &BooleanBuffer::from(left));
+        return;
+    }
+    rewrite(slot, rows, Some(has), |_, text| {
+        let rest = object::remove(text, &names);
+        rest.map_or_else(|| Some(text.to_owned()), |rest| (rest != "{}").then_some(rest))
+    });
 }
 
 /// The records with one more column of text; a row without a text keeps what it has.

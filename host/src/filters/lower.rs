@@ -5,6 +5,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, OffsetBuffer};
+use arrow_schema::FieldRef;
 
 use super::bindings::{Batch, BlobsParam, ColumnParam, ValuesParam};
 use super::instance::Wanted;
@@ -12,15 +13,15 @@ use crate::batch::{Column, Kind, Records};
 
 /// The columns of a batch that a filter asked for, ready to be handed over.
 #[derive(Debug)]
-pub struct Handed<'a> {
+pub struct Handed {
     rows: usize,
-    columns: Vec<HandedColumn<'a>>,
+    columns: Vec<HandedColumn>,
     bytes: usize,
 }
 
 #[derive(Debug)]
-struct HandedColumn<'a> {
-    name: &'a str,
+struct HandedColumn {
+    field: FieldRef,
     kind: Kind,
     present: Option<Buffer>,
     /// Bytes of the blobs, bits, or numbers.
@@ -29,18 +30,26 @@ struct HandedColumn<'a> {
     ends: Buffer,
 }
 
-impl<'a> Handed<'a> {
+impl Handed {
     /// Gathers what `wanted` asks for.
-    pub fn gather(records: &'a Records, wanted: &Wanted) -> Handed<'a> {
+    pub fn gather(records: &Records, wanted: &Wanted) -> Handed {
         let rows = records.rows();
-        let columns: Vec<_> = records
+        let mut columns: Vec<_> = records
             .iter()
             .filter(|column| wanted.has(column.field().name()))
             .filter_map(|column| HandedColumn::of(column, rows))
             .collect();
+        if let Wanted::Only(names) = wanted {
+            let mut inside: Vec<&String> = names.iter().filter(|name| records.is_inside(name)).collect();
+            inside.sort_unstable();
+            for name in inside {
+                columns.retain(|column| column.name() != name);
+                columns.extend(records.find(name).and_then(|found| HandedColumn::of(found.column(), rows)));
+            }
+        }
         let bytes = columns
             .iter()
-            .map(|c| c.name.len() + c.data.len() + c.ends.len() + c.present.as_ref().map_or(0, Buffer::len))
+            .map(|c| c.name().len() + c.data.len() + c.ends.len() + c.present.as_ref().map_or(0, Buffer::len))
             .sum();
         Handed { rows, columns, bytes }
     }
@@ -61,8 +70,12 @@ impl<'a> Handed<'a> {
     }
 }
 
-impl<'a> HandedColumn<'a> {
-    fn of(column: Column<'a>, rows: usize) -> Option<HandedColumn<'a>> {
+impl HandedColumn {
+    fn name(&self) -> &str {
+        self.field.name()
+    }
+
+    fn of(column: Column<'_>, rows: usize) -> Option<HandedColumn> {
         let field = column.field();
         let kind = Kind::of(field)?;
         let array = match column {
@@ -71,7 +84,7 @@ impl<'a> HandedColumn<'a> {
         };
         let present = array.nulls().filter(|n| n.null_count() > 0).map(|n| bits(n.inner()));
         let (data, ends) = values(kind, &array)?;
-        Some(HandedColumn { name: field.name(), kind, present, data, ends })
+        Some(HandedColumn { field: field.clone(), kind, present, data, ends })
     }
 
     fn param(&self) -> ColumnParam<'_> {
@@ -86,7 +99,7 @@ impl<'a> HandedColumn<'a> {
             Kind::Float64 => ValuesParam::Float64(self.data.typed_data::<f64>()),
             Kind::Boolean => ValuesParam::Boolean(data),
         };
-        ColumnParam { name: self.name, present: self.present.as_deref(), values }
+        ColumnParam { name: self.name(), present: self.present.as_deref(), values }
     }
 }
 

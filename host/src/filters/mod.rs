@@ -17,7 +17,6 @@ mod engine;
 mod filter;
 mod host;
 mod instance;
-mod json;
 mod limits;
 mod lower;
 mod metrics;

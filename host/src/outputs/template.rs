@@ -10,6 +10,9 @@ use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, ArrayRef};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::batch::builder::Value;
+use crate::batch::lift::Found;
+use crate::batch::mixed::Scalar;
 use crate::batch::{Kind, Records};
 
 /// A compiled template.
@@ -137,7 +140,12 @@ impl Template {
 
     /// Names of the columns that it reads.
     pub fn fields(&self) -> impl Iterator<Item = &str> {
-        self.parts.iter().filter_map(|p| match p {
+        self.fields_of_parts().flatten()
+    }
+
+    /// For each part the column that it reads, if it reads one.
+    fn fields_of_parts(&self) -> impl Iterator<Item = Option<&str>> {
+        self.parts.iter().map(|part| match part {
             Part::Field { name, .. } => Some(name.as_str()),
             Part::Text(_) => None,
         })
@@ -145,7 +153,9 @@ impl Template {
 
     /// The texts of all rows.
     pub fn render(&self, records: &Records) -> Rendered {
-        let columns: Vec<Source> = self.parts.iter().map(|part| part.source(records)).collect();
+        let found: Vec<Option<Found>> = self.fields_of_parts().map(|f| records.find(f?)).collect();
+        let columns: Vec<Source> =
+            self.parts.iter().zip(&found).map(|(part, found)| part.source(found.as_ref())).collect();
         if columns.iter().all(Source::is_same) {
             let mut row = Rows::default();
             append(&columns, 0, self.paths, &mut row, &mut Vec::new());
@@ -200,12 +210,12 @@ impl Source<'_> {
 }
 
 impl Part {
-    fn source<'a>(&'a self, records: &'a Records) -> Source<'a> {
-        let (name, format, default) = match self {
+    fn source<'a>(&'a self, found: Option<&'a Found<'a>>) -> Source<'a> {
+        let (format, default) = match self {
             Part::Text(text) => return Source::Text(text),
-            Part::Field { name, format, default } => (name, format.as_deref(), default.as_deref()),
+            Part::Field { format, default, .. } => (format.as_deref(), default.as_deref()),
         };
-        let Some(column) = records.column(name) else { return Source::Absent { default } };
+        let Some(column) = found.map(Found::column) else { return Source::Absent { default } };
         let Some(kind) = Kind::of(column.field()) else { return Source::Absent { default } };
         let same = matches!(column, crate::batch::Column::Constant(..));
         Source::Column { kind, array: column.array(), same, format, default }
@@ -271,7 +281,7 @@ fn value(
         }
         Kind::Float64 => {
             let value = array.as_primitive::<Float64Type>().value(place);
-            push(text, Some(value.to_string().as_bytes()))
+            Scalar::of_value(Value::Float(value)).write_text(text)
         }
         Kind::Boolean => {
             let value: &[u8] = if array.as_boolean().value(place) { b"true" } else { b"false" };
@@ -281,19 +291,10 @@ fn value(
             let value = array.as_primitive::<TimestampNanosecondType>().value(place);
             time(value, format, cached, text)
         }
-        Kind::Json => json(array.as_string::<i32>().value(place), text),
-    }
-}
-
-/// A JSON string without its quotes, other JSON as it stands; a null counts as absent.
-fn json(value: &str, text: &mut Vec<u8>) -> bool {
-    match value.as_bytes().first() {
-        Some(b'"') => match serde_json::from_str::<String>(value) {
-            Ok(inner) => push(text, Some(inner.as_bytes())),
-            Err(_) => push(text, Some(value.as_bytes())),
+        Kind::Json => match Scalar::of(array.as_string::<i32>().value(place)) {
+            Scalar::Time(value) => time(value, format, cached, text),
+            other => other.write_text(text),
         },
-        _ if value == "null" => false,
-        _ => push(text, Some(value.as_bytes())),
     }
 }
 

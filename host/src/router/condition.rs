@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::value::{Reader, TIMES};
-use crate::batch::{Column, Records};
+use crate::batch::{Column, Records, path};
 
 mod value;
 
@@ -138,25 +138,34 @@ fn mask(test: &Test, records: &Records) -> Mask {
         }),
         Test::Not(test) => mask(test, records).not(),
         Test::Exists(field, wanted) => {
-            let there = match records.column(field) {
-                None => Mask::None,
-                Some(Column::Constant(_, array)) => Mask::from(array.is_valid(0)),
-                Some(Column::Rows(_, array)) => match array.nulls() {
-                    None => Mask::All,
-                    Some(nulls) => Mask::Rows(nulls.inner().clone()),
-                },
-            };
+            let there = exists(field, records);
             if *wanted { there } else { there.not() }
         }
-        Test::Value(field, test) => match records.column(field) {
+        Test::Value(field, test) => match records.find(field) {
             None => Mask::None,
-            Some(column @ Column::Constant(..)) => Mask::from(at(test, column).is_some_and(|test| test(0))),
-            Some(column @ Column::Rows(..)) => match at(test, column) {
-                None => Mask::None,
-                Some(test) => Mask::Rows(BooleanBuffer::collect_bool(records.rows(), test)),
+            Some(found) => match found.column() {
+                column @ Column::Constant(..) => Mask::from(at(test, column).is_some_and(|test| test(0))),
+                column @ Column::Rows(..) => match at(test, column) {
+                    None => Mask::None,
+                    Some(test) => Mask::Rows(BooleanBuffer::collect_bool(records.rows(), test)),
+                },
             },
         },
     }
+}
+
+/// The rows that have a field, or anything below it: an object is there though its members are columns.
+fn exists(field: &str, records: &Records) -> Mask {
+    let there = |column: Column<'_>| match column {
+        Column::Constant(_, array) => Mask::from(array.is_valid(0)),
+        Column::Rows(_, array) => match array.nulls() {
+            None => Mask::All,
+            Some(nulls) => Mask::Rows(nulls.inner().clone()),
+        },
+    };
+    let below = records.iter().filter(|column| path::is_below(column.field().name(), field)).map(there);
+    let own = records.find(field).map_or(Mask::None, |found| there(found.column()));
+    below.fold(own, Mask::or)
 }
 
 /// Tests one place of a column.

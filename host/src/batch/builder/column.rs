@@ -8,10 +8,7 @@ use arrow_schema::FieldRef;
 
 use crate::batch::json::{write_float, write_string};
 use crate::batch::utf8::{Blobs, InvalidUtf8};
-use crate::batch::{Kind, time};
-
-/// The largest whole number up to which float64 holds each one, and writes it back digit by digit.
-const EXACT: u64 = 1 << 53;
+use crate::batch::{Kind, TAG, mixed, time};
 
 /// A value on its way into a column.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +36,7 @@ impl Value<'_> {
                 time::Writer::default().write(v, out);
                 out.push(b'"');
             }
-            Value::Json(v) => out.extend_from_slice(v),
+            Value::Json(v) => out.extend_from_slice(&mixed::plain(v)),
         }
     }
 
@@ -76,6 +73,8 @@ pub(super) struct Column {
     nulls: NullBufferBuilder,
     /// Rows that have their place; those after it are absent so far.
     len: usize,
+    /// The first row that was given a value.
+    first: usize,
     /// Rows and bytes of the last batch.
     last: (usize, usize),
     path: String,
@@ -88,6 +87,7 @@ impl Column {
             values: Values::Empty,
             nulls: NullBufferBuilder::new(0),
             len: 0,
+            first: 0,
             last: (0, 0),
             path,
             field: None,
@@ -96,6 +96,11 @@ impl Column {
 
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The first row of the batch that was given a value, for a column that is used.
+    pub fn first(&self) -> usize {
+        self.first
     }
 
     pub fn is_used(&self) -> bool {
@@ -146,20 +151,22 @@ impl Column {
     #[inline(never)]
     fn put_slowly(&mut self, row: usize, value: Value<'_>, id: u32, undo: &mut Undo) -> bool {
         let first = !self.is_used();
+        if first {
+            self.first = row;
+        }
         self.truncate(row);
         self.pad(row);
         if let Some(values) = self.converted(row, value) {
             undo.push((id, std::mem::replace(&mut self.values, values)));
         }
         match (&mut self.values, value) {
-            (Values::Text(to) | Values::Bytes(to), Value::Text(v) | Value::Bytes(v)) => to.push(v),
+            (Values::Text(to), Value::Text(v)) | (Values::Bytes(to), Value::Bytes(v)) => to.push(v),
             (Values::Int(to), Value::Int(v)) => to.push(v),
             (Values::Float(to), Value::Float(v)) => to.push(v),
-            (Values::Float(to), Value::Int(v)) => to.push(v as f64),
             (Values::Boolean(to), Value::Boolean(v)) => to.push(v),
             (Values::Timestamp(to), Value::Timestamp(v)) => to.push(v),
             (Values::Json(to), value) => {
-                value.write_json(&mut to.data);
+                mixed::write(value, &mut to.data);
                 to.end_value();
             }
             _ => unreachable!("`converted` has made room for the value"),
@@ -171,35 +178,24 @@ impl Column {
 
     /// The values in the type that also holds `value`; none where they have it. All rows before `row` have a place.
     fn converted(&self, row: usize, value: Value<'_>) -> Option<Values> {
-        let exact = |v: &i64| v.unsigned_abs() <= EXACT;
         match (&self.values, value) {
             (Values::Empty, _) => return Some(self.start(row, value)),
             (Values::Text(_), Value::Text(_))
-            | (Values::Bytes(_), Value::Text(_) | Value::Bytes(_))
+            | (Values::Bytes(_), Value::Bytes(_))
             | (Values::Int(_), Value::Int(_))
             | (Values::Float(_), Value::Float(_))
             | (Values::Boolean(_), Value::Boolean(_))
             | (Values::Timestamp(_), Value::Timestamp(_))
             | (Values::Json(_), _) => return None,
-            (Values::Float(_), Value::Int(v)) if exact(&v) => return None,
             _ => {}
         }
         if self.is_blank() {
             return Some(self.start(row, value));
         }
-        match (&self.values, value) {
-            (Values::Text(from), Value::Bytes(_)) => {
-                return Some(Values::Bytes(Blobs { data: from.data.clone(), offsets: from.offsets.clone() }));
-            }
-            (Values::Int(from), Value::Float(v)) if v.is_finite() && from.iter().all(exact) => {
-                return Some(Values::Float(from.iter().map(|v| *v as f64).collect()));
-            }
-            _ => {}
-        }
         let mut texts = Blobs::with_capacity(row + 1, self.size() * 2 + 8);
         for row in 0..row {
             if let Some(value) = self.get(row) {
-                value.write_json(&mut texts.data);
+                mixed::write(value, &mut texts.data);
             }
             texts.end_value();
         }
@@ -311,15 +307,17 @@ impl Column {
         })
     }
 
-    /// Gives every one of `rows` rows that is absent this value.
-    pub fn fill(&mut self, rows: usize, value: Value<'_>) {
+    /// Gives every one of `rows` rows that is absent, and for which `wants` holds, this value.
+    pub fn fill(&mut self, rows: usize, value: Value<'_>, wants: impl Fn(usize) -> bool) {
         let mut undo = Undo::new();
         let filled = Column::new(std::mem::take(&mut self.path));
         let old = std::mem::replace(self, filled);
         self.field = old.field.clone();
         for row in 0..rows {
-            self.put(row, old.get(row).unwrap_or(value), 0, &mut undo);
-            undo.clear();
+            if let Some(value) = old.get(row).or_else(|| wants(row).then_some(value)) {
+                self.put(row, value, 0, &mut undo);
+                undo.clear();
+            }
         }
     }
 
@@ -340,13 +338,14 @@ impl Column {
         let mut remember = |blobs: &Blobs| {
             self.last = (rows + rows / 8, blobs.data.len() + blobs.data.len() / 8);
         };
+        // A tag is text, whatever its bytes are.
+        let keeps_bytes = invalid == InvalidUtf8::Bytes && self.path != TAG;
         let mut mended = 0;
         let (kind, array): (Kind, ArrayRef) = match values {
             Values::Empty => return None,
-            Values::Text(v) if invalid == InvalidUtf8::Bytes && !v.is_utf8() => {
+            Values::Text(v) if keeps_bytes && !v.is_utf8() => {
                 remember(&v);
-                let (offsets, data) = v.into_buffers();
-                (Kind::Bytes, Arc::new(BinaryArray::new(offsets, data, nulls)))
+                v.into_texts_and_bytes(nulls)
             }
             Values::Bytes(v) => {
                 remember(&v);
@@ -359,8 +358,11 @@ impl Column {
                 mended = changed;
                 (Kind::Text, Arc::new(array))
             }
-            Values::Json(v) => {
+            Values::Json(mut v) => {
                 remember(&v);
+                if keeps_bytes && !v.is_utf8() {
+                    v.keep_bytes_of_strings();
+                }
                 let (array, changed) = v.into_text(nulls);
                 mended = changed;
                 (Kind::Json, Arc::new(array))

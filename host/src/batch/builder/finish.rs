@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::tree::NONE;
+use super::column::Value;
+use super::tree::{NONE, ROOT};
 use super::{Builder, Finished, MAX_UNUSED};
 use crate::batch::constants::Constants;
 use crate::batch::utf8::InvalidUtf8;
-use crate::batch::{Records, record_batch, with_rows};
+use crate::batch::{REST, Records, object, path, record_batch, with_rows};
 
 impl Builder {
     /// The batch's records, with `constants` for every record that does not bring its own value of that name. The
@@ -14,6 +15,7 @@ impl Builder {
     pub fn finish(&mut self, invalid: InvalidUtf8, constants: &Constants) -> Finished {
         let rows = std::mem::take(&mut self.rows);
         let mut constants = constants.clone();
+        self.fill_beside_rest(rows, &mut constants);
         let mut replaced = 0;
         let mut finished = Vec::with_capacity(self.used);
         for column in &mut self.columns {
@@ -22,14 +24,13 @@ impl Builder {
                 && (0..rows).any(|row| column.get(row).is_none())
                 && let Some(value) = constant.value()
             {
-                column.fill(rows, value);
+                column.fill(rows, value, |_| true);
             }
             if let Some((field, array, mended)) = column.finish(rows, invalid) {
                 replaced += mended;
                 finished.push((field, array));
             }
         }
-        self.narrow();
         self.lane.restart();
         let unused = self.tree.nodes.len().saturating_sub(self.used);
         self.bytes = 0;
@@ -54,7 +55,41 @@ impl Builder {
         };
         let columns = columns.expect("each column has its own name, and a place for each row");
         self.schema = Some(columns.schema());
-        Finished { records: Records::new(columns, constants.into_batch()), replaced }
+        let misnamed = std::mem::take(&mut self.misnamed);
+        Finished { records: Records::new(columns, constants.into_batch()), replaced, misnamed }
+    }
+
+    /// Gives a constant a column of its own where a record brings that name among the members that share a column, so
+    /// that it does not stand twice in it.
+    fn fill_beside_rest(&mut self, rows: usize, constants: &mut Constants) {
+        let rest = self.tree.look_up(ROOT, REST.as_bytes()).map(|node| self.tree.nodes[node as usize].column);
+        let Some(rest) = rest.and_then(|column| self.columns.get(column as usize)).filter(|c| c.is_used())
+        else {
+            return;
+        };
+        let brings = |row: usize, path: &str| {
+            let Some(Value::Json(text)) = rest.get(row) else { return false };
+            let names: Vec<String> = path::split(path).map(path::unescape).take(1).collect();
+            std::str::from_utf8(text).is_ok_and(|text| object::member(text, &names[0]).is_some())
+        };
+        let twice: Vec<(String, Vec<bool>)> = constants
+            .paths()
+            .map(|path| (path.to_owned(), (0..rows).map(|row| brings(row, path)).collect::<Vec<_>>()))
+            .filter(|(_, brings)| brings.contains(&true))
+            .collect();
+        for (path, brings) in twice {
+            let Some(constant) = constants.take(&path) else { continue };
+            let node = self.tree.find_path(&path);
+            let mut id = self.tree.nodes[node as usize].column;
+            if id == NONE {
+                id = self.add_column(node);
+            }
+            let used = self.columns[id as usize].is_used();
+            if let Some(value) = constant.value() {
+                self.columns[id as usize].fill(rows, value, |row| !brings[row]);
+            }
+            self.used += usize::from(!used);
+        }
     }
 
     pub(super) fn forget_unused(&mut self) {
@@ -68,15 +103,18 @@ impl Builder {
     fn forget_all_but(&mut self, paths: &[&str]) {
         let paths: HashSet<&str, ahash::RandomState> = paths.iter().copied().collect();
         let keep: Vec<bool> = self.columns.iter().map(|c| paths.contains(c.path())).collect();
-        let (handles, time) = (&self.handles, self.time);
+        let (handles, time, tag) = (&self.handles, self.time, self.tag);
         let moved = self.tree.retain(|id, node| {
-            id == time || handles.contains(&id) || (node.column != NONE && keep[node.column as usize])
+            id == time
+                || id == tag
+                || handles.contains(&id)
+                || (node.column != NONE && keep[node.column as usize])
         });
         self.time = moved[self.time as usize];
+        self.tag = moved[self.tag as usize];
         for handle in &mut self.handles {
             *handle = moved[*handle as usize];
         }
-        self.wide.clear();
         for node in &mut self.tree.nodes {
             node.column = NONE;
         }

@@ -88,6 +88,7 @@ impl Builder {
     pub(super) fn leave_lane(&mut self) {
         let taken = std::mem::take(&mut self.lane.taken);
         for member in &self.lane.members[..taken] {
+            self.stamp += 1;
             self.tree.nodes[member.node as usize].stamp = self.stamp;
         }
         if let Some(last) = self.lane.members[..taken].last() {
@@ -101,7 +102,7 @@ impl Builder {
     fn lay_lane(&mut self) {
         self.lane.stale = false;
         self.lane.laid += 1;
-        let before = self.stamp - 1;
+        let before = self.before..self.began;
         let mut node = self.tree.nodes[ROOT as usize].guess_inside;
         let mut place = 0;
         while let Some(named) = self.tree.nodes.get(node as usize) {
@@ -109,7 +110,7 @@ impl Builder {
             let lane = &mut self.lane.members;
             if place == MOST
                 || named.parent != ROOT
-                || named.stamp != before
+                || !before.contains(&named.stamp)
                 || node == self.time
                 || !is_text
                 || lane[..place].iter().any(|m| m.node == node)

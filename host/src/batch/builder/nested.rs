@@ -3,7 +3,7 @@
 use super::Builder;
 use super::column::Value;
 use super::tree::NONE;
-use crate::batch::json::write_string;
+use crate::batch::json::{keep_last_members, write_string};
 use crate::batch::path::{push_name, write_json_name};
 
 impl Builder {
@@ -28,7 +28,10 @@ impl Builder {
         self.json.push(bracket);
         self.json_depth = self.json_depth.saturating_sub(1);
         if self.json_depth == 0 {
-            let text = std::mem::take(&mut self.json);
+            let mut text = std::mem::take(&mut self.json);
+            if std::mem::take(&mut self.folded) {
+                keep_last_members(&mut text);
+            }
             self.put(Value::Json(&text));
             self.json = text;
         }
@@ -43,76 +46,71 @@ impl Builder {
 
     pub(super) fn json_key(&mut self, name: &[u8]) {
         self.json_comma();
-        if std::str::from_utf8(name).is_ok() {
-            write_string(name, &mut self.json);
-        } else {
-            let mut escaped = String::new();
-            push_name(&mut escaped, name, true);
-            write_json_name(&escaped, &mut self.json);
-        }
-        self.json.push(b':');
+        write_name(name, &mut self.json);
     }
 
     /// Takes the members of the innermost object out of their columns and goes on with it as JSON text.
     #[cold]
     pub(super) fn fold(&mut self) {
         let Some(open) = self.open.pop() else { return };
-        self.tree.nodes[open.node as usize].is_wide = true;
-        self.wide.push(open.node);
         let mut text = std::mem::take(&mut self.json);
         text.clear();
         self.write_members(open.node, &mut text);
         text.pop();
         self.json = text;
         self.json_depth = 1;
+        self.folded = true;
         self.unset(open.node);
+        self.stamp += 1;
         self.tree.nodes[open.node as usize].stamp = self.stamp;
         self.return_to(open.node);
     }
 
-    /// Writes what this record has set below a node as one JSON object.
+    /// Writes what this record has set below a node as one JSON object, in the order in which it came.
     fn write_members(&self, node: u32, out: &mut Vec<u8>) {
         out.push(b'{');
-        let mut child = self.tree.nodes[node as usize].child;
-        while child != NONE {
-            let member = &self.tree.nodes[child as usize];
-            if member.stamp == self.stamp {
-                let start = out.len();
-                if out[start - 1] != b'{' {
-                    out.push(b',');
-                }
-                let mut escaped = String::new();
-                push_name(&mut escaped, self.tree.name(child), true);
-                write_json_name(&escaped, out);
-                out.push(b':');
-                let value = self.columns.get(member.column as usize).and_then(|c| c.get(self.rows));
-                match value {
-                    Some(value) => value.write_json(out),
-                    None if self.has_members(child) => self.write_members(child, out),
-                    None => out.truncate(start),
-                }
+        let mut members: Vec<(u64, u32)> = self.named_below(node).collect();
+        members.sort_unstable();
+        for (_, child) in members {
+            let start = out.len();
+            if out[start - 1] != b'{' {
+                out.push(b',');
             }
-            child = member.sibling;
+            write_name(self.tree.name(child), out);
+            let column = self.tree.nodes[child as usize].column;
+            match self.columns.get(column as usize).and_then(|c| c.get(self.rows)) {
+                Some(value) => value.write_json(out),
+                None if self.named_below(child).next().is_some() => self.write_members(child, out),
+                None => out.truncate(start),
+            }
         }
         out.push(b'}');
     }
 
-    fn has_members(&self, node: u32) -> bool {
+    /// The members of a node that this record has named, and when.
+    fn named_below(&self, node: u32) -> impl Iterator<Item = (u64, u32)> {
         let mut child = self.tree.nodes[node as usize].child;
-        while child != NONE {
-            let member = &self.tree.nodes[child as usize];
-            if member.stamp == self.stamp {
-                return true;
+        std::iter::from_fn(move || {
+            while child != NONE {
+                let (id, named) = (child, &self.tree.nodes[child as usize]);
+                child = named.sibling;
+                if named.stamp >= self.began {
+                    return Some((named.stamp, id));
+                }
             }
-            child = member.sibling;
-        }
-        false
+            None
+        })
     }
+}
 
-    /// Lets the members of every object be columns again.
-    pub(super) fn narrow(&mut self) {
-        for node in self.wide.drain(..) {
-            self.tree.nodes[node as usize].is_wide = false;
-        }
+/// Appends a name and its colon.
+pub(super) fn write_name(name: &[u8], out: &mut Vec<u8>) {
+    if std::str::from_utf8(name).is_ok() {
+        write_string(name, out);
+    } else {
+        let mut escaped = String::new();
+        push_name(&mut escaped, name, true);
+        write_json_name(&escaped, out);
     }
+    out.push(b':');
 }

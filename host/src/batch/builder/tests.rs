@@ -1,10 +1,11 @@
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
+use arrow_array::types::{Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, ArrayRef};
 
 use super::*;
 use crate::batch::Kind;
 use crate::batch::constants::Constants;
+use crate::batch::mixed::Scalar;
 use crate::batch::utf8::InvalidUtf8;
 
 fn records(builder: &mut Builder) -> Records {
@@ -83,31 +84,21 @@ fn a_column_whose_type_changes_is_json_from_its_first_row() {
         None,
         Some("-3".to_owned()),
         Some("true".to_owned()),
-        Some(r#""1970-01-01T00:00:01.5Z""#.to_owned()),
+        Some(r#" "1970-01-01T00:00:01.5Z""#.to_owned()),
     ];
     assert_eq!(texts(&r, "v"), expected);
 }
 
 #[test]
-fn whole_numbers_and_floats_meet_in_float64_where_that_is_exact() {
+fn whole_numbers_and_floats_that_meet_keep_their_texts() {
     let mut b = Builder::new();
-    record(&mut b, |b| b.key(b"v").int(1));
-    record(&mut b, |b| b.key(b"v").float(0.5));
-    record(&mut b, |b| b.key(b"v").int(1 << 53));
-    let r = records(&mut b);
-    let (kind, v) = column(&r, "v");
-    assert_eq!(kind, Kind::Float64);
-    assert_eq!(v.as_primitive::<Float64Type>().values(), &[1.0, 0.5, 9_007_199_254_740_992.0]);
-
-    record(&mut b, |b| b.key(b"v").int((1 << 53) + 1));
-    record(&mut b, |b| b.key(b"v").float(0.5));
+    for value in [1.0, 0.5] {
+        record(&mut b, |b| b.key(b"v").float(value));
+        record(&mut b, |b| b.key(b"v").int(5));
+    }
     let r = records(&mut b);
     assert_eq!(column(&r, "v").0, Kind::Json);
-    assert_eq!(texts(&r, "v"), [Some("9007199254740993".into()), Some("0.5".into())]);
-
-    record(&mut b, |b| b.key(b"v").float(0.5));
-    record(&mut b, |b| b.key(b"v").int(i64::MAX));
-    assert_eq!(texts(&records(&mut b), "v"), [Some("0.5".into()), Some("9223372036854775807".into())]);
+    assert_eq!(texts(&r, "v"), ["1.0", "5", "0.5", "5"].map(|t| Some(t.to_owned())));
 }
 
 #[test]
@@ -227,9 +218,9 @@ fn an_object_too_deep_or_too_wide_is_one_json_value() {
 }
 
 #[test]
-fn an_object_that_was_too_wide_stays_json_to_the_end_of_its_batch() {
+fn an_object_that_is_too_wide_says_nothing_about_that_of_the_next_record() {
     let mut b = Builder::new();
-    for n in 0..3 {
+    for n in 0..100 {
         record(&mut b, |b| {
             b.key(b"o").begin_object();
             for m in 0..MAX_MEMBERS + 1 {
@@ -237,22 +228,42 @@ fn an_object_that_was_too_wide_stays_json_to_the_end_of_its_batch() {
             }
             b.end_object();
         });
+        assert_eq!(b.columns(), 1, "members that did not stay have no columns");
     }
+    assert!(b.tree.nodes.len() < 4000, "{} names remembered", b.tree.nodes.len());
     record(&mut b, |b| {
         b.key(b"o").begin_object();
         b.key(b"x").int(1);
         b.end_object();
     });
-    assert_eq!(b.columns(), MAX_MEMBERS + 1, "only the first record's members had columns");
     let r = records(&mut b);
-    assert_eq!(r.iter().count(), 1);
-    assert_eq!(texts(&r, "o")[3].as_deref(), Some(r#"{"x":1}"#));
+    assert_eq!(r.iter().count(), 2);
+    assert_eq!(column(&r, "o.x").0, Kind::Int64);
+    assert_eq!(column(&r, "o").1.null_count(), 1);
+}
+
+#[test]
+fn the_members_of_a_wide_object_stand_in_their_order_and_the_last_of_a_name_stays() {
+    let mut b = Builder::new();
+    // The names are known in another order.
     record(&mut b, |b| {
         b.key(b"o").begin_object();
-        b.key(b"x").int(1);
+        for m in (0..MAX_MEMBERS).rev() {
+            b.key(format!("m{m}").as_bytes()).int(1);
+        }
         b.end_object();
     });
-    assert_eq!(column(&records(&mut b), "o.x").0, Kind::Int64);
+    record(&mut b, |b| {
+        b.key(b"o").begin_object();
+        for m in 0..MAX_MEMBERS + 1 {
+            b.key(format!("m{m}").as_bytes()).int(m as i64);
+        }
+        b.key(b"m0").text(b"last");
+        b.end_object();
+    });
+    let expected: Vec<_> = (1..=MAX_MEMBERS).map(|m| format!("\"m{m}\":{m}")).collect();
+    let expected = format!("{{{},\"m0\":\"last\"}}", expected.join(","));
+    assert_eq!(texts(&records(&mut b), "o")[1], Some(expected));
 }
 
 #[test]
@@ -264,7 +275,7 @@ fn a_record_of_very_many_members_comes_out_whole_and_its_names_are_forgotten() {
             b.key(format!("{n}").as_bytes()).int(n);
         }
     });
-    assert!(b.full(&Cut::default()));
+    assert_eq!(b.columns(), MAX_NAMES + 1);
     let r = records(&mut b);
     let text = r.ndjson().text.clone();
     assert_eq!(memchr::memchr_iter(b':', &text).count(), members as usize);
@@ -288,9 +299,10 @@ fn text_that_is_not_utf8_is_replaced_and_counted_or_keeps_its_bytes() {
     assert_eq!(texts(&finished.records, "v"), expected.map(|t| Some(t.to_owned())));
     fill(&mut b);
     let finished = b.finish(InvalidUtf8::Bytes, &Constants::new());
-    let (kind, v) = column(&finished.records, "v");
-    assert_eq!((kind, finished.replaced), (Kind::Bytes, 0));
-    assert_eq!(v.as_binary::<i32>().value(0), b"good \xc3");
+    assert_eq!((column(&finished.records, "v").0, finished.replaced), (Kind::Json, 0));
+    let v = finished.records.column("v").expect("a column");
+    assert_eq!(v.scalar(0), Some(Scalar::Bytes(b"good \xc3".into())));
+    assert_eq!(v.scalar(2), Some(Scalar::Text("gut: ä".into())));
 }
 
 #[test]
@@ -319,21 +331,68 @@ fn a_record_that_brings_its_own_value_keeps_it_before_the_constant() {
     assert_eq!(time.as_primitive::<TimestampNanosecondType>().values(), &[7, 5]);
     assert_eq!(texts(&r, "host"), [Some("\"h\"".into()), Some("2".into())]);
     assert_eq!(r.constants().num_columns(), 2);
-    record(&mut b, |b| b.key(b"@timestamp").text(b"yesterday"));
-    let r = b.finish(InvalidUtf8::Replace, &Constants::new()).records;
-    assert_eq!(texts(&r, "@timestamp"), [Some("yesterday".into())]);
 }
 
 #[test]
-fn a_batch_is_full_at_512_columns_and_unknown_names_are_forgotten() {
+fn a_time_that_is_none_and_a_tag_that_is_none_get_other_names_and_are_counted() {
+    let mut b = Builder::new();
+    let constants = Constants::new().timestamp("@timestamp", 5).text("@tag", "t");
+    record(&mut b, |b| {
+        b.key(b"@timestamp").text(b"yesterday");
+        b.key(b"@tag").begin_object();
+        b.key(b"in").int(1);
+        b.end_object();
+    });
+    record(&mut b, |b| b.key(b"@timestamp").int(1_795_600_800_123));
+    record(&mut b, |b| {
+        b.key(b"@timestamp").begin_array();
+        b.end_array();
+        b.key(b"@timestamp").timestamp(7);
+        b.key(b"@tag").text(b"own");
+    });
+    let finished = b.finish(InvalidUtf8::Replace, &constants);
+    assert_eq!(finished.misnamed, 4);
+    let r = finished.records;
+    let (kind, time) = column(&r, "@timestamp");
+    assert_eq!(kind, Kind::Timestamp);
+    assert_eq!(time.as_primitive::<TimestampNanosecondType>().values(), &[5, 5, 7]);
+    assert_eq!(texts(&r, "@tag"), ["t", "t", "own"].map(|t| Some(t.to_owned())));
+    assert_eq!(texts(&r, "_@timestamp"), [Some("\"yesterday\"".into()), Some("1795600800123".into()), None]);
+    assert_eq!(column(&r, "_@tag.in").0, Kind::Int64);
+    assert_eq!(b.finish(InvalidUtf8::Replace, &constants).misnamed, 0);
+}
+
+#[test]
+fn a_name_of_the_hosts_is_its_own_also_behind_very_many_others() {
+    let mut b = Builder::new();
+    record(&mut b, |b| {
+        for n in 0..MAX_NAMES + 10 {
+            b.key(format!("m{n}").as_bytes()).int(1);
+        }
+        b.key(b"@timestamp").text(b"1970-01-01T00:00:00.000000007Z");
+        b.key(b"@tag").int(1);
+        b.key(b"m0").text(b"last");
+    });
+    let finished = b.finish(InvalidUtf8::Replace, &Constants::new());
+    assert_eq!(finished.misnamed, 1);
+    assert_eq!(column(&finished.records, "@timestamp").0, Kind::Timestamp);
+    let written: serde_json::Value = serde_json::from_slice(finished.records.ndjson().row(0)).expect("JSON");
+    assert_eq!((&written["m0"], &written["_@tag"]), (&"last".into(), &1.into()));
+    assert_eq!(written.as_object().map(|o| o.len()), Some(MAX_NAMES + 12));
+}
+
+#[test]
+fn a_batch_is_cut_before_absent_values_outweigh_it_and_unknown_names_are_forgotten() {
     let mut b = Builder::new();
     let cut = Cut::default();
     let handle = b.raw_column("log");
     let mut batches = 0;
     for n in 0..20_000 {
         if b.full(&cut) {
-            assert_eq!(b.columns(), MAX_COLUMNS);
-            assert_eq!(records(&mut b).iter().count(), MAX_COLUMNS);
+            assert!(b.columns() * b.rows() <= FREE_CELLS + b.bytes() / 2 + 2 * b.columns());
+            assert!(b.memory() < 2 << 20);
+            let columns = b.columns();
+            assert_eq!(records(&mut b).iter().count(), columns);
             batches += 1;
         }
         record(&mut b, |b| {
@@ -341,7 +400,7 @@ fn a_batch_is_full_at_512_columns_and_unknown_names_are_forgotten() {
             b.key(format!("n{n}").as_bytes()).int(n);
         });
     }
-    assert_eq!(batches, 39);
+    assert!((39..100).contains(&batches), "{batches} batches");
     assert!(b.tree.nodes.len() < 4000, "{} names remembered", b.tree.nodes.len());
     for n in 0..20_000 {
         b.begin_record();

@@ -3,13 +3,16 @@
 //! Records of one source repeat their names in the same order, so most look-ups are one comparison with the name that
 //! stood in this place in the record before. The rest go through a hash table.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::batch::json::plain_prefix;
-use crate::batch::path::{push_name, surrogate};
+use crate::batch::path::{push_name, split, surrogate, unescape};
 
 /// Stands for no node and no column.
 pub(super) const NONE: u32 = u32::MAX;
+/// Stands for a member past the limits of its record.
+pub(super) const PAST: u32 = u32::MAX - 1;
 /// The record itself.
 pub(super) const ROOT: u32 = 0;
 
@@ -28,9 +31,7 @@ pub(super) struct Node {
     /// The next node whose hash is the same.
     same_hash: u32,
     pub column: u32,
-    /// Whether the object had too many members for columns.
-    pub is_wide: bool,
-    /// The record that named it last.
+    /// When it was named last.
     pub stamp: u64,
 }
 
@@ -57,43 +58,39 @@ impl Tree {
     ///
     /// Bytes that are no UTF-8 become U+FFFD, so that no two names end as one column's.
     pub fn find(&mut self, parent: u32, name: &[u8]) -> u32 {
-        if std::str::from_utf8(name).is_ok() {
-            return self.find_clean(parent, name);
+        let name = clean(name);
+        let hash = self.hasher.hash_one((parent, &*name));
+        if let Some(node) = self.with_hash(hash, parent, &name) {
+            return node;
         }
-        let mut clean = Vec::with_capacity(name.len() + 2);
-        let mut rest = name;
-        while let Err(e) = std::str::from_utf8(rest) {
-            let (valid, bad) = rest.split_at(e.valid_up_to());
-            clean.extend_from_slice(valid);
-            if surrogate(bad).is_some() {
-                clean.extend_from_slice(&bad[..3]);
-                rest = &bad[3..];
-            } else {
-                clean.extend_from_slice("\u{fffd}".as_bytes());
-                rest = &bad[e.error_len().unwrap_or(bad.len())..];
-            }
-        }
-        clean.extend_from_slice(rest);
-        self.find_clean(parent, &clean)
+        let id = self.nodes.len() as u32;
+        let mut node = Node::new((&*name).into(), parent);
+        node.same_hash = self.places.insert(hash, id).unwrap_or(NONE);
+        node.sibling = std::mem::replace(&mut self.nodes[parent as usize].child, id);
+        self.nodes.push(node);
+        id
     }
 
-    fn find_clean(&mut self, parent: u32, name: &[u8]) -> u32 {
-        let hash = self.hasher.hash_one((parent, name));
-        let first = self.places.get(&hash).copied().unwrap_or(NONE);
-        let mut node = first;
+    /// The node of a path of text.
+    pub fn find_path(&mut self, path: &str) -> u32 {
+        split(path).fold(ROOT, |parent, name| self.find(parent, unescape(name).as_bytes()))
+    }
+
+    /// The member `name` of `parent`, if it was seen.
+    pub fn look_up(&self, parent: u32, name: &[u8]) -> Option<u32> {
+        let name = clean(name);
+        self.with_hash(self.hasher.hash_one((parent, &*name)), parent, &name)
+    }
+
+    fn with_hash(&self, hash: u64, parent: u32, name: &[u8]) -> Option<u32> {
+        let mut node = self.places.get(&hash).copied().unwrap_or(NONE);
         while node != NONE {
             if self.is(node, parent, name) {
-                return node;
+                return Some(node);
             }
             node = self.nodes[node as usize].same_hash;
         }
-        let id = self.nodes.len() as u32;
-        let mut node = Node::new(name.into(), parent);
-        node.same_hash = first;
-        node.sibling = std::mem::replace(&mut self.nodes[parent as usize].child, id);
-        self.nodes.push(node);
-        self.places.insert(hash, id);
-        id
+        None
     }
 
     /// The path of a node.
@@ -131,7 +128,7 @@ impl Tree {
         self.nodes[0].stamp = old[0].stamp;
         for (id, node) in old.into_iter().enumerate().skip(1) {
             if kept[id] {
-                let new = self.find_clean(moved[node.parent as usize], &node.name);
+                let new = self.find(moved[node.parent as usize], &node.name);
                 self.nodes[new as usize].column = node.column;
                 self.nodes[new as usize].stamp = node.stamp;
                 moved[id] = new;
@@ -139,6 +136,28 @@ impl Tree {
         }
         moved
     }
+}
+
+/// A name without bytes that are no UTF-8, but for lone surrogates in WTF-8.
+fn clean(name: &[u8]) -> Cow<'_, [u8]> {
+    if std::str::from_utf8(name).is_ok() {
+        return Cow::Borrowed(name);
+    }
+    let mut clean = Vec::with_capacity(name.len() + 2);
+    let mut rest = name;
+    while let Err(e) = std::str::from_utf8(rest) {
+        let (valid, bad) = rest.split_at(e.valid_up_to());
+        clean.extend_from_slice(valid);
+        if surrogate(bad).is_some() {
+            clean.extend_from_slice(&bad[..3]);
+            rest = &bad[3..];
+        } else {
+            clean.extend_from_slice("\u{fffd}".as_bytes());
+            rest = &bad[e.error_len().unwrap_or(bad.len())..];
+        }
+    }
+    clean.extend_from_slice(rest);
+    Cow::Owned(clean)
 }
 
 impl Node {
@@ -158,7 +177,6 @@ impl Node {
             guess_after: NONE,
             same_hash: NONE,
             column: NONE,
-            is_wide: false,
             stamp: 0,
         }
     }

@@ -3,7 +3,7 @@
 use super::number::{Number, number};
 use super::{DecodeError, MAX_NESTING};
 use crate::batch::builder::Builder;
-use crate::batch::json::plain_prefix;
+use crate::batch::json::{plain_prefix, write_with_plain_numbers};
 use crate::batch::lossless;
 
 pub(super) struct Cursor<'a> {
@@ -11,6 +11,8 @@ pub(super) struct Cursor<'a> {
     at: usize,
     /// Whether `{"$bytes":"<base64>"}` is bytes.
     lossless: bool,
+    /// Whether a value that was passed over has a number that is perhaps not in its one form.
+    odd: bool,
 }
 
 /// A string between its quotes.
@@ -25,7 +27,12 @@ type Read<T> = Result<T, DecodeError>;
 
 impl<'a> Cursor<'a> {
     pub fn new(text: &'a [u8], lossless: bool) -> Cursor<'a> {
-        Cursor { text, at: 0, lossless }
+        Cursor { text, at: 0, lossless, odd: false }
+    }
+
+    /// Whether a number that was passed over is perhaps not in its one form.
+    pub fn has_odd_numbers(&self) -> bool {
+        self.odd
     }
 
     /// Passes over a byte order mark.
@@ -153,12 +160,17 @@ impl<'a> Cursor<'a> {
                 builder.null();
             }
             _ => {
+                self.odd = false;
                 self.skip_value(depth)?;
                 let text = &self.text[start..self.at];
                 if self.lossless {
                     let mut original = Vec::with_capacity(text.len());
                     lossless::write_original(text, &mut original, lossless::write_bytes);
                     builder.json_bytes(&original);
+                } else if self.odd {
+                    scratch.clear();
+                    write_with_plain_numbers(text, scratch);
+                    builder.json_bytes(scratch);
                 } else {
                     builder.json_bytes(text);
                 }
@@ -294,7 +306,10 @@ impl<'a> Cursor<'a> {
                 self.at += 1;
                 self.skip_string()
             }
-            b'-' | b'0'..=b'9' => self.number().map(drop),
+            b'-' | b'0'..=b'9' => {
+                self.odd |= matches!(self.number()?, Number::Float(_));
+                Ok(())
+            }
             b't' => self.word(b"true"),
             b'f' => self.word(b"false"),
             b'n' => self.word(b"null"),

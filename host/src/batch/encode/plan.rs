@@ -12,7 +12,7 @@ use super::write::{Scratch, write_cell};
 use crate::batch::json::plain_prefix;
 use crate::batch::lossless;
 use crate::batch::path::{split, write_json_name};
-use crate::batch::{Column, Kind};
+use crate::batch::{Column, Kind, REST};
 
 /// How the values of bytes columns are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,12 +32,14 @@ pub(super) enum Cells<'a> {
         data: &'a [u8],
         plain: bool,
     },
-    /// `plain`: no newline in it, and no name that `as_written` marks.
+    /// `plain`: no newline in it, and no name that `bytes` marks. Times and bytes among other values are written as those
+    /// of their own columns.
     Json {
         offsets: &'a [i32],
         data: &'a [u8],
         plain: bool,
-        as_written: Bytes,
+        bytes: Bytes,
+        times: TimestampFormat,
     },
     Bytes {
         offsets: &'a [i32],
@@ -70,6 +72,8 @@ pub(super) enum Step<'a> {
     Open(Vec<u8>),
     /// Ends the object, with the value that stands at the path itself, if there is such a column.
     Close(Option<Leaf<'a>>),
+    /// The members of objects, at the top of the record.
+    Members(Leaf<'a>),
 }
 
 #[derive(Debug)]
@@ -115,8 +119,13 @@ impl<'a> Plan<'a> {
     ) -> Plan<'a> {
         let mut root = Group::default();
         let mut size = 0;
+        let mut rest = None;
         for (path, column) in columns {
             size += size_of(column);
+            if path == REST {
+                rest = Some(column);
+                continue;
+            }
             let mut names = split(&path).peekable();
             let mut group = &mut root;
             while let Some(name) = names.next() {
@@ -129,6 +138,8 @@ impl<'a> Plan<'a> {
         }
         let mut steps = Vec::new();
         add_steps(root, bytes, format, &mut steps);
+        let rest = rest.and_then(|column| leaf(column, Vec::new(), bytes, format));
+        steps.extend(rest.filter(|leaf| matches!(leaf.cells, Cells::Json { .. })).map(Step::Members));
         Plan { steps, bytes: size }
     }
 }
@@ -198,7 +209,7 @@ fn leaf<'a>(column: Column<'a>, mut key: Vec<u8>, bytes: Bytes, format: Timestam
                 Cells::Text { offsets, data, plain: plain_prefix(used) == used.len() }
             } else {
                 let plain = memchr::memchr(b'\n', used).is_none() && bytes == Bytes::Replaced;
-                Cells::Json { offsets, data, plain, as_written: bytes }
+                Cells::Json { offsets, data, plain, bytes, times: format }
             }
         }
         Kind::Bytes => {

@@ -3,7 +3,7 @@
 use super::TimestampFormat;
 use super::plan::{Bytes, Cells, Leaf, Plan, Step};
 use crate::batch::json::{write_escaped, write_float, write_string};
-use crate::batch::{Encoded, lossless, time};
+use crate::batch::{Encoded, lossless, mixed, time};
 
 /// What is remembered from row to row.
 #[derive(Default)]
@@ -22,7 +22,7 @@ pub(super) fn rows(plan: &Plan<'_>, rows: usize) -> Encoded {
             Step::Fixed(text) => text.len(),
             Step::Leaf(leaf) => leaf.key.len() + 1,
             Step::Open(key) => key.len() + 2,
-            Step::Close(_) => 0,
+            Step::Close(_) | Step::Members(_) => 0,
         })
         .sum();
     let mut out = Vec::with_capacity(plan.bytes + (per_row + 3) * rows + plan.bytes / 16 + 64);
@@ -40,6 +40,7 @@ pub(super) fn rows(plan: &Plan<'_>, rows: usize) -> Encoded {
                     scratch.open.push((before, out.len()));
                 }
                 Step::Close(leaf) => close(leaf.as_ref(), row, &mut out, &mut scratch),
+                Step::Members(leaf) => write_members(leaf, row, &mut out),
             }
         }
         match out.get_mut(start) {
@@ -69,40 +70,32 @@ pub(super) fn write_cell(leaf: &Leaf<'_>, row: usize, out: &mut Vec<u8>, scratch
             }
             out.push(b'"');
         }
-        Cells::Json { offsets, data, plain, as_written } => {
-            let (start, end) = (offsets[row] as usize, offsets[row + 1] as usize);
-            if *plain {
-                copy(out, data, start, end);
+        Cells::Json { offsets, data, plain, bytes, times } => {
+            let text = &data[offsets[row] as usize..offsets[row + 1] as usize];
+            if text.first() == Some(&b' ') {
+                write_mixed(text, *bytes, *times, out, scratch);
+            } else if *plain {
+                copy(out, data, offsets[row] as usize, offsets[row + 1] as usize);
             } else {
-                write_json(&data[start..end], *as_written, out);
+                write_json(text, *bytes, out);
             }
         }
         Cells::Bytes { offsets, data, as_written } => {
-            let value = &data[offsets[row] as usize..offsets[row + 1] as usize];
-            match as_written {
-                Bytes::Replaced => write_string(String::from_utf8_lossy(value).as_bytes(), out),
-                Bytes::Base64 => lossless::write_bytes(value, out),
-            }
+            write_bytes(&data[offsets[row] as usize..offsets[row + 1] as usize], *as_written, out);
         }
         Cells::Int(values) => write_int(values[row], out),
         Cells::Float(values) => write_float(values[row], out),
         Cells::Boolean(values) => {
             out.extend_from_slice(if values.value(row) { b"true" } else { b"false" });
         }
-        Cells::Timestamp(values, format) => {
-            let ns = values[row];
-            match format {
-                TimestampFormat::Rfc3339 => {
-                    out.push(b'"');
-                    scratch.time.write(ns, out);
-                    out.push(b'"');
-                }
-                TimestampFormat::Unix => write_int(ns.div_euclid(1_000_000_000), out),
-                TimestampFormat::UnixMs => write_int(ns.div_euclid(1_000_000), out),
-                TimestampFormat::UnixUs => write_int(ns.div_euclid(1000), out),
-                TimestampFormat::UnixNs => write_int(ns, out),
-            }
-        }
+        Cells::Timestamp(values, format) => write_time(values[row], *format, out, scratch),
+    }
+}
+
+fn write_bytes(value: &[u8], as_written: Bytes, out: &mut Vec<u8>) {
+    match as_written {
+        Bytes::Replaced => write_string(String::from_utf8_lossy(value).as_bytes(), out),
+        Bytes::Base64 => lossless::write_bytes(value, out),
     }
 }
 
@@ -115,6 +108,58 @@ fn write_json(json: &[u8], as_written: Bytes, out: &mut Vec<u8>) {
     }
     // In JSON a newline is never more than white space.
     out[start..].iter_mut().filter(|b| **b == b'\n').for_each(|b| *b = b' ');
+}
+
+fn write_time(ns: i64, format: TimestampFormat, out: &mut Vec<u8>, scratch: &mut Scratch) {
+    match format {
+        TimestampFormat::Rfc3339 => {
+            out.push(b'"');
+            scratch.time.write(ns, out);
+            out.push(b'"');
+        }
+        TimestampFormat::Unix => write_int(ns.div_euclid(1_000_000_000), out),
+        TimestampFormat::UnixMs => write_int(ns.div_euclid(1_000_000), out),
+        TimestampFormat::UnixUs => write_int(ns.div_euclid(1000), out),
+        TimestampFormat::UnixNs => write_int(ns, out),
+    }
+}
+
+/// Writes a time or bytes that stand among values of other kinds: see [`mixed`].
+#[cold]
+fn write_mixed(
+    text: &[u8],
+    as_written: Bytes,
+    times: TimestampFormat,
+    out: &mut Vec<u8>,
+    scratch: &mut Scratch,
+) {
+    if let Some(ns) = mixed::time(text) {
+        write_time(ns, times, out, scratch);
+    } else if let Some(bytes) = mixed::bytes(text) {
+        write_bytes(&bytes, as_written, out);
+    } else {
+        out.extend_from_slice(text.trim_ascii_start());
+    }
+}
+
+/// Appends the members of an object, each behind a comma; nothing where the row has none.
+fn write_members(leaf: &Leaf<'_>, row: usize, out: &mut Vec<u8>) {
+    if let Cells::Json { bytes, .. } = &leaf.cells
+        && leaf.nulls.is_none_or(|nulls| nulls.is_valid(row))
+        && let Some(inside) = members(leaf, row)
+    {
+        out.push(b',');
+        write_json(inside, *bytes, out);
+    }
+}
+
+/// What stands between the braces of an object that has members; none where the value is none.
+fn members<'a>(leaf: &Leaf<'a>, row: usize) -> Option<&'a [u8]> {
+    let Cells::Json { offsets, data, .. } = leaf.cells else { return None };
+    match data[offsets[row] as usize..offsets[row + 1] as usize].trim_ascii() {
+        [b'{', inside @ .., b'}'] => Some(inside.trim_ascii()).filter(|inside| !inside.is_empty()),
+        _ => None,
+    }
 }
 
 fn write_int(value: i64, out: &mut Vec<u8>) {
@@ -134,15 +179,13 @@ fn close(leaf: Option<&Leaf<'_>>, row: usize, out: &mut Vec<u8>, scratch: &mut S
     }
     out[first] = b'{';
     if let Some(leaf) = leaf
-        && let Cells::Json { offsets, data, as_written, .. } = &leaf.cells
+        && let Cells::Json { bytes, .. } = &leaf.cells
         && leaf.nulls.is_none_or(|nulls| nulls.is_valid(row))
-        && let text = data[offsets[row] as usize..offsets[row + 1] as usize].trim_ascii()
-        && let [b'{', inside @ .., b'}'] = text
-        && !inside.trim_ascii().is_empty()
+        && let Some(inside) = members(leaf, row)
     {
         let mut merged = std::mem::take(&mut scratch.merged);
         merged.clear();
-        write_json(inside, *as_written, &mut merged);
+        write_json(inside, *bytes, &mut merged);
         merged.push(b',');
         out.splice(first + 1..first + 1, merged.iter().copied());
         scratch.merged = merged;

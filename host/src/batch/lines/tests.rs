@@ -1,6 +1,7 @@
 use arrow_array::cast::AsArray;
 
 use super::*;
+use crate::batch::mixed::Scalar;
 
 fn texts(records: &Records) -> Vec<String> {
     let column = records.column("message").expect("the column");
@@ -53,7 +54,7 @@ fn a_chunk_is_taken_up_to_the_cut_or_a_line_past_the_limit() {
 }
 
 #[test]
-fn a_line_that_is_not_utf8_is_mended_or_makes_a_column_of_bytes() {
+fn a_line_that_is_not_utf8_is_mended_or_stays_bytes_beside_lines_of_text() {
     let mut lines = Lines::new("message");
     lines.append(b"good\nb\xffd\n", &Cut::default(), 100);
     let finished = lines.finish(InvalidUtf8::Replace, &Constants::new());
@@ -61,7 +62,11 @@ fn a_line_that_is_not_utf8_is_mended_or_makes_a_column_of_bytes() {
     lines.append(b"good\nb\xffd\n", &Cut::default(), 100);
     let finished = lines.finish(InvalidUtf8::Bytes, &Constants::new());
     let column = finished.records.column("message").expect("the column");
-    assert_eq!(column.array().as_binary::<i32>().value(1), b"b\xffd");
+    assert_eq!(column.scalar(0), Some(Scalar::Text("good".into())));
+    assert_eq!(column.scalar(1), Some(Scalar::Bytes(b"b\xffd".into())));
+    lines.append(b"b\xffd\n", &Cut::default(), 100);
+    let alone = lines.finish(InvalidUtf8::Bytes, &Constants::new()).records;
+    assert_eq!(alone.column("message").and_then(|c| c.scalar(0)), Some(Scalar::Bytes(b"b\xffd".into())));
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn places(rows: &Rows, keys: &ColumnResult) -> Result<UInt32Array, String> {
     Ok((0..count)
         .map(|row| {
             text.clear();
-            write_key(columns::value(&keys.array, keys.kind, row)?, &mut text);
+            write_key(columns::value(&keys.array, keys.kind, row)?, &mut text)?;
             rows.find(&text)
         })
         .collect())

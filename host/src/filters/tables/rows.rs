@@ -5,12 +5,12 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 use super::TableFormat;
-use crate::batch::builder::Builder;
+use crate::batch::builder::{Builder, Value};
 use crate::batch::constants::Constants;
 use crate::batch::decode::decode_line;
+use crate::batch::mixed::Scalar;
 use crate::batch::utf8::InvalidUtf8;
-use crate::batch::{Column, Kind, Records};
-use crate::filters::columns;
+use crate::batch::{Column, Records};
 
 /// Most rows of a table: row numbers are 32 bits, and a batch holds no more.
 const MAX_ROWS: usize = 1 << 28;
@@ -75,22 +75,22 @@ impl Rows {
     }
 }
 
-/// Writes the key of a row as text: numbers as JSON has them, text as it is. None where the row has none.
+/// Writes the key of a row as text. None where the row has none.
 fn key_text(column: Column<'_>, row: usize, text: &mut Vec<u8>) -> Option<()> {
     text.clear();
-    let kind = Kind::of(column.field())?;
-    let value = columns::value(column.array(), kind, column.place(row))?;
-    write_key(value, text);
-    Some(())
+    write_key(column.value(row)?, text)
 }
 
-/// Appends a value as it stands for a key: `5` and `"5"` are one.
-pub fn write_key(value: crate::batch::builder::Value<'_>, text: &mut Vec<u8>) {
-    use crate::batch::builder::Value;
-    match value {
-        Value::Text(value) | Value::Bytes(value) => text.extend_from_slice(value),
-        other => other.write_json(text),
-    }
+/// Appends a value as it stands for a key, whatever kind it has: `5`, `5.0` and `"5"` are one. None for null, which is
+/// no key.
+pub fn write_key(value: Value<'_>, text: &mut Vec<u8>) -> Option<()> {
+    /// Up to here float64 holds each whole number.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let scalar = match Scalar::of_value(value) {
+        Scalar::Float(value) if value.fract() == 0.0 && value.abs() <= EXACT => Scalar::Int(value as i64),
+        other => other,
+    };
+    scalar.write_text(text).then_some(())
 }
 
 fn read_csv(path: &Path, key: &str) -> anyhow::Result<(Records, Vec<String>)> {

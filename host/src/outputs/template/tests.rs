@@ -32,7 +32,7 @@ fn text(values: [&str; 3]) -> Vec<Option<String>> {
 
 #[test]
 fn fields_become_text_row_by_row() {
-    assert_eq!(rows("s={status} r={ratio}"), text(["s=200 r=0.5", "s=404 r=2", "s=-1 r=-1.25"]));
+    assert_eq!(rows("s={status} r={ratio}"), text(["s=200 r=0.5", "s=404 r=2.0", "s=-1 r=-1.25"]));
 }
 
 #[test]

@@ -5,8 +5,9 @@ use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{
     Array, BinaryArray, BooleanArray, Float64Array, Int64Array, StringArray, TimestampNanosecondArray,
 };
-use flitch_conditions::{Cell, Number, Times};
+use flitch_conditions::{Cell, Number, Times, number};
 
+use crate::batch::mixed::Scalar;
 use crate::batch::{Column, Kind, time};
 
 /// How conditions read and write times.
@@ -48,9 +49,10 @@ impl<'a> Reader<'a> {
             Reader::Text(array) if array.is_valid(place) => Cell::Text(array.value(place).as_bytes()),
             Reader::Bytes(array) if array.is_valid(place) => Cell::Text(array.value(place)),
             Reader::Int64(array) if array.is_valid(place) => Cell::Number(Number::Int(array.value(place))),
-            Reader::Float64(array) if array.is_valid(place) => {
-                Cell::Number(Number::Float(array.value(place)))
-            }
+            Reader::Float64(array) if array.is_valid(place) => match array.value(place) {
+                value if value.is_finite() => Cell::Number(Number::Float(value)),
+                _ => Cell::Other(b"null"),
+            },
             Reader::Boolean(array) if array.is_valid(place) => Cell::Boolean(array.value(place)),
             Reader::Time(array) if array.is_valid(place) => Cell::Time(array.value(place)),
             Reader::Json(array) if array.is_valid(place) => return Some(json(array.value(place), see)),
@@ -60,16 +62,18 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Shows a JSON text by its value: a string without its quotes, numbers and booleans as such.
+/// Shows a value of a json column by its own kind; a number that no column type holds exactly by the nearest.
 fn json<T>(text: &str, see: impl FnOnce(&Cell) -> T) -> T {
-    match serde_json::from_str(text) {
-        Ok(serde_json::Value::String(inner)) => see(&Cell::Text(inner.as_bytes())),
-        Ok(serde_json::Value::Bool(flag)) => see(&Cell::Boolean(flag)),
-        Ok(serde_json::Value::Number(number)) => match (number.as_i64(), number.as_f64()) {
-            (Some(int), _) => see(&Cell::Number(Number::Int(int))),
-            (None, Some(float)) => see(&Cell::Number(Number::Float(float))),
-            (None, None) => see(&Cell::Other(text.as_bytes())),
+    match Scalar::of(text) {
+        Scalar::Text(inner) => see(&Cell::Text(inner.as_bytes())),
+        Scalar::Bytes(inner) => see(&Cell::Text(&inner)),
+        Scalar::Int(value) => see(&Cell::Number(Number::Int(value))),
+        Scalar::Float(value) => see(&Cell::Number(Number::Float(value))),
+        Scalar::Boolean(flag) => see(&Cell::Boolean(flag)),
+        Scalar::Time(ns) => see(&Cell::Time(ns)),
+        Scalar::Json(text) => match number(text.as_bytes()) {
+            Some(number) => see(&Cell::Number(number)),
+            None => see(&Cell::Other(text.as_bytes())),
         },
-        _ => see(&Cell::Other(text.as_bytes())),
     }
 }

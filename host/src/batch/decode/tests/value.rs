@@ -24,7 +24,8 @@ impl Value {
         reader.text.is_empty().then_some(value)
     }
 
-    /// The value of a record, in which an RFC 3339 `@timestamp` counts by its instant.
+    /// The value of a record, in which an RFC 3339 `@timestamp` counts by its instant, and what has no right to one of the
+    /// host's names stands under another.
     pub fn of_record(text: &[u8]) -> Value {
         let mut value =
             Value::parse(text).unwrap_or_else(|| panic!("JSON: {}", String::from_utf8_lossy(text)));
@@ -33,6 +34,18 @@ impl Value {
             && let Some(ns) = String::from_utf16(at).ok().and_then(|t| time::parse(t.as_bytes()))
         {
             members.insert("@timestamp".encode_utf16().collect(), Value::Time(ns));
+        }
+        for name in ["@timestamp", "@tag"] {
+            let is_right = |value: &Value| match value {
+                Value::Time(_) => name == "@timestamp",
+                Value::Text(text) => name == "@tag" && String::from_utf16(text).is_ok(),
+                _ => false,
+            };
+            let name: Vec<u16> = name.encode_utf16().collect();
+            if let Some(value) = members.remove(&name) {
+                let free = if is_right(&value) { name } else { "_".encode_utf16().chain(name).collect() };
+                members.insert(free, value);
+            }
         }
         value
     }

@@ -1,25 +1,38 @@
-//! What filters do to json columns: check them, and reach into an object that stayed one JSON text.
+//! Into an object that stayed one JSON text, and json columns that come from outside.
 
 use std::borrow::Cow;
 
 use arrow_array::StringArray;
 use serde_json::value::RawValue;
 
-use crate::batch::{decode, path};
+use super::{decode, json, mixed};
 
-/// Checks that each row is one JSON text. Where a text spans lines it is written again in one line, since outputs
-/// write a record a line.
+/// Checks that each row is one JSON text. What is not in the form that json columns have is written again in it: a text
+/// that spans lines (outputs write a record a line), white space before it (see [`mixed`]), `1e-07`.
 pub fn check(array: StringArray) -> Result<StringArray, String> {
-    let mut lines = false;
+    let mut all_plain = true;
     for (row, text) in array.iter().enumerate() {
         let Some(text) = text else { continue };
-        decode::check(text.as_bytes()).map_err(|e| format!("row {row} is not JSON: {e}"))?;
-        lines |= memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_some();
+        let is_plain = decode::check(text.as_bytes()).map_err(|e| format!("row {row} is not JSON: {e}"))?;
+        all_plain &= is_plain && !needs_one_line(text);
     }
-    if !lines {
+    if all_plain {
         return Ok(array);
     }
-    Ok(array.iter().map(|text| text.map(one_line)).collect())
+    Ok(array.iter().map(|text| text.map(rewritten)).collect())
+}
+
+fn needs_one_line(text: &str) -> bool {
+    let marked = || mixed::time(text.as_bytes()).is_some() || mixed::bytes(text.as_bytes()).is_some();
+    memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_some()
+        || text.starts_with(|c: char| c.is_ascii_whitespace()) && !marked()
+}
+
+fn rewritten(text: &str) -> String {
+    let text = if needs_one_line(text) { one_line(text).into() } else { Cow::Borrowed(text) };
+    let mut out = Vec::with_capacity(text.len());
+    json::write_with_plain_numbers(text.as_bytes(), &mut out);
+    String::from_utf8(out).unwrap_or_else(|_| text.into_owned())
 }
 
 /// A valid JSON text without the white space between its tokens.
@@ -91,13 +104,17 @@ fn object<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> String {
 
 fn quoted(name: &str) -> String {
     let mut out = Vec::with_capacity(name.len() + 2);
-    crate::batch::json::write_string(name.as_bytes(), &mut out);
+    json::write_string(name.as_bytes(), &mut out);
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// The names of `inner` below `outer`, from the outermost.
-pub fn names_below(inner: &str, outer: &str) -> Vec<String> {
-    path::split(&inner[outer.len() + 1..]).map(path::unescape).collect()
+/// The value of a member of the object `text`; of several the last. None where there is none.
+pub fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let found = members(text)?.into_iter().rev().find(|member| member.is(name))?;
+    match found.value {
+        Cow::Borrowed(value) => Some(value.get().trim_ascii()),
+        Cow::Owned(_) => None,
+    }
 }
 
 /// Takes the member at `names` out of the object `text`. None where there is no such member.
@@ -132,6 +149,15 @@ pub fn set(text: &str, names: &[String], value: &str) -> Option<String> {
     });
     let new = old.is_none().then_some((&*name, &*inner));
     Some(object(kept.chain(new)))
+}
+
+/// The members of both objects; where both have one of a name, that of `new`.
+pub fn joined(old: &str, new: &str) -> String {
+    let (Some(old), Some(new)) = (members(old), members(new)) else { return new.to_owned() };
+    let mut named = std::collections::HashSet::with_hasher(ahash::RandomState::new());
+    named.extend(new.iter().map(|member| member.name.get()));
+    let kept = old.iter().filter(|member| !named.contains(member.name.get()));
+    object(kept.chain(&new).map(|member| (member.name.get(), member.value.get())))
 }
 
 fn nested(names: &[String], value: &str) -> String {
