@@ -7,15 +7,14 @@
 //! A file's bytes are not kept: a line without its end, and records that came back, are read again. So a position is
 //! always the beginning of a line, and a restart needs nothing else.
 
-use std::sync::OnceLock;
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, atomic};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use crossbeam_channel::{Receiver, unbounded};
 
 use super::{Running, SourceContext};
 
+mod bell;
 mod charset;
 mod checkpoint;
 mod content;
@@ -25,6 +24,7 @@ mod gather;
 mod read;
 mod sender;
 mod settings;
+mod settled;
 mod tail;
 mod tailer;
 mod watch;
@@ -34,6 +34,7 @@ mod rig;
 #[cfg(test)]
 mod tests;
 
+use bell::{Bell, Hint};
 pub use charset::Charset;
 use discover::Globs;
 use gather::Gather;
@@ -43,17 +44,6 @@ use watch::Watch;
 
 /// A file that is written all the time is looked at no more often than this for it.
 const NEWS: Duration = Duration::from_millis(5);
-
-/// What wakes the thread.
-#[derive(Debug)]
-enum Hint {
-    /// The system saw changes.
-    News,
-    /// Records came back, or the last ones have settled.
-    Settled,
-    /// Take in nothing more.
-    Stop,
-}
 
 impl FileSettings {
     /// Whether the settings make sense together.
@@ -69,13 +59,14 @@ impl FileSettings {
 
 /// Opens the source: refuses settings and checkpoints that make no sense. Files need not be there yet.
 pub async fn start(settings: FileSettings, cx: SourceContext) -> anyhow::Result<Running> {
-    let (hints, heard) = unbounded();
+    let bell = Arc::new(Bell::default());
     let name = cx.name.clone();
     let stop = cx.stop.clone();
-    let tailer = Tailer::new(settings, cx, hints.clone(), Instant::now())?;
-    let watch = Watch::new(hints.clone());
+    let tailer = Tailer::new(settings, cx, bell.clone(), Instant::now())?;
+    let watch = Watch::new(bell.clone());
     Ok(Box::pin(async move {
         let (ended, end) = tokio::sync::oneshot::channel();
+        let heard = bell.clone();
         std::thread::Builder::new()
             .name(format!("file-{name}"))
             .spawn(move || {
@@ -86,7 +77,7 @@ pub async fn start(settings: FileSettings, cx: SourceContext) -> anyhow::Result<
             .context("cannot start the thread of a file source")?;
         let stopped = async {
             stop.cancelled().await;
-            hints.send(Hint::Stop).ok();
+            bell.ring(Hint::Stop);
             std::future::pending::<()>().await;
         };
         tokio::select! {
@@ -98,7 +89,7 @@ pub async fn start(settings: FileSettings, cx: SourceContext) -> anyhow::Result<
 
 /// The thread: works while there is work, and waits for hints otherwise. Once it `is_left` to itself another may have
 /// its files and its positions.
-fn run(mut tailer: Tailer, mut watch: Watch, heard: &Receiver<Hint>, is_left: &dyn Fn() -> bool) {
+fn run(mut tailer: Tailer, mut watch: Watch, bell: &Bell, is_left: &dyn Fn() -> bool) {
     let mut news_at = None;
     let mut last_news = Instant::now();
     loop {
@@ -116,30 +107,33 @@ fn run(mut tailer: Tailer, mut watch: Watch, heard: &Receiver<Hint>, is_left: &d
             }
         };
         watch.follow(&tailer.folders);
-        let mut hint = match next {
-            Next::Now => heard.try_recv().ok(),
-            Next::At(at) => heard.recv_deadline(news_at.map_or(at, |news| at.min(news))).ok(),
+        let told = match next {
+            Next::Now => bell.take(),
+            Next::At(at) => bell.wait_until(news_at.map_or(at, |news| at.min(news))),
         };
-        while let Some(heard_now) = hint {
-            let now = Instant::now();
-            match heard_now {
-                Hint::News => news_at = Some(now.max(last_news + NEWS)),
-                Hint::Settled => tailer.settled(now),
-                Hint::Stop => return finish(tailer, heard, is_left),
-            }
-            hint = heard.try_recv().ok();
+        let now = Instant::now();
+        if told.news {
+            news_at = Some(now.max(last_news + NEWS));
+        }
+        if told.settled {
+            tailer.settled(now);
+        }
+        if told.stop {
+            break;
         }
     }
-    finish(tailer, heard, is_left);
+    finish(tailer, bell, is_left);
 }
 
 /// Waits until all that was sent has settled, and saves the positions.
-fn finish(mut tailer: Tailer, heard: &Receiver<Hint>, is_left: &dyn Fn() -> bool) {
-    tailer.out.settled.stopping.store(true, Ordering::Release);
-    while tailer.out.settled.open.load(Ordering::Acquire) > 0 {
-        if heard.recv().is_err() {
+fn finish(mut tailer: Tailer, bell: &Bell, is_left: &dyn Fn() -> bool) {
+    loop {
+        // Pipelines that are closed give back what waits for them.
+        tailer.out.push_on().ok();
+        if tailer.out.settled.stop() {
             break;
         }
+        bell.wait();
     }
     if !is_left() {
         tailer.save_if_moved(Instant::now());

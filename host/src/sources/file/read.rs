@@ -65,7 +65,8 @@ impl Reader {
             let consumed = self.split(tail, written, at_end, coding, out)?;
             let is_asked = matches!(tail.blank, Blank::Asked { .. });
             if consumed > 0 || at_end || tail.searched.is_some() || is_asked {
-                return Ok(!at_end);
+                // The rest of the piece is read again when there is room for it.
+                return Ok(!at_end || out.is_blocked());
             }
             // Not one record ends in the piece.
             want *= 2;
@@ -192,7 +193,7 @@ impl Reader {
                 rows += taken;
             }
             // What comes behind records that came back would come twice.
-            if !full || tail.mark.failed() {
+            if !full || tail.mark.failed() || out.is_blocked() {
                 break;
             }
         }

@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
-use crossbeam_channel::{Receiver, unbounded};
 
 use crate::batch::Batch;
 use crate::buffers::MemoryBuffer;
 use crate::receipt::Accounts;
 use crate::sources::{SourceContext, testing};
 
+use super::FileSettings;
+use super::bell::Bell;
 use super::settings::Glob;
 use super::tailer::{Next, Tailer};
-use super::{FileSettings, Hint};
 
 const START: i64 = 1_700_000_000_000_000_000;
 
@@ -51,7 +51,9 @@ pub struct Rig {
     pub got: Vec<Got>,
     pub batches: Vec<usize>,
     buffer: Arc<MemoryBuffer>,
-    heard: Receiver<Hint>,
+    /// The output takes nothing.
+    pub stalled: bool,
+    bell: Arc<Bell>,
     pub tailer: Option<Tailer>,
 }
 
@@ -73,7 +75,8 @@ impl Rig {
             got: Vec::new(),
             batches: Vec::new(),
             buffer,
-            heard: unbounded().1,
+            stalled: false,
+            bell: Arc::default(),
             tailer: None,
         }
     }
@@ -104,12 +107,11 @@ impl Rig {
 
     /// Starts the tailer. One that runs is killed: nothing of it is saved.
     pub fn start(&mut self) {
-        let (hints, heard) = unbounded();
         self.drain();
         self.held.clear();
-        let tailer = Tailer::new(self.settings.clone(), self.cx.clone(), hints, self.now);
+        self.bell = Arc::default();
+        let tailer = Tailer::new(self.settings.clone(), self.cx.clone(), self.bell.clone(), self.now);
         self.tailer = Some(tailer.expect("settings that make sense"));
-        self.heard = heard;
     }
 
     /// Stops the tailer as the source does: what is on its way settles, positions are saved.
@@ -129,14 +131,12 @@ impl Rig {
             let now = self.now;
             let next = self.tailer().turn(now).expect("open pipelines");
             self.drain();
-            while let Ok(hint) = self.heard.try_recv() {
-                match hint {
-                    Hint::Settled => self.tailer().settled(now),
-                    Hint::News | Hint::Stop => {}
-                }
+            let told = self.bell.take();
+            if told.settled {
+                self.tailer().settled(now);
             }
             match next {
-                Next::At(at) if at > now => return at,
+                Next::At(at) if at > now && !told.room => return at,
                 _ => {}
             }
         }
@@ -163,7 +163,9 @@ impl Rig {
 
     /// Takes out what is in the buffer and settles it.
     pub fn drain(&mut self) {
-        while let Some(batch) = self.buffer.try_pop() {
+        while !self.stalled
+            && let Some(batch) = self.buffer.try_pop()
+        {
             self.take(&batch);
             match self.settle {
                 Settle::Delivered => batch.receipt.delivered(),

@@ -1,9 +1,9 @@
 //! From lines to batches on their way.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-use crossbeam_channel::Sender as Channel;
+use std::task::{Context, Poll, Waker};
 
 use crate::batch::utf8::InvalidUtf8;
 use crate::batch::{Cut, TIMESTAMP};
@@ -12,20 +12,13 @@ use crate::receipt::{self, Verdict};
 use crate::sources::SourceContext;
 use crate::telemetry::{Metric, Tally};
 
-use super::Hint;
+use super::bell::{Bell, Hint};
 use super::gather::{Bad, Gather};
+use super::settled::Settled;
 use super::tail::Tail;
 
-/// What the settlements of all batches tell the source.
-#[derive(Debug, Default)]
-pub(super) struct Settled {
-    /// Batches on their way.
-    pub open: AtomicUsize,
-    /// A safe position has moved since this was last cleared.
-    pub moved: AtomicBool,
-    /// The source waits for the last settlement.
-    pub stopping: AtomicBool,
-}
+/// A batch on its way into the pipelines.
+type Push = Pin<Box<dyn Future<Output = Result<(), Closed>> + Send>>;
 
 /// Builds batches and hands them on.
 pub(super) struct Sender {
@@ -34,7 +27,11 @@ pub(super) struct Sender {
     pub cut: Cut,
     invalid: InvalidUtf8,
     pub settled: Arc<Settled>,
-    hints: Channel<Hint>,
+    bell: Arc<Bell>,
+    /// Rings the bell.
+    waker: Waker,
+    /// A batch that waits for room in the pipelines.
+    waiting: Option<Push>,
     mended: metrics::Counter,
     nuls: metrics::Counter,
     dead: Tally,
@@ -42,13 +39,15 @@ pub(super) struct Sender {
 
 impl Sender {
     /// Sends what `gather` gathers.
-    pub fn new(cx: SourceContext, gather: Gather, invalid: InvalidUtf8, hints: Channel<Hint>) -> Sender {
+    pub fn new(cx: SourceContext, gather: Gather, invalid: InvalidUtf8, bell: Arc<Bell>) -> Sender {
         Sender {
             gather,
             cut: cx.cut,
             invalid,
-            settled: Arc::default(),
-            hints,
+            settled: Arc::new(Settled::new()),
+            waker: bell.waker(),
+            bell,
+            waiting: None,
             mended: Metric::InvalidUtf8.counter(&[("source", &cx.name)]),
             nuls: Metric::FileNulBytes.counter(&[("source", &cx.name)]),
             dead: Tally::dead_lettered("source", &cx.name),
@@ -59,7 +58,7 @@ impl Sender {
     /// What stands before the offset of `tail` and was not sent is no record: it is safe.
     pub fn pass(&self, tail: &Tail) {
         tail.mark.ticket(tail.offset).settle(Verdict::Safe);
-        self.settled.moved.store(true, Ordering::Release);
+        self.settled.note_moved();
     }
 
     /// Counts `bytes` bytes of NULs that are no part of the line behind them.
@@ -74,7 +73,8 @@ impl Sender {
     }
 
     /// Sends the records that were gathered from `tail`, which stand between `begin` and its offset and came as
-    /// `bytes` bytes. Blocks while the pipelines are full.
+    /// `bytes` bytes. Where the pipelines are full they wait here: nothing may be sent before [`Sender::is_blocked`] says
+    /// no.
     pub fn send(&mut self, tail: &Tail, begin: u64, bytes: usize) -> Result<(), Closed> {
         let constants = tail.constants.clone().timestamp(TIMESTAMP, self.cx.clock.now());
         // Text that was decoded holds the bytes of the file nowhere but where it is whole.
@@ -97,9 +97,29 @@ impl Sender {
             let on_settled = self.on_settled(tail, tail.offset);
             let records = Arc::new(finished.records);
             let bytes = bytes.saturating_sub(bad_bytes);
-            self.cx.intake.send_blocking(records, bytes, tail.stream, on_settled)?;
+            let (intake, stream) = (self.cx.intake.clone(), tail.stream);
+            self.waiting =
+                Some(Box::pin(async move { intake.send(records, bytes, stream, on_settled).await }));
+            self.push_on()?;
         }
         Ok(())
+    }
+
+    /// Whether a batch waits for room.
+    pub fn is_blocked(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// Tries again to hand on the batch that waits. The bell rings when there may be room for it.
+    pub fn push_on(&mut self) -> Result<(), Closed> {
+        let Some(waiting) = &mut self.waiting else { return Ok(()) };
+        match waiting.as_mut().poll(&mut Context::from_waker(&self.waker)) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(done) => {
+                self.waiting = None;
+                done
+            }
+        }
     }
 
     /// Puts lines that are no records among the dead letters. Answers whether they are there; where not, they count as
@@ -123,15 +143,13 @@ impl Sender {
     /// What settles the next batch of `tail`, which ends at `position`.
     fn on_settled(&self, tail: &Tail, position: u64) -> impl FnOnce(Verdict) + Send + 'static {
         let ticket = tail.mark.ticket(position);
-        let (settled, hints) = (self.settled.clone(), self.hints.clone());
-        settled.open.fetch_add(1, Ordering::AcqRel);
+        let (settled, bell) = (self.settled.clone(), self.bell.clone());
+        settled.open();
         move |verdict| {
             ticket.settle(verdict);
-            settled.moved.store(true, Ordering::Release);
-            settled.open.fetch_sub(1, Ordering::AcqRel);
-            if verdict == Verdict::Again || settled.stopping.load(Ordering::Acquire) {
-                // Nobody listens any more: then nobody waits.
-                hints.send(Hint::Settled).ok();
+            let is_awaited = settled.settle();
+            if is_awaited || verdict == Verdict::Again {
+                bell.ring(Hint::Settled);
             }
         }
     }

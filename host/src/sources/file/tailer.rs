@@ -7,16 +7,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use crossbeam_channel::Sender as Channel;
 
 use crate::buffers::Closed;
 use crate::sources::SourceContext;
 use crate::telemetry::Metric;
 
-use super::Hint;
+use super::bell::Bell;
 use super::checkpoint::{Checkpoint, KEEP, Store};
 use super::content::{Content, End};
 use super::discover::{FileId, Globs};
@@ -89,7 +87,7 @@ impl Tailer {
     pub fn new(
         settings: FileSettings,
         cx: SourceContext,
-        hints: Channel<Hint>,
+        bell: Arc<Bell>,
         now: Instant,
     ) -> anyhow::Result<Tailer> {
         let globs = Globs::new(&settings.include, &settings.exclude)?;
@@ -104,7 +102,7 @@ impl Tailer {
             open_files: Metric::FilesOpen.gauge(&labels),
             behind: Metric::FileBytesBehind.gauge(&labels),
             reader: Reader::new(&settings),
-            out: Sender::new(cx.clone(), gather, settings.invalid_utf8, hints),
+            out: Sender::new(cx.clone(), gather, settings.invalid_utf8, bell),
             settings,
             tails: BTreeMap::new(),
             by_id: HashMap::new(),
@@ -134,13 +132,17 @@ impl Tailer {
         if now >= self.next_poll {
             self.poll(now);
         }
-        if let Some(key) = self.ready.pop_front() {
+        self.out.push_on()?;
+        // While a batch waits nothing more is read, but files that come are opened, and positions saved.
+        if !self.out.is_blocked()
+            && let Some(key) = self.ready.pop_front()
+        {
             self.read(key, now)?;
         }
         if now >= self.next_save {
             self.save_if_moved(now);
         }
-        if !self.ready.is_empty() {
+        if !self.ready.is_empty() && !self.out.is_blocked() {
             return Ok(Next::Now);
         }
         Ok(Next::At(self.next_walk.min(self.next_poll).min(self.next_save)))
@@ -177,7 +179,7 @@ impl Tailer {
     /// Saves the positions if they have moved.
     pub fn save_if_moved(&mut self, now: Instant) {
         self.next_save = now + self.settings.checkpoint_interval.0;
-        if !(self.out.settled.moved.swap(false, Ordering::AcqRel) | self.unsaved) {
+        if !(self.out.settled.take_moved() | self.unsaved) {
             return;
         }
         let today = self.out.cx.clock.now() / 1_000_000_000;

@@ -4,12 +4,11 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crossbeam_channel::Sender as Channel;
 use notify::event::{EventKind, ModifyKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
 
-use super::Hint;
+use super::bell::{Bell, Hint};
 
 /// Most folders that are watched: the system has few watches to give.
 const MOST: usize = 1024;
@@ -59,8 +58,8 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// A watch over no folder yet, which tells `hints` once when there is news to take.
-    pub fn new(hints: Channel<Hint>) -> Watch {
+    /// A watch over no folder yet, which rings the bell once when there is news to take.
+    pub fn new(bell: Arc<Bell>) -> Watch {
         let news = Arc::new(Mutex::new(News::default()));
         let told = news.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
@@ -68,8 +67,7 @@ impl Watch {
             let was_empty = news.is_empty();
             news.add(event);
             if was_empty && !news.is_empty() {
-                // The source has ended.
-                hints.send(Hint::News).ok();
+                bell.ring(Hint::News);
             }
         });
         let watcher = watcher

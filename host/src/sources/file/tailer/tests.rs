@@ -9,6 +9,7 @@ mod forms;
 mod nuls;
 mod property;
 mod rotation;
+mod stall;
 
 #[test]
 fn lines_that_are_there_and_lines_that_come_are_read_in_order() {

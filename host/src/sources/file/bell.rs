@@ -1,0 +1,86 @@
+//! What wakes the thread of a source.
+
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+
+/// Why the thread is woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hint {
+    /// The system saw changes.
+    News,
+    /// Records came back, or the last ones have settled.
+    Settled,
+    /// The pipelines may have room for the batch that waits.
+    Room,
+    /// Take in nothing more.
+    Stop,
+}
+
+/// The hints since somebody last listened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    pub news: bool,
+    pub settled: bool,
+    pub room: bool,
+    pub stop: bool,
+}
+
+/// Carries hints to the thread. Each is kept once, however often it comes, so that nothing piles up while the thread
+/// is busy.
+#[derive(Debug, Default)]
+pub(super) struct Bell {
+    told: Mutex<Told>,
+    rung: Condvar,
+}
+
+impl Bell {
+    /// Wakes the thread.
+    pub fn ring(&self, hint: Hint) {
+        let mut told = self.told.lock();
+        match hint {
+            Hint::News => told.news = true,
+            Hint::Settled => told.settled = true,
+            Hint::Room => told.room = true,
+            Hint::Stop => told.stop = true,
+        }
+        self.rung.notify_one();
+    }
+
+    /// What was told; does not wait.
+    pub fn take(&self) -> Told {
+        std::mem::take(&mut *self.told.lock())
+    }
+
+    /// Waits until something is told.
+    pub fn wait(&self) -> Told {
+        let mut told = self.told.lock();
+        self.rung.wait_while(&mut told, |told| *told == Told::default());
+        std::mem::take(&mut *told)
+    }
+
+    /// Waits until something is told, or until `at`.
+    pub fn wait_until(&self, at: Instant) -> Told {
+        let mut told = self.told.lock();
+        self.rung.wait_while_until(&mut told, |told| *told == Told::default(), at);
+        std::mem::take(&mut *told)
+    }
+
+    /// Tells [`Hint::Room`] when it is woken.
+    pub fn waker(self: &Arc<Bell>) -> Waker {
+        Waker::from(Arc::new(Room(self.clone())))
+    }
+}
+
+struct Room(Arc<Bell>);
+
+impl Wake for Room {
+    fn wake(self: Arc<Self>) {
+        self.0.ring(Hint::Room);
+    }
+}
+
+#[cfg(test)]
+mod tests;
