@@ -36,4 +36,5 @@ pub mod clock;
 pub mod config;
 pub mod dead_letter;
 pub mod net;
+pub mod private;
 pub mod telemetry;

@@ -6,20 +6,28 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
+use crate::private;
+
 /// Held while a flitch runs; it says which.
 const LOCK: &str = "lock";
 
-/// Takes the data folder, which is made if it is not there, for as long as the answer lives.
+/// Takes the data folder, which is made if it is not there, for as long as the answer lives. Nobody but its owner can
+/// enter it then, unless it holds more than flitch's files.
 ///
 /// # Errors
 /// The folder cannot be made or written to, and another flitch has it: both would overwrite the positions of each
 /// other.
 pub fn claim(data_dir: &Path) -> anyhow::Result<File> {
-    std::fs::create_dir_all(data_dir)
-        .with_context(|| format!("cannot make the folder {}", data_dir.display()))?;
+    let shown = data_dir.display();
+    let help = "give `data_dir` a folder that this user may write to";
+    private::folder(data_dir).with_context(|| format!("cannot make the folder {shown}: {help}"))?;
+    if let Err(why) = private::close_folder(data_dir, LOCK) {
+        tracing::warn!(folder = ?data_dir, why, "users of this machine beside the owner may enter `data_dir`: chmod 0700");
+    }
     let path = data_dir.join(LOCK);
-    let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-    let mut lock = open.with_context(|| format!("cannot write to {}", path.display()))?;
+    let mut options = OpenOptions::new();
+    let open = private::open(options.read(true).write(true).create(true).truncate(false), &path);
+    let mut lock = open.with_context(|| format!("cannot write to {}: {help}", path.display()))?;
     match lock.try_lock() {
         Ok(()) => {
             lock.set_len(0)?;
@@ -43,6 +51,8 @@ pub fn claim(data_dir: &Path) -> anyhow::Result<File> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -54,5 +64,7 @@ mod tests {
         assert!(error.contains(&format!("(process {})", std::process::id())), "{error}");
         drop(first);
         claim(&path).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(&path.join(LOCK))), (0o700, 0o600));
     }
 }

@@ -1,0 +1,111 @@
+//! Files and folders that are nobody else's: what flitch keeps holds records, and so what users wrote.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+/// Rights of the owner's group and of everybody else.
+const OTHERS: u32 = 0o077;
+
+/// Makes a folder that only its owner can enter (0700), with those above it. One that is there stays as it is.
+///
+/// # Errors
+/// The system's.
+pub fn folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = path.parent() {
+        fs::create_dir_all(above)?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made,
+    }
+}
+
+/// Opens a file with these options. One that is made, only its owner can read and write (0600); of one that is there,
+/// and is the owner's, the rights of everybody else are taken away.
+///
+/// # Errors
+/// The system's. That the rights of a file cannot be changed is none.
+pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let file = options.mode(0o600).open(path)?;
+    if let Ok(there) = file.metadata()
+        && there.is_file()
+        && there.mode() & OTHERS != 0
+    {
+        // Only the owner may; a file of somebody else is theirs to close.
+        let _ = file.set_permissions(fs::Permissions::from_mode(there.mode() & 0o700));
+    }
+    Ok(file)
+}
+
+/// Takes the rights of everybody else from a folder that is flitch's own: one that is empty, or holds `mark`. Any
+/// other one may be there for more than flitch, and is left.
+///
+/// # Errors
+/// The folder stays open to others; the text says why.
+pub fn close_folder(path: &Path, mark: &str) -> Result<(), String> {
+    let there = fs::metadata(path).map_err(|error| error.to_string())?;
+    if there.mode() & OTHERS == 0 {
+        return Ok(());
+    }
+    let is_empty = || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    if !path.join(mark).exists() && !is_empty() {
+        return Err("it holds more than flitch's own files".to_owned());
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(there.mode() & 0o700))
+        .map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o777
+    }
+
+    #[test]
+    fn what_is_made_is_for_its_owner_alone() {
+        let base = tempfile::tempdir().unwrap();
+        let (above, path) = (base.path().join("above"), base.path().join("above/own"));
+        folder(&path).unwrap();
+        folder(&path).unwrap();
+        assert_eq!(mode(&path), 0o700);
+        assert_ne!(mode(&above), 0o700, "what is above belongs to others too");
+        let file = path.join("letters");
+        open(OpenOptions::new().append(true).create(true), &file).unwrap();
+        assert_eq!(mode(&file), 0o600);
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_closed_to_others_when_it_is_opened() {
+        let base = tempfile::tempdir().unwrap();
+        let file = base.path().join("letters");
+        fs::write(&file, "x").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o664)).unwrap();
+        open(OpenOptions::new().read(true), &file).unwrap();
+        assert_eq!(mode(&file), 0o600);
+    }
+
+    #[test]
+    fn a_folder_of_its_own_is_closed_and_one_that_holds_more_is_left() {
+        let base = tempfile::tempdir().unwrap();
+        let open_to_all = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        let path = base.path().join("data");
+        fs::create_dir(&path).unwrap();
+        open_to_all(&path);
+        close_folder(&path, "lock").unwrap();
+        assert_eq!(mode(&path), 0o700, "an empty one");
+        fs::write(path.join("photo"), "").unwrap();
+        open_to_all(&path);
+        assert!(close_folder(&path, "lock").unwrap_err().contains("more than flitch's own"));
+        assert_eq!(mode(&path), 0o755);
+        fs::write(path.join("lock"), "").unwrap();
+        close_folder(&path, "lock").unwrap();
+        assert_eq!(mode(&path), 0o700, "one with the mark");
+    }
+}
