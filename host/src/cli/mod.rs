@@ -9,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::ConfigError;
 use crate::filters::Engine;
+use crate::telemetry::log;
 
 mod check;
 mod config;
@@ -190,18 +191,28 @@ pub fn main() -> ExitCode {
 
 fn set_up_log(cli: &Cli) -> Result<(), tracing_subscriber::filter::ParseError> {
     let filter = EnvFilter::builder().parse(cli.log_filter())?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter);
     match cli.log_format {
-        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
+        LogFormat::Text => {
+            let lines = lines.with_writer(io::stderr).with_ansi(has_colors(&io::stderr()));
+            lines.fmt_fields(log::Fields).init();
+        }
+        LogFormat::Json => {
+            lines.json().flatten_event(true).with_writer(|| log::JsonLines(io::stderr())).init();
+        }
     }
     Ok(())
+}
+
+/// Whether colours may be written: to a terminal whose user has not said otherwise (https://no-color.org).
+fn has_colors(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|text| text.is_empty())
 }
 
 /// Tells on stderr why a command failed.
 fn report(failure: Failure) -> ExitCode {
     let mut stderr = io::stderr();
-    let colors = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colors = has_colors(&stderr);
     let (text, code) = match failure {
         Failure::Config(error) => (error.report(colors), WRONG),
         Failure::Usage(text) => (format!("error: {text}\n"), WRONG),

@@ -2,7 +2,9 @@
 //!
 //! Names of metrics are one closed list, [`Metric`]; every counter of records has one of bytes beside it.
 
+pub mod escape;
 mod exporter;
+pub mod log;
 mod names;
 
 pub use exporter::Exporter;

@@ -49,9 +49,9 @@ pub struct Args {
     /// Records per second, of all three sources together.
     #[arg(long, default_value_t = 20_000)]
     rate: u64,
-    /// Print the configuration and do nothing else.
-    #[arg(long)]
-    config: bool,
+    /// Print the configuration of the demo and do nothing else.
+    #[arg(short = 'c', long, num_args = 0..=1, value_name = "NOTHING")]
+    config: Option<Option<PathBuf>>,
 }
 
 /// A source of the demo: who feeds it, what changes it, and where it is read back.
@@ -93,8 +93,16 @@ pub const LINES: [Line; 3] = [
 
 /// Runs the demo.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    if args.config {
-        return Ok(std::io::stdout().write_all(CONFIG.as_bytes())?);
+    match &args.config {
+        None => {}
+        Some(None) => return Ok(std::io::stdout().write_all(CONFIG.as_bytes())?),
+        Some(Some(file)) => {
+            let file = file.display();
+            return Err(Failure::Usage(format!(
+                "the demo runs a configuration of its own, with seeded records and a mock Kafka, and reads no file.\n  \
+                 To run yours: `flitch run -c {file}`; to see the demo's: `flitch demo --config`"
+            )));
+        }
     }
     let stage = Stage::set()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("flitch").build()?;
@@ -174,7 +182,10 @@ impl Stage {
             let rate = (args.rate * line.share / 100).max(1);
             sending.push(tokio::spawn(sender.run(args.seed, rate, progress.clone(), stop.clone())));
         }
-        let mut table = Table::new(std::io::stdout().is_terminal(), args.seconds);
+        let mut table = {
+            let stdout = std::io::stdout();
+            Table::new(stdout.is_terminal(), super::has_colors(&stdout), args.seconds)
+        };
         let begin = Instant::now();
         self.watch(args, &mut table, &progress, &reader).await?;
         stop.cancel();

@@ -19,6 +19,8 @@ const WIDE: usize = 116;
 /// Draws the table over itself on a terminal, and a line each second anywhere else.
 pub struct Table {
     is_terminal: bool,
+    /// Whether parts of it are bold or dim.
+    is_styled: bool,
     seconds: u64,
     begin: Instant,
     /// Lines that the last drawing took.
@@ -36,8 +38,8 @@ struct Counts {
 
 impl Table {
     /// An empty table for a run of so many seconds.
-    pub fn new(is_terminal: bool, seconds: u64) -> Table {
-        Table { is_terminal, seconds, begin: Instant::now(), drawn: 0, last: None }
+    pub fn new(is_terminal: bool, is_styled: bool, seconds: u64) -> Table {
+        Table { is_terminal, is_styled, seconds, begin: Instant::now(), drawn: 0, last: None }
     }
 
     /// How often to show it.
@@ -95,6 +97,14 @@ impl Table {
         stdout.flush()
     }
 
+    fn bold(&self, text: &str) -> String {
+        if self.is_styled { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    fn dim(&self, text: &str) -> String {
+        if self.is_styled { format!("\x1b[2m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
     /// The lines of the table, none of them wider than `width`, so that none takes two lines of the terminal.
     fn table(
         &self,
@@ -127,11 +137,8 @@ impl Table {
             "read back",
         ];
         let of = cut(&format!("  {at:.1} of {} s", self.seconds), width.saturating_sub(11));
-        let mut lines = vec![
-            format!("\x1b[1m{}\x1b[0m{of}", cut("flitch demo", width)),
-            String::new(),
-            format!("\x1b[2m{}\x1b[0m", row(head)),
-        ];
+        let mut lines =
+            vec![self.bold(&cut("flitch demo", width)) + &of, String::new(), self.dim(&row(head))];
         for (i, line) in LINES.iter().enumerate() {
             lines.push(row([
                 line.source,
@@ -149,7 +156,7 @@ impl Table {
         for (line, seen) in LINES.iter().zip(seen) {
             let topic = cut(&format!("{:<11} ", line.topic), width);
             let sample = cut(seen.sample.trim_end(), width.saturating_sub(12));
-            lines.push(format!("\x1b[2m{topic}\x1b[0m{sample}"));
+            lines.push(self.dim(&topic) + &sample);
         }
         lines
     }
@@ -232,13 +239,15 @@ mod tests {
         let counts = [Counts { sent: 1, received: 1, delivered: 1, read: 123_456_789 }; 3];
         let rate = |_: fn(&Counts) -> u64, _| "1,234,567".to_owned();
         for width in [0, 1, 20, 79, 80, 115, 116, 120, 400] {
-            let lines = Table::new(true, 10).table(width, 9.96, &rate, &counts, &seen);
+            let lines = Table::new(true, true, 10).table(width, 9.96, &rate, &counts, &seen);
             assert_eq!(lines.len(), 10);
             let widest = lines.iter().map(|line| shown(line)).max().unwrap();
             assert!(widest <= width.max(11), "{widest} of {width}");
             assert_eq!(lines.iter().any(|line| line.contains("dissect, match")), width >= WIDE);
+            let plain = Table::new(true, false, 10).table(width, 9.96, &rate, &counts, &seen);
+            assert!(plain.iter().all(|line| !line.contains('\x1b')), "{plain:?}");
         }
-        let sums = Table::new(true, 10).sums(
+        let sums = Table::new(true, true, 10).sums(
             &[1_234_567; 3],
             &[Accounts { delivered: 1_234_567, ..Accounts::default() }; 3],
             &seen,
