@@ -88,5 +88,5 @@ fn what_is_taken_by_another_process_is_told_with_its_place() {
     );
     assert!(said.contains("second.yaml:1:"), "{said}");
     let said = run(format!("data_dir: {}/other\n{admin}{config}", first.dir().display()));
-    assert!(said.contains("admin.listen: listen on") && said.contains("second.yaml:2:"), "{said}");
+    assert!(said.contains("admin.listen: cannot listen on") && said.contains("second.yaml:2:"), "{said}");
 }

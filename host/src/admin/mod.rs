@@ -1,6 +1,6 @@
 //! The admin listener: metrics, health and status, on the loopback unless the configuration says otherwise.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -10,10 +10,13 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::address::Address;
 use crate::telemetry::Exporter;
+
+/// Where it listens when only a port is named.
+pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 mod status;
 
@@ -23,15 +26,16 @@ pub use status::{OutputStatus, PipelineStatus, Status, StatusBoard};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdminSettings {
-    /// Address and port. Whoever reaches it reads names, counts and versions, but no record and no secret.
-    pub listen: SocketAddr,
+    /// Where to listen: `host:port`, or a port, which is on the loopback then. Whoever reaches it reads names, counts
+    /// and versions, but no record and no secret.
+    pub listen: Address,
     /// Whether to listen at all.
     pub enabled: bool,
 }
 
 impl Default for AdminSettings {
     fn default() -> Self {
-        AdminSettings { listen: SocketAddr::from(([127, 0, 0, 1], 9598)), enabled: true }
+        AdminSettings { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9598)).into(), enabled: true }
     }
 }
 
@@ -44,7 +48,7 @@ pub async fn start(
     board: Arc<StatusBoard>,
     stop: CancellationToken,
 ) -> std::io::Result<(SocketAddr, tokio::task::JoinHandle<()>)> {
-    let listener = TcpListener::bind(settings.listen).await?;
+    let listener = settings.listen.bind(LOOPBACK).await?;
     let address = listener.local_addr()?;
     let app = Router::new()
         .route("/metrics", get(metrics))

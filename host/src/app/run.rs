@@ -44,10 +44,11 @@ pub async fn run(path: &Path, config: Config) -> Result<Ended, RunError> {
     let board = Arc::new(StatusBoard::default());
     let stop_admin = CancellationToken::new();
     if config.admin.enabled {
-        let listen = config.admin.listen;
+        let listen = config.admin.listen.clone();
         let started = admin::start(&config.admin, board.clone(), stop_admin.clone()).await;
-        let started = started
-            .with_context(|| format!("listen on {listen} (`admin: {{ enabled: false }}` turns it off)"));
+        let started = started.with_context(|| {
+            format!("cannot listen on {listen} (`admin: {{ enabled: false }}` turns it off)")
+        });
         let (address, _) = started.map_err(|error| AppError { path: "admin.listen".to_owned(), error })?;
         tracing::info!(%address, "admin listener: /metrics, /healthz, /readyz, /api/status");
     }

@@ -1,13 +1,19 @@
 //! What one piece of the configuration alone cannot tell: names that point nowhere, parts that nobody uses, two
 //! listeners on one address.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
 
+use super::address::Endpoint;
 use super::de::suggest;
 use super::model::Config;
 use super::report::Problem;
 use super::source::SourceFile;
+use crate::admin;
 use crate::pipeline::PipelineSettings;
+
+/// Where sources listen when only a port is named.
+const ALL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// All errors and warnings about `config`, which was read from `file`.
 pub fn check(config: &Config, file: &SourceFile) -> Vec<Problem> {
@@ -94,14 +100,6 @@ impl Checker<'_> {
             let message = format!("the pipeline `{name}` has no output");
             self.push(&format!("{path}.to"), message, help.to_owned());
         }
-        if pipeline.workers == Some(0) {
-            let message = format!("the pipeline `{name}` has no worker");
-            self.push(
-                &format!("{path}.workers"),
-                message,
-                "1 or more; leave it out for one per core".to_owned(),
-            );
-        }
         for (number, source) in pipeline.from.iter().enumerate() {
             if pipeline.from[..number].contains(source) {
                 let message = format!("the source `{source}` stands in `from` twice");
@@ -154,23 +152,26 @@ impl Checker<'_> {
         }
     }
 
+    /// Two listeners on one address: the second one could not start.
     fn addresses(&mut self) {
-        let mut taken: BTreeMap<String, String> = BTreeMap::new();
-        if self.config.admin.enabled && self.config.admin.listen.port() != 0 {
-            taken.insert(format!("tcp {}", self.config.admin.listen), "the admin listener".to_owned());
+        let config = self.config;
+        let mut taken: Vec<(Endpoint, IpAddr, String)> = Vec::new();
+        if config.admin.enabled {
+            let address = Endpoint::Tcp(config.admin.listen.clone());
+            taken.push((address, admin::LOOPBACK, "the admin listener".to_owned()));
         }
-        for (name, source) in &self.config.sources {
-            for (key, address) in source.listens() {
-                match taken.get(&address) {
-                    Some(other) => {
-                        let message = format!("`{name}` listens on {address}, and so does {other}");
-                        let help = "give one of them another port".to_owned();
-                        self.push(&format!("sources.{name}.{key}"), message, help);
-                    }
-                    None => {
-                        taken.insert(address, format!("the source `{name}`"));
-                    }
+        for (name, source) in &config.sources {
+            for (number, address) in source.listens().into_iter().enumerate() {
+                let is_taken = |(other, alone, _): &&(Endpoint, IpAddr, String)| match (&address, other) {
+                    (Endpoint::Tcp(own), Endpoint::Tcp(other)) => own.is_taken_by(ALL, other, *alone),
+                    (own, other) => own == other,
+                };
+                if let Some((_, _, other)) = taken.iter().find(is_taken) {
+                    let message = format!("`{name}` listens on {address}, and so does {other}");
+                    let help = "give one of them another port or path".to_owned();
+                    self.push(&format!("sources.{name}.listen[{number}]"), message, help);
                 }
+                taken.push((address, ALL, format!("the source `{name}`")));
             }
         }
     }

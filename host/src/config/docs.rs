@@ -26,6 +26,7 @@ One YAML file, `flitch.yaml`. `flitch check` validates it, `flitch config schema
   or a boolean is wanted, `\"${NAME}\"` may be one.
 - A *size* is a number with `B`, `kB`, `MB`, `GB`, `KiB`, `MiB` or `GiB`. A *time* is a number with `us`, `ms`, `s`,
   `m`, `h` or `d`.
+- An *address* is `host:port`, `[::1]:port` for IPv6, or a port by itself.
 - A *secret* is text that appears in no log, error or answer of the API.
 - Anchors, aliases and merge keys (`<<: *name`) work. Keys at the top that begin with `x-` are ignored: a place for
   anchors.
@@ -198,6 +199,8 @@ impl<'s> Docs<'s> {
             match name {
                 "Bytes" => return "size".to_owned(),
                 "Span" => return "time".to_owned(),
+                "Address" => return "address".to_owned(),
+                "Endpoints" => return "address or list of addresses".to_owned(),
                 _ => {}
             }
             if let Some(words) = words(definition) {

@@ -8,6 +8,7 @@ use super::forward::{self, ForwardSettings};
 use super::generator::{self, GeneratorSettings};
 use super::http::{self, HttpSettings};
 use super::{Running, SourceContext};
+use crate::config::address::Endpoint;
 
 /// Where records come from, by `type`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -51,11 +52,11 @@ impl SourceSettings {
         }
     }
 
-    /// Addresses that it listens on, with the key that names each: `tcp 0.0.0.0:24224`. Port 0 is no address yet.
-    pub fn listens(&self) -> Vec<(&'static str, String)> {
+    /// Where it listens. A port alone is on every address of the machine.
+    pub fn listens(&self) -> Vec<Endpoint> {
         match self {
-            SourceSettings::Forward(settings) => settings.listens(),
-            SourceSettings::Http(settings) => vec![("listen", format!("tcp {}", settings.listen))],
+            SourceSettings::Forward(settings) => settings.listen.iter().cloned().collect(),
+            SourceSettings::Http(settings) => vec![Endpoint::Tcp(settings.listen.clone())],
             SourceSettings::File(_) | SourceSettings::Generator(_) => Vec::new(),
         }
     }

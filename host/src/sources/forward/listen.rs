@@ -1,16 +1,16 @@
 //! Listeners: TCP with the UDP heartbeat beside it, TLS, and unix sockets.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, UnixListener, UnixStream, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -18,8 +18,11 @@ use tokio::time::timeout;
 use super::hub::{Alive, Hub};
 use super::settings::ForwardSettings;
 use super::{connection, handshake, udp};
+use crate::config::address::Endpoint;
 use crate::net::tls::{Acceptor, TlsSettings};
 
+/// Where it listens when only a port is named.
+const ALL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 /// Connections that the kernel holds for us.
 const BACKLOG: u32 = 1024;
 /// How long to wait when the system has no room for one more connection.
@@ -54,18 +57,26 @@ pub async fn bind(settings: &ForwardSettings) -> anyhow::Result<Vec<Listener>> {
     let tls = settings.tls.as_ref().map(TlsSettings::acceptor).transpose()?.map(Arc::new);
     let slots = Arc::new(Semaphore::new(settings.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
     let mut listeners = Vec::new();
-    for address in settings.listen.addresses() {
+    for endpoint in settings.listen.iter() {
         let listener = |socket, address| Listener { socket, address, slots: slots.clone() };
-        if let Some(path) = address.strip_prefix("unix://") {
-            let (socket, path) = bind_unix(Path::new(path), &settings.unix_mode).await?;
-            listeners.push(listener(Socket::Unix(socket, path), address.clone()));
-            continue;
+        let address = match endpoint {
+            Endpoint::Unix(path) => {
+                let (socket, path) = bind_unix(path, settings.mode()?).await?;
+                listeners.push(listener(Socket::Unix(socket, path), endpoint.to_string()));
+                continue;
+            }
+            Endpoint::Tcp(address) => address,
+        };
+        let wrong = || format!("`listen`: cannot listen on {address}");
+        let found = address.resolve(ALL).await.with_context(wrong)?;
+        let mut bound = Err(io::ErrorKind::AddrNotAvailable.into());
+        for to in found {
+            bound = bind_tcp(to);
+            if bound.is_ok() {
+                break;
+            }
         }
-        let name = address.strip_prefix("tcp://").unwrap_or(address);
-        let wrong = || format!("`listen`: `{address}` is no address: write host:port or unix:///path");
-        let mut found = lookup_host(name).await.with_context(wrong)?;
-        let to = found.next().ok_or_else(|| anyhow!(wrong()))?;
-        let socket = bind_tcp(to).with_context(|| format!("`listen`: cannot listen on {address}"))?;
+        let socket = bound.with_context(wrong)?;
         let at = socket.local_addr()?;
         let udp = if settings.udp_heartbeat {
             let what = || {
@@ -79,9 +90,6 @@ pub async fn bind(settings: &ForwardSettings) -> anyhow::Result<Vec<Listener>> {
         };
         listeners.push(listener(Socket::Tcp(socket, tls.clone(), udp), at.to_string()));
     }
-    if listeners.is_empty() {
-        bail!("`listen` names no address: write host:port or unix:///path");
-    }
     Ok(listeners)
 }
 
@@ -94,10 +102,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-async fn bind_unix(path: &Path, mode: &str) -> anyhow::Result<(UnixListener, OwnPath)> {
-    let mode = u32::from_str_radix(mode, 8).ok().filter(|mode| *mode <= 0o777).with_context(|| {
-        format!("`unix_mode`: `{mode}` is no mode: write three octal digits such as \"0660\"")
-    })?;
+async fn bind_unix(path: &Path, mode: u32) -> anyhow::Result<(UnixListener, OwnPath)> {
     let shown = path.display();
     if let Ok(there) = std::fs::symlink_metadata(path) {
         if !there.file_type().is_socket() {

@@ -27,7 +27,7 @@ mod udp;
 mod wire;
 
 pub use handshake::SecuritySettings;
-pub use settings::{ForwardSettings, Listen};
+pub use settings::ForwardSettings;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;

@@ -1,10 +1,12 @@
 use std::time::Duration;
 
+use anyhow::anyhow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::SecuritySettings;
 use crate::batch::utf8::InvalidUtf8;
+use crate::config::address::Endpoints;
 use crate::config::units::{Bytes, Span};
 use crate::net::tls::TlsSettings;
 
@@ -13,8 +15,9 @@ use crate::net::tls::TlsSettings;
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ForwardSettings {
-    /// Where to listen: `host:port`, or `unix:///path` for a unix socket; one or a list.
-    pub listen: Listen,
+    /// Where to listen: `host:port`, a port, which is on every address of the machine then, or `unix:///path` for a
+    /// unix socket; one or a list.
+    pub listen: Endpoints,
     /// The tag of every record, in place of the tag that the client gives.
     pub tag: Option<String>,
     /// Stands before every tag.
@@ -43,6 +46,7 @@ pub struct ForwardSettings {
     /// letters.
     pub max_expanded: Bytes,
     /// Most connections at once; further clients wait.
+    #[schemars(range(min = 1))]
     pub max_connections: usize,
     /// Most bytes of records that one connection may have on their way; then it is read no further.
     pub max_in_flight: Bytes,
@@ -50,7 +54,7 @@ pub struct ForwardSettings {
     /// which only a part has come. Where there is no room, connections are read no further until there is. (Each
     /// connection has 64 KiB beside, and one of them may go on with its message in any case.)
     pub max_buffered: Bytes,
-    /// How many chunk ids are remembered, so that a chunk which comes again is not taken again.
+    /// How many chunk ids are remembered, so that a chunk which comes again is not taken again; 0 for none.
     pub chunk_memory: usize,
     /// How long a client may take for the TLS and the shared-key handshake.
     pub handshake_timeout: Span,
@@ -63,7 +67,7 @@ pub struct ForwardSettings {
 impl Default for ForwardSettings {
     fn default() -> Self {
         ForwardSettings {
-            listen: Listen::One("0.0.0.0:24224".to_owned()),
+            listen: "0.0.0.0:24224".parse().expect("it is an address"),
             tag: None,
             tag_prefix: None,
             tls: None,
@@ -98,39 +102,19 @@ impl ForwardSettings {
             anyhow::ensure!(!own, "`metadata_field`: names that begin with `@` are flitch's own: `{field}`");
         }
         self.tls.as_ref().map(TlsSettings::acceptor).transpose()?;
+        self.mode()?;
         self.security.as_ref().map_or(Ok(()), SecuritySettings::check)
     }
 
-    /// Addresses that it listens on, with the key that names them. Port 0 is no address yet.
-    pub fn listens(&self) -> Vec<(&'static str, String)> {
-        let address = |address: &String| match address.strip_prefix("tcp://").unwrap_or(address) {
-            unix if unix.starts_with("unix://") => Some(("listen", unix.to_owned())),
-            free if free.ends_with(":0") => None,
-            tcp => Some(("listen", format!("tcp {tcp}"))),
-        };
-        self.listen.addresses().iter().filter_map(address).collect()
-    }
-}
-
-/// One address or several.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(
-    untagged,
-    expecting = "an address such as 0.0.0.0:24224 or unix:///run/flitch.sock, or a list of them"
-)]
-pub enum Listen {
-    /// One address.
-    One(String),
-    /// Several.
-    Many(Vec<String>),
-}
-
-impl Listen {
-    /// The addresses.
-    pub fn addresses(&self) -> &[String] {
-        match self {
-            Listen::One(address) => std::slice::from_ref(address),
-            Listen::Many(addresses) => addresses,
-        }
+    /// The permissions of a unix socket.
+    ///
+    /// # Errors
+    /// `unix_mode` is none.
+    pub(super) fn mode(&self) -> anyhow::Result<u32> {
+        let mode = u32::from_str_radix(&self.unix_mode, 8).ok().filter(|mode| *mode <= 0o777);
+        mode.ok_or_else(|| {
+            let text = &self.unix_mode;
+            anyhow!("`unix_mode`: `{text}` is no mode: write three octal digits such as \"0660\"")
+        })
     }
 }

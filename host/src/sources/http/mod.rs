@@ -3,7 +3,7 @@
 //! A request is taken as a whole or not at all: what cannot be read is named in the answer, by line, and then no
 //! record of the request has been taken.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,9 +18,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Running, SourceContext};
 use crate::batch::utf8::InvalidUtf8;
+use crate::config::address::Address;
 use crate::config::secret::Secret;
 use crate::config::units::{Bytes, Span};
 use crate::net::tls::{Acceptor, TlsSettings};
+
+/// Where it listens when only a port is named.
+pub(super) const ALL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 mod answer;
 mod body;
@@ -31,8 +35,8 @@ mod handle;
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpSettings {
-    /// Address and port to listen on.
-    pub listen: SocketAddr,
+    /// Where to listen: `host:port`, or a port, which is on every address of the machine then.
+    pub listen: Address,
     /// The tag of records that are posted to `/`; the source's name where this is not set. A path is a tag:
     /// `POST /app/web` has the tag `app.web`.
     #[serde(default)]
@@ -167,8 +171,9 @@ struct Shared {
 /// The address cannot be bound, or the settings do not [`HttpSettings::check`].
 pub async fn start(settings: HttpSettings, cx: SourceContext) -> anyhow::Result<Running> {
     settings.check()?;
-    let listen = settings.listen;
-    let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
+    let listen = &settings.listen;
+    let bound = listen.bind(ALL).await;
+    let listener = bound.with_context(|| format!("`listen`: cannot listen on {listen}"))?;
     serve(listener, settings, cx)
 }
 

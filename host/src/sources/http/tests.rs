@@ -24,7 +24,7 @@ async fn server(settings: serde_json::Value) -> Server {
     let mut settings = settings;
     settings["listen"] = "127.0.0.1:0".into();
     let settings: HttpSettings = serde_json::from_value(settings).unwrap();
-    let listener = TcpListener::bind(settings.listen).await.unwrap();
+    let listener = settings.listen.bind(ALL).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (ledger, stop) = (cx.intake.ledger().clone(), cx.stop.clone());
     let running = tokio::spawn(serve(listener, settings, cx).unwrap());
