@@ -162,10 +162,7 @@ impl<'t, 'r> De<'t, 'r> {
 
     /// Puts the place on an error that has none, and takes the value out of its text where it must not be shown.
     fn locate<T>(self, result: Result<T, ReadError>) -> Result<T, ReadError> {
-        result.map_err(|error| {
-            let hidden = self.scalar().filter(|s| s.interpolated);
-            error.at(self.place(), hidden.map(|s| s.text.as_str()))
-        })
+        result.map_err(|error| error.at(self.place(), self.scalar().and_then(Scalar::hidden)))
     }
 
     /// Reads a value by its own looks; `typed` is set where the reader wants a number or a boolean, so that

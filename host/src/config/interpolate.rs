@@ -39,10 +39,11 @@ fn walk(node: &mut Node, text: &str, outside: &Outside<'_>, wrong: &mut Vec<Synt
                 let location = narrow(text, node.location, placeholder);
                 wrong.push(SyntaxError { location, message, help: Some(help) });
             };
-            let (replaced, outsider) = replace(&scalar.text, outside, &mut report);
+            let (replaced, pieces) = replace(&scalar.text, outside, &mut report);
             if !failed {
                 scalar.text = replaced;
-                scalar.interpolated = outsider;
+                scalar.interpolated = !pieces.is_empty();
+                scalar.pieces = pieces;
             }
         }
     }
@@ -59,14 +60,14 @@ fn narrow(text: &str, value: Location, placeholder: &str) -> Location {
     }
 }
 
-/// The text with its placeholders replaced, and whether anything was.
+/// The text with its placeholders replaced, and what stands in their places.
 fn replace(
     text: &str,
     outside: &Outside<'_>,
     report: &mut dyn FnMut(&str, String, String),
-) -> (String, bool) {
+) -> (String, Vec<String>) {
     let mut out = String::with_capacity(text.len());
-    let mut outsider = false;
+    let mut pieces = Vec::new();
     let mut rest = text;
     while let Some(dollar) = rest.find("${") {
         if rest[..dollar].ends_with('$') {
@@ -80,20 +81,20 @@ fn replace(
         let Some(end) = from.find('}') else {
             let help = "close it with `}`, or write `$${` for the two characters themselves".to_owned();
             report(from, "this `${` has no end".to_owned(), help);
-            return (out, outsider);
+            return (out, pieces);
         };
         let placeholder = &from[..=end];
         match look_up(&placeholder[2..end], outside) {
             Ok(value) => {
                 out.push_str(&value);
-                outsider = true;
+                pieces.push(value);
             }
             Err((message, help)) => report(placeholder, message, help),
         }
         rest = &from[end + 1..];
     }
     out.push_str(rest);
-    (out, outsider)
+    (out, pieces)
 }
 
 /// The value of a placeholder, or what is wrong and what to do.

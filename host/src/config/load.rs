@@ -58,6 +58,7 @@ pub fn parse(name: &str, text: &str, outside: &Outside<'_>) -> Result<Loaded, Co
     let mut file = SourceFile::parse(name, text, outside)?;
     let config: Config = file.read()?;
     let mut problems = check::check(&config, &file);
+    problems.extend(file.out_of_range());
     problems.sort_by_key(|problem| problem.location);
     let (warnings, errors): (Vec<_>, Vec<_>) = problems.into_iter().partition(|p| p.is_warning);
     match errors.is_empty() {

@@ -8,29 +8,20 @@ use serde::Deserialize;
 
 use super::de::{self, ReadError};
 use super::interpolate::{Outside, interpolate};
+use super::mask;
+use super::range::{self, OutOfRange};
 use super::report::{ConfigError, Problem};
-use super::tree::{self, Location, Node, Scalar, SyntaxError, Value};
+use super::tree::{self, Location, Node, SyntaxError, Value};
 
 /// Shorter values from outside the file are not searched for in messages: `1` is in every second one.
 const SHORTEST_HIDDEN: usize = 4;
-
-/// Parts of key names whose values are never shown.
-const SECRET_KEYS: [&str; 9] = [
-    "passw",
-    "secret",
-    "token",
-    "connection_string",
-    "connectionstring",
-    "shared_key",
-    "access_key",
-    "account_key",
-    "credential",
-];
 
 /// A configuration file that was read.
 pub struct SourceFile {
     /// The text for reports, secrets blackened.
     shown: Arc<NamedSource<String>>,
+    /// The text as it is.
+    text: String,
     tree: Node,
     /// Values that must not be shown, the longest first.
     secrets: Vec<String>,
@@ -45,23 +36,21 @@ impl std::fmt::Debug for SourceFile {
 impl SourceFile {
     /// Reads YAML and replaces the placeholders. `name` is how reports call the file.
     pub fn parse(name: &str, text: &str, outside: &Outside<'_>) -> Result<SourceFile, ConfigError> {
-        let shown = |text: String| Arc::new(NamedSource::new(name, text));
-        let mut tree = tree::parse(text).map_err(|error| {
-            // Without a tree nobody knows what is secret: show the line up to the error, of its keys.
-            problem(&shown(blacken_lines(text)), error)
-        })?;
+        let named = |shown: String| Arc::new(NamedSource::new(name, shown));
+        let (mut tree, mut dropped) =
+            tree::parse_all(text).map_err(|error| problem(&named(mask::without_tree(text)), text, error))?;
+        let marks = mask::mark(&mut tree, &mut dropped);
         if let Value::Map(entries) = &mut tree.value {
             entries.retain(|entry| !entry.key.starts_with("x-"));
         }
-        let mut places = Vec::new();
-        named_secrets(&tree, &mut places);
         let wrong = interpolate(&mut tree, text, outside);
-        let shown = shown(blacken(text, &places));
+        let shown = named(marks.blacken(text));
         if !wrong.is_empty() {
-            return Err(ConfigError { problems: wrong.into_iter().map(|e| problem(&shown, e)).collect() });
+            let problems = wrong.into_iter().map(|error| problem(&shown, text, error)).collect();
+            return Err(ConfigError { problems });
         }
-        let mut file = SourceFile { shown, tree, secrets: Vec::new() };
-        file.keep_secret(&places);
+        let mut file = SourceFile { shown, text: text.to_owned(), tree, secrets: Vec::new() };
+        file.keep_secret(&[]);
         Ok(file)
     }
 
@@ -69,17 +58,22 @@ impl SourceFile {
     pub fn read<T: for<'t> Deserialize<'t>>(&mut self) -> Result<T, ConfigError> {
         let reading = de::read::<T>(&self.tree);
         let (value, places) = (reading.value, reading.secrets);
-        self.shown = Arc::new(NamedSource::new(self.shown.name(), blacken(self.shown.inner(), &places)));
+        let shown = mask::blacken(self.shown.inner(), &places);
+        self.shown = Arc::new(NamedSource::new(self.shown.name(), shown));
         self.keep_secret(&places);
         value.map_err(|mut errors| {
             errors.sort_by_key(|error| error.location);
-            let problem = |e: ReadError| self.at_location(Some(e.location), e.message).help(e.help);
+            let problem = |e: ReadError| {
+                let help = e.help.map(|help| self.hide_at(Some(e.location), &help));
+                self.at_location(Some(e.location), e.message).help(help)
+            };
             ConfigError { problems: errors.into_iter().map(problem).collect() }
         })
     }
 
     fn keep_secret(&mut self, places: &[Location]) {
         collect_secrets(&self.tree, places, &mut self.secrets);
+        self.secrets.retain(|text| text.len() >= SHORTEST_HIDDEN);
         self.secrets.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         self.secrets.dedup();
     }
@@ -87,6 +81,12 @@ impl SourceFile {
     /// `text` without the secrets of this file.
     pub fn hide(&self, text: &str) -> String {
         self.secrets.iter().fold(text.to_owned(), |text, secret| de::hide(&text, secret))
+    }
+
+    /// Numbers that are out of their range.
+    pub fn out_of_range(&self) -> Vec<Problem> {
+        let problem = |wrong: OutOfRange| self.at_location(Some(wrong.location), wrong.message);
+        range::check(&self.tree).into_iter().map(problem).collect()
     }
 
     /// The place of a path such as `pipelines.clicks.to[0].output`: of its value if that is a scalar, else of its
@@ -124,7 +124,12 @@ impl SourceFile {
 
     /// A problem at a place.
     pub fn at_location(&self, location: Option<Location>, message: impl AsRef<str>) -> Problem {
-        Problem::new(&self.shown, location, self.hide(message.as_ref()))
+        Problem::new(&self.shown, location, self.hide_at(location, message.as_ref()))
+    }
+
+    /// `text`, which is about a place, without the secrets of this file.
+    fn hide_at(&self, location: Option<Location>, text: &str) -> String {
+        hide_masked(&self.shown, &self.text, location, &self.hide(text))
     }
 }
 
@@ -141,8 +146,24 @@ pub fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
     Problem::new(&file, None, format!("cannot read the configuration: {error}")).help(help.to_owned())
 }
 
-fn problem(file: &Arc<NamedSource<String>>, error: SyntaxError) -> Problem {
-    Problem::new(file, Some(error.location), error.message).help(error.help)
+/// A problem of a file whose text is `text`.
+fn problem(file: &Arc<NamedSource<String>>, text: &str, error: SyntaxError) -> Problem {
+    let place = Some(error.location);
+    let hide = |words: &str| hide_masked(file, text, place, words);
+    Problem::new(file, place, hide(&error.message)).help(error.help.map(|help| hide(&help)))
+}
+
+/// `words` about a place of the file, without what stands at the place where that is not shown. (However short it is,
+/// unlike secrets that are searched for in all messages.)
+fn hide_masked(file: &NamedSource<String>, text: &str, place: Option<Location>, words: &str) -> String {
+    let at = |text: &'_ str| place.and_then(|p| text.get(p.start..p.end)).map(str::to_owned);
+    match (at(text), at(file.inner())) {
+        (Some(raw), Some(shown)) if raw != shown => {
+            let plain = raw.trim_matches(['"', '\'']);
+            de::hide(&de::hide(words, &raw), plain)
+        }
+        _ => words.to_owned(),
+    }
 }
 
 /// One step along a path: the node, its place, and the rest of the path.
@@ -176,70 +197,21 @@ fn step<'n, 'p>(node: &'n Node, path: &'p str) -> Option<(&'n Node, Location, &'
     }
 }
 
-/// Whether the values of a key are secret by its name.
-fn is_secret(key: &str) -> bool {
-    let key = key.to_lowercase();
-    SECRET_KEYS.iter().any(|part| key.contains(part))
-}
-
-/// Places of literal values whose key says that they are secret.
-fn named_secrets(node: &Node, places: &mut Vec<Location>) {
-    match &node.value {
-        Value::Scalar(_) => {}
-        Value::Seq(items) => items.iter().for_each(|item| named_secrets(item, places)),
-        Value::Map(entries) => entries.iter().for_each(|entry| match &entry.value.value {
-            Value::Scalar(Scalar { text, .. }) if is_secret(&entry.key) && !text.starts_with("${") => {
-                places.push(entry.value.location);
-            }
-            _ => named_secrets(&entry.value, places),
-        }),
-    }
-}
-
-/// Texts that must not be shown: those at `places`, and all that come from outside the file.
+/// Texts that must not be shown: those at `places`, where secrets stand, and all that come from outside the file.
 fn collect_secrets(node: &Node, places: &[Location], secrets: &mut Vec<String>) {
     match &node.value {
         Value::Seq(items) => items.iter().for_each(|item| collect_secrets(item, places, secrets)),
-        Value::Map(entries) => entries.iter().for_each(|e| collect_secrets(&e.value, places, secrets)),
+        Value::Map(entries) => entries.iter().for_each(|entry| {
+            if entry.secret {
+                secrets.push(entry.key.clone());
+            }
+            collect_secrets(&entry.value, places, secrets);
+        }),
         Value::Scalar(scalar) => {
-            let hidden = scalar.interpolated || places.contains(&node.location);
-            if hidden && scalar.text.len() >= SHORTEST_HIDDEN {
+            secrets.extend(scalar.pieces.iter().cloned());
+            if scalar.hidden().is_some() || places.contains(&node.location) {
                 secrets.push(scalar.text.clone());
             }
         }
     }
-}
-
-/// The text with stars at these places, unless a placeholder stands there, which gives nothing away.
-fn blacken(text: &str, places: &[Location]) -> String {
-    let mut out = text.to_owned();
-    for place in places {
-        let Some(value) = out.get(place.start..place.end) else { continue };
-        if value.trim_start_matches(['"', '\'']).starts_with("${") {
-            continue;
-        }
-        // As many bytes as before, so that all places stay valid.
-        let stars: String =
-            value.bytes().map(|b| if b == b'\n' || b == b' ' { b as char } else { '*' }).collect();
-        out.replace_range(place.start..place.end, &stars);
-    }
-    out
-}
-
-/// The text with stars after every key that says that its value is secret, where no tree tells keys from values.
-fn blacken_lines(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for line in text.split_inclusive('\n') {
-        match line.find(':') {
-            Some(colon) if line.split(':').any(is_secret) => {
-                out.push_str(&line[..=colon]);
-                out.extend(line[colon + 1..].bytes().map(|b| match b {
-                    b'\n' | b' ' | b'\r' => b as char,
-                    _ => '*',
-                }));
-            }
-            _ => out.push_str(line),
-        }
-    }
-    out
 }

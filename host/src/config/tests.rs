@@ -5,6 +5,7 @@ use super::interpolate::Outside;
 use super::*;
 
 mod examples;
+mod secrets;
 mod validator;
 
 fn parse_text(text: &str, folder: &Path) -> Result<Loaded, ConfigError> {

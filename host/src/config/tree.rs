@@ -42,11 +42,22 @@ pub struct Scalar {
     pub plain: bool,
     /// Part of the text comes from outside the file and must not be shown.
     pub interpolated: bool,
+    /// The parts that come from outside.
+    pub pieces: Vec<String>,
+    /// It stands where secrets do, and must not be shown.
+    pub secret: bool,
+}
+
+impl Scalar {
+    /// The text, if it must not be shown.
+    pub fn hidden(&self) -> Option<&str> {
+        (self.interpolated || self.secret).then_some(&self.text)
+    }
 }
 
 impl std::fmt::Debug for Scalar {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.interpolated { f.write_str("***") } else { self.text.fmt(f) }
+        if self.hidden().is_some() { f.write_str("***") } else { self.text.fmt(f) }
     }
 }
 
@@ -57,6 +68,8 @@ pub struct Entry {
     pub key: String,
     /// Where the key stands.
     pub key_location: Location,
+    /// It stands where secrets do, and must not be shown.
+    pub secret: bool,
     /// The value.
     pub value: Node,
 }
@@ -101,9 +114,15 @@ impl Node {
 
 /// Reads one YAML document. An empty one is an empty map.
 pub fn parse(text: &str) -> Result<Node, SyntaxError> {
-    let mut reader =
-        TreeReader { text, parser: Parser::new_from_str(text), anchors: HashMap::new(), aliased: 0 };
-    reader.document()
+    parse_all(text).map(|(root, _)| root)
+}
+
+/// The same, with the entries that stand in the file and are not in the tree: those of merged maps that another key
+/// wins over.
+pub fn parse_all(text: &str) -> Result<(Node, Vec<Entry>), SyntaxError> {
+    let (parser, anchors) = (Parser::new_from_str(text), HashMap::new());
+    let mut reader = TreeReader { text, parser, anchors, aliased: 0, dropped: Vec::new() };
+    Ok((reader.document()?, reader.dropped))
 }
 
 struct TreeReader<'t> {
@@ -111,6 +130,7 @@ struct TreeReader<'t> {
     parser: Parser<'t, granit_parser::StrInput<'t>>,
     anchors: HashMap<usize, Node>,
     aliased: usize,
+    dropped: Vec<Entry>,
 }
 
 fn wrong<T>(location: Location, message: impl Into<String>, help: &str) -> Result<T, SyntaxError> {
@@ -129,13 +149,30 @@ impl<'t> TreeReader<'t> {
             Some(Err(error)) => {
                 let start = error.marker().byte_offset().unwrap_or(self.text.len()).min(self.text.len());
                 let end = self.text[start..].chars().next().map_or(start, |c| start + c.len_utf8());
-                let help = match self.text[start..].chars().next() {
-                    Some('\t') => "YAML wants spaces where this tab stands",
-                    _ => "",
-                };
+                let help = self.help(start);
                 wrong(Location { start, end }, format!("this is not YAML: {}", error.info()), help)
             }
         }
+    }
+
+    /// What to do about YAML that ends at `place`.
+    fn help(&self, place: usize) -> &'static str {
+        let before = self.text[..place].rsplit('\n').next().unwrap_or_default();
+        let after = self.text[place..].split('\n').next().unwrap_or_default();
+        let indentation = before.chars().chain(after.chars()).take_while(|c| c.is_whitespace());
+        if after.starts_with('\t') || indentation.clone().any(|c| c == '\t') {
+            return "YAML wants spaces where a tab stands";
+        }
+        let line = format!("{before}{after}");
+        if let Some(inside) = line.find(['{', '[']).map(|bracket| &line[bracket..]) {
+            if has_unquoted(inside, "${") {
+                return "a value with `${...}` inside `{ }` or `[ ]` stands in quotes: \"${NAME}\"";
+            }
+            if has_unquoted(inside, "{@") {
+                return "a value with `{@tag}` inside `{ }` or `[ ]` stands in quotes: \"logs.{@tag}\"";
+            }
+        }
+        ""
     }
 
     fn document(&mut self) -> Result<Node, SyntaxError> {
@@ -168,7 +205,13 @@ impl<'t> TreeReader<'t> {
         let (anchor, node) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && !forced_text(tag.as_deref(), location)?;
-                let scalar = Scalar { text: text.into_owned(), plain, interpolated: false };
+                let scalar = Scalar {
+                    text: text.into_owned(),
+                    plain,
+                    interpolated: false,
+                    pieces: Vec::new(),
+                    secret: false,
+                };
                 (anchor, Node { location: self.trim(location), value: Value::Scalar(scalar) })
             }
             Event::SequenceStart(_, anchor, tag) => {
@@ -221,7 +264,8 @@ impl<'t> TreeReader<'t> {
         loop {
             let (key, key_location) = match self.next()? {
                 Some((Event::MappingEnd, end)) => {
-                    merged.retain(|m| entries.iter().all(|e| e.key != m.key));
+                    let lost = merged.extract_if(.., |m| entries.iter().any(|e| e.key == m.key));
+                    self.dropped.extend(lost);
                     entries.append(&mut merged);
                     return Ok((entries, end));
                 }
@@ -240,7 +284,7 @@ impl<'t> TreeReader<'t> {
                 value.location = key_location;
             }
             if key == "<<" {
-                merge(&mut merged, value, key_location)?;
+                merge(&mut merged, &mut self.dropped, value, key_location)?;
                 continue;
             }
             if let Some(first) = entries.iter().find(|e| e.key == key) {
@@ -252,24 +296,43 @@ impl<'t> TreeReader<'t> {
                     &format!("it stands in line {line} already: keep one of them"),
                 );
             }
-            entries.push(Entry { key, key_location, value });
+            entries.push(Entry { key, key_location, secret: false, value });
         }
     }
 }
 
+/// Whether a text holds `wanted` outside of quotes.
+fn has_unquoted(text: &str, wanted: &str) -> bool {
+    let mut quote = None;
+    for (place, c) in text.char_indices() {
+        match quote {
+            Some(open) if open == c => quote = None,
+            Some(_) => {}
+            None if matches!(c, '"' | '\'') => quote = Some(c),
+            None if text[place..].starts_with(wanted) => return true,
+            None => {}
+        }
+    }
+    false
+}
+
 /// Adds what a merge key (`<<: *common`, or a list of such) brings; what comes first wins.
-fn merge(merged: &mut Vec<Entry>, value: Node, location: Location) -> Result<(), SyntaxError> {
+fn merge(
+    merged: &mut Vec<Entry>,
+    dropped: &mut Vec<Entry>,
+    value: Node,
+    location: Location,
+) -> Result<(), SyntaxError> {
     match value.value {
         Value::Map(entries) => {
             for entry in entries {
-                if merged.iter().all(|m| m.key != entry.key) {
-                    merged.push(entry);
-                }
+                let is_new = merged.iter().all(|m| m.key != entry.key);
+                if is_new { &mut *merged } else { &mut *dropped }.push(entry);
             }
             Ok(())
         }
         Value::Seq(items) => items.into_iter().try_for_each(|item| match item.value {
-            Value::Map(_) => merge(merged, item, location),
+            Value::Map(_) => merge(merged, dropped, item, location),
             _ => wrong(location, "`<<` merges maps, and this list holds something else", ""),
         }),
         Value::Scalar(_) => {
@@ -285,7 +348,12 @@ fn forced_text(tag: Option<&Tag>, location: Location) -> Result<bool, SyntaxErro
         Some(tag) => match tag.core_suffix() {
             Some(suffix) => Ok(suffix == "str"),
             None => {
-                wrong(location, format!("the tag `{}` means nothing here", tag.original()), "leave it out")
+                let help = "leave the tag out, or put the text into quotes if it is to begin with `!`";
+                wrong(
+                    location,
+                    "what begins with `!` is a tag in YAML, and this one means nothing here",
+                    help,
+                )
             }
         },
     }

@@ -73,7 +73,7 @@ impl<'t> MapAccess<'t> for Keys<'t, '_> {
                     Part::Without(common) => error.also_known(common),
                     Part::All | Part::Only(_) => error,
                 };
-                error.at(entry.key_location, None)
+                error.at(entry.key_location, entry.secret.then_some(&entry.key))
             });
         }
         Ok(None)
@@ -123,7 +123,7 @@ enum Content<'t, 'r> {
 impl<'t, 'r> Variant<'t, 'r> {
     /// A variant that is written as its name.
     pub fn unit(whole: De<'t, 'r>) -> Variant<'t, 'r> {
-        let (name, hidden) = whole.scalar().map_or(("", false), |s| (s.text.as_str(), s.interpolated));
+        let (name, hidden) = whole.scalar().map_or(("", false), |s| (s.text.as_str(), s.hidden().is_some()));
         let name_location = whole.node.location;
         Variant { whole, name, name_location, name_hidden: hidden, content: Content::Nothing }
     }
@@ -155,7 +155,7 @@ impl<'t, 'r> Variant<'t, 'r> {
             whole,
             name: &scalar.text,
             name_location: entry.value.location,
-            name_hidden: scalar.interpolated,
+            name_hidden: scalar.hidden().is_some(),
             content: Content::Rest(entries),
         })
     }
@@ -192,7 +192,7 @@ impl<'t> VariantAccess<'t> for Variant<'t, '_> {
                     Part::Without(common) => error.also_known(common),
                     Part::All | Part::Only(_) => error,
                 };
-                Err(error.at(entry.key_location, None))
+                Err(error.at(entry.key_location, entry.secret.then_some(&entry.key)))
             }
         }
     }

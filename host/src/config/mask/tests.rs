@@ -1,0 +1,102 @@
+use super::*;
+use crate::config::tree;
+
+/// The text as reports show it.
+fn shown(text: &str) -> String {
+    let (mut tree, mut dropped) = tree::parse_all(text).unwrap();
+    mark(&mut tree, &mut dropped).blacken(text)
+}
+
+#[test]
+fn values_of_secrets_are_stars_and_everything_else_is_left() {
+    for (text, wanted) in [
+        (
+            "web: { auth: { bearer: [abc, 'd e'] }, listen: 80 }",
+            "web: { auth: { bearer: [***, ** **] }, listen: 80 }",
+        ),
+        ("auth: { basic: { ada: abc } }", "auth: { basic: { ada: *** } }"),
+        ("auth: abc", "auth: ***"),
+        ("auth: { abcde }", "auth: { ***** }"),
+        ("auth: { barer: abc, user: { a: b } }", "auth: { barer: ***, user: { a: * } }"),
+        ("auth: { other: abc }", "auth: { other: *** }"),
+        (
+            "sasl: { mechanism: plain, username: ada, pasword: abc }",
+            "sasl: { mechanism: plain, username: ada, pasword: *** }",
+        ),
+        ("password: { a: { b: [c] } }", "password: { *: { *: [*] } }"),
+        ("password: |\n  ab\n  cd\nx: 1", "password: *\n  **\n  **\nx: 1"),
+        (
+            "x-common: &c { password: abc }\nsasl: { <<: *c, password: def }",
+            "x-common: &c { password: *** }\nsasl: { <<: *c, password: *** }",
+        ),
+        ("x-own: &c abc\nsasl: { password: *c }", "x-own: &c ***\nsasl: { password: *c }"),
+    ] {
+        assert_eq!(shown(text), wanted);
+    }
+}
+
+#[test]
+fn placeholders_are_left_and_their_defaults_are_not() {
+    for (text, wanted) in [
+        ("password: \"${NAME}\"", "password: *${NAME}*"),
+        ("password: ${file:/run/secrets/p}", "password: ${file:/run/secrets/p}"),
+        ("password: \"a${NAME:-b}c\"", "password: **${NAME:-****"),
+        ("password: \"${NA ME}\"", "password: ***** ****"),
+        ("password: \"${NAME\"", "password: ********"),
+        ("broker: \"${NAME:-host}:1${B:-}\"", "broker: \"${NAME:-****}:1${B:-}\""),
+    ] {
+        assert_eq!(shown(text), wanted);
+    }
+}
+
+#[test]
+fn comments_hide_what_they_say_of_secrets() {
+    let text =
+        "b: '# token: x' # plain é\na: 1 # password: abc\n#   bearer:\n#     - abc\n# so\npassword: ab #cd\n";
+    let wanted =
+        "b: '# token: x' # plain é\na: 1 # password: ***\n#   bearer:\n#     * ***\n# **\npassword: ** ***\n";
+    assert_eq!(shown(text), wanted);
+}
+
+#[test]
+fn without_a_tree_a_secret_ends_where_another_key_begins() {
+    let text = "\
+sasl:
+  password: abc
+    def
+  username: ada
+auth:
+  bearer:
+  - abc
+  -
+    def
+  basic: { ada: abc,
+bob: def
+}
+tls: { cert: x }
+auth: abc
+web: { auth: { bearer: [abc
+def] }, listen: 80 }
+listen: 80 }
+";
+    let wanted = "\
+sasl:
+  password: ***
+    ***
+  username: ada
+auth:
+  bearer:
+  * ***
+  *
+    ***
+  basic: * **** ****
+**** ***
+*
+tls: { cert: x }
+auth: ***
+web: { auth: { bearer: ****
+**** ** ******* ** *
+listen: 80 }
+";
+    assert_eq!(without_tree(text), wanted);
+}
