@@ -27,6 +27,7 @@ pub struct PipelineSettings {
     pub to: Vec<RouteSettings>,
     /// Threads that run the filters; as many as the machine has cores where this is not set. One, where a filter
     /// has `instances: 1`.
+    #[schemars(range(min = 1, max = 1024))]
     #[serde(default)]
     pub workers: Option<usize>,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::units::{Bytes, Span};
+use super::units::{Bytes, Span, or_zero};
 use crate::admin::AdminSettings;
 use crate::batch::Cut;
 use crate::dead_letter::DeadLetterSettings;
@@ -48,8 +48,8 @@ pub struct Config {
     /// Metrics, health and status over HTTP.
     #[serde(default)]
     pub admin: AdminSettings,
-    /// How long SIGTERM and SIGINT wait until everything on its way has arrived.
-    #[serde(default = "drain_timeout")]
+    /// How long SIGTERM and SIGINT wait until everything on its way has arrived; `0s` does not wait.
+    #[serde(default = "drain_timeout", deserialize_with = "or_zero")]
     pub drain_timeout: Span,
 }
 

@@ -34,6 +34,18 @@ const SPANS: &[(&str, u64)] = &[
     ("d", 86_400_000_000_000),
 ];
 
+/// Units as people write them out, and their short form.
+const WORDS: &[(&str, &str)] = &[
+    ("microsecond", "us"),
+    ("millisecond", "ms"),
+    ("sec", "s"),
+    ("second", "s"),
+    ("min", "m"),
+    ("minute", "m"),
+    ("hour", "h"),
+    ("day", "d"),
+];
+
 /// Splits `250ms` into 250 and `ms`.
 fn number_and_unit(text: &str) -> Option<(f64, &str)> {
     let text = text.trim();
@@ -41,11 +53,34 @@ fn number_and_unit(text: &str) -> Option<(f64, &str)> {
     Some((text[..end].parse().ok()?, text[end..].trim()))
 }
 
+/// What was meant by a size that names no unit, or one in other letters: `64M`, `64mb`.
+fn meant(number: &str, unit: &str) -> Option<String> {
+    let upper = unit.to_uppercase();
+    let prefix = upper.strip_suffix("IB").or(upper.strip_suffix('B')).unwrap_or(&upper);
+    let (binary, decimal) = match prefix {
+        "K" => ("KiB", "kB"),
+        "M" => ("MiB", "MB"),
+        "G" => ("GiB", "GB"),
+        _ => return None,
+    };
+    Some(match upper.len() {
+        1 => format!("write {number}{binary} or {number}{decimal}"),
+        2 => format!("write {number}{decimal}"),
+        _ => format!("write {number}{binary}"),
+    })
+}
+
 impl FromStr for Bytes {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Bytes, String> {
-        let wrong = || format!("`{text}` is no size: write a number with a unit, such as 16MiB");
+        let wrong = || {
+            let split =
+                number_and_unit(text).map(|(_, unit)| text.trim().split_at(text.trim().len() - unit.len()));
+            let help = split.and_then(|(number, unit)| meant(number.trim(), unit));
+            let help = help.unwrap_or("write a number with a unit, such as 16MiB".to_owned());
+            format!("`{text}` is no size: {help} (the units are B, kB, MB, GB, KiB, MiB and GiB)")
+        };
         let (number, unit) = number_and_unit(text).ok_or_else(wrong)?;
         let factor = match unit {
             "" => 1,
@@ -59,8 +94,14 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Span, String> {
-        let wrong = || format!("`{text}` is no time: write a number with a unit, such as 250ms");
+        let wrong = || {
+            format!(
+                "`{text}` is no time: write a number with a unit, such as 250ms (the units are us, ms, s, m, h and d)"
+            )
+        };
         let (number, unit) = number_and_unit(text).ok_or_else(wrong)?;
+        let singular = unit.strip_suffix('s').unwrap_or(unit);
+        let unit = WORDS.iter().find(|(word, _)| *word == singular).map_or(unit, |(_, short)| short);
         let factor = SPANS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?.1;
         Ok(Span(Duration::from_nanos((number * factor as f64) as u64)))
     }
@@ -121,16 +162,65 @@ impl<T: FromStr<Err = String>> serde::de::Visitor<'_> for UnitVisitor<T> {
     }
 }
 
+/// A size or a time of the configuration.
+pub trait Unit: FromStr<Err = String> {
+    /// What may stand where one is wanted.
+    const EXPECTED: &str;
+
+    /// What a number without a unit means, if it means anything.
+    fn from_number(number: u64) -> Option<Self>;
+
+    /// Whether it is nothing.
+    fn is_zero(&self) -> bool;
+}
+
+impl Unit for Bytes {
+    const EXPECTED: &str = "a size such as 16MiB";
+
+    fn from_number(number: u64) -> Option<Bytes> {
+        Some(Bytes(number))
+    }
+
+    fn is_zero(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl Unit for Span {
+    const EXPECTED: &str = "a time with a unit, such as 250ms";
+
+    fn from_number(number: u64) -> Option<Span> {
+        (number == 0).then_some(Span(Duration::ZERO))
+    }
+
+    fn is_zero(&self) -> bool {
+        self.0.is_zero()
+    }
+}
+
+/// Reads a size or a time of which nothing means something, for `#[serde(deserialize_with)]`. All others are refused
+/// when they are 0: a limit of nothing lets nothing through, and an interval of nothing never ends.
+pub fn or_zero<'de, D: Deserializer<'de>, T: Unit>(d: D) -> Result<T, D::Error> {
+    d.deserialize_any(UnitVisitor { expecting: T::EXPECTED, from_number: T::from_number })
+}
+
+fn more_than_zero<'de, D: Deserializer<'de>, T: Unit>(d: D) -> Result<T, D::Error> {
+    let value: T = or_zero(d)?;
+    match value.is_zero() {
+        true => Err(serde::de::Error::custom("it must be more than 0")),
+        false => Ok(value),
+    }
+}
+
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Bytes, D::Error> {
-        d.deserialize_any(UnitVisitor { expecting: "a size such as 16MiB", from_number: |n| Some(Bytes(n)) })
+        more_than_zero(d)
     }
 }
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Span, D::Error> {
-        let from_number = |n| (n == 0).then_some(Span(Duration::ZERO));
-        d.deserialize_any(UnitVisitor { expecting: "a time with a unit, such as 250ms", from_number })
+        more_than_zero(d)
     }
 }
 
@@ -171,7 +261,7 @@ impl schemars::JsonSchema for Span {
         schemars::json_schema!({
             "description": "A time: a number with us, ms, s, m, h or d",
             "type": "string",
-            "pattern": "^[0-9.]+ *(us|ms|s|m|h|d)$",
+            "pattern": "^[0-9.]+ *(us|ms|s|m|h|d|(microsecond|millisecond|sec|second|min|minute|hour|day)s?)$",
         })
     }
 }

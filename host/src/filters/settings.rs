@@ -63,7 +63,7 @@ pub struct LimitSettings {
     pub memory: Bytes,
     /// Longest time for one batch, to 10 ms.
     pub time: Span,
-    /// Most bytes that it may answer for each byte handed in; 1 MiB comes on top.
+    /// Most bytes that it may answer for each byte handed in; 1 MiB comes on top, and is all with 0.
     pub answer: u32,
 }
 

@@ -32,8 +32,10 @@ pub struct RetrySettings {
     /// The longest pause.
     pub max: Span,
     /// How often a batch is written before its records become dead letters. Not set: until it goes through.
+    #[schemars(range(min = 1))]
     pub attempts: Option<u32>,
     /// After so many failures in a row one write at a time probes the destination until one goes through.
+    #[schemars(range(min = 1))]
     pub breaker_after: u32,
 }
 

@@ -52,7 +52,7 @@ pub struct FileSettings {
     /// set: never.
     #[serde(default)]
     pub max_bytes: Option<Bytes>,
-    /// How many rotated files are kept; the oldest are deleted.
+    /// How many rotated files are kept, 0 for none; the oldest are deleted.
     #[serde(default = "keep")]
     pub keep: u32,
     /// Whether rotated files are compressed with gzip.

@@ -124,7 +124,8 @@ fn all_errors_are_told_at_once_each_at_its_place() {
     let wanted = [
         "tial: `tial` is not known here (did you mean `tail`? known: listen, stdout, tail)",
         "inclde: unknown key `inclde` (did you mean `include`? known keys: buffer, include, limit, tag)",
-        "3 parsecs: `3 parsecs` is no size: write a number with a unit, such as 16MiB",
+        "3 parsecs: `3 parsecs` is no size: write a number with a unit, such as 16MiB (the units are B, kB, MB, GB, KiB, \
+         MiB and GiB)",
         "70000: expected a whole number from 0 to 65535, found the number `70000`",
         "yes: expected `true` or `false`, found the text `yes` (YAML 1.2 knows `true` and `false` alone, without \
          quotes)",
@@ -144,7 +145,8 @@ fn a_value_from_outside_is_never_quoted() {
         ["\"${PASSWORD}\": expected a whole number from 0 to 65535, found other text"]
     );
     let told = bad::<Kind>("{type: tail, include: [], limit: \"${PASSWORD}\"}");
-    assert_eq!(told, ["\"${PASSWORD}\": `***` is no size: write a number with a unit, such as 16MiB"]);
+    assert_eq!(told.len(), 1);
+    assert!(told[0].starts_with("\"${PASSWORD}\": `***` is no size: write a number"), "{told:?}");
     let told = bad::<Kind>("{type: \"${PASSWORD}\"}");
     assert!(!told[0].contains("hunter2"), "{told:?}");
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Secret;
-use crate::config::units::{Bytes, Span};
+use crate::config::units::{Bytes, Span, or_zero};
 use crate::net::tls::{FileStamp, file_stamp};
 use crate::outputs::template::Template;
 use crate::router::{OneOrMore, Scalar};
@@ -163,7 +163,7 @@ pub struct KafkaSettings {
     pub idempotent: bool,
     /// How long messages wait for more before they are sent. A client that sends one record at a time and waits for
     /// each answer (Docker with `fluentd-request-ack`) waits as long for every record: `0ms` suits it.
-    #[serde(default = "linger")]
+    #[serde(default = "linger", deserialize_with = "or_zero")]
     pub linger: Span,
     /// How long the client tries to deliver a message before the output answers that the brokers cannot be reached and
     /// the delivery loop takes over. Longer means fewer duplicates when a broker is down for long.
@@ -182,6 +182,7 @@ pub struct KafkaSettings {
     #[serde(default)]
     pub tls: Option<TlsSettings>,
     /// Options of librdkafka, passed on as they are; they win over the keys above.
+    #[schemars(extend("writeOnly" = true))]
     #[serde(default)]
     pub options: BTreeMap<String, OptionValue>,
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::utf8::InvalidUtf8;
-use crate::config::units::{Bytes, Span};
+use crate::config::units::{Bytes, Span, or_zero};
 
 use super::charset::Charset;
 
@@ -62,9 +62,11 @@ pub struct FileSettings {
     pub scan_interval: Span,
     /// How often positions are saved, at most.
     pub checkpoint_interval: Span,
-    /// How long a file that was renamed or removed is still read after its last growth.
+    /// How long a file that was renamed or removed is still read after its last growth; `0s` lets it go at its end.
+    #[serde(deserialize_with = "or_zero")]
     pub rotate_wait: Span,
     /// Most files held open; beyond it those that were quiet longest are closed until they grow.
+    #[schemars(range(min = 1))]
     pub max_open_files: usize,
 }
 
@@ -204,6 +206,7 @@ pub struct MultilineSettings {
     /// How long a record may wait for its next line when the file does not grow.
     pub timeout: Span,
     /// Most lines in a record; the next one begins another.
+    #[schemars(range(min = 1))]
     pub max_lines: usize,
 }
 

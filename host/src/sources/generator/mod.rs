@@ -27,13 +27,14 @@ pub struct GeneratorSettings {
     /// The tag of the records; the source's name where this is not set.
     #[serde(default)]
     pub tag: Option<String>,
-    /// Records of the same seed are the same.
+    /// Records of the same seed are the same, be it 0 or another.
     #[serde(default)]
     pub seed: u64,
-    /// How many records to make before the source has nothing more; without end where this is not set.
+    /// How many records to make before the source has nothing more, 0 for none; without end where this is not set.
     #[serde(default)]
     pub count: Option<u64>,
     /// Records per second; as many as the pipelines take where this is not set.
+    #[schemars(range(min = 1))]
     #[serde(default)]
     pub rate: Option<u32>,
 }
