@@ -258,7 +258,8 @@ impl App {
     fn open_output(&self, name: &str, config: &OutputConfig) -> anyhow::Result<Output> {
         let output = config.open(name)?;
         let dropped = crate::telemetry::Tally::dropped_by_route(name);
-        let buffer = Arc::new(MemoryBuffer::new(&config.buffer, dropped));
+        let buffer = MemoryBuffer::new(&config.buffer, dropped).in_front_of(name, config.best_effort);
+        let buffer = Arc::new(buffer);
         let leave = CancellationToken::new();
         let delivery = crate::outputs::deliver(
             name.into(),

@@ -5,6 +5,9 @@
 //! [`Receipt::dead_lettered`]). When the last share is gone the source hears the worst verdict. A share that is
 //! dropped without a word means *send again*: a bug costs a duplicate, never a record.
 //!
+//! A share can be taken out of that by [`Receipt::detach`]: nobody waits for it, and dropped without a word it counts as
+//! dropped.
+//!
 //! The same shares keep the accounts. Each stands for a number of records, so that at any moment
 //! `received + copied = delivered + dropped + dead-lettered + returned + in flight` holds by construction.
 
@@ -12,6 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+
+use crate::telemetry::Tally;
 
 mod watermark;
 
@@ -104,8 +109,43 @@ impl Drop for Shared {
 /// A share of what a source waits for, standing for a number of records.
 #[must_use = "a receipt that is dropped unsettled makes its source send the records again"]
 pub struct Receipt {
-    shared: Arc<Shared>,
+    bond: Bond,
     records: u64,
+}
+
+/// What a share is a share of.
+#[derive(Clone)]
+enum Bond {
+    /// A source waits for it.
+    Owed(Arc<Shared>),
+    /// Nobody waits for it.
+    Free(Arc<Freed>),
+}
+
+/// What is known of shares that nobody waits for.
+struct Freed {
+    ledger: Arc<Ledger>,
+    /// Counts those that are dropped unsettled.
+    lost: Tally,
+    /// Bytes of a record, about.
+    bytes: usize,
+}
+
+impl Bond {
+    fn ledger(&self) -> &Ledger {
+        match self {
+            Bond::Owed(shared) => &shared.ledger,
+            Bond::Free(freed) => &freed.ledger,
+        }
+    }
+
+    fn is_of(&self, other: &Bond) -> bool {
+        match (self, other) {
+            (Bond::Owed(a), Bond::Owed(b)) => Arc::ptr_eq(a, b),
+            (Bond::Free(a), Bond::Free(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
 }
 
 /// Issues the receipt of a batch of `records` records that came as `bytes` bytes, and enters them in `ledger`.
@@ -124,7 +164,7 @@ pub fn issue(
         again: AtomicBool::new(false),
         on_settled: Mutex::new(Some(Box::new(on_settled))),
     };
-    Receipt { shared: Arc::new(shared), records: records as u64 }
+    Receipt { bond: Bond::Owed(Arc::new(shared)), records: records as u64 }
 }
 
 impl Receipt {
@@ -135,8 +175,20 @@ impl Receipt {
 
     /// One more share, for a copy of `records` of the records.
     pub fn branch(&self, records: usize) -> Receipt {
-        self.shared.ledger.copied.fetch_add(records as u64, Ordering::AcqRel);
-        Receipt { shared: self.shared.clone(), records: records as u64 }
+        self.bond.ledger().copied.fetch_add(records as u64, Ordering::AcqRel);
+        Receipt { bond: self.bond.clone(), records: records as u64 }
+    }
+
+    /// The share as one that nobody waits for: for its source the records are as good as settled. What is dropped
+    /// unsettled counts as dropped, also in `lost`, with its part of `bytes`.
+    pub fn detach(mut self, lost: Tally, bytes: usize) -> Receipt {
+        let records = std::mem::take(&mut self.records);
+        let ledger = match &self.bond {
+            Bond::Owed(shared) => shared.ledger.clone(),
+            Bond::Free(freed) => freed.ledger.clone(),
+        };
+        let freed = Freed { ledger, lost, bytes: bytes / records.max(1) as usize };
+        Receipt { bond: Bond::Free(Arc::new(freed)), records }
     }
 
     /// Takes `records` of the records of this share out into a share of their own.
@@ -147,12 +199,12 @@ impl Receipt {
         let records = records as u64;
         assert!(records <= self.records, "split {records} of {} records", self.records);
         self.records -= records;
-        Receipt { shared: self.shared.clone(), records }
+        Receipt { bond: self.bond.clone(), records }
     }
 
     /// Enters `records` more records: a filter made several out of one.
     pub fn grow(&mut self, records: usize) {
-        self.shared.ledger.copied.fetch_add(records as u64, Ordering::AcqRel);
+        self.bond.ledger().copied.fetch_add(records as u64, Ordering::AcqRel);
         self.records += records as u64;
     }
 
@@ -161,34 +213,43 @@ impl Receipt {
     /// # Panics
     /// If the shares come from two receipts.
     pub fn join(&mut self, mut other: Receipt) {
-        assert!(Arc::ptr_eq(&self.shared, &other.shared), "join shares of one receipt only");
+        assert!(self.bond.is_of(&other.bond), "join shares of one receipt only");
         self.records += std::mem::take(&mut other.records);
     }
 
     /// An output took the records.
     pub fn delivered(mut self) {
         let records = std::mem::take(&mut self.records);
-        self.shared.ledger.delivered.fetch_add(records, Ordering::AcqRel);
+        self.bond.ledger().delivered.fetch_add(records, Ordering::AcqRel);
     }
 
     /// The records were dropped on purpose.
     pub fn dropped(mut self) {
         let records = std::mem::take(&mut self.records);
-        self.shared.ledger.dropped.fetch_add(records, Ordering::AcqRel);
+        self.bond.ledger().dropped.fetch_add(records, Ordering::AcqRel);
     }
 
     /// The records are among the dead letters.
     pub fn dead_lettered(mut self) {
         let records = std::mem::take(&mut self.records);
-        self.shared.ledger.dead_lettered.fetch_add(records, Ordering::AcqRel);
+        self.bond.ledger().dead_lettered.fetch_add(records, Ordering::AcqRel);
     }
 }
 
 impl Drop for Receipt {
     fn drop(&mut self) {
-        if self.records > 0 {
-            self.shared.again.store(true, Ordering::Release);
-            self.shared.ledger.returned.fetch_add(self.records, Ordering::AcqRel);
+        if self.records == 0 {
+            return;
+        }
+        match &self.bond {
+            Bond::Owed(shared) => {
+                shared.again.store(true, Ordering::Release);
+                shared.ledger.returned.fetch_add(self.records, Ordering::AcqRel);
+            }
+            Bond::Free(freed) => {
+                freed.ledger.dropped.fetch_add(self.records, Ordering::AcqRel);
+                freed.lost.add(self.records as usize, self.records as usize * freed.bytes);
+            }
         }
     }
 }

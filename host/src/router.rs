@@ -95,7 +95,7 @@ impl Router {
 
     /// Whether a batch that goes to every output would wait.
     pub fn is_full(&self) -> bool {
-        self.routes.iter().any(|r| r.buffer.is_full())
+        self.routes.iter().any(|r| r.buffer.holds_up())
     }
 }
 

@@ -18,5 +18,6 @@ mod http;
 mod http_security;
 mod kafka_security;
 mod life;
+mod outputs;
 mod plugin;
 mod support;

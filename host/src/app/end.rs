@@ -44,7 +44,8 @@ pub(super) async fn finish(pipelines: Vec<Pipeline>, outputs: Vec<Output>, timeo
         let ended = match tokio::time::timeout_at(deadline, &mut output.task).await {
             Ok(ended) => ended,
             Err(_) => {
-                in_time = false;
+                // What nobody waits for is dropped.
+                in_time &= output.buffer.is_best_effort();
                 output.leave.cancel();
                 output.task.await
             }

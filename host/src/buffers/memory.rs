@@ -1,3 +1,6 @@
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +16,7 @@ pub enum WhenFull {
     /// The sources wait: nothing is lost.
     #[default]
     Block,
-    /// The newest records are dropped, and counted as dropped by the route.
+    /// The newest records are dropped, and counted as dropped by the route. The output is then `best_effort`.
     DropNewest,
 }
 
@@ -33,49 +36,84 @@ impl Default for BufferSettings {
     }
 }
 
+/// How often a buffer that drops says so.
+const REMINDER: Duration = Duration::from_secs(60);
+
 /// A buffer in memory, bounded by bytes. Its records are lost with the process, and sent again by sources that can.
 #[derive(Debug)]
 pub struct MemoryBuffer {
+    name: String,
     queue: Queue<Batch>,
-    when_full: WhenFull,
-    /// Counts what [`WhenFull::DropNewest`] drops.
+    best_effort: bool,
+    /// Counts what is dropped.
     dropped: Tally,
+    /// When it last said that it drops.
+    said: Mutex<Option<Instant>>,
 }
 
 impl MemoryBuffer {
-    /// An empty buffer; `dropped` counts what `drop_newest` drops.
+    /// An empty buffer; `dropped` counts what it drops.
     pub fn new(settings: &BufferSettings, dropped: Tally) -> MemoryBuffer {
         MemoryBuffer {
+            name: String::new(),
             queue: Queue::new(settings.max_bytes.0 as usize),
-            when_full: settings.when_full,
+            best_effort: settings.when_full == WhenFull::DropNewest,
             dropped,
+            said: Mutex::default(),
         }
+    }
+
+    /// The same in front of the output `name`. With `best_effort` no source waits for it: what does not fit, or is left
+    /// in the end, is dropped and counted.
+    pub fn in_front_of(self, name: &str, best_effort: bool) -> MemoryBuffer {
+        MemoryBuffer { name: name.to_owned(), best_effort: self.best_effort || best_effort, ..self }
+    }
+
+    /// Whether no source waits for what is inside.
+    pub fn is_best_effort(&self) -> bool {
+        self.best_effort
     }
 
     /// Puts a batch in, blocking the thread while the buffer is full.
     pub fn push_blocking(&self, batch: Batch) -> Result<(), Closed> {
         let weight = batch.records.memory();
-        match self.when_full {
-            WhenFull::Block => self.queue.push_blocking(batch, weight),
-            WhenFull::DropNewest => self.push_or_drop(batch, weight),
+        if self.best_effort {
+            return self.push_or_drop(batch, weight);
         }
+        self.queue.push_blocking(batch, weight)
     }
 
     /// Puts a batch in, waiting while the buffer is full.
     pub async fn push(&self, batch: Batch) -> Result<(), Closed> {
         let weight = batch.records.memory();
-        match self.when_full {
-            WhenFull::Block => self.queue.push(batch, weight).await,
-            WhenFull::DropNewest => self.push_or_drop(batch, weight),
+        if self.best_effort {
+            return self.push_or_drop(batch, weight);
         }
+        self.queue.push(batch, weight).await
     }
 
+    /// Puts a batch in or drops it; either way its source need not wait for it.
     fn push_or_drop(&self, batch: Batch, weight: usize) -> Result<(), Closed> {
-        if let Err(batch) = self.queue.try_push(batch, weight)? {
-            self.dropped.add(batch.records.rows(), weight);
-            batch.receipt.dropped();
+        let receipt = batch.receipt.detach(self.dropped.clone(), weight);
+        match self.queue.try_push(Batch { receipt, ..batch }, weight) {
+            Ok(Ok(())) => {}
+            Ok(Err(batch)) => {
+                self.complain();
+                // Its receipt counts it.
+                drop(batch);
+            }
+            // What comes after the end is dropped too, and not sent again for its sake.
+            Err(Closed) => {}
         }
         Ok(())
+    }
+
+    fn complain(&self) {
+        let mut said = self.said.lock();
+        if said.is_none_or(|at| at.elapsed() >= REMINDER) {
+            *said = Some(Instant::now());
+            tracing::warn!(output = %self.name, "the buffer is full; records are dropped (`best_effort`)");
+        }
     }
 
     /// The oldest batch; none once the buffer is closed and empty.
@@ -101,5 +139,10 @@ impl MemoryBuffer {
     /// Whether the next batch would wait, or be dropped.
     pub fn is_full(&self) -> bool {
         self.queue.is_full()
+    }
+
+    /// Whether the next batch would wait.
+    pub fn holds_up(&self) -> bool {
+        !self.best_effort && self.is_full()
     }
 }

@@ -15,6 +15,11 @@ use crate::outputs::{OutputConfig, OutputSettings, RetrySettings};
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Common {
+    /// Whether this output may miss records: no position and no acknowledgement waits for it. What does not fit into its
+    /// buffer, and what it has not taken `drain_timeout` after the end, is dropped and counted, and never sent again for
+    /// its sake. `when_full: drop_newest` means the same.
+    #[serde(default)]
+    best_effort: bool,
     /// The buffer in front of it.
     #[serde(default)]
     buffer: BufferSettings,
@@ -27,13 +32,13 @@ struct Common {
 }
 
 /// The keys of [`Common`].
-const COMMON: &[&str] = &["buffer", "encoding", "retry"];
+const COMMON: &[&str] = &["best_effort", "buffer", "encoding", "retry"];
 
 impl<'de> Deserialize<'de> for OutputConfig {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<OutputConfig, D::Error> {
         let (common, kind) = de::split::<D, Common, OutputSettings>(d, COMMON)?;
-        let Common { buffer, encoding, retry } = common;
-        Ok(OutputConfig { kind, buffer, retry, encoding })
+        let Common { best_effort, buffer, encoding, retry } = common;
+        Ok(OutputConfig { kind, buffer, retry, encoding, best_effort })
     }
 }
 

@@ -87,13 +87,20 @@ pub async fn deliver(
             }
         }
     };
-    tokio::select! {
+    let stopped = tokio::select! {
         biased;
-        () = stop.cancelled() => {
-            tracing::debug!(output = %name, "stopped; what is not delivered is sent again by its source");
-            return;
-        }
-        () = work => {}
+        () = stop.cancelled() => true,
+        () = work => false,
+    };
+    if stopped && buffer.is_best_effort() {
+        buffer.close();
+        while buffer.try_pop().is_some() {}
+        tracing::warn!(output = %name, "stopped; what is not delivered is dropped and counted (`best_effort`)");
+        return;
+    }
+    if stopped {
+        tracing::debug!(output = %name, "stopped; what is not delivered is sent again by its source");
+        return;
     }
     if let Err(error) = courier.output.close().await {
         tracing::error!(output = %name, "closing failed: {error}");

@@ -41,6 +41,8 @@ pub struct OutputConfig {
     pub retry: RetrySettings,
     /// How records are written: names, and which fields.
     pub encoding: Encoding,
+    /// Whether no source waits for it; so it is too where its buffer drops what does not fit.
+    pub best_effort: bool,
 }
 
 impl OutputConfig {

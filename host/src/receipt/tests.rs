@@ -4,6 +4,7 @@ use std::sync::mpsc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::telemetry::Tally;
 
 fn issued(records: usize) -> (Arc<Ledger>, Receipt, mpsc::Receiver<Verdict>) {
     let ledger = Arc::new(Ledger::default());
@@ -52,11 +53,25 @@ fn a_share_of_no_records_settles_by_itself() {
     assert_eq!(told.try_recv(), Ok(Verdict::Safe));
 }
 
+#[test]
+fn a_share_that_nobody_waits_for_leaves_the_verdict_to_the_others() {
+    let (ledger, receipt, told) = issued(4);
+    let mut copy = receipt.branch(4).detach(Tally::noop(), 10);
+    receipt.delivered();
+    assert_eq!(told.try_recv(), Ok(Verdict::Safe));
+    copy.split(1).delivered();
+    assert_eq!(ledger.read().in_flight(), 3);
+    drop(copy);
+    let accounts = ledger.read();
+    assert_eq!((accounts.delivered, accounts.dropped, accounts.returned, accounts.in_flight()), (5, 3, 0, 0));
+}
+
 proptest! {
     #[test]
-    fn the_accounts_balance_whatever_becomes_of_the_shares(fates in prop::collection::vec((0u8..6, 1usize..9), 1..40)) {
+    fn the_accounts_balance_whatever_becomes_of_the_shares(fates in prop::collection::vec((0u8..7, 1usize..9), 1..40)) {
         let (ledger, receipt, told) = issued(50);
         let mut shares = vec![receipt];
+        let mut free = Vec::new();
         for (fate, n) in fates {
             let Some(mut share) = shares.pop() else { break };
             let records = share.records();
@@ -67,15 +82,21 @@ proptest! {
                 2 => { share.delivered(); continue }
                 3 => { share.dropped(); continue }
                 4 => { share.dead_lettered(); continue }
+                5 => { free.push(share.detach(Tally::noop(), 0)); continue }
                 _ => share.grow(n),
             }
             shares.insert(0, share);
-            let open: u64 = shares.iter().map(Receipt::records).sum();
+            let open: u64 = shares.iter().chain(&free).map(Receipt::records).sum();
             prop_assert_eq!(ledger.read().in_flight(), open);
         }
         let lost = shares.iter().any(|s| s.records() > 0);
         drop(shares);
+        let left: u64 = free.iter().map(Receipt::records).sum();
+        prop_assert_eq!(ledger.read().in_flight(), left);
+        let dropped = ledger.read().dropped;
+        drop(free);
         prop_assert_eq!(ledger.read().in_flight(), 0);
+        prop_assert_eq!(ledger.read().dropped, dropped + left);
         prop_assert_eq!(told.try_recv(), Ok(if lost { Verdict::Again } else { Verdict::Safe }));
     }
 
@@ -96,6 +117,22 @@ proptest! {
         prop_assert_eq!(safe, mark.safe());
         prop_assert_eq!(mark.open(), 0);
     }
+}
+
+#[test]
+fn a_batch_that_is_stuck_costs_the_memory_of_one_however_many_are_safe_behind_it() {
+    let mark = Watermark::new(Some(0));
+    let stuck = mark.ticket(1);
+    // Settled in pairs that are turned round.
+    for n in (2..100_000).step_by(2) {
+        let (first, second) = (mark.ticket(n), mark.ticket(n + 1));
+        second.settle(Verdict::Safe);
+        first.settle(Verdict::Safe);
+        assert!(mark.open() <= 3, "{} of {n}", mark.open());
+    }
+    assert_eq!((mark.safe(), mark.open()), (Some(0), 2));
+    stuck.settle(Verdict::Safe);
+    assert_eq!((mark.safe(), mark.open()), (Some(99_999), 0));
 }
 
 #[test]

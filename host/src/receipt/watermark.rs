@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -11,6 +11,9 @@ use super::Verdict;
 /// batch's verdict. [`Watermark::safe`] is the position of the last batch up to which all are safe. From a verdict
 /// of [`Verdict::Again`] on the position stands still and [`Watermark::failed`] says so, until the source goes
 /// back to the safe position, calls [`Watermark::restart`] and sends again.
+///
+/// What it holds grows with the batches that are not settled, each of which stands in a bounded queue or buffer, and not
+/// with those that are safe behind one that is stuck: of neighbours that are safe the last alone is remembered.
 #[derive(Debug)]
 pub struct Watermark<P> {
     state: Arc<Mutex<State<P>>>,
@@ -20,8 +23,10 @@ pub struct Watermark<P> {
 struct State<P> {
     /// Tickets of earlier epochs settle into the void: their records are sent again under new ones.
     epoch: u64,
-    first: u64,
-    open: VecDeque<(P, Option<Verdict>)>,
+    /// The number of the next ticket.
+    next: u64,
+    /// By number. One that is safe stands for all tickets between the one before it here and itself.
+    open: BTreeMap<u64, (P, Option<Verdict>)>,
     safe: Option<P>,
     failed: bool,
 }
@@ -34,7 +39,7 @@ impl<P> Clone for Watermark<P> {
 
 impl<P> Default for Watermark<P> {
     fn default() -> Self {
-        let state = State { epoch: 0, first: 0, open: VecDeque::new(), safe: None, failed: false };
+        let state = State { epoch: 0, next: 0, open: BTreeMap::new(), safe: None, failed: false };
         Watermark { state: Arc::new(Mutex::new(state)) }
     }
 }
@@ -50,8 +55,9 @@ impl<P: Clone> Watermark<P> {
     /// A ticket for the next batch of the stream; `position` is safe once the batch and all before it are.
     pub fn ticket(&self, position: P) -> Ticket<P> {
         let mut state = self.state.lock();
-        let number = state.first + state.open.len() as u64;
-        state.open.push_back((position, None));
+        let number = state.next;
+        state.next += 1;
+        state.open.insert(number, (position, None));
         Ticket { mark: self.clone(), epoch: state.epoch, number }
     }
 
@@ -65,7 +71,8 @@ impl<P: Clone> Watermark<P> {
         self.state.lock().failed
     }
 
-    /// How many batches above the safe position are not settled or wait for one below them.
+    /// How much is remembered above the safe position: batches that are not settled, and runs of those that are safe and
+    /// wait for one below them. 0 means that all are safe.
     pub fn open(&self) -> usize {
         self.state.lock().open.len()
     }
@@ -74,7 +81,7 @@ impl<P: Clone> Watermark<P> {
     pub fn restart(&self) -> Option<P> {
         let mut state = self.state.lock();
         state.epoch += 1;
-        state.first = 0;
+        state.next = 0;
         state.open.clear();
         state.failed = false;
         state.safe.clone()
@@ -82,16 +89,26 @@ impl<P: Clone> Watermark<P> {
 
     fn settle(&self, epoch: u64, number: u64, verdict: Verdict) {
         let mut state = self.state.lock();
-        if epoch != state.epoch || number < state.first {
+        if epoch != state.epoch {
             return;
         }
-        let place = (number - state.first) as usize;
-        state.open[place].1 = Some(verdict);
         state.failed |= verdict == Verdict::Again;
-        while let Some((_, Some(Verdict::Safe))) = state.open.front() {
-            let (position, _) = state.open.pop_front().expect("the front was just seen");
-            state.safe = Some(position);
-            state.first += 1;
+        let Some((_, settled)) = state.open.get_mut(&number) else { return };
+        *settled = Some(verdict);
+        if verdict != Verdict::Safe {
+            return;
+        }
+        let is_safe = |(number, (_, verdict)): (&u64, &(P, Option<Verdict>))| {
+            (*verdict == Some(Verdict::Safe)).then_some(*number)
+        };
+        if let Some(before) = state.open.range(..number).next_back().and_then(is_safe) {
+            state.open.remove(&before);
+        }
+        if state.open.range(number + 1..).next().and_then(is_safe).is_some() {
+            state.open.remove(&number);
+        }
+        if let Some(first) = state.open.first_key_value().and_then(is_safe) {
+            state.safe = state.open.remove(&first).map(|(position, _)| position);
         }
     }
 }

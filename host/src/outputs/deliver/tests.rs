@@ -106,15 +106,23 @@ struct Bench {
 
 impl Bench {
     fn new(output: Scripted) -> Bench {
+        let settings = BufferSettings::default();
         Bench {
             output: Arc::new(output),
-            buffer: Arc::new(MemoryBuffer::new(&BufferSettings::default(), Tally::noop())),
+            buffer: Arc::new(MemoryBuffer::new(&settings, Tally::noop())),
             ledger: Arc::default(),
             verdicts: Arc::default(),
             letters: tempfile::tempdir().unwrap(),
             policy: RetrySettings::default(),
             stop: CancellationToken::new(),
         }
+    }
+
+    /// In front of an output that no source waits for, with room for so many bytes.
+    fn best_effort(output: Scripted, bytes: u64) -> Bench {
+        let settings = BufferSettings { max_bytes: Bytes(bytes), ..BufferSettings::default() };
+        let buffer = MemoryBuffer::new(&settings, Tally::noop()).in_front_of("out", true);
+        Bench { buffer: Arc::new(buffer), ..Bench::new(output) }
     }
 
     async fn push(&self, numbers: std::ops::Range<i64>) {
@@ -346,6 +354,40 @@ async fn a_hard_stop_leaves_what_is_not_delivered_to_be_sent_again() {
     // The second batch was never taken out of the buffer.
     assert_eq!(bench.buffer.try_pop().unwrap().records.rows(), 1);
     assert_eq!(bench.ledger.read().returned, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_source_waits_for_an_output_of_best_effort() {
+    let bench = Bench::best_effort(Scripted::in_turn(vec![Err(unreachable())]), 1 << 20);
+    bench.push(0..3).await;
+    bench.push(3..5).await;
+    assert_eq!(*bench.verdicts.lock(), [Verdict::Safe, Verdict::Safe]);
+    assert_eq!(bench.ledger.read().in_flight(), 5);
+    bench.finish().await;
+    assert_eq!(bench.ledger.read().delivered, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_output_of_best_effort_has_no_room_for_or_leaves_is_dropped_and_counted() {
+    let bench = Bench::best_effort(Scripted::new(|_| Err(unreachable())), 2000);
+    let running = tokio::spawn(bench.start());
+    for n in 0..100 {
+        bench.push(n * 10..n * 10 + 10).await;
+        tokio::task::yield_now().await;
+    }
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    assert!(!bench.buffer.holds_up());
+    assert_eq!(*bench.verdicts.lock(), [Verdict::Safe; 100]);
+    let accounts = bench.ledger.read();
+    assert!(accounts.dropped > 500 && accounts.in_flight() > 10, "{accounts:?}");
+    assert_eq!(accounts.received, accounts.dropped + accounts.in_flight());
+    bench.stop.cancel();
+    running.await.unwrap();
+    // What a pipeline that ends last still brings is no source's business either.
+    bench.push(0..10).await;
+    let accounts = bench.ledger.read();
+    assert_eq!((accounts.received, accounts.dropped, accounts.returned), (1010, 1010, 0));
+    assert_eq!(*bench.verdicts.lock(), [Verdict::Safe; 101]);
 }
 
 #[tokio::test(start_paused = true)]
