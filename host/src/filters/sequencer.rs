@@ -12,6 +12,8 @@ use crate::batch::StreamId;
 ///
 /// A stream holds no more than [`WAITING`] finished batches back: who finishes one more waits with it, so that an
 /// output that is stuck, or a batch that takes long, cannot pile batches up here.
+///
+/// A stream of which no place is out leaves nothing behind here, however its places ended.
 pub struct Sequencer<T> {
     streams: Arc<Streams<T>>,
 }
@@ -32,6 +34,40 @@ struct Stream<T> {
     finished: BTreeMap<u64, Option<T>>,
     /// Somebody hands on batches of this stream now.
     busy: bool,
+}
+
+impl<T> Stream<T> {
+    /// Passes over batches whose turn it is and that are gone. True if no place is out then, so that nobody would ever
+    /// hand on what waits here.
+    fn ends(&mut self) -> bool {
+        while let Some(None) = self.finished.get(&self.next) {
+            self.finished.remove(&self.next);
+            self.next += 1;
+        }
+        self.finished.len() as u64 == self.issued - self.next
+    }
+}
+
+impl<T> Streams<T> {
+    /// Lets go of a stream that nobody hands on any more. What waited in it is dropped, so that it is sent again.
+    fn let_go(&self, stream: StreamId, gone: Option<u64>) {
+        let mut lock = self.map.lock();
+        let mut ended = None;
+        if let Some(line) = lock.get_mut(&stream) {
+            if let Some(number) = gone {
+                line.finished.insert(number, None);
+            } else {
+                line.busy = false;
+            }
+            // Whoever is busy here looks for it afterwards.
+            if !line.busy && line.ends() {
+                ended = lock.remove(&stream);
+            }
+        }
+        drop(lock);
+        self.progress.notify_all();
+        drop(ended);
+    }
 }
 
 impl<T> Default for Sequencer<T> {
@@ -85,14 +121,22 @@ impl<T> Place<T> {
 
 impl<T> Drop for Place<T> {
     fn drop(&mut self) {
-        let Some(streams) = self.streams.take() else { return };
-        let mut lock = streams.map.lock();
-        if let Some(line) = lock.get_mut(&self.stream) {
-            line.finished.insert(self.number, None);
+        // What waits behind it is handed on by whoever finishes next.
+        if let Some(streams) = self.streams.take() {
+            streams.let_go(self.stream, Some(self.number));
         }
-        // What waits behind it is handed on by whoever finishes next, or waits to.
-        drop(lock);
-        streams.progress.notify_all();
+    }
+}
+
+/// The turn of whoever hands on batches of a stream. Dropped by a panic, it lets others go on.
+struct Turn<'a, T> {
+    streams: &'a Streams<T>,
+    stream: StreamId,
+}
+
+impl<T> Drop for Turn<'_, T> {
+    fn drop(&mut self) {
+        self.streams.let_go(self.stream, None);
     }
 }
 
@@ -122,7 +166,9 @@ fn advance<T>(streams: &Streams<T>, stream: StreamId, number: u64, item: Option<
         streams.progress.notify_all();
         if let Some(item) = item {
             drop(lock);
+            let turn = Turn { streams, stream };
             emit(item);
+            std::mem::forget(turn);
             lock = streams.map.lock();
         }
     }

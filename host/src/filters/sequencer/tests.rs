@@ -94,3 +94,42 @@ fn a_place_that_is_dropped_holds_nobody_up() {
     assert_eq!(out, ["next"]);
     assert!(sequencer.streams.map.lock().is_empty());
 }
+
+#[test]
+fn a_stream_whose_last_place_is_dropped_leaves_nothing_behind() {
+    let sequencer = Sequencer::default();
+    let stream = StreamId::next();
+    let (first, last) = (sequencer.place(stream), sequencer.place(stream));
+    let mut out = Vec::new();
+    first.finish("first", |i| out.push(i));
+    drop(last);
+    assert_eq!(out, ["first"]);
+    assert!(sequencer.streams.map.lock().is_empty());
+}
+
+#[test]
+fn what_waits_for_a_place_that_was_dropped_last_is_let_go() {
+    let sequencer = Sequencer::default();
+    let stream = StreamId::next();
+    let (lost, behind) = (sequencer.place(stream), sequencer.place(stream));
+    let receipt = std::sync::Arc::new(());
+    behind.finish(receipt.clone(), |_| panic!("it is not its turn"));
+    drop(lost);
+    assert_eq!(std::sync::Arc::strong_count(&receipt), 1, "the batch is dropped, so that it is sent again");
+    assert!(sequencer.streams.map.lock().is_empty());
+}
+
+#[test]
+fn a_panic_while_a_batch_is_handed_on_does_not_hold_up_its_stream() {
+    let sequencer = Sequencer::default();
+    let stream = StreamId::next();
+    let (bad, good) = (sequencer.place(stream), sequencer.place(stream));
+    let handed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        bad.finish("bad", |_| std::panic::resume_unwind(Box::new("the output is broken")));
+    }));
+    assert!(handed.is_err());
+    let mut out = Vec::new();
+    good.finish("good", |i| out.push(i));
+    assert_eq!(out, ["good"]);
+    assert!(sequencer.streams.map.lock().is_empty());
+}
