@@ -5,6 +5,10 @@
 
 use super::json::write_escaped;
 
+/// Most names of a path that stand for objects inside one another. What lies deeper is refused where a path comes from
+/// outside, and one name with dots in it where it is written all the same.
+pub const MAX_DEPTH: usize = 64;
+
 /// Whether a byte sequence at the head of `bytes` is a lone surrogate as WTF-8 writes it; its number.
 pub(super) fn surrogate(bytes: &[u8]) -> Option<u16> {
     match bytes {

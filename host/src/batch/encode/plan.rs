@@ -11,7 +11,7 @@ use super::TimestampFormat;
 use super::write::{Scratch, write_cell};
 use crate::batch::json::plain_prefix;
 use crate::batch::lossless;
-use crate::batch::path::{split, write_json_name};
+use crate::batch::path::{MAX_DEPTH, split, write_json_name};
 use crate::batch::{Column, Kind, REST};
 
 /// How the values of bytes columns are written.
@@ -109,6 +109,23 @@ impl<'a> Group<'a> {
         };
         &mut self.members[place]
     }
+
+    /// Puts a column where its path says. Past the depth that paths have the rest of it is one name, so that no path,
+    /// whoever made it up, is deeper than the stack.
+    fn put(&mut self, path: &str, column: Column<'a>) {
+        let mut group = self;
+        let mut at = 0;
+        for (depth, name) in split(path).enumerate() {
+            let is_last = at + name.len() == path.len() || depth + 1 == MAX_DEPTH;
+            let member = group.member(if is_last { &path[at..] } else { name });
+            if is_last {
+                member.value = Some(column);
+                return;
+            }
+            at += name.len() + 1;
+            group = &mut member.group;
+        }
+    }
 }
 
 impl<'a> Plan<'a> {
@@ -126,15 +143,7 @@ impl<'a> Plan<'a> {
                 rest = Some(column);
                 continue;
             }
-            let mut names = split(&path).peekable();
-            let mut group = &mut root;
-            while let Some(name) = names.next() {
-                let member = group.member(name);
-                if names.peek().is_none() {
-                    member.value = Some(column);
-                }
-                group = &mut member.group;
-            }
+            root.put(&path, column);
         }
         let mut steps = Vec::new();
         add_steps(root, bytes, format, &mut steps);

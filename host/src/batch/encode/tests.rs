@@ -1,4 +1,5 @@
 use super::*;
+use crate::batch::Kind;
 use crate::batch::builder::Builder;
 use crate::batch::constants::Constants;
 use crate::batch::utf8::InvalidUtf8;
@@ -111,4 +112,29 @@ fn a_json_object_joins_the_members_below_it_and_a_scalar_gives_way() {
     assert_eq!(columns(r#"{"x":1}"#), "{\"a\":{\"x\":1,\"b\":2}}\n");
     assert_eq!(columns("{ }"), "{\"a\":{\"b\":2}}\n");
     assert_eq!(columns("null"), "{\"a\":{\"b\":2}}\n");
+}
+
+#[test]
+fn a_path_of_any_depth_is_written_and_read_again() {
+    let deep = vec!["a"; 4000].join(".");
+    for encoding in [
+        Encoding::default(),
+        Encoding { rename: [("k".to_owned(), deep.clone())].into(), ..Encoding::default() },
+        Encoding { timestamp: Naming::As(deep.clone()), ..Encoding::default() },
+    ] {
+        let array: arrow_array::ArrayRef = std::sync::Arc::new(arrow_array::Int64Array::from(vec![1]));
+        let column = |name: &str| (std::sync::Arc::new(Kind::Int64.field(name)), array.clone());
+        let columns = crate::batch::record_batch(1, vec![column(&deep), column("k.x")]).expect("columns");
+        let records = Records::new(columns, Constants::new().timestamp(TIMESTAMP, 0).into_batch());
+        let line = text(&records.ndjson_with(&encoding));
+        let (mut depth, mut deepest) = (0, 0);
+        for byte in line.bytes() {
+            depth += i32::from(byte == b'{') - i32::from(byte == b'}');
+            deepest = deepest.max(depth);
+        }
+        assert_eq!(deepest, 64);
+        let mut builder = Builder::new();
+        crate::batch::decode::decode_line(&mut builder, line.as_bytes())
+            .expect("what is written can be read");
+    }
 }
