@@ -66,7 +66,7 @@ fn compile(folder: &Path, more: &[&str], out: &Path) -> Result<PathBuf> {
         .args(["--target=wasm32-wasi", "-O2", "-Wall", "-Wextra", "-Werror"])
         .args(["-mexec-model=reactor", "-Wl,--strip-all", "-I"])
         .arg(folder.join("gen"))
-        .args([folder.join("filter.c"), folder.join("gen/plugin.c")])
+        .args([folder.join("filter.c"), folder.join("hostile.c"), folder.join("gen/plugin.c")])
         .args(more)
         .arg("-o")
         .arg(&core)

@@ -70,8 +70,8 @@ impl Default for DeadLetterSettings {
 pub struct Cause {
     /// The row's number in its batch.
     pub row: u32,
-    /// What is wrong with it.
-    pub reason: String,
+    /// What is wrong with it; rows may share it.
+    pub reason: Arc<str>,
 }
 
 /// Where dead letters go. Clones share the files.

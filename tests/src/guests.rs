@@ -6,7 +6,8 @@ use std::path::PathBuf;
 /// The filter of `guests/c/filter.c` as a component.
 ///
 /// It reads the column `message` and goes by its text: see the head of the source file for the words that
-/// make it drop, reject, trap, spin, hog memory or answer nonsense.
+/// make it drop, reject, trap, spin, hog memory or answer nonsense, and that of `guests/c/hostile.c` for those that
+/// make it harm its host in other ways.
 #[track_caller]
 pub fn c_filter() -> PathBuf {
     built(env!("FLITCH_C_FILTER"))

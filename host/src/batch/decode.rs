@@ -129,8 +129,13 @@ pub fn decode_lines(
 /// Checks that `text` is one JSON value, no deeper than [`MAX_NESTING`]. Answers whether each number in it surely has
 /// its one form.
 pub fn check(text: &[u8]) -> Result<bool, DecodeError> {
+    check_below(text, 0)
+}
+
+/// The same for a value that stands inside `depth` objects.
+pub fn check_below(text: &[u8], depth: usize) -> Result<bool, DecodeError> {
     let mut cursor = Cursor::new(text, false);
-    cursor.skip_value(0)?;
+    cursor.skip_value(depth)?;
     cursor.end()?;
     Ok(!cursor.has_odd_numbers())
 }

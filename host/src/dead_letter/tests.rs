@@ -89,7 +89,7 @@ fn records() -> Records {
 }
 
 fn cause(row: u32) -> Cause {
-    Cause { row, reason: format!("row {row} is too long") }
+    Cause { row, reason: format!("row {row} is too long").into() }
 }
 
 #[test]

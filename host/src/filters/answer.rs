@@ -9,11 +9,17 @@ use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer
 use arrow_schema::FieldRef;
 
 use super::bindings::{BlobsResult, Changes, ColumnResult, ValuesResult};
-use super::voice::cut;
-use crate::batch::{Kind, REST, TAG, TIMESTAMP, object, path};
+use super::voice::{cut, one_line};
+use crate::batch::{Kind, TAG, TIMESTAMP, object};
 
-/// Most bytes of a reason that are kept.
-const MAX_REASON: usize = 2048;
+mod names;
+
+use names::{check_name, check_names, check_reserved};
+
+/// Most bytes that are kept of what a guest says is wrong with a record, or with its batch.
+pub const MAX_REASON: usize = 2048;
+/// Most columns that one answer sets, and most fields that it removes.
+const MAX_COLUMNS: usize = 1024;
 
 /// What a guest wants to become of a batch, checked.
 #[derive(Debug)]
@@ -27,7 +33,7 @@ pub struct Answer {
     /// Fields to remove.
     pub remove: Vec<Remove>,
     /// Rows that the guest could not handle, in ascending order, with the reasons.
-    pub rejected: Vec<(u32, String)>,
+    pub rejected: Vec<(u32, Arc<str>)>,
     /// Bytes that crossed the border.
     pub bytes: usize,
 }
@@ -55,6 +61,11 @@ pub struct Remove {
 impl Answer {
     /// Checks the answer to a batch of `rows` rows. The error says what is wrong with it.
     pub fn check(changes: Changes, rows: usize) -> Result<Answer, String> {
+        for (count, what) in [(changes.set.len(), "sets"), (changes.remove.len(), "removes")] {
+            if count > MAX_COLUMNS {
+                return Err(format!("it {what} {count} fields; an answer may have {MAX_COLUMNS}"));
+            }
+        }
         let rejected = rejected(changes.rejected, rows)?;
         let take = take(changes.take, rows, &rejected)?;
         let going = take.as_ref().map_or(rows, Vec::len);
@@ -73,7 +84,7 @@ impl Answer {
             if [TIMESTAMP, TAG].contains(&&*r.name) {
                 return Err(format!("`{}` cannot be removed; an output's `encoding` leaves it out", r.name));
             }
-            check_path(&r.name)?;
+            check_name(&r.name)?;
             let rows = r.rows.map(|bits| bitmap(bits, going)).transpose();
             let rows = rows.map_err(|e| format!("removal of `{}`: {e}", cut(&r.name, 100)))?;
             Ok(Remove { name: r.name, rows })
@@ -83,15 +94,27 @@ impl Answer {
     }
 }
 
-fn rejected(rejected: Vec<super::bindings::Rejection>, rows: usize) -> Result<Vec<(u32, String)>, String> {
+/// A reason of a guest's, as it is kept.
+pub fn reason(text: &str) -> Arc<str> {
+    one_line(text, MAX_REASON).into()
+}
+
+/// How many of the rows in `take` stand there for another time.
+pub fn copies(take: &[u32], rows: usize) -> usize {
+    if take.windows(2).all(|pair| pair[0] < pair[1]) {
+        return 0;
+    }
+    let mut taken = vec![false; rows];
+    take.iter().filter(|row| std::mem::replace(&mut taken[**row as usize], true)).count()
+}
+
+fn rejected(rejected: Vec<super::bindings::Rejection>, rows: usize) -> Result<Vec<(u32, Arc<str>)>, String> {
     let mut all = Vec::with_capacity(rejected.len());
     for rejection in rejected {
         if rejection.row as usize >= rows {
             return Err(format!("it rejects row {} of {rows}", rejection.row));
         }
-        let mut reason = rejection.reason;
-        reason.truncate(reason.floor_char_boundary(MAX_REASON));
-        all.push((rejection.row, reason));
+        all.push((rejection.row, reason(&rejection.reason)));
     }
     all.sort_by_key(|(row, _)| *row);
     match all.windows(2).find(|pair| pair[0].0 == pair[1].0) {
@@ -101,7 +124,11 @@ fn rejected(rejected: Vec<super::bindings::Rejection>, rows: usize) -> Result<Ve
 }
 
 /// The rows that go on; none where all do.
-fn take(take: Option<Vec<u32>>, rows: usize, rejected: &[(u32, String)]) -> Result<Option<Vec<u32>>, String> {
+fn take(
+    take: Option<Vec<u32>>,
+    rows: usize,
+    rejected: &[(u32, Arc<str>)],
+) -> Result<Option<Vec<u32>>, String> {
     let Some(take) = take else {
         if rejected.is_empty() {
             return Ok(None);
@@ -125,14 +152,14 @@ fn take(take: Option<Vec<u32>>, rows: usize, rejected: &[(u32, String)]) -> Resu
 
 /// A column of `rows` rows that came out of a guest.
 pub fn column_of(column: ColumnResult, rows: usize) -> Result<SetColumn, String> {
-    check_path(&column.name)?;
+    let depth = check_name(&column.name)?;
     let nulls = match column.present {
         Some(bits) => Some(NullBuffer::new(bitmap(bits, rows)?)).filter(|n| n.null_count() > 0),
         None => None,
     };
     let (kind, array): (Kind, ArrayRef) = match column.values {
         ValuesResult::Text(blobs) => (Kind::Text, Arc::new(text(blobs, rows, nulls)?)),
-        ValuesResult::Json(blobs) => (Kind::Json, Arc::new(object::check(text(blobs, rows, nulls)?)?)),
+        ValuesResult::Json(blobs) => (Kind::Json, Arc::new(object::check(text(blobs, rows, nulls)?, depth)?)),
         ValuesResult::Bytes(blobs) => {
             let offsets = offsets(blobs.ends, blobs.data.len(), rows)?;
             (Kind::Bytes, Arc::new(BinaryArray::new(offsets, Buffer::from_vec(blobs.data), nulls)))
@@ -203,67 +230,6 @@ fn text(blobs: BlobsResult, rows: usize, nulls: Option<NullBuffer>) -> Result<St
     }
     // SAFETY: the whole is UTF-8 and each offset lies between characters, so each value is UTF-8.
     Ok(unsafe { StringArray::new_unchecked(offsets, Buffer::from_vec(blobs.data), nulls) })
-}
-
-/// Whether a path can be read back: each backslash begins `\.`, `\\` or the `\uXXXX` of a lone surrogate.
-fn check_path(name: &str) -> Result<(), String> {
-    let mut rest = name.as_bytes();
-    while let Some(place) = memchr::memchr(b'\\', rest) {
-        rest = match &rest[place + 1..] {
-            [b'.' | b'\\', rest @ ..] => rest,
-            [b'u', b'd', b'8'..=b'9' | b'a'..=b'f', a, b, rest @ ..]
-                if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() =>
-            {
-                rest
-            }
-            _ => {
-                return Err(format!(
-                    "the path `{}` has a backslash that escapes nothing: write `\\\\`",
-                    cut(name, 100)
-                ));
-            }
-        };
-    }
-    Ok(())
-}
-
-fn check_reserved(column: &SetColumn) -> Result<(), String> {
-    let name = column.field.name();
-    match (&**name, column.kind) {
-        (TIMESTAMP, Kind::Timestamp) | (TAG, Kind::Text) | (REST, Kind::Json) => Ok(()),
-        (TIMESTAMP, _) => Err(format!("`{TIMESTAMP}` must be a timestamp")),
-        (TAG, _) => Err(format!("`{TAG}` must be text")),
-        (REST, _) => Err(format!("`{REST}` must be a JSON object")),
-        _ if [TIMESTAMP, TAG, REST].iter().any(|outer| path::is_below(name, outer)) => {
-            Err(format!("`{}` lies below a name of the host's", cut(name, 100)))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// No name stands twice, and no row has a value at a path and below it.
-fn check_names(set: &[SetColumn]) -> Result<(), String> {
-    let mut sorted: Vec<&SetColumn> = set.iter().collect();
-    sorted.sort_unstable_by(|a, b| a.field.name().cmp(b.field.name()));
-    if let Some(pair) = sorted.windows(2).find(|pair| pair[0].field.name() == pair[1].field.name()) {
-        return Err(format!("column `{}` stands twice", cut(pair[0].field.name(), 100)));
-    }
-    for (place, outer) in sorted.iter().enumerate() {
-        // Those that begin with the path stand right behind it; some of them are only longer names (`ab`, `a-`).
-        let outer_name = outer.field.name();
-        let near = sorted[place + 1..].iter().take_while(|c| c.field.name().starts_with(&**outer_name));
-        for inner in near.filter(|c| path::is_below(c.field.name(), outer_name)) {
-            let both = &super::columns::present(&outer.array) & &super::columns::present(&inner.array);
-            if both.count_set_bits() > 0 {
-                return Err(format!(
-                    "a row has a value at `{}` and at `{}` below it",
-                    cut(outer_name, 100),
-                    cut(inner.field.name(), 100)
-                ));
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -7,10 +7,15 @@ use arrow_array::{Array, ArrayRef, UInt32Array};
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::FieldRef;
 
-use super::answer::{Remove, SetColumn};
+use super::answer::{Remove, SetColumn, copies};
 use super::columns;
+use super::instance::{Fault, FaultKind};
+use super::limits::Bounds;
 use crate::batch::lift::{is_above, names_between};
 use crate::batch::{Column, Kind, REST, Records, object, path};
+
+/// Bytes of names in each record that an answer may bring along for nothing.
+const FREE_NAMES: usize = 4096;
 
 /// A column while the changes are made.
 struct Slot {
@@ -48,17 +53,21 @@ impl Slot {
 }
 
 /// The records that go on, with the columns of `set` and without those of `remove`. `take` are the rows that go on,
-/// none where all do. They may take at most `most` bytes where a row stands twice.
+/// none where all do.
+///
+/// # Errors
+/// Rows that are taken so often, or names so long, that the records would outgrow `bounds`; and work that lasts longer.
 pub fn apply(
     records: &Records,
     take: Option<&[u32]>,
     set: Vec<SetColumn>,
     remove: &[Remove],
-    most: usize,
-) -> Result<Records, String> {
+    bounds: &Bounds,
+) -> Result<Records, Fault> {
     if take.is_none() && set.is_empty() && remove.is_empty() {
         return Ok(records.slice(0, records.rows()));
     }
+    check_names(&set, records.rows(), bounds)?;
     let rows = take.map_or(records.rows(), <[u32]>::len);
     let mut slots: Vec<Slot> = records.iter().filter_map(Slot::of).collect();
     // What goes as a whole goes first, so that nothing is done to it.
@@ -66,52 +75,96 @@ pub fn apply(
         slots.retain(|slot| slot.name() != remove.name && !path::is_below(slot.name(), &remove.name));
     }
     if let Some(take) = take {
-        take_rows(&mut slots, take, records.rows(), most)?;
+        take_rows(&mut slots, take, records.rows(), bounds)?;
     }
     for remove in remove {
-        remove_rows(&mut slots, remove, rows);
+        in_time(bounds)?;
+        remove_rows(&mut slots, remove, rows, bounds)?;
     }
     for column in set {
-        set_column(&mut slots, column, rows)?;
+        in_time(bounds)?;
+        set_column(&mut slots, column, rows, bounds)?;
     }
     records_of(slots, rows)
 }
 
-fn records_of(slots: Vec<Slot>, rows: usize) -> Result<Records, String> {
+fn records_of(slots: Vec<Slot>, rows: usize) -> Result<Records, Fault> {
     let (constants, columns): (Vec<Slot>, Vec<Slot>) = slots.into_iter().partition(|slot| slot.constant);
     let pairs = |slots: Vec<Slot>| slots.into_iter().map(|slot| (slot.field, slot.array)).collect();
-    Records::of(rows, pairs(columns), pairs(constants)).map_err(|e| e.to_string())
+    Records::of(rows, pairs(columns), pairs(constants)).map_err(nonsense)
 }
 
-fn take_rows(slots: &mut [Slot], take: &[u32], rows: usize, most: usize) -> Result<(), String> {
-    if take.len() > rows {
-        let bytes: usize = slots.iter().filter(|s| !s.constant).map(|s| size_of_rows(&s.array, take)).sum();
-        if bytes > most {
-            return Err(format!(
-                "it takes rows so often that they would need {bytes} bytes; it may have {most}"
-            ));
-        }
-    }
-    let take = UInt32Array::from(take.to_vec());
-    for slot in slots.iter_mut().filter(|slot| !slot.constant) {
-        slot.array = arrow_select::take::take(&slot.array, &take, None).map_err(|e| e.to_string())?;
+fn nonsense(reason: impl std::fmt::Display) -> Fault {
+    Fault::new(FaultKind::Answer, &reason.to_string())
+}
+
+fn in_time(bounds: &Bounds) -> Result<(), Fault> {
+    if bounds.is_late() {
+        return Err(Fault::new(
+            FaultKind::Deadline,
+            "what it answers takes the host longer than the filter may take",
+        ));
     }
     Ok(())
 }
 
-/// Bytes that these rows of a column need.
-fn size_of_rows(array: &ArrayRef, rows: &[u32]) -> usize {
-    if let Some(text) = array.as_string_opt::<i32>() {
-        rows.iter().map(|row| text.value_length(*row as usize) as usize + 4).sum()
-    } else if let Some(bytes) = array.as_binary_opt::<i32>() {
-        rows.iter().map(|row| bytes.value_length(*row as usize) as usize + 4).sum()
-    } else {
-        rows.len() * 8
+/// A name stands in an answer once, and in each record that has a value under it.
+fn check_names(set: &[SetColumn], rows: usize, bounds: &Bounds) -> Result<(), Fault> {
+    let names = |c: &SetColumn| c.field.name().len().saturating_mul(c.array.len() - c.array.null_count());
+    let bytes = set.iter().map(names).fold(0, usize::saturating_add);
+    let most = bounds.bytes.saturating_add(rows.saturating_mul(FREE_NAMES));
+    if bytes > most {
+        return Err(nonsense(format_args!(
+            "the names of its columns would take {bytes} bytes in the records; it may have {most}"
+        )));
     }
+    Ok(())
+}
+
+/// Takes the rows. Where one stands twice all of them must fit, as large as they are when they are written.
+fn take_rows(slots: &mut [Slot], take: &[u32], rows: usize, bounds: &Bounds) -> Result<(), Fault> {
+    if copies(take, rows) > 0 {
+        let sizes = sizes(slots, rows);
+        let bytes = take.iter().map(|row| sizes[*row as usize]).fold(0, usize::saturating_add);
+        if bytes > bounds.bytes {
+            let most = bounds.bytes;
+            return Err(nonsense(format_args!(
+                "it takes rows so often that they would need {bytes} bytes; it may have {most}"
+            )));
+        }
+    }
+    let take = UInt32Array::from(take.to_vec());
+    for slot in slots.iter_mut().filter(|slot| !slot.constant) {
+        slot.array = arrow_select::take::take(&slot.array, &take, None).map_err(nonsense)?;
+    }
+    Ok(())
+}
+
+/// Bytes that each row needs with the names of its fields, constants included.
+fn sizes(slots: &[Slot], rows: usize) -> Vec<usize> {
+    let size = |slot: &Slot, row: usize| {
+        let value = if let Some(text) = slot.array.as_string_opt::<i32>() {
+            text.value_length(row) as usize
+        } else if let Some(bytes) = slot.array.as_binary_opt::<i32>() {
+            bytes.value_length(row) as usize
+        } else {
+            8
+        };
+        slot.name().len() + value + 8
+    };
+    let same = slots.iter().filter(|slot| slot.constant).map(|slot| size(slot, 0)).sum();
+    let mut sizes = vec![same; rows];
+    for slot in slots.iter().filter(|slot| !slot.constant) {
+        for (row, sum) in sizes.iter_mut().enumerate().filter(|(row, _)| slot.array.is_valid(*row)) {
+            *sum += size(slot, row);
+        }
+    }
+    sizes
 }
 
 /// Removes a field and what lies below it, also where it lies in an object that stayed one json value.
-fn remove_rows(slots: &mut Vec<Slot>, remove: &Remove, rows: usize) {
+fn remove_rows(slots: &mut Vec<Slot>, remove: &Remove, rows: usize, bounds: &Bounds) -> Result<(), Fault> {
+    let mut done = Ok(());
     let keep = remove.rows.as_ref().map(|rows| !rows);
     slots.retain_mut(|slot| {
         if slot.name() == remove.name || path::is_below(slot.name(), &remove.name) {
@@ -119,12 +172,14 @@ fn remove_rows(slots: &mut Vec<Slot>, remove: &Remove, rows: usize) {
         }
         if slot.kind == Kind::Json && is_above(slot.name(), &remove.name) {
             let names = names_between(slot.name(), &remove.name);
-            rewrite(slot, rows, remove.rows.as_ref(), |_, text| {
+            let written = rewrite(slot, rows, remove.rows.as_ref(), bounds, |_, text| {
                 Some(object::remove(text, &names).unwrap_or_else(|| text.to_owned()))
             });
+            done = std::mem::replace(&mut done, Ok(())).and(written);
         }
         true
     });
+    done
 }
 
 /// Writes the JSON texts of a column again in the rows of `only`, or in all.
@@ -132,22 +187,28 @@ fn rewrite(
     slot: &mut Slot,
     rows: usize,
     only: Option<&BooleanBuffer>,
+    bounds: &Bounds,
     mut new: impl FnMut(usize, &str) -> Option<String>,
-) {
+) -> Result<(), Fault> {
     if only.is_some() {
         slot.expand(rows);
     }
     let array = slot.array.as_string::<i32>();
     let texts = array.iter().enumerate().map(|(row, text)| {
-        let text = text?;
-        if only.is_none_or(|only| only.value(row)) { new(row, text) } else { Some(text.to_owned()) }
+        let Some(text) = text else { return Ok(None) };
+        if only.is_some_and(|only| !only.value(row)) {
+            return Ok(Some(text.to_owned()));
+        }
+        in_time(bounds)?;
+        Ok(new(row, text))
     });
-    slot.array = columns::json(texts.collect());
+    slot.array = columns::json(texts.collect::<Result<_, Fault>>()?);
+    Ok(())
 }
 
 /// Writes a column: a value replaces whatever stood at or below its path, and what stood above unless that is an
 /// object, into which it is put.
-fn set_column(slots: &mut Vec<Slot>, column: SetColumn, rows: usize) -> Result<(), String> {
+fn set_column(slots: &mut Vec<Slot>, column: SetColumn, rows: usize, bounds: &Bounds) -> Result<(), Fault> {
     let SetColumn { field, kind, mut array } = column;
     if columns::is_empty(&array) {
         return Ok(());
@@ -162,12 +223,14 @@ fn set_column(slots: &mut Vec<Slot>, column: SetColumn, rows: usize) -> Result<(
     if slots.iter().any(met) {
         let has = columns::present(&array);
         let keep = !&has;
+        let mut done = Ok(());
         slots.retain_mut(|slot| {
-            if slot.name() == REST && slot.kind == Kind::Json {
-                make_room(slot, &has, name, kind, &mut array, rows);
-                !columns::is_empty(&slot.array)
-            } else if path::is_below(name, slot.name()) && slot.kind == Kind::Json {
-                put_into(slot, &has, name, kind, &mut array, rows);
+            if slot.kind == Kind::Json && is_above(slot.name(), name) {
+                let put = match slot.name() == REST {
+                    true => make_room(slot, &has, (name, kind), &mut array, rows, bounds),
+                    false => put_into(slot, &has, (name, kind), &mut array, rows, bounds),
+                };
+                done = std::mem::replace(&mut done, Ok(())).and(put);
                 !columns::is_empty(&slot.array)
             } else if met(slot) {
                 !full && slot.mask(&keep)
@@ -175,6 +238,7 @@ fn set_column(slots: &mut Vec<Slot>, column: SetColumn, rows: usize) -> Result<(
                 true
             }
         });
+        done?;
         if columns::is_empty(&array) {
             return Ok(());
         }
@@ -195,7 +259,7 @@ fn set_column(slots: &mut Vec<Slot>, column: SetColumn, rows: usize) -> Result<(
                 slot.expand(rows);
             }
             let (merged, both) =
-                columns::merge((kind, &array), (slot.kind, &slot.array)).map_err(|e| e.to_string())?;
+                columns::merge((kind, &array), (slot.kind, &slot.array)).map_err(nonsense)?;
             let field = if merged == kind { field } else { Arc::new(merged.field(name)) };
             *slot = Slot { field, kind: merged, array: both, constant: false };
         }
@@ -206,17 +270,25 @@ fn set_column(slots: &mut Vec<Slot>, column: SetColumn, rows: usize) -> Result<(
 
 /// Puts values into the objects of a json column that stand above them: those values leave `array`. Other values that
 /// stand above make room.
-fn put_into(slot: &mut Slot, has: &BooleanBuffer, name: &str, kind: Kind, array: &mut ArrayRef, rows: usize) {
+fn put_into(
+    slot: &mut Slot,
+    has: &BooleanBuffer,
+    (name, kind): (&str, Kind),
+    array: &mut ArrayRef,
+    rows: usize,
+    bounds: &Bounds,
+) -> Result<(), Fault> {
     let names = names_between(slot.name(), name);
     let mut left: Vec<bool> = has.iter().collect();
-    rewrite(slot, rows, Some(has), |row, text| {
+    rewrite(slot, rows, Some(has), bounds, |row, text| {
         let mut value = Vec::new();
         columns::value(array, kind, row)?.write_json(&mut value);
         let written = object::set(text, &names, &String::from_utf8_lossy(&value))?;
         left[row] = false;
         Some(written)
-    });
+    })?;
     *array = columns::mask(array, &BooleanBuffer::from(left));
+    Ok(())
 }
 
 /// Takes the value at `name` out of the members of the record that have no columns of their own, since it gets another;
@@ -224,15 +296,15 @@ fn put_into(slot: &mut Slot, has: &BooleanBuffer, name: &str, kind: Kind, array:
 fn make_room(
     slot: &mut Slot,
     has: &BooleanBuffer,
-    name: &str,
-    kind: Kind,
+    (name, kind): (&str, Kind),
     array: &mut ArrayRef,
     rows: usize,
-) {
+    bounds: &Bounds,
+) -> Result<(), Fault> {
     let names = names_between(REST, name);
     if names.len() > 1 {
         let mut left: Vec<bool> = has.iter().collect();
-        rewrite(slot, rows, Some(has), |row, text| {
+        rewrite(slot, rows, Some(has), bounds, |row, text| {
             let mut value = Vec::new();
             columns::value(array, kind, row)?.write_json(&mut value);
             let inside = object::member(text, &names[0]).filter(|value| value.starts_with('{'));
@@ -243,22 +315,22 @@ fn make_room(
                 written
                     .unwrap_or_else(|| object::remove(text, &names[..1]).unwrap_or_else(|| text.to_owned())),
             )
-        });
+        })?;
         *array = columns::mask(array, &BooleanBuffer::from(left));
-        return;
+        return Ok(());
     }
-    rewrite(slot, rows, Some(has), |_, text| {
+    rewrite(slot, rows, Some(has), bounds, |_, text| {
         let rest = object::remove(text, &names);
         rest.map_or_else(|| Some(text.to_owned()), |rest| (rest != "{}").then_some(rest))
-    });
+    })
 }
 
-/// The records with one more column of text; a row without a text keeps what it has.
-pub fn with_text(records: &Records, name: &str, texts: Vec<Option<String>>) -> Result<Records, String> {
+/// The records with one more column of text.
+pub fn with_text(records: &Records, name: &str, texts: &[Arc<str>]) -> Result<Records, Fault> {
     let field = Arc::new(Kind::Text.field(name));
-    let array: ArrayRef = Arc::new(arrow_array::StringArray::from(texts));
+    let array: ArrayRef = Arc::new(arrow_array::StringArray::from_iter_values(texts));
     let column = SetColumn { field, kind: Kind::Text, array };
-    apply(records, None, vec![column], &[], usize::MAX)
+    apply(records, None, vec![column], &[], &Bounds::none())
 }
 
 #[cfg(test)]

@@ -1,17 +1,24 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use wasmtime::Trap;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::bindings::flitch::filter::{columns, host};
 use super::bindings::{ColumnResult, Level};
 use super::filter::Filter;
-use super::limits::Limiter;
+use super::limits::{Bounds, Limiter};
+use super::tables::LookupError;
 use super::voice;
 
 /// Most bytes of what a guest said last that the reason of a fault repeats.
 const MAX_LAST_WORDS: usize = 500;
+
+/// A guest asked for more than may cross the border at once.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is too large")]
+pub struct TooMuch(pub &'static str);
 
 /// What the host keeps for one instance.
 pub struct State {
@@ -19,6 +26,8 @@ pub struct State {
     pub limiter: Limiter,
     /// When the call that runs is stopped.
     pub deadline: Instant,
+    /// Most bytes that may cross the border at once.
+    pub answer: usize,
     /// What the guest said last as an error during the call: where it panics, why.
     pub last_words: Option<String>,
     filter: Arc<Filter>,
@@ -34,6 +43,7 @@ impl State {
         Ok(State {
             limiter: Limiter::new(&filter.limits),
             deadline: Instant::now() + filter.limits.time.0,
+            answer: 0,
             last_words: None,
             wasi: super::wasi::context(&filter.allow, &filter.voice)?,
             table,
@@ -60,7 +70,7 @@ impl host::Host for State {
         };
         self.filter.voice.say(level, &message);
         if level == tracing::Level::ERROR {
-            self.last_words = Some(voice::cut(&message, MAX_LAST_WORDS).replace('\n', " "));
+            self.last_words = Some(voice::one_line(&message, MAX_LAST_WORDS).into_owned());
         }
         Ok(())
     }
@@ -76,6 +86,12 @@ impl host::Host for State {
         keys: ColumnResult,
         want: Vec<String>,
     ) -> wasmtime::Result<Result<Vec<ColumnResult>, String>> {
-        Ok(self.filter.tables.lookup(&table, &keys, &want))
+        let bounds = Bounds { bytes: self.answer, until: self.deadline };
+        match self.filter.tables.lookup(&table, keys, &want, &bounds) {
+            Ok(found) => Ok(Ok(found)),
+            Err(LookupError::Refused(reason)) => Ok(Err(reason)),
+            Err(LookupError::TooMuch) => Err(wasmtime::Error::new(TooMuch("what it looks up"))),
+            Err(LookupError::Late) => Err(Trap::Interrupt.into()),
+        }
     }
 }

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use ahash::HashSet;
 use wasmtime::{Store, Trap};
 
-use super::answer::Answer;
+use super::answer::{Answer, MAX_REASON};
 use super::bindings::{Batch, Changes, Fields, Plugin};
 use super::filter::Filter;
-use super::host::State;
+use super::host::{State, TooMuch};
 use super::limits;
 use super::metrics::InstanceMetrics;
+use super::voice::one_line;
 
 /// Why an instance cannot be used any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,13 @@ pub enum FaultKind {
     Answer,
     /// A new instance could not be made.
     Start,
+}
+
+impl Fault {
+    /// A fault. What the guest had a say in is kept to a line of no more than [`MAX_REASON`] bytes.
+    pub fn new(kind: FaultKind, reason: &str) -> Fault {
+        Fault { kind, reason: one_line(reason, MAX_REASON).into_owned() }
+    }
 }
 
 impl FaultKind {
@@ -87,10 +95,15 @@ impl Instance {
     /// Instantiates and configures the plugin of `filter`. An `Err` in the answer is what the plugin says about its
     /// settings.
     pub fn start(filter: &Arc<Filter>) -> Result<Result<Instance, String>, Fault> {
-        let start = |reason: String| Fault { kind: FaultKind::Start, reason };
-        let state = State::new(filter.clone()).map_err(|e| start(format!("{e:#}")))?;
+        let state =
+            State::new(filter.clone()).map_err(|e| Fault::new(FaultKind::Start, &format!("{e:#}")))?;
         let mut store = Store::new(filter.pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
+        // The epoch reaches code that runs in circles. What a guest asks of the host in a straight line must end, too.
+        store.call_hook(|store, _| match store.data().deadline <= Instant::now() {
+            true => Err(Trap::Interrupt.into()),
+            false => Ok(()),
+        });
         store.set_max_component_handles(super::wasi::MAX_HANDLES);
         arm(&mut store, filter.limits.time.0, limits::answer(&filter.limits, 0));
         let guest = match filter.pre.instantiate(&mut store) {
@@ -101,7 +114,7 @@ impl Instance {
         let wanted = match fields {
             Ok(Ok(Fields::All)) => Wanted::All,
             Ok(Ok(Fields::Only(names))) => Wanted::Only(names.into_iter().collect()),
-            Ok(Err(refused)) => return Ok(Err(refused)),
+            Ok(Err(refused)) => return Ok(Err(one_line(&refused, MAX_REASON).into_owned())),
             Err(error) => return Err(fault(&mut store, error, &filter.limits.time.0)),
         };
         let mut metrics = filter.metrics.instance();
@@ -124,7 +137,7 @@ impl Instance {
         let time = self.filter.limits.time.0;
         match self.apply(Batch { rows: 0, columns: &[] }, 0, time) {
             Ok(Ok(changes)) => Answer::check(changes, 0).map(|_| ()),
-            Ok(Err(reason)) => Err(reason),
+            Ok(Err(reason)) => Err(one_line(&reason, MAX_REASON).into_owned()),
             Err(fault) => Err(fault.to_string()),
         }
     }
@@ -155,6 +168,7 @@ impl fmt::Debug for Instance {
 /// Sets the limits of the next call.
 fn arm(store: &mut Store<State>, time: Duration, answer: usize) {
     store.data_mut().deadline = Instant::now() + time;
+    store.data_mut().answer = answer;
     store.data_mut().limiter.take_refused();
     store.data_mut().last_words = None;
     store.set_epoch_deadline(limits::ticks(time));
@@ -165,7 +179,7 @@ fn arm(store: &mut Store<State>, time: Duration, answer: usize) {
 fn fault(store: &mut Store<State>, error: wasmtime::Error, time: &Duration) -> Fault {
     let trap = error.downcast_ref::<Trap>().copied();
     let root = error.root_cause().to_string();
-    tracing::debug!(error = format!("{error:?}"), "a plugin failed");
+    tracing::debug!(error = &*one_line(&format!("{error:?}"), MAX_REASON), "a plugin failed");
     let memory = store.data_mut().limiter.take_refused();
     let (kind, reason) = match trap {
         Some(Trap::Interrupt) => {
@@ -181,6 +195,9 @@ fn fault(store: &mut Store<State>, error: wasmtime::Error, time: &Duration) -> F
                 None => (FaultKind::Trap, what.to_owned()),
             }
         }
+        None if let Some(TooMuch(what)) = error.downcast_ref() => {
+            (FaultKind::Answer, format!("{what} is larger than `limits: answer` allows"))
+        }
         None if root.starts_with("too much data is being copied") => {
             (FaultKind::Answer, "its answer is larger than `limits: answer` allows".to_owned())
         }
@@ -189,5 +206,5 @@ fn fault(store: &mut Store<State>, error: wasmtime::Error, time: &Duration) -> F
         None if error.downcast_ref::<wasmtime::WasmBacktrace>().is_none() => (FaultKind::Answer, root),
         None => (FaultKind::Trap, root),
     };
-    Fault { kind, reason }
+    Fault::new(kind, &reason)
 }

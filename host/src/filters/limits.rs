@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::ResourceLimiter;
 
@@ -94,6 +94,32 @@ impl ResourceLimiter for Limiter {
 /// so that a call never has less time than it may.
 pub fn ticks(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX).saturating_add(1)
+}
+
+/// What the host may spend on what a guest asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Most bytes that it may come to.
+    pub bytes: usize,
+    /// When the host gives up.
+    pub until: Instant,
+}
+
+impl Bounds {
+    /// What one answer may come to that is about records of `bytes` bytes.
+    pub fn of(limits: &LimitSettings, bytes: usize) -> Bounds {
+        Bounds { bytes: answer(limits, bytes), until: Instant::now() + limits.time.0 }
+    }
+
+    /// What the host does on its own account.
+    pub fn none() -> Bounds {
+        Bounds { bytes: usize::MAX, until: Instant::now() + Duration::from_secs(3600) }
+    }
+
+    /// Whether the time is up.
+    pub fn is_late(&self) -> bool {
+        Instant::now() >= self.until
+    }
 }
 
 /// Most bytes of an answer to a batch of which `bytes` bytes were handed in.

@@ -1,13 +1,15 @@
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use ::metrics::{Counter, Gauge};
 use parking_lot::Mutex;
 
+use super::voice::one_line;
 use crate::telemetry::{Metric, Tally};
 
-/// Most names of counters that one filter may have; what is counted under more goes to [`OTHER`].
+/// Most names of counters that one filter may have, over all its generations; what is counted under more, or under a
+/// name that is too long, goes to [`OTHER`].
 const MAX_COUNTERS: usize = 64;
 /// Most bytes of such a name.
 const MAX_NAME: usize = 64;
@@ -29,6 +31,21 @@ pub struct FilterMetrics {
     memory: Gauge,
     instances: Gauge,
     own: Mutex<HashMap<String, Counter, ahash::RandomState>>,
+    /// What is over, once something is.
+    other: OnceLock<Counter>,
+}
+
+/// The names that each filter ever counted under: their series stay for as long as the process runs.
+static NAMES: LazyLock<Mutex<HashMap<Arc<str>, HashSet<String>>>> = LazyLock::new(Mutex::default);
+
+/// Whether a filter may count under this name.
+fn admit(filter: &Arc<str>, name: &str) -> bool {
+    if name.len() > MAX_NAME {
+        return false;
+    }
+    let mut names = NAMES.lock();
+    let names = names.entry(filter.clone()).or_default();
+    names.contains(name) || names.len() < MAX_COUNTERS && names.insert(name.to_owned())
 }
 
 impl FilterMetrics {
@@ -46,6 +63,7 @@ impl FilterMetrics {
             memory: Metric::FilterMemoryBytes.gauge(&labels),
             instances: Metric::FilterInstances.gauge(&labels),
             own: Mutex::default(),
+            other: OnceLock::new(),
         }
     }
 
@@ -67,12 +85,27 @@ impl FilterMetrics {
     /// Adds to a counter of the plugin's own.
     pub fn count(&self, name: &str, delta: u64) {
         let mut own = self.own.lock();
-        if let Some(counter) = own.get(name) {
+        if name.len() <= MAX_NAME
+            && let Some(counter) = own.get(name)
+        {
             return counter.increment(delta);
         }
-        let name = if name.len() <= MAX_NAME && own.len() < MAX_COUNTERS { name } else { OTHER };
-        let labels = [("filter", &*self.filter), ("counter", name)];
-        own.entry(name.to_owned()).or_insert_with(|| Metric::FilterCounter.counter(&labels)).increment(delta);
+        if admit(&self.filter, name) {
+            let labels = [("filter", &*self.filter), ("counter", name)];
+            let counter = Metric::FilterCounter.counter(&labels);
+            return own.entry(name.to_owned()).or_insert(counter).increment(delta);
+        }
+        drop(own);
+        let other = self.other.get_or_init(|| {
+            tracing::warn!(
+                filter = &*self.filter,
+                name = &*one_line(name, MAX_NAME),
+                "the filter counts under more than {MAX_COUNTERS} names, or one of more than {MAX_NAME} bytes; what is \
+                 over is counted as `{OTHER}`"
+            );
+            Metric::FilterCounter.counter(&[("filter", &*self.filter), ("counter", OTHER)])
+        });
+        other.increment(delta);
     }
 
     /// Enters a new instance.
@@ -111,3 +144,6 @@ impl Drop for InstanceMetrics {
         self.instances.decrement(1.0);
     }
 }
+
+#[cfg(test)]
+mod tests;

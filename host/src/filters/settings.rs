@@ -63,7 +63,8 @@ pub struct LimitSettings {
     pub memory: Bytes,
     /// Longest time for one batch, to 10 ms.
     pub time: Span,
-    /// Most bytes that it may answer for each byte handed in; 1 MiB comes on top, and is all with 0.
+    /// Most bytes that it may answer for each byte handed in; 1 MiB comes on top, and is all with 0. Rows that it copies,
+    /// and what it looks up in a table, may be as large.
     pub answer: u32,
 }
 

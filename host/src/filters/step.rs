@@ -1,11 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::answer::Answer;
+use super::answer::{Answer, copies, reason};
 use super::changes;
 use super::filter::Filter;
 use super::instance::{Fault, FaultKind, Instance};
-use super::limits;
+use super::limits::Bounds;
 use super::lower::Handed;
 use super::settings::OnError;
 use crate::batch::{Records, merge};
@@ -23,7 +23,7 @@ pub struct Rejected {
     /// The filter's name in the configuration.
     pub filter: Arc<str>,
     /// Why.
-    pub reason: String,
+    pub reason: Arc<str>,
     /// The record as it came to the filter: a JSON object and a newline.
     pub record: Vec<u8>,
 }
@@ -36,17 +36,29 @@ pub struct Step {
     rejected: Vec<Rejected>,
 }
 
-/// What becomes of a batch, part by part in the order of its rows.
+/// What becomes of a batch, part by part.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// The records that go on.
-    pub parts: Vec<Records>,
+    /// The records that go on, each part with the row of the batch from which it was.
+    pub parts: Vec<(usize, Records)>,
     /// Rows of the batch that were rejected, with the reasons.
-    pub rejected: Vec<(u32, String)>,
+    pub rejected: Vec<(u32, Arc<str>)>,
+    /// Rows of which the plugin never said what becomes of them, with the reasons.
+    pub unjudged: Vec<(u32, Arc<str>)>,
     /// Rows that the guest left out.
     pub dropped: usize,
     /// Rows that came on top, where one was taken several times.
     pub grown: usize,
+}
+
+impl Outcome {
+    /// The same in the order of the rows.
+    fn sorted(mut self) -> Outcome {
+        self.parts.sort_by_key(|(from, _)| *from);
+        self.rejected.sort_by_key(|(row, _)| *row);
+        self.unjudged.sort_by_key(|(row, _)| *row);
+        self
+    }
 }
 
 impl Step {
@@ -66,8 +78,9 @@ impl Step {
         if let Err(fault) = self.attempt(&records, 0, self.filter.limits.time.0, &mut outcome) {
             self.isolate(&records, fault, &mut outcome);
         }
-        self.settle(&records, &outcome, receipt);
-        let parts = std::mem::take(&mut outcome.parts);
+        let mut outcome = outcome.sorted();
+        self.settle(&records, &mut outcome, receipt);
+        let parts: Vec<Records> = outcome.parts.into_iter().map(|(_, part)| part).collect();
         let out = match <[Records; 1]>::try_from(parts) {
             Ok([one]) => Ok(one),
             Err(parts) => merge::concat(&parts).map_err(|e| e.to_string()),
@@ -105,13 +118,9 @@ impl Step {
             Some(instance) => instance,
             None => self.start()?,
         };
-        let answer = ask(&mut instance, &self.filter, records, time);
-        let done = answer.and_then(|answer| match answer {
+        let done = caught(|| match ask(&mut instance, &self.filter, records, time)? {
             Ok(answer) => self.accept(records, from, answer, outcome),
-            Err(reason) => {
-                self.reject_all(records, from, &reason, outcome);
-                Ok(())
-            }
+            Err(said) => self.reject_all(records, from, &reason(&said), outcome),
         });
         match done {
             Ok(()) => self.instance = Some(instance),
@@ -131,9 +140,9 @@ impl Step {
             let fault = match Instance::start(&self.filter) {
                 Ok(Ok(instance)) => return Ok(instance),
                 Ok(Err(refused)) => {
-                    Fault { kind: FaultKind::Start, reason: format!("it refuses its settings: {refused}") }
+                    Fault::new(FaultKind::Start, &format!("it refuses its settings: {refused}"))
                 }
-                Err(fault) => Fault { kind: FaultKind::Start, reason: fault.to_string() },
+                Err(fault) => Fault::new(FaultKind::Start, &fault.to_string()),
             };
             self.filter.metrics.trapped(fault.kind.name());
             match patience.next() {
@@ -152,12 +161,12 @@ impl Step {
         outcome: &mut Outcome,
     ) -> Result<(), Fault> {
         let Answer { take, rows, set, remove, rejected, bytes } = answer;
-        let most = limits::answer(&self.filter.limits, if take.is_some() { records.memory() } else { 0 });
-        let changed = changes::apply(records, take.as_deref(), set, &remove, most).map_err(nonsense)?;
+        let bounds = Bounds::of(&self.filter.limits, if take.is_some() { records.memory() } else { 0 });
+        let changed = changes::apply(records, take.as_deref(), set, &remove, &bounds)?;
         let (dropped, grown) = tally(records.rows(), take.as_deref(), rejected.len());
         self.filter.metrics.records_out.add(rows, bytes);
         let part = if self.filter.on_error == OnError::Pass && !rejected.is_empty() {
-            let passed = self.passed(records, &rejected).map_err(nonsense)?;
+            let passed = self.passed(records, &rejected)?;
             let order = order(take.as_deref().unwrap_or_default(), &rejected);
             merge::concat(&[changed, passed])
                 .and_then(|all| all.take(&order.into()))
@@ -165,7 +174,7 @@ impl Step {
         } else {
             changed
         };
-        outcome.parts.push(part);
+        outcome.parts.push((from, part));
         outcome.rejected.extend(rejected.into_iter().map(|(row, reason)| (row + from as u32, reason)));
         outcome.dropped += dropped;
         outcome.grown += grown;
@@ -173,33 +182,48 @@ impl Step {
     }
 
     /// Rejects all of `records` for one reason.
-    pub(super) fn reject_all(&self, records: &Records, from: usize, reason: &str, outcome: &mut Outcome) {
-        let rejected: Vec<(u32, String)> =
-            (0..records.rows() as u32).map(|r| (r, reason.to_owned())).collect();
+    pub(super) fn reject_all(
+        &self,
+        records: &Records,
+        from: usize,
+        reason: &Arc<str>,
+        outcome: &mut Outcome,
+    ) -> Result<(), Fault> {
+        let rejected = |from: usize| -> Vec<(u32, Arc<str>)> {
+            (from..from + records.rows()).map(|row| (row as u32, reason.clone())).collect()
+        };
         if self.filter.on_error == OnError::Pass {
-            match self.passed(records, &rejected) {
-                Ok(passed) => outcome.parts.push(passed),
-                // The reason cannot be told; the records go on all the same.
-                Err(_) => outcome.parts.push(records.slice(0, records.rows())),
-            }
+            outcome.parts.push((from, self.passed(records, &rejected(0))?));
         }
-        outcome.rejected.extend(rejected.into_iter().map(|(row, reason)| (row + from as u32, reason)));
+        outcome.rejected.extend(rejected(from));
+        Ok(())
     }
 
     /// The rejected rows as they came, with the reasons.
-    fn passed(&self, records: &Records, rejected: &[(u32, String)]) -> Result<Records, String> {
+    fn passed(&self, records: &Records, rejected: &[(u32, Arc<str>)]) -> Result<Records, Fault> {
         let rows: Vec<u32> = rejected.iter().map(|(row, _)| *row).collect();
-        let rows = records.take(&rows.into()).map_err(|e| e.to_string())?;
-        let texts = rejected.iter().map(|(_, reason)| Some(self.reason(reason))).collect();
-        changes::with_text(&rows, ERROR, texts)
+        let rows = records.take(&rows.into()).map_err(|e| nonsense(e.to_string()))?;
+        let reasons: Vec<Arc<str>> = self.causes(rejected).into_iter().map(|cause| cause.reason).collect();
+        changes::with_text(&rows, ERROR, &reasons)
     }
 
-    fn reason(&self, reason: &str) -> String {
-        format!("filter {}, plugin {}: {reason}", self.filter.name, self.filter.label())
+    /// The reasons with who gives them. Rows that share a reason go on sharing it.
+    fn causes(&self, rejected: &[(u32, Arc<str>)]) -> Vec<Cause> {
+        let mut last: Option<(&Arc<str>, Arc<str>)> = None;
+        let mut causes = Vec::with_capacity(rejected.len());
+        for (row, reason) in rejected {
+            let whole = match &last {
+                Some((same, whole)) if Arc::ptr_eq(same, reason) => whole.clone(),
+                _ => format!("filter {}, plugin {}: {reason}", self.filter.name, self.filter.label()).into(),
+            };
+            causes.push(Cause { row: *row, reason: Arc::clone(&whole) });
+            last = Some((reason, whole));
+        }
+        causes
     }
 
     /// Settles the records that end here.
-    fn settle(&mut self, records: &Records, outcome: &Outcome, receipt: &mut Receipt) {
+    fn settle(&mut self, records: &Records, outcome: &mut Outcome, receipt: &mut Receipt) {
         let filter = &self.filter;
         let share = |rows: usize| records.memory() * rows / records.rows().max(1);
         if outcome.grown > 0 {
@@ -209,25 +233,31 @@ impl Step {
             receipt.split(outcome.dropped).dropped();
             filter.metrics.dropped.add(outcome.dropped, share(outcome.dropped));
         }
-        let count = outcome.rejected.len();
-        if count == 0 {
+        let rejected = std::mem::take(&mut outcome.rejected);
+        let mut dead = std::mem::take(&mut outcome.unjudged);
+        if rejected.is_empty() && dead.is_empty() {
             return;
         }
-        filter.metrics.rejected(count);
+        filter.metrics.rejected(rejected.len() + dead.len());
+        if let Some((_, reason)) = dead.first() {
+            let line = format!("{} records go to the dead letters unjudged: {reason}", dead.len());
+            filter.voice.say(tracing::Level::WARN, &line);
+        }
         match filter.on_error {
             OnError::Pass => {}
+            OnError::Drop if rejected.is_empty() => {}
             OnError::Drop => {
-                receipt.split(count).dropped();
-                filter.metrics.dropped.add(count, share(count));
+                receipt.split(rejected.len()).dropped();
+                filter.metrics.dropped.add(rejected.len(), share(rejected.len()));
             }
             OnError::DeadLetter => {
-                let causes: Vec<Cause> = outcome
-                    .rejected
-                    .iter()
-                    .map(|(row, reason)| Cause { row: *row, reason: self.reason(reason) })
-                    .collect();
-                self.bury(records, causes, receipt.split(count), share(count));
+                dead.extend(rejected);
+                dead.sort_by_key(|(row, _)| *row);
             }
+        }
+        if !dead.is_empty() {
+            let causes = self.causes(&dead);
+            self.bury(records, causes, receipt.split(dead.len()), share(dead.len()));
         }
     }
 
@@ -253,7 +283,14 @@ impl Step {
 }
 
 fn nonsense(reason: String) -> Fault {
-    Fault { kind: FaultKind::Answer, reason }
+    Fault::new(FaultKind::Answer, &reason)
+}
+
+/// What `work` comes to. An answer over which the host panics costs what any other that it cannot use costs.
+fn caught<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(Fault::new(FaultKind::Answer, "the host panicked over its answer: please report this"))
+    })
 }
 
 /// Asks the plugin what becomes of `records`. The inner error is the plugin's own: it rejects them all.
@@ -275,15 +312,13 @@ fn ask(
 /// How many of `rows` rows were left out, and how many came on top.
 fn tally(rows: usize, take: Option<&[u32]>, rejected: usize) -> (usize, usize) {
     let Some(take) = take else { return (0, 0) };
-    let mut taken = vec![false; rows];
-    take.iter().for_each(|row| taken[*row as usize] = true);
-    let distinct = taken.iter().filter(|taken| **taken).count();
-    (rows - distinct - rejected, take.len() - distinct)
+    let grown = copies(take, rows);
+    (rows - (take.len() - grown) - rejected, grown)
 }
 
 /// Where each row of the output stands in the rows of `take` followed by the rejected ones: each of those before the
 /// first row that came after it.
-fn order(take: &[u32], rejected: &[(u32, String)]) -> Vec<u32> {
+fn order(take: &[u32], rejected: &[(u32, Arc<str>)]) -> Vec<u32> {
     let mut order = Vec::with_capacity(take.len() + rejected.len());
     let mut left =
         rejected.iter().enumerate().map(|(place, (row, _))| ((take.len() + place) as u32, *row)).peekable();

@@ -14,6 +14,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bindings::ColumnResult;
+use super::limits::Bounds;
+use super::voice::cut;
 
 mod answer;
 mod rows;
@@ -69,6 +71,17 @@ struct Table {
     seen: parking_lot::Mutex<Option<Seen>>,
 }
 
+/// Why a guest gets nothing from a table.
+#[derive(Debug, PartialEq, Eq)]
+pub enum LookupError {
+    /// It asks for what is not there: said to the guest.
+    Refused(String),
+    /// What it asks for takes more bytes than may cross the border.
+    TooMuch,
+    /// Its time is up.
+    Late,
+}
+
 /// What tells that a file has changed.
 type Seen = (SystemTime, u64, u64);
 
@@ -120,22 +133,27 @@ impl Tables {
         Ok(())
     }
 
-    /// The answer to a guest's `lookup`.
+    /// The answer to a guest's `lookup`, within `bounds`.
     pub fn lookup(
         &self,
         table: &str,
-        keys: &ColumnResult,
+        keys: ColumnResult,
         want: &[String],
-    ) -> Result<Vec<ColumnResult>, String> {
+        bounds: &Bounds,
+    ) -> Result<Vec<ColumnResult>, LookupError> {
         let Some(found) = self.tables.get(table) else {
             let all: Vec<_> = self.tables.keys().map(String::as_str).collect();
-            return Err(match &all[..] {
+            let table = cut(table, 100);
+            return Err(LookupError::Refused(match &all[..] {
                 [] => format!("no table is named `{table}`: the configuration has no `tables`"),
-                all => format!("no table is named `{table}`; there are {}", all.join(", ")),
-            });
+                all => format!("no table is named `{table}`; there are {}", cut(&all.join(", "), 1000)),
+            }));
         };
         let rows = found.rows.load();
-        answer::answer(&rows, keys, want).map_err(|reason| format!("table `{table}`: {reason}"))
+        answer::answer(&rows, keys, want, bounds).map_err(|error| match error {
+            LookupError::Refused(reason) => LookupError::Refused(format!("table `{table}`: {reason}")),
+            error => error,
+        })
     }
 }
 

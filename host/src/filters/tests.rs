@@ -14,6 +14,7 @@ use crate::batch::utf8::InvalidUtf8;
 
 mod cases;
 mod faults;
+mod hostile;
 mod loading;
 mod wasi;
 

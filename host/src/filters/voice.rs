@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -52,7 +53,7 @@ impl Voice {
         if silenced > 0 {
             tracing::warn!(target: "flitch::filter", filter, silenced, "the filter logs too much");
         }
-        let line = cut(line, MAX_LINE);
+        let line = one_line(line, MAX_LINE);
         match level {
             Level::ERROR => tracing::error!(target: "flitch::filter", filter, "{line}"),
             Level::WARN => tracing::warn!(target: "flitch::filter", filter, "{line}"),
@@ -60,6 +61,21 @@ impl Voice {
             _ => tracing::debug!(target: "flitch::filter", filter, "{line}"),
         }
     }
+}
+
+/// What a guest says as one line that a log or a terminal can show: `bytes` bytes of it at most and how many more there
+/// were, each control character a space.
+pub fn one_line(text: &str, bytes: usize) -> Cow<'_, str> {
+    let head = cut(text, bytes);
+    let more = text.len() - head.len();
+    if more == 0 && !head.contains(char::is_control) {
+        return Cow::Borrowed(head);
+    }
+    let mut line = head.replace(char::is_control, " ");
+    if more > 0 {
+        line.push_str(&format!("… (and {more} bytes more)"));
+    }
+    Cow::Owned(line)
 }
 
 /// The head of `text` that has at most `bytes` bytes.

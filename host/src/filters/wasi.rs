@@ -14,7 +14,6 @@ use wasmtime_wasi::p2::{DynPollable, OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{FsPerms, WasiCtx};
 
 use super::host::State;
-use super::limits::TICK;
 use super::settings::Allow;
 use super::voice::Voice;
 
@@ -22,7 +21,7 @@ use super::voice::Voice;
 const LINE: usize = 4096;
 
 /// Most streams, clocks and the like that an instance may hold at once.
-pub const MAX_HANDLES: usize = 1000;
+pub const MAX_HANDLES: usize = 256;
 /// Most random bytes of one call.
 const MAX_RANDOM: u64 = 1 << 20;
 
@@ -32,7 +31,7 @@ const FILES: &str = "wasi:filesystem/types@0.2.12";
 /// Adds the interfaces of WASI 0.2 to what plugins find.
 pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(linker)?;
-    // A guest that sleeps is in the host, where no deadline reaches it: so it may not sleep past its deadline.
+    // A guest that sleeps is in the host, which stops it when it comes back: so it may not sleep past its deadline.
     linker.allow_shadowing(true);
     monotonic_clock::add_to_linker::<State, ShortSleep>(linker, |state| Clocks {
         deadline: state.deadline,
@@ -48,6 +47,8 @@ pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 pub fn context(allow: &Allow, voice: &Arc<Voice>) -> anyhow::Result<WasiCtx> {
     let mut context = WasiCtx::builder();
     context.stdout(Lines(voice.clone())).stderr(Lines(voice.clone())).max_random_size(MAX_RANDOM);
+    // No address may be reached; without this a guest could still hold sockets that reach nothing.
+    context.allow_tcp(false).allow_udp(false);
     for folder in &allow.read {
         context.preopened_dir(folder, folder.to_string_lossy(), FsPerms::ReadOnly).map_err(|e| {
             anyhow::anyhow!("cannot open {}, which `allow: read` grants: {e}", folder.display())
@@ -125,7 +126,7 @@ impl monotonic_clock::Host for Clocks<'_> {
         &mut self,
         duration: monotonic_clock::Duration,
     ) -> wasmtime::Result<Resource<DynPollable>> {
-        let left = self.deadline.saturating_duration_since(Instant::now()) + 2 * TICK;
+        let left = self.deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
         let duration = Duration::from_nanos(duration).min(left);
         self.view.subscribe_duration(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
     }

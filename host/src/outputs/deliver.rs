@@ -230,7 +230,7 @@ impl Courier {
         }
         if !written.refused.is_empty() {
             let receipt = piece.receipt.split(written.refused.len());
-            let cause = |r: Refusal| Cause { row: r.row, reason: r.reason };
+            let cause = |r: Refusal| Cause { row: r.row, reason: r.reason.into() };
             let causes = written.refused.into_iter().map(cause).collect();
             self.bury(receipt, &piece.records, causes).await;
         }
@@ -278,7 +278,8 @@ impl Courier {
 }
 
 fn all(records: &Records, reason: &str) -> Vec<Cause> {
-    (0..records.rows() as u32).map(|row| Cause { row, reason: reason.to_owned() }).collect()
+    let reason: Arc<str> = reason.into();
+    (0..records.rows() as u32).map(|row| Cause { row, reason: reason.clone() }).collect()
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@
  *   NONSENSE huge      256 MiB that it claims to hold at an address that it has not
  *   NONSENSE large     an answer of 16 MiB
  *
- * Built with -DWASI, it knows the words of `wasi.c` too.
+ * It knows the words of `hostile.c` too, and, built with -DWASI, those of `wasi.c`.
  *
  * Any other record gets `upper`: its first word in capitals (ASCII). A record without `message` gets none.
  * Settings: {"refuse": "why"} makes `configure` refuse with that text; anything else is ignored.
@@ -33,6 +33,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hostile.h"
 #include "plugin.h"
 #ifdef WASI
 #include "wasi.h"
@@ -260,10 +261,11 @@ bool exports_flitch_filter_filter_apply(exports_flitch_filter_filter_batch_t *ba
       abort();
     }
     if (there && begins(text, len, "NONSENSE ")) {
-      size_t n = len - 9 < sizeof how - 1 ? len - 9 : sizeof how - 1;
-      memcpy(how, text + 9, n);
+      size_t n = 0;
+      for (; n < sizeof how - 1 && n < len - 9 && text[9 + n] != ' '; n++) how[n] = (char)text[9 + n];
       how[n] = 0;
     }
+    if (there) hostile(text, len);
     take[kept++] = row;
 #ifdef WASI
     char said[4096];
@@ -294,7 +296,7 @@ bool exports_flitch_filter_filter_apply(exports_flitch_filter_filter_batch_t *ba
     } else {
       free(take);
     }
-    if (how[0]) nonsense(ret, how, rows);
+    if (how[0] && !spoil(ret, how, kept)) nonsense(ret, how, rows);
   } else {
     for (size_t i = 0; i < ret->rejected.len; i++) plugin_string_free(&ret->rejected.ptr[i].reason);
     free(ret->rejected.ptr);

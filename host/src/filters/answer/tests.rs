@@ -46,7 +46,8 @@ fn rejected_rows_are_left_out_of_the_rows_that_go_on() {
     let answer = Answer::check(Changes { rejected, ..nothing() }, 4).unwrap();
     assert_eq!(answer.take, Some(vec![0, 2]));
     assert_eq!(answer.rejected.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [1, 3]);
-    assert_eq!(answer.rejected[0].1.len(), MAX_REASON);
+    let kept = format!("{}… (and 7951 bytes more)", "x".repeat(MAX_REASON));
+    assert_eq!(*answer.rejected[0].1, *kept);
     let twice = [1, 1].map(|row| Rejection { row, reason: String::new() }).into();
     assert_eq!(
         Answer::check(Changes { rejected: twice, ..nothing() }, 4).unwrap_err(),
@@ -124,10 +125,10 @@ fn a_row_has_no_value_at_a_path_and_below_it() {
 #[test]
 fn a_path_can_be_read_back() {
     for path in ["", "a", "a\\.b.c", "a\\\\", "\\ud800", "a..b"] {
-        assert!(check_path(path).is_ok(), "{path}");
+        assert!(check_name(path).is_ok(), "{path}");
     }
     for path in ["a\\", "a\\b", "\\u0041"] {
-        assert!(check_path(path).is_err(), "{path}");
+        assert!(check_name(path).is_err(), "{path}");
     }
 }
 
@@ -137,4 +138,33 @@ fn bits_behind_the_last_row_count_for_nothing() {
     column.present = Some(vec![0xff]);
     let answer = Answer::check(Changes { set: vec![column], ..nothing() }, 2).unwrap();
     assert_eq!(answer.set[0].array.null_count(), 0);
+}
+
+#[test]
+fn a_path_has_so_many_names_and_bytes_and_no_more() {
+    assert_eq!(check_name(&vec!["a"; 64].join(".")), Ok(64));
+    assert!(check_name(&vec!["a"; 65].join(".")).unwrap_err().contains("has 65 names; 64 are the most"));
+    assert!(check_name(&".".repeat(4000)).is_err());
+    assert_eq!(check_name(&"\\.".repeat(8192)), Ok(1), "a dot within a name is none between names");
+    assert!(check_name(&"a".repeat(16385)).unwrap_err().contains("has 16385 bytes; 16384 are the most"));
+    let remove = vec![Removal { name: ".".repeat(4000), rows: None }];
+    assert!(Answer::check(Changes { remove, ..nothing() }, 2).unwrap_err().contains("4001 names"));
+}
+
+#[test]
+fn a_json_value_is_as_deep_as_a_record_may_be_with_what_it_stands_in() {
+    let nested = format!("{}{}", "[".repeat(120), "]".repeat(120));
+    let json = |name: &str| column(name, ValuesResult::Json(blobs(&[&nested, "1"])));
+    assert!(Answer::check(Changes { set: vec![json("a.b.c")], ..nothing() }, 2).is_ok());
+    let error = wrong(vec![json("a.b.c.d.e.f.g.h.i")]);
+    assert!(error.contains("row 0 is not JSON: more than 128 objects and arrays"), "{error}");
+}
+
+#[test]
+fn an_answer_sets_and_removes_so_many_fields_and_no_more() {
+    let set: Vec<_> = (0..1025).map(|n| text(&format!("c{n}"), &["x", "y"])).collect();
+    assert_eq!(wrong(set), "it sets 1025 fields; an answer may have 1024");
+    let remove = (0..1025).map(|n| Removal { name: format!("c{n}"), rows: None }).collect();
+    let error = Answer::check(Changes { remove, ..nothing() }, 2).unwrap_err();
+    assert_eq!(error, "it removes 1025 fields; an answer may have 1024");
 }

@@ -160,7 +160,7 @@ proptest! {
             .collect();
         let records = records(&input);
         let set = sets.iter().map(column).collect();
-        let changed = apply(&records, take.as_deref(), set, &remove, usize::MAX).unwrap();
+        let changed = apply(&records, take.as_deref(), set, &remove, &Bounds::none()).unwrap();
         prop_assert_eq!(changed.rows(), expected.len());
         prop_assert_eq!(rows(&changed), expected);
     }
@@ -183,12 +183,12 @@ fn a_member_deep_in_a_json_value_is_set_and_removed() {
     let records = records(&[deep, json!({"other": 1})]);
     let path = "a.a.a.a.a.a.a.a.x";
     let set = Set { path, values: vec![Some(json!(7)), Some(json!(8))] };
-    let changed = apply(&records, None, vec![column(&set)], &[], usize::MAX).unwrap();
+    let changed = apply(&records, None, vec![column(&set)], &[], &Bounds::none()).unwrap();
     let got = rows(&changed);
     assert_eq!(got[0].pointer("/a/a/a/a/a/a/a/a"), Some(&json!({"x": 7, "y": [2]})));
     assert_eq!(got[1].pointer("/a/a/a/a/a/a/a/a/x"), Some(&json!(8)));
     let remove = Remove { name: path.to_owned(), rows: None };
-    let changed = apply(&records, None, Vec::new(), &[remove], usize::MAX).unwrap();
+    let changed = apply(&records, None, Vec::new(), &[remove], &Bounds::none()).unwrap();
     assert_eq!(rows(&changed)[0].pointer("/a/a/a/a/a/a/a/a"), Some(&json!({"y": [2]})));
 }
 
@@ -198,7 +198,7 @@ fn columns_that_are_set_in_full_are_taken_as_they_are() {
     let set = Set { path: "a", values: vec![Some(json!("y")), Some(json!("z"))] };
     let column = column(&set);
     let array = column.array.clone();
-    let changed = apply(&records, None, vec![column], &[], usize::MAX).unwrap();
+    let changed = apply(&records, None, vec![column], &[], &Bounds::none()).unwrap();
     assert!(Arc::ptr_eq(changed.column("a").unwrap().array(), &array));
     assert!(Arc::ptr_eq(changed.column("b").unwrap().array(), records.column("b").unwrap().array()));
     assert!(matches!(changed.column("@tag"), Some(Column::Constant(..))));
@@ -208,6 +208,48 @@ fn columns_that_are_set_in_full_are_taken_as_they_are() {
 fn the_tag_and_the_time_are_set_for_the_rows_that_have_one() {
     let records = records(&[json!({"a": 1}), json!({"a": 2})]);
     let set = Set { path: "@tag", values: vec![None, Some(json!("audit"))] };
-    let changed = apply(&records, None, vec![column(&set)], &[], usize::MAX).unwrap();
+    let changed = apply(&records, None, vec![column(&set)], &[], &Bounds::none()).unwrap();
     assert_eq!(rows(&changed), [json!({"a": 1}), json!({"a": 2, "@tag": "audit"})]);
+}
+
+#[test]
+fn rows_that_are_taken_again_are_counted_as_large_as_they_are_written() {
+    let records = records(&[json!({"a": "x".repeat(1 << 20)}), json!({"a": "y"}), json!({"b": 1})]);
+    let most = |bytes| Bounds { bytes, ..Bounds::none() };
+    let take =
+        |take: &[u32], bytes| apply(&records, Some(take), Vec::new(), &[], &most(bytes)).map(|r| r.rows());
+    // No more rows than came, and yet three times as large.
+    assert!(take(&[0, 0, 0], 3 << 20).unwrap_err().reason.contains("may have 3145728"));
+    assert_eq!(take(&[0, 0, 1], 3 << 20).unwrap(), 3);
+    assert_eq!(take(&[2, 1, 0], 0).unwrap(), 3, "rows in another order are no more than they were");
+    // Rows of little more than names and constants have a size too.
+    assert!(take(&vec![2; 1 << 20], 32 << 20).is_err());
+}
+
+#[test]
+fn a_name_counts_in_each_record_that_it_stands_in() {
+    let rows = vec![json!({"a": 1}); 100];
+    let records = records(&rows);
+    let name: &'static str = "n".repeat(10_000).leak();
+    let column = |values: usize| {
+        let values = (0..100).map(|row| (row < values).then(|| json!(1))).collect();
+        column(&Set { path: name, values })
+    };
+    let bounds = Bounds { bytes: 10_000, ..Bounds::none() };
+    let fault = apply(&records, None, vec![column(100)], &[], &bounds).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Answer);
+    assert!(fault.reason.contains("would take 1000000 bytes"), "{fault}");
+    assert!(apply(&records, None, vec![column(40)], &[], &bounds).is_ok());
+}
+
+#[test]
+fn what_an_answer_has_the_host_do_ends_with_the_time_of_the_guest() {
+    let records = records(&[json!({"a": [1]})]);
+    let late = Bounds { until: std::time::Instant::now(), ..Bounds::none() };
+    let set = Set { path: "b", values: vec![Some(json!(1))] };
+    let remove = Remove { name: "a.x".to_owned(), rows: None };
+    for (set, remove) in [(vec![column(&set)], vec![]), (vec![], vec![remove])] {
+        let fault = apply(&records, None, set, &remove, &late).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Deadline);
+    }
 }

@@ -2,38 +2,87 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, ArrayRef, UInt32Array, new_null_array};
 
+use super::LookupError;
 use super::rows::{Rows, write_key};
 use crate::batch::{Column, Kind};
 use crate::filters::bindings::{BlobsResult, ColumnResult, ValuesResult};
 use crate::filters::columns;
+use crate::filters::limits::Bounds;
+use crate::filters::voice::cut;
 
-/// The wanted columns of the rows with these keys.
-pub fn answer(rows: &Rows, keys: &ColumnResult, want: &[String]) -> Result<Vec<ColumnResult>, String> {
-    if let Some(unknown) = want.iter().find(|name| !rows.names().contains(name)) {
-        return Err(format!("it has no column `{unknown}`; it has {}", rows.names().join(", ")));
+/// Keys that are looked for between two looks at the clock.
+const STRIDE: usize = 1024;
+
+/// The wanted columns of the rows with these keys. No more is copied than `bounds` allow.
+pub fn answer(
+    rows: &Rows,
+    keys: ColumnResult,
+    want: &[String],
+    bounds: &Bounds,
+) -> Result<Vec<ColumnResult>, LookupError> {
+    for name in want {
+        in_time(bounds)?;
+        if !rows.names().contains(name) {
+            let all = rows.names().join(", ");
+            let (name, all) = (cut(name, 100), cut(&all, 1000));
+            return Err(LookupError::Refused(format!("it has no column `{name}`; it has {all}")));
+        }
     }
-    let places = places(rows, keys)?;
-    want.iter().map(|name| wanted(rows, name, &places)).collect()
+    let places = places(rows, keys, bounds)?;
+    let mut left = bounds.bytes;
+    let columns = want.iter().map(|name| {
+        in_time(bounds)?;
+        let size = rows.column(name).map_or(0, |column| size(column, &places));
+        left = left.checked_sub(size + name.len() + size_of::<ColumnResult>()).ok_or(LookupError::TooMuch)?;
+        wanted(rows, name, &places).map_err(LookupError::Refused)
+    });
+    columns.collect()
+}
+
+fn in_time(bounds: &Bounds) -> Result<(), LookupError> {
+    if bounds.is_late() { Err(LookupError::Late) } else { Ok(()) }
+}
+
+/// Bytes that the values at these places take in an answer.
+fn size(column: Column<'_>, places: &UInt32Array) -> usize {
+    let array = column.array();
+    let length = |place: u32| {
+        let place = column.place(place as usize);
+        if let Some(text) = array.as_string_opt::<i32>() {
+            text.value_length(place) as usize
+        } else if let Some(bytes) = array.as_binary_opt::<i32>() {
+            bytes.value_length(place) as usize
+        } else {
+            8
+        }
+    };
+    let values = places.iter().flatten().map(length).fold(0, usize::saturating_add);
+    values.saturating_add(places.len() * 5)
 }
 
 /// Where each key stands; none where it is absent or unknown.
-fn places(rows: &Rows, keys: &ColumnResult) -> Result<UInt32Array, String> {
+fn places(rows: &Rows, keys: ColumnResult, bounds: &Bounds) -> Result<UInt32Array, LookupError> {
     let count = match &keys.values {
         ValuesResult::Text(v) | ValuesResult::Bytes(v) | ValuesResult::Json(v) => v.ends.len(),
         ValuesResult::Int64(v) | ValuesResult::Timestamp(v) => v.len(),
         ValuesResult::Float64(v) => v.len(),
-        ValuesResult::Boolean(_) => return Err("a boolean is no key".to_owned()),
+        ValuesResult::Boolean(_) => return Err(LookupError::Refused("a boolean is no key".to_owned())),
     };
-    let keys = crate::filters::answer::column_of(keys.clone(), count)
-        .map_err(|reason| format!("the keys are no column: {reason}"))?;
+    let keys = crate::filters::answer::column_of(keys, count)
+        .map_err(|reason| LookupError::Refused(format!("the keys are no column: {reason}")))?;
     let mut text = Vec::new();
-    Ok((0..count)
-        .map(|row| {
-            text.clear();
-            write_key(columns::value(&keys.array, keys.kind, row)?, &mut text)?;
-            rows.find(&text)
-        })
-        .collect())
+    let mut place = |row: usize| {
+        text.clear();
+        write_key(columns::value(&keys.array, keys.kind, row)?, &mut text)?;
+        rows.find(&text)
+    };
+    let place = |row: usize| {
+        if row.is_multiple_of(STRIDE) {
+            in_time(bounds)?;
+        }
+        Ok(place(row))
+    };
+    (0..count).map(place).collect()
 }
 
 fn wanted(rows: &Rows, name: &str, places: &UInt32Array) -> Result<ColumnResult, String> {
