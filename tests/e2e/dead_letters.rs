@@ -84,20 +84,15 @@ fn while_the_dead_letters_have_no_room_nothing_is_acknowledged_and_then_all_goes
     std::fs::write(flitch.at("app.log"), "REJECT the first\n").unwrap();
     flitch.run();
     assert_eq!(flitch.settled_after(1, DEADLINE).dead_lettered, 1);
-    let position = |flitch: &Flitch| {
-        let text = std::fs::read(flitch.at("data/sources/in/checkpoints.json")).unwrap_or_default();
-        let kept: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
-        kept["files"][0]["position"].as_u64().unwrap_or(0)
-    };
-    eventually("the position of the first line", DEADLINE, || position(&flitch) > 0);
-    let before = position(&flitch);
+    eventually("the position of the first line", DEADLINE, || saved_position(&flitch) > 0);
+    let before = saved_position(&flitch);
     // In one write, so that they are one batch.
     let word = |n| if n == 10 { "REJECT " } else { "" };
     let lines: String = (0..20).map(|n| format!("{}{}\n", word(n), line(n))).collect();
     open(&flitch.at("app.log")).write_all(lines.as_bytes()).unwrap();
     log_says(&flitch, "`max_bytes`");
     eventually("the lines on their way", DEADLINE, || flitch.metrics().sums().received > 10);
-    assert_eq!(position(&flitch), before);
+    assert_eq!(saved_position(&flitch), before);
     assert_eq!(flitch.metrics().sums().dead_lettered, 1);
 
     // Neither does an orderly end lose it, though it cannot wait for ever.
@@ -105,7 +100,7 @@ fn while_the_dead_letters_have_no_room_nothing_is_acknowledged_and_then_all_goes
     eventually("the end of readiness", DEADLINE, || !flitch.ready());
     flitch.signal(Signal::Term);
     flitch.wait(DEADLINE);
-    assert_eq!(position(&flitch), before);
+    assert_eq!(saved_position(&flitch), before);
     flitch.run();
     eventually("the lines on their way again", DEADLINE, || flitch.metrics().sums().received > 0);
     flitch.configure(&with("1MiB"));

@@ -42,17 +42,11 @@ fn kill_9_in_the_middle_of_a_file_loses_no_line() {
     let config = pipeline(&file_source("app.log"), &[], &kafka_output(&kafka.bootstrap(), &topic));
     let mut flitch = Flitch::new(FLITCH, &config);
     append(&flitch.at("app.log"), 0..LINES / 2);
-    // How far the source has written down that the file is safe.
-    let position = |flitch: &Flitch| -> u64 {
-        let text = std::fs::read(flitch.at("data/sources/in/checkpoints.json")).unwrap_or_default();
-        let kept: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
-        kept["files"][0]["position"].as_u64().unwrap_or(0)
-    };
     for round in 0..3 {
-        let before = position(&flitch);
+        let before = saved_position(&flitch);
         flitch.run();
         eventually("some records of this start, and a position written down", DEADLINE, || {
-            flitch.metrics().sums().delivered > 2_000 && position(&flitch) > before
+            flitch.metrics().sums().delivered > 2_000 && saved_position(&flitch) > before
         });
         append(&flitch.at("app.log"), LINES / 2 + round * LINES / 6..LINES / 2 + (round + 1) * LINES / 6);
         flitch.kill();

@@ -122,3 +122,10 @@ pub fn log_says(flitch: &Flitch, text: &str) {
         panic!("the log never says {text:?}:\n{}", flitch.log());
     }
 }
+
+/// The position that the file source `in` has saved last.
+pub fn saved_position(flitch: &Flitch) -> u64 {
+    let text = std::fs::read_to_string(flitch.at("data/sources/in/checkpoints.ndjson")).unwrap_or_default();
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    lines.filter_map(|line| line["position"].as_u64()).next_back().unwrap_or(0)
+}

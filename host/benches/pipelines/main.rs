@@ -13,6 +13,7 @@ use std::path::Path;
 mod cases;
 #[path = "../stages/mod.rs"]
 mod list;
+mod many_files;
 mod measure;
 mod stages;
 
@@ -66,6 +67,9 @@ fn main() {
     calibrate();
     if wanted("start") {
         measure::start_and_idle();
+    }
+    if wanted("100,000 files") {
+        many_files::follow();
     }
 }
 

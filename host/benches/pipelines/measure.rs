@@ -9,7 +9,7 @@ use flitch_tests::wait;
 use crate::cases::Case;
 
 /// Longest time that one run may take.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What a number of records cost.
 pub struct Cost {
@@ -52,7 +52,7 @@ pub fn cpu_of(pid: u32) -> Duration {
 }
 
 /// A line of `/proc/PID/status`, in bytes.
-fn memory_of(pid: u32, line: &str) -> u64 {
+pub fn memory_of(pid: u32, line: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
     let value = status.lines().find_map(|l| l.strip_prefix(line)).expect("the kernel shows memory");
     value.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024

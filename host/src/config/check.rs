@@ -24,6 +24,7 @@ pub fn check(config: &Config, file: &SourceFile) -> Vec<Problem> {
     }
     checker.is_complete();
     checker.unused();
+    checker.odd();
     checker.addresses();
     checker.problems
 }
@@ -149,6 +150,15 @@ impl Checker<'_> {
                 _ => "it is not opened; name it in the `to` of a pipeline",
             };
             self.warn(&format!("{section}.{name}"), message, help);
+        }
+    }
+
+    /// Settings that make sense, and are hardly what was meant.
+    fn odd(&mut self) {
+        for (name, source) in &self.config.sources {
+            for (key, message) in source.warnings() {
+                self.problems.push(self.file.at(&format!("sources.{name}.{key}"), message).warning());
+            }
         }
     }
 

@@ -74,6 +74,17 @@ fn what_no_pipeline_uses_is_a_warning() {
 }
 
 #[test]
+fn a_glob_that_can_match_nothing_is_a_warning_where_it_stands() {
+    let file = "idle: { type: file, include: [/var/log/*.log, \"~/x.log\"] }";
+    let text = SMALL.replace("idle: { type: generator, format: docker }", file);
+    let loaded = parse_text(&text, Path::new(".")).unwrap();
+    let told: Vec<String> = loaded.warnings.iter().map(|w| format!("{w:?}")).collect();
+    let found =
+        told.iter().filter(|w| w.starts_with("flitch.yaml:3:49: `~/x.log` names a folder called `~`"));
+    assert_eq!(found.count(), 1, "{told:?}");
+}
+
+#[test]
 fn errors_of_later_have_a_place_and_no_secret() {
     let text = SMALL.replace("field: message", "field: \"${PASSWORD}\"");
     let loaded = parse_text(&text, Path::new(".")).unwrap();

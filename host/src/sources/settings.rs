@@ -52,6 +52,14 @@ impl SourceSettings {
         }
     }
 
+    /// What is odd about settings that make sense, each with its key: `include[0]`.
+    pub fn warnings(&self) -> Vec<(String, String)> {
+        match self {
+            SourceSettings::File(settings) => settings.warnings(),
+            SourceSettings::Forward(_) | SourceSettings::Http(_) | SourceSettings::Generator(_) => Vec::new(),
+        }
+    }
+
     /// Where it listens. A port alone is on every address of the machine.
     pub fn listens(&self) -> Vec<Endpoint> {
         match self {

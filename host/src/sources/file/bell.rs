@@ -13,6 +13,8 @@ pub(super) enum Hint {
     News,
     /// Records came back, or the last ones have settled.
     Settled,
+    /// A file has its first safe position.
+    First,
     /// The pipelines may have room for the batch that waits.
     Room,
     /// Take in nothing more.
@@ -24,6 +26,7 @@ pub(super) enum Hint {
 pub(super) struct Told {
     pub news: bool,
     pub settled: bool,
+    pub first: bool,
     pub room: bool,
     pub stop: bool,
 }
@@ -43,6 +46,7 @@ impl Bell {
         match hint {
             Hint::News => told.news = true,
             Hint::Settled => told.settled = true,
+            Hint::First => told.first = true,
             Hint::Room => told.room = true,
             Hint::Stop => told.stop = true,
         }

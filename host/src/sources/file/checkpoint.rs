@@ -1,9 +1,13 @@
 //! Positions on disk.
 //!
-//! One JSON file in the source's folder, replaced as a whole: written aside, fsynced, renamed.
+//! One file in the source's folder, of JSON lines: the version, then an entry for each change of a file's position, of
+//! which the last one counts. What changed is appended and fsynced; now and then the file is replaced as a whole:
+//! written aside, fsynced, renamed. A line that a crash cut short is the last one, and was never counted on.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::collections::HashMap;
+use std::fs::{self, File, Permissions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -12,22 +16,36 @@ use serde::{Deserialize, Serialize};
 use super::discover::FileId;
 use super::fingerprint::Fingerprint;
 
-const NAME: &str = "checkpoints.json";
-const VERSION: u32 = 1;
+pub(super) const NAME: &str = "checkpoints.ndjson";
+const VERSION: u32 = 2;
+/// One JSON document with a list of `files`, as the first version wrote it.
+const OLD_NAME: &str = "checkpoints.json";
+const OLD_VERSION: u32 = 1;
 
 /// How long the position of a file is kept after the file was last seen, in seconds.
 pub(super) const KEEP: i64 = 24 * 60 * 60;
+/// Lines for files that are followed, after which the file is replaced by one with a line for each.
+const SPARE: usize = 1000;
 
 /// How far one file is safe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Checkpoint {
-    /// The name it had last.
+    /// The name under which the globs found it.
+    #[serde(with = "bytes")]
     pub path: PathBuf,
-    pub device: u64,
-    pub inode: u64,
-    pub fingerprint: Fingerprint,
+    /// Where it lay last, if not under that name: where a link led, or what it was renamed to.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "maybe_bytes")]
+    pub place: Option<PathBuf>,
+    #[serde(flatten)]
+    pub id: FileId,
+    /// None while it is empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
     /// Bytes from the beginning, decompressed, that are safe.
     pub position: u64,
+    /// The bytes just before the position; none at the beginning and where they could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Fingerprint>,
     /// A compressed file of this many bytes was read to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished: Option<u64>,
@@ -36,13 +54,29 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    pub fn id(&self) -> FileId {
-        FileId { device: self.device, inode: self.inode }
+    /// Where it lay last.
+    pub fn place(&self) -> &PathBuf {
+        self.place.as_ref().unwrap_or(&self.path)
+    }
+
+    /// Whether it says the same, but for the time.
+    pub fn says(&self, other: &Checkpoint) -> bool {
+        let rest = |c: &Checkpoint| (c.id, c.fingerprint, c.position, c.before, c.finished);
+        rest(self) == rest(other) && self.path == other.path && self.place == other.place
     }
 }
 
+/// A line of the file.
 #[derive(Serialize, Deserialize)]
-struct Document {
+#[serde(untagged)]
+enum Line<'a> {
+    Version { version: u32 },
+    Forget { forget: FileId },
+    Set(std::borrow::Cow<'a, Checkpoint>),
+}
+
+#[derive(Deserialize)]
+struct OldDocument {
     version: u32,
     files: Vec<Checkpoint>,
 }
@@ -51,6 +85,9 @@ struct Document {
 #[derive(Debug)]
 pub(super) struct Store {
     folder: PathBuf,
+    /// Open to append to; none where the next save is to replace the whole.
+    file: Option<File>,
+    lines: usize,
 }
 
 impl Store {
@@ -59,38 +96,158 @@ impl Store {
     pub fn open(folder: &Path) -> anyhow::Result<(Store, Option<Vec<Checkpoint>>)> {
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder for checkpoints {}", folder.display()))?;
-        let path = folder.join(NAME);
-        let store = Store { folder: folder.to_owned() };
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((store, None)),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-        };
-        let wrong = || {
-            format!(
-                "{} holds no checkpoints: restore it, or move it away to begin as at a first start",
-                path.display()
-            )
-        };
-        let document: Document = serde_json::from_slice(&text).with_context(wrong)?;
-        anyhow::ensure!(
-            document.version == VERSION,
-            "{}: its version is {}, this flitch knows {VERSION}",
-            path.display(),
-            document.version
-        );
-        Ok((store, Some(document.files)))
+        let store = Store { folder: folder.to_owned(), file: None, lines: 0 };
+        for (name, parse) in [(NAME, parse as fn(&[u8]) -> anyhow::Result<_>), (OLD_NAME, parse_old)] {
+            let path = folder.join(name);
+            let text = match fs::read(&path) {
+                Ok(text) => text,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+            };
+            let files = parse(&text).with_context(|| {
+                format!(
+                    "{} holds no checkpoints: restore it, or move it away to begin as at a first start",
+                    path.display()
+                )
+            })?;
+            return Ok((store, Some(files)));
+        }
+        Ok((store, None))
     }
 
-    /// Replaces the positions; they are on disk when this returns.
-    pub fn save(&self, files: Vec<Checkpoint>) -> io::Result<()> {
-        let text = serde_json::to_vec_pretty(&Document { version: VERSION, files })?;
+    /// Whether the next save is to be a whole one, of `files` files.
+    pub fn wants_whole(&self, files: usize) -> bool {
+        self.file.is_none() || self.lines > 2 * files + SPARE
+    }
+
+    /// Replaces all positions; they are on disk when this returns.
+    pub fn replace<'a>(&mut self, files: impl Iterator<Item = &'a Checkpoint>) -> io::Result<()> {
+        self.file = None;
         let aside = self.folder.join(format!("{NAME}.new"));
-        let mut file = File::create(&aside)?;
-        file.write_all(&text)?;
+        let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+        // One that a crash left there may have been made with other rights.
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        let mut out = BufWriter::with_capacity(64 << 10, file);
+        let mut lines = 0;
+        write(&mut out, &Line::Version { version: VERSION })?;
+        for checkpoint in files {
+            write(&mut out, &Line::Set(std::borrow::Cow::Borrowed(checkpoint)))?;
+            lines += 1;
+        }
+        let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;
         fs::rename(&aside, self.folder.join(NAME))?;
-        File::open(&self.folder)?.sync_all()
+        File::open(&self.folder)?.sync_all()?;
+        fs::remove_file(self.folder.join(OLD_NAME)).or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        })?;
+        (self.file, self.lines) = (Some(file), lines);
+        Ok(())
+    }
+
+    /// Adds what has changed; it is on disk when this returns. After an error the next save is a whole one.
+    pub fn append(&mut self, changed: &[&Checkpoint], forgotten: &[FileId]) -> io::Result<()> {
+        let Some(mut file) = self.file.take() else { return Err(io::ErrorKind::NotFound.into()) };
+        let mut text = Vec::new();
+        for forget in forgotten {
+            write(&mut text, &Line::Forget { forget: *forget })?;
+        }
+        for checkpoint in changed {
+            write(&mut text, &Line::Set(std::borrow::Cow::Borrowed(checkpoint)))?;
+        }
+        file.write_all(&text)?;
+        file.sync_data()?;
+        self.lines += changed.len() + forgotten.len();
+        self.file = Some(file);
+        Ok(())
+    }
+}
+
+fn write(out: &mut impl Write, line: &Line) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, line)?;
+    out.write_all(b"\n")
+}
+
+/// Reads the lines of a file. What stands behind the last line's end was not written to its end.
+fn parse(text: &[u8]) -> anyhow::Result<Vec<Checkpoint>> {
+    let whole = memchr::memrchr(b'\n', text).map_or(&[][..], |end| &text[..end]);
+    let mut lines = whole.split(|byte| *byte == b'\n');
+    let version = lines.next().map(serde_json::from_slice::<Line>);
+    match version {
+        Some(Ok(Line::Version { version: VERSION })) => {}
+        Some(Ok(Line::Version { version })) => {
+            anyhow::bail!("its version is {version}, this flitch knows {VERSION}")
+        }
+        _ => anyhow::bail!("its first line names no version"),
+    }
+    let mut files: HashMap<FileId, Checkpoint> = HashMap::new();
+    for (number, line) in lines.enumerate() {
+        match serde_json::from_slice::<Line>(line).with_context(|| format!("line {}", number + 2))? {
+            Line::Version { .. } => anyhow::bail!("line {}: a second version", number + 2),
+            Line::Forget { forget } => drop(files.remove(&forget)),
+            Line::Set(checkpoint) => drop(files.insert(checkpoint.id, checkpoint.into_owned())),
+        }
+    }
+    Ok(files.into_values().collect())
+}
+
+fn parse_old(text: &[u8]) -> anyhow::Result<Vec<Checkpoint>> {
+    let document: OldDocument = serde_json::from_slice(text)?;
+    anyhow::ensure!(
+        document.version == OLD_VERSION,
+        "its version is {}, this flitch knows {OLD_VERSION}",
+        document.version
+    );
+    Ok(document.files)
+}
+
+/// A path as text, or as its bytes where they are no UTF-8.
+mod bytes {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Name {
+        Text(String),
+        Bytes(Vec<u8>),
+    }
+
+    pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        match path.to_str() {
+            Some(text) => text.serialize(serializer),
+            None => path.as_os_str().as_bytes().serialize(serializer),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        Ok(match Name::deserialize(deserializer)? {
+            Name::Text(text) => text.into(),
+            Name::Bytes(bytes) => OsString::from_vec(bytes).into(),
+        })
+    }
+}
+
+/// [`bytes`], for what may be missing.
+mod maybe_bytes {
+    use std::path::PathBuf;
+
+    use serde::{Deserializer, Serializer};
+
+    #[allow(clippy::ref_option, reason = "serde hands over a reference to the field")]
+    pub fn serialize<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+        match path {
+            Some(path) => super::bytes::serialize(path, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+        super::bytes::deserialize(deserializer).map(Some)
     }
 }
 

@@ -1,63 +1,86 @@
-//! Which files there are: globs, and the walk that finds what they match.
+//! Which files are ours: what the system calls a file, and the globs.
 
-use std::collections::{BTreeSet, HashSet};
-use std::fs::{self, Metadata};
+use std::collections::HashSet;
+use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::{DirEntryExt, MetadataExt};
+use std::os::unix::fs::{DirEntryExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use globset::{GlobSet, GlobSetBuilder};
+use serde::{Deserialize, Serialize};
 
 use super::settings::Glob;
 
-/// What the system calls a file: device and inode. It may be given to another file once the first is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// What the system calls a file: device, inode, and when it was made where the file system knows it (ns since 1970).
+/// Device and inode may be given to another file once the first is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct FileId {
     pub device: u64,
     pub inode: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub born: Option<u64>,
 }
 
 impl FileId {
     pub fn of(meta: &Metadata) -> FileId {
-        FileId { device: meta.dev(), inode: meta.ino() }
+        let born = meta.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        FileId { device: meta.dev(), inode: meta.ino(), born: born.map(|born| born.as_nanos() as u64) }
+    }
+
+    /// Whether both can be one file, whose device may have another number after the machine started again.
+    pub fn fits(self, other: FileId) -> bool {
+        let born = self.born.zip(other.born);
+        self.inode == other.inode && born.is_none_or(|(one, two)| one == two)
     }
 }
 
-/// A file that the globs match.
+/// A file that is ours.
 #[derive(Debug)]
 pub(super) struct Found {
+    /// The name that the globs match.
     pub path: PathBuf,
+    /// Where it lies: the same, or where a link leads, or what it was renamed to.
+    pub place: PathBuf,
     pub meta: Metadata,
+    /// It was there when the source started.
+    pub there_before: bool,
 }
 
-/// What a walk saw.
-#[derive(Debug, Default)]
-pub(super) struct Walk {
-    /// The files, those last written first to be read last.
-    pub files: Vec<Found>,
-    /// The folders that were looked into.
-    pub folders: BTreeSet<PathBuf>,
-    /// What could not be read.
-    pub errors: Vec<(PathBuf, io::Error)>,
+impl Found {
+    /// Older first, so that of several rotated files the records come in their order.
+    pub fn order(&self) -> impl Ord + use<> {
+        (self.meta.mtime(), self.meta.mtime_nsec(), self.path.clone())
+    }
 }
 
 /// The include and exclude globs of a source.
 #[derive(Debug)]
 pub(super) struct Globs {
     include: GlobSet,
-    exclude: GlobSet,
-    roots: Vec<Root>,
+    exclude: Exclude,
+    pub roots: Vec<Root>,
+}
+
+/// What is left out.
+#[derive(Debug)]
+struct Exclude {
+    /// By the whole path.
+    whole: GlobSet,
+    /// By the part of the path below a folder of `include`.
+    below: GlobSet,
 }
 
 /// The part of a glob that is a plain path, and how many folders below it can hold matches (none: any number).
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Root {
-    path: PathBuf,
-    depth: Option<usize>,
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Root {
+    pub path: PathBuf,
+    pub depth: Option<usize>,
 }
 
 impl Globs {
-    /// Compiles the globs. Relative ones start at the working folder.
+    /// Compiles the globs. Relative ones of `include` start at the working folder, those of `exclude` match at any
+    /// depth below the folders of `include`.
     pub fn new(include: &[Glob], exclude: &[Glob]) -> anyhow::Result<Globs> {
         anyhow::ensure!(
             !include.is_empty(),
@@ -69,96 +92,73 @@ impl Globs {
         }
         roots.sort();
         roots.dedup();
-        Ok(Globs { include: compile(include)?, exclude: compile(exclude)?, roots })
+        let include = set(include.iter().map(Glob::compile))?;
+        Ok(Globs { include, exclude: Exclude::new(exclude)?, roots })
     }
 
     /// Whether the globs choose this path.
     pub fn matches(&self, path: &Path) -> bool {
-        self.include.is_match(path) && !self.exclude.is_match(path)
+        self.include.is_match(path) && !self.exclude.is_match(path, &self.roots)
     }
 
-    /// Looks for files.
-    pub fn walk(&self) -> Walk {
-        let mut walk = Walk::default();
-        let mut seen = HashSet::new();
-        for root in &self.roots {
-            match root.depth {
-                Some(0) => {
-                    walk.folders.extend(root.path.parent().map(Path::to_owned));
-                    self.consider(root.path.clone(), None, &mut seen, &mut walk);
-                }
-                depth => self.folder(&root.path, depth, &mut Vec::new(), &mut seen, &mut walk),
+    /// What is odd about globs that are valid, with the place of each in `include`: those that can match nothing.
+    pub fn warnings(include: &[Glob], exclude: &[Glob]) -> Vec<(usize, String)> {
+        let Ok(excluded) = Exclude::new(exclude) else { return Vec::new() };
+        let odd = |glob: &Glob| {
+            let path = glob.absolute().ok()?;
+            let root = Root::of(&path);
+            let text = glob.to_string();
+            if let Some(rest) = text.strip_prefix("~/") {
+                return Some(format!(
+                    "`{glob}` names a folder called `~`: write the path of the home folder before {rest}"
+                ));
             }
-        }
-        walk.files.sort_by(|a, b| (order(&a.meta), &a.path).cmp(&(order(&b.meta), &b.path)));
-        walk
-    }
-
-    fn folder(
-        &self,
-        path: &Path,
-        depth: Option<usize>,
-        above: &mut Vec<FileId>,
-        seen: &mut HashSet<PathBuf>,
-        walk: &mut Walk,
-    ) {
-        let entries = match fs::metadata(path).and_then(|meta| Ok((FileId::of(&meta), fs::read_dir(path)?))) {
-            // A link to a folder above would lead round in a circle.
-            Ok((id, _)) if above.contains(&id) => return,
-            Ok((id, entries)) => {
-                above.push(id);
-                entries
+            if text.ends_with('/') || (root.depth == Some(0) && root.path.is_dir()) {
+                let folder = text.trim_end_matches('/');
+                return Some(format!("`{glob}` names a folder, and only files are read: write {folder}/*"));
             }
-            Err(error) => {
-                if !is_absent(&error) {
-                    walk.errors.push((path.to_owned(), error));
-                }
-                return;
+            if root.depth != Some(0) && root.path.is_file() {
+                return Some(format!("`{glob}` can match nothing: {} is a file", root.path.display()));
             }
+            let hidden = root.depth == Some(0) && excluded.is_match(&root.path, std::slice::from_ref(&root));
+            if hidden || exclude.iter().any(|other| other.covers(glob)) {
+                return Some(format!("`{glob}` can match nothing: `exclude` leaves out all of it"));
+            }
+            None
         };
-        walk.folders.insert(path.to_owned());
-        let below = depth.map(|d| d - 1);
-        for entry in entries.flatten() {
-            let child = entry.path();
-            let is_folder = match entry.file_type() {
-                Ok(kind) if kind.is_symlink() => fs::metadata(&child).is_ok_and(|m| m.is_dir()),
-                Ok(kind) => kind.is_dir(),
-                Err(_) => false,
-            };
-            if !is_folder {
-                self.consider(child, Some(()), seen, walk);
-            } else if below != Some(0) {
-                self.folder(&child, below, above, seen, walk);
-            }
-        }
-        above.pop();
-    }
-
-    /// Takes a path that is perhaps a file of ours. A path named without wildcards is told when it cannot be read.
-    fn consider(&self, path: PathBuf, listed: Option<()>, seen: &mut HashSet<PathBuf>, walk: &mut Walk) {
-        if !self.matches(&path) || !seen.insert(path.clone()) {
-            return;
-        }
-        match fs::metadata(&path) {
-            Ok(meta) if meta.is_file() => walk.files.push(Found { path, meta }),
-            Ok(_) if listed.is_some() => {}
-            Ok(_) => walk.errors.push((path, io::Error::other("it is no regular file"))),
-            Err(error) if is_absent(&error) => {}
-            Err(error) => walk.errors.push((path, error)),
-        }
+        include.iter().enumerate().filter_map(|(place, glob)| Some((place, odd(glob)?))).collect()
     }
 }
 
-/// Older first, so that of several rotated files the records come in their order.
-fn order(meta: &Metadata) -> (i64, i64) {
-    (meta.mtime(), meta.mtime_nsec())
-}
-
-fn is_absent(error: &io::Error) -> bool {
+pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
+impl Exclude {
+    fn new(globs: &[Glob]) -> anyhow::Result<Exclude> {
+        let (below, whole): (Vec<&Glob>, Vec<&Glob>) = globs.iter().partition(|glob| glob.is_loose());
+        Ok(Exclude {
+            whole: set(whole.into_iter().map(Glob::compile))?,
+            below: set(below.into_iter().map(Glob::compile_below))?,
+        })
+    }
+
+    fn is_match(&self, path: &Path, roots: &[Root]) -> bool {
+        let is_below =
+            |root: &Root| path.strip_prefix(root.folder()).is_ok_and(|rest| self.below.is_match(rest));
+        self.whole.is_match(path) || (!self.below.is_empty() && roots.iter().any(is_below))
+    }
+}
+
 impl Root {
+    /// The folder that holds all that the glob matches.
+    fn folder(&self) -> &Path {
+        match self.depth {
+            Some(0) => self.path.parent().unwrap_or(&self.path),
+            _ => &self.path,
+        }
+    }
+
     fn of(glob: &str) -> Root {
         let special = |part: &str| part.contains(['*', '?', '[', ']', '{', '}', '\\']);
         let parts: Vec<&str> = glob.split('/').collect();
@@ -174,21 +174,55 @@ impl Root {
     }
 }
 
-fn compile(globs: &[Glob]) -> anyhow::Result<GlobSet> {
+fn set(globs: impl Iterator<Item = Result<globset::Glob, String>>) -> anyhow::Result<GlobSet> {
     let mut set = GlobSetBuilder::new();
     for glob in globs {
-        set.add(glob.compile().map_err(anyhow::Error::msg)?);
+        set.add(glob.map_err(anyhow::Error::msg)?);
     }
     Ok(set.build()?)
 }
 
 /// The files of these identities in a folder, by the names that they have now.
-pub(super) fn find_in_folder(folder: &Path, ids: &HashSet<FileId>) -> Vec<Found> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let named = entries.flatten().filter(|e| ids.iter().any(|id| id.inode == e.ino()));
-    let files =
-        named.filter_map(|e| Some(Found { meta: fs::symlink_metadata(e.path()).ok()?, path: e.path() }));
-    files.filter(|found| found.meta.is_file() && ids.contains(&FileId::of(&found.meta))).collect()
+pub(super) fn find_in_folder(folder: &Path, id: FileId) -> Option<PathBuf> {
+    let entries = fs::read_dir(folder).ok()?;
+    let is_it = |path: &PathBuf| fs::symlink_metadata(path).is_ok_and(|meta| FileId::of(&meta) == id);
+    entries.flatten().filter(|e| e.ino() == id.inode).map(|e| e.path()).find(is_it)
+}
+
+/// Opens a file to read it. What took its name meanwhile and is none, a pipe or a device, is not waited for.
+pub(super) fn open(path: &Path, id: FileId) -> io::Result<File> {
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let file = File::options().read(true).custom_flags(nonblocking).open(path)?;
+    let meta = file.metadata()?;
+    match meta.is_file() && FileId::of(&meta) == id {
+        true => Ok(file),
+        false => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
+/// The names that a symbolic link leads over, the last of which is no link; none for what is no link.
+pub(super) fn hops(path: &Path) -> Vec<PathBuf> {
+    let mut hops: Vec<PathBuf> = Vec::new();
+    // The kernel goes over 40 links at most (path_resolution(7)).
+    while hops.len() < 40 {
+        let from = hops.last().map_or(path, PathBuf::as_path);
+        let Ok(target) = fs::read_link(from) else { break };
+        // A relative target starts where the link lies.
+        let target = from.parent().unwrap_or(Path::new("/")).join(target);
+        hops.push(plain(&target));
+    }
+    hops
+}
+
+/// A path without `.` and `..`, as long as its folder is there to ask.
+fn plain(path: &Path) -> PathBuf {
+    let resolved = path.parent().and_then(|folder| fs::canonicalize(folder).ok());
+    resolved.zip(path.file_name()).map_or_else(|| path.to_owned(), |(folder, name)| folder.join(name))
+}
+
+/// The folders of these identities' names.
+pub(super) fn folders<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> HashSet<PathBuf> {
+    paths.filter_map(|path| Some(path.parent()?.to_owned())).collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! By which content a file is known: a hash of its first bytes.
+//! By which content a file is known: hashes of its first bytes, and of those just before a position.
 
 use std::fs::File;
 use std::io;
@@ -12,7 +12,7 @@ pub(super) const HEAD: usize = 256;
 
 /// A hash of the first bytes of a file, and how many they were: files shorter than [`HEAD`] are known by what they
 /// have, and by more when they grow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Fingerprint {
     len: u16,
     hash: u64,
@@ -28,6 +28,34 @@ impl Fingerprint {
     /// Whether a file that begins with `head` can be the one that had this fingerprint and has only grown.
     pub fn fits(self, head: &[u8]) -> bool {
         head.get(..self.len as usize).is_some_and(|known| hash(known) == self.hash)
+    }
+}
+
+/// A position of a file and the hash of the bytes just before it, by which content is known that was replaced by other
+/// content that begins alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Trail {
+    pub position: u64,
+    /// None at the beginning.
+    pub before: Option<Fingerprint>,
+}
+
+impl Trail {
+    /// The trail that ends at `position`, for which `read` gets the bytes: it fills a buffer from an offset on
+    /// as far as there are bytes. None where the content ends before the position.
+    pub fn read(
+        position: u64,
+        mut read: impl FnMut(&mut [u8], u64) -> io::Result<usize>,
+    ) -> io::Result<Option<Trail>> {
+        let mut buffer = [0; HEAD];
+        let len = position.min(HEAD as u64) as usize;
+        let there = read(&mut buffer[..len], position - len as u64)? == len;
+        Ok(there.then(|| Trail { position, before: Fingerprint::of(&buffer[..len]) }))
+    }
+
+    /// The trail of a file as it is on disk.
+    pub fn of(file: &File, position: u64) -> io::Result<Option<Trail>> {
+        Trail::read(position, |buffer, offset| read_at(file, buffer, offset))
     }
 }
 

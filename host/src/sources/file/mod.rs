@@ -1,8 +1,13 @@
 //! Files that grow: log files, followed through rotation.
 //!
-//! One thread per source reads all its files in turn. A file is known by device, inode and a fingerprint of its first
-//! bytes; its position moves only when the receipt of what was read has settled, and is saved in the source's folder.
-//! What the system says about changes (notify) only saves time: everything is found by looking, too.
+//! One thread per source reads all its files in turn. A file is known by device, inode, the time at which it was made,
+//! and hashes of its first bytes and of those before its position; the position moves only when the receipt of what was
+//! read has settled, and is saved in the source's folder. Where a file begins is saved before its first record goes on,
+//! so that it is found again whatever it is called after a crash.
+//!
+//! What the system says about changes (notify) saves time, and tells of renames that are faster than any look:
+//! everything else is found by looking, too. The folders that links lead to are watched and searched like those of the
+//! globs. While an output takes nothing only reading stands still.
 //!
 //! A file's bytes are not kept: a line without its end, and records that came back, are read again. So a position is
 //! always the beginning of a line, and a restart needs nothing else.
@@ -27,6 +32,7 @@ mod settings;
 mod settled;
 mod tail;
 mod tailer;
+mod walk;
 mod watch;
 
 #[cfg(test)]
@@ -54,6 +60,12 @@ impl FileSettings {
         Globs::new(&self.include, &self.exclude)?;
         Gather::new(self)?;
         Ok(())
+    }
+
+    /// What is odd about settings that make sense, with the key and the place in its list.
+    pub fn warnings(&self) -> Vec<(String, String)> {
+        let globs = Globs::warnings(&self.include, &self.exclude);
+        globs.into_iter().map(|(place, says)| (format!("include[{place}]"), says)).collect()
     }
 }
 
@@ -106,7 +118,9 @@ fn run(mut tailer: Tailer, mut watch: Watch, bell: &Bell, is_left: &dyn Fn() -> 
                 break;
             }
         };
-        watch.follow(&tailer.folders);
+        if let Some(folders) = tailer.take_folders() {
+            watch.follow(folders);
+        }
         let told = match next {
             Next::Now => bell.take(),
             Next::At(at) => bell.wait_until(news_at.map_or(at, |news| at.min(news))),
@@ -116,7 +130,10 @@ fn run(mut tailer: Tailer, mut watch: Watch, bell: &Bell, is_left: &dyn Fn() -> 
             news_at = Some(now.max(last_news + NEWS));
         }
         if told.settled {
-            tailer.settled(now);
+            tailer.settled();
+        }
+        if told.first {
+            tailer.save_soon(now);
         }
         if told.stop {
             break;
@@ -136,7 +153,7 @@ fn finish(mut tailer: Tailer, bell: &Bell, is_left: &dyn Fn() -> bool) {
         bell.wait();
     }
     if !is_left() {
-        tailer.save_if_moved(Instant::now());
+        tailer.save_moved(Instant::now());
     }
 }
 

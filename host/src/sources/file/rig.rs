@@ -16,8 +16,10 @@ use crate::sources::{SourceContext, testing};
 
 use super::FileSettings;
 use super::bell::Bell;
+use super::checkpoint::Store;
 use super::settings::Glob;
 use super::tailer::{Next, Tailer};
+use super::watch::News;
 
 const START: i64 = 1_700_000_000_000_000_000;
 
@@ -51,6 +53,8 @@ pub struct Rig {
     pub got: Vec<Got>,
     pub batches: Vec<usize>,
     buffer: Arc<MemoryBuffer>,
+    /// How long a turn of the tailer takes.
+    pub turn_cost: Duration,
     /// The output takes nothing.
     pub stalled: bool,
     bell: Arc<Bell>,
@@ -75,6 +79,7 @@ impl Rig {
             got: Vec::new(),
             batches: Vec::new(),
             buffer,
+            turn_cost: Duration::ZERO,
             stalled: false,
             bell: Arc::default(),
             tailer: None,
@@ -101,6 +106,31 @@ impl Rig {
         fs::OpenOptions::new().write(true).open(self.path(from)).and_then(|f| f.set_len(0)).expect("cut");
     }
 
+    /// Makes the file `name` of a folder beside that of the globs, and a link `link` to it.
+    pub fn link(&self, link: &str, name: &str) {
+        fs::create_dir_all(self.real("")).expect("a folder");
+        std::os::unix::fs::symlink(self.real(name), self.path(link)).expect("linked");
+    }
+
+    /// The path of a file to which a link leads.
+    pub fn real(&self, name: &str) -> PathBuf {
+        self.dir.path().join("pods").join(name)
+    }
+
+    /// Appends to a file to which a link leads.
+    pub fn append_real(&self, name: &str, text: &str) {
+        fs::create_dir_all(self.real("")).expect("a folder");
+        self.append(&format!("../pods/{name}"), text);
+    }
+
+    /// What the system would say of names that changed.
+    pub fn tell_moves(&mut self, moved: &[(PathBuf, PathBuf)]) {
+        let mut news = News { moved: moved.to_vec(), ..News::default() };
+        news.named = moved.iter().flat_map(|(from, to)| [from.clone(), to.clone()]).collect();
+        let now = self.now;
+        self.tailer().changed(&news, now);
+    }
+
     pub fn remove(&self, name: &str) {
         fs::remove_file(self.path(name)).expect("removed");
     }
@@ -111,14 +141,18 @@ impl Rig {
         self.held.clear();
         self.bell = Arc::default();
         let tailer = Tailer::new(self.settings.clone(), self.cx.clone(), self.bell.clone(), self.now);
-        self.tailer = Some(tailer.expect("settings that make sense"));
+        let mut tailer = tailer.expect("settings that make sense");
+        let stopwatch = self.now;
+        // Work takes no time.
+        tailer.stopwatch = Box::new(move || stopwatch);
+        self.tailer = Some(tailer);
     }
 
     /// Stops the tailer as the source does: what is on its way settles, positions are saved.
     pub fn stop(&mut self) {
         self.drain();
         let mut tailer = self.tailer.take().expect("it runs");
-        tailer.save_if_moved(self.now);
+        tailer.save_moved(self.now);
     }
 
     fn tailer(&mut self) -> &mut Tailer {
@@ -130,10 +164,16 @@ impl Rig {
         loop {
             let now = self.now;
             let next = self.tailer().turn(now).expect("open pipelines");
+            if !self.turn_cost.is_zero() {
+                self.set(now + self.turn_cost);
+            }
             self.drain();
             let told = self.bell.take();
             if told.settled {
-                self.tailer().settled(now);
+                self.tailer().settled();
+            }
+            if told.first {
+                self.tailer().save_soon(now);
             }
             match next {
                 Next::At(at) if at > now && !told.room => return at,
@@ -150,10 +190,15 @@ impl Rig {
             if next >= end {
                 break;
             }
-            self.set(next);
+            self.set(next.max(self.now));
         }
-        self.set(end);
+        self.set(end.max(self.now));
         self.settle_down();
+    }
+
+    /// Lets time pass without a turn.
+    pub fn set_forward(&mut self, time: Duration) {
+        self.set(self.now + time);
     }
 
     fn set(&mut self, now: Instant) {
@@ -186,6 +231,12 @@ impl Rig {
             let truncated = truncated.as_ref().is_some_and(|t| t.as_boolean().is_valid(row));
             self.got.push(Got { file: file.clone(), line: text(&message, row), truncated });
         }
+    }
+
+    /// The position of a file that is on disk.
+    pub fn saved(&self, name: &str) -> Option<u64> {
+        let kept = Store::open(&self.dir.path().join("state")).expect("checkpoints").1?;
+        kept.iter().find(|kept| kept.path == self.path(name)).map(|kept| kept.position)
     }
 
     pub fn accounts(&self) -> Accounts {

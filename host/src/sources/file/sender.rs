@@ -58,7 +58,6 @@ impl Sender {
     /// What stands before the offset of `tail` and was not sent is no record: it is safe.
     pub fn pass(&self, tail: &Tail) {
         tail.mark.ticket(tail.offset).settle(Verdict::Safe);
-        self.settled.note_moved();
     }
 
     /// Counts `bytes` bytes of NULs that are no part of the line behind them.
@@ -76,7 +75,7 @@ impl Sender {
     /// `bytes` bytes. Where the pipelines are full they wait here: nothing may be sent before [`Sender::is_blocked`] says
     /// no.
     pub fn send(&mut self, tail: &Tail, begin: u64, bytes: usize) -> Result<(), Closed> {
-        let constants = tail.constants.clone().timestamp(TIMESTAMP, self.cx.clock.now());
+        let constants = tail.constants.clone().unwrap_or_default().timestamp(TIMESTAMP, self.cx.clock.now());
         // Text that was decoded holds the bytes of the file nowhere but where it is whole.
         let decoded = tail.coding.is_some_and(|coding| !coding.is_utf8());
         let invalid = if decoded { InvalidUtf8::Replace } else { self.invalid };
@@ -143,13 +142,15 @@ impl Sender {
     /// What settles the next batch of `tail`, which ends at `position`.
     fn on_settled(&self, tail: &Tail, position: u64) -> impl FnOnce(Verdict) + Send + 'static {
         let ticket = tail.mark.ticket(position);
-        let (settled, bell) = (self.settled.clone(), self.bell.clone());
+        let (settled, bell, is_fresh) = (self.settled.clone(), self.bell.clone(), tail.is_fresh);
         settled.open();
         move |verdict| {
             ticket.settle(verdict);
             let is_awaited = settled.settle();
             if is_awaited || verdict == Verdict::Again {
                 bell.ring(Hint::Settled);
+            } else if is_fresh {
+                bell.ring(Hint::First);
             }
         }
     }

@@ -18,7 +18,8 @@ pub struct FileSettings {
     /// Globs of the files to read: `*` and `?` stay in one folder, `**` goes into all below, `[ab]` and `{a,b}` choose.
     #[schemars(with = "Vec<String>")]
     pub include: Vec<Glob>,
-    /// Globs of files to leave out. Leave out what logrotate's `copytruncate` copies to: a copy is a new file.
+    /// Globs of files to leave out. One that does not begin with `/` or `./` matches at any depth below the folders of
+    /// `include`: `*.gz`, `tmp/**`. Leave out what logrotate's `copytruncate` copies to: a copy is a new file.
     #[schemars(with = "Vec<String>")]
     pub exclude: Vec<Glob>,
     /// The `@tag` of the records. The source's name where it is not set.
@@ -56,11 +57,14 @@ pub struct FileSettings {
     pub file_field: String,
     /// The column of this machine's name; empty for none.
     pub host_field: String,
-    /// How often known files are looked at, beside what the system says about changes.
+    /// How often known files are looked at, beside what the system says about changes. Where looking takes long, since
+    /// files are many or the disk is slow, those that were quiet for a while are looked at more rarely.
     pub poll_interval: Span,
-    /// How often new files are looked for, beside what the system says about changes.
+    /// How often new files are looked for, beside what the system says about changes; the time begins when the last
+    /// search ends, and grows where a search takes long.
     pub scan_interval: Span,
-    /// How often positions are saved, at most.
+    /// How often positions are saved, at most. Where a file begins is saved before its first record is sent, and its
+    /// first safe position at once.
     pub checkpoint_interval: Span,
     /// How long a file that was renamed or removed is still read after its last growth; `0s` lets it go at its end.
     #[serde(deserialize_with = "or_zero")]
@@ -104,11 +108,29 @@ impl Default for FileSettings {
 pub struct Glob(String);
 
 impl Glob {
-    /// What it matches; a star does not go into folders below.
+    /// What it matches as one of `include`; a star does not go into folders below.
     pub(super) fn compile(&self) -> Result<globset::Glob, String> {
-        let absolute = self.absolute()?;
-        let glob = GlobBuilder::new(&absolute).literal_separator(true).build();
+        self.build(&self.absolute()?)
+    }
+
+    /// Whether it is to match at any depth below the folders of `include`, as one of `exclude`.
+    pub(super) fn is_loose(&self) -> bool {
+        !self.0.starts_with('/') && !self.0.starts_with("./")
+    }
+
+    /// What it matches at any depth below a folder.
+    pub(super) fn compile_below(&self) -> Result<globset::Glob, String> {
+        self.build(&format!("**/{}", self.0))
+    }
+
+    fn build(&self, pattern: &str) -> Result<globset::Glob, String> {
+        let glob = GlobBuilder::new(pattern).literal_separator(true).build();
         glob.map_err(|error| format!("`{}` is no glob: {}", self.0, error.kind()))
+    }
+
+    /// Whether it surely matches all that `other` does.
+    pub(super) fn covers(&self, other: &Glob) -> bool {
+        self == other || matches!(&*self.0, "*" | "**" | "**/*" | "/**")
     }
 
     /// The glob from the root on. A relative one starts at the working folder.
@@ -124,6 +146,12 @@ impl Glob {
         text.map_err(|_| {
             format!("`{}` starts in a folder whose name is not UTF-8: write its whole path", self.0)
         })
+    }
+}
+
+impl std::fmt::Display for Glob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

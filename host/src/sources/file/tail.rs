@@ -1,6 +1,5 @@
 //! One file that is followed.
 
-use std::collections::HashSet;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -14,8 +13,8 @@ use crate::receipt::Watermark;
 use super::charset::Coding;
 use super::checkpoint::Checkpoint;
 use super::content::{Content, Gunzip};
-use super::discover::{FileId, find_in_folder};
-use super::fingerprint::{Fingerprint, HEAD, read_head};
+use super::discover::{self, FileId, find_in_folder};
+use super::fingerprint::{Fingerprint, HEAD, Trail, read_head};
 use super::read::{Blank, Searched};
 use super::settings::Compression;
 
@@ -25,16 +24,30 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 #[derive(Debug)]
 pub(super) struct Tail {
     pub id: FileId,
-    /// The name it has now, or had last.
+    /// The name of ours that it has now, or had last.
     pub path: PathBuf,
-    /// What all its records have in common, the time of reading aside.
-    pub constants: Constants,
+    /// Where it lies: the same, or where a link leads, or what it was renamed to.
+    pub place: PathBuf,
+    /// The name of ours that it had first, if it was renamed to another: its records go on under it.
+    pub label: Option<PathBuf>,
+    /// What all its records have in common, the time of reading aside. Made when it is read.
+    pub constants: Option<Constants>,
     pub stream: StreamId,
     /// The safe position. A new one for new content: what is on its way from old content cannot be read again.
     pub mark: Watermark<u64>,
     pub fingerprint: Option<Fingerprint>,
+    /// What stands before a position up to which it was read.
+    pub trail: Option<Trail>,
+    /// What is on disk about it.
+    pub saved: Option<Checkpoint>,
+    /// None of its batches has settled yet, so that its first safe position is saved at once.
+    pub is_fresh: bool,
     /// The open file.
     pub content: Option<Content>,
+    /// When it was read last, among the open files; none while it is closed.
+    pub used: Option<u64>,
+    /// Whether a compressed file is one that was read before it was compressed.
+    pub twin: Twin,
     /// How much of a compressed file there was when it was read to its end. None for others.
     pub finished: Option<u64>,
     pub compressed: Compressed,
@@ -81,6 +94,27 @@ pub(super) enum Compressed {
     Yes,
 }
 
+/// Whether a compressed file is one that was read before it was compressed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Twin {
+    /// Nobody has looked.
+    Unknown,
+    /// Its content begins as these did; what was read of one of them need not be read again.
+    OneOf(Vec<Candidate>),
+    /// No: it is read by itself.
+    No,
+}
+
+/// A file that a compressed one may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Candidate {
+    /// If it is followed, or was when this was found out.
+    pub key: Option<u64>,
+    pub kept: Checkpoint,
+    /// Their content was compared up to a position.
+    pub is_alike: bool,
+}
+
 /// What happened to a file since it was last looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
@@ -107,9 +141,9 @@ impl Tail {
 
     fn metadata(&mut self) -> io::Result<Metadata> {
         if self.content.is_none() {
-            match fs::metadata(&self.path) {
+            match fs::metadata(&self.place) {
                 Ok(meta) if FileId::of(&meta) == self.id => return Ok(meta),
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Err(error) if !discover::is_absent(&error) => return Err(error),
                 _ if self.is_compressed() => return Err(io::ErrorKind::NotFound.into()),
                 // It has another name now. It may have grown before that, and its writer may still have it open.
                 _ => self.open()?,
@@ -127,30 +161,28 @@ impl Tail {
         Ok(())
     }
 
-    fn open_file(&self) -> io::Result<File> {
-        let open = |path: &PathBuf| -> io::Result<File> {
-            let file = File::open(path)?;
-            if FileId::of(&file.metadata()?) != self.id {
-                return Err(io::ErrorKind::NotFound.into());
-            }
-            Ok(file)
+    fn open_file(&mut self) -> io::Result<File> {
+        let absent = match discover::open(&self.place, self.id) {
+            Err(error) if discover::is_absent(&error) => error,
+            other => return other,
         };
-        match open(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let folder = self.path.parent().ok_or(error)?;
-                let found = find_in_folder(folder, &HashSet::from([self.id])).pop();
-                open(&found.ok_or(io::ErrorKind::NotFound)?.path)
-            }
-            other => other,
-        }
+        let folder = self.place.parent().ok_or(absent)?;
+        self.place = find_in_folder(folder, self.id).ok_or(io::ErrorKind::NotFound)?;
+        discover::open(&self.place, self.id)
     }
 
-    /// Whether the content is still what it was, as far as its first bytes tell. Learns more of them as they come.
+    /// Whether the content is still what it was, as far as its first bytes tell and those before what was read last.
+    /// Learns more of the first as they come.
     pub fn verify(&mut self, compression: Compression) -> io::Result<bool> {
         let Some(content) = &self.content else { return Ok(true) };
         let mut buffer = [0; HEAD];
         let head = read_head(content.file(), &mut buffer)?;
         if self.fingerprint.is_some_and(|known| !known.fits(head)) {
+            return Ok(false);
+        }
+        if let Some(trail) = self.trail
+            && Trail::of(content.file(), trail.position)? != Some(trail)
+        {
             return Ok(false);
         }
         // NULs that may be written over tell nothing; those that are passed are there to stay.
@@ -182,10 +214,33 @@ impl Tail {
         self.compressed == Compressed::Yes
     }
 
-    /// Begins again at the start: the content is another.
+    /// Remembers what stands before the place up to which it was read.
+    pub fn leave_trail(&mut self) -> io::Result<()> {
+        if self.trail.is_none_or(|trail| trail.position != self.offset)
+            && let Some(Content::Plain(file)) = &self.content
+        {
+            self.trail = Trail::of(file, self.offset)?;
+        }
+        Ok(())
+    }
+
+    /// Begins at a position; nothing was sent yet.
+    pub fn begin_at(&mut self, position: u64) {
+        self.offset = position;
+        self.mark = Watermark::new(Some(position));
+    }
+
+    /// Begins again at the start: the content is another, perhaps that of another file that was given the number of
+    /// one that is gone.
     pub fn renew(&mut self, now: Instant) {
         self.mark = Watermark::new(Some(0));
+        self.label = None;
+        self.constants = None;
         self.fingerprint = None;
+        self.trail = None;
+        self.saved = None;
+        self.is_fresh = true;
+        self.twin = Twin::Unknown;
         self.compressed = Compressed::Unknown;
         self.coding = None;
         self.finished = None;
@@ -220,18 +275,36 @@ impl Tail {
         end.saturating_sub(self.offset)
     }
 
-    /// What is to be kept of it; none while it is empty.
-    pub fn checkpoint(&self, seen: i64) -> Option<Checkpoint> {
+    /// What is to be kept of it.
+    pub fn checkpoint(&self, seen: i64) -> Checkpoint {
         let safe = self.mark.safe().unwrap_or(0);
-        Some(Checkpoint {
+        let known = self.saved.as_ref().filter(|saved| saved.position == safe).and_then(|saved| saved.before);
+        Checkpoint {
             path: self.path.clone(),
-            device: self.id.device,
-            inode: self.id.inode,
-            fingerprint: self.fingerprint?,
+            place: (self.place != self.path).then(|| self.place.clone()),
+            id: self.id,
+            fingerprint: self.fingerprint,
             position: safe,
+            before: known.or_else(|| self.before(safe)),
             finished: self.finished.filter(|_| safe == self.offset),
             seen,
-        })
+        }
+    }
+
+    /// What is to be kept of it, if that is not on disk.
+    pub fn changed_checkpoint(&self, seen: i64) -> Option<Checkpoint> {
+        let checkpoint = self.checkpoint(seen);
+        (!self.saved.as_ref().is_some_and(|saved| saved.says(&checkpoint))).then_some(checkpoint)
+    }
+
+    /// The fingerprint of the bytes before a safe position, if they can be read at once.
+    fn before(&self, safe: u64) -> Option<Fingerprint> {
+        match (self.trail, &self.content) {
+            (Some(trail), _) if trail.position == safe => trail.before,
+            // Without it the first bytes have to do.
+            (_, Some(Content::Plain(file))) if !self.is_compressed() => Trail::of(file, safe).ok()??.before,
+            _ => None,
+        }
     }
 }
 

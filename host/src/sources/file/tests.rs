@@ -54,11 +54,11 @@ async fn the_source_wakes_for_new_lines_and_new_files_and_stops_when_all_is_safe
     assert!(!running.is_finished(), "it waits for the last receipt");
     third.receipt.delivered();
     timeout(LONG, running).await.expect("it ends").expect("no panic").expect("no error");
-    let saved = fs::read_to_string(cx.state_dir.join("checkpoints.json")).unwrap();
-    assert!(
-        saved.contains("a.log") && saved.contains("\"position\": 8") && saved.contains("\"position\": 6"),
-        "{saved}"
-    );
+    let saved = checkpoint::Store::open(&cx.state_dir).unwrap().1.unwrap();
+    let mut saved: Vec<_> =
+        saved.iter().map(|kept| (kept.path.file_name().unwrap(), kept.position)).collect();
+    saved.sort();
+    assert_eq!(saved, [("a.log".as_ref(), 8), ("b.log".as_ref(), 6)]);
 }
 
 #[tokio::test]
@@ -118,4 +118,39 @@ fn what_the_settings_contradict_is_found_without_a_start() {
     let multiline = Some(MultilineSettings::default());
     let error = FileSettings { include, multiline, ..Default::default() }.check().unwrap_err().to_string();
     assert!(error.contains("`multiline` needs `start`"), "{error}");
+}
+
+#[tokio::test]
+async fn files_behind_a_link_that_are_rotated_in_quick_succession_are_read_to_their_end() {
+    let (cx, buffer, folder) = testing::context("logs");
+    let root = folder.path().canonicalize().unwrap();
+    for name in ["pods", "containers"] {
+        fs::create_dir(root.join(name)).unwrap();
+    }
+    let live = root.join("pods/0.log");
+    fs::write(&live, "0\n").unwrap();
+    std::os::unix::fs::symlink(&live, root.join("containers/web.log")).unwrap();
+    let mut settings = rarely(format!("{}/containers/*.log", root.display()));
+    settings.max_open_files = 1;
+    let running = tokio::spawn(start(settings, cx.clone()).await.unwrap());
+    let mut got = Vec::new();
+    let mut take = async |most: usize| {
+        while got.len() < most {
+            let batch = timeout(LONG, buffer.pop()).await.expect("a batch in time").expect("an open buffer");
+            got.extend(lines(&batch));
+            batch.receipt.delivered();
+        }
+        got.clone()
+    };
+    take(1).await;
+    const ROUNDS: usize = 100;
+    for round in 1..=ROUNDS {
+        fs::rename(&live, root.join(format!("pods/0.log.{round}"))).unwrap();
+        fs::write(&live, format!("{round}\n")).unwrap();
+    }
+    let mut numbers: Vec<usize> = take(ROUNDS + 1).await.iter().map(|line| line.parse().unwrap()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..=ROUNDS).collect::<Vec<_>>());
+    cx.stop.cancel();
+    timeout(LONG, running).await.expect("it ends").expect("no panic").expect("no error");
 }

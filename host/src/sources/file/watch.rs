@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use notify::event::{EventKind, ModifyKind};
+use notify::event::{EventKind, ModifyKind, RenameMode};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
 
@@ -13,6 +13,9 @@ use super::bell::{Bell, Hint};
 /// Most folders that are watched: the system has few watches to give.
 const MOST: usize = 1024;
 
+/// Most names that are remembered; where more happens everything is looked at.
+const MOST_NAMES: usize = 1 << 16;
+
 /// What happened since it was last asked, however often it did.
 #[derive(Debug, Default)]
 pub(super) struct News {
@@ -20,19 +23,30 @@ pub(super) struct News {
     pub written: HashSet<PathBuf>,
     /// Names that came or went.
     pub named: HashSet<PathBuf>,
+    /// Names that changed, from and to, in their order.
+    pub moved: Vec<(PathBuf, PathBuf)>,
     /// The system lost count: anything may have happened.
     pub unknown: bool,
 }
 
 impl News {
     fn is_empty(&self) -> bool {
-        self.written.is_empty() && self.named.is_empty() && !self.unknown
+        self.written.is_empty() && self.named.is_empty() && self.moved.is_empty() && !self.unknown
     }
 
     fn add(&mut self, event: notify::Result<notify::Event>) {
+        if self.written.len() + self.named.len() + self.moved.len() >= MOST_NAMES {
+            *self = News { unknown: true, ..News::default() };
+        }
         match event {
             Ok(event) if !event.need_rescan() => match event.kind {
                 EventKind::Access(_) => {}
+                // The two halves of it come as well, by themselves.
+                EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => {
+                    if let Ok([from, to]) = <[PathBuf; 2]>::try_from(event.paths) {
+                        self.moved.push((from, to));
+                    }
+                }
                 EventKind::Modify(ModifyKind::Name(_)) | EventKind::Create(_) | EventKind::Remove(_) => {
                     self.named.extend(event.paths);
                 }
@@ -84,12 +98,9 @@ impl Watch {
     }
 
     /// Watches these folders and no others.
-    pub fn follow(&mut self, folders: &BTreeSet<PathBuf>) {
-        if *folders == self.folders {
-            return;
-        }
+    pub fn follow(&mut self, folders: BTreeSet<PathBuf>) {
         let Some(watcher) = &mut self.watcher else { return };
-        for gone in self.folders.difference(folders) {
+        for gone in self.folders.difference(&folders) {
             // A folder that is removed is not watched any more anyway.
             watcher.unwatch(gone).ok();
         }
@@ -98,6 +109,6 @@ impl Watch {
                 tracing::debug!(folder = %new.display(), %error, "cannot watch; found by looking");
             }
         }
-        self.folders.clone_from(folders);
+        self.folders = folders;
     }
 }

@@ -1,37 +1,114 @@
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+
 use super::*;
 
-fn checkpoint(path: &str) -> Checkpoint {
+fn checkpoint(path: &str, inode: u64) -> Checkpoint {
     Checkpoint {
         path: path.into(),
-        device: 1,
-        inode: u64::MAX,
-        fingerprint: Fingerprint::of(b"head").expect("content"),
+        place: None,
+        id: FileId { device: 1, inode, born: Some(3) },
+        fingerprint: Fingerprint::of(b"head"),
         position: 4,
+        before: Fingerprint::of(b"tail"),
         finished: None,
         seen: 0,
     }
 }
 
+/// What is in the store of a folder, by path.
+fn read(folder: &Path) -> Option<Vec<Checkpoint>> {
+    let mut files = Store::open(folder).unwrap().1?;
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Some(files)
+}
+
 #[test]
 fn positions_come_back_as_they_were_saved() {
     let folder = tempfile::tempdir().unwrap();
-    let (store, none) = Store::open(&folder.path().join("deep/er")).unwrap();
+    let deep = folder.path().join("deep/er");
+    let (mut store, none) = Store::open(&deep).unwrap();
     assert_eq!(none, None, "a first start is told from one without files");
-    store.save(Vec::new()).unwrap();
-    assert_eq!(Store::open(&folder.path().join("deep/er")).unwrap().1, Some(Vec::new()));
-    let saved = vec![checkpoint("/a"), checkpoint("/b")];
-    store.save(saved.clone()).unwrap();
-    assert_eq!(Store::open(&folder.path().join("deep/er")).unwrap().1, Some(saved));
+    assert!(store.wants_whole(0));
+    store.replace([].into_iter()).unwrap();
+    assert_eq!(read(&deep), Some(Vec::new()));
+    let mut saved = vec![checkpoint("/a", u64::MAX), checkpoint("/b", 2)];
+    store.replace(saved.iter()).unwrap();
+    assert_eq!(read(&deep), Some(saved.clone()));
+    saved[1].position = 9;
+    saved[1].place = Some("/elsewhere".into());
+    store.append(&[&saved[1]], &[saved[0].id]).unwrap();
+    assert_eq!(read(&deep), Some(vec![saved[1].clone()]));
+    let mode = fs::metadata(deep.join(NAME)).unwrap().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_name_that_is_not_utf8_comes_back_with_its_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut odd = checkpoint("", 1);
+    odd.path = std::ffi::OsString::from_vec(b"/var/\xff\xfe.log".to_vec()).into();
+    odd.place = Some(odd.path.clone());
+    let (mut store, _) = Store::open(folder.path()).unwrap();
+    store.replace([&odd].into_iter()).unwrap();
+    assert_eq!(read(folder.path()), Some(vec![odd]));
+}
+
+#[test]
+fn a_line_that_a_crash_cut_short_is_left_out_and_all_before_it_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, _) = Store::open(folder.path()).unwrap();
+    let first = checkpoint("/a", 1);
+    store.replace([&first].into_iter()).unwrap();
+    let whole = fs::read(folder.path().join(NAME)).unwrap();
+    let moved = Checkpoint { position: 8, ..first.clone() };
+    store.append(&[&moved], &[]).unwrap();
+    let longer = fs::read(folder.path().join(NAME)).unwrap();
+    for len in whole.len()..longer.len() {
+        fs::write(folder.path().join(NAME), &longer[..len]).unwrap();
+        assert_eq!(read(folder.path()), Some(vec![first.clone()]), "{len} bytes");
+    }
+    fs::write(folder.path().join(NAME), &longer).unwrap();
+    assert_eq!(read(folder.path()), Some(vec![moved]));
+}
+
+#[test]
+fn what_is_appended_is_bounded_by_the_files_that_are_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, _) = Store::open(folder.path()).unwrap();
+    let file = checkpoint("/a", 1);
+    store.replace([&file].into_iter()).unwrap();
+    let appended = (0..).take_while(|_| !store.wants_whole(1) && store.append(&[&file], &[]).is_ok()).count();
+    assert!((1000..1100).contains(&appended), "{appended}");
+}
+
+#[test]
+fn the_positions_of_the_first_version_are_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = r#"{"version":1,"files":[{"path":"/a","device":1,"inode":2,"fingerprint":{"len":4,"hash":5},"position":6,"seen":7}]}"#;
+    fs::write(folder.path().join(OLD_NAME), old).unwrap();
+    let (mut store, files) = Store::open(folder.path()).unwrap();
+    let files = files.unwrap();
+    assert_eq!((files.len(), files[0].position, files[0].id.born), (1, 6, None));
+    store.replace(files.iter()).unwrap();
+    assert!(!folder.path().join(OLD_NAME).exists());
+    assert_eq!(read(folder.path()), Some(files));
 }
 
 #[test]
 fn a_file_that_holds_no_checkpoints_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(NAME);
-    for (text, says) in [("{", "holds no checkpoints"), (r#"{"version":9,"files":[]}"#, "its version is 9")] {
+    for (name, text, says) in [
+        (OLD_NAME, "{", "holds no checkpoints"),
+        (OLD_NAME, r#"{"version":9,"files":[]}"#, "its version is 9"),
+        (NAME, "{\"version\":9}\n", "its version is 9"),
+        (NAME, "", "names no version"),
+        (NAME, "{\"version\":2}\nnonsense\n", "line 2"),
+    ] {
+        let path = folder.path().join(name);
         fs::write(&path, text).unwrap();
-        let error = Store::open(folder.path()).unwrap_err().to_string();
-        assert!(error.contains(says) && error.contains(NAME), "{error}");
+        let error = format!("{:#}", Store::open(folder.path()).unwrap_err());
+        assert!(error.contains(says) && error.contains(name), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }
 }

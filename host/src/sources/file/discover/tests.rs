@@ -1,75 +1,71 @@
+use std::os::unix::fs::symlink;
+
 use super::super::rig::glob;
 use super::*;
 
-/// A folder with these files, and what the globs (relative to it) find in it.
-fn find(files: &[&str], include: &[&str], exclude: &[&str]) -> Vec<String> {
+#[test]
+fn a_glob_that_can_match_nothing_is_told_and_one_that_may_is_not() {
     let folder = tempfile::tempdir().unwrap();
-    for file in files {
-        let path = folder.path().join(file);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, "x").unwrap();
-    }
-    let globs = |list: &[&str]| -> Vec<Glob> {
-        list.iter().map(|text| glob(format!("{}/{text}", folder.path().display()))).collect()
+    let at = |name: &str| format!("{}/{name}", folder.path().display());
+    fs::write(at("file"), "x").unwrap();
+    let exclude = [glob("*.gz".to_owned()), glob(at("left-out-*"))];
+    let told = |text: &str| -> Vec<String> {
+        let include = [glob(at("*.log")), glob(text.to_owned())];
+        Globs::warnings(&include, &exclude)
+            .into_iter()
+            .map(|(place, says)| format!("{place} {says}"))
+            .collect()
     };
-    let globs = Globs::new(&globs(include), &globs(exclude)).unwrap();
-    let walk = globs.walk();
-    assert!(walk.errors.is_empty(), "{:?}", walk.errors);
-    let name = |found: &Found| found.path.strip_prefix(folder.path()).unwrap().display().to_string();
-    let mut names: Vec<_> = walk.files.iter().map(name).collect();
-    names.sort();
-    names
-}
-
-const FILES: &[&str] = &["a.log", "b.txt", "x/a.log", "x/y/a.log", "x/y/b.log", "z/y/a.log"];
-
-#[test]
-fn a_star_stays_in_its_folder_and_two_go_below() {
-    assert_eq!(find(FILES, &["*.log"], &[]), ["a.log"]);
-    assert_eq!(find(FILES, &["*/*.log"], &[]), ["x/a.log"]);
-    assert_eq!(find(FILES, &["*/y/a.log"], &[]), ["x/y/a.log", "z/y/a.log"]);
-    assert_eq!(find(FILES, &["**/a.log"], &[]), ["a.log", "x/a.log", "x/y/a.log", "z/y/a.log"]);
-    assert_eq!(find(FILES, &["x/**"], &[]), ["x/a.log", "x/y/a.log", "x/y/b.log"]);
-}
-
-#[test]
-fn a_path_is_a_glob_and_choices_may_hold_folders() {
-    assert_eq!(find(FILES, &["b.txt", "nothing.log"], &[]), ["b.txt"]);
-    assert_eq!(find(FILES, &["{b.txt,x/y/b.log}"], &[]), ["b.txt", "x/y/b.log"]);
-}
-
-#[test]
-fn what_is_excluded_is_left_out_and_what_matches_twice_comes_once() {
-    assert_eq!(find(FILES, &["**/*.log", "*.log"], &["x/**"]), ["a.log", "z/y/a.log"]);
-}
-
-#[test]
-fn a_link_that_leads_round_in_a_circle_ends() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("x")).unwrap();
-    fs::write(folder.path().join("x/a.log"), "x").unwrap();
-    std::os::unix::fs::symlink(folder.path(), folder.path().join("x/up")).unwrap();
-    let globs = Globs::new(&[glob(format!("{}/**/*.log", folder.path().display()))], &[]).unwrap();
-    let walk = globs.walk();
-    assert_eq!(walk.files.len(), 1);
-    assert_eq!(walk.folders.len(), 2);
-}
-
-#[test]
-fn a_folder_named_as_a_file_is_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let globs = Globs::new(&[glob(folder.path().display().to_string())], &[]).unwrap();
-    assert_eq!(globs.walk().errors.len(), 1);
-}
-
-#[test]
-fn older_files_come_first() {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, time) in [("a", 3), ("b", 1), ("c", 2)] {
-        let file = fs::File::create(folder.path().join(name)).unwrap();
-        file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(time)).unwrap();
+    for (text, says) in [
+        (&*at(""), "names a folder"),
+        (folder.path().to_str().unwrap(), "names a folder"),
+        (&at("file/*.log"), "file is a file"),
+        ("~/logs/*.log", "a folder called `~`"),
+        (&at("left-out-*"), "`exclude` leaves out all of it"),
+        (&at("one.gz"), "`exclude` leaves out all of it"),
+    ] {
+        let told = told(text);
+        assert_eq!(told.len(), 1, "{text}: {told:?}");
+        assert!(told[0].starts_with("1 ") && told[0].contains(says), "{told:?}");
     }
-    let globs = Globs::new(&[glob(format!("{}/*", folder.path().display()))], &[]).unwrap();
-    let names: Vec<_> = globs.walk().files.iter().map(|f| f.path.file_name().unwrap().to_owned()).collect();
-    assert_eq!(names, ["b", "c", "a"]);
+    for text in ["file", "absent/*.log", "*", "*.gz*", "absent.log"] {
+        assert_eq!(told(&at(text)), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn a_link_is_followed_name_by_name_and_one_that_leads_nowhere_or_round_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    fs::create_dir(root.join("pods")).unwrap();
+    fs::write(root.join("pods/1.log"), "x").unwrap();
+    symlink("1.log", root.join("pods/0.log")).unwrap();
+    symlink("pods/../pods/0.log", root.join("link.log")).unwrap();
+    assert_eq!(hops(&root.join("link.log")), [root.join("pods/0.log"), root.join("pods/1.log")]);
+    assert!(hops(&root.join("pods/1.log")).is_empty());
+    symlink("gone/x.log", root.join("dangling.log")).unwrap();
+    assert_eq!(hops(&root.join("dangling.log")), [root.join("gone/x.log")]);
+    symlink("round.log", root.join("round.log")).unwrap();
+    assert_eq!(hops(&root.join("round.log")).len(), 40);
+}
+
+#[test]
+fn a_pipe_under_the_name_of_a_file_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.log");
+    fs::write(&path, "x").unwrap();
+    let id = FileId::of(&fs::metadata(&path).unwrap());
+    assert!(open(&path, id).is_ok());
+    fs::remove_file(&path).unwrap();
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let id = FileId::of(&fs::metadata(&path).unwrap());
+    assert_eq!(open(&path, id).unwrap_err().kind(), io::ErrorKind::NotFound);
+}
+
+#[test]
+fn files_of_one_number_that_were_made_at_different_times_are_two() {
+    let id = |born| FileId { device: 1, inode: 2, born };
+    assert!(id(Some(1)).fits(id(Some(1))) && id(None).fits(id(Some(1))));
+    assert!(!id(Some(1)).fits(id(Some(2))));
 }

@@ -1,239 +1,281 @@
-//! Which files the tailer follows, and where it begins in them.
+//! Which files the tailer follows: what a walk finds.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fs;
 use std::io;
-use std::path::Path;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use crate::batch::constants::Constants;
-use crate::batch::{StreamId, TAG, TIMESTAMP};
-use crate::receipt::Watermark;
+use super::super::discover::{self, FileId, Found, hops, is_absent};
+use super::super::walk::{Entry, Kind, Walk};
+use super::rounds::Pace;
+use super::{Key, Tailer, remove_if};
 
-use super::super::charset::Coding;
-use super::super::checkpoint::Checkpoint;
-use super::super::discover::{FileId, Found, find_in_folder};
-use super::super::fingerprint::{HEAD, read_at, read_head};
-use super::super::hostname;
-use super::super::read::Blank;
-use super::super::settings::ReadFrom;
-use super::super::tail::{Compressed, Tail, modified};
-use super::Tailer;
+/// Hints make the source walk no sooner after it did before.
+const WALK_AGAIN: Duration = Duration::from_millis(50);
+/// Names that are taken in one turn, and of them those that the system must be asked about.
+const NAMES: usize = 2048;
+const QUESTIONS: usize = 64;
+/// Files that are begun in one turn.
+const BEGINNINGS: usize = 64;
 
-/// Where to begin in a file.
-enum Start {
-    At(u64),
-    /// A compressed file that was read to its end, which is this position.
-    Finished(u64),
+/// How far the search for files has come.
+#[derive(Debug)]
+pub(super) struct Scan {
+    step: Step,
+    pace: Pace,
+    /// No hint makes the source walk before.
+    rest_until: Instant,
+    /// Files that nobody follows yet.
+    found: Vec<Found>,
+    /// Inodes of files that were followed when the source ran last; for the first walk.
+    sought: HashSet<u64>,
+    /// Names that links of ours lead over, and the links.
+    links: HashMap<PathBuf, PathBuf>,
+}
+
+#[derive(Debug)]
+enum Step {
+    Idle,
+    Walking(Walk),
+    /// The folders in which files lie that the walk has not seen under their names.
+    Searching(Walk),
+    Beginning(VecDeque<Found>),
+}
+
+impl Scan {
+    pub fn new(now: Instant) -> Scan {
+        Scan {
+            step: Step::Idle,
+            pace: Pace::default(),
+            rest_until: now,
+            found: Vec::new(),
+            sought: HashSet::new(),
+            links: HashMap::new(),
+        }
+    }
+
+    pub fn is_under_way(&self) -> bool {
+        !matches!(self.step, Step::Idle)
+    }
 }
 
 impl Tailer {
-    /// Looks which files there are.
-    pub(super) fn walk(&mut self, now: Instant) {
-        self.last_walk = Some(now);
-        self.next_walk = now + self.settings.scan_interval.0;
+    /// Whether the first walk has ended.
+    pub(super) fn has_walked(&self) -> bool {
+        self.walks > 1 || (self.walks == 1 && !self.scan.is_under_way())
+    }
+
+    /// Goes on with the search for files, if it is due. Answers whether all names are known by now, so that their
+    /// folders can be watched.
+    pub(super) fn walk_on(&mut self, now: Instant) -> bool {
+        if !self.scan.is_under_way() && now < self.next_walk {
+            return false;
+        }
+        let began = (self.stopwatch)();
+        let mut has_seen_all = false;
+        self.scan.step = match std::mem::replace(&mut self.scan.step, Step::Idle) {
+            Step::Idle => Step::Walking(self.begin_walk()),
+            Step::Walking(mut walk) => match self.take_names(&mut walk, now) {
+                true => {
+                    walk.search(self.folders_of_missing());
+                    Step::Searching(walk)
+                }
+                false => Step::Walking(walk),
+            },
+            Step::Searching(mut walk) => match self.take_names(&mut walk, now) {
+                true => {
+                    has_seen_all = true;
+                    self.end_walk(walk, now)
+                }
+                false => Step::Searching(walk),
+            },
+            Step::Beginning(found) => self.begin_some(found, now),
+        };
+        let spent = (self.stopwatch)() - began;
+        self.scan.pace.add(spent);
+        if !self.scan.is_under_way() {
+            let rest = self.scan.pace.rest(WALK_AGAIN);
+            self.scan.rest_until = now + rest;
+            self.next_walk = now + rest.max(self.settings.scan_interval.0);
+        }
+        has_seen_all
+    }
+
+    /// Walks before it is due, as soon as the rest after the last walk is over.
+    pub(super) fn walk_soon(&mut self, now: Instant) {
+        self.next_walk = self.next_walk.min(self.scan.rest_until.max(now));
+    }
+
+    fn begin_walk(&mut self) -> Walk {
         self.walks += 1;
-        let walk = self.globs.walk();
-        self.folders = walk.folders;
-        for (path, error) in walk.errors {
+        self.scan.links.clear();
+        if self.walks == 1 {
+            self.scan.sought = self.kept.keys().map(|id| id.inode).collect();
+        }
+        Walk::new(&self.globs)
+    }
+
+    /// Takes some names of a walk; answers whether they were the last.
+    fn take_names(&mut self, walk: &mut Walk, now: Instant) -> bool {
+        let mut questions = 0;
+        for _ in 0..NAMES {
+            let Some(entry) = walk.next() else { return true };
+            questions += usize::from(self.take_name(entry, now));
+            if questions >= QUESTIONS {
+                break;
+            }
+        }
+        false
+    }
+
+    /// Takes a name. Answers whether the system had to be asked what it is.
+    fn take_name(&mut self, entry: Entry, now: Instant) -> bool {
+        if let Some(key) = self.by_path.get(&entry.path)
+            && let Some(tail) = self.tails.get_mut(key)
+            && entry.inode == Some(tail.id.inode)
+            && tail.gone.is_none()
+            && tail.place == entry.path
+        {
+            // As it was.
+            tail.seen = self.walks;
+            return false;
+        }
+        if entry.kind == Kind::Aside || !self.globs.matches(&entry.path) {
+            return self.take_other_name(&entry, now);
+        }
+        if let Some(found) = self.consider(entry.path, entry.kind) {
+            self.scan.found.push(found);
+        }
+        true
+    }
+
+    /// Looks at a name that the globs match. Answers the file if nobody follows it yet.
+    pub(super) fn consider(&mut self, path: PathBuf, kind: Kind) -> Option<Found> {
+        let hops = if kind == Kind::Listed { Vec::new() } else { hops(&path) };
+        for hop in &hops {
+            self.links.insert(hop.clone(), path.clone());
+            self.scan.links.insert(hop.clone(), path.clone());
+        }
+        let meta = match fs::metadata(&path) {
+            Ok(meta) if meta.is_file() => meta,
+            Ok(_) => {
+                if kind == Kind::Named {
+                    self.complain(&path, &io::Error::other("it is no regular file"));
+                }
+                return None;
+            }
+            Err(error) => {
+                if !is_absent(&error) {
+                    self.complain(&path, &error);
+                }
+                return None;
+            }
+        };
+        let place = hops.into_iter().next_back().unwrap_or_else(|| path.clone());
+        let id = FileId::of(&meta);
+        let Some(&key) = self.by_id.get(&id) else {
+            return Some(Found { path, place, meta, there_before: self.walks == 1 });
+        };
+        let tail = self.tails.get_mut(&key)?;
+        if tail.path != path {
+            let leads_to_it = |path: &Path| fs::metadata(path).is_ok_and(|meta| FileId::of(&meta) == id);
+            if tail.gone.is_none() && leads_to_it(&tail.path) {
+                // Another name of the same file.
+                return None;
+            }
+            tracing::debug!(from = %tail.path.display(), to = %path.display(), "a file was renamed");
+            remove_if(&mut self.by_path, &tail.path, key);
+            self.by_path.insert(path.clone(), key);
+            let before = std::mem::replace(&mut tail.path, path);
+            if tail.offset > 0 {
+                tail.label.get_or_insert(before);
+            }
+        }
+        tail.seen = self.walks;
+        tail.gone = None;
+        tail.place = place;
+        self.rounds.lively.insert(key);
+        None
+    }
+
+    /// Looks at a name that no glob matches: it may be what a file of ours was renamed to.
+    fn take_other_name(&mut self, entry: &Entry, now: Instant) -> bool {
+        let Some(inode) = entry.inode else { return false };
+        let key = self.by_inode.get(&inode).copied();
+        let is_elsewhere = |key: &Key| self.tails.get(key).is_some_and(|tail| tail.place != entry.path);
+        let is_followed = key.filter(is_elsewhere).is_some();
+        let was_followed = self.walks == 1 && self.scan.sought.contains(&inode);
+        if !is_followed && !was_followed {
+            return false;
+        }
+        if let Ok(meta) = fs::symlink_metadata(&entry.path)
+            && meta.is_file()
+        {
+            let id = FileId::of(&meta);
+            if let Some(tail) = self.by_id.get(&id).and_then(|key| self.tails.get_mut(key)) {
+                if tail.seen != self.walks {
+                    tail.place.clone_from(&entry.path);
+                    tail.gone.get_or_insert(now);
+                }
+            } else if let Some(path) = self.was_renamed(id, &entry.path, &meta) {
+                let place = entry.path.clone();
+                self.scan.found.push(Found { path, place, meta, there_before: true });
+            }
+        }
+        true
+    }
+
+    /// Whether a file was followed when the source ran last, and has something to read, or a writer that may not know
+    /// of the new name yet. Answers its name of then.
+    fn was_renamed(&self, id: FileId, place: &Path, meta: &fs::Metadata) -> Option<PathBuf> {
+        let unborn = FileId { born: None, ..id };
+        let kept = self.kept.get(&id).or_else(|| self.kept.get(&unborn))?;
+        let is_unread = match kept.finished {
+            Some(finished) => finished != meta.len(),
+            None => kept.position < meta.len() || kept.place() != place,
+        };
+        is_unread.then(|| kept.path.clone())
+    }
+
+    /// The folders in which files lay that the walk has not seen, and at the first one those of last time.
+    fn folders_of_missing(&self) -> HashSet<PathBuf> {
+        let missing = self.tails.values().filter(|tail| tail.seen != self.walks).map(|tail| &tail.place);
+        let kept = self.kept.values().filter(|_| self.walks == 1);
+        discover::folders(missing.chain(kept.flat_map(|kept| [&kept.path, kept.place()])))
+    }
+
+    /// All names are known: tells which folders to watch, and which files are gone.
+    fn end_walk(&mut self, mut walk: Walk, now: Instant) -> Step {
+        for (path, error) in std::mem::take(&mut walk.errors) {
             self.complain(&path, &error);
         }
-        for found in walk.files {
-            let id = FileId::of(&found.meta);
-            match self.by_id.get(&id).and_then(|key| self.tails.get_mut(key).map(|tail| (*key, tail))) {
-                // Another name of the same file.
-                Some((_, tail)) if tail.seen == self.walks => {}
-                Some((key, tail)) => {
-                    tail.seen = self.walks;
-                    tail.gone = None;
-                    if tail.path != found.path {
-                        tracing::debug!(from = %tail.path.display(), to = %found.path.display(), "a file was renamed");
-                        if self.by_path.get(&tail.path) == Some(&key) {
-                            self.by_path.remove(&tail.path);
-                        }
-                        self.by_path.insert(found.path.clone(), key);
-                        tail.path = found.path;
-                    }
-                }
-                None => {
-                    if let Err(error) = self.begin(&found, now) {
-                        if self.walks == 1 {
-                            self.there_before.insert(found.path.clone());
-                        }
-                        self.complain(&found.path, &error);
-                    } else {
-                        self.warned.remove(&found.path);
-                    }
-                }
-            }
-        }
-        if self.walks == 1 {
-            self.find_renamed(now);
-        }
-        for tail in self.tails.values_mut() {
+        // What a link leads over may be renamed, and replaced, without a sign in the folder of the link.
+        self.links = std::mem::take(&mut self.scan.links);
+        walk.folders.extend(discover::folders(self.links.keys()));
+        self.folders = Some(walk.folders);
+        self.scan.sought = HashSet::new();
+        for (key, tail) in &mut self.tails {
             if tail.seen != self.walks && tail.gone.is_none() {
                 tail.gone = Some(now);
+                self.rounds.lively.insert(*key);
             }
+        }
+        let mut found = std::mem::take(&mut self.scan.found);
+        found.sort_by_cached_key(Found::order);
+        match found.is_empty() {
+            true => Step::Idle,
+            false => Step::Beginning(found.into()),
         }
     }
 
-    /// Looks for files that were renamed while the source was away, to names that no glob matches: what was not read
-    /// of them is read, and what their writer, who may not know of the rotation yet, still adds.
-    fn find_renamed(&mut self, now: Instant) {
-        let mut folders: HashMap<&Path, HashSet<FileId>> = HashMap::new();
-        for (id, kept) in &self.kept {
-            if let Some(folder) = kept.path.parent() {
-                folders.entry(folder).or_default().insert(*id);
-            }
+    fn begin_some(&mut self, mut found: VecDeque<Found>, now: Instant) -> Step {
+        for found in found.drain(..found.len().min(BEGINNINGS)) {
+            self.begin_or_complain(&found, now);
         }
-        let found: Vec<Found> =
-            folders.into_iter().flat_map(|(folder, ids)| find_in_folder(folder, &ids)).collect();
-        for found in found {
-            let id = FileId::of(&found.meta);
-            let unread = self.kept.get(&id).is_some_and(|kept| match kept.finished {
-                Some(finished) => finished != found.meta.len(),
-                None => kept.position < found.meta.len() || kept.path != found.path,
-            });
-            if !unread || self.by_id.contains_key(&id) || self.begin(&found, now).is_err() {
-                continue;
-            }
-            if let Some(tail) = self.by_id.get(&id).and_then(|key| self.tails.get_mut(key)) {
-                tracing::info!(path = %found.path.display(), "a file was renamed while flitch was away; its rest is read");
-                tail.gone = Some(now);
-            }
+        match found.is_empty() {
+            true => Step::Idle,
+            false => Step::Beginning(found),
         }
     }
-
-    /// Begins to follow a file.
-    fn begin(&mut self, found: &Found, now: Instant) -> io::Result<()> {
-        let id = FileId::of(&found.meta);
-        let mut tail = Tail {
-            id,
-            path: found.path.clone(),
-            constants: self.constants(&found.path),
-            stream: StreamId::next(),
-            mark: Watermark::new(Some(0)),
-            fingerprint: None,
-            content: None,
-            finished: None,
-            compressed: Compressed::Unknown,
-            offset: 0,
-            coding: None,
-            searched: None,
-            blank: Blank::Unknown,
-            told_nuls: false,
-            size: found.meta.len(),
-            modified: modified(&found.meta),
-            grown: now,
-            gone: None,
-            seen: self.walks,
-            partial: false,
-            queued: false,
-            force: false,
-            verify_at: now,
-            rest_until: None,
-            average: 0,
-        };
-        self.make_room();
-        tail.open()?;
-        tail.verify(self.settings.compression)?;
-        match self.start_of(&tail, found)? {
-            Start::At(start) => tail.offset = start,
-            Start::Finished(position) => {
-                tail.offset = position;
-                tail.finished = Some(tail.size);
-            }
-        }
-        tail.mark = Watermark::new(Some(tail.offset));
-        if tail.is_compressed() {
-            tail.content = None;
-        }
-        self.kept.remove(&id);
-        self.there_before.remove(&found.path);
-        let key = self.next_key;
-        self.next_key += 1;
-        // Only a name whose file is gone can have been ours.
-        self.by_path.insert(found.path.clone(), key);
-        self.by_id.insert(id, key);
-        let plain = !tail.is_compressed();
-        self.tails.insert(key, tail);
-        self.unsaved = true;
-        if plain {
-            self.enqueue(key);
-        }
-        Ok(())
-    }
-
-    /// What all records of a file have in common.
-    pub(super) fn constants(&self, path: &Path) -> Constants {
-        let settings = &self.settings;
-        let mut constants = Constants::new()
-            .timestamp(TIMESTAMP, 0)
-            .text(TAG, settings.tag.as_deref().unwrap_or(&self.out.cx.name));
-        if !settings.file_field.is_empty() {
-            constants = constants.text(&settings.file_field, &path.to_string_lossy());
-        }
-        if !settings.host_field.is_empty() {
-            constants = constants.text(&settings.host_field, hostname());
-        }
-        constants
-    }
-
-    /// Where to begin in a file that is new to this process.
-    fn start_of(&self, tail: &Tail, found: &Found) -> io::Result<Start> {
-        let Some(content) = &tail.content else { return Ok(Start::At(0)) };
-        let mut head = [0; HEAD];
-        let head = read_head(content.file(), &mut head)?;
-        let compressed = tail.is_compressed();
-        if let Some(kept) = self.kept_for(tail.id, &found.path, head) {
-            if compressed && kept.finished == Some(tail.size) {
-                return Ok(Start::Finished(kept.position));
-            }
-            // A file that is shorter than its position was cut while we were away.
-            let fits = compressed || kept.position <= tail.size;
-            return Ok(Start::At(if fits { kept.position } else { 0 }));
-        }
-        let there_before = self.walks == 1 || self.there_before.contains(&found.path);
-        let skip_to_end = self.first_start && there_before && self.settings.read_from == ReadFrom::End;
-        let age = self.out.cx.clock.now() - found.meta.modified().map_or(i64::MAX, nanoseconds);
-        let limit = self.settings.ignore_older;
-        let too_old = limit.is_some_and(|limit| age > 0 && age as u128 > limit.0.as_nanos());
-        Ok(match (skip_to_end || too_old, compressed) {
-            (false, _) => Start::At(0),
-            (true, true) => Start::Finished(0),
-            (true, false) => {
-                let coding = self.settings.charset.of_head(head, true).map_or(Coding::UTF_8, |known| known.0);
-                Start::At(last_line(content.file(), tail.size, coding)?)
-            }
-        })
-    }
-
-    /// The position that was saved for this file.
-    fn kept_for(&self, id: FileId, path: &Path, head: &[u8]) -> Option<&Checkpoint> {
-        // A device may have another number after the machine started again; then the name must be the same too.
-        let same = self
-            .kept
-            .get(&id)
-            .or_else(|| self.kept.values().find(|kept| kept.inode == id.inode && kept.path == path))?;
-        same.fingerprint.fits(head).then_some(same)
-    }
-}
-
-/// Where the last line begins that is not finished, of a file of `size` bytes.
-fn last_line(file: &std::fs::File, size: u64, coding: Coding) -> io::Result<u64> {
-    let mut buffer = vec![0; 64 << 10];
-    let size = size - size % coding.unit() as u64;
-    let mut end = size;
-    while end > 0 && size - end < 1 << 20 {
-        let start = end.saturating_sub(buffer.len() as u64);
-        let read = read_at(file, &mut buffer[..(end - start) as usize], start)?;
-        if let Some(line_end) = coding.line_ends(&buffer[..read]).next_back() {
-            return Ok(start + line_end as u64);
-        }
-        end = start;
-    }
-    Ok(if end == 0 { 0 } else { size })
-}
-
-fn nanoseconds(time: std::time::SystemTime) -> i64 {
-    time.duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64)
 }

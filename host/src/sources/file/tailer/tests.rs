@@ -6,9 +6,13 @@ use std::fs;
 
 mod content;
 mod forms;
+mod identity;
+mod links;
+mod many;
 mod nuls;
 mod property;
 mod rotation;
+mod saving;
 mod stall;
 
 #[test]
@@ -246,4 +250,51 @@ fn a_file_under_two_names_is_read_once() {
     rig.start();
     rig.pass(s(2));
     assert_eq!(rig.lines(), ["one"]);
+}
+
+#[test]
+fn files_that_are_there_are_read_in_the_order_in_which_they_were_written_last() {
+    let mut rig = Rig::new();
+    for (name, time) in [("a.log", 3), ("b.log", 1), ("c.log", 2)] {
+        rig.append(name, format!("{name}\n"));
+        let file = fs::File::options().write(true).open(rig.path(name)).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH + s(time)).unwrap();
+    }
+    rig.start();
+    rig.settle_down();
+    assert_eq!(rig.lines(), ["b.log", "c.log", "a.log"]);
+}
+
+#[test]
+fn a_folder_or_a_pipe_named_as_a_file_is_complained_about_and_holds_up_no_other() {
+    let mut rig = Rig::new();
+    let named = |rig: &Rig, name: &str| super::super::rig::glob(rig.path(name).display().to_string());
+    fs::create_dir(rig.path("folder")).unwrap();
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, rig.path("pipe"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    rig.settings.include.extend([named(&rig, "folder"), named(&rig, "pipe")]);
+    rig.append("a.log", "one\n");
+    rig.start();
+    rig.settle_down();
+    assert_eq!(rig.lines(), ["one"]);
+    let warned = &rig.tailer.as_ref().unwrap().warned;
+    assert!(warned.contains(&rig.path("folder")) && warned.contains(&rig.path("pipe")));
+}
+
+#[test]
+fn a_pipe_that_takes_the_name_of_a_file_is_not_waited_for() {
+    let mut rig = Rig::new();
+    rig.settings.max_open_files = 1;
+    rig.append("a.log", "one\n");
+    rig.append("b.log", "two\n");
+    rig.start();
+    rig.pass(s(2));
+    for name in ["a.log", "b.log"] {
+        rig.remove(name);
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, rig.path(name), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    }
+    rig.append("c.log", "three\n");
+    rig.pass(s(20));
+    assert_eq!(rig.lines().last().map(String::as_str), Some("three"));
 }

@@ -1,6 +1,6 @@
 //! NULs where text should be.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use super::super::super::rig::{Rig, ms, s};
@@ -15,9 +15,7 @@ fn write_at(rig: &Rig, place: u64, text: &[u8]) {
 }
 
 fn position(rig: &Rig) -> u64 {
-    let saved = fs::read_to_string(rig.dir.path().join("state/checkpoints.json")).unwrap();
-    let saved: serde_json::Value = serde_json::from_str(&saved).unwrap();
-    saved["files"][0]["position"].as_u64().unwrap()
+    rig.saved("a.log").unwrap()
 }
 
 #[test]

@@ -1,0 +1,102 @@
+//! When positions are saved: a file's first before its first record goes on, its first safe one at once, and all that
+//! have moved each `checkpoint_interval`.
+
+use std::time::{Duration, Instant};
+
+use super::super::checkpoint::{Checkpoint, KEEP};
+use super::{Key, Tailer};
+
+/// First safe positions are saved together with others that come within this time.
+const GATHER: Duration = Duration::from_millis(20);
+/// After this time all entries are written again, with the time at which their files were seen.
+const WHOLE: Duration = Duration::from_secs(60 * 60);
+
+impl Tailer {
+    /// In seconds since 1970.
+    pub(super) fn today(&self) -> i64 {
+        self.out.cx.clock.now() / 1_000_000_000
+    }
+
+    /// A file has its first safe position.
+    pub fn save_soon(&mut self, now: Instant) {
+        let rest = self.saves.rest(GATHER).min(self.settings.checkpoint_interval.0);
+        self.next_save = self.next_save.min(now + rest);
+    }
+
+    /// Saves the positions that have moved.
+    pub fn save_moved(&mut self, now: Instant) {
+        self.next_save = now + self.settings.checkpoint_interval.0;
+        // What was there at a first start is known by its having no position: until the walk has seen all of it there
+        // is nothing to save.
+        let is_changed =
+            !(self.rounds.lively.is_empty() && self.kept_changed.is_empty() && self.forgotten.is_empty());
+        if self.has_walked() && (self.is_whole_due(now) || is_changed) {
+            self.save(now);
+        }
+    }
+
+    /// Saves all that has changed. A file is saved so before its first record goes on: what is not read of it is found
+    /// after a crash, whatever it is called then.
+    pub(super) fn save(&mut self, now: Instant) {
+        let began = (self.stopwatch)();
+        let saved = self.save_changed(now);
+        let spent = (self.stopwatch)() - began;
+        self.saves.add(spent);
+        if saved.is_err() {
+            // The next save is a whole one.
+            self.kept_changed.clear();
+            self.forgotten.clear();
+        }
+        match saved {
+            Ok(()) if std::mem::take(&mut self.save_fails) => {
+                tracing::info!(source = %self.out.cx.name, "positions are saved again");
+            }
+            Ok(()) => {}
+            Err(error) if !std::mem::replace(&mut self.save_fails, true) => {
+                tracing::error!(source = %self.out.cx.name, %error, "cannot save positions; records would come twice after a restart");
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn save_changed(&mut self, now: Instant) -> std::io::Result<()> {
+        let today = self.today();
+        if self.is_whole_due(now) {
+            self.kept.retain(|_, kept| kept.seen + KEEP > today);
+            let followed: Vec<(Key, Checkpoint)> =
+                self.tails.iter().map(|(key, tail)| (*key, tail.checkpoint(today))).collect();
+            self.store
+                .replace(self.kept.values().chain(followed.iter().map(|(_, checkpoint)| checkpoint)))?;
+            self.next_whole_save = now + WHOLE;
+            self.note_saved(followed);
+        } else {
+            let lively = self.rounds.lively.iter().filter_map(|key| Some((*key, self.tails.get(key)?)));
+            let moved: Vec<(Key, Checkpoint)> =
+                lively.filter_map(|(key, tail)| Some((key, tail.changed_checkpoint(today)?))).collect();
+            let kept = self.kept_changed.iter().filter_map(|id| self.kept.get(id));
+            let changed: Vec<&Checkpoint> = moved.iter().map(|(_, moved)| moved).chain(kept).collect();
+            if changed.is_empty() && self.forgotten.is_empty() {
+                return Ok(());
+            }
+            self.store.append(&changed, &self.forgotten)?;
+            self.note_saved(moved);
+        }
+        self.kept_changed.clear();
+        self.forgotten.clear();
+        Ok(())
+    }
+
+    fn is_whole_due(&self, now: Instant) -> bool {
+        now >= self.next_whole_save || self.store.wants_whole(self.tails.len() + self.kept.len())
+    }
+
+    fn note_saved(&mut self, saved: Vec<(Key, Checkpoint)>) {
+        for (key, checkpoint) in saved {
+            if let Some(tail) = self.tails.get_mut(&key) {
+                let has_moved = |saved: &Checkpoint| saved.position != checkpoint.position;
+                tail.is_fresh &= !tail.saved.as_ref().is_some_and(has_moved);
+                tail.saved = Some(checkpoint);
+            }
+        }
+    }
+}

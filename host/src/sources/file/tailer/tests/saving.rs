@@ -1,0 +1,110 @@
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+
+use super::super::super::rig::{Rig, Settle, ms, s};
+
+#[test]
+fn a_file_is_on_disk_before_its_first_record_goes_on_and_read_on_when_it_was_killed_and_renamed() {
+    let mut rig = Rig::new();
+    rig.start();
+    rig.pass(s(2));
+    rig.settle = Settle::Hold;
+    rig.append("a.log", "one\n");
+    // A walk finds it, its first record goes on, and flitch is killed.
+    while rig.got.is_empty() {
+        rig.pass(ms(10));
+    }
+    assert_eq!(rig.saved("a.log"), Some(0));
+    rig.append("a.log", "two\n");
+    rig.rename("a.log", "elsewhere");
+    rig.settle = Settle::Delivered;
+    rig.start();
+    rig.got.clear();
+    rig.pass(s(1));
+    assert_eq!(rig.lines(), ["one", "two"]);
+}
+
+#[test]
+fn the_first_safe_position_is_saved_at_once_and_the_next_ones_each_interval() {
+    let mut rig = Rig::new();
+    rig.start();
+    rig.pass(s(2));
+    rig.append("a.log", "one\n");
+    while rig.got.is_empty() {
+        rig.pass(ms(10));
+    }
+    rig.pass(ms(30));
+    assert_eq!(rig.saved("a.log"), Some(4));
+    rig.append("a.log", "two\n");
+    rig.pass(ms(400));
+    assert_eq!(rig.got.len(), 2);
+    assert_eq!(rig.saved("a.log"), Some(4));
+    rig.pass(ms(800));
+    assert_eq!(rig.saved("a.log"), Some(8));
+}
+
+#[test]
+fn a_file_that_was_empty_when_it_was_renamed_is_found_after_a_restart() {
+    let mut rig = Rig::new();
+    rig.append("a.log", "");
+    rig.start();
+    rig.pass(s(2));
+    rig.rename("a.log", "elsewhere");
+    rig.append("elsewhere", "by a writer that does not know\n");
+    rig.start();
+    rig.pass(s(1));
+    assert_eq!(rig.lines(), ["by a writer that does not know"]);
+}
+
+#[test]
+fn a_name_that_is_not_utf8_does_not_stop_the_saving() {
+    let mut rig = Rig::new();
+    let name = OsString::from_vec(b"\xff\xfe.log".to_vec());
+    fs::write(rig.path("").join(&name), "odd\n").unwrap();
+    rig.append("a.log", "one\n");
+    rig.start();
+    rig.pass(s(2));
+    assert_eq!(rig.got.len(), 2);
+    rig.start();
+    rig.pass(s(2));
+    assert_eq!(rig.got.len(), 2, "both positions were saved");
+}
+
+#[test]
+fn reading_goes_on_while_positions_cannot_be_saved_and_they_are_saved_once_they_can() {
+    let mut rig = Rig::new();
+    rig.start();
+    rig.pass(s(2));
+    let state = rig.dir.path().join("state");
+    fs::remove_dir_all(&state).unwrap();
+    fs::write(&state, "no folder").unwrap();
+    // What is open is written to still: more than a whole file's worth makes a new one.
+    for line in 0..3 {
+        rig.append(&format!("{line}.log"), format!("{line}\n"));
+        rig.tailer.as_mut().unwrap().next_whole_save = rig.now;
+        rig.pass(s(2));
+    }
+    assert_eq!(rig.lines(), ["0", "1", "2"]);
+    fs::remove_file(&state).unwrap();
+    fs::create_dir(&state).unwrap();
+    rig.pass(s(2));
+    assert_eq!(rig.saved("2.log"), Some(2));
+}
+
+#[test]
+fn a_kill_in_the_middle_of_the_first_search_leaves_it_the_first() {
+    let mut rig = Rig::new();
+    rig.settings.read_from = super::ReadFrom::End;
+    for file in 0..300 {
+        rig.append(&format!("{file}.log"), "old\n");
+    }
+    rig.start();
+    for _ in 0..4 {
+        let now = rig.now;
+        rig.tailer.as_mut().unwrap().turn(now).unwrap();
+    }
+    rig.start();
+    rig.pass(s(2));
+    assert!(rig.lines().is_empty());
+}
