@@ -1,3 +1,7 @@
-//! What several sources need of the network.
+//! What several listeners need of the network.
 
+pub mod connections;
+pub mod serve;
 pub mod tls;
+
+mod linger;

@@ -78,6 +78,13 @@ metrics_list! {
     InvalidUtf8 = "flitch_invalid_utf8_total",
     /// Bytes of NULs before lines of files that were skipped, by source.
     FileNulBytes = "flitch_file_nul_bytes_total",
+    /// Times that a listener could not take a connection, mostly since no file descriptor was free.
+    AcceptErrors = "flitch_accept_errors_total",
+    /// Connections that a listener closed because the client said nothing in time (silent), or because it rested while
+    /// another waited (room).
+    ConnectionsLetGo = "flitch_connections_let_go_total",
+    /// Requests answered, by HTTP source and status.
+    HttpAnswers = "flitch_http_answers_total",
     /// Files that a source holds open.
     FilesOpen = "flitch_files_open",
     /// Bytes of known files that are not read yet, by source.

@@ -1,0 +1,218 @@
+//! Serving HTTP/1 and HTTP/2 on one connection, for no longer than its client has something to say.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::{Body, Incoming};
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::connections::{LetGo, Slot};
+use super::linger::Lingering;
+use super::tls::Acceptor;
+
+/// Most bytes that are read ahead on a connection of HTTP/1; a header must fit.
+const READ_AHEAD: usize = 64 << 10;
+/// Most bytes that a client of HTTP/2 may send ahead of the handlers: on one stream, and on all of a connection.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 512 << 10;
+/// Time between two questions of HTTP/2 whether the client is still there, and the time that it has for the answer.
+const PING: Duration = Duration::from_secs(20);
+const PONG: Duration = Duration::from_secs(20);
+/// How long a client that waits is given to hear that its connection ends.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// How long a client is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// From the start of the connection, TLS handshake included, to the end of the first header.
+    pub header: Duration,
+    /// From an answer to the end of the next header, when nothing else is under way.
+    pub idle: Duration,
+}
+
+/// A client that has come.
+pub struct Visit {
+    /// What its connection holds.
+    pub slot: Slot,
+    /// How long it is waited for.
+    pub patience: Patience,
+    /// Cancelled when its requests are to be the last. One that comes after that gets one answer.
+    pub stop: CancellationToken,
+}
+
+impl Visit {
+    /// Answers the requests of the client until it goes, says nothing for too long, or is asked to leave.
+    pub async fn serve<A, F, B>(self, stream: TcpStream, tls: Option<&Acceptor>, answer: A)
+    where
+        A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        // Answers are small and senders wait for them.
+        let _ = stream.set_nodelay(true);
+        let Visit { slot, patience, stop } = self;
+        let is_late = stop.is_cancelled();
+        let patience = if is_late { Patience { idle: PARTING, ..patience } } else { patience };
+        let activity = Arc::new(Activity::new(slot));
+        let Some(tls) = tls else {
+            return activity.serve(stream, Terms { patience, stop, is_late }, answer).await;
+        };
+        let slot = &activity.slot;
+        let shaken = tokio::select! {
+            biased;
+            shaken = tls.accept(stream) => shaken,
+            () = stop.cancelled(), if !is_late => return,
+            () = tokio::time::sleep(patience.header) => return slot.let_go(LetGo::Silent),
+            () = slot.leave() => return slot.let_go(LetGo::Room),
+        };
+        match shaken {
+            Ok(stream) => activity.clone().serve(stream, Terms { patience, stop, is_late }, answer).await,
+            Err(error) => tracing::debug!(%error, "no TLS handshake"),
+        }
+    }
+}
+
+/// How a client is served.
+struct Terms {
+    patience: Patience,
+    stop: CancellationToken,
+    /// Whether it came after the stop.
+    is_late: bool,
+}
+
+/// What is under way on a connection.
+struct Activity {
+    slot: Slot,
+    state: Mutex<State>,
+}
+
+struct State {
+    under_way: usize,
+    /// Whether a request has come.
+    spoke: bool,
+    /// Since when nothing is under way, if nothing is.
+    since: Instant,
+}
+
+impl Activity {
+    fn new(slot: Slot) -> Activity {
+        slot.rest();
+        Activity { slot, state: Mutex::new(State { under_way: 0, spoke: false, since: Instant::now() }) }
+    }
+
+    fn begin(self: &Arc<Self>) -> UnderWay {
+        let mut state = self.state.lock();
+        state.spoke = true;
+        state.under_way += 1;
+        if state.under_way == 1 {
+            self.slot.work();
+        }
+        UnderWay(self.clone())
+    }
+
+    /// When the client is let go if it says nothing; none while something is under way.
+    fn end(&self, patience: &Patience) -> Option<Instant> {
+        let state = self.state.lock();
+        let wait = if state.spoke { patience.idle } else { patience.header };
+        (state.under_way == 0).then(|| state.since + wait)
+    }
+
+    async fn serve<S, A, F, B>(self: Arc<Self>, stream: S, terms: Terms, answer: A)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        let Terms { mut patience, stop, is_late } = terms;
+        let activity = self.clone();
+        let service = hyper::service::service_fn(move |request| {
+            let under_way = activity.begin();
+            let answered = answer(request);
+            async move {
+                let answer = answered.await;
+                drop(under_way);
+                Ok::<_, Infallible>(answer)
+            }
+        });
+        let server = server(is_late);
+        let stream = TokioIo::new(Lingering::new(stream));
+        let mut connection = std::pin::pin!(server.serve_connection(stream, service));
+        let mut is_last = is_late;
+        loop {
+            // What is under way has no end of its own, so it is looked at again.
+            let look = self.end(&patience).unwrap_or_else(|| Instant::now() + patience.idle);
+            tokio::select! {
+                biased;
+                served = connection.as_mut() => {
+                    if let Err(error) = served {
+                        tracing::debug!(%error, "an HTTP connection ended early");
+                    }
+                    return;
+                }
+                () = stop.cancelled(), if !is_last => {
+                    is_last = true;
+                    connection.as_mut().graceful_shutdown();
+                    patience = Patience { header: PARTING, idle: PARTING };
+                    self.state.lock().since = Instant::now();
+                }
+                () = self.slot.leave() => {
+                    if self.end(&patience).is_some() {
+                        return self.slot.let_go(LetGo::Room);
+                    }
+                }
+                () = sleep_until(look) => {
+                    if self.end(&patience).is_some_and(|end| end <= Instant::now()) {
+                        break;
+                    }
+                }
+            }
+        }
+        if !is_last {
+            self.slot.let_go(LetGo::Silent);
+        }
+        connection.as_mut().graceful_shutdown();
+        let _ = timeout(PARTING, connection).await;
+    }
+}
+
+/// A request under way, until it is answered or given up.
+struct UnderWay(Arc<Activity>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.under_way -= 1;
+        if state.under_way == 0 {
+            state.since = Instant::now();
+            self.0.slot.rest();
+        }
+    }
+}
+
+fn server(is_late: bool) -> auto::Builder<TokioExecutor> {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    // The time for a header is ours to watch: that of hyper begins when the version of HTTP is known.
+    server.http1().keep_alive(!is_late).header_read_timeout(None).max_buf_size(READ_AHEAD);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(64)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PONG);
+    server
+}
+
+#[cfg(test)]
+mod tests;
