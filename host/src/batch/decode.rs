@@ -13,6 +13,9 @@ use cursor::Cursor;
 
 mod cursor;
 pub(super) mod number;
+mod objects;
+
+pub use objects::Objects;
 
 /// Most objects and arrays inside one another.
 pub const MAX_NESTING: usize = 128;
@@ -57,46 +60,6 @@ fn one(builder: &mut Builder, line: &[u8], lossless: bool) -> Result<(), DecodeE
         Err(_) => builder.cancel_record(),
     }
     read
-}
-
-/// Adds the records of a text that holds objects, or arrays of objects, one after the other with white space between:
-/// a single object over several lines, a JSON array, NDJSON.
-///
-/// After each record `added` is called, so that it can finish a batch that is full. An error ends the reading; what was
-/// added before it stays.
-pub fn decode_value(
-    builder: &mut Builder,
-    text: &[u8],
-    mut added: impl FnMut(&mut Builder),
-) -> Result<(), DecodeError> {
-    let mut cursor = Cursor::new(text, false);
-    cursor.skip_mark();
-    let mut record = |cursor: &mut Cursor<'_>| {
-        builder.begin_record();
-        let read = cursor.record(builder);
-        match read {
-            Ok(()) => {
-                builder.end_record();
-                added(builder);
-            }
-            Err(_) => builder.cancel_record(),
-        }
-        read
-    };
-    while !cursor.is_at_end() {
-        if !cursor.take(b'[') {
-            record(&mut cursor)?;
-        } else if !cursor.take(b']') {
-            loop {
-                record(&mut cursor)?;
-                if cursor.take(b']') {
-                    break;
-                }
-                cursor.expect(b',', "expected `,` or `]`")?;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Adds the whole lines at the head of `chunk` as records, until the batch is full. Answers how many bytes they were,

@@ -6,6 +6,7 @@ use crate::batch::builder::Builder;
 use crate::batch::json::{plain_prefix, write_with_plain_numbers};
 use crate::batch::lossless;
 
+#[derive(Clone)]
 pub(super) struct Cursor<'a> {
     text: &'a [u8],
     at: usize,
@@ -22,6 +23,8 @@ enum Text<'a> {
     /// Without its escapes, in the scratch; `lone` if there was a surrogate without its other half (then as WTF-8).
     Unescaped { lone: bool },
 }
+
+const NO_RECORD: &str = "a record is a JSON object; expected `{`";
 
 type Read<T> = Result<T, DecodeError>;
 
@@ -86,12 +89,20 @@ impl<'a> Cursor<'a> {
     /// Reads an object as the members of the record that is begun.
     pub fn record(&mut self, builder: &mut Builder) -> Read<()> {
         if !self.take(b'{') {
-            return self.error("a record is a JSON object; expected `{`");
+            return self.error(NO_RECORD);
         }
         let mut scratch = builder.take_scratch();
         let read = self.members(builder, &mut scratch, 1);
         builder.give_scratch(scratch);
         read
+    }
+
+    /// Passes over a record.
+    pub fn skip_record(&mut self) -> Read<()> {
+        match self.peek() {
+            b'{' => self.skip_value(0),
+            _ => self.error(NO_RECORD),
+        }
     }
 
     /// Reads members up to the brace that closes their object.

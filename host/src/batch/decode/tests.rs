@@ -186,7 +186,9 @@ proptest! {
             for text in [&bytes[..], &bytes[..at], &noise] {
                 let _ = decode_line(&mut builder, text);
                 let _ = decode_lossless_line(&mut builder, text);
-                let _ = decode_value(&mut builder, text, |_| {});
+                let objects = Objects::new(text).fill(&mut builder, &Cut::default());
+                let checked = Objects::new(text).check_rest();
+                prop_assert_eq!(objects.map(drop), checked, "what is passed over can be read");
                 let _ = check(text);
             }
             decode_lines(&mut builder, &noise, &Cut::default(), |_, _, _| {});
@@ -305,20 +307,39 @@ fn lines_are_taken_to_the_cut_and_a_wrong_one_costs_itself_alone() {
 fn a_text_of_objects_and_arrays_of_objects_is_records() {
     let text = b"\xef\xbb\xbf[{\"a\":1},\n {\"a\":[2,\n2]}]\n{\"a\":\n3}[]{\"a\":4}";
     let mut builder = Builder::new();
-    let mut added = 0;
-    decode_value(&mut builder, text, |_| added += 1).expect("records");
-    assert_eq!(added, 4);
+    let mut objects = Objects::new(text);
+    objects.check_rest().expect("records");
+    assert_eq!(objects.fill(&mut builder, &Cut::default()), Ok(false));
+    assert_eq!(builder.rows(), 4);
     let out = builder.finish(InvalidUtf8::Replace, &Constants::new()).records.ndjson();
     assert_eq!(out.text, &b"{\"a\":1}\n{\"a\":[2, 2]}\n{\"a\":3}\n{\"a\":4}\n"[..]);
     let text = b"[{\"a\":1},\n{\"a\":1}\n{}]";
-    let error = decode_value(&mut builder, text, |_| {}).expect_err("no comma");
+    let error = Objects::new(text).fill(&mut builder, &Cut::default()).expect_err("no comma");
     assert_eq!((error.line(text), error.what), (3, "expected `,` or `]`"));
+    assert_eq!(Objects::new(text).check_rest(), Err(error));
     assert_eq!(builder.rows(), 2);
     builder.clear();
     assert_eq!((builder.rows(), builder.columns(), builder.bytes()), (0, 0, 0));
     for wrong in ["[1]", "[{},]", "1", "[[{}]]", "[{}"] {
-        assert!(decode_value(&mut builder, wrong.as_bytes(), |_| {}).is_err(), "{wrong}");
+        let error = Objects::new(wrong.as_bytes()).fill(&mut builder, &Cut::default()).expect_err(wrong);
+        assert_eq!(Objects::new(wrong.as_bytes()).check_rest(), Err(error), "{wrong}");
     }
+}
+
+#[test]
+fn a_text_is_read_a_batch_at_a_time_and_looked_through_from_there() {
+    let cut = Cut { rows: 2, ..Cut::default() };
+    let text = b"{\"a\":1}[{\"a\":2},{\"a\":3},{\"a\":4}, {\"a\":}]";
+    let mut builder = Builder::new();
+    let mut objects = Objects::new(text);
+    for rows in ["{\"a\":1}\n{\"a\":2}\n", "{\"a\":3}\n{\"a\":4}\n"] {
+        assert_eq!(objects.fill(&mut builder, &cut), Ok(true));
+        let out = builder.finish(InvalidUtf8::Replace, &Constants::new()).records.ndjson();
+        assert_eq!(out.text, rows.as_bytes());
+        assert_eq!(objects.check_rest().expect_err("no value").at, 38);
+    }
+    assert_eq!(objects.fill(&mut builder, &cut).expect_err("no value").at, 38);
+    assert_eq!(builder.rows(), 0);
 }
 
 #[test]

@@ -1,18 +1,27 @@
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Body;
-use hyper::header::{CONTENT_ENCODING, HeaderMap};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
 
 use super::answer::Answer;
+use super::content::Coding;
 
+/// What a request takes at least, in bytes: its header, its answer, and what columns cost that hold a single record.
+const LEAST: usize = 8 << 10;
+/// The first piece of memory that a body expands into, in bytes. Each further one doubles it.
+const FIRST: usize = 16 << 10;
 /// The largest window of zstd, as a power of two: what RFC 9659 allows a content encoding. It is memory that a frame of
 /// a few bytes can ask for.
 const ZSTD_WINDOW: u32 = 23;
+/// How often a body is looked after that does not come.
+const LOOK: Duration = Duration::from_secs(1);
+/// The pace that is asked for while memory is short, so that those who hold it do not keep it from others.
+const PRESSED: Pace = Pace { wait: Duration::from_secs(2), rate: 64 << 10 };
 
 /// Room for one request among those that are under way. Given back when it is dropped.
 pub struct Room {
@@ -31,7 +40,7 @@ impl Room {
     /// Takes as much as makes room for `bytes` bytes in all.
     fn reach(&mut self, bytes: usize) -> Result<(), Answer> {
         let taken = self.taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let more = bytes.min(self.most).saturating_sub(taken);
+        let more = bytes.max(LEAST).min(self.most).saturating_sub(taken);
         if more == 0 {
             return Ok(());
         }
@@ -43,34 +52,59 @@ impl Room {
         }
         Ok(())
     }
+
+    /// Whether `bytes` bytes more would find room now.
+    fn has(&self, bytes: usize) -> bool {
+        self.pending.available_permits() >= bytes.min(self.most)
+    }
+
+    /// Whether less than half of all room is left.
+    fn is_short(&self) -> bool {
+        self.pending.available_permits() < self.most / 2
+    }
 }
 
-/// Reads a body of at most `limit` bytes into `room`; `timeout` bounds the wait for each piece.
-pub async fn read<B>(mut body: B, limit: usize, timeout: Duration, room: &mut Room) -> Result<Bytes, Answer>
+/// How fast a body must come.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// The longest wait for a piece of it; and how much longer all of it may take than `rate` says.
+    pub wait: Duration,
+    /// Bytes per second.
+    pub rate: u64,
+}
+
+impl Pace {
+    /// Whether `bytes` bytes should have come in less than `elapsed`.
+    fn is_behind(&self, elapsed: Duration, bytes: usize) -> bool {
+        let behind = elapsed.saturating_sub(self.wait).as_secs_f64();
+        behind > 0.0 && behind * self.rate as f64 > bytes as f64
+    }
+}
+
+/// Reads a body of at most `limit` bytes into `room`, which it takes as it comes.
+pub async fn read<B>(body: &mut B, limit: usize, pace: Pace, room: &mut Room) -> Result<Bytes, Answer>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
     let too_large = || Answer::TooLarge(format!("the body is larger than {limit} bytes (`max_body`)"));
-    let hint = body.size_hint();
-    if hint.lower() > limit as u64 {
+    let hint = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if hint > limit {
         return Err(too_large());
     }
-    // A body that says how long it is needs not be read to be refused.
-    room.reach(hint.lower() as usize)?;
+    // A body that says how long it is needs not be read to be refused; but what has not come takes no room.
+    if !room.has(hint) {
+        return Err(Answer::Full);
+    }
+    room.reach(0)?;
     let mut first: Option<Bytes> = None;
-    let mut whole = BytesMut::new();
+    let mut whole: Vec<u8> = Vec::new();
+    let begun = Instant::now();
     loop {
-        let frame = match tokio::time::timeout(timeout, body.frame()).await {
-            Err(_) => return Err(Answer::TooSlow),
-            Ok(None) => break,
-            Ok(Some(Err(error))) => {
-                return Err(Answer::Unreadable { line: 1, reason: format!("the body ended early: {error}") });
-            }
-            Ok(Some(Ok(frame))) => frame,
-        };
+        let length = whole.len() + first.as_ref().map_or(0, Bytes::len);
+        let Some(frame) = next_frame(body, begun, length, pace, room).await? else { break };
         let Ok(data) = frame.into_data() else { continue };
-        let length = whole.len() + first.as_ref().map_or(0, Bytes::len) + data.len();
+        let length = length + data.len();
         if length > limit {
             return Err(too_large());
         }
@@ -79,62 +113,103 @@ where
         match first.take() {
             None if whole.is_empty() => first = Some(data),
             earlier => {
-                if let Some(earlier) = earlier {
-                    whole.reserve((hint.lower() as usize).max(earlier.len() + data.len()));
-                    whole.extend_from_slice(&earlier);
+                if length > whole.capacity() {
+                    let most = if hint >= length { hint } else { limit };
+                    let capacity = length.max(most.min(2 * whole.capacity()));
+                    room.reach(capacity)?;
+                    whole.reserve_exact(capacity - whole.len());
                 }
+                whole.extend_from_slice(&earlier.unwrap_or_default());
                 whole.extend_from_slice(&data);
             }
         }
     }
-    Ok(first.unwrap_or_else(|| whole.freeze()))
+    Ok(first.unwrap_or_else(|| whole.into()))
+}
+
+/// Waits for the next piece of a body of which `length` bytes have come since `begun`.
+async fn next_frame<B>(
+    body: &mut B,
+    begun: Instant,
+    length: usize,
+    pace: Pace,
+    room: &Room,
+) -> Result<Option<hyper::body::Frame<Bytes>>, Answer>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    let asked = Instant::now();
+    loop {
+        let frame = timeout(LOOK.min(pace.wait), body.frame()).await;
+        let elapsed = begun.elapsed();
+        let is_behind =
+            pace.is_behind(elapsed, length) || room.is_short() && PRESSED.is_behind(elapsed, length);
+        match frame {
+            Ok(None) => return Ok(None),
+            Ok(Some(Err(error))) => {
+                return Err(Answer::Unreadable { line: 1, reason: format!("the body ended early: {error}") });
+            }
+            _ if is_behind => return Err(Answer::TooSlow),
+            Ok(Some(Ok(frame))) => return Ok(Some(frame)),
+            Err(_) if asked.elapsed() >= pace.wait => return Err(Answer::TooSlow),
+            Err(_) => {}
+        }
+    }
 }
 
 /// Undoes the content encodings of a body, never growing past `limit` bytes, nor past `room`.
-pub fn expand(headers: &HeaderMap, body: Bytes, limit: usize, room: &mut Room) -> Result<Bytes, Answer> {
-    let Some(encodings) = headers.get(CONTENT_ENCODING) else { return Ok(body) };
-    let encodings = encodings.to_str().unwrap_or("?").to_ascii_lowercase();
-    let mut body = body;
-    // Encodings are listed in the order in which they were applied (RFC 9110, section 8.4).
-    for encoding in encodings.rsplit(',').map(str::trim) {
-        body = match encoding {
-            "" | "identity" => body,
-            "gzip" | "x-gzip" => limited(flate2::read::MultiGzDecoder::new(&*body), encoding, limit)?,
-            // What the world calls deflate is mostly zlib, and sometimes raw (RFC 9110, section 8.4.1.2).
-            "deflate" if body.first().is_some_and(|b| b & 0x0f == 8) => {
-                limited(flate2::read::ZlibDecoder::new(&*body), encoding, limit)?
-            }
-            "deflate" => limited(flate2::read::DeflateDecoder::new(&*body), encoding, limit)?,
-            "zstd" => {
-                let decoder = zstd_decoder(&body).map_err(|error| unreadable(encoding, &error))?;
-                limited(decoder, encoding, limit)?
-            }
-            other => return Err(Answer::UnknownEncoding(other.to_owned())),
-        };
-        room.reach(body.len())?;
+pub fn expand(codings: &[Coding], body: Bytes, limit: usize, room: &mut Room) -> Result<Bytes, Answer> {
+    if codings.is_empty() || body.is_empty() {
+        return Ok(body);
     }
-    Ok(body)
-}
-
-fn zstd_decoder(body: &[u8]) -> std::io::Result<impl Read> {
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(body)?;
-    decoder.window_log_max(ZSTD_WINDOW)?;
-    Ok(decoder)
-}
-
-fn unreadable(encoding: &str, error: &std::io::Error) -> Answer {
-    Answer::Unreadable { line: 1, reason: format!("the body is no {encoding}: {error}") }
-}
-
-fn limited(decoder: impl Read, encoding: &str, limit: usize) -> Result<Bytes, Answer> {
+    let mut reader: Box<dyn BufRead + '_> = Box::new(&*body);
+    // What was applied last is undone first.
+    for coding in codings.iter().rev() {
+        reader = decoder(*coding, reader).map_err(|error| unreadable(*coding, &error))?;
+    }
     let mut expanded = Vec::new();
-    decoder
-        .take(limit as u64 + 1)
-        .read_to_end(&mut expanded)
-        .map_err(|error| unreadable(encoding, &error))?;
-    if expanded.len() > limit {
-        let text = format!("the body expands to more than {limit} bytes (`max_expanded`)");
-        return Err(Answer::TooLarge(text));
+    loop {
+        let room_for = expanded.capacity().max(FIRST).min(limit + 1 - expanded.len());
+        room.reach(body.len() + expanded.capacity() + room_for)?;
+        expanded.reserve_exact(room_for);
+        let length = expanded.len();
+        let read = reader.by_ref().take(room_for as u64).read_to_end(&mut expanded);
+        read.map_err(|error| unreadable(codings[codings.len() - 1], &error))?;
+        if expanded.len() > limit {
+            let text = format!("the body expands to more than {limit} bytes (`max_expanded`)");
+            return Err(Answer::TooLarge(text));
+        }
+        if expanded.len() < length + room_for {
+            return Ok(expanded.into());
+        }
     }
-    Ok(expanded.into())
 }
+
+fn decoder<'a>(coding: Coding, mut from: Box<dyn BufRead + 'a>) -> std::io::Result<Box<dyn BufRead + 'a>> {
+    Ok(match coding {
+        Coding::Gzip => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(from))),
+        // What the world calls deflate is mostly zlib, and sometimes raw (RFC 9110, section 8.4.1.2).
+        Coding::Deflate if from.fill_buf()?.first().is_some_and(|b| b & 0x0f == 8) => {
+            Box::new(BufReader::new(flate2::bufread::ZlibDecoder::new(from)))
+        }
+        Coding::Deflate => Box::new(BufReader::new(flate2::bufread::DeflateDecoder::new(from))),
+        Coding::Zstd => {
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(from)?;
+            decoder.window_log_max(ZSTD_WINDOW)?;
+            Box::new(BufReader::new(decoder))
+        }
+    })
+}
+
+fn unreadable(coding: Coding, error: &std::io::Error) -> Answer {
+    let name = match coding {
+        Coding::Gzip => "gzip",
+        Coding::Deflate => "deflate",
+        Coding::Zstd => "zstd",
+    };
+    Answer::Unreadable { line: 1, reason: format!("the body is no {name}: {error}") }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,71 +1,89 @@
 use super::answer::Answer;
 use super::{HttpCodec, Shared};
-use crate::batch::builder::Builder;
+use crate::batch::builder::{Builder, Finished};
 use crate::batch::constants::Constants;
+use crate::batch::decode::{DecodeError, Objects};
 use crate::batch::lines::Lines;
-use crate::batch::{Records, TAG, TIMESTAMP, decode};
+use crate::batch::{Records, TAG, TIMESTAMP};
 use crate::telemetry::Metric;
 
-/// The records of a body, cut into batches; nothing of a body that cannot be read to its end.
-pub fn decode(codec: HttpCodec, text: &[u8], tag: &str, shared: &Shared) -> Result<Vec<Records>, Answer> {
-    let constants = Constants::new().text(TAG, tag).timestamp(TIMESTAMP, shared.cx.clock.now());
-    let mut batches = Batches { shared, constants, done: Vec::new(), replaced: 0 };
-    match codec {
-        HttpCodec::Lines => batches.lines(text),
-        HttpCodec::Json | HttpCodec::Auto => batches.json(text)?,
-    }
-    if batches.replaced > 0 {
-        let labels = [("source", &*shared.cx.name)];
-        Metric::InvalidUtf8.counter(&labels).increment(batches.replaced);
-    }
-    Ok(batches.done)
-}
-
-struct Batches<'a> {
+/// The records of a body, a batch at a time.
+pub struct Batches<'a> {
     shared: &'a Shared,
+    text: &'a [u8],
     constants: Constants,
-    done: Vec<Records>,
-    replaced: u64,
+    reader: Reader<'a>,
+    /// Whether the text is known to be readable to its end.
+    is_checked: bool,
+    is_at_end: bool,
 }
 
-impl Batches<'_> {
-    fn lines(&mut self, text: &[u8]) {
-        let mut lines = Lines::new("message");
-        for line in text.split(|b| *b == b'\n') {
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if line.is_empty() {
-                continue;
+enum Reader<'a> {
+    Lines(Lines, &'a [u8]),
+    Objects(Objects<'a>, Builder),
+}
+
+impl<'a> Batches<'a> {
+    /// Those of `text`, with this tag.
+    pub fn new(codec: HttpCodec, text: &'a [u8], tag: &str, shared: &'a Shared) -> Batches<'a> {
+        let constants = Constants::new().text(TAG, tag).timestamp(TIMESTAMP, shared.cx.clock.now());
+        let reader = match codec {
+            HttpCodec::Lines => {
+                Reader::Lines(Lines::new("message"), text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text))
             }
-            lines.push(line);
-            if lines.full(&self.shared.cx.cut) {
-                self.take(lines.finish(self.shared.settings.invalid_utf8, &self.constants));
-            }
-        }
-        if lines.rows() > 0 {
-            self.take(lines.finish(self.shared.settings.invalid_utf8, &self.constants));
-        }
+            HttpCodec::Json | HttpCodec::Auto => Reader::Objects(Objects::new(text), Builder::new()),
+        };
+        Batches { shared, text, constants, reader, is_checked: false, is_at_end: false }
     }
 
-    /// One object, an array of objects, or objects with white space between them.
-    fn json(&mut self, text: &[u8]) -> Result<(), Answer> {
-        let mut fields = Builder::new();
-        let (shared, invalid) = (self.shared, self.shared.settings.invalid_utf8);
-        let read = decode::decode_value(&mut fields, text, |fields: &mut Builder| {
-            if fields.full(&shared.cx.cut) {
-                let finished = fields.finish(invalid, &self.constants);
-                self.take(finished);
-            }
-        });
-        read.map_err(|error| Answer::Unreadable { line: error.line(text), reason: error.to_string() })?;
-        if fields.rows() > 0 {
-            let finished = fields.finish(invalid, &self.constants);
-            self.take(finished);
+    /// The next batch; none at the end.
+    ///
+    /// A body is taken as a whole or not at all, so the text is looked through to its end before the first batch of
+    /// several is answered. Only the first call can fail.
+    pub fn next(&mut self) -> Result<Option<Records>, Answer> {
+        if self.is_at_end {
+            return Ok(None);
         }
-        Ok(())
+        let invalid = self.shared.settings.invalid_utf8;
+        let finished = match &mut self.reader {
+            Reader::Lines(lines, rest) => {
+                while !lines.full(&self.shared.cx.cut) && !rest.is_empty() {
+                    let line = next_line(rest);
+                    if !line.is_empty() {
+                        lines.push(line);
+                    }
+                }
+                self.is_at_end = rest.is_empty();
+                (lines.rows() > 0).then(|| lines.finish(invalid, &self.constants))
+            }
+            Reader::Objects(objects, fields) => {
+                let unreadable = |error: DecodeError| Answer::Unreadable {
+                    line: error.line(self.text),
+                    reason: error.to_string(),
+                };
+                let has_more = objects.fill(fields, &self.shared.cx.cut).map_err(unreadable)?;
+                if has_more && !self.is_checked {
+                    objects.check_rest().map_err(unreadable)?;
+                    self.is_checked = true;
+                }
+                self.is_at_end = !has_more;
+                (fields.rows() > 0).then(|| fields.finish(invalid, &self.constants))
+            }
+        };
+        let Some(Finished { records, replaced, .. }) = finished else { return Ok(None) };
+        if replaced > 0 {
+            Metric::InvalidUtf8.counter(&[("source", &*self.shared.cx.name)]).increment(replaced);
+        }
+        Ok(Some(records))
     }
+}
 
-    fn take(&mut self, finished: crate::batch::builder::Finished) {
-        self.replaced += finished.replaced;
-        self.done.push(finished.records);
-    }
+/// Takes the first line from `rest`, without its end.
+fn next_line<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
+    let (line, behind) = match memchr::memchr(b'\n', rest) {
+        Some(end) => (&rest[..end], &rest[end + 1..]),
+        None => (*rest, &rest[rest.len()..]),
+    };
+    *rest = behind;
+    line.strip_suffix(b"\r").unwrap_or(line)
 }

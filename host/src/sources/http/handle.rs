@@ -1,72 +1,120 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
-use hyper::{Method, Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper::header::{AUTHORIZATION, CONNECTION, EXPECT, HeaderMap, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, Version};
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::oneshot;
+use tokio::sync::{SemaphorePermit, oneshot};
+use tokio::time::timeout;
 
 use super::answer::Answer;
-use super::{AckWhen, HttpAuth, HttpCodec, Shared, body, decode};
+use super::{AckWhen, HttpAuth, Shared, body, content, decode};
 use crate::batch::{Records, StreamId};
 use crate::receipt::Verdict;
 
+/// Most bytes of a tag. It stands in every record, so it must be no larger than one.
+const MOST_TAG: usize = 1024;
+/// Bytes of a body that is read to its end when it is refused, and how long that may take.
+const SMALL: u64 = 64 << 10;
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes of a body that take about a millisecond to read into columns.
 const LONG: usize = 256 << 10;
 
 /// Answers one request.
 pub async fn handle(request: Request<Incoming>, shared: &Shared) -> Response<Full<Bytes>> {
-    take(request, shared).await.unwrap_or_else(|refused| refused).respond()
+    let version = request.version();
+    let (parts, mut body) = request.into_parts();
+    let answer = match take(&parts, &mut body, shared).await {
+        Ok(answer) => answer,
+        Err(refused) => {
+            pass_over(&parts.headers, &mut body).await;
+            refused
+        }
+    };
+    let mut response = answer.respond();
+    if !body.is_end_stream() && version < Version::HTTP_2 {
+        // The rest of the body stands in the way of another request.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    shared.answers.count(response.status());
+    response
 }
 
-async fn take(request: Request<Incoming>, shared: &Shared) -> Result<Answer, Answer> {
+/// Reads the rest of a small body that is refused, so that the connection can be used again.
+async fn pass_over(headers: &HeaderMap, body: &mut Incoming) {
+    if headers.contains_key(EXPECT) || body.size_hint().upper().is_none_or(|most| most > SMALL) {
+        return;
+    }
+    // It is over one way or another.
+    let _ = timeout(PATIENCE, async { while let Some(Ok(_)) = body.frame().await {} }).await;
+}
+
+async fn take(parts: &Parts, body: &mut Incoming, shared: &Shared) -> Result<Answer, Answer> {
+    let settings = &shared.settings;
     let draining = shared.cx.stop.is_cancelled();
-    let path = request.uri().path();
-    if request.method() == Method::GET {
-        return match path {
-            "/health" if draining => Err(Answer::Draining),
-            "/health" => Ok(Answer::Healthy),
-            _ => Err(Answer::NotFound),
-        };
+    let path = parts.uri.path();
+    match (&parts.method, path) {
+        (&Method::POST, _) => {}
+        (&Method::GET | &Method::HEAD, "/health") if draining => return Err(Answer::Draining),
+        (&Method::GET | &Method::HEAD, "/health") => return Ok(Answer::Healthy),
+        (&Method::GET | &Method::HEAD, _) => return Err(Answer::NotFound),
+        (_, "/health") => return Err(Answer::NotAllowed("GET, HEAD, POST")),
+        _ => return Err(Answer::NotAllowed("POST")),
     }
-    if request.method() != Method::POST {
-        return Err(Answer::NotAllowed);
-    }
-    if let Some(auth) = &shared.settings.auth
-        && !is_allowed(auth, request.headers())
-    {
+    let headers = &parts.headers;
+    if settings.auth.as_ref().is_some_and(|auth| !is_allowed(auth, headers)) {
         return Err(Answer::Unauthorized);
     }
     if draining {
         return Err(Answer::Draining);
     }
     let tag = tag_of(path, shared);
+    if tag.len() > MOST_TAG {
+        return Err(Answer::LongTag(MOST_TAG));
+    }
+    content::check(headers)?;
+    let codings = content::codings(headers)?;
     if shared.cx.intake.is_full() {
         return Err(Answer::Full);
     }
-    let (parts, incoming) = request.into_parts();
-    let limit = shared.settings.max_body.0 as usize;
-    let mut room = body::Room::new(&shared.pending, shared.settings.most_pending());
-    let raw = body::read(incoming, limit, shared.settings.read_timeout.0, &mut room).await?;
+    let mut room = body::Room::new(&shared.pending, settings.most_pending());
+    let pace = body::Pace { wait: settings.read_timeout.0, rate: settings.min_rate.0 };
+    let raw = body::read(body, settings.max_body.0 as usize, pace, &mut room).await?;
     let bytes = raw.len();
-    let headers = &parts.headers;
-    let takes_long = bytes > LONG || headers.contains_key(CONTENT_ENCODING);
-    let read = || {
-        let text = body::expand(headers, raw, shared.settings.max_expanded.0 as usize, &mut room)?;
-        let codec = codec(shared.settings.codec, headers, &text);
-        decode::decode(codec, &text, &tag, shared)
-    };
-    let batches = if takes_long { apart(read)? } else { read()? };
-    send(batches, bytes, shared).await
+    let takes_long = bytes > LONG || !codings.is_empty();
+    let mut hand = hand(shared).await;
+    let expand = || body::expand(&codings, raw, settings.max_expanded.0 as usize, &mut room);
+    let text = apart(takes_long, expand)?;
+    let codec = content::codec(settings.codec, headers, &text)?;
+    let mut batches = decode::Batches::new(codec, &text, &tag, shared);
+    let mut sent = Sent { shared, bytes, records: 0, told: Vec::new() };
+    while let Some(batch) = apart(takes_long, || batches.next())? {
+        sent.send(batch).await?;
+        // Others have their turn between two batches.
+        drop(hand);
+        hand = self::hand(shared).await;
+    }
+    drop(hand);
+    drop(batches);
+    // Memory of the records is what their pipelines answer for; the room is kept until they are safe.
+    drop(text);
+    sent.answer().await
 }
 
-/// Does work while another thread takes over the tasks of this one.
-fn apart<T>(work: impl FnOnce() -> T) -> T {
+/// The right to hold a batch that is not handed on yet.
+async fn hand(shared: &Shared) -> SemaphorePermit<'_> {
+    shared.hands.acquire().await.expect("the semaphore is never closed")
+}
+
+/// Does work; while another thread takes over the tasks of this one, where it takes long.
+fn apart<T>(takes_long: bool, work: impl FnOnce() -> T) -> T {
     match Handle::current().runtime_flavor() {
-        RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
+        RuntimeFlavor::MultiThread if takes_long => tokio::task::block_in_place(work),
         // There is no other thread.
         _ => work(),
     }
@@ -117,48 +165,43 @@ fn is_allowed(auth: &HttpAuth, headers: &HeaderMap) -> bool {
     auth.basic.get(user).is_some_and(|expected| expected.matches(password))
 }
 
-fn codec(codec: HttpCodec, headers: &HeaderMap, text: &[u8]) -> HttpCodec {
-    if codec != HttpCodec::Auto {
-        return codec;
-    }
-    let named = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let named = named.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let begins_as_json = matches!(text.trim_ascii_start().first(), Some(b'{' | b'['));
-    match named.as_str() {
-        name if name.contains("json") => HttpCodec::Json,
-        name if name.starts_with("text/") => HttpCodec::Lines,
-        // curl --data says that whatever it sends is a form.
-        _ if begins_as_json => HttpCodec::Json,
-        _ => HttpCodec::Lines,
-    }
+/// The batches of a request that are handed on.
+struct Sent<'a> {
+    shared: &'a Shared,
+    /// Bytes of the body that no batch stands for yet.
+    bytes: usize,
+    records: usize,
+    told: Vec<oneshot::Receiver<Verdict>>,
 }
 
-/// Hands the batches on and waits for their receipts, where the settings say so.
-async fn send(batches: Vec<Records>, bytes: usize, shared: &Shared) -> Result<Answer, Answer> {
-    let records: usize = batches.iter().map(Records::rows).sum();
-    let mut settled = Vec::with_capacity(batches.len());
-    let mut bytes = bytes;
-    for batch in batches {
+impl Sent<'_> {
+    /// Hands on one more, which waits while the pipelines are full.
+    async fn send(&mut self, batch: Records) -> Result<(), Answer> {
+        let cx = &self.shared.cx;
         let (tell, told) = oneshot::channel();
-        let sent = shared.cx.intake.send(
-            Arc::new(batch),
-            std::mem::take(&mut bytes),
-            StreamId::UNORDERED,
-            |verdict| {
-                // The client may have gone; then nobody waits for the verdict.
-                let _ = tell.send(verdict);
-            },
-        );
-        sent.await.map_err(|_| Answer::Draining)?;
-        settled.push(told);
-    }
-    if shared.settings.ack == AckWhen::Accepted {
-        return Ok(Answer::Accepted(records));
-    }
-    for told in settled {
-        if told.await != Ok(Verdict::Safe) {
-            return Err(Answer::SendAgain);
+        self.records += batch.rows();
+        let bytes = std::mem::take(&mut self.bytes);
+        let sent = cx.intake.send(Arc::new(batch), bytes, StreamId::UNORDERED, |verdict| {
+            // The client may have gone; then nobody waits for the verdict.
+            let _ = tell.send(verdict);
+        });
+        sent.await.map_err(|_| if cx.stop.is_cancelled() { Answer::Draining } else { Answer::SendAgain })?;
+        if self.shared.settings.ack == AckWhen::Settled {
+            self.told.push(told);
         }
+        Ok(())
     }
-    Ok(Answer::Safe(records))
+
+    /// Waits for the receipts, where the settings say so.
+    async fn answer(self) -> Result<Answer, Answer> {
+        if self.shared.settings.ack == AckWhen::Accepted {
+            return Ok(Answer::Accepted(self.records));
+        }
+        for told in self.told {
+            if told.await != Ok(Verdict::Safe) {
+                return Err(Answer::SendAgain);
+            }
+        }
+        Ok(Answer::Safe(self.records))
+    }
 }

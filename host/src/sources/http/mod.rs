@@ -8,19 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
+
+use answer::Answers;
 
 use super::{Running, SourceContext};
 use crate::batch::utf8::InvalidUtf8;
 use crate::config::address::Address;
 use crate::config::secret::Secret;
 use crate::config::units::{Bytes, Span};
+use crate::net::connections::{Connections, Slot};
+use crate::net::serve::{Patience, Visit};
 use crate::net::tls::{Acceptor, TlsSettings};
 
 /// Where it listens when only a port is named.
@@ -28,6 +29,7 @@ pub(super) const ALL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 mod answer;
 mod body;
+mod content;
 mod decode;
 mod handle;
 
@@ -41,7 +43,8 @@ pub struct HttpSettings {
     /// `POST /app/web` has the tag `app.web`.
     #[serde(default)]
     pub tag: Option<String>,
-    /// How to read a body: `auto` goes by the content type, and where there is none by the first byte.
+    /// How to read a body: `auto` goes by the content type, and where that does not say JSON by how the body begins.
+    /// Content types of what is no text, such as protobuf or MessagePack, are answered by 415 in any case.
     #[serde(default)]
     pub codec: HttpCodec,
     /// When to answer: `settled` (200 when the records are safe at their outputs) or `accepted` (202 at once).
@@ -53,13 +56,25 @@ pub struct HttpSettings {
     /// Largest body after decompression; larger is answered by 413.
     #[serde(default = "max_expanded")]
     pub max_expanded: Bytes,
-    /// Most bytes of all requests that are under way, after decompression; past that they are answered by 429.
+    /// Most bytes of all requests that are under way, as they are and as they expand, 8 KiB at least for each; past
+    /// that they are answered by 429.
     #[serde(default = "max_pending")]
     pub max_pending: Bytes,
-    /// Longest wait for the next piece of a request; after it the answer is 408.
+    /// Longest wait for the next piece of a body; after it the answer is 408.
     #[serde(default = "read_timeout")]
     pub read_timeout: Span,
-    /// Most connections at a time; further ones wait to be accepted.
+    /// The slowest that a body may come, in bytes a second, once `read_timeout` has passed; slower is answered by 408.
+    /// While more than half of `max_pending` is in use, bodies must come at 64 KiB a second.
+    #[serde(default = "min_rate")]
+    pub min_rate: Bytes,
+    /// Longest time from the start of a connection to the end of its first header; the TLS handshake falls into it.
+    #[serde(default = "header_timeout")]
+    pub header_timeout: Span,
+    /// How long a connection may wait for its next request.
+    #[serde(default = "idle_timeout")]
+    pub idle_timeout: Span,
+    /// Most connections at a time. Further clients wait, and connections that have nothing under way are closed for
+    /// them, the one that has waited longest first.
     #[schemars(range(min = 1, max = 65535))]
     #[serde(default = "max_connections")]
     pub max_connections: usize,
@@ -88,6 +103,18 @@ fn max_pending() -> Bytes {
 
 fn read_timeout() -> Span {
     Span(Duration::from_secs(30))
+}
+
+fn min_rate() -> Bytes {
+    Bytes(1 << 10)
+}
+
+fn header_timeout() -> Span {
+    Span(Duration::from_secs(10))
+}
+
+fn idle_timeout() -> Span {
+    Span(Duration::from_secs(75))
 }
 
 fn max_connections() -> usize {
@@ -127,12 +154,13 @@ impl HttpSettings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HttpCodec {
-    /// JSON where the content type says so or the body begins with `{` or `[`, otherwise lines of text.
+    /// JSON where the content type says so or the body begins with `{` or with an array of objects (white space and a
+    /// byte order mark before it do not count), otherwise lines of text.
     #[default]
     Auto,
     /// One object, an array of objects, or objects one after the other (NDJSON).
     Json,
-    /// A record per line, the line in the field `message`.
+    /// A record per line that is not empty, the line in the field `message`.
     Lines,
 }
 
@@ -163,6 +191,14 @@ struct Shared {
     cx: SourceContext,
     /// Bytes of bodies that may yet be taken in.
     pending: Arc<Semaphore>,
+    /// Requests that may yet be made batches of: as each holds a batch, and what its decoder needs, until the pipelines
+    /// take it, they are no more than keep the processors busy.
+    hands: Semaphore,
+    answers: Answers,
+}
+
+fn hands() -> usize {
+    std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8))
 }
 
 /// Binds the listener; the future serves it.
@@ -180,122 +216,56 @@ pub async fn start(settings: HttpSettings, cx: SourceContext) -> anyhow::Result<
 fn serve(listener: TcpListener, settings: HttpSettings, cx: SourceContext) -> anyhow::Result<Running> {
     let tls = settings.tls.as_ref().map(TlsSettings::acceptor).transpose()?.map(Arc::new);
     tracing::info!(source = %cx.name, address = %listener.local_addr()?, "listening for HTTP");
-    let connections = Arc::new(Semaphore::new(settings.max_connections.max(1)));
+    let open = || Connections::new(&cx.name, settings.max_connections);
+    let (connections, late) = (open(), open());
     let pending = Arc::new(Semaphore::new(settings.most_pending()));
-    let shared = Arc::new(Shared { settings, cx, pending });
+    let (hands, answers) = (Semaphore::new(hands()), Answers::new(&cx.name));
+    let shared = Arc::new(Shared { settings, cx, pending, hands, answers });
     Ok(Box::pin(async move {
         let stop = shared.cx.stop.clone();
-        let greet = |(stream, permit)| {
+        let greet = |stream, slot| {
             let (shared, tls) = (shared.clone(), tls.clone());
-            tokio::spawn(async move {
-                welcome(stream, tls, shared).await;
-                drop(permit);
-            });
+            tokio::spawn(async move { welcome(stream, slot, tls.as_deref(), shared).await });
         };
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                client = next_connection(&listener, &connections) => greet(client),
+        let mut client = None;
+        let take_all = async {
+            loop {
+                let (stream, _) = connections.accept(|| listener.accept()).await;
+                // It waits for its slot outside of this future, which may be dropped.
+                client = Some(stream);
+                let slot = connections.slot().await;
+                if let Some(stream) = client.take() {
+                    greet(stream, slot);
+                }
             }
-        }
-        // Each connection holds a permit: all of them are back when the last one has ended. Who comes before that is
-        // told so, on connections that nobody waits for.
-        let all = shared.settings.max_connections.max(1);
-        let late = Arc::new(Semaphore::new(all));
-        let mut ended = std::pin::pin!(connections.acquire_many(all as u32));
-        loop {
-            tokio::select! {
-                _ = &mut ended => return Ok(()),
-                client = next_connection(&listener, &late) => greet(client),
+        };
+        stop.run_until_cancelled(take_all).await;
+        // Who comes until the last connection has ended is told so, on connections that nobody waits for.
+        let tell_all = async {
+            loop {
+                let stream = match client.take() {
+                    Some(stream) => stream,
+                    None => late.accept(|| listener.accept()).await.0,
+                };
+                greet(stream, late.slot().await);
             }
+        };
+        tokio::select! {
+            () = connections.ended() => Ok(()),
+            () = tell_all => unreachable!("it listens for ever"),
         }
     }))
 }
 
-/// The next client, when one of `connections` is free.
-async fn next_connection(
-    listener: &TcpListener,
-    connections: &Arc<Semaphore>,
-) -> (TcpStream, OwnedSemaphorePermit) {
-    let permit = connections.clone().acquire_owned().await.expect("the semaphore is never closed");
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                // Answers are small and senders wait for them.
-                let _ = stream.set_nodelay(true);
-                return (stream, permit);
-            }
-            Err(error) => {
-                // Out of file descriptors, mostly: the ones in use must be given back first.
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
-/// Serves a client that has come. One that says nothing is let go after a time, or when the source stops.
-async fn welcome(stream: TcpStream, tls: Option<Arc<Acceptor>>, shared: Arc<Shared>) {
-    let is_late = shared.cx.stop.is_cancelled();
-    let let_go = async {
-        tokio::select! {
-            () = shared.cx.stop.cancelled(), if !is_late => {}
-            () = tokio::time::sleep(shared.settings.read_timeout.0) => {}
-        }
-    };
-    let source = shared.cx.name.clone();
-    match tls {
-        None => {
-            let spoke = tokio::select! {
-                biased;
-                spoke = stream.readable() => spoke.is_ok(),
-                () = let_go => false,
-            };
-            if spoke {
-                connection(stream, shared, is_late).await;
-            }
-        }
-        Some(tls) => {
-            let shaken = tokio::select! {
-                biased;
-                shaken = tls.accept(stream) => shaken,
-                () = let_go => Err(std::io::ErrorKind::TimedOut.into()),
-            };
-            match shaken {
-                Ok(stream) => connection(stream, shared, is_late).await,
-                Err(error) => tracing::debug!(%source, %error, "no TLS handshake"),
-            }
-        }
-    }
-}
-
-/// Serves the requests of a connection. One that came late gets one answer.
-async fn connection(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    shared: Arc<Shared>,
-    is_late: bool,
-) {
-    let stop = shared.cx.stop.clone();
-    let timeout = shared.settings.read_timeout.0;
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(timeout).keep_alive(!is_late);
-    server.http2().timer(TokioTimer::new()).max_concurrent_streams(64);
-    let service = hyper::service::service_fn(move |request| {
+async fn welcome(stream: TcpStream, slot: Slot, tls: Option<&Acceptor>, shared: Arc<Shared>) {
+    let settings = &shared.settings;
+    let patience = Patience { header: settings.header_timeout.0, idle: settings.idle_timeout.0 };
+    let visit = Visit { slot, patience, stop: shared.cx.stop.clone() };
+    let answer = move |request| {
         let shared = shared.clone();
-        async move { Ok::<_, std::convert::Infallible>(handle::handle(request, &shared).await) }
-    });
-    let connection = server.serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = stop.cancelled(), if !is_late => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+        async move { handle::handle(request, &shared).await }
     };
-    if let Err(error) = served {
-        tracing::debug!(%error, "an HTTP connection ended early");
-    }
+    visit.serve(stream, tls, answer).await;
 }
 
 #[cfg(test)]

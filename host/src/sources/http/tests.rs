@@ -9,6 +9,8 @@ use crate::buffers::MemoryBuffer;
 use crate::receipt::Ledger;
 use crate::sources::testing::context;
 
+mod protocol;
+
 struct Server {
     address: SocketAddr,
     buffer: Arc<MemoryBuffer>,
@@ -113,6 +115,28 @@ async fn a_body_that_cannot_be_read_is_refused_by_line_and_nothing_is_taken() {
     assert_eq!(status, 400);
     assert!(answer.contains("\"line\":2"), "{answer}");
     assert_eq!(server.ledger.read().received, 0);
+}
+
+#[tokio::test]
+async fn a_body_of_many_batches_is_handed_on_a_batch_at_a_time_and_as_a_whole_or_not_at_all() {
+    let server = server(serde_json::json!({})).await;
+    let rows: String = (0..3000).map(|n| format!("{{\"n\":{n}}}\n")).collect();
+    let (status, answer, records) = server.post("POST /", rows.as_bytes()).await;
+    assert_eq!((status, answer.trim(), records.lines().count()), (200, r#"{"taken":3000}"#, 3000));
+    let bad = rows + "{\"n\":}";
+    let (status, answer) = server.ask("POST /", bad.as_bytes()).await;
+    assert_eq!(status, 400);
+    assert!(answer.contains("\"line\":3001"), "{answer}");
+    assert_eq!(server.ledger.read().received, 3000, "nothing of the second body was taken");
+}
+
+#[tokio::test]
+async fn a_batch_is_handed_on_while_the_next_waits_for_room() {
+    let server = server(serde_json::json!({ "max_body": "64MiB", "max_pending": "64MiB" })).await;
+    // The buffer of the test holds 16 MiB.
+    let lines = format!("{}\n", "x".repeat(1 << 20)).repeat(20);
+    let (status, answer, _) = server.post("POST /\nContent-Type: text/plain", lines.as_bytes()).await;
+    assert_eq!((status, answer.trim()), (200, r#"{"taken":20}"#));
 }
 
 #[tokio::test]
@@ -253,13 +277,6 @@ async fn while_the_pipeline_is_full_clients_are_told_to_wait() {
         told = told => told,
     };
     assert_eq!(status, 429);
-}
-
-#[tokio::test]
-async fn what_is_no_post_of_records_is_answered_with_what_is() {
-    let server = server(serde_json::json!({})).await;
-    assert_eq!(server.ask("GET /nothing", b"").await.0, 404);
-    assert_eq!(server.ask("PUT /", b"{}").await.0, 405);
 }
 
 #[tokio::test]

@@ -1,0 +1,113 @@
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use hyper::body::{Frame, SizeHint};
+use tokio::time::Sleep;
+
+use super::*;
+
+const MIB: usize = 1 << 20;
+const PACE: Pace = Pace { wait: Duration::from_secs(30), rate: 1 << 10 };
+
+/// A body of `pieces` pieces of `piece` bytes, one each `every`, that says it is `declared` bytes long.
+struct Drip {
+    declared: u64,
+    piece: usize,
+    pieces: usize,
+    every: Duration,
+    wait: Pin<Box<Sleep>>,
+}
+
+fn drip(declared: u64, piece: usize, pieces: usize, every: Duration) -> Drip {
+    Drip { declared, piece, pieces, every, wait: Box::pin(tokio::time::sleep(every)) }
+}
+
+impl Body for Drip {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        if self.pieces == 0 {
+            return Poll::Ready(None);
+        }
+        std::task::ready!(self.wait.as_mut().poll(cx));
+        self.pieces -= 1;
+        let next = Instant::now() + self.every;
+        self.wait.as_mut().reset(next);
+        Poll::Ready(Some(Ok(Frame::data(vec![b'x'; self.piece].into()))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = SizeHint::new();
+        hint.set_lower(self.declared);
+        hint
+    }
+}
+
+fn pending(bytes: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(bytes))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_takes_no_room_for_what_has_not_come() {
+    let pending = pending(64 * MIB);
+    let mut room = Room::new(&pending, 64 * MIB);
+    let mut slow = drip(16 * MIB as u64, 1024, usize::MAX, Duration::from_secs(1));
+    let read = read(&mut slow, 16 * MIB, PACE, &mut room);
+    assert!(timeout(Duration::from_secs(20), read).await.is_err(), "it comes at the pace that is asked for");
+    assert!(64 * MIB - pending.available_permits() <= 64 << 10, "{}", pending.available_permits());
+    drop(room);
+    assert_eq!(pending.available_permits(), 64 * MIB);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_comes_slower_than_the_lowest_rate_is_given_up() {
+    for (piece, every, allowed) in
+        [(1, 1, false), (1, 29, false), (4000, 4, false), (4200, 4, true), (4 * MIB, 29, true)]
+    {
+        let pending = pending(64 * MIB);
+        let mut room = Room::new(&pending, 64 * MIB);
+        let pieces = (4 * MIB).div_ceil(piece);
+        let mut body = drip(0, piece, pieces, Duration::from_secs(every));
+        let read = read(&mut body, 8 * MIB, PACE, &mut room).await;
+        match allowed {
+            true => assert_eq!(read.map(|body| body.len()), Ok(pieces * piece), "{piece} {every}"),
+            false => assert_eq!(read, Err(Answer::TooSlow), "{piece} {every}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_whose_next_piece_does_not_come_is_given_up() {
+    let (begun, pending) = (Instant::now(), pending(MIB));
+    let mut body = drip(0, 1 << 19, 2, Duration::from_secs(40));
+    let read = read(&mut body, MIB, PACE, &mut Room::new(&pending, MIB)).await;
+    assert_eq!((read, begun.elapsed()), (Err(Answer::TooSlow), PACE.wait));
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_bodies_are_given_up_soon_while_memory_is_short() {
+    let (begun, pending) = (Instant::now(), pending(4 * MIB));
+    let mut room = Room::new(&pending, 4 * MIB);
+    let _others = pending.clone().acquire_many_owned(3 * MIB as u32).await.unwrap();
+    let mut body = drip(0, 2048, 1000, Duration::from_secs(1));
+    assert_eq!(read(&mut body, 4 * MIB, PACE, &mut room).await, Err(Answer::TooSlow));
+    assert!(begun.elapsed() <= Duration::from_secs(4), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_body_expands_into_no_more_than_there_is_room_for() {
+    let bomb: Bytes = zstd::encode_all(&vec![b' '; 32 * MIB][..], 1).unwrap().into();
+    let pending = pending(64 * MIB);
+    let mut first = Room::new(&pending, 64 * MIB);
+    expand(&[Coding::Zstd], bomb.clone(), 64 * MIB, &mut first).unwrap();
+    let mut second = Room::new(&pending, 64 * MIB);
+    assert_eq!(expand(&[Coding::Zstd], bomb.clone(), 64 * MIB, &mut second), Err(Answer::Full));
+    drop(first);
+    drop(second);
+    let mut alone = Room::new(&pending, 64 * MIB);
+    assert_eq!(expand(&[Coding::Zstd], bomb, 64 * MIB, &mut alone).unwrap().len(), 32 * MIB);
+}

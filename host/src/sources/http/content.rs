@@ -1,0 +1,127 @@
+//! What the header of a request says about its body.
+
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+
+use super::HttpCodec;
+use super::answer::Answer;
+
+/// Most content encodings, one inside the other: what a client or a proxy adds is one each.
+const MOST_CODINGS: usize = 2;
+
+/// A content encoding (RFC 9110, section 8.4.1; RFC 8878 for zstd).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    Gzip,
+    Deflate,
+    Zstd,
+}
+
+/// The content encodings of a body, in the order in which they were applied: several header lines are one list
+/// (RFC 9110, sections 5.3 and 8.4).
+pub fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, Answer> {
+    let mut codings = Vec::new();
+    for line in headers.get_all(CONTENT_ENCODING) {
+        let line = String::from_utf8_lossy(line.as_bytes()).to_ascii_lowercase();
+        for name in line.split(',').map(str::trim) {
+            codings.push(match name {
+                "" | "identity" => continue,
+                "gzip" | "x-gzip" => Coding::Gzip,
+                "deflate" => Coding::Deflate,
+                "zstd" => Coding::Zstd,
+                other => return Err(Answer::UnknownEncoding(other.to_owned())),
+            });
+        }
+    }
+    if codings.len() > MOST_CODINGS {
+        let text =
+            format!("the body has {} content encodings; at most {MOST_CODINGS} are undone", codings.len());
+        return Err(Answer::Unsupported(text));
+    }
+    Ok(codings)
+}
+
+/// Refuses a body that is known not to be text, before it is read.
+pub fn check(headers: &HeaderMap) -> Result<(), Answer> {
+    let (name, charset) = content_type(headers);
+    if is_binary(&name) {
+        let text =
+            format!("`{name}` is not read here: send JSON (application/json, application/x-ndjson) or text");
+        return Err(Answer::Unsupported(text));
+    }
+    if charset.starts_with("utf-16") || charset.starts_with("utf-32") || charset.starts_with("ucs-") {
+        return Err(Answer::Unsupported(format!("the charset `{charset}` is not read here: send UTF-8")));
+    }
+    Ok(())
+}
+
+/// How to read a body. With `auto` it is JSON where the content type says so or the body begins as JSON does,
+/// otherwise lines.
+pub fn codec(codec: HttpCodec, headers: &HeaderMap, text: &[u8]) -> Result<HttpCodec, Answer> {
+    if codec != HttpCodec::Auto {
+        return Ok(codec);
+    }
+    let (name, _) = content_type(headers);
+    if name.contains("json") || begins_as_json(text) {
+        return Ok(HttpCodec::Json);
+    }
+    // curl --data says of whatever it sends that it is a form, so JSON may be called so; what is left is a form.
+    if name == "application/x-www-form-urlencoded" && !text.is_empty() {
+        let text = "a form is not read here: send JSON, or lines with `Content-Type: text/plain`";
+        return Err(Answer::Unsupported(text.to_owned()));
+    }
+    Ok(HttpCodec::Lines)
+}
+
+/// Media type and charset in lower case; empty where they are not given.
+fn content_type(headers: &HeaderMap) -> (String, String) {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let value = value.to_ascii_lowercase();
+    let mut parts = value.split(';').map(str::trim);
+    let name = parts.next().unwrap_or_default().to_owned();
+    let charset = parts.find_map(|part| part.strip_prefix("charset=")).unwrap_or_default();
+    (name, charset.trim_matches('"').to_owned())
+}
+
+fn is_binary(name: &str) -> bool {
+    let Some((kind, format)) = name.split_once('/') else { return false };
+    if matches!(kind, "audio" | "font" | "image" | "multipart" | "video") {
+        return true;
+    }
+    // `application/x-protobuf`, `application/vnd.google.protobuf`, `application/grpc+proto`
+    const FORMATS: [&str; 15] = [
+        "msgpack",
+        "messagepack",
+        "protobuf",
+        "proto",
+        "grpc",
+        "cbor",
+        "bson",
+        "avro",
+        "parquet",
+        "thrift",
+        "gzip",
+        "zip",
+        "zstd",
+        "pdf",
+        "tar",
+    ];
+    kind == "application" && format.split(['.', '-', '+']).any(|part| FORMATS.contains(&part))
+}
+
+/// Whether a text begins as an object or as an array of objects, behind white space and a byte order mark. A line of a
+/// log may begin with `[` too.
+fn begins_as_json(text: &[u8]) -> bool {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
+    match text.split_first() {
+        Some((b'{', _)) => true,
+        Some((b'[', rest)) => match rest.trim_ascii_start().split_first() {
+            Some((b'{', _)) => true,
+            Some((b']', rest)) => rest.trim_ascii_start().is_empty(),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;
