@@ -2,25 +2,31 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Json, Response};
-use axum::routing::get;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::address::Address;
+use crate::net::connections::Connections;
+use crate::net::serve::{Patience, Visit};
 use crate::telemetry::Exporter;
+use hosts::Hosts;
+
+mod hosts;
+mod status;
+
+pub use status::{OutputStatus, PipelineStatus, Status, StatusBoard};
 
 /// Where it listens when only a port is named.
 pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-mod status;
-
-pub use status::{OutputStatus, PipelineStatus, Status, StatusBoard};
+const PATIENCE: Patience = Patience { header: Duration::from_secs(10), idle: Duration::from_secs(75) };
 
 /// The admin listener.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -31,11 +37,24 @@ pub struct AdminSettings {
     pub listen: Address,
     /// Whether to listen at all.
     pub enabled: bool,
+    /// Names by which clients may ask for it, beside `localhost`, its address and the name of the machine: that of a
+    /// service in Kubernetes, for example. A request whose `Host` is another name is answered by 421, so that no web
+    /// page can have a browser read it by a name of its own.
+    pub hosts: Vec<String>,
+    /// Most connections at a time. Further clients wait, and connections that have nothing under way are closed for
+    /// them.
+    #[schemars(range(min = 1, max = 65535))]
+    pub max_connections: usize,
 }
 
 impl Default for AdminSettings {
     fn default() -> Self {
-        AdminSettings { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9598)).into(), enabled: true }
+        AdminSettings {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9598)).into(),
+            enabled: true,
+            hosts: Vec::new(),
+            max_connections: 64,
+        }
     }
 }
 
@@ -50,34 +69,66 @@ pub async fn start(
 ) -> std::io::Result<(SocketAddr, tokio::task::JoinHandle<()>)> {
     let listener = settings.listen.bind(LOOPBACK).await?;
     let address = listener.local_addr()?;
-    let app = Router::new()
-        .route("/metrics", get(metrics))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/api/status", get(status))
-        .with_state(board);
-    let serve = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned());
+    let names = settings.listen.host().into_iter().chain(settings.hosts.iter().map(String::as_str));
+    let hosts = Arc::new(Hosts::new(address.ip(), names));
+    let connections = Connections::new("admin", settings.max_connections);
     let task = tokio::spawn(async move {
-        if let Err(error) = serve.await {
-            tracing::error!(%error, "the admin listener stopped");
-        }
+        let serve_all = async {
+            loop {
+                let (stream, _) = connections.accept(|| listener.accept()).await;
+                let visit = Visit { slot: connections.slot().await, patience: PATIENCE, stop: stop.clone() };
+                let (board, hosts) = (board.clone(), hosts.clone());
+                let answer = move |request: Request<_>| {
+                    let answer = answer(&request, &board, &hosts);
+                    async move { answer }
+                };
+                tokio::spawn(async move { visit.serve(stream, None, answer).await });
+            }
+        };
+        stop.run_until_cancelled(serve_all).await;
+        connections.ended().await;
     });
     Ok((address, task))
 }
 
-async fn metrics(State(board): State<Arc<StatusBoard>>) -> Response {
-    board.refresh_gauges();
-    let format = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (format, Exporter::get().render()).into_response()
-}
+const TEXT: &str = "text/plain; charset=utf-8";
+/// The text format of Prometheus.
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const JSON: &str = "application/json";
 
-async fn ready(State(board): State<Arc<StatusBoard>>) -> Response {
-    match board.is_ready() {
-        true => "ready\n".into_response(),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),
+fn answer<B>(request: &Request<B>, board: &StatusBoard, hosts: &Hosts) -> Response<Full<Bytes>> {
+    if let Err(refused) = hosts.check(request) {
+        return respond(StatusCode::MISDIRECTED_REQUEST, TEXT, refused);
+    }
+    let path = request.uri().path();
+    let is_known = ["/metrics", "/healthz", "/readyz", "/api/status"].contains(&path);
+    if is_known && request.method() != Method::GET && request.method() != Method::HEAD {
+        let mut response = respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET is answered\n");
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    match path {
+        "/metrics" => {
+            board.refresh_gauges();
+            respond(StatusCode::OK, METRICS, Exporter::get().render())
+        }
+        "/healthz" => respond(StatusCode::OK, TEXT, "ok\n"),
+        "/readyz" if board.is_ready() => respond(StatusCode::OK, TEXT, "ready\n"),
+        "/readyz" => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, "not ready\n"),
+        "/api/status" => match serde_json::to_vec(&board.read()) {
+            Ok(status) => respond(StatusCode::OK, JSON, status),
+            Err(error) => respond(StatusCode::INTERNAL_SERVER_ERROR, TEXT, error.to_string()),
+        },
+        _ => respond(StatusCode::NOT_FOUND, TEXT, "there are /metrics, /healthz, /readyz and /api/status\n"),
     }
 }
 
-async fn status(State(board): State<Arc<StatusBoard>>) -> Json<Status> {
-    Json(board.read())
+fn respond(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,7 +69,7 @@ pub async fn run(path: &Path, config: Config) -> Result<Ended, RunError> {
             () = plugins.changed() => {
                 tracing::info!("a plugin's file has changed");
                 let applied = app.apply(app.config().clone()).await;
-                tell(applied, &board, ToString::to_string);
+                tell(applied, &board, |part| (part.to_string(), part.to_string()));
             }
         }
     }
@@ -98,7 +98,7 @@ async fn either(one: &mut Signal, other: &mut Signal) {
 async fn reload(path: &Path, app: &mut App, board: &StatusBoard) {
     let loaded = match config::load(path) {
         Ok(loaded) => loaded,
-        Err(error) => return refuse(error.report(false), board),
+        Err(error) => return refuse(&error.report(false), error.to_string(), board),
     };
     for warning in &loaded.warnings {
         tracing::warn!("{warning:?}");
@@ -111,11 +111,19 @@ async fn reload(path: &Path, app: &mut App, board: &StatusBoard) {
         }
     }
     let applied = app.apply(loaded.config.clone()).await;
-    tell(applied, board, |part| ConfigError::from(loaded.error(&part.path, &part.error)).report(false));
+    tell(applied, board, |part| {
+        let error = ConfigError::from(loaded.error(&part.path, &part.error));
+        (error.report(false), error.to_string())
+    });
 }
 
-/// Tells what became of a configuration; `show` makes a text of what is wrong with a part of it.
-fn tell(applied: Result<Vec<AppError>, AppError>, board: &StatusBoard, show: impl Fn(&AppError) -> String) {
+/// Tells what became of a configuration; `show` makes a text for the log and one for the board of what is wrong with a
+/// part of it.
+fn tell(
+    applied: Result<Vec<AppError>, AppError>,
+    board: &StatusBoard,
+    show: impl Fn(&AppError) -> (String, String),
+) {
     match applied {
         Ok(kept) if kept.is_empty() => tracing::info!("the new configuration is in force"),
         Ok(kept) => {
@@ -124,11 +132,15 @@ fn tell(applied: Result<Vec<AppError>, AppError>, board: &StatusBoard, show: imp
             tracing::warn!("the new configuration is in force, but {error}");
             board.reload_refused(error);
         }
-        Err(error) => refuse(show(&error), board),
+        Err(error) => {
+            let (report, line) = show(&error);
+            refuse(&report, line, board);
+        }
     }
 }
 
-fn refuse(error: String, board: &StatusBoard) {
-    tracing::error!("the new configuration is refused, the old one goes on: {error}");
-    board.reload_refused(error);
+/// Lines of the configuration are for the log alone: more people reach the board.
+fn refuse(report: &str, line: String, board: &StatusBoard) {
+    tracing::error!("the new configuration is refused, the old one goes on: {report}");
+    board.reload_refused(line);
 }

@@ -32,6 +32,11 @@ impl Address {
         self.port
     }
 
+    /// The host, if one is named.
+    pub fn host(&self) -> Option<&str> {
+        self.host.as_deref()
+    }
+
     /// The addresses of the host, or `alone` where none is named.
     ///
     /// # Errors

@@ -158,7 +158,7 @@ fn finish(mut tailer: Tailer, bell: &Bell, is_left: &dyn Fn() -> bool) {
 }
 
 /// This machine's name.
-fn hostname() -> &'static str {
+pub(crate) fn hostname() -> &'static str {
     static NAME: OnceLock<String> = OnceLock::new();
     NAME.get_or_init(|| {
         let read = |path| std::fs::read_to_string(path).ok().filter(|name| !name.trim().is_empty());
