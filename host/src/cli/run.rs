@@ -1,6 +1,7 @@
 use super::{ConfigFile, Failure};
 use crate::app::{self, Ended, RunError};
 use crate::config::{self, ConfigError};
+use crate::net::descriptors;
 
 /// Of `flitch run`.
 #[derive(Debug, clap::Args)]
@@ -14,6 +15,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let loaded = config::load(&args.config.path)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning:?}");
+    }
+    if let Err(error) = descriptors::raise() {
+        tracing::warn!(%error, "the limit on open files cannot be raised");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("flitch").build()?;
     let ended = runtime.block_on(app::run(&args.config.path, loaded.config.clone()));

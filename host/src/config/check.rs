@@ -10,6 +10,7 @@ use super::model::Config;
 use super::report::Problem;
 use super::source::SourceFile;
 use crate::admin;
+use crate::net::descriptors::{self, Excess};
 use crate::pipeline::PipelineSettings;
 
 /// Where sources listen when only a port is named.
@@ -26,6 +27,7 @@ pub fn check(config: &Config, file: &SourceFile) -> Vec<Problem> {
     checker.unused();
     checker.odd();
     checker.addresses();
+    checker.descriptors();
     checker.problems
 }
 
@@ -184,5 +186,17 @@ impl Checker<'_> {
                 taken.push((address, ALL, format!("the source `{name}`")));
             }
         }
+    }
+
+    fn descriptors(&mut self) {
+        let Some(excess) = descriptors::excess(self.config, descriptors::most()) else { return };
+        let Excess { needed, most, largest: (path, of_it) } = excess;
+        let message =
+            format!("{needed} files and connections may be open at once, and the system allows {most}");
+        let help = format!(
+            "`{path}` alone may hold {of_it}: lower its `max_connections` or `max_open_files`, or raise the hard \
+             limit (`LimitNOFILE=` of systemd, `--ulimit nofile=` of docker); what does not fit waits"
+        );
+        self.warn(&path, message, &help);
     }
 }

@@ -1,6 +1,7 @@
 //! What several listeners need of the network.
 
 pub mod connections;
+pub mod descriptors;
 pub mod serve;
 pub mod tls;
 

@@ -24,6 +24,8 @@ mod files;
 mod place;
 mod rotate;
 
+pub(super) use files::OPEN as MOST_OPEN;
+
 /// When records are forced to the disk. Whatever it is, they are with the kernel before they count as delivered, so that
 /// the end of the process loses nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

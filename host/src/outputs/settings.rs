@@ -30,6 +30,17 @@ pub enum OutputSettings {
     Blackhole(BlackholeSettings),
 }
 
+impl OutputSettings {
+    /// Files and connections that it may hold open at once. (How many brokers there are is not known before.)
+    pub fn descriptors(&self) -> u64 {
+        match self {
+            OutputSettings::Kafka(_) => 64,
+            OutputSettings::File(_) => file::MOST_OPEN as u64 + 4,
+            OutputSettings::Stdout(_) | OutputSettings::Blackhole(_) => 0,
+        }
+    }
+}
+
 /// One entry of `outputs`: where records go, and what every output has.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutputConfig {

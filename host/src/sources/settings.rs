@@ -68,4 +68,16 @@ impl SourceSettings {
             SourceSettings::File(_) | SourceSettings::Generator(_) => Vec::new(),
         }
     }
+
+    /// Files and connections that it may hold open at once.
+    pub fn descriptors(&self) -> u64 {
+        // Beside connections and files there are listeners, a client that waits for its turn, a checkpoint, a watch.
+        let beside = 16;
+        match self {
+            SourceSettings::File(settings) => settings.max_open_files as u64 + beside,
+            SourceSettings::Forward(settings) => settings.max_connections as u64 + beside,
+            SourceSettings::Http(settings) => settings.max_connections as u64 + beside,
+            SourceSettings::Generator(_) => 0,
+        }
+    }
 }

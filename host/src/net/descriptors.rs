@@ -1,0 +1,61 @@
+//! File descriptors: how many the process may hold, and how many a configuration may come to need.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::config::Config;
+
+/// What the process holds beside what the configuration names: log, event loop, data folder, dead letters, a plugin
+/// that is read.
+const OWN: u64 = 64;
+
+/// Raises the limit on open files to the one that the system allows at most. The lower one is there for programs that
+/// use select(2), which this one does not. Answers the limit; none where there is no limit.
+///
+/// # Errors
+/// The system refuses it; then the lower limit stays.
+pub fn raise() -> std::io::Result<Option<u64>> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum {
+        setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
+    }
+    Ok(maximum)
+}
+
+/// The limit that [`raise`] raises to.
+pub fn most() -> Option<u64> {
+    getrlimit(Resource::Nofile).maximum
+}
+
+/// More descriptors than the system allows.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Excess {
+    /// What the configuration may hold open at once.
+    pub needed: u64,
+    /// What the system allows.
+    pub most: u64,
+    /// The part that may hold most of it, as it is called in the configuration, and how much that is.
+    pub largest: (String, u64),
+}
+
+/// Whether the parts of a configuration may come to hold more descriptors together than `most`.
+pub fn excess(config: &Config, most: Option<u64>) -> Option<Excess> {
+    let mut parts: Vec<(String, u64)> = Vec::new();
+    if config.admin.enabled {
+        parts.push(("admin".to_owned(), config.admin.max_connections as u64 + 2));
+    }
+    let used = |name: &str| config.pipelines.values().any(|p| p.from.iter().any(|from| from == name));
+    for (name, source) in config.sources.iter().filter(|(name, _)| used(name)) {
+        parts.push((format!("sources.{name}"), source.descriptors()));
+    }
+    let used = |name: &str| config.pipelines.values().any(|p| p.to.iter().any(|to| to.output == name));
+    for (name, output) in config.outputs.iter().filter(|(name, _)| used(name)) {
+        parts.push((format!("outputs.{name}"), output.kind.descriptors()));
+    }
+    let most = most?;
+    let needed = parts.iter().map(|(_, needs)| needs).fold(OWN, |sum, needs| sum.saturating_add(*needs));
+    let largest = parts.into_iter().max_by_key(|(_, needs)| *needs)?;
+    (needed > most).then_some(Excess { needed, most, largest })
+}
+
+#[cfg(test)]
+mod tests;
