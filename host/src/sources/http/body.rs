@@ -143,8 +143,9 @@ where
     loop {
         let frame = timeout(LOOK.min(pace.wait), body.frame()).await;
         let elapsed = begun.elapsed();
-        let is_behind =
-            pace.is_behind(elapsed, length) || room.is_short() && PRESSED.is_behind(elapsed, length);
+        let is_short = room.is_short();
+        let wait = if is_short { pace.wait.min(PRESSED.wait) } else { pace.wait };
+        let is_behind = pace.is_behind(elapsed, length) || is_short && PRESSED.is_behind(elapsed, length);
         match frame {
             Ok(None) => return Ok(None),
             Ok(Some(Err(error))) => {
@@ -152,7 +153,7 @@ where
             }
             _ if is_behind => return Err(Answer::TooSlow),
             Ok(Some(Ok(frame))) => return Ok(Some(frame)),
-            Err(_) if asked.elapsed() >= pace.wait => return Err(Answer::TooSlow),
+            Err(_) if asked.elapsed() >= wait => return Err(Answer::TooSlow),
             Err(_) => {}
         }
     }

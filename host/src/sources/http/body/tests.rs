@@ -98,6 +98,15 @@ async fn slow_bodies_are_given_up_soon_while_memory_is_short() {
     assert!(begun.elapsed() <= Duration::from_secs(4), "{:?}", begun.elapsed());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stops_halfway_holds_its_memory_no_longer_than_others_can_spare_it() {
+    let (begun, pending) = (Instant::now(), pending(4 * MIB));
+    let mut body = drip(0, 3 * MIB, 2, Duration::from_secs(20));
+    body.wait = Box::pin(tokio::time::sleep(Duration::ZERO));
+    let read = read(&mut body, 8 * MIB, PACE, &mut Room::new(&pending, 4 * MIB)).await;
+    assert_eq!((read, begun.elapsed()), (Err(Answer::TooSlow), PRESSED.wait));
+}
+
 #[tokio::test]
 async fn a_body_expands_into_no_more_than_there_is_room_for() {
     let bomb: Bytes = zstd::encode_all(&vec![b' '; 32 * MIB][..], 1).unwrap().into();
