@@ -18,6 +18,9 @@ pub struct Case {
 
 const FILE: &str =
     "sources: { lines: { type: file, include: [\"{dir}/in/*.log\"], read_from: beginning } }\n";
+const CRI: &str = "sources: { lines: { type: file, include: [\"{dir}/in/*.log\"], codec: cri } }\n";
+const DOCKER: &str =
+    "sources: { lines: { type: file, include: [\"{dir}/in/*.log\"], codec: docker_json } }\n";
 const FORWARD: &str = "sources: { lines: { type: forward, listen: \"unix://{dir}/forward.sock\" } }\n";
 const BLACKHOLE: &str = "outputs: { out: { type: blackhole } }\n";
 const DISSECT: &str = "  parse: { plugin: dissect, settings: { field: message, preset: nginx_combined } }\n";
@@ -59,10 +62,17 @@ pub fn all() -> Vec<Case> {
     let case = |name, source, filters: &[(&str, &str)], output| Case {
         name,
         config: config(source, filters, output),
-        feed: if source == FILE { feed_file } else { feed_forward },
+        feed: match source {
+            FILE => feed_file,
+            CRI => feed_cri,
+            DOCKER => feed_docker,
+            _ => feed_forward,
+        },
     };
     vec![
         case("file → blackhole", FILE, &[], BLACKHOLE),
+        case("file of containerd → blackhole", CRI, &[], BLACKHOLE),
+        case("file of Docker → blackhole", DOCKER, &[], BLACKHOLE),
         case("file → regex, timestamp → blackhole", FILE, &[("parse", REGEX), ("when", WHEN)], BLACKHOLE),
         case("file → dissect, timestamp → blackhole", FILE, &parse, BLACKHOLE),
         case("file → dissect, timestamp → NDJSON file", FILE, &parse, file),
@@ -94,6 +104,37 @@ fn feed_file(run: &Run, lines: &Path, _records: u64) {
     if fs::hard_link(lines, &hidden).is_err() {
         fs::copy(lines, &hidden).expect("the disk has room");
     }
+    fs::rename(hidden, folder.join("lines.log")).expect("the same disk");
+}
+
+/// The lines as containerd writes them.
+fn feed_cri(run: &Run, lines: &Path, _records: u64) {
+    feed_container(run, lines, |line, time, out| {
+        writeln!(out, "{time} stdout F {line}").expect("the disk has room");
+    });
+}
+
+/// The lines as Docker's driver json-file writes them.
+fn feed_docker(run: &Run, lines: &Path, _records: u64) {
+    feed_container(run, lines, |line, time, out| {
+        let log = serde_json::to_string(&format!("{line}\n")).expect("a text");
+        writeln!(out, r#"{{"log":{log},"stream":"stdout","time":"{time}"}}"#).expect("the disk has room");
+    });
+}
+
+fn feed_container(run: &Run, lines: &Path, write: fn(&str, &str, &mut BufWriter<File>)) {
+    let folder = run.flitch.dir().join("in");
+    fs::create_dir_all(&folder).expect("a folder can be made");
+    let hidden = run.flitch.dir().join("lines");
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(&hidden).expect("a file can be made"));
+    let text = fs::read_to_string(lines).expect("the lines were written");
+    for (number, line) in text.lines().enumerate() {
+        let time = samples::time(number as u64);
+        let seconds = flitch::batch::time::to_text(time - time % 1_000_000_000);
+        let time = format!("{}.{:09}Z", &seconds[..19], time % 1_000_000_000);
+        write(line, &time, &mut out);
+    }
+    out.flush().expect("the disk has room");
     fs::rename(hidden, folder.join("lines.log")).expect("the same disk");
 }
 

@@ -63,6 +63,11 @@ impl From<Charset> for String {
 }
 
 impl Charset {
+    /// Whether files may be UTF-8.
+    pub(super) fn may_be_utf8(self) -> bool {
+        self == Charset::Auto || self == Charset::Of(Coding::UTF_8)
+    }
+
     /// The charset of a file that begins with `head`, and how many bytes its byte order mark takes. None where more
     /// of the head must be seen, which is so only if it is shorter than [`MARK`] and more may come (not `whole`).
     pub(super) fn of_head(self, head: &[u8], whole: bool) -> Option<(Coding, usize)> {

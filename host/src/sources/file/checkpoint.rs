@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use super::container::{PARTS, Position};
 use super::discover::FileId;
 use super::fingerprint::Fingerprint;
 
@@ -43,6 +44,9 @@ pub(super) struct Checkpoint {
     pub fingerprint: Option<Fingerprint>,
     /// Bytes from the beginning, decompressed, that are safe.
     pub position: u64,
+    /// Where each stream of a container's file goes on, if not all do at the position.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streams: Option<[u64; PARTS]>,
     /// The bytes just before the position; none at the beginning and where they could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Fingerprint>,
@@ -59,9 +63,14 @@ impl Checkpoint {
         self.place.as_ref().unwrap_or(&self.path)
     }
 
+    /// Where reading goes on.
+    pub fn start(&self) -> Position {
+        Position { offset: self.position, streams: self.streams.unwrap_or([self.position; PARTS]) }
+    }
+
     /// Whether it says the same, but for the time.
     pub fn says(&self, other: &Checkpoint) -> bool {
-        let rest = |c: &Checkpoint| (c.id, c.fingerprint, c.position, c.before, c.finished);
+        let rest = |c: &Checkpoint| (c.id, c.fingerprint, c.start(), c.before, c.finished);
         rest(self) == rest(other) && self.path == other.path && self.place == other.place
     }
 }

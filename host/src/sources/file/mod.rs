@@ -10,7 +10,8 @@
 //! globs. While an output takes nothing only reading stands still.
 //!
 //! A file's bytes are not kept: a line without its end, and records that came back, are read again. So a position is
-//! always the beginning of a line, and a restart needs nothing else.
+//! always the beginning of a line, and a restart needs nothing else. Only the records of containers are kept while they
+//! are open, since those of the other stream pass them by: see `container::Position`.
 
 use std::sync::{Arc, OnceLock, atomic};
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ use super::{Running, SourceContext};
 mod bell;
 mod charset;
 mod checkpoint;
+mod container;
 mod content;
 mod discover;
 mod fingerprint;

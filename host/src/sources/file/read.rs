@@ -6,9 +6,10 @@ use std::time::Instant;
 use crate::batch::Cut;
 use crate::buffers::Closed;
 
-use super::charset::{Coding, MARK, Places};
+use super::charset::{Charset, Coding, MARK, Places};
+use super::container::At;
 use super::sender::Sender;
-use super::settings::FileSettings;
+use super::settings::{Codec, FileSettings};
 use super::tail::Tail;
 
 mod blank;
@@ -38,7 +39,9 @@ pub(super) struct Searched {
 
 /// Reads pieces of files into one buffer.
 pub(super) struct Reader {
-    charset: super::charset::Charset,
+    charset: Charset,
+    /// Bytes that are read at a turn; even.
+    pub piece: usize,
     buffer: Vec<u8>,
     /// The piece as UTF-8, where the file's charset is another. Never made shorter.
     text: Vec<u8>,
@@ -46,7 +49,11 @@ pub(super) struct Reader {
 
 impl Reader {
     pub fn new(settings: &FileSettings) -> Reader {
-        Reader { charset: settings.charset, buffer: vec![0; PIECE + 1], text: Vec::new() }
+        let charset = match settings.codec {
+            Codec::Lines | Codec::Json => settings.charset,
+            Codec::Cri | Codec::DockerJson => Charset::Of(Coding::UTF_8),
+        };
+        Reader { charset, piece: PIECE, buffer: vec![0; PIECE + 1], text: Vec::new() }
     }
 
     /// Reads the next piece of `tail` and sends its records. Answers whether there may be more to read.
@@ -58,13 +65,13 @@ impl Reader {
         if let Blank::Asked { from, to } = tail.blank {
             return self.ask_blank(tail, from, to, coding, out, now);
         }
-        let mut want = want(tail.average, &out.cut);
+        let mut want = want(tail.average, &out.cut, self.piece);
         loop {
             let read = self.fill(tail, tail.offset, want, now)?;
             let (written, at_end) = tail.written(&self.buffer[..read], read < want, coding);
-            let consumed = self.split(tail, written, at_end, coding, out)?;
+            let consumed = self.split(tail, written, at_end, coding, out, now)?;
             let is_asked = matches!(tail.blank, Blank::Asked { .. });
-            if consumed > 0 || at_end || tail.searched.is_some() || is_asked {
+            if consumed > 0 || at_end || tail.searched.is_some() || is_asked || out.is_blocked() {
                 // The rest of the piece is read again when there is room for it.
                 return Ok(!at_end || out.is_blocked());
             }
@@ -119,8 +126,11 @@ impl Reader {
         at_end: bool,
         coding: Coding,
         out: &mut Sender,
+        now: Instant,
     ) -> Result<usize, Closed> {
         let start = tail.offset;
+        let mut begin = tail.position();
+        out.gather.end_open(&mut tail.streams, false, now);
         let last = at_end && tail.force;
         let (text, mut len) = match coding.is_utf8() {
             true => (&mut self.buffer, read),
@@ -150,7 +160,8 @@ impl Reader {
             if sent > 0 && batch == consumed && !at_end && rest.len() < sent / 8 {
                 break;
             }
-            consumed += out.gather.append(rest, &out.cut, last);
+            let at = At { base: start + consumed as u64, now, streams: &mut tail.streams };
+            consumed += out.gather.append(rest, &out.cut, last, at);
             let mut rest = &text[consumed..];
             if !out.gather.full(&out.cut) && rest.first() == Some(&0) {
                 let nuls = Coding::UTF_8.nuls(rest);
@@ -164,7 +175,8 @@ impl Reader {
             if !out.gather.full(&out.cut) && rest.len() > limit {
                 match memchr::memchr(b'\n', rest) {
                     Some(end) if rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]).len() > limit => {
-                        out.gather.push_cut(&rest[..end]);
+                        let at = At { base: start + consumed as u64, now, streams: &mut tail.streams };
+                        out.gather.push_cut(&rest[..end], at);
                         consumed += end + 1;
                         if !out.gather.full(&out.cut) {
                             continue;
@@ -179,15 +191,19 @@ impl Reader {
                     _ => {}
                 }
             }
+            if last && consumed == len {
+                out.gather.end_open(&mut tail.streams, true, now);
+            }
             let full = out.gather.full(&out.cut);
             let taken = out.gather.taken();
-            if consumed > batch {
+            if consumed > batch || taken > 0 {
                 let end = places.of(text, consumed);
                 tail.offset = start + end as u64;
                 match taken {
                     0 => out.pass(tail),
-                    _ => out.send(tail, start + place as u64, end - place)?,
+                    _ => out.send(tail, begin, end - place)?,
                 }
+                begin = tail.position();
                 sent = consumed - batch;
                 (batch, place) = (consumed, end);
                 rows += taken;
@@ -198,6 +214,7 @@ impl Reader {
             }
         }
         tail.average = place.checked_div(rows).unwrap_or(tail.average);
+        tail.partial |= tail.streams.as_ref().is_some_and(|streams| streams.is_unfinished());
         Ok(place)
     }
 
@@ -210,8 +227,8 @@ impl Reader {
         out: &mut Sender,
         now: Instant,
     ) -> Result<bool, ReadError> {
-        let read = self.fill(tail, searched.to, PIECE, now)?;
-        let at_end = read < PIECE;
+        let read = self.fill(tail, searched.to, self.piece, now)?;
+        let at_end = read < self.piece;
         let raw = &self.buffer[..read];
         let end = coding.line_ends(raw).next();
         let Some(end) = end.map(|end| searched.to + end as u64).or_else(|| {
@@ -231,28 +248,33 @@ impl Reader {
         let head = out.gather.limit.saturating_add(4) * if coding.is_utf8() { 1 } else { 2 };
         let head = head.min((end - tail.offset) as usize);
         let head = self.fill(tail, tail.offset, head, now)?;
+        let (begin, start) = (tail.position(), tail.offset);
+        let at = At { base: start, now, streams: &mut tail.streams };
         match coding.is_utf8() {
-            true => out.gather.push_cut(&self.buffer[..head]),
+            true => out.gather.push_cut(&self.buffer[..head], at),
             false => {
                 let len = coding.decode(&self.buffer[..head], false, &mut self.text);
-                out.gather.push_cut(&self.text[..len]);
+                out.gather.push_cut(&self.text[..len], at);
             }
         }
-        let begin = std::mem::replace(&mut tail.offset, end);
+        tail.offset = end;
         tail.searched = None;
-        out.send(tail, begin, (end - begin) as usize)?;
+        match out.gather.taken() {
+            0 => out.pass(tail),
+            _ => out.send(tail, begin, (end - start) as usize)?,
+        }
         Ok(true)
     }
 }
 
 /// Bytes to read for about as many lines as make whole batches. Even.
-fn want(average: usize, cut: &Cut) -> usize {
+fn want(average: usize, cut: &Cut, piece: usize) -> usize {
     let batch = cut.rows.saturating_mul(average);
-    if batch == 0 || batch >= PIECE {
-        return PIECE;
+    if batch == 0 || batch >= piece {
+        return piece;
     }
-    let batches = PIECE / batch * batch;
-    (batches + batches / 64).min(PIECE) & !1
+    let batches = piece / batch * batch;
+    (batches + batches / 64).min(piece).next_multiple_of(2)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampNanosecondType;
 use arrow_array::{Array, ArrayRef};
 
 use crate::batch::Batch;
@@ -38,6 +39,7 @@ pub enum Settle {
 pub struct Got {
     /// The name of the file, without its folder.
     pub file: String,
+    /// The text; of a container's line, the stream and the time stand before it.
     pub line: String,
     pub truncated: bool,
 }
@@ -226,10 +228,18 @@ impl Rig {
         let file = Path::new(&file).file_name().expect("a name").to_string_lossy().into_owned();
         let message = records.column("message").expect("the text").array().clone();
         let truncated = records.column("@truncated").map(|c| c.array().clone());
+        let stream = records.column("stream");
+        let time = records.column("@timestamp").expect("the time");
         self.batches.push(records.rows());
         for row in 0..records.rows() {
             let truncated = truncated.as_ref().is_some_and(|t| t.as_boolean().is_valid(row));
-            self.got.push(Got { file: file.clone(), line: text(&message, row), truncated });
+            let mut line = text(&message, row);
+            if let Some(stream) = stream {
+                let time = time.array().as_primitive::<TimestampNanosecondType>().value(time.place(row));
+                let time = crate::batch::time::to_text(time);
+                line = format!("{} {time} {line}", text(stream.array(), stream.place(row)));
+            }
+            self.got.push(Got { file: file.clone(), line, truncated });
         }
     }
 

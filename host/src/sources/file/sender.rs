@@ -13,6 +13,7 @@ use crate::sources::SourceContext;
 use crate::telemetry::{Metric, Tally};
 
 use super::bell::{Bell, Hint};
+use super::container::Position;
 use super::gather::{Bad, Gather};
 use super::settled::Settled;
 use super::tail::Tail;
@@ -55,9 +56,9 @@ impl Sender {
         }
     }
 
-    /// What stands before the offset of `tail` and was not sent is no record: it is safe.
+    /// What was taken of `tail` and is neither sent nor begun is no record: it is safe.
     pub fn pass(&self, tail: &Tail) {
-        tail.mark.ticket(tail.offset).settle(Verdict::Safe);
+        tail.mark.ticket(tail.position()).settle(Verdict::Safe);
     }
 
     /// Counts `bytes` bytes of NULs that are no part of the line behind them.
@@ -71,10 +72,9 @@ impl Sender {
         }
     }
 
-    /// Sends the records that were gathered from `tail`, which stand between `begin` and its offset and came as
-    /// `bytes` bytes. Where the pipelines are full they wait here: nothing may be sent before [`Sender::is_blocked`] says
-    /// no.
-    pub fn send(&mut self, tail: &Tail, begin: u64, bytes: usize) -> Result<(), Closed> {
+    /// Sends the records that were gathered from `tail` since it was at `begin`, and which came as `bytes` bytes. Where
+    /// the pipelines are full they wait here: nothing may be sent before [`Sender::is_blocked`] says no.
+    pub fn send(&mut self, tail: &Tail, begin: Position, bytes: usize) -> Result<(), Closed> {
         let constants = tail.constants.clone().unwrap_or_default().timestamp(TIMESTAMP, self.cx.clock.now());
         // Text that was decoded holds the bytes of the file nowhere but where it is whole.
         let decoded = tail.coding.is_some_and(|coding| !coding.is_utf8());
@@ -87,13 +87,13 @@ impl Sender {
         let rows = finished.records.rows();
         // The dead letters come first: the position that the records take with them lies behind the bad lines too.
         if !bad.is_empty() {
-            let position = if rows > 0 { begin } else { tail.offset };
+            let position = if rows > 0 { begin } else { tail.position() };
             if !self.bury(tail, position, &bad, bad_bytes) {
                 return Ok(());
             }
         }
         if rows > 0 {
-            let on_settled = self.on_settled(tail, tail.offset);
+            let on_settled = self.on_settled(tail, tail.position());
             let records = Arc::new(finished.records);
             let bytes = bytes.saturating_sub(bad_bytes);
             let (intake, stream) = (self.cx.intake.clone(), tail.stream);
@@ -123,7 +123,7 @@ impl Sender {
 
     /// Puts lines that are no records among the dead letters. Answers whether they are there; where not, they count as
     /// come back.
-    fn bury(&self, tail: &Tail, position: u64, bad: &[Bad], bytes: usize) -> bool {
+    fn bury(&self, tail: &Tail, position: Position, bad: &[Bad], bytes: usize) -> bool {
         let receipt =
             receipt::issue(self.cx.intake.ledger(), bad.len(), bytes, self.on_settled(tail, position));
         let name = &self.cx.name;
@@ -140,7 +140,7 @@ impl Sender {
     }
 
     /// What settles the next batch of `tail`, which ends at `position`.
-    fn on_settled(&self, tail: &Tail, position: u64) -> impl FnOnce(Verdict) + Send + 'static {
+    fn on_settled(&self, tail: &Tail, position: Position) -> impl FnOnce(Verdict) + Send + 'static {
         let ticket = tail.mark.ticket(position);
         let (settled, bell, is_fresh) = (self.settled.clone(), self.bell.clone(), tail.is_fresh);
         settled.open();

@@ -29,8 +29,8 @@ pub struct FileSettings {
     pub read_from: ReadFrom,
     /// Skip what stands in files that were last written longer ago than this; what is appended to them later is read.
     pub ignore_older: Option<Span>,
-    /// What a record is: a line of text (`lines`), or a line with a JSON object (`json`). Lines that are no JSON
-    /// object go to the dead letters.
+    /// What a record is: a line of text (`lines`), a line with a JSON object (`json`), or a line that a container wrote
+    /// (`cri`, `docker_json`). Lines that are not what they should be go to the dead letters.
     pub codec: Codec,
     /// The charset of the files: `auto` (each file's own by its byte order mark, UTF-8 where it has none), `utf-8`,
     /// `utf-16le`, `utf-16be`, `latin1`, `windows-1250`, `shift_jis`, `gb18030` and the others of the Encoding Standard
@@ -41,15 +41,17 @@ pub struct FileSettings {
     /// Whether files are compressed: `auto` sees gzip by its first bytes, `gzip` and `none` say so. A compressed file
     /// is read once.
     pub compression: Compression,
-    /// Joins lines that belong together into one record.
+    /// Joins lines that belong together into one record. Of containers, those of each stream by themselves, after
+    /// their pieces are joined.
     pub multiline: Option<MultilineSettings>,
     /// What becomes of text that is not UTF-8: `replace` (each bad sequence becomes U+FFFD, counted) or `bytes`. What
     /// is not in the `charset`, where that is another, becomes U+FFFD.
     pub invalid_utf8: InvalidUtf8,
-    /// Longest record in bytes. Of a longer line only the first part is kept, marked `@truncated`.
+    /// Longest record in bytes. Of a longer line only the first part is kept, marked `@truncated`. (A longer line of a
+    /// container that came in pieces is several records, all but the last marked.)
     pub max_line: Bytes,
-    /// How long the last line of a file may wait for its end. Then it is sent as it is, and what is appended later is
-    /// a new record.
+    /// How long the last line of a file may wait for its end, and a container's for its next piece. Then it is sent as
+    /// it is, and what is appended later is a new record.
     pub partial_timeout: Span,
     /// The column of the text.
     pub message_field: String,
@@ -206,6 +208,12 @@ pub enum Codec {
     Lines,
     /// A line with a JSON object, whose members are columns.
     Json,
+    /// A line that containerd or CRI-O wrote (`/var/log/pods`, `/var/log/containers`): `@timestamp` and `stream` are
+    /// its own, and pieces of long lines are joined again.
+    Cri,
+    /// The same of Docker's driver `json-file` (`/var/lib/docker/containers`). What Docker was told to add to each line
+    /// stands below `attrs`.
+    DockerJson,
 }
 
 /// Whether files are compressed.

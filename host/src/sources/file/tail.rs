@@ -12,6 +12,7 @@ use crate::receipt::Watermark;
 
 use super::charset::Coding;
 use super::checkpoint::Checkpoint;
+use super::container::{Position, Streams};
 use super::content::{Content, Gunzip};
 use super::discover::{self, FileId, find_in_folder};
 use super::fingerprint::{Fingerprint, HEAD, Trail, read_head};
@@ -34,7 +35,7 @@ pub(super) struct Tail {
     pub constants: Option<Constants>,
     pub stream: StreamId,
     /// The safe position. A new one for new content: what is on its way from old content cannot be read again.
-    pub mark: Watermark<u64>,
+    pub mark: Watermark<Position>,
     pub fingerprint: Option<Fingerprint>,
     /// What stands before a position up to which it was read.
     pub trail: Option<Trail>,
@@ -53,8 +54,10 @@ pub(super) struct Tail {
     pub compressed: Compressed,
     /// Its charset; none while it has not the bytes that tell.
     pub coding: Option<Coding>,
-    /// Where the first line begins that is not sent.
+    /// Where the first line begins that is not taken.
     pub offset: u64,
+    /// What lines that were taken have begun and not ended, where the files are those of containers.
+    pub streams: Option<Box<Streams>>,
     /// How far a line longer than the limit, which begins at `offset`, was searched for its end.
     pub searched: Option<Searched>,
     /// What is known of the NULs that come next.
@@ -225,15 +228,26 @@ impl Tail {
     }
 
     /// Begins at a position; nothing was sent yet.
-    pub fn begin_at(&mut self, position: u64) {
-        self.offset = position;
+    pub fn begin_at(&mut self, position: Position) {
+        self.read_on(position);
         self.mark = Watermark::new(Some(position));
+    }
+
+    fn read_on(&mut self, position: Position) {
+        self.offset = position.offset;
+        let is_one = position == Position::at(position.offset);
+        self.streams = (!is_one).then(|| Box::new(Streams::at(position)));
+    }
+
+    /// The position when all that was taken and is whole is safe.
+    pub fn position(&self) -> Position {
+        self.streams.as_ref().map_or(Position::at(self.offset), |streams| streams.position(self.offset))
     }
 
     /// Begins again at the start: the content is another, perhaps that of another file that was given the number of
     /// one that is gone.
     pub fn renew(&mut self, now: Instant) {
-        self.mark = Watermark::new(Some(0));
+        self.mark = Watermark::new(Some(Position::at(0)));
         self.label = None;
         self.constants = None;
         self.fingerprint = None;
@@ -246,6 +260,7 @@ impl Tail {
         self.finished = None;
         self.content = self.content.take().map(Content::into_plain);
         self.offset = 0;
+        self.streams = None;
         self.searched = None;
         self.blank = Blank::Unknown;
         self.told_nuls = false;
@@ -257,7 +272,8 @@ impl Tail {
 
     /// Goes back to the safe position: what was sent after it is sent again.
     pub fn go_back(&mut self) {
-        self.offset = self.mark.restart().unwrap_or(0);
+        let position = self.mark.restart().unwrap_or(Position::at(0));
+        self.read_on(position);
         self.searched = None;
         self.blank = Blank::Unknown;
         self.finished = None;
@@ -272,12 +288,14 @@ impl Tail {
             Blank::End { from, to } if to == self.size => from,
             _ => self.size,
         };
-        end.saturating_sub(self.offset)
+        let open = self.streams.as_ref().and_then(|streams| streams.first_open());
+        end.saturating_sub(open.unwrap_or(self.offset))
     }
 
     /// What is to be kept of it.
     pub fn checkpoint(&self, seen: i64) -> Checkpoint {
-        let safe = self.mark.safe().unwrap_or(0);
+        let position = self.mark.safe().unwrap_or(Position::at(0));
+        let safe = position.offset;
         let known = self.saved.as_ref().filter(|saved| saved.position == safe).and_then(|saved| saved.before);
         Checkpoint {
             path: self.path.clone(),
@@ -285,8 +303,9 @@ impl Tail {
             id: self.id,
             fingerprint: self.fingerprint,
             position: safe,
+            streams: (position != Position::at(safe)).then_some(position.streams),
             before: known.or_else(|| self.before(safe)),
-            finished: self.finished.filter(|_| safe == self.offset),
+            finished: self.finished.filter(|_| position == Position::at(self.offset)),
             seen,
         }
     }

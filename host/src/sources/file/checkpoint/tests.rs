@@ -10,6 +10,7 @@ fn checkpoint(path: &str, inode: u64) -> Checkpoint {
         id: FileId { device: 1, inode, born: Some(3) },
         fingerprint: Fingerprint::of(b"head"),
         position: 4,
+        streams: Some([9, 4, 9, 9]),
         before: Fingerprint::of(b"tail"),
         finished: None,
         seen: 0,

@@ -17,6 +17,10 @@ fn continues(pattern: &str) -> MultilineSettings {
     MultilineSettings { r#continue: Some(pattern.to_owned().try_into().unwrap()), ..Default::default() }
 }
 
+fn append(gather: &mut Gather, chunk: &[u8], cut: &Cut, last: bool) -> usize {
+    gather.append(chunk, cut, last, At { base: 0, now: Instant::now(), streams: &mut None })
+}
+
 fn texts(gather: &mut Gather) -> Vec<String> {
     let (finished, bad) = gather.finish(InvalidUtf8::Replace, &Constants::new());
     assert!(bad.is_empty());
@@ -29,10 +33,10 @@ const TRACE: &[u8] = b"2024 one\n  at a\r\n  at b\r\n2024 two\n2024 three\n  at 
 #[test]
 fn a_record_ends_where_a_line_begins_another() {
     let mut gather = Gather::new(&settings(starts(r"^\d{4} "))).unwrap();
-    let taken = gather.append(TRACE, &Cut::default(), false);
+    let taken = append(&mut gather, TRACE, &Cut::default(), false);
     assert_eq!(texts(&mut gather), ["2024 one\n  at a\n  at b", "2024 two"]);
     assert_eq!(&TRACE[taken..], b"2024 three\n  at c\n", "the last one may go on");
-    assert_eq!(gather.append(&TRACE[taken..], &Cut::default(), true), TRACE.len() - taken);
+    assert_eq!(append(&mut gather, &TRACE[taken..], &Cut::default(), true), TRACE.len() - taken);
     assert_eq!(texts(&mut gather), ["2024 three\n  at c"]);
 }
 
@@ -40,7 +44,7 @@ fn a_record_ends_where_a_line_begins_another() {
 fn a_record_goes_on_while_lines_say_so() {
     let multiline = continues(r"^\s");
     let mut gather = Gather::new(&settings(multiline)).unwrap();
-    gather.append(TRACE, &Cut::default(), true);
+    append(&mut gather, TRACE, &Cut::default(), true);
     assert_eq!(texts(&mut gather), ["2024 one\n  at a\n  at b", "2024 two", "2024 three\n  at c"]);
 }
 
@@ -48,7 +52,7 @@ fn a_record_goes_on_while_lines_say_so() {
 fn lines_before_the_first_start_are_a_record_and_lines_are_counted() {
     let multiline = MultilineSettings { max_lines: 2, ..starts("^start") };
     let mut gather = Gather::new(&settings(multiline)).unwrap();
-    gather.append(b"orphan\nstart\na\nb\nc\n", &Cut::default(), true);
+    append(&mut gather, b"orphan\nstart\na\nb\nc\n", &Cut::default(), true);
     assert_eq!(texts(&mut gather), ["orphan", "start\na", "b\nc"]);
 }
 
@@ -57,19 +61,19 @@ fn a_record_of_lines_stays_within_the_limit() {
     let mut settings = settings(starts("^start"));
     settings.max_line.0 = 11;
     let mut gather = Gather::new(&settings).unwrap();
-    assert_eq!(gather.append(b"start\n67890\nx\n", &Cut::default(), true), 14);
+    assert_eq!(append(&mut gather, b"start\n67890\nx\n", &Cut::default(), true), 14);
     assert_eq!(texts(&mut gather), ["start\n67890", "x"]);
     let chunk = b"start\nline past limit\nstart\n";
-    assert_eq!(gather.append(chunk, &Cut::default(), true), 6, "up to the line that is too long");
+    assert_eq!(append(&mut gather, chunk, &Cut::default(), true), 6, "up to the line that is too long");
     assert_eq!(texts(&mut gather), ["start"]);
-    assert_eq!(gather.append(b"start\nline past limit", &Cut::default(), false), 6);
+    assert_eq!(append(&mut gather, b"start\nline past limit", &Cut::default(), false), 6);
 }
 
 #[test]
 fn a_batch_of_records_of_lines_is_cut_between_them() {
     let mut gather = Gather::new(&settings(starts("^s"))).unwrap();
     let cut = Cut { rows: 1, ..Cut::default() };
-    assert_eq!(gather.append(b"s1\n.\ns2\n.\ns3\n", &cut, false), 5);
+    assert_eq!(append(&mut gather, b"s1\n.\ns2\n.\ns3\n", &cut, false), 5);
     assert_eq!(texts(&mut gather), ["s1\n."]);
 }
 
@@ -78,7 +82,7 @@ fn json_lines_become_columns_and_others_are_told() {
     let settings = FileSettings { codec: Codec::Json, ..Default::default() };
     let mut gather = Gather::new(&settings).unwrap();
     let chunk = b"{\"a\":1}\n\nnot json\r\n[1]\n{\"a\":2}\n{\"a\"";
-    assert_eq!(gather.append(chunk, &Cut::default(), false), chunk.len() - 4);
+    assert_eq!(append(&mut gather, chunk, &Cut::default(), false), chunk.len() - 4);
     assert_eq!((gather.rows(), gather.taken()), (2, 4));
     let (finished, bad) = gather.finish(InvalidUtf8::Replace, &Constants::new());
     assert_eq!(finished.records.rows(), 2);

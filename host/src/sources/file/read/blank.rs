@@ -13,7 +13,7 @@ use super::super::charset::Coding;
 use super::super::content::Content;
 use super::super::sender::Sender;
 use super::super::tail::Tail;
-use super::{PIECE, ReadError, Reader};
+use super::{ReadError, Reader};
 
 /// What is known of the NULs that come next in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl Reader {
         now: Instant,
     ) -> Result<bool, ReadError> {
         let to = after_hole(tail, to)?;
-        let read = self.fill(tail, to, PIECE, now)?;
+        let read = self.fill(tail, to, self.piece, now)?;
         let nuls = coding.nuls(&self.buffer[..read]);
         let place = to + nuls as u64;
         if read - nuls >= coding.unit() {
@@ -82,7 +82,7 @@ impl Reader {
                 tail.offset = place;
                 out.pass(tail);
             }
-        } else if read < PIECE {
+        } else if read < self.piece {
             tail.blank = Blank::End { from, to: to + read as u64 };
         } else {
             tail.blank = Blank::Asked { from, to: place };

@@ -10,6 +10,7 @@ use crate::receipt::Watermark;
 
 use super::super::charset::Coding;
 use super::super::checkpoint::Checkpoint;
+use super::super::container::Position;
 use super::super::discover::{FileId, Found};
 use super::super::fingerprint::{HEAD, Trail, read_at, read_head};
 use super::super::hostname;
@@ -20,7 +21,7 @@ use super::{Key, Tailer};
 
 /// Where to begin in a file.
 enum Start {
-    At(u64),
+    At(Position),
     /// A compressed file that was read to its end, which is this position.
     Finished(u64),
 }
@@ -56,7 +57,7 @@ impl Tailer {
             label: None,
             constants: None,
             stream: StreamId::next(),
-            mark: Watermark::new(Some(0)),
+            mark: Watermark::new(Some(Position::at(0))),
             fingerprint: None,
             trail: None,
             saved: None,
@@ -67,6 +68,7 @@ impl Tailer {
             finished: None,
             compressed: Compressed::Unknown,
             offset: 0,
+            streams: None,
             searched: None,
             coding: None,
             blank: Blank::Unknown,
@@ -89,7 +91,7 @@ impl Tailer {
         match self.start_of(&tail, found)? {
             Start::At(start) => tail.begin_at(start),
             Start::Finished(position) => {
-                tail.begin_at(position);
+                tail.begin_at(Position::at(position));
                 tail.finished = Some(tail.size);
             }
         }
@@ -149,7 +151,7 @@ impl Tailer {
 
     /// Where to begin in a file that is new to this process.
     fn start_of(&self, tail: &Tail, found: &Found) -> io::Result<Start> {
-        let Some(content) = &tail.content else { return Ok(Start::At(0)) };
+        let Some(content) = &tail.content else { return Ok(Start::At(Position::at(0))) };
         let file = content.file();
         let mut head = [0; HEAD];
         let head = read_head(file, &mut head)?;
@@ -159,12 +161,12 @@ impl Tailer {
                 return Ok(Start::Finished(kept.position));
             }
             if compressed {
-                return Ok(Start::At(kept.position));
+                return Ok(Start::At(kept.start()));
             }
             // A file that is shorter than its position, or has other bytes before it, was cut while we were away.
             let trail = Trail::of(file, kept.position)?;
             let fits = trail.is_some_and(|trail| kept.before.is_none() || trail.before == kept.before);
-            return Ok(Start::At(if fits { kept.position } else { 0 }));
+            return Ok(Start::At(if fits { kept.start() } else { Position::at(0) }));
         }
         let there_before = found.there_before || self.there_before.contains(&found.path);
         let skip_to_end = self.first_start && there_before && self.settings.read_from == ReadFrom::End;
@@ -172,11 +174,11 @@ impl Tailer {
         let limit = self.settings.ignore_older;
         let too_old = limit.is_some_and(|limit| age > 0 && age as u128 > limit.0.as_nanos());
         Ok(match (skip_to_end || too_old, compressed) {
-            (false, _) => Start::At(0),
+            (false, _) => Start::At(Position::at(0)),
             (true, true) => Start::Finished(0),
             (true, false) => {
                 let coding = self.settings.charset.of_head(head, true).map_or(Coding::UTF_8, |known| known.0);
-                Start::At(last_line(file, tail.size, coding)?)
+                Start::At(Position::at(last_line(file, tail.size, coding)?))
             }
         })
     }

@@ -4,7 +4,9 @@ use super::super::watch::News;
 use crate::config::units::Span;
 use std::fs;
 
+mod containers;
 mod content;
+mod cuts;
 mod forms;
 mod identity;
 mod links;

@@ -65,7 +65,7 @@ impl Tailer {
                     path = %tail.path.display(), was = %kept.path.display(), from = kept.position,
                     "a file was compressed that was read before; only its rest is read"
                 );
-                tail.begin_at(kept.position);
+                tail.begin_at(kept.start());
                 break;
             }
         }
