@@ -31,6 +31,7 @@ pub mod pipeline;
 // What stands beside the way.
 pub mod admin;
 pub mod app;
+pub mod blocking;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::buffers::MemoryBuffer;
 use crate::filters::{Program, Workers};
 use crate::router::{Condition, Route, Router};
-use crate::telemetry::Tally;
+use crate::telemetry::{Health, Tally};
 
 mod route;
 
@@ -54,10 +54,11 @@ pub fn wire(
     settings: &PipelineSettings,
     program: Arc<Program>,
     buffers: &BTreeMap<Arc<str>, Arc<MemoryBuffer>>,
+    health: &Arc<Health>,
 ) -> std::io::Result<Workers> {
     let route = |to: &RouteSettings| Route::to(buffers[&*to.output].clone()).when(to.when.clone());
     let router = Router::new(settings.to.iter().map(route).collect(), Tally::dropped_by_route(name));
-    Workers::start(name, program, workers(settings), Arc::new(router))
+    Workers::start(name, program, workers(settings), Arc::new(router), health)
 }
 
 /// How many threads run the filters of a pipeline.

@@ -85,14 +85,6 @@ impl Router {
         Ok(())
     }
 
-    /// Sends a batch on, blocking the thread while a buffer is full.
-    pub fn push_blocking(&self, batch: Batch) -> Result<(), Closed> {
-        for (buffer, part) in self.split(batch) {
-            buffer.push_blocking(part)?;
-        }
-        Ok(())
-    }
-
     /// Whether a batch that goes to every output would wait.
     pub fn is_full(&self) -> bool {
         self.routes.iter().any(|r| r.buffer.holds_up())

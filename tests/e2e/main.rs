@@ -20,4 +20,5 @@ mod kafka_security;
 mod life;
 mod outputs;
 mod plugin;
+mod reload;
 mod support;

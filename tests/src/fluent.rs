@@ -93,6 +93,15 @@ impl OneByOne {
         Ok(OneByOne { stream, sent: 0 })
     }
 
+    /// Another connection; records are numbered on.
+    ///
+    /// # Errors
+    /// Nobody listens.
+    pub fn reconnect(&mut self, port: u16) -> Result<()> {
+        self.stream = OneByOne::connect(port)?.stream;
+        Ok(())
+    }
+
     /// Sends one record, `{"log": text}`, with the tag `docker`; gives the time until its answer was there.
     ///
     /// # Errors

@@ -64,14 +64,14 @@ pub struct Process {
     at_end: Signal,
 }
 
-type Request = (Command, mpsc::Sender<std::io::Result<Child>>);
+type Request = (Command, mpsc::SyncSender<std::io::Result<Child>>);
 
 /// The thread that starts every child. The kernel's "signal me when my parent dies" means the parent
 /// *thread*: a server shared by many tests must not hang on the thread of the test that came first.
-fn starter() -> &'static mpsc::Sender<Request> {
-    static STARTER: OnceLock<mpsc::Sender<Request>> = OnceLock::new();
+fn starter() -> &'static mpsc::SyncSender<Request> {
+    static STARTER: OnceLock<mpsc::SyncSender<Request>> = OnceLock::new();
     STARTER.get_or_init(|| {
-        let (sender, requests) = mpsc::channel::<Request>();
+        let (sender, requests) = mpsc::sync_channel::<Request>(1);
         std::thread::Builder::new()
             .name("starter".into())
             .spawn(move || {
@@ -98,7 +98,7 @@ pub fn spawn(command: &Command, signal: Signal, stdin: Stdio, stdout: Stdio, std
     if let Some(folder) = command.get_current_dir() {
         wrapped.current_dir(folder);
     }
-    let (answer, child) = mpsc::channel();
+    let (answer, child) = mpsc::sync_channel(1);
     starter().send((wrapped, answer)).context("the starter thread is gone")?;
     child
         .recv()

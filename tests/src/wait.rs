@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// Blocks for `time`: the step of a poll. Tests call [`eventually`] instead.
 pub(crate) fn pause(time: Duration) {
-    let (_open, never) = mpsc::channel::<()>();
+    let (_open, never) = mpsc::sync_channel::<()>(1);
     let _ = never.recv_timeout(time);
 }
 

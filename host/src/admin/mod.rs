@@ -113,8 +113,10 @@ fn answer<B>(request: &Request<B>, board: &StatusBoard, hosts: &Hosts) -> Respon
             respond(StatusCode::OK, METRICS, Exporter::get().render())
         }
         "/healthz" => respond(StatusCode::OK, TEXT, "ok\n"),
-        "/readyz" if board.is_ready() => respond(StatusCode::OK, TEXT, "ready\n"),
-        "/readyz" => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, "not ready\n"),
+        "/readyz" => match board.not_ready() {
+            None => respond(StatusCode::OK, TEXT, "ready\n"),
+            Some(why) => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("not ready: {why}\n")),
+        },
         "/api/status" => match serde_json::to_vec(&board.read()) {
             Ok(status) => respond(StatusCode::OK, JSON, status),
             Err(error) => respond(StatusCode::INTERNAL_SERVER_ERROR, TEXT, error.to_string()),

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::buffers::MemoryBuffer;
 use crate::receipt::Accounts;
-use crate::telemetry::{Exporter, Metric};
+use crate::telemetry::health::Failures;
+use crate::telemetry::{Exporter, Health, Metric};
 
 /// What `/api/status` answers.
 #[derive(Clone, Debug, Serialize)]
@@ -29,6 +30,8 @@ pub struct Status {
     pub pipelines: BTreeMap<Arc<str>, PipelineStatus>,
     /// Each output.
     pub outputs: BTreeMap<Arc<str>, OutputStatus>,
+    /// Parts that ended or panicked unasked since the start, by kind and name (`source in`). They are started again.
+    pub failures: BTreeMap<String, Failures>,
 }
 
 /// A source's accounts.
@@ -67,6 +70,7 @@ pub struct OutputStatus {
 pub struct StatusBoard {
     started: Instant,
     ready: AtomicBool,
+    health: Arc<Health>,
     state: Mutex<State>,
 }
 
@@ -80,7 +84,12 @@ struct State {
 
 impl Default for StatusBoard {
     fn default() -> Self {
-        StatusBoard { started: Instant::now(), ready: AtomicBool::new(false), state: Mutex::default() }
+        StatusBoard {
+            started: Instant::now(),
+            ready: AtomicBool::new(false),
+            health: Arc::default(),
+            state: Mutex::default(),
+        }
     }
 }
 
@@ -90,9 +99,18 @@ impl StatusBoard {
         self.ready.store(ready, Ordering::Release);
     }
 
-    /// Whether records are taken in and handed on.
-    pub fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Acquire)
+    /// Where parts tell that they have failed.
+    pub fn health(&self) -> &Arc<Health> {
+        &self.health
+    }
+
+    /// Why records are not taken in and handed on as they should be; none, where they are.
+    pub fn not_ready(&self) -> Option<String> {
+        if !self.ready.load(Ordering::Acquire) {
+            return Some("starting, or draining".to_owned());
+        }
+        let down = self.health.down();
+        (!down.is_empty()).then(|| down.join("; "))
     }
 
     /// A configuration came into force.
@@ -124,13 +142,14 @@ impl StatusBoard {
         };
         Status {
             version: env!("CARGO_PKG_VERSION"),
-            ready: self.is_ready(),
+            ready: self.not_ready().is_none(),
             uptime_seconds: self.started.elapsed().as_secs_f64(),
             generation: state.generation,
             last_reload_error: state.last_reload_error.clone(),
             sources: Exporter::get().accounts().into_iter().map(account).collect(),
             pipelines: state.pipelines.clone(),
             outputs: state.buffers.iter().map(output).collect(),
+            failures: self.health.failures(),
         }
     }
 
@@ -141,3 +160,6 @@ impl StatusBoard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

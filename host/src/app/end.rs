@@ -1,28 +1,63 @@
 //! How parts end.
 
-use std::time::Duration;
+use std::convert::Infallible;
 
-use super::{Output, Pipeline, Plan};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
-/// Tells how a source has ended.
-pub(super) fn report(name: &str, ended: Result<anyhow::Result<()>, tokio::task::JoinError>) {
-    match ended {
-        Ok(Ok(())) => tracing::debug!(source = name, "stopped"),
-        Ok(Err(error)) => tracing::error!(source = name, error = format!("{error:#}"), "the source failed"),
-        Err(error) => tracing::error!(source = name, %error, "the source panicked"),
-    }
-}
+use super::plan::Plan;
+use super::{Output, Pipeline};
+use crate::sources::Handover;
 
 /// Stops the parts of a plan that never came into force.
 pub(super) async fn discard(plan: Plan) {
     let pipelines = plan.pipelines.into_values().collect();
-    finish(pipelines, plan.outputs.into_values().collect(), Duration::ZERO).await;
+    finish(pipelines, plan.outputs.into_values().collect(), Instant::now()).await;
 }
 
-/// Lets pipelines finish what they hold, then outputs; leaves what is not delivered after `timeout`. Answers whether
+/// What a reload leaves behind.
+pub(super) struct Old {
+    /// The sources that have other pipelines now, each with the ends of those outputs that it wrote to and that others
+    /// replace.
+    pub handovers: Vec<(Handover, Vec<CancellationToken>)>,
+    pub pipelines: Vec<Pipeline>,
+    pub outputs: Vec<Output>,
+}
+
+impl Old {
+    /// Lets pipelines and outputs finish what they hold, and their sources go on with those that replace them when
+    /// that is done; leaves at `deadline` what is not delivered. Answers whether everything was.
+    pub async fn finish(self, deadline: Instant) -> bool {
+        let mut sources = JoinSet::new();
+        // Nothing ever comes here: it ends when every source has let go.
+        let (holds, mut let_go) = mpsc::channel::<Infallible>(1);
+        for (handover, outputs) in self.handovers {
+            let holds = holds.clone();
+            sources.spawn(async move {
+                let mut all_arrived = handover.let_go(deadline).await;
+                drop(holds);
+                for ended in outputs {
+                    all_arrived &= timeout_at(deadline, ended.cancelled()).await.is_ok();
+                }
+                handover.open(all_arrived);
+                all_arrived
+            });
+        }
+        drop(holds);
+        let None = let_go.recv().await;
+        let mut in_time = finish(self.pipelines, self.outputs, deadline).await;
+        while let Some(arrived) = sources.join_next().await {
+            in_time &= arrived.unwrap_or(false);
+        }
+        in_time
+    }
+}
+
+/// Lets pipelines finish what they hold, then outputs; leaves what is not delivered at `deadline`. Answers whether
 /// everything was delivered.
-pub(super) async fn finish(pipelines: Vec<Pipeline>, outputs: Vec<Output>, timeout: Duration) -> bool {
-    let deadline = tokio::time::Instant::now() + timeout;
+pub(super) async fn finish(pipelines: Vec<Pipeline>, outputs: Vec<Output>, deadline: Instant) -> bool {
     let leave = |outputs: &[Output]| {
         for output in outputs {
             output.leave.cancel();
@@ -34,14 +69,20 @@ pub(super) async fn finish(pipelines: Vec<Pipeline>, outputs: Vec<Output>, timeo
         pipelines.into_iter().for_each(|pipeline| pipeline.workers.finish());
     });
     let mut in_time = true;
-    if tokio::time::timeout_at(deadline, &mut workers).await.is_err() {
-        in_time = false;
-        leave(&outputs);
-        let _ = workers.await;
+    let ended = match timeout_at(deadline, &mut workers).await {
+        Ok(ended) => ended,
+        Err(_) => {
+            in_time = false;
+            leave(&outputs);
+            workers.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::error!(%error, "the end of a pipeline panicked");
     }
     outputs.iter().for_each(|output| output.buffer.close());
     for mut output in outputs {
-        let ended = match tokio::time::timeout_at(deadline, &mut output.task).await {
+        let ended = match timeout_at(deadline, &mut output.task).await {
             Ok(ended) => ended,
             Err(_) => {
                 // What nobody waits for is dropped.

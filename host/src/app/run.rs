@@ -3,12 +3,16 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::supervise::{Starting, supervise};
 use super::{App, AppError};
-use crate::admin::{self, StatusBoard};
+use crate::admin::{self, AdminSettings, StatusBoard};
 use crate::config::{self, Config, ConfigError};
 use crate::filters::swap::Watch;
+use crate::sources::Running;
+use crate::telemetry::{self, Part};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +42,7 @@ pub enum RunError {
 /// # Errors
 /// A part of the configuration cannot be put to work, or the admin listener cannot be bound.
 pub async fn run(path: &Path, config: Config) -> Result<Ended, RunError> {
+    telemetry::health::log_panics();
     let mut term = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -49,28 +54,43 @@ pub async fn run(path: &Path, config: Config) -> Result<Ended, RunError> {
         let started = started.with_context(|| {
             format!("cannot listen on {listen} (`admin: {{ enabled: false }}` turns it off)")
         });
-        let (address, _) = started.map_err(|error| AppError { path: "admin.listen".to_owned(), error })?;
+        let (address, serving) =
+            started.map_err(|error| AppError { path: "admin.listen".to_owned(), error })?;
+        keep_admin(serving, &config.admin, &board, &stop_admin);
         tracing::info!(%address, "admin listener: /metrics, /healthz, /readyz, /api/status");
     }
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut app = App::start(config, folder, board.clone()).await?;
+    let mut app = tokio::select! {
+        started = App::start(config, folder, board.clone()) => started?,
+        // Plugins that are compiled at the first start take their time.
+        () = either(&mut term, &mut interrupt) => {
+            tracing::warn!("stopped before the start was through");
+            return Ok(Ended::AtOnce);
+        }
+    };
     let mut plugins = Watch::new();
     tracing::info!("ready");
     loop {
         plugins.follow(app.plugin_files());
-        tokio::select! {
+        let plugin_changed = tokio::select! {
             _ = term.recv() => break,
             _ = interrupt.recv() => break,
-            // A reload may wait for an output that is stuck.
-            _ = hangup.recv() => tokio::select! {
-                () = reload(path, &mut app, &board) => {}
-                () = either(&mut term, &mut interrupt) => break,
-            },
-            () = plugins.changed() => {
+            _ = hangup.recv() => false,
+            () = plugins.changed() => true,
+        };
+        let reload = async {
+            if plugin_changed {
                 tracing::info!("a plugin's file has changed");
                 let applied = app.apply(app.config().clone()).await;
                 tell(applied, &board, |part| (part.to_string(), part.to_string()));
+            } else {
+                reload(path, &mut app, &board).await;
             }
+        };
+        // It may compile for seconds, or wait for an output that is stuck.
+        tokio::select! {
+            () = reload => {}
+            () = either(&mut term, &mut interrupt) => break,
         }
     }
     let timeout = app.config().drain_timeout.0;
@@ -89,6 +109,32 @@ pub async fn run(path: &Path, config: Config) -> Result<Ended, RunError> {
         Ended::AtOnce => tracing::warn!("stopped at once"),
     }
     Ok(ended)
+}
+
+/// Starts the admin listener again when it ends.
+fn keep_admin(
+    serving: JoinHandle<()>,
+    settings: &AdminSettings,
+    board: &Arc<StatusBoard>,
+    stop: &CancellationToken,
+) {
+    let until_stopped = |serving: JoinHandle<()>, stop: CancellationToken| -> Running {
+        Box::pin(async move {
+            serving.await?;
+            anyhow::ensure!(stop.is_cancelled(), "it ended though nobody asked it to");
+            Ok(())
+        })
+    };
+    let first = until_stopped(serving, stop.clone());
+    let (settings, for_starts, stops) = (settings.clone(), board.clone(), stop.clone());
+    let start = move || -> Starting {
+        let (settings, board, stop) = (settings.clone(), for_starts.clone(), stops.clone());
+        Box::pin(async move {
+            let (_, serving) = admin::start(&settings, board, stop.clone()).await?;
+            Ok(until_stopped(serving, stop))
+        })
+    };
+    tokio::spawn(supervise(Part::new(board.health(), "listener", "admin"), stop.clone(), Ok(first), start));
 }
 
 async fn either(one: &mut Signal, other: &mut Signal) {

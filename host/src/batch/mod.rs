@@ -271,8 +271,9 @@ fn find<'a>(batch: &'a RecordBatch, name: &str) -> Option<(&'a FieldRef, &'a Arr
     Some((&batch.schema_ref().fields()[place], batch.column(place)))
 }
 
-/// Names a sequence of batches whose order matters: one file, one connection. Unique in the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Names a sequence of batches whose order matters: one file, one connection. Unique in the process, and greater than
+/// those that were made before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(u64);
 
 impl StreamId {

@@ -48,7 +48,8 @@ pub struct Config {
     /// Metrics, health and status over HTTP.
     #[serde(default)]
     pub admin: AdminSettings,
-    /// How long SIGTERM and SIGINT wait until everything on its way has arrived; `0s` does not wait.
+    /// How long SIGTERM and SIGINT wait until everything on its way has arrived, and a reload until what it replaces
+    /// has let go of it; `0s` does not wait.
     #[serde(default = "drain_timeout", deserialize_with = "or_zero")]
     pub drain_timeout: Span,
 }

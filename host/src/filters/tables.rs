@@ -4,6 +4,7 @@
 //! that cannot be read, or lacks a column that it had, stays as it was.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -127,7 +128,8 @@ impl Tables {
         std::thread::Builder::new().name("tables".into()).spawn(move || {
             for _ in crossbeam_channel::tick(EVERY) {
                 let Some(tables) = tables.upgrade() else { return };
-                tables.refresh();
+                // A panic, of which the log tells, must not be the end of all refreshing.
+                let _ = catch_unwind(AssertUnwindSafe(|| tables.refresh()));
             }
         })?;
         Ok(())

@@ -79,7 +79,7 @@ pub async fn deliver(
             let room = open && under_way.len() < most;
             tokio::select! {
                 biased;
-                () = one_of(&mut under_way), if !under_way.is_empty() => {}
+                panicked = one_of(&mut under_way), if !under_way.is_empty() => courier.failed(panicked),
                 batch = buffer.pop(), if room => match batch {
                     Some(batch) => under_way.push(Box::pin(courier.carry(batch))),
                     None => open = false,
@@ -108,17 +108,19 @@ pub async fn deliver(
 }
 
 /// Waits until one of the futures is finished, and takes it out. All are polled, oldest first. One that panics costs its
-/// batch, which its source sends again, and not the loop.
-async fn one_of(futures: &mut Vec<Pin<Box<dyn Future<Output = ()> + Send + '_>>>) {
+/// batch, which its source sends again, and not the loop. Answers how many did.
+async fn one_of(futures: &mut Vec<Pin<Box<dyn Future<Output = ()> + Send + '_>>>) -> usize {
     poll_fn(|cx| {
         let before = futures.len();
+        let mut panics = 0;
         futures.retain_mut(|future| {
             let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+            panics += usize::from(polled.is_err());
             polled.is_ok_and(|poll| poll.is_pending())
         });
-        if futures.len() < before { Poll::Ready(()) } else { Poll::Pending }
+        if futures.len() < before { Poll::Ready(panics) } else { Poll::Pending }
     })
-    .await;
+    .await
 }
 
 /// What the batches of one output share on their way.
@@ -162,6 +164,15 @@ impl Courier {
             dead: Tally::dead_lettered("output", name),
             seconds: Metric::WriteSeconds.histogram(&labels),
             retries: Metric::WriteRetries.counter(&labels),
+        }
+    }
+
+    /// Tells of writes that panicked, if there are any.
+    fn failed(&self, panics: usize) {
+        if panics > 0 {
+            let labels = [("part", "output"), ("name", &*self.name)];
+            Metric::PartFailures.counter(&labels).increment(panics as u64);
+            tracing::error!(output = %self.name, "writing a batch panicked; its source sends it again");
         }
     }
 

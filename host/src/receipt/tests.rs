@@ -8,7 +8,7 @@ use crate::telemetry::Tally;
 
 fn issued(records: usize) -> (Arc<Ledger>, Receipt, mpsc::Receiver<Verdict>) {
     let ledger = Arc::new(Ledger::default());
-    let (tell, told) = mpsc::channel();
+    let (tell, told) = mpsc::sync_channel(1);
     let receipt = issue(&ledger, records, records * 10, move |verdict| tell.send(verdict).unwrap());
     (ledger, receipt, told)
 }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::batch::{Kind, Records, StreamId};
+use crate::blocking::block_on;
 use crate::buffers::BufferSettings;
 use crate::receipt::{Ledger, Verdict, issue};
 
@@ -39,7 +40,7 @@ fn a_batch_that_goes_whole_is_not_copied() {
     let routes = vec![Route::to(first.clone()), Route::to(second.clone()).when(between(0, 100))];
     let batch = batch(&ledger, 0..10, &verdicts);
     let records = batch.records.clone();
-    Router::new(routes, Tally::noop()).push_blocking(batch).unwrap();
+    block_on(Router::new(routes, Tally::noop()).push(batch)).unwrap();
     for buffer in [first, second] {
         let batch = buffer.try_pop().unwrap();
         assert!(Arc::ptr_eq(&batch.records, &records));
@@ -54,7 +55,7 @@ fn records_that_no_route_takes_are_counted_as_dropped() {
     let taken = buffer();
     let routes =
         vec![Route::to(taken.clone()).when(between(2, 4)), Route::to(buffer()).when(between(20, 30))];
-    Router::new(routes, Tally::noop()).push_blocking(batch(&ledger, 0..10, &verdicts)).unwrap();
+    block_on(Router::new(routes, Tally::noop()).push(batch(&ledger, 0..10, &verdicts))).unwrap();
     assert_eq!(ledger.read().dropped, 8);
     assert!(verdicts.lock().is_empty());
     let batch = taken.try_pop().unwrap();
@@ -78,7 +79,7 @@ fn a_closed_buffer_sends_the_records_back() {
     let closed = buffer();
     closed.close();
     let router = Router::new(vec![Route::to(closed)], Tally::noop());
-    assert_eq!(router.push_blocking(batch(&ledger, 0..3, &verdicts)), Err(Closed));
+    assert_eq!(block_on(router.push(batch(&ledger, 0..3, &verdicts))), Err(Closed));
     assert_eq!(*verdicts.lock(), [Verdict::Again]);
 }
 
@@ -96,7 +97,7 @@ proptest! {
         let router = Router::new(outs.iter().map(route).collect(), Tally::noop());
         let batch = batch(&ledger, 0..rows, &verdicts);
         if rows > 0 {
-            router.push_blocking(batch).unwrap();
+            block_on(router.push(batch)).unwrap();
         } else {
             batch.receipt.dropped();
         }

@@ -8,27 +8,36 @@ use super::{Intake, SourceContext};
 use crate::batch::Cut;
 use crate::buffers::{BufferSettings, MemoryBuffer};
 use crate::clock::Clock;
+use crate::config::units::Bytes;
 use crate::dead_letter::DeadLetters;
-use crate::filters::{Program, Workers};
+use crate::filters::{Inlet, Program, Workers};
 use crate::receipt::Ledger;
 use crate::router::{Route, Router};
 use crate::telemetry::Tally;
 
+/// The inlet of a pipeline without filters, and the buffer of `bytes` bytes in front of its output.
+pub fn pipeline(bytes: u64) -> (Inlet, Arc<MemoryBuffer>) {
+    let settings = BufferSettings { max_bytes: Bytes(bytes), ..BufferSettings::default() };
+    let buffer = Arc::new(MemoryBuffer::new(&settings, Tally::noop()));
+    let router = Arc::new(Router::new(vec![Route::to(buffer.clone())], Tally::noop()));
+    let workers = Workers::start("test", Arc::new(Program::default()), 0, router, &Arc::default())
+        .expect("no threads are needed");
+    (workers.inlet().clone(), buffer)
+}
+
 /// A context for a source under test, the buffer where its batches arrive, and the folder of its state.
 pub fn context(name: &str) -> (SourceContext, Arc<MemoryBuffer>, tempfile::TempDir) {
+    let (inlet, buffer) = pipeline(BufferSettings::default().max_bytes.0);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let buffer = Arc::new(MemoryBuffer::new(&BufferSettings::default(), Tally::noop()));
-    let router = Arc::new(Router::new(vec![Route::to(buffer.clone())], Tally::noop()));
-    let workers =
-        Workers::start("test", Arc::new(Program::default()), 0, router).expect("no threads are needed");
+    let stop = CancellationToken::new();
     let cx = SourceContext {
         name: name.into(),
-        intake: Intake::new(Arc::new(Ledger::default()), vec![workers.inlet().clone()]),
+        intake: Intake::new(Arc::new(Ledger::default()), vec![inlet], stop.clone()),
         cut: Cut::default(),
         state_dir: folder.path().join("state"),
         dead_letters: DeadLetters::open(&folder.path().join("dead")).expect("a writable folder"),
         clock: Clock::fake(1_700_000_000_000_000_000),
-        stop: CancellationToken::new(),
+        stop,
     };
     (cx, buffer, folder)
 }

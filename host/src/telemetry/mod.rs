@@ -4,10 +4,12 @@
 
 pub mod escape;
 mod exporter;
+pub mod health;
 pub mod log;
 mod names;
 
 pub use exporter::Exporter;
+pub use health::{Health, Part};
 pub use names::Metric;
 
 /// Counts records and bytes under one set of labels.

@@ -41,10 +41,10 @@ fn one_stream_does_not_wait_for_another() {
 fn many_threads_keep_the_order() {
     let sequencer = Sequencer::default();
     let stream = StreamId::next();
-    let (tell, told) = mpsc::channel();
+    let (tell, told) = mpsc::sync_channel(1000);
     let places: Vec<_> = (0..1000).map(|n| (n, sequencer.place(stream))).collect();
     thread::scope(|scope| {
-        let (work, works) = crossbeam_channel::unbounded();
+        let (work, works) = crossbeam_channel::bounded(1000);
         places.into_iter().for_each(|p| work.send(p).unwrap());
         drop(work);
         for _ in 0..4 {
@@ -62,7 +62,7 @@ fn finished_batches_do_not_pile_up_behind_one_that_takes_long() {
     let stream = StreamId::next();
     let slow = sequencer.place(stream);
     let behind: Vec<_> = (1..=WAITING + 3).map(|n| (n, sequencer.place(stream))).collect();
-    let (tell, told) = mpsc::channel();
+    let (tell, told) = mpsc::sync_channel(WAITING + 4);
     let finished = Mutex::new(0);
     thread::scope(|scope| {
         for (n, place) in behind {

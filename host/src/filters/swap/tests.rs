@@ -5,9 +5,10 @@ use serde_json::json;
 
 use super::*;
 use crate::batch::{Batch, StreamId};
+use crate::blocking::block_on;
 use crate::buffers::{BufferSettings, MemoryBuffer};
 use crate::filters::tests::{context, messages, rows};
-use crate::filters::{Workers, stock_component};
+use crate::filters::{Pass, Workers, stock_component};
 use crate::receipt::{self, Ledger};
 use crate::router::{Route, Router};
 use crate::telemetry::Tally;
@@ -116,8 +117,8 @@ fn workers_swap_between_batches_and_no_record_is_lost_or_seen_twice() {
         BufferSettings { max_bytes: crate::config::units::Bytes(1 << 30), ..BufferSettings::default() };
     let buffer = Arc::new(MemoryBuffer::new(&settings, Tally::noop()));
     let router = Arc::new(Router::new(vec![Route::to(buffer.clone())], Tally::noop()));
-    let workers = Workers::start("test", old, 2, router).unwrap();
-    let (ledger, stream) = (Arc::<Ledger>::default(), StreamId::next());
+    let workers = Workers::start("test", old, 2, router, &Arc::default()).unwrap();
+    let (ledger, stream, pass) = (Arc::<Ledger>::default(), StreamId::next(), Pass::default());
     for number in 0..300 {
         if number == 150 {
             workers.swap(new.clone());
@@ -125,7 +126,7 @@ fn workers_swap_between_batches_and_no_record_is_lost_or_seen_twice() {
         let texts: Vec<String> = (0..4).map(|row| format!("b{number} r{row}")).collect();
         let records = messages(&texts.iter().map(String::as_str).collect::<Vec<_>>());
         let receipt = receipt::issue(&ledger, 4, 0, |_| {});
-        workers.inlet().push_blocking(Batch { records, receipt, stream }).unwrap();
+        block_on(workers.inlet().push(Batch { records, receipt, stream }, &pass)).unwrap();
     }
     workers.finish();
     let (mut numbers, mut generations) = (Vec::new(), Vec::new());

@@ -29,6 +29,7 @@ mod wire;
 pub use handshake::SecuritySettings;
 pub use settings::ForwardSettings;
 
+use anyhow::Context;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -56,8 +57,17 @@ async fn run(settings: ForwardSettings, cx: SourceContext, listeners: Vec<Listen
         tasks.spawn(listener.run(hub.clone(), alive.clone()));
     }
     drop(alive);
-    // Nothing ever comes here: it ends when the listeners, the connections and all batches are gone.
-    let None = gone.recv().await;
+    loop {
+        tokio::select! {
+            biased;
+            Some(ended) = tasks.join_next() => {
+                ended.context("a task of the source panicked")?;
+                anyhow::ensure!(hub.cx.stop.is_cancelled(), "a listener ended though nobody asked it to");
+            }
+            // Nothing ever comes here: it ends when the listeners, the connections and all batches are gone.
+            None = gone.recv() => break,
+        }
+    }
     tasks.shutdown().await;
     Ok(())
 }

@@ -1,0 +1,142 @@
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use flitch_tests::flitch::Flitch;
+use flitch_tests::fluent::OneByOne;
+use flitch_tests::process::Signal;
+use flitch_tests::servers::mock_kafka::MockKafka;
+use flitch_tests::wait::eventually;
+use flitch_tests::{http, ports};
+
+use crate::support::*;
+
+/// Reloads of each kind.
+const TURNS: usize = 3;
+/// Lines that each file gets before a reload.
+const LINES: usize = 400;
+/// Where the numbers of each sender begin.
+const FILES: [(&str, usize); 2] = [("a.log", 0), ("b.log", 2_000_000)];
+const FORWARD: usize = 4_000_000;
+const WEB: usize = 6_000_000;
+
+/// What changes at a reload. `turn` makes each change another one.
+const KINDS: [fn(&str, usize) -> String; 9] = [
+    // A filter has other settings.
+    |base, turn| base.replace("turn: 0", &format!("turn: {}", turn + 1)),
+    // A pipeline has other threads.
+    |base, turn| base.replace("workers: 2", &format!("workers: {}", 3 + turn % 2)),
+    // The output with the order is replaced,
+    |base, turn| base.replace("max_bytes: 8MiB", &format!("max_bytes: {}MiB", 9 + turn)),
+    // and the slow one.
+    |base, turn| base.replace("linger: 5ms", &format!("linger: {}ms", 6 + turn)),
+    // All sources start again.
+    |base, turn| base.replace("rows: 100", &format!("rows: {}", 50 + turn)),
+    // The files are read by another pipeline.
+    |base, _| base.replace("from: [files, fwd, web]", "from: [fwd, web]") + SPARE,
+    // No pipeline has the name of before, and no worker runs.
+    |base, turn| base.replace("  main:", &format!("  main{turn}:")).replace("filters: [mark]", "filters: []"),
+    // One source has other settings.
+    |base, turn| base.replace("poll_interval: 50ms", &format!("poll_interval: {}ms", 51 + turn)),
+    // Nothing of it is right.
+    |base, _| base.replace("to: [disk, slow]", "to: [disk, slow, nowhere]"),
+];
+
+const SPARE: &str = "  spare: { from: [files], filters: [mark], to: [disk, slow] }\n";
+
+fn base(forward: u16, web: SocketAddr, brokers: &str) -> String {
+    let files = file_source("{a,b}.log");
+    let slow = kafka_output(brokers, "reload")
+        .replace("type: kafka,", "type: kafka, linger: 5ms, buffer: { max_bytes: 64KiB },");
+    let slow = slow.replacen("out:", "slow:", 1);
+    format!(
+        "batch: {{ rows: 100 }}\nsources:\n  files: {files}\n  fwd: {{ type: forward, listen: \"127.0.0.1:{forward}\" }}\n  \
+         web: {{ type: http, listen: \"{web}\" }}\nfilters:\n  mark: {{ plugin: set, settings: {{ set: {{ turn: 0 }} }} }}\n\
+         outputs:\n  disk: {{ type: file, path: \"{{dir}}/out.ndjson\", buffer: {{ max_bytes: 8MiB }} }}\n  {slow}\n\
+         pipelines:\n  main: {{ from: [files, fwd, web], filters: [mark], workers: 2, to: [disk, slow] }}\n"
+    )
+}
+
+/// Sends numbered records until it is `done`, with the answer to each; counts those that were acknowledged.
+fn keep_sending(done: &AtomicBool, mut send: impl FnMut(usize) -> bool) -> usize {
+    let mut acknowledged = 0;
+    while !done.load(Ordering::Relaxed) {
+        // While its source starts again nobody is there.
+        eventually("an answer", DEADLINE, || send(acknowledged));
+        acknowledged += 1;
+    }
+    acknowledged
+}
+
+#[test]
+fn reloads_of_every_kind_lose_nothing_and_keep_the_order_of_files() {
+    let mock = MockKafka::start(1).unwrap();
+    mock.create_topic("reload", 1, 1).unwrap();
+    mock.delay(1, Duration::from_millis(40)).unwrap();
+    let (forward, web) = (ports::free(), SocketAddr::from(([127, 0, 0, 1], ports::free())));
+    let base = base(forward, web, &mock.bootstrap());
+    let mut flitch = Flitch::start(FLITCH, &base);
+    let done = AtomicBool::new(false);
+    let mut lines = 0;
+    let (by_forward, by_http) = std::thread::scope(|scope| {
+        let by_forward = scope.spawn(|| {
+            let mut client = OneByOne::connect(forward).unwrap();
+            keep_sending(&done, |n| {
+                let sent = client.send(&line(FORWARD + n));
+                sent.is_ok() || (client.reconnect(forward).is_ok() && client.send(&line(FORWARD + n)).is_ok())
+            })
+        });
+        let by_http = scope.spawn(|| {
+            keep_sending(&done, |n| {
+                let answer = http::post(web, "/", &[], line(WEB + n).as_bytes());
+                answer.is_ok_and(|answer| answer.status == 200)
+            })
+        });
+        let mut generation = flitch.status()["generation"].as_u64().unwrap();
+        for turn in 0..TURNS {
+            for (number, kind) in KINDS.iter().enumerate() {
+                for (file, first) in FILES {
+                    append(&flitch.at(file), first + lines..first + lines + LINES);
+                }
+                lines += LINES;
+                flitch.configure(&kind(&base, turn));
+                flitch.signal(Signal::Hup);
+                let is_wrong = number + 1 == KINDS.len();
+                generation += u64::from(!is_wrong);
+                eventually(&format!("reload {number} of turn {turn}"), DEADLINE, || {
+                    assert!(flitch.ready(), "a reload is no reason not to be ready");
+                    let status = flitch.status();
+                    status["generation"] == generation && status["last_reload_error"].is_string() == is_wrong
+                });
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        (by_forward.join().unwrap(), by_http.join().unwrap())
+    });
+    let all = lines * FILES.len() + by_forward + by_http;
+    mock.delay(1, Duration::ZERO).unwrap();
+    flitch.settled_after(all as u64, DEADLINE);
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+
+    let out = std::fs::read_to_string(flitch.at("out.ndjson")).unwrap();
+    let mut senders: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for line in out.lines() {
+        let at = line.find("n=").unwrap();
+        let number: usize = line[at + 2..at + 9].parse().unwrap();
+        senders.entry(number / 2_000_000 * 2_000_000).or_default().push(number);
+    }
+    for (file, first) in FILES {
+        let expected: Vec<usize> = (first..first + lines).collect();
+        let wrong = senders[&first].iter().zip(&expected).find(|(is, should)| is != should);
+        assert_eq!((wrong, senders[&first].len()), (None, lines), "{file}\n{}", flitch.log());
+    }
+    for (first, acknowledged) in [(FORWARD, by_forward), (WEB, by_http)] {
+        assert!(acknowledged > 0);
+        let mut seen = senders.remove(&first).unwrap();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen, (first..first + acknowledged).collect::<Vec<_>>(), "{}", flitch.log());
+    }
+    expect_numbers(&mock.bootstrap(), "reload", lines);
+}
