@@ -90,3 +90,36 @@ fn what_is_taken_by_another_process_is_told_with_its_place() {
     let said = run(format!("data_dir: {}/other\n{admin}{config}", first.dir().display()));
     assert!(said.contains("admin.listen: cannot listen on") && said.contains("second.yaml:2:"), "{said}");
 }
+
+/// A configuration whose filters are compiled for a while at their first start.
+fn heavy(filters: &[&str]) -> String {
+    let set = "{ plugin: set, settings: { set: { seen: true } } }".to_owned();
+    let regex = "{ plugin: regex, settings: { field: message, pattern: \"(?P<n>n=[0-9]+)\" } }".to_owned();
+    let all = [("set", set), ("regex", regex)];
+    let named: Vec<_> = all.into_iter().filter(|(name, _)| filters.contains(name)).collect();
+    pipeline(&file_source("app.log"), &named, "out: { type: blackhole }")
+}
+
+#[test]
+fn sigterm_during_a_reload_that_compiles_drains_at_once() {
+    let mut flitch = Flitch::start(FLITCH, &heavy(&["set"]));
+    append(&flitch.at("app.log"), 0..10);
+    flitch.settled_after(10, DEADLINE);
+    flitch.configure(&heavy(&["set", "regex"]));
+    flitch.signal(Signal::Hup);
+    flitch.signal(Signal::Term);
+    assert!(flitch.wait(DEADLINE).success(), "{}", flitch.log());
+    assert!(!flitch.log().contains("the new configuration is in force"), "{}", flitch.log());
+}
+
+#[test]
+fn sigterm_during_a_start_that_compiles_ends_it() {
+    let mut flitch = Flitch::new(FLITCH, &heavy(&["set", "regex"]));
+    flitch.launch().unwrap();
+    eventually("the admin listener", DEADLINE, || {
+        flitch_tests::http::get(flitch.admin(), "/healthz").is_ok()
+    });
+    flitch.signal(Signal::Term);
+    assert_eq!(flitch.wait(DEADLINE).code(), Some(1), "{}", flitch.log());
+    assert!(flitch.log().contains("stopped before the start was through"), "{}", flitch.log());
+}
