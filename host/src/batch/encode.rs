@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use super::{Column, Encoded, REST, Records, TAG, TIMESTAMP, path};
 use plan::{Bytes, Plan};
 
+mod collide;
 mod plan;
 mod write;
 
@@ -34,6 +35,7 @@ pub struct Encoding {
     /// Leaves these fields out, and what lies below them.
     pub except: Vec<String>,
     /// Writes a field, or all below it, at another path: old path to new path. `only` and `except` go by the old one.
+    /// A record that has both keeps at that path what came there; its time and its tag before all else.
     pub rename: BTreeMap<String, String>,
 }
 
@@ -113,8 +115,14 @@ pub fn ndjson_with(records: &Records, encoding: &Encoding) -> Encoded {
     let named = encoding.only.iter().chain(&encoding.except).chain(encoding.rename.keys());
     let lifted = records.lifted(named.map(String::as_str)).expect("each column has a place for each row");
     let records = lifted.as_ref().unwrap_or(records);
-    let columns = records.iter().filter_map(|column| Some((encoding.path(column)?, column)));
-    write::rows(&Plan::new(columns, Bytes::Replaced, encoding.timestamp_format), records.rows())
+    let columns: Vec<_> =
+        records.iter().filter_map(|column| Some((encoding.path(column)?, column))).collect();
+    let joined = collide::joined(&columns, records.rows());
+    let columns =
+        columns.into_iter().filter(|(path, _)| joined.iter().all(|(field, _)| field.name() != path));
+    let joined = joined.iter().map(|(field, array)| (field.name().clone(), Column::Rows(field, array)));
+    let plan = Plan::new(columns.chain(joined), Bytes::Replaced, encoding.timestamp_format);
+    write::rows(&plan, records.rows())
 }
 
 /// The same with every byte kept: a value of a bytes column is `{"$bytes":"<base64>"}`, and a member that is named

@@ -59,6 +59,8 @@ pub(super) struct Leaf<'a> {
     pub key: Vec<u8>,
     pub cells: Cells<'a>,
     pub nulls: Option<&'a NullBuffer>,
+    /// Whether its one value holds for every row.
+    pub constant: bool,
 }
 
 /// What to do for each row, in this order. Each member begins with a comma; whoever closes the object puts the brace
@@ -230,7 +232,8 @@ fn leaf<'a>(column: Column<'a>, mut key: Vec<u8>, bytes: Bytes, format: Timestam
         Kind::Boolean => Cells::Boolean(array.as_boolean().values()),
         Kind::Timestamp => Cells::Timestamp(array.as_primitive::<TimestampNanosecondType>().values(), format),
     };
-    Some(Leaf { key, cells, nulls: array.nulls().filter(|n| n.null_count() > 0) })
+    let nulls = array.nulls().filter(|n| n.null_count() > 0);
+    Some(Leaf { key, cells, nulls, constant: matches!(column, Column::Constant(..)) })
 }
 
 fn size_of(column: Column<'_>) -> usize {

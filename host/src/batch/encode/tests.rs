@@ -68,6 +68,24 @@ fn paths_are_nested_again_and_constants_stand_in_each_row() {
 }
 
 #[test]
+fn a_constant_stands_in_each_row_beside_one_with_members_below_it() {
+    let records = records(&Constants::new().text("host", "h"), |b| {
+        for row in 0..4 {
+            b.begin_record();
+            if row == 1 {
+                b.key(b"host").begin_object();
+                b.key(b"name").text(b"n");
+                b.end_object();
+            }
+            b.end_record();
+        }
+    });
+    let constant = "{\"host\":\"h\"}\n";
+    let expected = format!("{constant}{{\"host\":{{\"name\":\"n\"}}}}\n{constant}{constant}");
+    assert_eq!(text(&records.ndjson()), expected);
+}
+
+#[test]
 fn dead_letters_keep_their_bytes() {
     let rows = text(&ndjson_lossless(&sample()));
     assert!(rows.contains(r#""raw":{"$bytes":"/2E="}"#), "{rows}");

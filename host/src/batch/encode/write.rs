@@ -170,6 +170,7 @@ fn write_int(value: i64, out: &mut Vec<u8>) {
 /// one. A value that is a JSON object joins the members; any other gives way to them.
 fn close(leaf: Option<&Leaf<'_>>, row: usize, out: &mut Vec<u8>, scratch: &mut Scratch) {
     let Some((before, first)) = scratch.open.pop() else { return };
+    let row = if leaf.is_some_and(|leaf| leaf.constant) { 0 } else { row };
     if out.len() == first {
         out.truncate(before);
         if let Some(leaf) = leaf {
