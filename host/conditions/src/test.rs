@@ -27,15 +27,6 @@ impl fmt::Display for Wrong {
 
 impl std::error::Error for Wrong {}
 
-/// How times are read and written as RFC 3339, in nanoseconds since 1970.
-#[derive(Clone, Copy, Debug)]
-pub struct Times {
-    /// The time that a text is, if it is one.
-    pub parse: fn(&[u8]) -> Option<i64>,
-    /// A time as text in UTC.
-    pub format: fn(i64) -> String,
-}
-
 /// A compiled condition.
 #[derive(Debug)]
 pub enum Test {
@@ -58,7 +49,7 @@ pub struct ValueTest(Kind);
 #[derive(Debug)]
 enum Kind {
     OneOf(Vec<Bound>),
-    Fits(Regex, fn(i64) -> String),
+    Fits(Regex),
     AtLeast(Bound),
     AtMost(Bound),
 }
@@ -68,19 +59,19 @@ impl Test {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn new(settings: &ConditionSettings, times: Times) -> Result<Test, Wrong> {
-        let mut tests = own(settings, times)?;
+    pub fn new(settings: &ConditionSettings) -> Result<Test, Wrong> {
+        let mut tests = own(settings)?;
         let ConditionSettings { all, any, not, .. } = settings;
         let every = |name: &str, list: &[ConditionSettings]| {
             let each = list.iter().enumerate().map(|(place, settings)| {
-                Test::new(settings, times).map_err(|wrong| wrong.at(format_args!("{name}[{place}]")))
+                Test::new(settings).map_err(|wrong| wrong.at(format_args!("{name}[{place}]")))
             });
             each.collect::<Result<Vec<_>, _>>()
         };
         tests.extend(all.as_deref().map(|list| every("all", list)).transpose()?.map(Test::All));
         tests.extend(any.as_deref().map(|list| every("any", list)).transpose()?.map(Test::Any));
         if let Some(settings) = not {
-            let test = Test::new(settings, times).map_err(|wrong| wrong.at("not"))?;
+            let test = Test::new(settings).map_err(|wrong| wrong.at("not"))?;
             tests.push(Test::Not(Box::new(test)));
         }
         match tests.len() {
@@ -101,9 +92,9 @@ impl Test {
 }
 
 /// The tests of the condition's own field.
-fn own(settings: &ConditionSettings, times: Times) -> Result<Vec<Test>, Wrong> {
+fn own(settings: &ConditionSettings) -> Result<Vec<Test>, Wrong> {
     let ConditionSettings { field, equals, one_of, glob, regex, exists, at_least, at_most, .. } = settings;
-    let bound = |scalar: &Scalar| Bound::new(scalar.clone(), times.parse);
+    let bound = |scalar: &Scalar| Bound::new(scalar.clone());
     let mut values = Vec::new();
     values.extend(equals.as_ref().map(|value| Kind::OneOf(vec![bound(value)])));
     values.extend(one_of.as_ref().map(|values| Kind::OneOf(values.iter().map(bound).collect())));
@@ -112,11 +103,11 @@ fn own(settings: &ConditionSettings, times: Times) -> Result<Vec<Test>, Wrong> {
             OneOrMore::One(one) => std::slice::from_ref(one),
             OneOrMore::More(more) => more,
         };
-        values.push(Kind::Fits(globs(patterns)?, times.format));
+        values.push(Kind::Fits(globs(patterns)?));
     }
     if let Some(regex) = regex {
         let compiled = Regex::new(regex).map_err(|error| Wrong(format!("`regex`: {error}")))?;
-        values.push(Kind::Fits(compiled, times.format));
+        values.push(Kind::Fits(compiled));
     }
     values.extend(at_least.as_ref().map(|value| Kind::AtLeast(bound(value))));
     values.extend(at_most.as_ref().map(|value| Kind::AtMost(bound(value))));
@@ -126,6 +117,18 @@ fn own(settings: &ConditionSettings, times: Times) -> Result<Vec<Test>, Wrong> {
         }
         return Ok(Vec::new());
     };
+    if field == "@timestamp" {
+        let bounds = values.iter().flat_map(|kind| match kind {
+            Kind::OneOf(bounds) => bounds.as_slice(),
+            Kind::AtLeast(bound) | Kind::AtMost(bound) => std::slice::from_ref(bound),
+            Kind::Fits(_) => &[],
+        });
+        if let Some(bound) = bounds.into_iter().find(|bound| !bound.is_time()) {
+            return wrong(&format!(
+                "`@timestamp` is a time, and {bound} is none: write it as `2026-01-31T23:59:59Z`"
+            ));
+        }
+    }
     let exists = exists.map(|exists| Test::Exists(field.clone(), exists));
     let values = values.into_iter().map(|kind| Test::Value(field.clone(), ValueTest(kind)));
     let tests: Vec<Test> = exists.into_iter().chain(values).collect();
@@ -160,7 +163,7 @@ impl ValueTest {
     pub fn holds(&self, cell: &Cell<'_>) -> bool {
         match &self.0 {
             Kind::OneOf(bounds) => bounds.iter().any(|bound| cell.equals(bound)),
-            Kind::Fits(regex, format) => cell.fits(regex, *format),
+            Kind::Fits(regex) => cell.fits(regex),
             Kind::AtLeast(bound) => cell.compare(bound).is_some_and(Ordering::is_ge),
             Kind::AtMost(bound) => cell.compare(bound).is_some_and(Ordering::is_le),
         }

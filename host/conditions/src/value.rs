@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use regex::bytes::Regex;
 
-use crate::Scalar;
+use crate::{Scalar, time};
 
 /// A number that keeps whole numbers exact.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,20 +64,36 @@ pub(crate) struct Bound {
 }
 
 impl Bound {
-    pub fn new(scalar: Scalar, parse_time: fn(&[u8]) -> Option<i64>) -> Bound {
+    pub fn new(scalar: Scalar) -> Bound {
         let (number, time) = match &scalar {
             Scalar::Boolean(_) => (None, None),
             Scalar::Int(int) => (Some(Number::Int(*int)), None),
             Scalar::Float(float) => (Some(Number::Float(*float)), None),
-            Scalar::Text(text) => (number(text.as_bytes()), parse_time(text.as_bytes())),
+            Scalar::Text(text) => (number(text.as_bytes()), time::parse_rfc3339(text.as_bytes())),
         };
         Bound { scalar, number, time }
+    }
+
+    /// Whether it can be compared with times.
+    pub fn is_time(&self) -> bool {
+        self.time.is_some()
     }
 
     pub fn text(&self) -> Option<&str> {
         match &self.scalar {
             Scalar::Text(text) => Some(text),
             _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Bound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.scalar {
+            Scalar::Boolean(flag) => write!(f, "`{flag}`"),
+            Scalar::Int(int) => write!(f, "`{int}`"),
+            Scalar::Float(float) => write!(f, "`{float}`"),
+            Scalar::Text(text) => write!(f, "`{text}`"),
         }
     }
 }
@@ -127,7 +143,7 @@ impl Cell<'_> {
     }
 
     /// Whether an expression fits its text, which is the one that it has in JSON, a string without its quotes.
-    pub(crate) fn fits(&self, regex: &Regex, format_time: fn(i64) -> String) -> bool {
+    pub(crate) fn fits(&self, regex: &Regex) -> bool {
         match self {
             Cell::Text(text) | Cell::Other(text) => regex.is_match(text),
             Cell::Number(Number::Int(int)) => regex.is_match(int.to_string().as_bytes()),
@@ -135,7 +151,7 @@ impl Cell<'_> {
                 regex.is_match(serde_json::to_string(float).unwrap_or_default().as_bytes())
             }
             Cell::Boolean(flag) => regex.is_match(if *flag { b"true" } else { b"false" }),
-            Cell::Time(nanos) => regex.is_match(format_time(*nanos).as_bytes()),
+            Cell::Time(nanos) => regex.is_match(time::format_rfc3339(*nanos).as_bytes()),
         }
     }
 }

@@ -90,6 +90,16 @@ pub fn split(path: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The paths above a path, from the outermost.
+pub fn above(path: &str) -> impl Iterator<Item = &str> {
+    let mut at = 0;
+    let names = split(path).map(move |name| {
+        at += name.len() + 1;
+        at - 1
+    });
+    names.filter(|end| *end < path.len()).map(|end| &path[..end])
+}
+
 /// Whether the path `inner` lies below `outer`: `a.b` below `a`.
 pub fn is_below(inner: &str, outer: &str) -> bool {
     inner.len() > outer.len() && inner.as_bytes()[outer.len()] == b'.' && inner.starts_with(outer)

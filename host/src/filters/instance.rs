@@ -12,6 +12,7 @@ use super::host::{State, TooMuch};
 use super::limits;
 use super::metrics::InstanceMetrics;
 use super::voice::one_line;
+use crate::batch::path;
 
 /// Why an instance cannot be used any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +69,7 @@ impl fmt::Display for Fault {
 pub enum Wanted {
     /// Each column of the batch.
     All,
-    /// The columns at exactly these paths.
+    /// The columns at these paths and below them.
     Only(HashSet<String>),
 }
 
@@ -77,7 +78,9 @@ impl Wanted {
     pub fn has(&self, name: &str) -> bool {
         match self {
             Wanted::All => true,
-            Wanted::Only(names) => names.contains(name),
+            Wanted::Only(names) => {
+                names.contains(name) || path::above(name).any(|outer| names.contains(outer))
+            }
         }
     }
 }

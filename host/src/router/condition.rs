@@ -8,7 +8,7 @@ use flitch_conditions::{Test, ValueTest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::value::{Reader, TIMES};
+use self::value::Reader;
 use crate::batch::{Column, Records, path};
 
 mod value;
@@ -114,7 +114,7 @@ impl TryFrom<ConditionSettings> for Condition {
     type Error = String;
 
     fn try_from(settings: ConditionSettings) -> Result<Condition, String> {
-        let test = Test::new(&settings, TIMES).map_err(|wrong| wrong.to_string())?;
+        let test = Test::new(&settings).map_err(|wrong| wrong.to_string())?;
         Ok(Condition { settings, test: Arc::new(test) })
     }
 }

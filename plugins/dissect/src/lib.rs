@@ -4,7 +4,7 @@ mod pattern;
 mod scan;
 
 pub use flitch_sdk::parse::Preset;
-use flitch_sdk::parse::{Choice, Dash, OnMismatch, OnMissing, Policy, Reader, Sinks, Span};
+use flitch_sdk::parse::{Choice, Dash, OnMismatch, OnMissing, Part, Policy, Reader, Sinks, Span, below};
 use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result};
 use pattern::Pattern;
 use serde::Deserialize;
@@ -84,18 +84,22 @@ impl ColumnFilter for Dissect {
             Choice::Preset(preset) => pattern_of(*preset),
         };
         let pattern = Pattern::new(text).map_err(|error| error.at("settings.pattern"))?;
+        let policy = Policy {
+            field: settings.field,
+            keep_source: settings.keep_source,
+            on_mismatch: settings.on_mismatch,
+            on_missing: settings.on_missing,
+            error_field: settings.error_field,
+        };
+        let names: Vec<String> =
+            pattern.parts.iter().flat_map(Part::names).map(|name| below(&settings.prefix, name)).collect();
+        policy.check(names.iter().map(String::as_str))?;
         Ok(Self {
             spans: Vec::with_capacity(pattern.parts.len()),
             pattern,
             prefix: settings.prefix,
             dash: settings.dash.unwrap_or(choice.dash()),
-            policy: Policy {
-                field: settings.field,
-                keep_source: settings.keep_source,
-                on_mismatch: settings.on_mismatch,
-                on_missing: settings.on_missing,
-                error_field: settings.error_field,
-            },
+            policy,
         })
     }
 

@@ -1,10 +1,10 @@
 //! Adds fields from a table that the host keeps.
 
-use flitch_sdk::json::{Decoded, Limits, decode, flatten};
+use flitch_sdk::json::{Decoded, Limits, flatten, text_of};
 use flitch_sdk::parse::{below, set_present};
 use flitch_sdk::{
     AnyColumn, Batch, Changes, Column, ColumnFilter, ColumnSet, Fields, Result, TextBuilder, Value, View,
-    bail, host,
+    bail, host, path,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -76,6 +76,9 @@ impl ColumnFilter for Enrich {
         if settings.want.is_empty() {
             bail!("settings: `want` is missing: the table's columns that become fields");
         }
+        if let Some((one, other)) = path::contradiction(settings.want.iter().map(String::as_str)) {
+            bail!("settings.want: of `{one}` and `{other}` one would replace the other");
+        }
         if let Some(name) = settings.default.keys().find(|name| !settings.want.contains(name)) {
             bail!("settings.default.{name}: `want` does not name it");
         }
@@ -91,7 +94,10 @@ impl ColumnFilter for Enrich {
     fn fields(&self) -> Fields {
         let mut names = vec![self.settings.field.clone()];
         if !self.settings.overwrite {
-            names.extend(self.settings.want.iter().map(|name| below(&self.settings.prefix, name)));
+            let written = self.settings.want.iter().map(|name| below(&self.settings.prefix, name));
+            names.extend(
+                written.flat_map(|name| path::and_above(&name).map(str::to_owned).collect::<Vec<_>>()),
+            );
         }
         Fields::only(names)
     }
@@ -99,7 +105,7 @@ impl ColumnFilter for Enrich {
     fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
         let settings = &self.settings;
         let rows = batch.len();
-        let mut found = match batch.column(&settings.field).map(keys) {
+        let mut found = match batch.column(&settings.field).map(|column| keys(column, rows)) {
             Some(keys) => host::lookup(&settings.table, &keys, &settings.want)?,
             None => Vec::new(),
         };
@@ -120,8 +126,8 @@ impl ColumnFilter for Enrich {
         let going_on = changes.going_on(rows);
         for column in &mut found {
             column.name = below(&settings.prefix, &column.name);
-            if let Some(there) = batch.column(&column.name).filter(|_| !settings.overwrite) {
-                column.clear(going_on.len(), |row| there.is_present(going_on[row] as usize));
+            if !settings.overwrite {
+                column.leave_what_is(&batch.kin(&column.name, |_| false), &going_on);
             }
         }
         set_present(changes, found);
@@ -154,25 +160,45 @@ impl Enrich {
         match key {
             None => format!("the field `{}` is missing", self.settings.field),
             Some(key) => {
-                format!("{} is not in the table {}", flitch_sdk::json::text_of(key), self.settings.table)
+                format!("{} is not in the table {}", text_of(Decoded::from(key).value()), self.settings.table)
             }
         }
     }
 }
 
-/// The column of keys. Where the field's type differs from record to record, its texts and
-/// numbers as texts.
-fn keys(column: &Column) -> Column {
-    let View::Json(texts) = column.view() else { return column.clone() };
-    let mut keys = TextBuilder::with_capacity(texts.len(), 0);
-    for text in texts.iter() {
-        match text.map(decode) {
-            Some(Decoded::Text(text)) => keys.push(&text),
-            Some(Decoded::Other(Value::Int64(number))) => keys.push(&number.to_string()),
-            _ => keys.push_absent(),
+/// The column of keys: text and whole numbers as they are, all else as texts. `5.0` is the key `5`.
+fn keys(column: &Column, rows: usize) -> Column {
+    if matches!(column.view(), View::Text(_) | View::Int64(_)) {
+        return column.clone();
+    }
+    let mut keys = TextBuilder::with_capacity(rows, 0);
+    for row in 0..rows {
+        match column.value(row).and_then(key_of) {
+            Some(key) => keys.push(&key),
+            None => keys.push_absent(),
         }
     }
     keys.finish(&column.name)
+}
+
+/// A value as it stands for a key; none where it stands for none.
+fn key_of(value: Value<'_>) -> Option<String> {
+    /// Up to here float64 holds each whole number.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    Some(match Decoded::from(value) {
+        Decoded::Text(text) => text.into_owned(),
+        Decoded::Bytes(bytes) => String::from_utf8(bytes).ok()?,
+        Decoded::Other(value) => match value {
+            Value::Text(text) => text.to_owned(),
+            Value::Bytes(bytes) => std::str::from_utf8(bytes).ok()?.to_owned(),
+            Value::Float64(number) if number.fract() == 0.0 && number.abs() <= EXACT => {
+                (number as i64).to_string()
+            }
+            Value::Timestamp(nanos) => flitch_sdk::time::format_rfc3339(nanos),
+            Value::Json("null") => return None,
+            value => text_of(value).into_owned(),
+        },
+    })
 }
 
 /// The defaults as columns of one row, objects as one value: so the host answers them, too.

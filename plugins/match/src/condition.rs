@@ -1,10 +1,8 @@
 //! Conditions over the columns that a filter sees.
 
-use flitch_conditions::{Cell, ConditionSettings, Number, Test, Times, ValueTest, number};
+use flitch_conditions::{Cell, ConditionSettings, Number, Test, ValueTest, number};
 use flitch_sdk::json::Decoded;
-use flitch_sdk::{Batch, Column, Error, Result, Value, View, json, time};
-
-const TIMES: Times = Times { parse: time::parse_rfc3339, format: time::format_rfc3339 };
+use flitch_sdk::{Batch, Column, Error, Result, Value, View, path};
 
 /// A compiled condition.
 #[derive(Debug)]
@@ -16,7 +14,7 @@ impl Condition {
     /// # Errors
     /// What is wrong with it, and where.
     pub fn new(settings: &ConditionSettings) -> Result<Self> {
-        Test::new(settings, TIMES).map(Self).map_err(Error::from)
+        Test::new(settings).map(Self).map_err(Error::from)
     }
 
     /// The fields that it looks at.
@@ -42,10 +40,15 @@ fn holds(test: &Test, batch: &Batch) -> Vec<bool> {
             any
         }),
         Test::Not(test) => holds(test, batch).into_iter().map(|holds| !holds).collect(),
-        Test::Exists(field, wanted) => match batch.column(field) {
-            Some(column) => (0..rows).map(|row| column.is_present(row) == *wanted).collect(),
-            None => vec![!wanted; rows],
-        },
+        Test::Exists(field, wanted) => {
+            // An object is there though its members are columns.
+            let there: Vec<&Column> = batch
+                .columns
+                .iter()
+                .filter(|column| column.name == *field || path::is_below(&column.name, field))
+                .collect();
+            (0..rows).map(|row| there.iter().any(|column| column.is_present(row)) == *wanted).collect()
+        }
         Test::Value(field, test) => match batch.column(field) {
             Some(column) => passes(test, column, rows),
             None => vec![false; rows],
@@ -57,13 +60,11 @@ fn passes(test: &ValueTest, column: &Column, rows: usize) -> Vec<bool> {
     if let (Some(wanted), View::Text(texts)) = (test.only_text(), column.view()) {
         return texts.iter().map(|text| text == Some(wanted)).collect();
     }
-    let cells = (0..rows).map(|row| match column.value(row) {
+    let cells = (0..rows).map(|row| match column.value(row).map(Decoded::from) {
         None => false,
-        Some(Value::Json(text)) => match json::decode(text) {
-            Decoded::Text(text) => test.holds(&Cell::Text(text.as_bytes())),
-            Decoded::Other(value) => test.holds(&cell(value)),
-        },
-        Some(value) => test.holds(&cell(value)),
+        Some(Decoded::Text(text)) => test.holds(&Cell::Text(text.as_bytes())),
+        Some(Decoded::Bytes(bytes)) => test.holds(&Cell::Text(&bytes)),
+        Some(Decoded::Other(value)) => test.holds(&cell(value)),
     });
     cells.collect()
 }
@@ -74,7 +75,8 @@ fn cell(value: Value<'_>) -> Cell<'_> {
         Value::Text(text) => Cell::Text(text.as_bytes()),
         Value::Bytes(bytes) => Cell::Text(bytes),
         Value::Int64(number) => Cell::Number(Number::Int(number)),
-        Value::Float64(number) => Cell::Number(Number::Float(number)),
+        Value::Float64(number) if number.is_finite() => Cell::Number(Number::Float(number)),
+        Value::Float64(_) => Cell::Other(b"null"),
         Value::Boolean(boolean) => Cell::Boolean(boolean),
         Value::Timestamp(nanos) => Cell::Time(nanos),
         Value::Json(text) => number(text.as_bytes()).map_or(Cell::Other(text.as_bytes()), Cell::Number),

@@ -2,7 +2,7 @@
 
 mod settings;
 
-use flitch_sdk::parse::{Becomes, Kind, NOWHERE, Part, Policy, Reader, Sinks, Span};
+use flitch_sdk::parse::{Becomes, Kind, NOWHERE, Part, Policy, Reader, Sinks, Span, below};
 use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result, bail, err};
 use regex::bytes::CaptureLocations;
 pub use settings::{Preset, Settings};
@@ -56,6 +56,9 @@ impl ColumnFilter for Regex {
         {
             bail!("settings.types.{name}: the pattern has no group of this name");
         }
+        let names: Vec<String> =
+            parts.iter().flat_map(Part::names).map(|name| below(&rest.prefix, name)).collect();
+        policy.check(names.iter().map(String::as_str))?;
         Ok(Self {
             locations: regex.capture_locations(),
             regex,

@@ -2,9 +2,10 @@
 
 use crate::template::{Template, write_value};
 use crate::{OnMissing, Settings};
+use flitch_sdk::bitmap;
 use flitch_sdk::json::{Limits, flatten};
 use flitch_sdk::parse::set_present;
-use flitch_sdk::{Batch, Changes, Column, ColumnSet, Fields, Result, TextBuilder, Values, bail, path};
+use flitch_sdk::{Batch, Changes, Column, ColumnSet, Fields, Result, TextBuilder, Value, Values, bail, path};
 
 /// The settings, checked.
 #[derive(Debug)]
@@ -62,6 +63,14 @@ impl Plan {
                 bail!("settings: both `{other}` and `{target}` are set, and one would replace the other");
             }
         }
+        let gone = self.moves.iter().filter(|step| !step.keep).map(|step| &step.from).chain(&self.remove);
+        for name in gone {
+            if let Some(own) = ["@timestamp", "@tag"].into_iter().find(|own| path::overlap(own, name)) {
+                bail!(
+                    "settings: `{own}` cannot be taken from a record; `copy` leaves it, and an output's `encoding` does not write it"
+                );
+            }
+        }
         if targets.iter().any(|target| path::overlap(target, "@timestamp")) {
             bail!("settings: `@timestamp` holds a time, which the filter `timestamp` reads");
         }
@@ -83,13 +92,10 @@ impl Plan {
 
     /// The fields that it must see.
     pub fn fields(&self) -> Fields {
-        if self.moves.iter().any(|step| step.below) {
-            return Fields::All;
-        }
         let mut names: Vec<&str> = self.moves.iter().map(|step| step.from.as_str()).collect();
         names.extend(self.templates.iter().flat_map(|(_, template)| template.fields()));
         if !self.overwrite {
-            names.extend(self.targets());
+            names.extend(self.targets().flat_map(path::and_above));
         }
         names.sort_unstable();
         names.dedup();
@@ -100,16 +106,10 @@ impl Plan {
     pub fn apply(&self, batch: &Batch, changes: &mut Changes) {
         let mut columns = self.templates(batch, changes);
         let going_on = changes.going_on(batch.len());
-        columns.extend(self.moved(batch, changes, &going_on));
         let repeat = vec![0; going_on.len()];
         columns.extend(self.constants.iter().map(|constant| constant.take(&repeat)));
-        if !self.overwrite {
-            for column in &mut columns {
-                if let Some(there) = batch.column(&column.name) {
-                    column.clear(going_on.len(), |row| there.is_present(going_on[row] as usize));
-                }
-            }
-        }
+        columns.iter_mut().for_each(|column| self.leave_what_is(batch, &going_on, column));
+        columns.extend(self.moved(batch, changes, &going_on));
         self.remove.iter().for_each(|name| changes.remove(name));
         set_present(changes, columns);
     }
@@ -144,27 +144,52 @@ impl Plan {
         builders.into_iter().zip(names).map(|(builder, name)| builder.finish(name)).collect()
     }
 
-    /// The fields that get another name.
+    /// Takes the value from those rows whose record has one that may not be replaced.
+    fn leave_what_is(&self, batch: &Batch, going_on: &[u32], column: &mut Column) {
+        if !self.overwrite {
+            column.leave_what_is(&batch.kin(&column.name, |_| false), going_on);
+        }
+    }
+
+    /// The fields that get another name. What was not moved stays where it is.
     fn moved(&self, batch: &Batch, changes: &mut Changes, going_on: &[u32]) -> Vec<Column> {
         let mut columns = Vec::new();
         for step in &self.moves {
-            let mut any = false;
             for column in &batch.columns {
                 let Some(name) = step.name(&column.name) else { continue };
-                any = true;
                 let mut moved =
                     if going_on.len() == batch.len() { column.clone() } else { column.take(going_on) };
-                if name == "@tag" {
-                    moved = as_text(&moved, going_on.len());
+                if step.below && column.name == step.from {
+                    // An object that stayed one value has all that lies below; another value does not lie there.
+                    let is_object =
+                        |row| matches!(column.value(row), Some(Value::Json(text)) if text.starts_with('{'));
+                    moved.clear(going_on.len(), |row| !is_object(going_on[row] as usize));
                 }
                 moved.name = name;
+                self.leave_what_is(batch, going_on, &mut moved);
+                if !step.keep {
+                    remove_moved(changes, &column.name, &moved, going_on.len());
+                }
+                if moved.name == "@tag" {
+                    moved = as_text(&moved, going_on.len());
+                }
                 columns.push(moved);
-            }
-            if any && !step.keep {
-                changes.remove(&step.from);
             }
         }
         columns
+    }
+}
+
+/// Removes a field from those rows that have it under another name now.
+fn remove_moved(changes: &mut Changes, name: &str, moved: &Column, rows: usize) {
+    match &moved.present {
+        None => changes.remove(name),
+        Some(present) if present.iter().any(|byte| *byte != 0) => {
+            let mut here = bitmap::ones(rows);
+            here.iter_mut().zip(present).for_each(|(here, present)| *here &= present);
+            changes.remove_from(name, here);
+        }
+        Some(_) => {}
     }
 }
 
@@ -179,13 +204,11 @@ impl Move {
         }
     }
 
-    /// The new name of a column that is meant.
+    /// The new name of a column that is meant: the field itself, and what lies below it.
     fn name(&self, column: &str) -> Option<String> {
-        if self.below {
-            path::is_below(column, &self.from).then(|| format!("{}{}", self.to, &column[self.from.len()..]))
-        } else {
-            (column == self.from).then(|| self.to.clone())
-        }
+        let is_meant = column == self.from || path::is_below(column, &self.from);
+        let has_place = self.to != "@tag" || column == self.from;
+        (is_meant && has_place).then(|| format!("{}{}", self.to, &column[self.from.len()..]))
     }
 }
 
@@ -212,7 +235,7 @@ fn constants(set: impl IntoIterator<Item = (String, serde_json::Value)>) -> Resu
     for (name, value) in set {
         let mut one = ColumnSet::default();
         let text = serde_json::json!({ "value": value }).to_string();
-        flatten(&text, "", 0, &mut one, Limits::default())?;
+        flatten(&text, "", 0, &mut one, Limits { names: usize::MAX, ..Limits::default() })?;
         for mut column in one.finish(1) {
             column.name.replace_range(.."value".len(), &name);
             columns.push(column);

@@ -68,16 +68,14 @@ impl Template {
 
 /// A value as it reads within a text.
 pub fn write_value(value: Value<'_>, text: &mut String) {
-    match value {
-        Value::Text(value) => text.push_str(value),
-        Value::Bytes(bytes) => text.push_str(&String::from_utf8_lossy(bytes)),
-        Value::Int64(number) => drop(write!(text, "{number}")),
-        Value::Timestamp(nanos) => text.push_str(&time::format_rfc3339(nanos)),
-        Value::Json(value) => match json::decode(value) {
-            Decoded::Text(value) => text.push_str(&value),
-            Decoded::Other(_) => text.push_str(value),
-        },
-        value => text.push_str(&json::text_of(value)),
+    match Decoded::from(value) {
+        Decoded::Text(value) => text.push_str(&value),
+        Decoded::Bytes(bytes) => text.push_str(&String::from_utf8_lossy(&bytes)),
+        Decoded::Other(Value::Text(value)) => text.push_str(value),
+        Decoded::Other(Value::Bytes(bytes)) => text.push_str(&String::from_utf8_lossy(bytes)),
+        Decoded::Other(Value::Int64(number)) => drop(write!(text, "{number}")),
+        Decoded::Other(Value::Timestamp(nanos)) => text.push_str(&time::format_rfc3339(nanos)),
+        Decoded::Other(value) => text.push_str(&json::text_of(value)),
     }
 }
 

@@ -11,12 +11,19 @@ const MONTHS: [[u8; 3]; 12] = [
 ];
 
 /// Reads the format, and remembers the date and the zone: the lines of a log share them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Clf {
     date: [u8; 12],
     date_seconds: i64,
     zone: [u8; 6],
     zone_seconds: i64,
+}
+
+impl Default for Clf {
+    fn default() -> Self {
+        // What is remembered first is in no text: 0xff is no byte of UTF-8.
+        Self { date: [0xff; 12], date_seconds: 0, zone: [0xff; 6], zone_seconds: 0 }
+    }
 }
 
 impl Clf {
@@ -59,6 +66,7 @@ mod tests {
 
     #[test]
     fn a_time_is_read_whatever_was_read_before() {
+        assert_eq!(Clf::default().read(b"\0\0\0\0\0\0\0\0\0\0\0\008:31:47\0\0\0\0\0\0"), None);
         let mut clf = Clf::default();
         for (text, expected) in [
             ("16/Nov/2020:08:31:47 +0000", Some(1_605_515_507)),

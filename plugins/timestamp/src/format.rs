@@ -134,12 +134,14 @@ fn instant(time: &BrokenDownTime, zone: &Zone) -> Option<i64> {
 fn nearest(mut time: BrokenDownTime, zone: &Zone, arrival: i64) -> Option<i64> {
     let year =
         jiff::Timestamp::from_nanosecond(arrival.into()).ok()?.to_zoned(jiff::tz::TimeZone::UTC).year();
-    let of_year = |year| {
+    let mut of_year = |year: i16| {
         time.set_year(Some(year)).ok()?;
         instant(&time, zone)
     };
-    let instants = [year - 1, year, year + 1].map(of_year);
-    instants.into_iter().flatten().min_by_key(|instant| instant.abs_diff(arrival))
+    let instants = [year - 1, year, year + 1].map(&mut of_year);
+    let near = instants.into_iter().flatten().min_by_key(|instant| instant.abs_diff(arrival));
+    // The 29th of February was in the last leap year, at most eight years ago.
+    near.or_else(|| (2..=8).find_map(|ago| of_year(year - ago)))
 }
 
 impl fmt::Display for Format {

@@ -7,7 +7,7 @@ mod zone;
 
 use flitch_sdk::parse::{OnMismatch, OnMissing, Policy, Reader, describe, excerpt};
 use flitch_sdk::{
-    Batch, Changes, ColumnFilter, Fields, NumberColumn, Result, TimestampBuilder, Value, View, bail,
+    Batch, Changes, ColumnFilter, Fields, NumberColumn, Result, TimestampBuilder, Value, View, bail, path,
 };
 pub use format::{Format, Formats};
 use serde::Deserialize;
@@ -74,19 +74,19 @@ impl ColumnFilter for Timestamp {
         if settings.target.is_empty() {
             bail!("settings.target: it is empty");
         }
-        Ok(Self {
-            formats,
-            zone,
-            policy: Policy {
-                // A field that is written anyway needs no removing.
-                keep_source: settings.keep_source || settings.field == settings.target,
-                field: settings.field,
-                on_mismatch: settings.on_mismatch,
-                on_missing: settings.on_missing,
-                error_field: settings.error_field,
-            },
-            target: settings.target,
-        })
+        let policy = Policy {
+            // A field that is written anyway needs no removing.
+            keep_source: settings.keep_source || settings.field == settings.target,
+            field: settings.field,
+            on_mismatch: settings.on_mismatch,
+            on_missing: settings.on_missing,
+            error_field: settings.error_field,
+        };
+        policy.check([settings.target.as_str()])?;
+        if policy.field != settings.target && path::overlap(&policy.field, &settings.target) {
+            bail!("settings: of `{}` and `{}` one would replace the other", policy.field, settings.target);
+        }
+        Ok(Self { formats, zone, policy, target: settings.target })
     }
 
     fn fields(&self) -> Fields {

@@ -86,7 +86,7 @@ impl AnyColumn {
             (Typed::Boolean(builder), Value::Boolean(boolean)) => builder.push(boolean),
             (Typed::Timestamp(builder), Value::Timestamp(nanos)) => builder.push(nanos),
             (Typed::Json(builder), Value::Json(text)) => builder.push(text),
-            (Typed::Json(builder), value) => builder.push(&json::text_of(value)),
+            (Typed::Json(builder), value) => builder.push(&json::mixed_text(value)),
             (_, value) => {
                 self.become_json();
                 self.push(value);
@@ -97,7 +97,7 @@ impl AnyColumn {
     fn become_json(&mut self) {
         let mut builder = JsonBuilder::with_capacity(self.len() + 1, 0);
         for row in 0..self.len() {
-            builder.push_option(self.get(row).map(json::text_of).as_deref());
+            builder.push_option(self.get(row).map(json::mixed_text).as_deref());
         }
         self.typed = Typed::Json(builder);
     }

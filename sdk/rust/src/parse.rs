@@ -6,8 +6,8 @@ mod sinks;
 mod typed;
 
 use crate::bitmap::BitmapBuilder;
-use crate::json::{self, Decoded};
-use crate::{Batch, Changes, Column, TextBuilder, Value, View};
+use crate::json::Decoded;
+use crate::{Batch, Changes, Column, Result, TextBuilder, Value, View, bail, path};
 use serde::Deserialize;
 use std::borrow::Cow;
 
@@ -52,21 +52,25 @@ impl<'a> Source<'a> {
     /// The source of a column's row: bytes count as text when they are UTF-8, json when it is a
     /// string.
     pub fn of(column: &'a Column, row: usize) -> Self {
-        match column.value(row) {
-            None => Self::Absent,
-            Some(Value::Text(text)) => Self::Text(text.into()),
-            Some(Value::Bytes(bytes)) => match std::str::from_utf8(bytes) {
+        let Some(value) = column.value(row) else { return Self::Absent };
+        match Decoded::from(value) {
+            Decoded::Text(text) => Self::Text(text),
+            Decoded::Other(Value::Text(text)) => Self::Text(text.into()),
+            Decoded::Other(Value::Bytes(bytes)) => match std::str::from_utf8(bytes) {
                 Ok(text) => Self::Text(text.into()),
                 Err(_) => Self::Other(Value::Bytes(bytes)),
             },
-            Some(Value::Json(text)) => match json::decode(text) {
-                Decoded::Text(text) => Self::Text(text),
-                Decoded::Other(value) => Self::Other(value),
+            Decoded::Bytes(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => Self::Text(text.into()),
+                Err(_) => Self::Other(Value::Bytes(NOT_UTF8)),
             },
-            Some(value) => Self::Other(value),
+            Decoded::Other(value) => Self::Other(value),
         }
     }
 }
+
+/// Stands for bytes that are not UTF-8, of which nothing else counts.
+const NOT_UTF8: &[u8] = &[0xff];
 
 /// What a value is, for a reason that an operator reads.
 pub fn describe(value: Value<'_>) -> &'static str {
@@ -80,6 +84,7 @@ pub fn describe(value: Value<'_>) -> &'static str {
             Some(b'[') => "an array",
             Some(b'{') => "an object",
             Some(b'n') => "null",
+            Some(b'"') => "text that is not UTF-8",
             _ => "a number",
         },
     }
@@ -121,6 +126,22 @@ pub trait Reader {
 }
 
 impl Policy {
+    /// Checks that the filter writes no field over another, nor the reason over the source or a field.
+    ///
+    /// # Errors
+    /// The two that contradict each other.
+    pub fn check<'a>(&'a self, written: impl IntoIterator<Item = &'a str>) -> Result<()> {
+        let error = self.error_field.as_deref();
+        let written: Vec<&str> = written.into_iter().chain(error).collect();
+        let twice = path::contradiction(written.iter().copied());
+        let over =
+            error.filter(|error| path::overlap(error, &self.field)).map(|error| (error, self.field.as_str()));
+        match twice.or(over) {
+            Some((one, other)) => bail!("settings: of `{one}` and `{other}` one would replace the other"),
+            None => Ok(()),
+        }
+    }
+
     /// Reads every row's source with `reader`, and says in `changes` what becomes of it: what is
     /// rejected, what is removed. The reader's own columns are still to be set.
     pub fn run(&self, batch: &Batch, changes: &mut Changes, reader: &mut impl Reader) {

@@ -6,6 +6,19 @@ pub fn push(path: &mut String, member: &str) {
     if !path.is_empty() {
         path.push('.');
     }
+    push_name(path, member);
+}
+
+/// Appends a member's name that is escaped already.
+pub(crate) fn push_escaped(path: &mut String, member: &str) {
+    if !path.is_empty() {
+        path.push('.');
+    }
+    path.push_str(member);
+}
+
+/// Appends a name, or a part of one, escaped.
+pub(crate) fn push_name(path: &mut String, member: &str) {
     if member.contains(['.', '\\']) {
         for c in member.chars() {
             if matches!(c, '.' | '\\') {
@@ -42,6 +55,31 @@ pub fn is_below(path: &str, above: &str) -> bool {
     path.len() > above.len() && path.starts_with(above) && path.as_bytes()[above.len()] == b'.'
 }
 
+/// A path and those above it, from the innermost.
+pub fn and_above(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(path), |inner| {
+        let mut escaped = false;
+        let dots = inner.bytes().enumerate().filter(|(_, byte)| {
+            let dot = *byte == b'.' && !escaped;
+            escaped = *byte == b'\\' && !escaped;
+            dot
+        });
+        dots.last().map(|(at, _)| &inner[..at])
+    })
+}
+
+/// Two of these paths of which one is, or lies below, the other.
+pub fn contradiction<'a>(paths: impl IntoIterator<Item = &'a str>) -> Option<(&'a str, &'a str)> {
+    let mut before: Vec<&str> = Vec::new();
+    for path in paths {
+        if let Some(other) = before.iter().find(|other| overlap(other, path)) {
+            return Some((other, path));
+        }
+        before.push(path);
+    }
+    None
+}
+
 /// Whether one of two paths is, or lies below, the other.
 pub fn overlap(a: &str, b: &str) -> bool {
     a == b || is_below(a, b) || is_below(b, a)
@@ -59,6 +97,13 @@ mod tests {
         }
         assert_eq!(path, r"labels.app\.kubernetes\.io/name.back\\slash.");
         assert_eq!(split(&path), ["labels", "app.kubernetes.io/name", r"back\slash", ""]);
+    }
+
+    #[test]
+    fn a_path_lies_below_those_of_its_names() {
+        assert_eq!(and_above(r"a\.b.c\\.d").collect::<Vec<_>>(), [r"a\.b.c\\.d", r"a\.b.c\\", r"a\.b"]);
+        assert_eq!(contradiction(["a", "b.c", "ab", "b"]), Some(("b.c", "b")));
+        assert_eq!(contradiction(["a", "b.c", "b.d"]), None);
     }
 
     #[test]

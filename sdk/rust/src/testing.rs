@@ -31,7 +31,7 @@ pub mod cases;
 pub mod host;
 
 use crate::json::{Limits, flatten, text_of};
-use crate::{Batch, Column, ColumnSet, Configure, Engine, Fields, Result, Value, path, time};
+use crate::{AnyColumn, Batch, Column, ColumnSet, Configure, Engine, Fields, Result, Value, path};
 use serde_json::Value as Json;
 
 /// The tag of a record that brings none.
@@ -101,9 +101,7 @@ pub fn batch(ndjson: &str) -> Batch {
             .unwrap_or_else(|error| panic!("{line}: {error}"));
         let time = match set.get(rows, "@timestamp") {
             None => 0,
-            Some(Value::Text(text)) => {
-                time::parse_rfc3339(text.as_bytes()).expect("@timestamp in RFC 3339 form")
-            }
+            Some(Value::Timestamp(nanos)) => nanos,
             Some(other) => panic!("@timestamp is {other:?}, and should be an RFC 3339 text"),
         };
         set.unset(rows, "@timestamp");
@@ -121,18 +119,51 @@ pub fn batch(ndjson: &str) -> Batch {
     Batch { rows: rows as u32, columns }
 }
 
-/// The batch as a filter sees it: with the fields it wants, and what lies below them.
+/// The batch as a filter sees it: with the fields it wants, what lies below them, and those of them that stand inside of
+/// a json value.
 pub fn select(batch: &Batch, fields: &Fields) -> Batch {
-    let wanted = |column: &&Column| match fields {
-        Fields::All => true,
-        Fields::Only(names) => {
-            names.iter().any(|name| column.name == *name || path::is_below(&column.name, name))
-        }
+    let Fields::Only(names) = fields else { return batch.clone() };
+    let wanted = |column: &&Column| {
+        names.iter().any(|name| column.name == *name || path::is_below(&column.name, name))
     };
-    Batch { rows: batch.rows, columns: batch.columns.iter().filter(wanted).cloned().collect() }
+    let mut columns: Vec<Column> = batch.columns.iter().filter(wanted).cloned().collect();
+    for name in names {
+        let mut lifted = AnyColumn::new(name);
+        for row in 0..batch.len() {
+            if let Some(text) = batch.columns.iter().find_map(|outer| inside(outer, row, name)) {
+                lifted.push(Value::Json(&text));
+            }
+            lifted.pad(row + 1);
+        }
+        let Some(mut lifted) = lifted.finish() else { continue };
+        if let Some(place) = columns.iter().position(|column| column.name == *name) {
+            let mut both = AnyColumn::new(name);
+            for row in 0..batch.len() {
+                let value = lifted.value(row).or_else(|| columns[place].value(row));
+                value.into_iter().for_each(|value| both.push(value));
+                both.pad(row + 1);
+            }
+            columns.remove(place);
+            lifted = both.finish().expect("a row has a value");
+        }
+        columns.push(lifted);
+    }
+    Batch { rows: batch.rows, columns }
 }
 
-/// A value as it stands in a record.
+/// The JSON text of the field `name` inside of a json column above it.
+fn inside(outer: &Column, row: usize, name: &str) -> Option<String> {
+    let below = match outer.name.as_str() {
+        crate::json::REST if !name.starts_with('@') => name,
+        above if path::is_below(name, above) => &name[above.len() + 1..],
+        _ => return None,
+    };
+    let Some(Value::Json(text)) = outer.value(row) else { return None };
+    let whole: Json = serde_json::from_str(text).ok()?;
+    let found = path::split(below).iter().try_fold(&whole, |at, name| at.get(name))?;
+    Some(found.to_string())
+}
+
 pub(crate) fn json_of(value: Value<'_>) -> Json {
     serde_json::from_str(&text_of(value)).expect("a json column holds JSON texts")
 }

@@ -22,7 +22,7 @@ pub fn answer(
 ) -> Result<Vec<ColumnResult>, LookupError> {
     for name in want {
         in_time(bounds)?;
-        if !rows.names().contains(name) {
+        if rows.path(name).is_none() {
             let all = rows.names().join(", ");
             let (name, all) = (cut(name, 100), cut(&all, 1000));
             return Err(LookupError::Refused(format!("it has no column `{name}`; it has {all}")));
@@ -32,7 +32,8 @@ pub fn answer(
     let mut left = bounds.bytes;
     let columns = want.iter().map(|name| {
         in_time(bounds)?;
-        let size = rows.column(name).map_or(0, |column| size(column, &places));
+        let size =
+            rows.path(name).and_then(|path| rows.column(path)).map_or(0, |column| size(column, &places));
         left = left.checked_sub(size + name.len() + size_of::<ColumnResult>()).ok_or(LookupError::TooMuch)?;
         wanted(rows, name, &places).map_err(LookupError::Refused)
     });
@@ -86,7 +87,7 @@ fn places(rows: &Rows, keys: ColumnResult, bounds: &Bounds) -> Result<UInt32Arra
 }
 
 fn wanted(rows: &Rows, name: &str, places: &UInt32Array) -> Result<ColumnResult, String> {
-    let (kind, array) = match rows.column(name) {
+    let (kind, array) = match rows.path(name).and_then(|path| rows.column(path)) {
         None => (Kind::Text, new_null_array(Kind::Text.field(name).data_type(), places.len())),
         Some(column) => {
             let kind = Kind::of(column.field()).unwrap_or(Kind::Json);

@@ -32,7 +32,12 @@ impl Rows {
             TableFormat::Ndjson => read_ndjson(path),
         };
         let (records, names) = read.with_context(|| format!("cannot read {}", path.display()))?;
-        Rows::index(records, names, key).with_context(|| path.display().to_string())
+        // A name of a CSV file's header is one name, so a dot in it is no path.
+        let key = match format {
+            TableFormat::Csv => path_of(key),
+            TableFormat::Ndjson => key.to_owned(),
+        };
+        Rows::index(records, names, &key).with_context(|| path.display().to_string())
     }
 
     fn index(records: Records, names: Vec<String>, key: &str) -> anyhow::Result<Rows> {
@@ -62,6 +67,12 @@ impl Rows {
     /// The names of all columns.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// The path of the column that a name means: it is the path, or one name of a header that has dots in it.
+    pub fn path(&self, name: &str) -> Option<&str> {
+        let of = |path: &str| self.names.iter().find(|own| *own == path).map(String::as_str);
+        of(name).or_else(|| of(&path_of(name)))
     }
 
     /// The values of one column; none where no row has one.
@@ -110,9 +121,12 @@ fn read_csv(path: &Path, key: &str) -> anyhow::Result<(Records, Vec<String>)> {
         builder.end_record();
         check_rows(&builder)?;
     }
-    // A name of the header is one name, so a dot in it is no path.
-    let paths = names.iter().map(|name| crate::batch::path::of_names([name.as_str()]));
-    Ok((finish(builder), paths.collect()))
+    Ok((finish(builder), names.iter().map(|name| path_of(name)).collect()))
+}
+
+/// The path of one name.
+fn path_of(name: &str) -> String {
+    crate::batch::path::of_names([name])
 }
 
 fn read_ndjson(path: &Path) -> anyhow::Result<(Records, Vec<String>)> {

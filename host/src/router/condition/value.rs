@@ -5,18 +5,10 @@ use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{
     Array, BinaryArray, BooleanArray, Float64Array, Int64Array, StringArray, TimestampNanosecondArray,
 };
-use flitch_conditions::{Cell, Number, Times, number};
+use flitch_conditions::{Cell, Number, number};
 
 use crate::batch::mixed::Scalar;
-use crate::batch::{Column, Kind, time};
-
-/// How conditions read and write times.
-pub(super) const TIMES: Times = Times { parse, format: time::to_text };
-
-fn parse(text: &[u8]) -> Option<i64> {
-    let time: jiff::Timestamp = std::str::from_utf8(text).ok()?.parse().ok()?;
-    i64::try_from(time.as_nanosecond()).ok()
-}
+use crate::batch::{Column, Kind};
 
 /// Reads the values of one column.
 pub(super) enum Reader<'a> {

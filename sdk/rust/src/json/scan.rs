@@ -1,10 +1,10 @@
 //! A scanner over one JSON text.
 
-use crate::{Result, err};
+use crate::{Result, err, path};
 use memchr::memchr2;
 use std::borrow::Cow;
 
-/// Nesting past this depth is refused: the scanner that skips values calls itself.
+/// Most objects and arrays inside one another, the text's own included: as many as the host takes.
 const MAX_NESTING: usize = 128;
 
 /// The start of a value.
@@ -49,6 +49,54 @@ impl<'a> Text<'a> {
         unescape(self.raw, scratch)?;
         Ok(Cow::Borrowed(scratch))
     }
+
+    /// The text, where it has no escape.
+    pub(super) fn plain(&self) -> Option<&'a str> {
+        (!self.escaped).then_some(self.raw)
+    }
+
+    /// The text as a name of a path: dots and backslashes escaped, a lone surrogate as `\ud800`.
+    pub(super) fn path(&self, scratch: &mut String) -> Result<String> {
+        let mut path = String::with_capacity(self.raw.len());
+        let mut rest = self.raw;
+        while let Some((before, lone, after)) = next_lone(rest) {
+            path::push_name(&mut path, &Text { raw: before, escaped: true }.text(scratch)?);
+            path.push_str(&lone.to_ascii_lowercase());
+            rest = after;
+        }
+        let last = Text { raw: rest, escaped: self.escaped };
+        path::push_name(&mut path, &last.text(scratch)?);
+        Ok(path)
+    }
+
+    /// Whether a surrogate stands in it without its other half, which UTF-8 cannot hold.
+    pub(super) fn is_lone(&self) -> bool {
+        self.escaped && next_lone(self.raw).is_some()
+    }
+
+    /// The string with its quotes, as it stands.
+    pub(super) fn quoted(&self) -> String {
+        format!("\"{}\"", self.raw)
+    }
+}
+
+/// What stands before the first lone surrogate of a string, its escape (`\ud800`), and what stands behind it.
+fn next_lone(raw: &str) -> Option<(&str, &str, &str)> {
+    let bytes = raw.as_bytes();
+    let unit = |at: usize| {
+        let digits = raw.get(at..)?.strip_prefix("\\u")?.get(..4)?;
+        u32::from_str_radix(digits, 16).ok()
+    };
+    let mut at = 0;
+    while let Some(found) = memchr::memchr(b'\\', bytes.get(at..)?) {
+        at += found;
+        match unit(at) {
+            Some(0xd800..0xdc00) if matches!(unit(at + 6), Some(0xdc00..0xe000)) => at += 12,
+            Some(0xd800..0xe000) => return Some((&raw[..at], &raw[at..at + 6], &raw[at + 6..])),
+            _ => at += 2,
+        }
+    }
+    None
 }
 
 /// Reads values off a text. Positions are byte offsets.
@@ -64,6 +112,11 @@ impl<'a> Scanner<'a> {
 
     pub(super) fn position(&self) -> usize {
         self.at
+    }
+
+    /// What was read since a position.
+    pub(super) fn since(&self, start: usize) -> &'a str {
+        &self.text[start..self.at]
     }
 
     pub(super) fn seek(&mut self, at: usize) {
@@ -218,18 +271,18 @@ impl<'a> Scanner<'a> {
         Ok(Some(key))
     }
 
-    /// The text of the next value.
-    pub(super) fn raw_value(&mut self) -> Result<&'a str> {
+    /// The text of the next value, which stands inside of `depth` objects.
+    pub(super) fn raw_value(&mut self, depth: usize) -> Result<&'a str> {
         let start = self.value_start();
-        self.skip_value(0)?;
+        self.skip_value(depth)?;
         Ok(&self.text[start..self.at])
     }
 
     fn skip_value(&mut self, depth: usize) -> Result<()> {
-        if depth > MAX_NESTING {
-            return Err(err!("nested deeper than {MAX_NESTING}"));
-        }
         match self.token()? {
+            Token::Object | Token::Array if depth >= MAX_NESTING => {
+                Err(err!("nested deeper than {MAX_NESTING}"))
+            }
             Token::Object => {
                 let mut first = true;
                 while let Some(key) = self.member(&mut first)? {
@@ -263,12 +316,12 @@ impl<'a> Scanner<'a> {
     }
 
     /// How many members the object that starts here has.
-    pub(super) fn count_members(&mut self) -> Result<usize> {
+    pub(super) fn count_members(&mut self, depth: usize) -> Result<usize> {
         self.token()?;
         let (mut first, mut members) = (true, 0);
         while self.member(&mut first)?.is_some() {
             members += 1;
-            self.skip_value(0)?;
+            self.skip_value(depth + 1)?;
         }
         Ok(members)
     }

@@ -50,6 +50,9 @@ fn a_number_that_no_type_holds_exactly_stays_json() {
         ("9223372036854775808", r#"Json("9223372036854775808")"#),
         ("0.1", "Float64(0.1)"),
         ("1e400", r#"Json("1e400")"#),
+        ("-1e-400", r#"Json("-1e-400")"#),
+        ("0.00", "Float64(0.0)"),
+        ("5e-324", "Float64(5e-324)"),
         ("1.25e-3", "Float64(0.00125)"),
         ("0.1234567890123456789", r#"Json("0.1234567890123456789")"#),
         ("1000000000000000.50", "Float64(1000000000000000.5)"),
@@ -70,17 +73,18 @@ fn of_two_members_of_one_name_the_last_one_stays() {
     assert_eq!(one(r#"{"a":1,"a":"x"}"#), pairs(&[("a", r#"Json("\"x\"")"#)]));
     assert_eq!(one(r#"{"a":{"b":1},"a":2}"#), pairs(&[("a", "Int64(2)")]));
     assert_eq!(one(r#"{"a":2,"a":{"b":1}}"#), pairs(&[("a.b", "Int64(1)")]));
+    assert_eq!(one(r#"{"a":{"b":1},"a":{"c":1}}"#), pairs(&[("a.c", "Int64(1)")]));
 }
 
 #[test]
-fn escapes_are_read_and_a_lone_surrogate_is_replaced() {
+fn escapes_are_read_and_a_lone_surrogate_stays_as_it_is_written() {
     assert_eq!(
         one(r#"{"a":"\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00"}"#),
         pairs(&[("a", "Text(\"\\\"\\\\/\\u{8}\\u{c}\\n\\r\\té😀\")")])
     );
     assert_eq!(
-        one(r#"{"a":"\ud83dx\udc00\ud800\u0041"}"#),
-        pairs(&[("a", "Text(\"\u{fffd}x\u{fffd}\u{fffd}A\")")])
+        one(r#"{"a":"\ud83dx\u0041","b\uDC00.":"\ud83d\ude00"}"#),
+        pairs(&[("a", r#"Json("\"\\ud83dx\\u0041\"")"#), (r"b\udc00\.", "Text(\"😀\")")])
     );
     assert_eq!(one(r#"{"a\u002eb":1}"#), pairs(&[(r"a\.b", "Int64(1)")]));
 }
@@ -117,16 +121,62 @@ fn what_is_no_json_object_is_refused_with_the_place() {
         assert_eq!(refused(text), reason, "{text}");
     }
     assert_eq!(refused(&format!("{{\"a\":{}", "[".repeat(100_000))), "nested deeper than 128");
+    let nested = |depth| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+    assert_eq!(one(&nested(127)).len(), 1);
+    assert_eq!(refused(&nested(128)), "nested deeper than 128");
 }
 
 #[test]
-fn a_text_with_too_many_fields_is_refused_and_leaves_no_trace() {
+fn members_past_the_limit_stand_in_one_value_whatever_other_texts_have() {
+    let limits = Limits { names: 2, ..Limits::default() };
     let mut columns = ColumnSet::default();
-    let limits = Limits { columns: 2, ..Limits::default() };
-    flatten(r#"{"a":1,"b":2}"#, "", 0, &mut columns, limits).expect("two");
-    let error = flatten(r#"{"a":1,"c":2}"#, "", 1, &mut columns, limits).expect_err("three");
-    assert_eq!(error.to_string(), "more than 2 fields");
-    assert_eq!(columns.row(1).count(), 0);
-    flatten(r#"{"b":4}"#, "", 1, &mut columns, limits).expect("one");
-    assert_eq!(columns.finish(2).len(), 2);
+    let wide =
+        r#"{"a":1,"o":{"x":1,"y":2},"@timestamp":"1970-01-01T00:00:00Z","c":[1, 2],"a":"last","c":null}"#;
+    flatten(wide, "", 0, &mut columns, limits).expect("an object");
+    let row = |columns: &ColumnSet, row| -> Vec<(String, String)> {
+        columns.row(row).map(|(name, value)| (name.to_owned(), format!("{value:?}"))).collect()
+    };
+    let expected = pairs(&[
+        ("o", r#"Json("{\"x\":1,\"y\":2}")"#),
+        ("@timestamp", "Timestamp(0)"),
+        (REST, r#"Json("{\"a\":\"last\",\"c\":null}")"#),
+    ]);
+    assert_eq!(row(&columns, 0), expected);
+    flatten(r#"{"c":1,"d":2}"#, "", 1, &mut columns, limits).expect("an object");
+    assert_eq!(row(&columns, 1), pairs(&[("c", "Int64(1)"), ("d", "Int64(2)")]));
+
+    let mut below = ColumnSet::default();
+    flatten(r#" {"a":1,"b":2,"c":3} "#, "p", 0, &mut below, limits).expect("an object");
+    assert_eq!(row(&below, 0), pairs(&[("p", r#"Json("{\"a\":1,\"b\":2,\"c\":3}")"#)]));
+}
+
+#[test]
+fn a_value_without_the_right_to_a_name_of_the_hosts_gets_another() {
+    assert_eq!(
+        one(r#"{"@timestamp":"yesterday","@tag":{"a":1},"@version":"1","@rest":2}"#),
+        pairs(&[
+            ("_@timestamp", r#"Text("yesterday")"#),
+            ("_@tag.a", "Int64(1)"),
+            ("@version", r#"Text("1")"#),
+            ("_@rest", "Int64(2)"),
+        ])
+    );
+    assert_eq!(one(r#"{"a":{"@timestamp":1}}"#), pairs(&[("a.@timestamp", "Int64(1)")]));
+}
+
+#[test]
+fn a_value_keeps_its_type_among_others() {
+    let bytes = b"a\xff\"\\\n\x01\xc3";
+    for value in
+        [Value::Text("5"), Value::Bytes(bytes), Value::Timestamp(-1), Value::Float64(5.0), Value::Int64(5)]
+    {
+        let text = mixed_text(value).into_owned();
+        let again = match decode(&text) {
+            Decoded::Text(text) => format!("{:?}", Value::Text(&text)),
+            Decoded::Bytes(bytes) => format!("{:?}", Value::Bytes(&bytes)),
+            Decoded::Other(value) => format!("{value:?}"),
+        };
+        assert_eq!(again, format!("{value:?}"));
+        assert!(serde_json::from_str::<serde_json::Value>(&text_of(Value::Json(&text))).is_ok(), "{text}");
+    }
 }

@@ -31,6 +31,15 @@ pub struct Part {
     pub becomes: Becomes,
 }
 
+impl Part {
+    /// The names that it may write.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let request = (self.becomes == Becomes::Request).then_some(["method", "path", "protocol"]);
+        let own = (self.becomes != Becomes::Nothing).then_some(self.name.as_str());
+        own.into_iter().chain(request.into_iter().flatten())
+    }
+}
+
 /// What becomes of a part that is only `-`, as servers write what is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -90,8 +90,9 @@ impl TypedBuilder {
                 None => return false,
             },
             Self::Float(builder) => match text.parse::<f64>() {
-                Ok(number) => builder.push(number),
-                Err(_) => return false,
+                // `nan`, `inf` and `1e999` are no numbers that a record can hold.
+                Ok(number) if number.is_finite() => builder.push(number),
+                _ => return false,
             },
             Self::Bool(builder) => match parse_bool(text) {
                 Some(boolean) => builder.push(boolean),
@@ -182,6 +183,15 @@ mod tests {
         {
             assert_eq!(parse_int(text.as_bytes()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn what_no_json_number_can_be_is_no_float() {
+        let mut builder = TypedBuilder::new(Kind::Float, 0, 0);
+        for text in ["nan", "NaN", "inf", "-infinity", "1e999", "-1e999", ""] {
+            assert!(!builder.push(text), "{text}");
+        }
+        assert!(builder.push("-1.5e3") && builder.push("1e-999"));
     }
 
     #[test]

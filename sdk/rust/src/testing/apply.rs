@@ -1,9 +1,9 @@
 //! A filter's answer, checked and applied to the records.
 
 use super::{Outcome, TAG, json_of};
+use crate::json::REST;
 use crate::{Batch, Changes, Column, Removal, Value, Values, bitmap, path};
 use serde_json::{Map, Value as Json};
-use std::collections::BTreeMap;
 
 pub(super) fn apply(batch: &Batch, changes: Changes) -> Outcome {
     let take = changes.going_on(batch.len());
@@ -75,48 +75,61 @@ fn check(column: &Column, rows: usize) {
 }
 
 fn record(batch: &Batch, from: usize, to: usize, changes: &Changes) -> Json {
-    let mut fields: BTreeMap<&str, Value<'_>> = BTreeMap::new();
+    let mut record = Map::new();
     for column in &batch.columns {
         if let Some(value) = column.value(from) {
-            fields.insert(&column.name, value);
+            put(&mut record, &column.name, value);
         }
     }
     for Removal { name, rows } in &changes.remove {
         if rows.as_ref().is_none_or(|rows| bitmap::get(rows, to)) {
-            fields.retain(|field, _| field != name && !path::is_below(field, name));
+            remove(&mut record, &path::split(name));
         }
     }
-    let mut written = BTreeMap::new();
     for column in &changes.set {
         if let Some(value) = column.value(to) {
-            fields.retain(|field, _| !path::overlap(field, &column.name));
-            written.insert(column.name.as_str(), value);
+            put(&mut record, &column.name, value);
         }
     }
-    fields.append(&mut written);
-    nest(fields)
+    record.retain(|name, value| match name.as_str() {
+        "@timestamp" => *value != json_of(Value::Timestamp(0)),
+        "@tag" => *value != json_of(Value::Text(TAG)),
+        _ => true,
+    });
+    Json::Object(record)
 }
 
-/// Fields under their paths as a nested object.
-fn nest(fields: BTreeMap<&str, Value<'_>>) -> Json {
-    let mut record = Map::new();
-    for (name, value) in fields {
-        let silent = match name {
-            "@timestamp" => value == Value::Timestamp(0),
-            "@tag" => value == Value::Text(TAG),
-            _ => false,
-        };
-        if silent {
-            continue;
-        }
-        let mut members = path::split(name);
-        let last = members.pop().unwrap_or_default();
-        let mut object = &mut record;
-        for member in members {
-            let below = object.entry(member).or_insert_with(|| Json::Object(Map::new()));
-            object = below.as_object_mut().expect("no value above another");
-        }
-        object.insert(last, json_of(value));
+/// Writes a value at its path: it replaces what stands there and below, and what stands above unless that is an object.
+fn put(record: &mut Map<String, Json>, name: &str, value: Value<'_>) {
+    let value = json_of(value);
+    if name == REST {
+        record.extend(value.as_object().cloned().unwrap_or_default());
+        return;
     }
-    Json::Object(record)
+    let mut members = path::split(name);
+    let last = members.pop().unwrap_or_default();
+    let mut object = record;
+    for member in members {
+        let below = object.entry(member).or_insert_with(|| Json::Object(Map::new()));
+        if !below.is_object() {
+            *below = Json::Object(Map::new());
+        }
+        object = below.as_object_mut().expect("an object");
+    }
+    object.insert(last, value);
+}
+
+/// Removes what stands at a path, and the objects above in which nothing is left.
+fn remove(object: &mut Map<String, Json>, names: &[String]) {
+    let Some((first, rest)) = names.split_first() else { return };
+    match object.get_mut(first) {
+        Some(Json::Object(inner)) if !rest.is_empty() => {
+            remove(inner, rest);
+            if inner.is_empty() {
+                object.remove(first);
+            }
+        }
+        Some(_) if rest.is_empty() => drop(object.remove(first)),
+        _ => {}
+    }
 }
