@@ -13,8 +13,10 @@ use crate::batch::decode::decode_line;
 use crate::batch::utf8::InvalidUtf8;
 
 mod cases;
+
 mod faults;
 mod hostile;
+mod invariance;
 mod loading;
 mod wasi;
 

@@ -7,7 +7,7 @@ fn json_lines(path: &Path) -> Vec<Json> {
     text.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn folders(path: &Path) -> Vec<std::path::PathBuf> {
+pub(super) fn folders(path: &Path) -> Vec<std::path::PathBuf> {
     let Ok(entries) = std::fs::read_dir(path) else { return Vec::new() };
     let mut all: Vec<_> = entries.map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
     all.sort();
@@ -15,7 +15,7 @@ fn folders(path: &Path) -> Vec<std::path::PathBuf> {
 }
 
 /// The tables of a case, by the names of their files.
-fn tables(folder: &Path) -> Tables {
+pub(super) fn tables(folder: &Path) -> Tables {
     let files = std::fs::read_dir(folder).into_iter().flatten().map(|file| file.unwrap().path());
     let settings = files.map(|path| {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
