@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_time_is_read_whatever_was_read_before() {
-        assert_eq!(Clf::default().read(b"\0\0\0\0\0\0\0\0\0\0\0\008:31:47\0\0\0\0\0\0"), None);
+        assert_eq!(Clf::default().read(b"\0\0\0\0\0\0\0\0\0\0\0\x0008:31:47\0\0\0\0\0\0"), None);
         let mut clf = Clf::default();
         for (text, expected) in [
             ("16/Nov/2020:08:31:47 +0000", Some(1_605_515_507)),
