@@ -142,7 +142,7 @@ async fn either(one: &mut Signal, other: &mut Signal) {
 }
 
 async fn reload(path: &Path, app: &mut App, board: &StatusBoard) {
-    let loaded = match config::load(path) {
+    let loaded = match config::load(path).and_then(|loaded| loaded.check_parts().map(|()| loaded)) {
         Ok(loaded) => loaded,
         Err(error) => return refuse(&error.report(false), error.to_string(), board),
     };

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{ConfigFile, Failure};
 use crate::config::{self, ConfigError, Loaded, Problem, report};
 use crate::filters::{Alone, FilterContext, FilterSettings, Origin, Tables};
-use crate::outputs::Output;
+use crate::outputs::{Output, OutputConfig};
 
 /// How long `--probe` waits for the answer of an output.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,18 +30,34 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let loaded = config::load(&args.config.path)?;
     let mut stdout = std::io::stdout();
-    stdout.write_all(report::render(&loaded.warnings, false).as_bytes())?;
+    let warnings: Vec<Problem> = loaded.warnings.iter().cloned().chain(loaded.unwritable()).collect();
+    stdout.write_all(report::render(&warnings, super::has_colors(&stdout)).as_bytes())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let _inside = runtime.enter();
-    let mut check = Check { loaded: &loaded, lines: Vec::new(), problems: Vec::new() };
+    let lines = examine(&loaded, &args.config.path)?;
+    stdout.write_all(lines.concat().as_bytes())?;
+    if args.probe {
+        let open = |(name, output): (&String, &OutputConfig)| Ok((name.clone(), output.open(name)?));
+        let outputs = loaded.config.outputs.iter().map(open).collect::<anyhow::Result<_>>()?;
+        runtime.block_on(probe(outputs))?;
+    }
+    writeln!(stdout, "{}: all right", args.config.path.display())?;
+    Ok(())
+}
+
+/// Looks at all parts of a configuration, and answers a line about each. Nothing is connected to.
+fn examine(loaded: &Loaded, path: &Path) -> Result<Vec<String>, Failure> {
+    let mut check = Check { loaded, lines: Vec::new(), problems: Vec::new() };
+    if let Err(wrong) = loaded.check_parts() {
+        check.problems = wrong.problems;
+    }
     for (name, source) in &loaded.config.sources {
         check.line("source", name, kind(source));
-        if let Err(error) = source.check() {
-            check.problems.push(loaded.error(&format!("sources.{name}"), &error));
-        }
     }
-    check.filters(&args.config.path)?;
-    let outputs = check.outputs();
+    check.filters(path)?;
+    for (name, output) in &loaded.config.outputs {
+        check.line("output", name, kind(&output.kind));
+    }
     for (name, pipeline) in &loaded.config.pipelines {
         let to: Vec<&str> = pipeline.to.iter().map(|to| to.output.as_str()).collect();
         let mut way = vec![pipeline.from.join(", ")];
@@ -50,16 +66,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let workers = crate::pipeline::workers(pipeline);
         check.line("pipeline", name, format!("{} ({workers} workers)", way.join(" -> ")));
     }
-    let Check { lines, problems, .. } = check;
-    if !problems.is_empty() {
-        return Err(ConfigError { problems }.into());
-    }
-    stdout.write_all(lines.concat().as_bytes())?;
-    if args.probe {
-        runtime.block_on(probe(outputs))?;
-    }
-    writeln!(stdout, "{}: all right", args.config.path.display())?;
-    Ok(())
+    let Check { lines, mut problems, .. } = check;
+    problems.sort_by_key(|problem| problem.location);
+    if problems.is_empty() { Ok(lines) } else { Err(ConfigError { problems }.into()) }
 }
 
 struct Check<'a> {
@@ -92,21 +101,6 @@ impl Check<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Opens every output, which does not connect it.
-    fn outputs(&mut self) -> Vec<(String, Arc<dyn Output>)> {
-        let mut opened = Vec::new();
-        for (name, output) in &self.loaded.config.outputs {
-            match output.open(name) {
-                Ok(open) => {
-                    self.line("output", name, kind(&output.kind));
-                    opened.push((name.clone(), open));
-                }
-                Err(error) => self.problems.push(self.loaded.error(&format!("outputs.{name}"), &error)),
-            }
-        }
-        opened
     }
 }
 
@@ -165,3 +159,6 @@ async fn probe(outputs: Vec<(String, Arc<dyn Output>)>) -> anyhow::Result<()> {
     anyhow::ensure!(failed.is_empty(), "not ready: {}", failed.join(", "));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

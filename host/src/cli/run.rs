@@ -19,6 +19,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if let Err(error) = descriptors::raise() {
         tracing::warn!(%error, "the limit on open files cannot be raised");
     }
+    loaded.check_parts()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("flitch").build()?;
     let ended = runtime.block_on(app::run(&args.config.path, loaded.config.clone()));
     // Whoever still waits on a thread waits for something that does not come.

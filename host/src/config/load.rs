@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use rustix::fs::Access;
+
 use super::check;
 use super::interpolate::Outside;
 use super::model::Config;
@@ -18,6 +20,44 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Whether each source and output can be put to work, as far as its settings alone tell: what `check` and `run`
+    /// both ask before anything is started. Files that the settings name are read; nothing is connected to.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    pub fn check_parts(&self) -> Result<(), ConfigError> {
+        let sources =
+            self.config.sources.iter().map(|(name, source)| (format!("sources.{name}"), source.check()));
+        let outputs =
+            self.config.outputs.iter().map(|(name, output)| (format!("outputs.{name}"), output.check(name)));
+        let wrong = sources.chain(outputs).filter_map(|(path, checked)| Some((path, checked.err()?)));
+        let mut problems: Vec<Problem> = wrong.map(|(path, error)| self.error(&path, &error)).collect();
+        problems.extend(self.data_dir());
+        problems.sort_by_key(|problem| problem.location);
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
+    }
+
+    fn data_dir(&self) -> Option<Problem> {
+        let folder = &self.config.data_dir;
+        let there = std::fs::metadata(folder).ok().filter(|there| !there.is_dir())?;
+        let kind = if there.is_file() { "a file" } else { "no folder" };
+        let problem = self.file.at("data_dir", format!("`data_dir`: {} is {kind}", folder.display()));
+        Some(problem.help("name a folder; it is made if it is not there".to_owned()))
+    }
+
+    /// A word about a data folder that this user could not keep anything in.
+    pub fn unwritable(&self) -> Option<Problem> {
+        let folder = std::path::absolute(&self.config.data_dir).ok()?;
+        // What is not there is made in the folder above.
+        let there = folder.ancestors().find(|path| path.exists())?;
+        let wanted = Access::WRITE_OK | Access::EXEC_OK;
+        rustix::fs::access(there, wanted).err()?;
+        let message = format!("`data_dir`: this user may not write to {}", there.display());
+        let help =
+            "flitch keeps positions and dead letters there: run it as a user who may, or name another folder";
+        Some(self.file.at("data_dir", message).help(help.to_owned()).warning())
+    }
+
     /// An error that came up when a part was put to work; `path` is the part's place: `outputs.events`,
     /// `filters.parse.plugin`. Secrets are taken out of the text.
     pub fn error(&self, path: &str, error: &anyhow::Error) -> Problem {

@@ -1,12 +1,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::interpolate::Outside;
 use super::*;
 
 mod examples;
 mod secrets;
 mod validator;
+mod walk;
 
 fn parse_text(text: &str, folder: &Path) -> Result<Loaded, ConfigError> {
     let variable = |name: &str| (name == "PASSWORD").then(|| "hunter2".to_owned());
@@ -48,6 +51,40 @@ fn every_kind_of_error_tells_file_line_column_and_what_to_do() {
 fn the_reference_is_that_of_the_settings() {
     let path = repository().join("docs/config.md");
     expect(&path, &docs::markdown(), "cargo run -p flitch -- config docs > docs/config.md");
+}
+
+/// Whether a value is a count, a size or a time.
+fn is_amount(schema: &Value) -> bool {
+    let name = |schema: &Value| {
+        schema["$ref"]
+            .as_str()
+            .map(|path| path.rsplit('/').next() == Some("Bytes") || path.ends_with("/Span"))
+    };
+    let types = &schema["type"];
+    let is_integer =
+        types == "integer" || types.as_array().is_some_and(|types| types.contains(&"integer".into()));
+    let forms = || schema["anyOf"].as_array().is_some_and(|forms| forms.iter().any(is_amount));
+    name(schema).unwrap_or(is_integer || forms())
+}
+
+#[test]
+fn a_zero_is_refused_where_its_documentation_does_not_say_what_it_means() {
+    let places = walk::places(&schema::plain(), &is_amount);
+    assert!(places.len() > 40, "only {} amounts were found", places.len());
+    for place in places {
+        let text = place.config.to_string();
+        let quoted = format!("\"{}\"", walk::HERE);
+        let begin = text.find(&quoted).unwrap();
+        // Some read a time by its unit alone, and some a number alone.
+        let refused = |zero: &str| {
+            let text = text.replace(&quoted, zero);
+            let Err(error) = parse_text(&text, Path::new(".")) else { return false };
+            error.problems.iter().any(|p| p.location.is_some_and(|l| l.start == begin))
+        };
+        let says = place.schema["description"].as_str().is_some_and(|text| text.contains('0'));
+        let is_refused = refused("0") && refused("\"0s\"");
+        assert!(is_refused || says, "{} takes 0 and does not say what it means: {text}", place.key);
+    }
 }
 
 const SMALL: &str = "\

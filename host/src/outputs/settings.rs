@@ -57,6 +57,18 @@ pub struct OutputConfig {
 }
 
 impl OutputConfig {
+    /// Whether the output named `name` can be opened. Nothing is connected to and no file is made.
+    ///
+    /// # Errors
+    /// As of [`OutputConfig::open`].
+    pub fn check(&self, name: &str) -> anyhow::Result<()> {
+        match &self.kind {
+            OutputSettings::Kafka(settings) => kafka::check(name, settings),
+            OutputSettings::File(settings) => file::open(settings, &self.encoding).map(drop),
+            OutputSettings::Stdout(_) | OutputSettings::Blackhole(_) => Ok(()),
+        }
+    }
+
     /// Opens the output named `name`. No connection is made yet.
     ///
     /// # Errors

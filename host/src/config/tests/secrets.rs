@@ -1,67 +1,12 @@
 //! No report shows a secret, whatever is wrong with the file. The secrets are those that the schema of the settings
 //! names, so that the next one is met without being told.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
+use super::walk::{HERE, Place};
 use super::*;
-
-/// Stands where the secret will.
-const HERE: &str = "@HERE@";
-
-/// A configuration with one secret.
-struct Place {
-    /// With [`HERE`] in the place of its value.
-    config: Value,
-    /// The key of the secret, and that of the map around it.
-    key: String,
-    around: Option<String>,
-    /// The value is a map from names to secrets.
-    is_map: bool,
-}
-
-/// Walks through the schema.
-struct Walk<'s> {
-    root: &'s Value,
-    seen: BTreeSet<(String, String)>,
-    found: Vec<Place>,
-}
-
-fn resolve<'s>(root: &'s Value, schema: &'s Value) -> &'s Value {
-    match schema.get("$ref").and_then(Value::as_str) {
-        Some(path) => resolve(root, root.pointer(&path[1..]).unwrap()),
-        None => schema,
-    }
-}
-
-/// The least value that a schema takes.
-fn least(root: &Value, schema: &Value) -> Value {
-    let schema = resolve(root, schema);
-    if let Some(value) = schema.get("const").or(schema.get("default")) {
-        return value.clone();
-    }
-    let forms = ["enum", "oneOf", "anyOf"].iter().find_map(|forms| schema.get(forms)?.as_array()?.first());
-    match forms {
-        Some(Value::Object(form)) => return least(root, &form.clone().into()),
-        Some(value) => return value.clone(),
-        None => {}
-    }
-    match schema["type"].as_str() {
-        Some("integer" | "number") => 1.into(),
-        Some("boolean") => true.into(),
-        Some("array") => json!([]),
-        Some("object") => {
-            let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            required
-                .map(|key| (key.to_owned(), least(root, &schema["properties"][key])))
-                .collect::<Map<_, _>>()
-                .into()
-        }
-        _ => "x".into(),
-    }
-}
 
 /// Whether a value is a secret, a list of them, or a map.
 fn secret(schema: &Value) -> Option<bool> {
@@ -71,54 +16,6 @@ fn secret(schema: &Value) -> Option<bool> {
     let map = schema.get("additionalProperties").and_then(secret).map(|_| true);
     let forms = || schema["anyOf"].as_array()?.iter().find_map(secret);
     map.or_else(|| schema.get("items").and_then(secret)).or_else(forms)
-}
-
-impl Walk<'_> {
-    /// `wrap` makes a configuration of a value for this schema, which stands under `key`.
-    fn walk(&mut self, schema: &Value, key: Option<&str>, path: &str, wrap: &dyn Fn(Value) -> Value) {
-        if let Some(name) = schema["$ref"].as_str()
-            && !self.seen.insert((name.to_owned(), path.to_owned()))
-        {
-            return;
-        }
-        let schema = resolve(self.root, schema);
-        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-            let root = self.root;
-            let with = |value: Value| {
-                let mut object = match least(
-                    root,
-                    &json!({ "type": "object", "properties": schema["properties"], "required": schema["required"] }),
-                ) {
-                    Value::Object(object) => object,
-                    _ => Map::new(),
-                };
-                object.insert(name.clone(), value);
-                wrap(object.into())
-            };
-            match secret(property) {
-                Some(is_map) => {
-                    let around = key.map(str::to_owned);
-                    self.found.push(Place { config: with(HERE.into()), key: name.clone(), around, is_map });
-                }
-                None => self.walk(property, Some(name), &format!("{path}.{name}"), &with),
-            }
-        }
-        for forms in ["oneOf", "anyOf"] {
-            for form in schema[forms].as_array().into_iter().flatten() {
-                self.walk(form, key, path, wrap);
-            }
-        }
-        if let Some(values) = schema.get("additionalProperties").filter(|v| v.is_object()) {
-            self.walk(values, None, path, &|value| wrap(json!({ "part": value })));
-        }
-    }
-}
-
-fn places() -> Vec<Place> {
-    let root = schema::plain();
-    let mut walk = Walk { root: &root, seen: BTreeSet::new(), found: Vec::new() };
-    walk.walk(&root, None, "", &|value| value);
-    walk.found
 }
 
 /// A map or list as lines, each key on one of its own.
@@ -228,7 +125,8 @@ fn values(secret: &str, is_map: bool) -> Vec<String> {
 
 /// Every way to write a configuration wrong that the test knows.
 fn wrong(place: &Place, secret: &str) -> Vec<String> {
-    let Place { config, key, around, is_map } = place;
+    let Place { config, key, around, schema } = place;
+    let is_map = self::secret(schema) == Some(true);
     let mut lines = String::new();
     block(config, 0, &mut lines);
     let quoted = format!("\"{HERE}\"");
@@ -236,7 +134,7 @@ fn wrong(place: &Place, secret: &str) -> Vec<String> {
     for text in [lines.trim_start().to_owned() + "\n", flow(config)] {
         let is_block = text.contains('\n');
         let sibling = if is_block { "nonsense: 1" } else { "nonsense: 1, " };
-        for value in values(secret, *is_map) {
+        for value in values(secret, is_map) {
             let text = text.replace(&quoted, &value);
             all.push(text.replacen("type:", &format!("{} type:", sibling.trim_end()), 1));
             all.push(format!("nonsense: 1\n{text}"));
@@ -284,7 +182,7 @@ fn wrong(place: &Place, secret: &str) -> Vec<String> {
 
 #[test]
 fn no_report_shows_a_secret_whatever_is_wrong() {
-    let places = places();
+    let places = walk::places(&schema::plain(), &|schema| self::secret(schema).is_some());
     assert!(places.len() >= 7, "only {} secrets were found", places.len());
     let mut shown = Vec::new();
     // A long one, and one that is too short to be searched for in every text.

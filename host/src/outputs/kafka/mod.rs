@@ -20,6 +20,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampNanosecondType;
 use parking_lot::Mutex;
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, PurgeConfig, ThreadedProducer};
@@ -105,15 +106,30 @@ impl Producer {
     }
 }
 
-/// Opens an output named `name`. No connection is made yet; an error says which setting is wrong.
-pub fn open(name: &str, settings: &KafkaSettings, encoding: &Encoding) -> anyhow::Result<Kafka> {
-    let client = settings.client(name)?;
-    let producer = Producer::new(name, &client, settings).map_err(|e| match e {
+fn refused(error: KafkaError) -> anyhow::Error {
+    match error {
         KafkaError::ClientConfig(_, wrong, option, _) => {
             anyhow::anyhow!("librdkafka option `{option}`: {wrong}")
         }
         other => anyhow::Error::new(other).context("librdkafka refuses the settings"),
-    })?;
+    }
+}
+
+/// Whether librdkafka takes the settings: a client that knows no broker connects to none.
+pub fn check(name: &str, settings: &KafkaSettings) -> anyhow::Result<()> {
+    let mut client = settings.client(name)?;
+    for option in ["bootstrap.servers", "metadata.broker.list"] {
+        client.remove(option);
+    }
+    // It would say that it knows no broker.
+    client.set_log_level(RDKafkaLogLevel::Emerg);
+    Producer::new(name, &client, settings).map(drop).map_err(refused)
+}
+
+/// Opens an output named `name`. No connection is made yet; an error says which setting is wrong.
+pub fn open(name: &str, settings: &KafkaSettings, encoding: &Encoding) -> anyhow::Result<Kafka> {
+    let client = settings.client(name)?;
+    let producer = Producer::new(name, &client, settings).map_err(refused)?;
     let producer = Mutex::new(producer);
     let kbytes = client.get("queue.buffering.max.kbytes").and_then(|text| text.parse::<usize>().ok());
     Ok(Kafka {

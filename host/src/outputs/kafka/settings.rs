@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Secret;
+use crate::config::address::Address;
 use crate::config::units::{Bytes, Span, or_zero};
 use crate::net::tls::{FileStamp, file_stamp};
 use crate::outputs::template::Template;
@@ -235,6 +236,14 @@ impl KafkaSettings {
     pub(super) fn client(&self, name: &str) -> anyhow::Result<ClientConfig> {
         let named = !self.brokers.is_empty() && self.brokers.iter().all(|broker| !broker.is_empty());
         anyhow::ensure!(named, "`brokers` is empty: name at least one `host:port`");
+        for broker in &self.brokers {
+            let host = broker.rsplit("://").next().unwrap_or_default();
+            let is_address = |text: &str| text.contains(':') && text.parse::<Address>().is_ok();
+            anyhow::ensure!(
+                is_address(host) || is_address(&format!("{host}:9092")),
+                "`brokers`: `{broker}` is no `host:port`"
+            );
+        }
         if let Some(topic) = self.topic.constant() {
             anyhow::ensure!(
                 is_topic(topic.as_bytes()),

@@ -1,0 +1,211 @@
+use super::*;
+use crate::admin::StatusBoard;
+use crate::app::App;
+use crate::config::interpolate::Outside;
+
+const REST: &str = "
+admin: { enabled: false }
+pipelines: { main: { from: [in], filters: FILTERS, to: [out] } }
+";
+const GENERATOR: &str = "sources: { in: { type: generator, format: nginx, count: 0 } }";
+const BLACKHOLE: &str = "outputs: { out: { type: blackhole } }";
+
+fn source(settings: &str) -> String {
+    format!("sources: {{ in: {{ {settings} }} }}\n{BLACKHOLE}{REST}").replace("FILTERS", "[]")
+}
+
+fn output(settings: &str) -> String {
+    format!("{GENERATOR}\noutputs: {{ out: {{ {settings} }} }}{REST}").replace("FILTERS", "[]")
+}
+
+fn filter(settings: &str) -> String {
+    format!("filters: {{ f: {{ {settings} }} }}\n{GENERATOR}\n{BLACKHOLE}{REST}").replace("FILTERS", "[f]")
+}
+
+fn top(settings: &str) -> String {
+    format!("{settings}\n{GENERATOR}\n{BLACKHOLE}{REST}").replace("FILTERS", "[]")
+}
+
+/// Configurations that work, among them every zero that means something.
+fn right() -> Vec<String> {
+    let mut all = vec![
+        top(""),
+        top("drain_timeout: 0s\nbatch: { rows: 65536, bytes: 1, age: 1us }"),
+        source("type: file, include: [/nowhere/*.log], rotate_wait: 0s"),
+        source("type: generator, format: docker, seed: 0, count: 0, rate: 1"),
+        source(
+            "type: forward, listen: [\"127.0.0.1:0\", \"unix://DIR/f.sock\"], chunk_memory: 0, unix_mode: 600",
+        ),
+        output(
+            "type: kafka, brokers: \"localhost:1,[::1]:2,h\", topic: t, linger: 0ms, options: { linger.ms: 0 }",
+        ),
+        output("type: file, path: DIR/out.ndjson, max_bytes: 1kB, keep: 0, gzip: true"),
+        output("type: stdout, retry: { attempts: 1, breaker_after: 1 }"),
+        filter(
+            "plugin: dissect, settings: { preset: nginx_combined }, limits: { answer: 0, time: 1 second }",
+        ),
+    ];
+    for listen in ["0", "\":0\"", "localhost:0", "\"127.0.0.1:0\"", "\"*:0\""] {
+        all.push(source(&format!("type: http, listen: {listen}")));
+        all.push(source(&format!("type: forward, listen: {listen}")));
+    }
+    all
+}
+
+/// Configurations that miss one that works by a little.
+fn wrong() -> Vec<String> {
+    let mut all = vec![
+        top("drain_timeout: 10"),
+        top("data_dir: DIR/flitch.yaml"),
+        top("batch: { rows: 65537 }"),
+        top("dead_letter: { max_bytes: 0 }"),
+        top("dead_letter: { max_file_bytes: 0B }"),
+        top("tables: { t: { path: nowhere.csv, key: k } }"),
+        source("type: file, include: []"),
+        source("type: file, include: [../x.log]"),
+        source("type: file, include: [\"/x/[\"]"),
+        source("type: file, include: [/x], multiline: { start: \"(\" }"),
+        source("type: file, include: [/x], multiline: {}"),
+        source("type: forward, listen: \"127.0.0.1:0\", unix_mode: rw"),
+        source("type: forward, listen: \"127.0.0.1:0\", unix_mode: 1777"),
+        source("type: forward, listen: []"),
+        source("type: forward, listen: unix://f.sock"),
+        source("type: forward, listen: \"127.0.0.1:0\", security: { shared_key: \"\" }"),
+        source("type: http, listen: \"127.0.0.1:0\", auth: {}"),
+        source("type: http, listen: \"127.0.0.1:0\", tls: { cert: /nowhere, key: /nowhere }"),
+        source("type: generator, format: nginx, rate: 0"),
+        output("type: kafka, brokers: [], topic: t"),
+        output("type: kafka, brokers: [\"h:port\"], topic: t"),
+        output("type: kafka, brokers: [\"h:65536\"], topic: t"),
+        output("type: kafka, brokers: [h], topic: \"a topic\""),
+        output("type: kafka, brokers: [h], topic: t, acks: leader"),
+        output("type: kafka, brokers: [h], topic: t, options: { lingr.ms: 1 }"),
+        output("type: kafka, brokers: [h], topic: t, options: { linger.ms: soon }"),
+        output("type: kafka, brokers: [h], topic: t, options: { enable.idempotence: true, acks: 1 }"),
+        output("type: kafka, brokers: [h], topic: t, tls: { ca: /nowhere }"),
+        output("type: kafka, brokers: [h], topic: t, tls: { ca: DIR/flitch.yaml }"),
+        output("type: kafka, brokers: [h], topic: t, sasl: { mechanism: plain }"),
+        output("type: file, path: out.ndjson"),
+        output("type: file, path: /out.ndjson, gzip: true"),
+        filter("plugin: disect"),
+        filter("plugin: ./nowhere.wasm"),
+        filter("plugin: dissect, settings: { preset: nginx }"),
+        filter("plugin: dissect, settings: { preset: nginx_combined }, limits: { memory: 64KiB }"),
+        format!("{}\n", source("type: http, listen: 9598")).replace("enabled: false", "enabled: true"),
+        source("type: http, listen: \":18080\" }, too: { type: forward, listen: \"127.0.0.1:18080\"")
+            .replace("from: [in]", "from: [in, too]"),
+    ];
+    for listen in ["localhost", "\":24224x\"", "\":65536\"", "65536", "\"::1:80\"", "\"[::1]\"", "true", "{}"]
+    {
+        all.push(source(&format!("type: http, listen: {listen}")));
+        all.push(source(&format!("type: forward, listen: {listen}")));
+    }
+    for key in ["bytes", "age", "rows"] {
+        all.push(top(&format!("batch: {{ {key}: 0 }}")));
+    }
+    for key in [
+        "poll_interval",
+        "scan_interval",
+        "checkpoint_interval",
+        "partial_timeout",
+        "max_open_files",
+        "max_line",
+    ] {
+        all.push(source(&format!("type: file, include: [/x], {key}: 0")));
+    }
+    for key in [
+        "max_message",
+        "max_expanded",
+        "max_in_flight",
+        "max_buffered",
+        "handshake_timeout",
+        "max_connections",
+    ] {
+        all.push(source(&format!("type: forward, listen: \"127.0.0.1:0\", {key}: 0")));
+    }
+    for key in ["max_body", "max_expanded", "max_pending", "read_timeout", "max_connections"] {
+        all.push(source(&format!("type: http, listen: \"127.0.0.1:0\", {key}: 0")));
+    }
+    for key in ["timeout", "queue"] {
+        all.push(output(&format!("type: kafka, brokers: [h], topic: t, {key}: 0")));
+    }
+    for key in
+        ["buffer: { max_bytes: 0 }", "retry: { initial: 0s }", "retry: { max: 0s }", "retry: { attempts: 0 }"]
+    {
+        all.push(output(&format!("type: blackhole, {key}")));
+    }
+    for key in ["memory", "time"] {
+        all.push(filter(&format!(
+            "plugin: dissect, settings: {{ preset: nginx_combined }}, limits: {{ {key}: 0 }}"
+        )));
+    }
+    all.push(filter("plugin: dissect, settings: { preset: nginx_combined }, instances: 0"));
+    all
+}
+
+/// What `check` and `run` say to a configuration; nothing where they take it.
+async fn verdicts(text: &str) -> [Option<String>; 2] {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("flitch.yaml");
+    let mut text = text.replace("DIR", &folder.path().display().to_string());
+    if !text.contains("data_dir") {
+        text = format!("data_dir: {}/data\n{text}", folder.path().display());
+    }
+    std::fs::write(&path, &text).unwrap();
+    let outside = Outside { variable: &|_| None, folder: folder.path() };
+    let loaded = match config::parse("flitch.yaml", &text, &outside) {
+        Ok(loaded) => loaded,
+        // Both read it by the same function.
+        Err(error) => return [Some(error.to_string()), Some(error.to_string())],
+    };
+    let checked = examine(&loaded, &path).err().map(|error| format!("{error:?}"));
+    if let Err(error) = loaded.check_parts() {
+        return [checked, Some(error.to_string())];
+    }
+    let board = Arc::new(StatusBoard::default());
+    let ran = match App::start(loaded.config.clone(), folder.path(), board).await {
+        Ok(app) => {
+            app.drain(Duration::ZERO).await;
+            None
+        }
+        Err(error) => Some(error.to_string()),
+    };
+    [checked, ran]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_check_takes_runs_and_what_it_refuses_does_not() {
+    for (configs, is_right) in [(right(), true), (wrong(), false)] {
+        for text in configs {
+            let [checked, ran] = verdicts(&text).await;
+            assert_eq!(checked.is_none(), is_right, "check: {checked:?} of\n{text}");
+            assert_eq!(ran.is_none(), is_right, "run: {ran:?} of\n{text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_connects_to_nothing() {
+    let brokers = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    brokers.set_nonblocking(true).unwrap();
+    let at = brokers.local_addr().unwrap();
+    let text = output(&format!(
+        "type: kafka, brokers: [\"{at}\"], topic: t, options: {{ bootstrap.servers: \"{at}\", metadata.broker.list: \"{at}\" }}"
+    ));
+    let outside = Outside { variable: &|_| None, folder: Path::new(".") };
+    let loaded = config::parse("flitch.yaml", &text, &outside).unwrap();
+    examine(&loaded, Path::new("flitch.yaml")).unwrap();
+    // The client is gone by now, and with it its threads.
+    let error = brokers.accept().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_written_is_told_where_it_is_named() {
+    let outside = Outside { variable: &|_| None, folder: Path::new(".") };
+    let loaded = config::parse("flitch.yaml", &top("data_dir: /dev/null/data"), &outside).unwrap();
+    loaded.check_parts().unwrap();
+    let warning = loaded.unwritable().expect("nobody makes a folder there");
+    assert!(warning.is_warning && warning.line_and_column() == Some((1, 11)), "{warning:?}");
+    assert!(warning.message.contains("may not write to /dev/null"), "{warning:?}");
+}

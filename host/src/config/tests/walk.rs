@@ -1,0 +1,101 @@
+//! Finds keys in the schema of the settings, each with a configuration in which it stands.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+/// Stands where the value of the key would.
+pub const HERE: &str = "@HERE@";
+
+/// A key of the settings.
+pub struct Place {
+    /// A configuration with [`HERE`] in the place of its value, and little else.
+    pub config: Value,
+    /// The key, and that of the map around it, if it has one that is not the user's.
+    pub key: String,
+    pub around: Option<String>,
+    /// What the value may be.
+    pub schema: Value,
+}
+
+/// All keys that are wanted by the schemas of their values.
+pub fn places(root: &Value, is_wanted: &dyn Fn(&Value) -> bool) -> Vec<Place> {
+    let mut walk = Walk { root, is_wanted, seen: BTreeSet::new(), found: Vec::new() };
+    walk.walk(root, None, "", &|value| value);
+    walk.found
+}
+
+/// The schema that a reference leads to.
+pub fn resolve<'s>(root: &'s Value, schema: &'s Value) -> &'s Value {
+    match schema.get("$ref").and_then(Value::as_str) {
+        Some(path) => resolve(root, root.pointer(&path[1..]).unwrap()),
+        None => schema,
+    }
+}
+
+/// The least value that a schema takes.
+fn least(root: &Value, schema: &Value) -> Value {
+    let schema = resolve(root, schema);
+    if let Some(value) = schema.get("const").or(schema.get("default")) {
+        return value.clone();
+    }
+    let forms = ["enum", "oneOf", "anyOf"].iter().find_map(|forms| schema.get(forms)?.as_array()?.first());
+    match forms {
+        Some(Value::Object(form)) => return least(root, &form.clone().into()),
+        Some(value) => return value.clone(),
+        None => {}
+    }
+    match schema["type"].as_str() {
+        Some("integer" | "number") => 1.into(),
+        Some("boolean") => true.into(),
+        Some("array") => json!([]),
+        Some("object") => {
+            let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let with_value = |key: &str| (key.to_owned(), least(root, &schema["properties"][key]));
+            required.map(with_value).collect::<Map<_, _>>().into()
+        }
+        _ => "x".into(),
+    }
+}
+
+struct Walk<'s> {
+    root: &'s Value,
+    is_wanted: &'s dyn Fn(&Value) -> bool,
+    seen: BTreeSet<(String, String)>,
+    found: Vec<Place>,
+}
+
+impl Walk<'_> {
+    /// `wrap` makes a configuration of a value for this schema, which stands under `key`.
+    fn walk(&mut self, schema: &Value, key: Option<&str>, path: &str, wrap: &dyn Fn(Value) -> Value) {
+        if let Some(name) = schema["$ref"].as_str()
+            && !self.seen.insert((name.to_owned(), path.to_owned()))
+        {
+            return;
+        }
+        let root = self.root;
+        let schema = resolve(root, schema);
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            let with = |value: Value| {
+                let object = json!({ "type": "object", "properties": schema["properties"], "required": schema["required"] });
+                let mut object = least(root, &object);
+                object[name] = value;
+                wrap(object)
+            };
+            if (self.is_wanted)(property) {
+                let (key, around, schema) = (name.clone(), key.map(str::to_owned), property.clone());
+                self.found.push(Place { config: with(HERE.into()), key, around, schema });
+            } else {
+                self.walk(property, Some(name), &format!("{path}.{name}"), &with);
+            }
+        }
+        for forms in ["oneOf", "anyOf"] {
+            for (number, form) in schema[forms].as_array().into_iter().flatten().enumerate() {
+                self.walk(form, key, &format!("{path}/{number}"), wrap);
+            }
+        }
+        if let Some(values) = schema.get("additionalProperties").filter(|v| v.is_object()) {
+            self.walk(values, None, path, &|value| wrap(json!({ "part": value })));
+        }
+    }
+}
