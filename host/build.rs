@@ -23,14 +23,17 @@ fn main() {
     compile(&root, &target);
     versions(&root);
 
-    let mut table =
-        String::from("/// The stock filters: name and component.\npub static STOCK: &[(&str, &[u8])] = &[\n");
+    let mut table = String::from(
+        "/// The stock filters: name, component and README.\npub static STOCK: &[(&str, &[u8], &str)] = &[\n",
+    );
     for name in &names {
         let built =
             target.join(TARGET).join("plugin").join(format!("flitch_plugin_{}.wasm", name.replace('-', "_")));
         let kept = out.join(format!("{name}.wasm"));
         fs::copy(&built, &kept).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
-        table.push_str(&format!("    ({name:?}, include_bytes!({kept:?})),\n"));
+        let readme = root.join("plugins").join(name).join("README.md");
+        let readme = readme.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", readme.display()));
+        table.push_str(&format!("    ({name:?}, include_bytes!({kept:?}), include_str!({readme:?})),\n"));
     }
     table.push_str("];\n");
     let path = out.join("stock_plugins.rs");
@@ -90,7 +93,7 @@ fn rerun_if_changed(root: &Path, names: &[String]) {
     .into();
     for name in names {
         let plugin = Path::new("plugins").join(name);
-        paths.extend([plugin.join("src"), plugin.join("Cargo.toml")]);
+        paths.extend([plugin.join("src"), plugin.join("Cargo.toml"), plugin.join("README.md")]);
     }
     for path in paths {
         println!("cargo::rerun-if-changed={}", root.join(path).display());

@@ -1,6 +1,6 @@
 //! `flitch plugin`: one filter by itself.
 
-use std::io::{BufRead, Write};
+use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,8 +15,11 @@ use crate::batch::utf8::InvalidUtf8;
 use crate::batch::{Cut, TAG, decode};
 use crate::filters::{
     Allow, Alone, Component, Engine, FilterContext, FilterSettings, Origin, Rejected, TableSettings, Tables,
-    Wanted,
+    Wanted, stock_readme,
 };
+use crate::telemetry::escape;
+
+mod guide;
 
 /// Of `flitch plugin`.
 #[derive(Debug, clap::Subcommand)]
@@ -26,7 +29,8 @@ pub enum Command {
     /// Records that it rejects, and lines that are no JSON objects, go to stderr with the reason, and the command
     /// then exits with 1.
     Run(RunArgs),
-    /// Show what a plugin is: where it comes from, what it imports, which fields it reads.
+    /// Show what a plugin is: where it comes from, what it imports, which fields it reads; of a stock plugin also what it
+    /// does, and its settings.
     Inspect(PluginArgs),
 }
 
@@ -208,7 +212,11 @@ impl Pipe {
         let records = self.builder.finish(InvalidUtf8::Replace, &self.constants).records;
         let (records, rejected) = self.filter.run(Arc::new(records));
         let mut stdout = std::io::stdout().lock();
-        stdout.write_all(&records.ndjson().text)?;
+        let text = &records.ndjson().text;
+        match stdout.is_terminal() {
+            true => stdout.write_all(escape::json(text).as_bytes())?,
+            false => stdout.write_all(text)?,
+        }
         stdout.flush()?;
         self.refused += rejected.len() as u64;
         for Rejected { reason, record, .. } in &rejected {
@@ -221,7 +229,8 @@ impl Pipe {
 
 /// Tells about one record on stderr.
 fn refuse(reason: &str, record: &Value) -> std::io::Result<()> {
-    writeln!(std::io::stderr(), "{}", serde_json::json!({ "reason": reason, "record": record }))
+    let line = serde_json::json!({ "reason": reason, "record": record }).to_string();
+    writeln!(std::io::stderr(), "{}", escape::json(line.as_bytes()))
 }
 
 fn inspect(args: &PluginArgs) -> Result<(), Failure> {
@@ -260,6 +269,9 @@ fn inspect(args: &PluginArgs) -> Result<(), Failure> {
             text += &format!("memory      {} KiB when idle\nreads       {reads}\n", alone.memory() / 1024);
         }
         Err(error) => text += &format!("reads       unknown with these settings: {error:#}\n"),
+    }
+    if let (Origin::Stock, Some(readme)) = (component.origin(), stock_readme(&args.plugin)) {
+        text += &format!("\n{}", guide::of(readme));
     }
     Ok(std::io::stdout().write_all(text.as_bytes())?)
 }

@@ -40,7 +40,7 @@ pub use engine::Engine;
 pub use filter::{Filter, FilterContext};
 pub use instance::Wanted;
 pub use pass::Pass;
-pub use plugin::{Component, Origin, stock_component, stock_names};
+pub use plugin::{Component, Origin, stock_component, stock_names, stock_readme};
 pub use settings::{Allow, FilterSettings, LimitSettings, OnError, Wasi};
 pub use step::Rejected;
 pub use tables::{TableFormat, TableSettings, Tables};

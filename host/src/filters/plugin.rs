@@ -166,12 +166,17 @@ pub fn origin(plugin: &str, folder: &Path) -> Origin {
 
 /// Names of the plugins that the binary holds.
 pub fn stock_names() -> impl Iterator<Item = &'static str> {
-    STOCK.iter().map(|(name, _)| *name)
+    STOCK.iter().map(|(name, ..)| *name)
+}
+
+/// The README of a stock plugin.
+pub fn stock_readme(name: &str) -> Option<&'static str> {
+    STOCK.iter().find(|(stock, ..)| *stock == name).map(|(.., readme)| *readme)
 }
 
 /// The component of a stock plugin.
 pub fn stock_component(name: &str) -> Option<&'static [u8]> {
-    STOCK.iter().find(|(stock, _)| *stock == name).map(|(_, bytes)| *bytes)
+    STOCK.iter().find(|(stock, ..)| *stock == name).map(|(_, bytes, _)| *bytes)
 }
 
 fn hint(plugin: &str) -> String {
