@@ -121,3 +121,48 @@ fn a_renewed_certificate_is_shown_to_the_next_client() {
     eventually("the new certificate is shown", DEADLINE, || secured.post("https", &trust).is_ok());
     secured.took(1);
 }
+
+#[test]
+fn dead_letters_are_sent_again_over_tls_with_the_credentials_of_the_source() {
+    let authority = Authority::new("flitch tests").unwrap();
+    let auth = ", auth: { basic: { alice: wonderland } }";
+    let secured = Secured::start(&authority, ", client_ca: \"{dir}/ca.crt\"", auth);
+    let flitch = &secured.flitch;
+    authority.client("edge").unwrap().write(flitch.dir(), "edge").unwrap();
+    let folder = flitch.at("data/dead-letters");
+    let letter = |number: u32| {
+        let text = format!(
+            "{{\"time\":\"2026-11-20T13:55:36Z\",\"stage\":\"filter\",\"component\":\"f\",\"reason\":\"r\",\"record\":{{\"n\":{number}}}}}\n"
+        );
+        std::fs::write(folder.join(format!("letters-{number:08}.ndjson")), text).unwrap();
+    };
+    let path = |name: &str| flitch.at(name).to_string_lossy().into_owned();
+    let (config, ca, cert, key) = (path("flitch.yaml"), path("ca.crt"), path("edge.crt"), path("edge.key"));
+    let replay = |args: &[&str]| {
+        let ended = flitch.cli(&[&["dead-letters", "replay", "-c", &config], args].concat(), "");
+        (ended.status.code(), ended.stderr)
+    };
+    let own = ["--cert", &cert, "--key", &key];
+    letter(1);
+    // It is known by its own certificate, and the password comes from the configuration.
+    assert_eq!(replay(&[&["--to", "in"], &own[..]].concat()).0, Some(0));
+    secured.took(1);
+
+    letter(2);
+    let url = |user: &str| format!("https://{user}@localhost:{}/", secured.port);
+    let (wrong, right) = (url("alice:looking-glass"), url("alice:wonderland"));
+    for (args, code, says) in [
+        (&["--to", "in"][..], 1, "stay"),
+        (&[&["--to", &right], &own[..]].concat(), 64, "`--ca`"),
+        (&[&["--to", &wrong, "--ca", &ca], &own[..]].concat(), 1, "401"),
+        (&["--to", "im"], 64, "did you mean `in`"),
+    ] {
+        let (ended, stderr) = replay(args);
+        assert_eq!(ended, Some(code), "{args:?}: {stderr}");
+        assert!(stderr.contains(says) && !stderr.contains("looking-glass"), "{args:?}: {stderr}");
+    }
+    secured.took(1);
+    let (ended, stderr) = replay(&[&["--to", &right, "--ca", &ca], &own[..]].concat());
+    assert_eq!(ended, Some(0), "{stderr}");
+    secured.took(2);
+}

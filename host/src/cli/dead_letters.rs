@@ -1,21 +1,25 @@
 //! `flitch dead-letters`: what no stage could take further, and sending it again.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 
 use super::{ConfigFile, Failure};
+use crate::config::de::suggest;
 use crate::config::units::Span;
 use crate::dead_letter::FOLDER;
 use crate::dead_letter::read::{self, Filter};
-use crate::dead_letter::replay::{self, Sink};
+use crate::dead_letter::replay;
+use crate::sources::SourceSettings;
+use crate::telemetry::escape::{self, Escaped};
 
-/// How long `replay --to` waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+mod connect;
+mod post;
+
+use connect::TlsArgs;
+use post::Post;
 
 /// Of `flitch dead-letters`.
 #[derive(Debug, clap::Subcommand)]
@@ -32,15 +36,18 @@ pub enum Command {
     },
     /// Send the records of dead letters again, oldest first.
     ///
-    /// They are written to stdout as they came, one a line, or posted to an HTTP source. Letters that were sent are
-    /// filed away under `replayed`. When sending fails or is cut off, the letters of that file stay, and some of them may
+    /// They are written to stdout as they came, one a line, or posted to an HTTP source. One that is named in the
+    /// configuration is reached with its TLS and its credentials. Letters that were sent are filed away under `replayed`. When sending fails or is cut off, the letters of that file stay, and some of them may
     /// be sent a second time.
     Replay {
         #[command(flatten)]
         which: Which,
-        /// An HTTP source: `http://127.0.0.1:8080/` or `http://127.0.0.1:8080/tag`.
-        #[arg(long, value_name = "URL")]
+        /// An HTTP source: its name in the configuration, or a URL such as `http://127.0.0.1:8080/tag` or
+        /// `https://user:password@host/`.
+        #[arg(long, value_name = "SOURCE")]
         to: Option<String>,
+        #[command(flatten)]
+        tls: TlsArgs,
     },
 }
 
@@ -78,6 +85,30 @@ impl Which {
         Ok(data_dir.join(FOLDER))
     }
 
+    /// Where `--to` sends records.
+    fn sink(&self, to: &str, tls: &TlsArgs) -> Result<Post, Failure> {
+        let wrong =
+            |error: anyhow::Error| Failure::Usage(format!("--to {}: {error:#}", without_password(to)));
+        if to.contains("://") {
+            return Post::to_url(to, tls).map_err(wrong);
+        }
+        let sources = crate::config::load(&self.config.path)?.config.sources;
+        let names: Vec<&str> = sources.keys().map(String::as_str).collect();
+        match sources.get(to) {
+            Some(SourceSettings::Http(settings)) => Post::to_source(settings, tls).map_err(wrong),
+            Some(_) => Err(wrong(anyhow!(
+                "records are sent to sources of `type: http` alone; another way is stdout"
+            ))),
+            None => {
+                let help = suggest(to, &names, "sources").unwrap_or_default();
+                Err(wrong(anyhow!(
+                    "it is neither a URL nor the name of a source in {}; {help}",
+                    self.config.path.display()
+                )))
+            }
+        }
+    }
+
     fn filter(&self) -> Result<Filter, Failure> {
         let time =
             |text: &Option<String>| text.as_deref().map(|text| time(text, Timestamp::now())).transpose();
@@ -88,6 +119,32 @@ impl Which {
             since: time(&self.since)?,
             until: time(&self.until)?,
         })
+    }
+}
+
+/// A URL for messages.
+fn without_password(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(begin), Some(end)) if begin + 3 < end => format!("{}***{}", &url[..begin + 3], &url[end..]),
+        _ => url.to_owned(),
+    }
+}
+
+/// Standard output, as it is unless a terminal would act on it.
+struct Stdout;
+
+impl Write for Stdout {
+    fn write(&mut self, records: &[u8]) -> io::Result<usize> {
+        let mut stdout = io::stdout();
+        match stdout.is_terminal() {
+            true => stdout.write_all(escape::json(records).as_bytes())?,
+            false => stdout.write_all(records)?,
+        }
+        Ok(records.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
     }
 }
 
@@ -109,7 +166,10 @@ pub fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::List(which) => list(&which.folder()?, &which.filter()?),
         Command::Show { which, limit } => show(&which.folder()?, &which.filter()?, *limit),
-        Command::Replay { which, to } => again(&which.folder()?, &which.filter()?, to.as_deref()),
+        Command::Replay { which, to, tls } => {
+            let to = to.as_deref().map(|to| which.sink(to, tls)).transpose()?;
+            again(&which.folder()?, &which.filter()?, to)
+        }
     }
 }
 
@@ -118,8 +178,10 @@ fn list(folder: &Path, filter: &Filter) -> Result<(), Failure> {
     let mut text = String::new();
     for group in &summary.groups {
         let (oldest, newest) = (group.oldest.strftime("%F %T"), group.newest.strftime("%F %T"));
-        let component = format!("{} {}", group.stage, group.component);
-        text += &format!("{:>9}  {component:<24} {oldest} .. {newest}  {}\n", group.count, group.reason);
+        // What is in a letter came from outside.
+        let component = Escaped(format_args!("{} {}", group.stage, group.component)).to_string();
+        let reason = Escaped(&group.reason);
+        text += &format!("{:>9}  {component:<24} {oldest} .. {newest}  {reason}\n", group.count);
     }
     text += &format!("{:>9}  in all, {} bytes in {}\n", summary.letters, summary.bytes, folder.display());
     if summary.broken > 0 {
@@ -135,7 +197,8 @@ fn show(folder: &Path, filter: &Filter, limit: Option<u64>) -> Result<(), Failur
         return Ok(());
     }
     read::letters(folder, filter, |letter| {
-        serde_json::to_writer(&mut stdout, &letter)?;
+        let letter = serde_json::to_vec(&letter)?;
+        stdout.write_all(escape::json(&letter).as_bytes())?;
         stdout.write_all(b"\n")?;
         shown += 1;
         Ok(limit.is_none_or(|limit| shown < limit))
@@ -143,13 +206,10 @@ fn show(folder: &Path, filter: &Filter, limit: Option<u64>) -> Result<(), Failur
     Ok(stdout.flush()?)
 }
 
-fn again(folder: &Path, filter: &Filter, to: Option<&str>) -> Result<(), Failure> {
+fn again(folder: &Path, filter: &Filter, to: Option<Post>) -> Result<(), Failure> {
     let done = match to {
-        None => replay::replay(folder, filter, &mut io::stdout()),
-        Some(url) => {
-            let mut post = Post::to(url).map_err(|error| Failure::Usage(format!("--to {url}: {error:#}")))?;
-            replay::replay(folder, filter, &mut post)
-        }
+        None => replay::replay(folder, filter, &mut Stdout),
+        Some(mut post) => replay::replay(folder, filter, &mut post),
     };
     let done = done.with_context(|| format!("{}: some letters were not sent, and stay", folder.display()))?;
     let mut text = format!("{} sent, {} not meant and kept", done.sent, done.kept);
@@ -159,50 +219,5 @@ fn again(folder: &Path, filter: &Filter, to: Option<&str>) -> Result<(), Failure
     Ok(writeln!(io::stderr(), "{text}")?)
 }
 
-/// Posts NDJSON to an HTTP source.
-struct Post {
-    host: String,
-    path: String,
-}
-
-impl Post {
-    fn to(url: &str) -> anyhow::Result<Post> {
-        let Some(rest) = url.strip_prefix("http://") else {
-            bail!("only http:// can be posted to; for other ways take what goes to stdout")
-        };
-        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let host = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
-        Ok(Post { host, path: if path.is_empty() { "/".to_owned() } else { path.to_owned() } })
-    }
-
-    fn post(&self, records: &[u8]) -> io::Result<()> {
-        let mut stream = TcpStream::connect(&self.host)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        write!(
-            stream,
-            "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-ndjson\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-            self.path,
-            self.host,
-            records.len()
-        )?;
-        stream.write_all(records)?;
-        let mut answer = BufReader::new(stream);
-        let mut status = String::new();
-        answer.read_line(&mut status)?;
-        if status.split(' ').nth(1).is_some_and(|code| code.starts_with('2')) {
-            return Ok(());
-        }
-        let mut rest = String::new();
-        // What the source says about it is worth a word, but its absence is not.
-        let _ = answer.read_to_string(&mut rest);
-        let body = rest.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        let why = format!("{} answered {}: {}", self.host, status.trim(), body.trim());
-        Err(io::Error::other(why))
-    }
-}
-
-impl Sink for Post {
-    fn send(&mut self, records: &[u8]) -> io::Result<()> {
-        self.post(records)
-    }
-}
+#[cfg(test)]
+mod tests;

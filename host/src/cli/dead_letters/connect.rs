@@ -1,0 +1,194 @@
+//! How a replay reaches a source: the address that it listens on, with TLS where it has it.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore,
+    SignatureScheme, StreamOwned,
+};
+
+use crate::config::address::Address;
+
+/// How long a source may take to answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the one who replays brings for TLS.
+#[derive(Debug, clap::Args)]
+pub struct TlsArgs {
+    /// For `https://`: a PEM file with the roots that the server's certificate leads to. A source that is named is
+    /// known by its own certificate.
+    #[arg(long, value_name = "FILE", requires = "to")]
+    ca: Option<PathBuf>,
+    /// A PEM file with a certificate for sources that ask their clients for one.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// A PEM file with the key of `--cert`.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+}
+
+/// By what a server is believed.
+pub enum Trust<'a> {
+    /// The roots of `--ca`.
+    Roots,
+    /// It has this very certificate, the first in a PEM file.
+    Same(&'a Path),
+}
+
+/// A server, and how to speak with it.
+pub struct Server {
+    host: String,
+    port: u16,
+    tls: Option<Arc<ClientConfig>>,
+}
+
+/// A connection.
+pub trait Stream: Read + Write {}
+impl<S: Read + Write> Stream for S {}
+
+impl Server {
+    /// The server at `host:port`.
+    pub fn at(address: &str, tls: Option<ClientConfig>) -> anyhow::Result<Server> {
+        let (host, port) = address.rsplit_once(':').context("write host:port")?;
+        let host = host.trim_matches(['[', ']']).to_owned();
+        let port = port.parse().with_context(|| format!("`{port}` is no port"))?;
+        Ok(Server { host, port, tls: tls.map(Arc::new) })
+    }
+
+    /// The server that listens on an address of this machine.
+    pub fn behind(listen: &Address, tls: Option<ClientConfig>) -> anyhow::Result<Server> {
+        if listen.port() == 0 {
+            bail!("it listens on a port that the system chose: name it by its URL");
+        }
+        let text = listen.to_string();
+        let host = match text.rsplit_once(':').map_or("", |(host, _)| host) {
+            "" | "0.0.0.0" => "127.0.0.1",
+            "[::]" => "::1",
+            host => host.trim_matches(['[', ']']),
+        };
+        Ok(Server { host: host.to_owned(), port: listen.port(), tls: tls.map(Arc::new) })
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// Nobody listens there. (What TLS says comes with the first byte.)
+    pub fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        let stream = TcpStream::connect((self.host.as_str(), self.port))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
+        let Some(tls) = &self.tls else { return Ok(Box::new(stream)) };
+        let name = ServerName::try_from(self.host.clone()).map_err(io::Error::other)?;
+        let connection = ClientConnection::new(tls.clone(), name).map_err(io::Error::other)?;
+        Ok(Box::new(StreamOwned::new(connection, stream)))
+    }
+}
+
+impl std::fmt::Display for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
+impl TlsArgs {
+    /// The TLS of a client.
+    ///
+    /// # Errors
+    /// A file cannot be read, or `--ca` is wanted and missing.
+    pub fn client(&self, trust: &Trust<'_>) -> anyhow::Result<ClientConfig> {
+        let provider = Arc::new(ring::default_provider());
+        let verifier: Arc<dyn ServerCertVerifier> = match (trust, &self.ca) {
+            (Trust::Same(file), None) => {
+                let certificate = certificates(file)?.swap_remove(0);
+                Arc::new(Same { certificate, provider: provider.clone() })
+            }
+            (_, Some(ca)) => {
+                let mut roots = RootCertStore::empty();
+                for root in certificates(ca)? {
+                    roots.add(root).with_context(|| ca.display().to_string())?;
+                }
+                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build()?
+            }
+            (Trust::Roots, None) => {
+                bail!("name a file with the roots of its certificate (`--ca`), or the source by its name")
+            }
+        };
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        Ok(match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => {
+                let own = PrivateKeyDer::from_pem_file(key).with_context(|| key.display().to_string())?;
+                builder.with_client_auth_cert(certificates(cert)?, own)?
+            }
+            _ => builder.with_no_client_auth(),
+        })
+    }
+}
+
+fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+    let all = all.with_context(|| format!("cannot read {}", file.display()))?;
+    anyhow::ensure!(!all.is_empty(), "{} holds no certificate in PEM", file.display());
+    Ok(all)
+}
+
+/// Believes one certificate, whatever name stands in it.
+#[derive(Debug)]
+struct Same {
+    certificate: CertificateDer<'static>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Same {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        match *end_entity == self.certificate {
+            true => Ok(ServerCertVerified::assertion()),
+            false => Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
