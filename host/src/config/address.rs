@@ -103,7 +103,7 @@ impl FromStr for Address {
         };
         let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
         let port = Some(port).filter(|_| digits).and_then(|port| port.parse().ok());
-        Ok(Address { host, port: port.ok_or_else(|| wrong(", whose port is a number from 0 to 65535"))? })
+        Ok(Address { host, port: port.ok_or_else(|| wrong(", as its port is no number from 0 to 65535"))? })
     }
 }
 
@@ -239,11 +239,13 @@ impl<'de> Deserialize<'de> for Endpoints {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Endpoints, A::Error> {
+                let has_any = list.size_hint().is_some_and(|items| items > 0);
                 let mut all = Vec::new();
                 while let Some(endpoint) = list.next_element()? {
                     all.push(endpoint);
                 }
-                if all.is_empty() {
+                // Where there were some, each was wrong and told by itself.
+                if all.is_empty() && !has_any {
                     return Err(de::Error::custom(format!("it names no address: {MORE_FORMS}")));
                 }
                 Ok(Endpoints(all))

@@ -11,6 +11,8 @@ use super::report::Problem;
 use super::source::SourceFile;
 use crate::admin;
 use crate::net::descriptors::{self, Excess};
+use crate::outputs::OutputSettings;
+use crate::outputs::file::Sync;
 use crate::pipeline::PipelineSettings;
 
 /// Where sources listen when only a port is named.
@@ -28,6 +30,7 @@ pub fn check(config: &Config, file: &SourceFile) -> Vec<Problem> {
     checker.odd();
     checker.addresses();
     checker.descriptors();
+    checker.idle();
     checker.problems
 }
 
@@ -198,5 +201,49 @@ impl Checker<'_> {
              limit (`LimitNOFILE=` of systemd, `--ulimit nofile=` of docker); what does not fit waits"
         );
         self.warn(&path, message, &help);
+    }
+
+    /// Settings that stand in the file and change nothing.
+    fn idle(&mut self) {
+        let config = self.config;
+        for (name, source) in &config.sources {
+            let is_unix = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Unix(_));
+            if !source.listens().iter().any(is_unix) {
+                let path = format!("sources.{name}.unix_mode");
+                self.warn_if_there(&path, "`unix_mode` changes nothing: `listen` names no unix socket");
+            }
+        }
+        for (name, output) in &config.outputs {
+            let path = |key: &str| format!("outputs.{name}.{key}");
+            if let OutputSettings::File(settings) = &output.kind {
+                if settings.sync != Sync::Interval {
+                    self.warn_if_there(
+                        &path("sync_interval"),
+                        "`sync_interval` is for `sync: interval` alone",
+                    );
+                }
+                if settings.max_bytes.is_none() {
+                    self.warn_if_there(
+                        &path("keep"),
+                        "`keep` changes nothing: without `max_bytes` no file is rotated",
+                    );
+                }
+            }
+            if output.retry.initial > output.retry.max {
+                self.warn_if_there(&path("retry"), "`initial` is more than `max`, so every pause is `max`");
+            }
+        }
+        if config.dead_letter.max_file_bytes > config.dead_letter.max_bytes {
+            self.warn_if_there(
+                "dead_letter",
+                "`max_file_bytes` is more than `max_bytes` lets all files have",
+            );
+        }
+    }
+
+    fn warn_if_there(&mut self, path: &str, message: &str) {
+        if self.file.locate_key(path).is_some() {
+            self.warn(path, message.to_owned(), "take it away, or set what it belongs to");
+        }
     }
 }

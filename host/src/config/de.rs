@@ -299,6 +299,10 @@ impl<'de> de::Deserializer<'de> for De<'de, '_> {
         if self.is_null() {
             return self.locate(visitor.visit_map(Keys::new(self, &[])));
         }
+        // serde would take a list for the fields of a struct in their order.
+        if let Value::Seq(_) = self.node.value {
+            return self.locate(Err(de::Error::invalid_type(Unexpected::Seq, &"a map")));
+        }
         self.any(visitor, false)
     }
 

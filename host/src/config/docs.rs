@@ -17,7 +17,8 @@ const HEAD: &str = "\
 
 <!-- Written from the doc comments of the settings by `flitch config docs > docs/config.md`; do not edit. -->
 
-One YAML file, `flitch.yaml`. `flitch check` validates it, `flitch config schema` prints its JSON Schema for editors.
+One YAML file, `flitch.yaml`. `flitch check` validates it, and with `--probe` also asks the outputs; `flitch config
+schema` prints its JSON Schema for editors.
 
 - A key that is not known is an error, told with file, line, column and the nearest key. All errors are told at once.
 - A value may hold `${NAME}`, `${NAME:-default}` (the environment) and `${file:/path}` (the text of a file, without
@@ -25,9 +26,10 @@ One YAML file, `flitch.yaml`. `flitch check` validates it, `flitch config schema
   so a value cannot change the structure. `$${` stands for `${`; a `$` without a brace stays as it is. Where a number
   or a boolean is wanted, `\"${NAME}\"` may be one.
 - A *size* is a number with `B`, `kB`, `MB`, `GB`, `KiB`, `MiB` or `GiB`. A *time* is a number with `us`, `ms`, `s`,
-  `m`, `h` or `d`.
+  `m`, `h` or `d`, or the word written out (`10 seconds`). 0 is refused where the key does not say what it means.
 - An *address* is `host:port`, `[::1]:port` for IPv6, or a port by itself.
-- A *secret* is text that appears in no log, error or answer of the API.
+- A *secret* is text that appears in no log, error or answer of the API. Reports show stars for it, and for what stands
+  under a key that is a letter away from a secret's.
 - Anchors, aliases and merge keys (`<<: *name`) work. Keys at the top that begin with `x-` are ignored: a place for
   anchors.
 ";

@@ -122,6 +122,29 @@ fn a_glob_that_can_match_nothing_is_a_warning_where_it_stands() {
 }
 
 #[test]
+fn settings_that_change_nothing_are_warnings() {
+    let text = "\
+sources:
+  in: { type: forward, listen: 24224, unix_mode: 600 }
+outputs:
+  out: { type: file, path: /x, sync: never, sync_interval: 1s, keep: 3, retry: { initial: 10s, max: 1s } }
+dead_letter: { max_bytes: 1MiB, max_file_bytes: 2MiB }
+pipelines:
+  main: { from: [in], to: [out] }
+";
+    let loaded = parse_text(text, Path::new(".")).unwrap();
+    let told: Vec<String> = loaded.warnings.iter().map(|w| format!("{w:?}")).collect();
+    assert_eq!(told.len(), 5, "{told:#?}");
+    assert!(told[0].starts_with("flitch.yaml:2:39: `unix_mode` changes nothing"), "{told:#?}");
+    let used = text
+        .replace("24224", "\"unix:///x\"")
+        .replace("never", "interval")
+        .replace("keep", "max_bytes: 1MB, keep");
+    let used = used.replace("initial: 10s", "initial: 1s").replace("2MiB", "1MiB");
+    assert!(parse_text(&used, Path::new(".")).unwrap().warnings.is_empty());
+}
+
+#[test]
 fn errors_of_later_have_a_place_and_no_secret() {
     let text = SMALL.replace("field: message", "field: \"${PASSWORD}\"");
     let loaded = parse_text(&text, Path::new(".")).unwrap();

@@ -163,14 +163,13 @@ impl<'t> TreeReader<'t> {
         if after.starts_with('\t') || indentation.clone().any(|c| c == '\t') {
             return "YAML wants spaces where a tab stands";
         }
+        // Outside of brackets neither is an error.
         let line = format!("{before}{after}");
-        if let Some(inside) = line.find(['{', '[']).map(|bracket| &line[bracket..]) {
-            if has_unquoted(inside, "${") {
-                return "a value with `${...}` inside `{ }` or `[ ]` stands in quotes: \"${NAME}\"";
-            }
-            if has_unquoted(inside, "{@") {
-                return "a value with `{@tag}` inside `{ }` or `[ ]` stands in quotes: \"logs.{@tag}\"";
-            }
+        if has_unquoted(&line, "${") {
+            return "a value with `${...}` inside `{ }` or `[ ]` stands in quotes: \"${NAME}\"";
+        }
+        if has_unquoted(&line, "{@") {
+            return "a value with `{@...}` inside `{ }` or `[ ]` stands in quotes: \"logs.{@tag}\"";
         }
         ""
     }
