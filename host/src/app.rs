@@ -208,6 +208,8 @@ impl App {
         let pipelines = std::mem::take(&mut self.pipelines).into_values().collect();
         let outputs = std::mem::take(&mut self.outputs).into_values().collect();
         let mut old = std::mem::take(&mut self.old);
+        // What earlier reloads had to leave was sent again.
+        while old.try_join_next().is_some() {}
         let ends = async {
             while let Ok(Some(ended)) = timeout_at(deadline, old.join_next()).await {
                 in_time &= ended.unwrap_or(false);
