@@ -140,3 +140,24 @@ fn reloads_of_every_kind_lose_nothing_and_keep_the_order_of_files() {
     }
     expect_numbers(&mock.bootstrap(), "reload", lines);
 }
+
+#[test]
+fn a_reload_that_is_asked_for_during_another_is_not_forgotten() {
+    let named = |name: &str| {
+        let output = format!("{name}: {{ type: blackhole }}");
+        pipeline(&file_source("app.log"), &[], &output).replace("output: out", &format!("output: {name}"))
+    };
+    let mut flitch = Flitch::start(FLITCH, &named("first"));
+    for turn in 0..10 {
+        flitch.configure(&named("second"));
+        flitch.signal(Signal::Hup);
+        flitch.configure(&named(&format!("last-{turn}")));
+        flitch.signal(Signal::Hup);
+        eventually("the last configuration", DEADLINE, || {
+            flitch.status()["outputs"][format!("last-{turn}")].is_object()
+        });
+    }
+    append(&flitch.at("app.log"), 0..10);
+    flitch.settled_after(10, DEADLINE);
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+}

@@ -74,15 +74,6 @@ impl MemoryBuffer {
         self.best_effort
     }
 
-    /// Puts a batch in, blocking the thread while the buffer is full.
-    pub fn push_blocking(&self, batch: Batch) -> Result<(), Closed> {
-        let weight = batch.records.memory();
-        if self.best_effort {
-            return self.push_or_drop(batch, weight);
-        }
-        self.queue.push_blocking(batch, weight)
-    }
-
     /// Puts a batch in, waiting while the buffer is full.
     pub async fn push(&self, batch: Batch) -> Result<(), Closed> {
         let weight = batch.records.memory();

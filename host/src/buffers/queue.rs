@@ -9,14 +9,15 @@ use tokio::sync::Notify;
 #[error("closed")]
 pub struct Closed;
 
-/// A queue bounded by the weight of its items, for threads and tasks on both ends.
+/// A queue bounded by the weight of its items, for threads and tasks on both ends: a thread that puts items in waits with
+/// [`block_on`](crate::blocking::block_on).
 ///
 /// An item heavier than the whole bound is taken when the queue is empty, so that nothing waits for ever.
 #[derive(Debug)]
 pub struct Queue<T> {
     capacity: usize,
     state: Mutex<State<T>>,
-    room: Signal,
+    room: Notify,
     item: Signal,
     /// Pushes that wait for room.
     waiting: AtomicUsize,
@@ -71,7 +72,7 @@ impl<T> Queue<T> {
         Queue {
             capacity,
             state: Mutex::new(State { items: VecDeque::new(), weight: 0, closed: false }),
-            room: Signal::default(),
+            room: Notify::new(),
             item: Signal::default(),
             waiting: AtomicUsize::new(0),
         }
@@ -86,14 +87,14 @@ impl<T> Queue<T> {
         state.items.push_back((item, weight));
         self.item.one();
         if state.weight < self.capacity {
-            self.room.one();
+            self.room.notify_one();
         }
     }
 
     fn get(&self, state: &mut State<T>) -> Option<T> {
         let (item, weight) = state.items.pop_front()?;
         state.weight -= weight;
-        self.room.one();
+        self.room.notify_one();
         if !state.items.is_empty() {
             self.item.one();
         }
@@ -113,25 +114,11 @@ impl<T> Queue<T> {
         Ok(Ok(()))
     }
 
-    /// Puts an item in, blocking the thread while there is no room.
-    pub fn push_blocking(&self, item: T, weight: usize) -> Result<(), Closed> {
-        let mut state = self.state.lock();
-        while !state.closed && !self.has_room(&state, weight) {
-            let _waiting = Waiting::new(&self.waiting);
-            self.room.threads.wait(&mut state);
-        }
-        if state.closed {
-            return Err(Closed);
-        }
-        self.put(&mut state, item, weight);
-        Ok(())
-    }
-
     /// Puts an item in, waiting while there is no room.
     pub async fn push(&self, item: T, weight: usize) -> Result<(), Closed> {
         let mut item = item;
         loop {
-            let room = self.room.tasks.notified();
+            let room = self.room.notified();
             match self.try_push(item, weight)? {
                 Ok(()) => return Ok(()),
                 Err(back) => item = back,
@@ -180,7 +167,8 @@ impl<T> Queue<T> {
     /// Refuses new items; those inside can still be taken out.
     pub fn close(&self) {
         self.state.lock().closed = true;
-        self.room.all();
+        self.room.notify_waiters();
+        self.room.notify_one();
         self.item.all();
     }
 
