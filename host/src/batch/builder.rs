@@ -75,6 +75,22 @@ pub struct Finished {
     pub misnamed: u64,
 }
 
+/// What was changed of a batch's values so that it could be built, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// See [`Finished::replaced`].
+    pub replaced: u64,
+    /// See [`Finished::misnamed`].
+    pub misnamed: u64,
+}
+
+impl Finished {
+    /// What was changed.
+    pub fn changed(&self) -> Changed {
+        Changed { replaced: self.replaced, misnamed: self.misnamed }
+    }
+}
+
 /// An object that is open.
 #[derive(Clone, Copy, Debug)]
 struct Open {

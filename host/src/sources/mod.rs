@@ -25,11 +25,39 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::Cut;
+use crate::batch::builder::Changed;
 use crate::clock::Clock;
 use crate::dead_letter::DeadLetters;
+use crate::telemetry::Metric;
 
 /// A source that is bound and ready; the future runs it until it is told to stop and its receipts are settled.
 pub type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
+
+/// Counts what a source changed of the values that it read.
+#[derive(Clone)]
+pub struct ChangedValues {
+    replaced: metrics::Counter,
+    misnamed: metrics::Counter,
+}
+
+impl ChangedValues {
+    /// The counters of the source of this name.
+    pub fn new(source: &str) -> ChangedValues {
+        let labels = [("source", source)];
+        ChangedValues {
+            replaced: Metric::InvalidUtf8.counter(&labels),
+            misnamed: Metric::MisnamedValues.counter(&labels),
+        }
+    }
+
+    /// Counts one batch.
+    pub fn count(&self, changed: Changed) {
+        if changed != Changed::default() {
+            self.replaced.increment(changed.replaced);
+            self.misnamed.increment(changed.misnamed);
+        }
+    }
+}
 
 /// What every source is given.
 #[derive(Clone)]

@@ -76,6 +76,9 @@ metrics_list! {
     FilterSwaps = "flitch_filter_swaps_total",
     /// Values of text that were not UTF-8 and were mended, by source.
     InvalidUtf8 = "flitch_invalid_utf8_total",
+    /// Values of `@timestamp` that were no time and of `@tag` that were no text, and went to `_@timestamp` or `_@tag`, by
+    /// source.
+    MisnamedValues = "flitch_misnamed_values_total",
     /// Bytes of NULs before lines of files that were skipped, by source.
     FileNulBytes = "flitch_file_nul_bytes_total",
     /// Times that a listener could not take a connection, mostly since no file descriptor was free.

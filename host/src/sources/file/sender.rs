@@ -9,7 +9,7 @@ use crate::batch::utf8::InvalidUtf8;
 use crate::batch::{Cut, TIMESTAMP};
 use crate::buffers::Closed;
 use crate::receipt::{self, Verdict};
-use crate::sources::SourceContext;
+use crate::sources::{ChangedValues, SourceContext};
 use crate::telemetry::{Metric, Tally};
 
 use super::bell::{Bell, Hint};
@@ -33,7 +33,7 @@ pub(super) struct Sender {
     waker: Waker,
     /// A batch that waits for room in the pipelines.
     waiting: Option<Push>,
-    mended: metrics::Counter,
+    changed: ChangedValues,
     nuls: metrics::Counter,
     dead: Tally,
 }
@@ -49,7 +49,7 @@ impl Sender {
             waker: bell.waker(),
             bell,
             waiting: None,
-            mended: Metric::InvalidUtf8.counter(&[("source", &cx.name)]),
+            changed: ChangedValues::new(&cx.name),
             nuls: Metric::FileNulBytes.counter(&[("source", &cx.name)]),
             dead: Tally::dead_lettered("source", &cx.name),
             cx,
@@ -80,9 +80,7 @@ impl Sender {
         let decoded = tail.coding.is_some_and(|coding| !coding.is_utf8());
         let invalid = if decoded { InvalidUtf8::Replace } else { self.invalid };
         let (finished, bad) = self.gather.finish(invalid, &constants);
-        if finished.replaced > 0 {
-            self.mended.increment(finished.replaced);
-        }
+        self.changed.count(finished.changed());
         let bad_bytes = bad.iter().map(|bad| bad.line.len()).sum();
         let rows = finished.records.rows();
         // The dead letters come first: the position that the records take with them lies behind the bad lines too.

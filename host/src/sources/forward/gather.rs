@@ -10,7 +10,7 @@ use super::group::Group;
 use super::partial::{Line, Partials, Taken};
 use super::tags::Tags;
 use super::wire::{Cursor, Fault, Limits, Token, skip};
-use crate::batch::builder::{Builder, Handle, same_name};
+use crate::batch::builder::{Builder, Changed, Handle, same_name};
 use crate::batch::constants::Constants;
 use crate::batch::lines::TRUNCATED;
 use crate::batch::utf8::InvalidUtf8;
@@ -43,8 +43,8 @@ pub struct Ready {
     pub kept: bool,
     /// What goes to the dead letters.
     pub dead: Vec<Dead>,
-    /// Texts that were mended.
-    pub replaced: u64,
+    /// Values that were changed.
+    pub changed: Changed,
 }
 
 /// How far [`Gather::entries`] came.
@@ -444,12 +444,12 @@ impl Gather {
         self.dead_bytes = 0;
         let finished = self.builder.finish(self.invalid_utf8, &constants);
         Some(Ready {
+            changed: finished.changed(),
             records: Arc::new(finished.records),
             bytes: if rows > 0 { std::mem::take(&mut self.bytes) } else { 0 },
             shares: std::mem::take(&mut self.shares),
             kept: std::mem::take(&mut self.kept),
             dead: std::mem::take(&mut self.dead),
-            replaced: finished.replaced,
         })
     }
 }

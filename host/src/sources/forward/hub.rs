@@ -17,7 +17,7 @@ use crate::buffers::Closed;
 use crate::config::units::Bytes;
 use crate::dead_letter;
 use crate::receipt::{self, Verdict};
-use crate::sources::SourceContext;
+use crate::sources::{ChangedValues, SourceContext};
 use crate::telemetry::{Metric, Tally};
 
 /// Bytes that one permit for records on their way stands for.
@@ -41,7 +41,7 @@ pub struct Hub {
     pub duplicates: metrics::Counter,
     pub broken: metrics::Counter,
     refused: metrics::Counter,
-    replaced: metrics::Counter,
+    changed: ChangedValues,
     dead_lettered: Tally,
     resend: mpsc::UnboundedSender<Resend>,
     /// Set when the pipelines take nothing more.
@@ -97,7 +97,7 @@ impl Hub {
             duplicates: Metric::ForwardDuplicates.counter(&labels),
             broken: Metric::ForwardBroken.counter(&labels),
             refused: Metric::ForwardRefused.counter(&labels),
-            replaced: Metric::InvalidUtf8.counter(&labels),
+            changed: ChangedValues::new(&cx.name),
             dead_lettered: Tally::dead_lettered("source", &cx.name),
             resend,
             closed: AtomicBool::new(false),
@@ -162,10 +162,8 @@ impl Hub {
         room: &Arc<Semaphore>,
         alive: &Alive,
     ) -> Result<(), Closed> {
-        let Ready { records, bytes, shares, kept, dead, replaced } = ready;
-        if replaced > 0 {
-            self.replaced.increment(replaced);
-        }
+        let Ready { records, bytes, shares, kept, dead, changed } = ready;
+        self.changed.count(changed);
         if !dead.is_empty() {
             self.bury(dead, shares.iter().map(Share::branch).collect()).await;
         }

@@ -1,11 +1,10 @@
 use super::answer::Answer;
 use super::{HttpCodec, Shared};
-use crate::batch::builder::{Builder, Finished};
+use crate::batch::builder::Builder;
 use crate::batch::constants::Constants;
 use crate::batch::decode::{DecodeError, Objects};
 use crate::batch::lines::Lines;
 use crate::batch::{Records, TAG, TIMESTAMP};
-use crate::telemetry::Metric;
 
 /// The records of a body, a batch at a time.
 pub struct Batches<'a> {
@@ -70,11 +69,9 @@ impl<'a> Batches<'a> {
                 (fields.rows() > 0).then(|| fields.finish(invalid, &self.constants))
             }
         };
-        let Some(Finished { records, replaced, .. }) = finished else { return Ok(None) };
-        if replaced > 0 {
-            Metric::InvalidUtf8.counter(&[("source", &*self.shared.cx.name)]).increment(replaced);
-        }
-        Ok(Some(records))
+        let Some(finished) = finished else { return Ok(None) };
+        self.shared.changed.count(finished.changed());
+        Ok(Some(finished.records))
     }
 }
 

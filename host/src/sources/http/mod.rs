@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use answer::Answers;
 
-use super::{Running, SourceContext};
+use super::{ChangedValues, Running, SourceContext};
 use crate::batch::utf8::InvalidUtf8;
 use crate::config::address::Address;
 use crate::config::secret::Secret;
@@ -195,6 +195,7 @@ struct Shared {
     /// take it, they are no more than keep the processors busy.
     hands: Semaphore,
     answers: Answers,
+    changed: ChangedValues,
 }
 
 fn hands() -> usize {
@@ -220,7 +221,8 @@ fn serve(listener: TcpListener, settings: HttpSettings, cx: SourceContext) -> an
     let (connections, late) = (open(), open());
     let pending = Arc::new(Semaphore::new(settings.most_pending()));
     let (hands, answers) = (Semaphore::new(hands()), Answers::new(&cx.name));
-    let shared = Arc::new(Shared { settings, cx, pending, hands, answers });
+    let changed = ChangedValues::new(&cx.name);
+    let shared = Arc::new(Shared { settings, cx, pending, hands, answers, changed });
     Ok(Box::pin(async move {
         let stop = shared.cx.stop.clone();
         let greet = |stream, slot| {

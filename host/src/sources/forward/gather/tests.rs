@@ -51,9 +51,16 @@ fn each_type_of_value_has_its_column() {
 }
 
 #[test]
+fn a_time_that_is_none_is_counted_and_the_time_of_the_entry_stays() {
+    let ready = record(b"\x81\xaa@timestamp\xa1x");
+    assert_eq!(ready.changed.misnamed, 1);
+    assert!(ready.records.column("_@timestamp").is_some());
+}
+
+#[test]
 fn text_that_is_not_utf8_is_counted_or_kept() {
     let map = b"\x81\xa1f\xa2\xffi";
-    assert_eq!(record(map).replaced, 1);
+    assert_eq!(record(map).changed.replaced, 1);
     let mut kept = Gather::new(Cut::default(), InvalidUtf8::Bytes, Tags::default());
     kept.entries(ORIGIN, &[b"\x92\x00", &map[..]].concat(), &mut 0, true, None);
     let ready = kept.finish().unwrap();
