@@ -25,10 +25,12 @@
 //! What a record costs is bounded by its size, whatever its names are: of its members those past [`MAX_NAMES`] stand
 //! in one json column, [`REST`], and a batch is cut before its absent values outweigh those that came.
 
-use super::{COLUMN_BYTES, Cut, REST, Records, TAG, TIMESTAMP};
+use super::{REST, TAG, TIMESTAMP};
 use column::{Column, Undo};
 use lane::Lane;
 use tree::{NONE, PAST, ROOT, Tree};
+
+pub use finish::{Changed, Finished};
 
 pub(crate) use column::Value;
 pub(crate) use tree::same as same_name;
@@ -50,46 +52,11 @@ pub const MAX_MEMBERS: usize = 64;
 /// Most names of one record that become columns, those of objects included.
 pub const MAX_NAMES: usize = 256;
 
-/// Places in columns, rows by columns, that a batch may have whatever its bytes are.
-const FREE_CELLS: usize = 1 << 16;
-/// What a name takes that is remembered.
-const NAME_BYTES: usize = 160;
-
 /// Names that were seen and are in no column of the batch are forgotten when they are more than this.
 const MAX_UNUSED: usize = 4 * MAX_COLUMNS;
-/// No column may come near the 2 GiB that Arrow's offsets address.
-const MAX_BYTES: usize = 1 << 30;
-
 /// A column that a source fills in each record, named once: see [`Builder::raw_column`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Handle(u32);
-
-/// A finished batch's records.
-#[derive(Debug)]
-pub struct Finished {
-    /// The records.
-    pub records: Records,
-    /// Values in which bytes that are not UTF-8 became U+FFFD.
-    pub replaced: u64,
-    /// Values of `@timestamp` that are no time, and of `@tag` that are no text.
-    pub misnamed: u64,
-}
-
-/// What was changed of a batch's values so that it could be built, in numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changed {
-    /// See [`Finished::replaced`].
-    pub replaced: u64,
-    /// See [`Finished::misnamed`].
-    pub misnamed: u64,
-}
-
-impl Finished {
-    /// What was changed.
-    pub fn changed(&self) -> Changed {
-        Changed { replaced: self.replaced, misnamed: self.misnamed }
-    }
-}
 
 /// An object that is open.
 #[derive(Clone, Copy, Debug)]
@@ -203,22 +170,6 @@ impl Builder {
     /// Columns that the batch has so far.
     pub fn columns(&self) -> usize {
         self.used
-    }
-
-    /// Bytes of memory that the batch takes so far, about: each column has a place for each row, and takes something
-    /// by itself.
-    pub fn memory(&self) -> usize {
-        self.bytes + self.rows * self.used * 8 + self.used * COLUMN_BYTES + self.tree.nodes.len() * NAME_BYTES
-    }
-
-    /// Whether the batch is to be finished before the next record: it has the rows or bytes of `cut`, or
-    /// [`MAX_COLUMNS`], or more places without a value than its bytes are worth. (A single record may bring more
-    /// columns than [`MAX_COLUMNS`] leaves, by [`MAX_NAMES`].)
-    pub fn full(&self, cut: &Cut) -> bool {
-        self.rows >= cut.rows
-            || self.bytes >= cut.bytes.min(MAX_BYTES)
-            || self.used >= MAX_COLUMNS
-            || self.rows * self.used > FREE_CELLS + self.bytes / 2
     }
 
     /// Starts a record.

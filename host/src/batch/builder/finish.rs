@@ -4,10 +4,37 @@ use std::collections::HashSet;
 
 use super::column::Value;
 use super::tree::{NONE, ROOT};
-use super::{Builder, Finished, MAX_UNUSED};
+use super::{Builder, MAX_UNUSED};
 use crate::batch::constants::Constants;
 use crate::batch::utf8::InvalidUtf8;
 use crate::batch::{REST, Records, object, path, record_batch, with_rows};
+
+/// A finished batch's records.
+#[derive(Debug)]
+pub struct Finished {
+    /// The records.
+    pub records: Records,
+    /// Values in which bytes that are not UTF-8 became U+FFFD.
+    pub replaced: u64,
+    /// Values of `@timestamp` that are no time, and of `@tag` that are no text.
+    pub misnamed: u64,
+}
+
+/// What was changed of a batch's values so that it could be built, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// See [`Finished::replaced`].
+    pub replaced: u64,
+    /// See [`Finished::misnamed`].
+    pub misnamed: u64,
+}
+
+impl Finished {
+    /// What was changed.
+    pub fn changed(&self) -> Changed {
+        Changed { replaced: self.replaced, misnamed: self.misnamed }
+    }
+}
 
 impl Builder {
     /// The batch's records, with `constants` for every record that does not bring its own value of that name. The

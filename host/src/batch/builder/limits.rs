@@ -3,10 +3,34 @@
 use super::column::Value;
 use super::nested::write_name;
 use super::tree::{NONE, PAST, ROOT};
-use super::{Builder, REST};
-use crate::batch::{TAG, TIMESTAMP, json};
+use super::{Builder, MAX_COLUMNS, REST};
+use crate::batch::{COLUMN_BYTES, Cut, TAG, TIMESTAMP, json};
+
+/// Places in columns, rows by columns, that a batch may have whatever its bytes are.
+pub(super) const FREE_CELLS: usize = 1 << 16;
+/// What a name takes that is remembered.
+const NAME_BYTES: usize = 160;
+
+/// No column may come near the 2 GiB that Arrow's offsets address.
+const MAX_BYTES: usize = 1 << 30;
 
 impl Builder {
+    /// Bytes of memory that the batch takes so far, about: each column has a place for each row, and takes something
+    /// by itself.
+    pub fn memory(&self) -> usize {
+        self.bytes + self.rows * self.used * 8 + self.used * COLUMN_BYTES + self.tree.nodes.len() * NAME_BYTES
+    }
+
+    /// Whether the batch is to be finished before the next record: it has the rows or bytes of `cut`, or
+    /// [`MAX_COLUMNS`], or more places without a value than its bytes are worth. (A single record may bring more
+    /// columns than [`MAX_COLUMNS`] leaves, by [`MAX_NAMES`].)
+    pub fn full(&self, cut: &Cut) -> bool {
+        self.rows >= cut.rows
+            || self.bytes >= cut.bytes.min(MAX_BYTES)
+            || self.used >= MAX_COLUMNS
+            || self.rows * self.used > FREE_CELLS + self.bytes / 2
+    }
+
     /// The member whose value comes is one too many: of its object, or of the record.
     #[cold]
     pub(super) fn key_past_limits(&mut self, node: u32) {

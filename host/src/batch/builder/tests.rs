@@ -2,11 +2,12 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, ArrayRef};
 
+use super::limits::FREE_CELLS;
 use super::*;
-use crate::batch::Kind;
 use crate::batch::constants::Constants;
 use crate::batch::mixed::Scalar;
 use crate::batch::utf8::InvalidUtf8;
+use crate::batch::{Cut, Kind, Records};
 
 fn records(builder: &mut Builder) -> Records {
     builder.finish(InvalidUtf8::Replace, &Constants::new()).records
