@@ -65,9 +65,14 @@ impl Post {
         Ok(Post { server: Server::behind(&settings.listen, tls)?, path: "/".to_owned(), authorization })
     }
 
+    /// An error of the connection. It is none of standard output's, whose reader may go away in peace.
+    fn failed(&self, error: &io::Error) -> io::Error {
+        io::Error::other(format!("{}: {error}", self.server))
+    }
+
     /// Posts records. Answers the status where the source takes them, or asks to wait.
     fn post(&self, records: &[u8]) -> io::Result<u16> {
-        let mut stream = self.server.connect()?;
+        let mut stream = self.server.connect().map_err(|error| self.failed(&error))?;
         let authorization = self.authorization.as_ref();
         let authorization = authorization.map(|value| format!("Authorization: {}\r\n", value.expose()));
         let head = format!(
@@ -86,12 +91,9 @@ impl Post {
         let mut status = String::new();
         let read = answer.read_line(&mut status);
         if status.is_empty() {
-            sent?;
-            read?;
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                format!("{} gave no answer", self.server),
-            ));
+            // What was read says more than that writing failed: TLS tells there why it ended.
+            let none = || io::Error::new(io::ErrorKind::UnexpectedEof, "no answer");
+            return Err(self.failed(&read.err().or(sent.err()).unwrap_or_else(none)));
         }
         let code = status.split(' ').nth(1).and_then(|code| code.parse().ok());
         if let Some(code @ (200..300 | 429 | 503)) = code {
