@@ -1,7 +1,5 @@
 //! What it costs to follow very many files of which hardly one grows.
 
-#![allow(clippy::disallowed_methods, reason = "what a second of waiting costs is what is measured")]
-
 use std::fs;
 use std::io::Write;
 use std::thread::sleep;

@@ -67,12 +67,6 @@ impl Checkpoint {
     pub fn start(&self) -> Position {
         Position { offset: self.position, streams: self.streams.unwrap_or([self.position; PARTS]) }
     }
-
-    /// Whether it says the same, but for the time.
-    pub fn says(&self, other: &Checkpoint) -> bool {
-        let rest = |c: &Checkpoint| (c.id, c.fingerprint, c.start(), c.before, c.finished);
-        rest(self) == rest(other) && self.path == other.path && self.place == other.place
-    }
 }
 
 /// A line of the file.

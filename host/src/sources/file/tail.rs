@@ -312,8 +312,18 @@ impl Tail {
 
     /// What is to be kept of it, if that is not on disk.
     pub fn changed_checkpoint(&self, seen: i64) -> Option<Checkpoint> {
-        let checkpoint = self.checkpoint(seen);
-        (!self.saved.as_ref().is_some_and(|saved| saved.says(&checkpoint))).then_some(checkpoint)
+        (!self.is_saved()).then(|| self.checkpoint(seen))
+    }
+
+    /// Whether what is to be kept of it is on disk. Asked of every lively file at each save.
+    pub fn is_saved(&self) -> bool {
+        let Some(saved) = &self.saved else { return false };
+        let position = self.mark.safe().unwrap_or(Position::at(0));
+        saved.start() == position
+            && saved.fingerprint == self.fingerprint
+            && saved.finished == self.finished.filter(|_| position == Position::at(self.offset))
+            && saved.path == self.path
+            && *saved.place() == self.place
     }
 
     /// The fingerprint of the bytes before a safe position, if they can be read at once.

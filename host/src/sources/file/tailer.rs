@@ -71,6 +71,8 @@ pub(super) struct Tailer {
     kept: HashMap<FileId, Checkpoint>,
     /// The same by name, for those that were saved before the source started.
     kept_paths: HashMap<PathBuf, FileId>,
+    /// The same by where they lay.
+    kept_places: HashMap<PathBuf, FileId>,
     /// Files without a name that were let go not long ago.
     let_go: LetGo,
     /// No position was ever saved: what is there now was there before us.
@@ -130,6 +132,7 @@ impl Tailer {
             store,
             first_start,
             kept_paths: kept.values().map(|kept| (kept.path.clone(), kept.id)).collect(),
+            kept_places: kept.values().map(|kept| (kept.place().clone(), kept.id)).collect(),
             kept,
             open_files: Metric::FilesOpen.gauge(&labels),
             behind: Metric::FileBytesBehind.gauge(&labels),

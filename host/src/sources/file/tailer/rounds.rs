@@ -10,6 +10,8 @@ use super::{Key, REST, Tailer};
 
 /// Files that are looked at in one turn.
 const LOOKS: usize = 128;
+/// The same while files wait to be read.
+const LOOKS_BETWEEN: usize = 16;
 /// A pause is at least so many times as long as the work before it.
 const PAUSE: u32 = 20;
 /// A file is lively for this long after it has grown.
@@ -101,7 +103,8 @@ impl Tailer {
             }
         }
         let began = (self.stopwatch)();
-        for _ in 0..LOOKS {
+        let looks = if self.ready.is_empty() { LOOKS } else { LOOKS_BETWEEN };
+        for _ in 0..looks {
             let Some(key) = self.rounds.queue.pop() else { break };
             self.look(key, now);
         }
@@ -145,7 +148,7 @@ impl Tailer {
             && tail.behind() == 0
             && tail.mark.open() == 0
             && tail.rest_until.is_none()
-            && tail.changed_checkpoint(0).is_none();
+            && tail.is_saved();
         match is_quiet {
             true => self.rounds.lively.remove(&key),
             false => self.rounds.lively.insert(key),

@@ -145,3 +145,51 @@ fn a_link_that_leads_to_another_file_from_now_on_begins_with_that() {
     lines.sort();
     assert_eq!(lines, ["another", "one", "two"]);
 }
+
+#[test]
+fn files_that_came_and_were_renamed_while_we_were_away_are_read_too() {
+    for by_link in [true, false] {
+        let mut rig = Rig::new();
+        // The files are made now, and the rig's own time is long ago.
+        let real = |rig: &Rig, name: &str| if by_link { rig.real(name) } else { rig.path(name) };
+        if by_link {
+            rig.link("0.log", "0.log");
+            rig.append_real("0.log", "one\n");
+        } else {
+            rig.append("0.log", "one\n");
+        }
+        rig.start();
+        rig.pass(s(2));
+        rig.stop();
+        for round in 1..4 {
+            fs::rename(real(&rig, "0.log"), real(&rig, &format!("0.log.{round}"))).unwrap();
+            fs::write(real(&rig, "0.log"), format!("first of {round}\n")).unwrap();
+        }
+        fs::write(real(&rig, "other.txt"), "not ours\n").unwrap();
+        for _ in 0..2 {
+            rig.start();
+            rig.pass(s(1));
+            let mut lines = rig.lines();
+            lines.sort();
+            assert!(
+                lines == ["first of 1", "first of 2", "first of 3", "one"] || lines.is_empty(),
+                "{lines:?}"
+            );
+            rig.stop();
+        }
+    }
+}
+
+#[test]
+fn what_copytruncate_copied_while_we_were_away_is_not_taken_for_a_file_that_came() {
+    let mut rig = Rig::new();
+    rig.append("a.log", "one\n");
+    rig.start();
+    rig.pass(s(2));
+    rig.stop();
+    rig.copytruncate("a.log", "a.log.1");
+    rig.append("a.log", "2\n");
+    rig.start();
+    rig.pass(s(1));
+    assert_eq!(rig.lines(), ["one", "2"]);
+}
