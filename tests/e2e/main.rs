@@ -5,6 +5,7 @@
 
 mod attacks;
 mod brokers;
+mod chaos;
 mod config;
 mod dead_letters;
 mod demo;

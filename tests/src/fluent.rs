@@ -86,11 +86,22 @@ pub struct OneByOne {
 
 impl OneByOne {
     /// A connection to a port on loopback.
+    ///
+    /// # Errors
+    /// Nobody listens there.
     pub fn connect(port: u16) -> Result<OneByOne> {
+        OneByOne::connect_from(port, 0)
+    }
+
+    /// The same, where so many chunks were sent before by other connections: no id is used twice.
+    ///
+    /// # Errors
+    /// Nobody listens there.
+    pub fn connect_from(port: u16, sent: u32) -> Result<OneByOne> {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        Ok(OneByOne { stream, sent: 0 })
+        Ok(OneByOne { stream, sent })
     }
 
     /// Another connection; records are numbered on.
