@@ -37,7 +37,6 @@ fn kind(error: &io::Error) -> Kind {
         Some(
             Errno::ISDIR
             | Errno::NOTDIR
-            | Errno::EXIST
             | Errno::NOENT
             | Errno::LOOP
             | Errno::ACCESS
@@ -48,7 +47,9 @@ fn kind(error: &io::Error) -> Kind {
             | Errno::TXTBSY
             | Errno::FBIG,
         ) => Kind::Path,
-        None if error.kind() == io::ErrorKind::Unsupported => Kind::Path,
+        None if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::NotADirectory) => {
+            Kind::Path
+        }
         _ => Kind::Disk,
     }
 }

@@ -226,7 +226,11 @@ impl Open {
 fn make_folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let missing = folder.ancestors().take_while(|folder| !folder.exists());
     let changed = missing.filter_map(Path::parent).map(Path::to_owned).collect();
-    fs::create_dir_all(folder)?;
+    fs::create_dir_all(folder).map_err(|e| match e.kind() {
+        // A file has the name of a folder.
+        io::ErrorKind::AlreadyExists => io::ErrorKind::NotADirectory.into(),
+        _ => e,
+    })?;
     Ok(changed)
 }
 
