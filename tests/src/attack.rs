@@ -84,6 +84,7 @@ impl Attacked {
         assert!(sums.delivered >= acknowledged, "{acknowledged} records were acknowledged: {sums}");
         let peak = self.flitch.memory_peak();
         assert!(self.flitch.terminate(DEADLINE).success(), "{}", self.flitch.log());
+        eprintln!("the most memory that it held: {} MB", peak >> 20);
         (self.flitch, peak)
     }
 }

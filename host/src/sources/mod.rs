@@ -5,7 +5,6 @@
 #[cfg(test)]
 mod contract;
 pub mod file;
-#[expect(clippy::disallowed_methods, reason = "acks and resends still wait in channels without a bound")]
 pub mod forward;
 pub mod generator;
 pub mod http;

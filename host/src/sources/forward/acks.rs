@@ -1,56 +1,99 @@
 //! Chunk ids: which are on their way, which are safe, and who waits for the answer.
 //!
-//! A client that hears no answer sends a chunk again, with the same id. A chunk that is safe is answered at once and
-//! not taken a second time; one that is still on its way is answered together with the first.
+//! A client that hears no answer sends a chunk again, with the same id. A chunk whose answer was lost with its
+//! connection is answered when it comes again, and not taken a second time. Nothing else tells that a chunk came
+//! before: Fluent Bit's ids are hashes of the content, so that the same line twice is two chunks with one id. Hence an
+//! id counts for its peer alone, and only once the connection is gone on which it came:
+//!
+//! | a chunk has the id of one that came before, from the same peer | it is |
+//! |---|---|
+//! | on the same connection | another chunk |
+//! | on a connection that is gone, and its answer was not sent before that | the same chunk |
+//! | on another connection | whichever it turns out to be: it waits until the first is answered, or gone |
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ahash::HashMap;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use sha2::{Digest, Sha256};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
+use super::link::Link;
 use crate::receipt::Verdict;
 
 /// What a connection tells its client.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Reply {
     /// The chunk is safe: send this answer.
-    Ack(Arc<[u8]>),
+    Ack(Owed),
     /// The chunk must come again: close the connection, so that the client sends it again.
-    Again,
+    Again(#[expect(dead_code, reason = "held until the reply is taken")] OwnedSemaphorePermit),
 }
-
-/// Where the replies of a connection go.
-pub type Replies = mpsc::UnboundedSender<Reply>;
 
 /// The answer to a chunk id: `{"ack": <the id as it came>}`. `chunk` is the MessagePack value.
 pub fn answer(chunk: &[u8]) -> Arc<[u8]> {
     [b"\x81\xa3ack", chunk].concat().into()
 }
 
-type Key = Box<[u8]>;
+/// Names a chunk: a digest of its peer, its tag (some clients number their chunks by tag) and its id, so that whatever
+/// clients send takes the same memory.
+type Key = [u8; 16];
 
-/// Tag and id together, for some clients number their chunks by tag.
-fn key(tag: &[u8], chunk: &[u8]) -> Key {
-    [&(tag.len() as u32).to_be_bytes(), tag, chunk].concat().into()
+fn key(peer: &[u8], tag: &[u8], chunk: &[u8]) -> Key {
+    let mut hash = Sha256::new();
+    for part in [peer, tag] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.update(chunk);
+    *hash.finalize().first_chunk().expect("a digest has 32 bytes")
 }
 
-/// The chunks that a source remembers: the last ones seen, on their way or safe.
+/// The chunks that a source knows.
 #[derive(Debug)]
 pub struct Chunks {
-    known: Mutex<lru::LruCache<Key, Arc<Chunk>, ahash::RandomState>>,
+    known: Mutex<Known>,
     capacity: usize,
 }
 
-#[derive(Debug, Default)]
-struct Chunk {
-    state: Mutex<State>,
+#[derive(Debug)]
+struct Known {
+    /// Those that are not answered yet. Each has its place in the answers of a connection, which bounds them.
+    open: HashMap<Key, Arc<Chunk>>,
+    /// Those that are safe and whose answer was lost with a connection, the last ones of them.
+    lost: lru::LruCache<Key, (), ahash::RandomState>,
 }
 
-#[derive(Debug, Default)]
+/// A chunk that is not answered yet.
+#[derive(Debug)]
+pub struct Chunk {
+    key: Key,
+    state: Mutex<State>,
+    /// Wakes those that wait to know whether they are the same chunk.
+    decided: Notify,
+}
+
+#[derive(Debug)]
 struct State {
     verdict: Option<Verdict>,
-    waiting: Vec<(Replies, Arc<[u8]>)>,
+    /// The connection on which it came last.
+    link: Arc<Link>,
+    waiting: Vec<Waiting>,
+    is_over: bool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    link: Arc<Link>,
+    ack: Arc<[u8]>,
+    room: OwnedSemaphorePermit,
+}
+
+impl Waiting {
+    fn owed(self, chunk: &Arc<Chunk>) -> Owed {
+        Owed { chunk: chunk.clone(), link: self.link, ack: self.ack, _room: self.room, written: false }
+    }
 }
 
 /// What became of a chunk id that came in.
@@ -62,56 +105,162 @@ pub enum Claim {
     Duplicate,
 }
 
+/// It cannot be said yet whether the chunk came before: the connection of one with the same id is open.
+#[derive(Debug)]
+pub struct Undecided {
+    other: Arc<Chunk>,
+    room: OwnedSemaphorePermit,
+}
+
+impl Undecided {
+    /// Waits until it may be asked again, with the same room for the answer.
+    pub async fn decided(self) -> OwnedSemaphorePermit {
+        let decided = self.other.decided.notified();
+        tokio::pin!(decided);
+        decided.as_mut().enable();
+        let (is_over, link) = {
+            let state = self.other.state.lock();
+            (state.is_over, state.link.clone())
+        };
+        if !is_over {
+            tokio::select! {
+                () = decided => {}
+                () = link.closed() => {}
+            }
+        }
+        self.room
+    }
+}
+
 impl Chunks {
-    /// Remembers at most `capacity` chunks.
+    /// Remembers at most `capacity` chunks whose answer was lost.
     pub fn new(capacity: usize) -> Arc<Chunks> {
-        let known = lru::LruCache::unbounded_with_hasher(ahash::RandomState::new());
-        Arc::new(Chunks { known: Mutex::new(known), capacity })
+        let lost = lru::LruCache::unbounded_with_hasher(ahash::RandomState::new());
+        Arc::new(Chunks { known: Mutex::new(Known { open: HashMap::default(), lost }), capacity })
     }
 
-    /// Enters a chunk that has come in, `chunk` being its id as a MessagePack value. The answer goes to `replies` as
-    /// soon as every share is settled.
-    pub fn claim(self: &Arc<Self>, tag: &[u8], chunk: &[u8], replies: &Replies) -> Claim {
-        let key = key(tag, chunk);
-        let ack = answer(chunk);
+    /// Enters a chunk that has come in by `link`, `chunk` being its id as a MessagePack value and `room` the place that
+    /// its answer takes. The answer is sent as soon as every share is settled.
+    ///
+    /// # Errors
+    /// It cannot be said yet whether it is new.
+    pub fn claim(
+        self: &Arc<Self>,
+        link: &Arc<Link>,
+        room: OwnedSemaphorePermit,
+        tag: &[u8],
+        chunk: &[u8],
+    ) -> Result<Claim, Undecided> {
+        let key = key(link.peer(), tag, chunk);
+        let waiting = Waiting { link: link.clone(), ack: answer(chunk), room };
         let mut known = self.known.lock();
-        if let Some(chunk) = known.get(&key) {
-            let mut state = chunk.state.lock();
+        if let Some(other) = known.open.get(&key) {
+            let mut state = other.state.lock();
+            let is_same = !Arc::ptr_eq(&state.link, link);
             match state.verdict {
-                None => {
-                    state.waiting.push((replies.clone(), ack));
-                    return Claim::Duplicate;
-                }
-                Some(Verdict::Safe) => {
-                    // A connection that is gone needs no answer.
-                    let _ = replies.send(Reply::Ack(ack));
-                    return Claim::Duplicate;
-                }
                 Some(Verdict::Again) => {}
+                _ if is_same && !state.link.is_closed() => {
+                    return Err(Undecided { other: other.clone(), room: waiting.room });
+                }
+                None if is_same => {
+                    state.link = link.clone();
+                    state.waiting.push(waiting);
+                    return Ok(Claim::Duplicate);
+                }
+                Some(Verdict::Safe) if is_same => {
+                    state.link = link.clone();
+                    let owed = waiting.owed(other);
+                    drop(state);
+                    drop(known);
+                    link.send(Reply::Ack(owed));
+                    return Ok(Claim::Duplicate);
+                }
+                _ => {}
             }
         }
-        let waiting = vec![(replies.clone(), ack)];
-        let chunk = Arc::new(Chunk { state: Mutex::new(State { verdict: None, waiting }) });
-        if self.capacity > 0 {
-            known.put(key.clone(), chunk.clone());
-            while known.len() > self.capacity {
-                known.pop_lru();
-            }
+        let is_lost = known.lost.pop(&key).is_some();
+        let verdict = is_lost.then_some(Verdict::Safe);
+        let (waiting, owing) = if is_lost { (Vec::new(), Some(waiting)) } else { (vec![waiting], None) };
+        let state = State { verdict, link: link.clone(), waiting, is_over: false };
+        let chunk = Arc::new(Chunk { key, state: Mutex::new(state), decided: Notify::new() });
+        known.open.insert(key, chunk.clone());
+        drop(known);
+        if let Some(waiting) = owing {
+            link.send(Reply::Ack(waiting.owed(&chunk)));
+            return Ok(Claim::Duplicate);
         }
-        let ticket = Ticket { chunk, key, chunks: self.clone(), again: AtomicBool::new(false) };
-        Claim::New(Share { ticket: Arc::new(ticket), settled: false })
+        let ticket = Ticket { chunk, chunks: self.clone(), again: AtomicBool::new(false) };
+        Ok(Claim::New(Share { ticket: Arc::new(ticket), settled: false }))
     }
 
     /// How many chunks are on their way.
     #[cfg(test)]
     pub fn waiting(&self) -> usize {
-        self.known.lock().iter().filter(|(_, chunk)| chunk.state.lock().verdict.is_none()).count()
+        self.known.lock().open.values().filter(|chunk| chunk.state.lock().verdict.is_none()).count()
     }
 
-    fn forget(&self, key: &Key, chunk: &Arc<Chunk>) {
+    /// How many chunks it knows: on their way or not answered, and lost ones.
+    #[cfg(test)]
+    pub fn known(&self) -> (usize, usize) {
+        let known = self.known.lock();
+        (known.open.len(), known.lost.len())
+    }
+
+    /// The answer of a chunk has reached the client of `link`, or is lost with it. Nothing happens where the chunk has
+    /// come by another connection since.
+    pub(super) fn end(&self, chunk: &Arc<Chunk>, link: &Arc<Link>, is_answered: bool) {
         let mut known = self.known.lock();
-        if known.peek(key).is_some_and(|c| Arc::ptr_eq(c, chunk)) {
-            known.pop(key);
+        if !Arc::ptr_eq(&chunk.state.lock().link, link) {
+            return;
+        }
+        if !is_answered && self.capacity > 0 {
+            known.lost.put(chunk.key, ());
+            while known.lost.len() > self.capacity {
+                known.lost.pop_lru();
+            }
+        }
+        known.close(chunk);
+    }
+}
+
+impl Known {
+    /// Takes a chunk out of those that are open.
+    fn close(&mut self, chunk: &Arc<Chunk>) {
+        if self.open.get(&chunk.key).is_some_and(|open| Arc::ptr_eq(open, chunk)) {
+            self.open.remove(&chunk.key);
+        }
+        chunk.state.lock().is_over = true;
+        chunk.decided.notify_waiters();
+    }
+}
+
+/// An answer that is to be sent. One that falls without a word is lost, and its chunk remembered as such.
+#[derive(Debug)]
+pub struct Owed {
+    chunk: Arc<Chunk>,
+    link: Arc<Link>,
+    ack: Arc<[u8]>,
+    _room: OwnedSemaphorePermit,
+    written: bool,
+}
+
+impl Owed {
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.ack
+    }
+
+    /// The connection has taken it.
+    pub fn written(mut self) {
+        self.written = true;
+        self.link.wrote(&self.chunk);
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        if !self.written {
+            self.link.chunks().end(&self.chunk, &self.link, false);
         }
     }
 }
@@ -119,7 +268,6 @@ impl Chunks {
 #[derive(Debug)]
 struct Ticket {
     chunk: Arc<Chunk>,
-    key: Key,
     chunks: Arc<Chunks>,
     again: AtomicBool,
 }
@@ -133,12 +281,14 @@ impl Drop for Ticket {
             std::mem::take(&mut state.waiting)
         };
         if verdict == Verdict::Again {
-            self.chunks.forget(&self.key, &self.chunk);
+            self.chunks.known.lock().close(&self.chunk);
         }
-        for (replies, ack) in waiting {
-            let reply = if verdict == Verdict::Safe { Reply::Ack(ack) } else { Reply::Again };
-            // A connection that is gone needs no answer.
-            let _ = replies.send(reply);
+        for waiting in waiting {
+            let link = waiting.link.clone();
+            link.send(match verdict {
+                Verdict::Safe => Reply::Ack(waiting.owed(&self.chunk)),
+                Verdict::Again => Reply::Again(waiting.room),
+            });
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct Dead {
 
 /// Longest dead letter to which another entry is added.
 const LETTER: usize = 64 << 10;
+/// Bytes that a dead letter counts for beside what it holds.
+const LETTER_HEAD: usize = 256;
 
 /// A batch on its way out of a connection.
 #[derive(Debug)]
@@ -150,6 +152,20 @@ impl Gather {
         self.builder.rows()
     }
 
+    /// Bytes of memory that it takes, about.
+    pub fn memory(&self) -> usize {
+        self.builder.memory() + self.dead_bytes
+    }
+
+    /// Forgets the names that records had before, which make the next batch faster. Answers whether there were any.
+    /// Nothing may be gathered.
+    pub fn forget(&mut self) -> bool {
+        let before = self.builder.memory();
+        self.builder = Builder::new();
+        (self.time, self.tag) = (self.builder.raw_column(TIMESTAMP), self.builder.raw_column(TAG));
+        self.builder.memory() < before
+    }
+
     /// Whether there is nothing to hand on.
     pub fn is_empty(&self) -> bool {
         self.rows() == 0 && self.dead.is_empty() && self.shares.is_empty()
@@ -189,7 +205,10 @@ impl Gather {
                 last.bytes.extend_from_slice(bytes);
                 last.entries += 1;
             }
-            _ => self.dead.push(Dead { reason, bytes: bytes.to_vec(), entries: 1 }),
+            _ => {
+                self.dead_bytes += reason.len() + LETTER_HEAD;
+                self.dead.push(Dead { reason, bytes: bytes.to_vec(), entries: 1 });
+            }
         }
     }
 

@@ -153,7 +153,8 @@ pub fn check(
     Ok(digest(&[key_salt, settings.self_hostname.as_bytes(), nonce, key]))
 }
 
-/// Goes through the handshake with a client. What it sent behind its PING is left in `buffer`.
+/// Goes through the handshake with a client. What it sent behind its PING is left in `buffer`. Answers what the client
+/// calls itself.
 ///
 /// # Errors
 /// The client does not know the key, or the connection fails.
@@ -161,7 +162,7 @@ pub async fn shake<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     buffer: &mut BytesMut,
     settings: &SecuritySettings,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<u8>> {
     let nonce = random()?;
     let salt = random()?;
     stream.write_all(&helo(&nonce, &salt)).await?;
@@ -176,12 +177,24 @@ pub async fn shake<S: AsyncRead + AsyncWrite + Unpin>(
         }
     };
     let outcome = check(&buffer[..end], &nonce, &salt, settings);
+    let hostname = hostname(&buffer[..end]).unwrap_or_default();
     buffer.advance(end);
     stream.write_all(&pong(&outcome, &settings.self_hostname)).await?;
     stream.flush().await?;
     match outcome {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(hostname),
         Err(reason) => anyhow::bail!("{reason}"),
+    }
+}
+
+/// What a PING calls its sender.
+fn hostname(ping: &[u8]) -> Option<Vec<u8>> {
+    let mut cursor = Cursor::new(ping, 0);
+    cursor.token().ok()?;
+    cursor.token().ok()?;
+    match cursor.token() {
+        Ok(Token::Text(name) | Token::Bytes(name)) => Some(name.to_vec()),
+        _ => None,
     }
 }
 

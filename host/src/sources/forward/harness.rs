@@ -12,8 +12,11 @@ use tokio::task::JoinHandle;
 use super::ForwardSettings;
 use super::connection::serve;
 use super::hub::{Alive, Hub};
+use super::link::Peer;
+use super::strangers::Place;
 use crate::batch::{Batch, Records};
 use crate::buffers::MemoryBuffer;
+use crate::net::connections::Connections;
 use crate::sources::{SourceContext, testing};
 
 /// A client of a source under test, and what comes out at the source's other end.
@@ -50,6 +53,11 @@ impl Client {
     /// One more connection to the same source.
     pub fn another(&self) -> DuplexStream {
         open(&self.hub, self.alive.as_ref().unwrap()).0
+    }
+
+    /// A connection of another client to the same source.
+    pub fn of_another_host(&self) -> DuplexStream {
+        connect(&self.hub, self.alive.as_ref().unwrap(), "another host").0
     }
 
     /// Replaces the connection by a new one to the same source. Answers the end of the old one.
@@ -134,9 +142,16 @@ impl Client {
 }
 
 fn open(hub: &Arc<Hub>, alive: &Alive) -> (DuplexStream, JoinHandle<()>) {
+    connect(hub, alive, "test")
+}
+
+fn connect(hub: &Arc<Hub>, alive: &Alive, host: &str) -> (DuplexStream, JoinHandle<()>) {
     let (stream, served) = tokio::io::duplex(1 << 20);
-    let (hub, alive) = (hub.clone(), alive.clone());
-    let serving = tokio::spawn(async move { serve(hub, served, BytesMut::new(), "test", alive).await });
+    let (hub, alive, peer) = (hub.clone(), alive.clone(), Peer::new(host.to_owned(), host));
+    let serving = tokio::spawn(async move {
+        let place = Place::new(Connections::new("test", 1).slot().await);
+        serve(hub, served, BytesMut::new(), &peer, place, alive).await;
+    });
     (stream, serving)
 }
 

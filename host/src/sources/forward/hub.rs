@@ -43,7 +43,7 @@ pub struct Hub {
     refused: metrics::Counter,
     changed: ChangedValues,
     dead_lettered: Tally,
-    resend: mpsc::UnboundedSender<Resend>,
+    resend: mpsc::Sender<Resend>,
     /// Set when the pipelines take nothing more.
     closed: AtomicBool,
     warned: parking_lot::Mutex<Option<Instant>>,
@@ -69,8 +69,9 @@ impl Sent {
     fn settle(self, verdict: Verdict) {
         if verdict == Verdict::Again && self.kept.is_some() && !self.hub.closed.load(Ordering::Acquire) {
             let resend = self.hub.resend.clone();
-            // Where nobody listens any more the shares fall, and the clients that wait hear it.
-            let _ = resend.send(Resend(self));
+            // It never is full: whatever is in it has its room, and there is a place for each of it. Where nobody listens
+            // any more the shares fall, and the clients that wait hear it.
+            let _ = resend.try_send(Resend(self));
             return;
         }
         for share in self.shares {
@@ -85,9 +86,9 @@ fn permits(most: Bytes) -> usize {
 
 impl Hub {
     /// The hub of a source, and what [`Hub::run_resends`] waits for.
-    pub fn new(settings: ForwardSettings, cx: SourceContext) -> (Arc<Hub>, mpsc::UnboundedReceiver<Resend>) {
+    pub fn new(settings: ForwardSettings, cx: SourceContext) -> (Arc<Hub>, mpsc::Receiver<Resend>) {
         let labels = [("source", &*cx.name)];
-        let (resend, resends) = mpsc::unbounded_channel();
+        let (resend, resends) = mpsc::channel(permits(settings.max_buffered));
         let hub = Hub {
             chunks: Chunks::new(settings.chunk_memory),
             pool: Pool::new(settings.max_buffered.0 as usize),
@@ -171,7 +172,8 @@ impl Hub {
             shares.into_iter().for_each(|share| share.settle(Verdict::Safe));
             return Ok(());
         }
-        let needed = bytes.div_ceil(PERMIT).max(1);
+        // What the columns take may be far more than the bytes that came, where each record has names of its own.
+        let needed = bytes.max(records.memory()).div_ceil(PERMIT).max(1);
         let needs = |most: Bytes| needed.min(permits(most)) as u32;
         let own = room.clone().acquire_many_owned(needs(self.settings.max_in_flight)).await;
         let all = self.in_flight.clone().acquire_many_owned(needs(self.settings.max_buffered)).await;
@@ -197,7 +199,7 @@ impl Hub {
     }
 
     /// Sends batches again that came back and that no client sends again, until the source ends.
-    pub async fn run_resends(self: Arc<Self>, mut resends: mpsc::UnboundedReceiver<Resend>) {
+    pub async fn run_resends(self: Arc<Self>, mut resends: mpsc::Receiver<Resend>) {
         while let Some(Resend(sent)) = resends.recv().await {
             let Some((records, bytes, stream)) = sent.kept.clone() else { continue };
             tokio::time::sleep(RESEND_PAUSE).await;

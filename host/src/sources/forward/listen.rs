@@ -11,22 +11,22 @@ use anyhow::{Context, bail};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::hub::{Alive, Hub};
+use super::link::Peer;
 use super::settings::ForwardSettings;
+use super::strangers::Place;
 use super::{connection, handshake, udp};
 use crate::config::address::Endpoint;
+use crate::net::connections::Connections;
 use crate::net::tls::{Acceptor, TlsSettings};
 
 /// Where it listens when only a port is named.
 const ALL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 /// Connections that the kernel holds for us.
 const BACKLOG: u32 = 1024;
-/// How long to wait when the system has no room for one more connection.
-const PAUSE: Duration = Duration::from_millis(100);
 /// How long a client that is refused may take to hear it.
 const PARTING: Duration = Duration::from_secs(1);
 
@@ -39,7 +39,7 @@ enum Socket {
 pub struct Listener {
     socket: Socket,
     address: String,
-    slots: Arc<Semaphore>,
+    connections: Arc<Connections>,
 }
 
 /// A unix socket's file, removed when the socket is closed.
@@ -52,13 +52,13 @@ impl Drop for OwnPath {
     }
 }
 
-/// Binds every address of the settings.
-pub async fn bind(settings: &ForwardSettings) -> anyhow::Result<Vec<Listener>> {
+/// Binds every address of the settings, for the source of this name.
+pub async fn bind(name: &str, settings: &ForwardSettings) -> anyhow::Result<Vec<Listener>> {
     let tls = settings.tls.as_ref().map(TlsSettings::acceptor).transpose()?.map(Arc::new);
-    let slots = Arc::new(Semaphore::new(settings.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
+    let connections = Arc::new(Connections::new(name, settings.max_connections));
     let mut listeners = Vec::new();
     for endpoint in settings.listen.iter() {
-        let listener = |socket, address| Listener { socket, address, slots: slots.clone() };
+        let listener = |socket, address| Listener { socket, address, connections: connections.clone() };
         let address = match endpoint {
             Endpoint::Unix(path) => {
                 let (socket, path) = bind_unix(path, settings.mode()?).await?;
@@ -136,38 +136,36 @@ impl Listener {
             beside.spawn(udp::answer(udp));
         }
         let stop = hub.cx.stop.clone();
-        while let Some(next) = stop.run_until_cancelled(self.next(&hub)).await {
-            match next {
-                Ok((stream, peer, slot)) => {
-                    let (hub, alive) = (hub.clone(), alive.clone());
-                    tokio::spawn(async move {
-                        hub.connections.increment(1);
-                        welcome(hub.clone(), stream, &peer, alive).await;
-                        hub.connections.decrement(1);
-                        drop(slot);
-                    });
+        while let Some((stream, peer, place)) = stop.run_until_cancelled(self.next()).await {
+            let (hub, alive) = (hub.clone(), alive.clone());
+            tokio::spawn(async move {
+                hub.connections.increment(1);
+                tokio::select! {
+                    biased;
+                    () = place.sent_away() => {}
+                    () = welcome(hub.clone(), stream, peer, place.clone(), alive) => {}
                 }
-                Err(error) => {
-                    hub.warn(&self.address, &format!("cannot take a connection: {error}"));
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
+                hub.connections.decrement(1);
+            });
         }
     }
 
-    async fn next(&self, hub: &Hub) -> io::Result<(Stream, String, OwnedSemaphorePermit)> {
-        if self.slots.available_permits() == 0 {
-            hub.warn(&self.address, "as many connections as `max_connections` allows; further clients wait");
-        }
-        let slot = self.slots.clone().acquire_owned().await.map_err(io::Error::other)?;
+    async fn next(&self) -> (Stream, Peer, Arc<Place>) {
+        let (stream, peer) = self.connections.accept(|| self.accept()).await;
+        (stream, peer, Place::new(self.connections.slot().await))
+    }
+
+    async fn accept(&self) -> io::Result<(Stream, Peer)> {
         Ok(match &self.socket {
             Socket::Tcp(socket, tls, _) => {
-                let (stream, peer) = socket.accept().await?;
+                let (stream, from) = socket.accept().await?;
                 // It only costs time if it fails.
                 let _ = stream.set_nodelay(true);
-                (Stream::Tcp(stream, tls.clone()), peer.to_string(), slot)
+                (Stream::Tcp(stream, tls.clone()), Peer::new(from.to_string(), &from.ip().to_string()))
             }
-            Socket::Unix(socket, _) => (Stream::Unix(socket.accept().await?.0), "unix".to_owned(), slot),
+            Socket::Unix(socket, _) => {
+                (Stream::Unix(socket.accept().await?.0), Peer::new("unix".to_owned(), "unix"))
+            }
         })
     }
 }
@@ -177,20 +175,21 @@ enum Stream {
     Unix(UnixStream),
 }
 
-async fn welcome(hub: Arc<Hub>, stream: Stream, peer: &str, alive: Alive) {
-    let limit = hub.settings.handshake_timeout.0;
+async fn welcome(hub: Arc<Hub>, stream: Stream, peer: Peer, place: Arc<Place>, alive: Alive) {
+    // One for all that has to happen before the client may send.
+    let limit = Instant::now() + hub.settings.handshake_timeout.0;
     match stream {
-        Stream::Unix(stream) => greet(hub, stream, peer, alive).await,
-        Stream::Tcp(stream, None) => greet(hub, stream, peer, alive).await,
+        Stream::Unix(stream) => greet(hub, stream, limit, peer, place, alive).await,
+        Stream::Tcp(stream, None) => greet(hub, stream, limit, peer, place, alive).await,
         Stream::Tcp(stream, Some(tls)) => {
-            let accept = timeout(limit, tls.accept(stream).into_fallible());
+            let accept = timeout_at(limit, tls.accept(stream).into_fallible());
             match hub.cx.stop.run_until_cancelled(accept).await {
-                Some(Ok(Ok(stream))) => greet(hub, stream, peer, alive).await,
+                Some(Ok(Ok(stream))) => greet(hub, stream, limit, peer, place, alive).await,
                 Some(Ok(Err((error, stream)))) => {
-                    hub.refuse(peer, &format!("the TLS handshake failed: {error}"));
+                    hub.refuse(&peer.shown, &format!("the TLS handshake failed: {error}"));
                     part(stream).await;
                 }
-                Some(Err(_)) => hub.refuse(peer, "the TLS handshake took too long"),
+                Some(Err(_)) => hub.refuse(&peer.shown, "the TLS handshake took too long"),
                 None => {}
             }
         }
@@ -209,22 +208,29 @@ async fn part(mut stream: TcpStream) {
 }
 
 /// Goes through the handshake, where one is set, and serves the connection.
-async fn greet<S>(hub: Arc<Hub>, mut stream: S, peer: &str, alive: Alive)
-where
+async fn greet<S>(
+    hub: Arc<Hub>,
+    mut stream: S,
+    limit: Instant,
+    mut peer: Peer,
+    place: Arc<Place>,
+    alive: Alive,
+) where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
     let mut buffer = BytesMut::new();
     if let Some(security) = &hub.settings.security {
         let shake = handshake::shake(&mut stream, &mut buffer, security);
-        let limited = timeout(hub.settings.handshake_timeout.0, shake);
-        match hub.cx.stop.run_until_cancelled(limited).await {
-            Some(Ok(Ok(()))) => {}
-            Some(Ok(Err(error))) => return hub.refuse(peer, &format!("the handshake failed: {error}")),
-            Some(Err(_)) => return hub.refuse(peer, "the handshake took too long"),
+        match hub.cx.stop.run_until_cancelled(timeout_at(limit, shake)).await {
+            Some(Ok(Ok(hostname))) => peer = peer.named(&hostname),
+            Some(Ok(Err(error))) => {
+                return hub.refuse(&peer.shown, &format!("the handshake failed: {error}"));
+            }
+            Some(Err(_)) => return hub.refuse(&peer.shown, "the handshake took too long"),
             None => return,
         }
     }
-    connection::serve(hub, stream, buffer, peer, alive).await;
+    connection::serve(hub, stream, buffer, &peer, place, alive).await;
 }
 
 #[cfg(test)]

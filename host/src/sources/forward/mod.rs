@@ -17,11 +17,13 @@ mod group;
 mod handshake;
 mod hub;
 mod inflate;
+mod link;
 mod listen;
 mod message;
 mod partial;
 mod pool;
 mod settings;
+mod strangers;
 pub mod tags;
 mod udp;
 mod wire;
@@ -43,7 +45,7 @@ use listen::Listener;
 /// An address cannot be bound, or the settings do not [`ForwardSettings::check`].
 pub async fn start(settings: ForwardSettings, cx: SourceContext) -> anyhow::Result<Running> {
     settings.check()?;
-    let listeners = listen::bind(&settings).await?;
+    let listeners = listen::bind(&cx.name, &settings).await?;
     Ok(Box::pin(run(settings, cx, listeners)))
 }
 

@@ -19,7 +19,11 @@ const ANY: Limits = Limits { bytes: usize::MAX, depth: SCAN_DEPTH };
 /// Bytes that an open line counts for beside its text.
 const OVERHEAD: usize = 512;
 /// Lines of full length that a connection may have open at once; the oldest is ended for one more.
-const OPEN_LINES: usize = 16;
+const LONG_LINES: usize = 16;
+/// Lines of any length that it may have open at once. One connection has one container's, or those of a host.
+const OPEN_LINES: usize = 1024;
+/// Longest id of a line and of a container, in bytes; Docker's have 64.
+const LONGEST_ID: usize = 256;
 
 /// What stands in every piece.
 const MARK: &[u8] = b"partial_message";
@@ -37,7 +41,7 @@ pub struct Line {
     pub pairs: u32,
     /// The text.
     pub log: Vec<u8>,
-    /// Whether the line goes on in the next record, for it was longer than the limit.
+    /// Whether the line goes on in the next record: it was longer than the limit, or there was no room for it.
     pub truncated: bool,
     /// Whether pieces of it have been answered before: then nobody sends it again.
     pub answered: bool,
@@ -47,7 +51,7 @@ pub struct Line {
 
 impl Line {
     fn memory(&self) -> usize {
-        self.log.len() + self.fields.len() + OVERHEAD
+        self.log.capacity() + self.fields.capacity() + 2 * self.tag.len() + OVERHEAD
     }
 }
 
@@ -126,13 +130,25 @@ impl Partials {
         line.answered = true;
         self.memory += line.memory();
         self.lines.insert(key, line);
-        while self.memory > OPEN_LINES * self.longest.max(OVERHEAD) {
-            let oldest = self.lines.iter().min_by_key(|(_, line)| line.touched).map(|(key, _)| key.clone());
-            let Some(line) = oldest.and_then(|key| self.lines.remove(&key)) else { break };
-            self.memory -= line.memory();
-            complete.push(line);
+        while self.memory > LONG_LINES * self.longest.max(OVERHEAD) || self.lines.len() > OPEN_LINES {
+            self.end_oldest(complete);
         }
         Taken::Yes
+    }
+
+    /// Bytes of memory that the open lines take.
+    pub fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// Takes out the line for whose next piece it has waited longest, since there is no room for it.
+    pub fn end_oldest(&mut self, complete: &mut Vec<Line>) {
+        let oldest = self.lines.iter().min_by_key(|(_, line)| line.touched).map(|(key, _)| key.clone());
+        if let Some(mut line) = oldest.and_then(|key| self.lines.remove(&key)) {
+            self.memory -= line.memory();
+            line.truncated = true;
+            complete.push(line);
+        }
     }
 
     /// When the first open line is complete for want of a next piece.
@@ -223,7 +239,8 @@ fn piece(record: &[u8]) -> Option<Piece<'_>> {
     if !partial {
         return None;
     }
-    Some(Piece { id: id?, container: container.unwrap_or_default(), log: log?, last })
+    let piece = Piece { id: id?, container: container.unwrap_or_default(), log: log?, last };
+    (piece.id.len().max(piece.container.len()) <= LONGEST_ID).then_some(piece)
 }
 
 /// The fields of a piece that are neither its text nor about its being a piece.

@@ -1,15 +1,16 @@
-//! Memory for messages that have come in part, shared by all connections of a source.
+//! Memory for what has come and is not on its way yet, shared by all connections of a source: messages of which only a
+//! part is there, entries that are being expanded, open lines, batches that are gathered.
 //!
-//! A connection has [`SMALL`] bytes of its own. What its buffer needs beyond them it takes from the pool, and is read
-//! no further while the pool has no room. Connections that wait hold parts of messages, so they could all wait for
-//! each other; one at a time may therefore go on without room until its message is complete.
+//! A connection has [`SMALL`] bytes of its own. What it needs beyond them it takes from the pool, and is read no further
+//! while the pool has no room. Connections that wait hold parts of messages, so they could all wait for each other; one
+//! at a time may therefore go on without room until its message is complete.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-/// Bytes that every connection may buffer without asking.
+/// Bytes that every connection may hold without asking.
 pub const SMALL: usize = 64 << 10;
 /// Bytes that one permit stands for.
 const PERMIT: usize = 1024;
@@ -44,7 +45,7 @@ impl Pool {
     }
 }
 
-/// What one connection may buffer.
+/// What one connection may hold.
 #[derive(Debug)]
 pub struct Hold {
     pool: Arc<Pool>,
@@ -62,7 +63,7 @@ impl Drop for Waiting<'_> {
 }
 
 impl Hold {
-    /// Bytes that the connection may buffer.
+    /// Bytes that the connection may hold.
     pub fn bytes(&self) -> usize {
         match &self.exempt {
             Some(_) => usize::MAX,
@@ -75,7 +76,7 @@ impl Hold {
         self.permits.is_some() || self.exempt.is_some()
     }
 
-    /// Takes what `bytes` bytes need, if the pool has it. Answers whether the connection may buffer so many now.
+    /// Takes what `bytes` bytes need, if the pool has it. Answers whether the connection may hold so many now.
     pub fn reach(&mut self, bytes: usize) -> bool {
         if bytes <= self.bytes() {
             return true;
@@ -88,7 +89,7 @@ impl Hold {
         bytes <= self.bytes()
     }
 
-    /// Waits until the connection may buffer about `step` bytes more.
+    /// Waits until the connection may hold about `step` bytes more.
     pub async fn grow(&mut self, step: usize) {
         self.pool.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting(&self.pool.waiting);

@@ -42,21 +42,25 @@ pub struct ForwardSettings {
     pub invalid_utf8: InvalidUtf8,
     /// Most bytes of a message as it comes; a client that sends more is cut off.
     pub max_message: Bytes,
-    /// Most bytes to which the entries of a compressed message may expand; what lies behind them goes to the dead
-    /// letters.
+    /// Most bytes to which the entries of a compressed message may expand, and each of them to half of `max_buffered`;
+    /// what lies behind them goes to the dead letters.
     pub max_expanded: Bytes,
-    /// Most connections at once; further clients wait.
+    /// Most connections at once. Where there are so many, one that has sent nothing yet gives way to a further client;
+    /// where there is none, further clients wait.
     #[schemars(range(min = 1))]
     pub max_connections: usize,
     /// Most bytes of records that one connection may have on their way; then it is read no further.
     pub max_in_flight: Bytes,
-    /// Most bytes of records that all connections together may have on their way, and as many again of messages of
-    /// which only a part has come. Where there is no room, connections are read no further until there is. (Each
-    /// connection has 64 KiB beside, and one of them may go on with its message in any case.)
+    /// Most bytes of records that all connections together may have on their way, and as many again of what is not
+    /// that far: messages of which only a part has come, entries that are being expanded, lines of which pieces are
+    /// to come, batches that are gathered. Where there is no room, connections are read no further until there is, and
+    /// open lines go on as what they are, marked `@truncated`. (Each connection has 64 KiB beside, and one of them may
+    /// go on with its message in any case.)
     pub max_buffered: Bytes,
-    /// How many chunk ids are remembered, so that a chunk which comes again is not taken again; 0 for none.
+    /// How many chunk ids are remembered whose answer was lost with a connection, so that a chunk which its client sends
+    /// again is not taken again; 0 for none.
     pub chunk_memory: usize,
-    /// How long a client may take for the TLS and the shared-key handshake.
+    /// How long a client may take for the TLS and the shared-key handshake together.
     pub handshake_timeout: Span,
     /// Whether heartbeats over UDP are answered, on the ports of the TCP addresses.
     pub udp_heartbeat: bool,
@@ -116,5 +120,10 @@ impl ForwardSettings {
             let text = &self.unix_mode;
             anyhow!("`unix_mode`: `{text}` is no mode: write three octal digits such as \"0660\"")
         })
+    }
+
+    /// Most bytes to which the entries of a message, and each of them, may expand.
+    pub(super) fn expansion(&self) -> (usize, usize) {
+        (self.max_expanded.0 as usize, (self.max_buffered.0 / 2) as usize)
     }
 }

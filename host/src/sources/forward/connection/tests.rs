@@ -2,6 +2,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use crate::config::units::Bytes;
@@ -85,18 +86,88 @@ async fn a_chunk_that_comes_back_is_not_answered_and_is_taken_when_it_is_sent_ag
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_chunk_that_is_safe_is_answered_again_and_not_taken_again() {
+async fn a_chunk_that_became_safe_when_its_connection_was_gone_is_answered_and_not_taken_again() {
     let mut client = Client::new();
     let message = pack(&json!(["t", TIME, {"n": 1}, {"chunk": "c1"}]));
     client.send(&message).await;
-    assert_eq!(numbers(&client.next().await), [1]);
-    assert_eq!(client.read(ack("c1").len()).await, ack("c1"));
+    let batch = client.batch().await;
     let old = client.reconnect();
+    settle_down().await;
+    batch.receipt.delivered();
+    old.await.unwrap();
     client.send(&message).await;
     assert_eq!(client.read(ack("c1").len()).await, ack("c1"));
     assert!(client.rest().await.is_empty());
     assert_eq!(accounts(&client).received, 1);
-    old.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_id_from_two_hosts_or_after_its_answer_is_another_chunk() {
+    let mut client = Client::new();
+    let mut other = client.of_another_host();
+    // Fluent Bit's id is a hash of the content.
+    let message = pack(&json!(["t", TIME, {"n": 1}, {"chunk": "c1"}]));
+    client.send(&message).await;
+    other.write_all(&message).await.unwrap();
+    let (first, second) = (client.batch().await, client.batch().await);
+    first.receipt.delivered();
+    second.receipt.delivered();
+    let mut answer = vec![0; ack("c1").len()];
+    other.read_exact(&mut answer).await.unwrap();
+    assert_eq!((client.read(answer.len()).await, answer), (ack("c1"), ack("c1")));
+    client.send(&message).await;
+    assert_eq!(numbers(&client.next().await), [1]);
+    assert_eq!(client.read(ack("c1").len()).await, ack("c1"));
+    client.reconnect();
+    client.send(&message).await;
+    assert_eq!(numbers(&client.next().await), [1]);
+    assert_eq!(accounts(&client).received, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_its_answers_is_read_no_further_and_then_closed() {
+    let mut client = Client::new();
+    let chunk = |n: usize| format!("{n:04}{}", "x".repeat(1000));
+    let buffer = client.buffer.clone();
+    tokio::spawn(async move {
+        while let Some(batch) = buffer.pop().await {
+            batch.receipt.delivered();
+        }
+    });
+    // The answers to a thousand or so are as many bytes as the way back takes.
+    let mut sent = 0;
+    let stuck = loop {
+        let message =
+            pack(&json!(["t", TIME, {"n": sent, "text": "x".repeat(1000)}, {"chunk": chunk(sent)}]));
+        match tokio::time::timeout(Duration::from_secs(1), client.stream.write_all(&message)).await {
+            Ok(written) => written.unwrap(),
+            Err(_) => break sent,
+        }
+        sent += 1;
+    };
+    let received = accounts(&client).received;
+    assert!(stuck < 3500 && received < 1300, "{received} of {stuck} were taken");
+    assert_eq!(accounts(&client).in_flight(), 0, "nothing but the client is waited for");
+    client.serving.await.unwrap();
+    let mut answers = Vec::new();
+    client.stream.read_to_end(&mut answers).await.unwrap();
+    assert!(answers.starts_with(&ack(&chunk(0))), "what was written can be read");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_stops_in_the_middle_ends_the_connection_and_silence_between_messages_does_not() {
+    let mut client = Client::new();
+    let message = pack(&json!(["t", TIME, {"n": 1}, {"chunk": "c1"}]));
+    client.send(b"\xc0").await;
+    tokio::time::sleep(Duration::from_secs(86_400)).await;
+    client.send(&message).await;
+    assert_eq!(numbers(&client.next().await), [1]);
+    tokio::time::sleep(Duration::from_secs(86_400)).await;
+    assert!(!client.serving.is_finished());
+    client.send(&message[..message.len() - 1]).await;
+    let started = Instant::now();
+    assert_eq!(client.read_all().await, ack("c1"));
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,6 +179,7 @@ async fn a_chunk_that_comes_again_while_it_is_on_its_way_is_answered_with_the_fi
     let _old = client.reconnect();
     client.send(&message).await;
     settle_down().await;
+    assert_eq!(client.hub.chunks.waiting(), 1);
     batch.receipt.delivered();
     assert_eq!(client.read(ack("c1").len()).await, ack("c1"));
     assert_eq!(accounts(&client).received, 1);
@@ -255,6 +327,20 @@ async fn what_expands_past_the_limit_or_not_at_all_goes_to_the_dead_letters() {
         assert_eq!(client.read_all().await, ack("c1"), "{reason}");
         assert!(client.dead_letters().contains(reason), "{reason}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_expands_to_half_of_the_memory_of_all_connections_goes_to_the_dead_letters() {
+    let settings = ForwardSettings { max_buffered: Bytes(2 << 20), ..ForwardSettings::default() };
+    let mut client = Client::with(settings);
+    let fits = pack(&json!([TIME, {"n": 1, "text": "x".repeat(900_000)}]));
+    client.send(&packed("t", &gzip(&fits), &json!({"compressed": "gzip"}))).await;
+    assert_eq!(numbers(&client.next().await), [1]);
+    let large = pack(&json!([TIME, {"n": 2, "text": "x".repeat(20 << 20)}]));
+    client.send(&packed("t", &gzip(&large), &json!({"chunk": "c1", "compressed": "gzip"}))).await;
+    assert!(client.rest().await.is_empty());
+    assert_eq!(client.read_all().await, ack("c1"));
+    assert!(client.dead_letters().contains("one of them expands to more than 1048576 bytes"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,7 +23,7 @@ struct Source {
 impl Source {
     async fn start(settings: ForwardSettings) -> Source {
         let (cx, buffer, folder) = testing::context("forward");
-        let listeners = bind(&settings).await.unwrap();
+        let listeners = bind("forward", &settings).await.unwrap();
         let addresses = listeners.iter().map(|l| l.address().to_owned()).collect();
         let running = tokio::spawn(forward::run(settings, cx.clone(), listeners));
         Source { cx, buffer, addresses, running, _folder: folder }
@@ -75,7 +75,7 @@ async fn a_unix_socket_takes_the_place_of_a_stale_one_and_is_gone_after_the_end(
     let path = folder.path().join("forward.sock");
     let stale = std::os::unix::net::UnixListener::bind(&path).unwrap();
     let listen = format!("unix://{}", path.display());
-    let error = bind(&settings(&listen)).await.err().unwrap().to_string();
+    let error = bind("forward", &settings(&listen)).await.err().unwrap().to_string();
     assert!(error.contains("another process listens on"), "{error}");
     drop(stale);
     let source = Source::start(ForwardSettings { unix_mode: "600".to_owned(), ..settings(&listen) }).await;
@@ -100,7 +100,8 @@ async fn one_source_listens_on_several_addresses() {
 #[tokio::test]
 async fn further_clients_wait_where_there_are_as_many_as_allowed() {
     let source = Source::start(ForwardSettings { max_connections: 1, ..settings("127.0.0.1:0") }).await;
-    let first = TcpStream::connect(&source.addresses[0]).await.unwrap();
+    let mut first = TcpStream::connect(&source.addresses[0]).await.unwrap();
+    exchange(&source, "c0", &mut first).await;
     let mut second = TcpStream::connect(&source.addresses[0]).await.unwrap();
     second.write_all(&pack(&json!(["t", 0, {"n": 2}, {"chunk": "c2"}]))).await.unwrap();
     exchange(&source, "c1", first).await;
@@ -108,6 +109,25 @@ async fn further_clients_wait_where_there_are_as_many_as_allowed() {
     assert_eq!(json(&batch.records)[0]["n"], 2);
     batch.receipt.delivered();
     drop(second);
+    source.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_has_sent_nothing_gives_way_to_another() {
+    let source = Source::start(ForwardSettings { max_connections: 2, ..settings("127.0.0.1:0") }).await;
+    let connect = || TcpStream::connect(&source.addresses[0]);
+    let mut known = connect().await.unwrap();
+    exchange(&source, "c1", &mut known).await;
+    for n in 0..5 {
+        let mut silent = connect().await.unwrap();
+        // Not even a heartbeat is a word.
+        silent.write_all(b"\xc0").await.unwrap();
+        let mut next = connect().await.unwrap();
+        assert_eq!(silent.read(&mut [0]).await.unwrap_or(0), 0, "it is closed");
+        exchange(&source, &format!("n{n}"), &mut next).await;
+        exchange(&source, &format!("k{n}"), &mut known).await;
+    }
+    drop(known);
     source.stop().await;
 }
 
@@ -138,10 +158,10 @@ async fn addresses_that_cannot_be_used_are_named() {
         (format!("unix://{}", file.display()), "exists and is no socket"),
         ("unix:///nowhere/at/all".to_owned(), "cannot listen on /nowhere/at/all"),
     ] {
-        let error = format!("{:#}", bind(&settings(&listen)).await.err().unwrap());
+        let error = format!("{:#}", bind("forward", &settings(&listen)).await.err().unwrap());
         assert!(error.contains(words) && error.contains("`listen`"), "{error}");
     }
     let mode = ForwardSettings { unix_mode: "rw".to_owned(), ..settings("unix:///tmp/x.sock") };
-    assert!(bind(&mode).await.err().unwrap().to_string().contains("`unix_mode`: `rw` is no mode"));
+    assert!(bind("forward", &mode).await.err().unwrap().to_string().contains("`unix_mode`: `rw` is no mode"));
     assert!(mode.check().unwrap_err().to_string().contains("`unix_mode`"));
 }

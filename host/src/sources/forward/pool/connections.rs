@@ -86,6 +86,64 @@ async fn a_client_that_stalls_is_waited_for_while_nobody_needs_its_memory() {
     assert_eq!(client.next().await[0]["n"], 1);
 }
 
+/// A piece of a Docker line, and whether it is the last.
+fn piece(id: usize, text: &str, last: bool) -> Vec<u8> {
+    let (id, last) = (id.to_string(), last.to_string());
+    pack(&json!(["t", 0, {"container_id": "c", "log": text, "partial_message": "true", "partial_id": id,
+        "partial_ordinal": "1", "partial_last": last}, {}]))
+}
+
+#[tokio::test(start_paused = true)]
+async fn open_lines_of_many_connections_share_the_memory_and_lose_nothing() {
+    const LINES: usize = 8;
+    let client = client(512 << 10);
+    let mut streams: Vec<_> = (0..10).map(|_| client.another()).collect();
+    let text = "x".repeat(16 << 10);
+    let buffer = client.buffer.clone();
+    let taken = tokio::spawn(async move {
+        let (mut bytes, mut marked) = (0, 0);
+        while bytes < 10 * LINES * 5 * (16 << 10) {
+            let batch = buffer.pop().await.unwrap();
+            for record in json(&batch.records) {
+                bytes += record["log"].as_str().unwrap().len();
+                marked += usize::from(record["@truncated"] == true);
+            }
+            batch.receipt.delivered();
+        }
+        (bytes, marked)
+    });
+    for round in 0..5 {
+        for stream in &mut streams {
+            for line in 0..LINES {
+                stream.write_all(&piece(line, &text, round == 4)).await.unwrap();
+            }
+        }
+        settle_down().await;
+    }
+    let (bytes, marked) = taken.await.unwrap();
+    assert_eq!(bytes, 10 * LINES * 5 * (16 << 10));
+    assert!(marked > 0, "all lines had room, though they are ten times as much as there is");
+    settle_down().await;
+    assert!(!client.hub.pool.is_short());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_drips_into_a_large_message_does_not_keep_the_memory_from_others() {
+    let mut client = client(1 << 10);
+    client.send(&large(1)[..PART]).await;
+    settle_down().await;
+    let mut other = client.another();
+    other.write_all(&large(2)).await.unwrap();
+    let (mut drips, started) = (PART..PART + 100, tokio::time::Instant::now());
+    while let Some(place) = drips.next()
+        && client.stream.write_all(&large(1)[place..=place]).await.is_ok()
+    {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+    assert!(drips.next().is_some(), "it was not closed in {:?}", started.elapsed());
+    client.next().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_is_silent_gives_its_memory_back() {
     let mut client = client(512 << 10);
