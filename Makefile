@@ -9,7 +9,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 # is asked to build decides which features the dependencies get.)
 DEMO_OPT_LEVEL ?= 1
 
-.PHONY: help setup setup-build servers demo build test bench lint fmt clean
+.PHONY: help setup setup-build servers demo build test bench fuzz lint fmt clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test: setup servers ## Run every test, with real Kafka, nginx, logrotate and doc
 
 bench: setup-build ## Build for release and print the table of speeds (about 15 minutes the first time)
 	@scripts/bench.sh
+
+fuzz: setup-build ## Try what comes from outside with hostile bytes, FUZZ_SECONDS (120) for each of five kinds
+	@scripts/fuzz.sh
 
 lint: setup-build ## Check formatting and run clippy; a warning is an error
 	$(CARGO) fmt --all --check

@@ -36,6 +36,10 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dead_letter;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
+#[cfg(test)]
+mod memory;
 pub mod net;
 pub mod private;
 pub mod telemetry;

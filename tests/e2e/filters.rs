@@ -75,7 +75,7 @@ fn one_poison_record(name: &str, more: &str, poison: &str, kind: &str, reason: &
 }
 
 /// All dead letters of a flitch, from its files.
-fn dead_letters(flitch: &Flitch) -> Vec<serde_json::Value> {
+pub fn dead_letters(flitch: &Flitch) -> Vec<serde_json::Value> {
     let mut all = Vec::new();
     let mut folders = vec![flitch.at("data")];
     while let Some(folder) = folders.pop() {

@@ -15,6 +15,8 @@ mod changes;
 mod columns;
 mod engine;
 mod filter;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod host;
 mod instance;
 mod limits;

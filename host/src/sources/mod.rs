@@ -11,7 +11,7 @@ pub mod http;
 mod intake;
 pub mod settings;
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub mod testing;
 
 pub use intake::{Handover, Intake};

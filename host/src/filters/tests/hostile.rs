@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::faults::{guest, isolates, isolates_with, settings, uppers};
 use super::*;
 use crate::config::units::{Bytes, Span};
+use crate::memory::peak_of;
 
 #[test]
 fn rows_that_are_taken_over_and_over_are_counted_by_what_they_would_hold() {
@@ -133,4 +134,27 @@ fn records_that_spin_do_not_cost_their_neighbours() {
     let mut sorted = out.clone();
     sorted.sort_by_key(|text| text[3..].parse::<usize>().unwrap());
     assert_eq!(out, sorted, "in order");
+}
+
+#[test]
+fn a_hostile_guest_makes_the_host_hold_no_more_than_its_limits_say() {
+    let large = "x".repeat(1 << 20);
+    let cases = [
+        vec![format!("NONSENSE again {large}")],
+        vec![format!("FAIL {large}"), format!("REJECT {large}"), format!("PANIC {large}")],
+        vec!["LOOKUP 100000".to_owned(), "WANT 10000".to_owned(), "LOOKUP 4000000".to_owned()],
+        vec!["NONSENSE deep".to_owned(), "NONSENSE long".to_owned(), "NONSENSE many".to_owned()],
+        vec!["NONSENSE huge".to_owned(), "NONSENSE large".to_owned()],
+        vec!["COUNT 1000000".to_owned(), "SHOUT 1000000".to_owned()],
+    ];
+    for mut texts in cases {
+        texts.extend((0..1000).map(|n| format!("row{n}")));
+        let bytes: usize = texts.iter().map(String::len).sum();
+        let records = messages(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut guest = with_table();
+        let (_, peak) = peak_of(|| guest.run(records));
+        // The limit of answers is 8 times what came and 1 MiB, and there may be two copies of what is answered.
+        let most = 2 * (8 * bytes + (1 << 20)) + (8 << 20);
+        assert!(peak <= most, "{:.20}: {bytes} bytes take {peak} bytes of memory", texts[0]);
+    }
 }

@@ -37,6 +37,8 @@ mod tailer;
 mod walk;
 mod watch;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 #[cfg(test)]
 mod rig;
 #[cfg(test)]

@@ -74,7 +74,10 @@ async fn run(settings: ForwardSettings, cx: SourceContext, listeners: Vec<Listen
     Ok(())
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
+#[cfg(any(test, feature = "fuzzing"))]
+#[cfg_attr(not(test), allow(dead_code))]
 mod harness;
 #[cfg(test)]
 mod tests;
