@@ -152,14 +152,11 @@ impl Gather {
     fn append_json(&mut self, chunk: &[u8], cut: &Cut) -> usize {
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', chunk) {
-            if self.full(cut) || end - start > self.limit + 1 {
+            let line = &chunk[start..end];
+            if self.full(cut) || without_cr(line).len() > self.limit || line.first() == Some(&0) {
                 break;
             }
             let Form::Json(builder) = &mut self.form else { break };
-            let line = &chunk[start..end];
-            if line.first() == Some(&0) {
-                break;
-            }
             start = end + 1;
             if let Err(error) = decode_line(builder, line)
                 && !line.trim_ascii().is_empty()

@@ -180,7 +180,7 @@ impl Streams {
 
     /// Counts what is held.
     fn count(&mut self, rules: &Rules) {
-        let bytes = self.slots.iter().map(|slot| slot.text.len()).sum();
+        let bytes = self.slots.iter().map(|slot| slot.text.len() + slot.attrs.len()).sum();
         self.held.set(rules, bytes);
     }
 

@@ -93,6 +93,20 @@ fn json_lines_become_columns_and_others_are_told() {
 }
 
 #[test]
+fn a_line_of_json_may_have_as_many_bytes_as_the_limit_says_whatever_ends_it() {
+    for end in ["\n", "\r\n"] {
+        let mut settings = FileSettings { codec: Codec::Json, ..Default::default() };
+        let chunk = format!("{{\"a\":1}}{end}{{\"a\":12}}{end}");
+        settings.max_line.0 = 7;
+        let mut gather = Gather::new(&settings).unwrap();
+        assert_eq!(append(&mut gather, chunk.as_bytes(), &Cut::default(), false), 7 + end.len());
+        settings.max_line.0 = 8;
+        let mut gather = Gather::new(&settings).unwrap();
+        assert_eq!(append(&mut gather, chunk.as_bytes(), &Cut::default(), false), chunk.len());
+    }
+}
+
+#[test]
 fn a_line_is_cut_between_characters() {
     assert_eq!(boundary("abcdé".as_bytes(), 5), 4);
     assert_eq!(boundary("abcdé".as_bytes(), 6), 6);
