@@ -15,17 +15,7 @@ pub(super) struct Scratch {
 }
 
 pub(super) fn rows(plan: &Plan<'_>, rows: usize) -> Encoded {
-    let per_row: usize = plan
-        .steps
-        .iter()
-        .map(|step| match step {
-            Step::Fixed(text) => text.len(),
-            Step::Leaf(leaf) => leaf.key.len() + 1,
-            Step::Open(key) => key.len() + 2,
-            Step::Close(_) | Step::Members(_) => 0,
-        })
-        .sum();
-    let mut out = Vec::with_capacity(plan.bytes + (per_row + 3) * rows + plan.bytes / 16 + 64);
+    let mut out = Vec::with_capacity(room(plan, rows));
     let mut ends = Vec::with_capacity(rows);
     let mut scratch = Scratch::default();
     for row in 0..rows {
@@ -51,6 +41,24 @@ pub(super) fn rows(plan: &Plan<'_>, rows: usize) -> Encoded {
         ends.push(u32::try_from(out.len()).expect("a batch's text is below 4 GiB"));
     }
     Encoded { text: out.into(), ends }
+}
+
+/// About how many bytes the rows will take, a little more rather than less. A name counts where there is a value: a
+/// batch may have as many names as rows, each in one row only.
+fn room(plan: &Plan<'_>, rows: usize) -> usize {
+    let (mut leaves, mut objects) = (0, 0);
+    for step in &plan.steps {
+        match step {
+            Step::Fixed(text) => leaves += text.len() * rows,
+            Step::Leaf(leaf) => {
+                let absent = leaf.nulls.map_or(0, |nulls| nulls.null_count());
+                leaves += (leaf.key.len() + 1) * rows.saturating_sub(absent);
+            }
+            Step::Open(key) => objects += (key.len() + 2) * rows,
+            Step::Close(_) | Step::Members(_) => {}
+        }
+    }
+    plan.bytes + plan.bytes / 16 + leaves + objects.min(leaves + plan.bytes) + 3 * rows + 64
 }
 
 /// Appends comma, name and value; nothing where the row has none.
