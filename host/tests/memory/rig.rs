@@ -1,0 +1,57 @@
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use flitch::batch::Cut;
+use flitch::buffers::{BufferSettings, MemoryBuffer};
+use flitch::clock::Clock;
+use flitch::dead_letter::DeadLetters;
+use flitch::filters::{Program, Workers};
+use flitch::receipt::Ledger;
+use flitch::router::{Route, Router};
+use flitch::sources::{Intake, Running, SourceContext};
+use flitch::telemetry::Tally;
+use flitch_tests::ports;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+/// A source whose records are delivered as they come.
+pub struct Rig {
+    pub address: SocketAddr,
+    _runtime: Runtime,
+    _folder: tempfile::TempDir,
+}
+
+impl Rig {
+    /// Starts a source on an address of its own.
+    pub fn start<F>(start: impl FnOnce(SocketAddr, SourceContext) -> F) -> Rig
+    where
+        F: Future<Output = anyhow::Result<Running>>,
+    {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let buffer = Arc::new(MemoryBuffer::new(&BufferSettings::default(), Tally::noop()));
+        let router = Arc::new(Router::new(vec![Route::to(buffer.clone())], Tally::noop()));
+        let workers = Workers::start("test", Arc::new(Program::default()), 0, router).unwrap();
+        let cx = SourceContext {
+            name: "in".into(),
+            intake: Intake::new(Arc::new(Ledger::default()), vec![workers.inlet().clone()]),
+            cut: Cut::default(),
+            state_dir: folder.path().join("state"),
+            dead_letters: DeadLetters::open(&folder.path().join("dead")).unwrap(),
+            clock: Clock::system(),
+            stop: CancellationToken::new(),
+        };
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
+        let running = runtime.block_on(start(address, cx)).unwrap();
+        runtime.spawn(running);
+        runtime.spawn(async move {
+            while let Some(batch) = buffer.pop().await {
+                // What an output does: the records as text, once for a batch.
+                drop(batch.records.ndjson());
+                batch.receipt.delivered();
+            }
+        });
+        Rig { address, _runtime: runtime, _folder: folder }
+    }
+}
