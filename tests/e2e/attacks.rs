@@ -2,3 +2,4 @@
 
 mod filters;
 mod forward;
+mod http;

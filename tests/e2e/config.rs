@@ -238,3 +238,16 @@ fn an_output_is_open_while_a_pipeline_writes_to_it_and_only_then() {
     flitch.settled_after(10, DEADLINE);
     assert_eq!(std::fs::read_to_string(flitch.at("idle.ndjson")).unwrap().lines().count(), 10);
 }
+
+#[test]
+fn the_status_says_where_a_new_configuration_is_wrong_and_shows_none_of_its_lines() {
+    let config = pipeline(&file_source("*.log"), &[], "out: { type: blackhole }");
+    let flitch = Flitch::start(FLITCH, &config);
+    flitch.configure(&format!("{config}nonsense: between-us\n"));
+    flitch.signal(Signal::Hup);
+    let error = eventually("the configuration is refused", DEADLINE, || {
+        flitch.status()["last_reload_error"].as_str().map(str::to_owned)
+    });
+    assert!(error.contains("flitch.yaml:") && error.contains("`nonsense`"), "{error}");
+    assert!(!error.contains("between-us"), "{error}");
+}
