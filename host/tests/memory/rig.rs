@@ -32,15 +32,17 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let buffer = Arc::new(MemoryBuffer::new(&BufferSettings::default(), Tally::noop()));
         let router = Arc::new(Router::new(vec![Route::to(buffer.clone())], Tally::noop()));
-        let workers = Workers::start("test", Arc::new(Program::default()), 0, router).unwrap();
+        let workers =
+            Workers::start("test", Arc::new(Program::default()), 0, router, &Arc::default()).unwrap();
+        let stop = CancellationToken::new();
         let cx = SourceContext {
             name: "in".into(),
-            intake: Intake::new(Arc::new(Ledger::default()), vec![workers.inlet().clone()]),
+            intake: Intake::new(Arc::new(Ledger::default()), vec![workers.inlet().clone()], stop.clone()),
             cut: Cut::default(),
             state_dir: folder.path().join("state"),
             dead_letters: DeadLetters::open(&folder.path().join("dead")).unwrap(),
             clock: Clock::system(),
-            stop: CancellationToken::new(),
+            stop,
         };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
         let running = runtime.block_on(start(address, cx)).unwrap();
