@@ -82,6 +82,9 @@ pub struct Builder {
     /// The nodes of the host's own names, and where their values go that are none.
     time: u32,
     tag: u32,
+    /// The record that was given its time, and its tag, by its source, as `began` has it. What the record says itself
+    /// takes their place only if it has a right to the name.
+    given: [u64; 2],
     misnamed: u64,
     rows: usize,
     bytes: usize,
@@ -133,6 +136,7 @@ impl Builder {
             handles: Vec::new(),
             time,
             tag,
+            given: [0; 2],
             misnamed: 0,
             rows: 0,
             bytes: 0,
@@ -330,7 +334,11 @@ impl Builder {
             "a handle names a member of the record itself"
         );
         let guess = self.guess;
-        self.enter(self.handles[handle.0 as usize]);
+        let node = self.handles[handle.0 as usize];
+        self.enter(node);
+        if node == self.time || node == self.tag {
+            self.given[usize::from(node == self.tag)] = self.began;
+        }
         self.guess = guess;
         self
     }
@@ -338,10 +346,7 @@ impl Builder {
     #[inline]
     fn enter(&mut self, node: u32) {
         if self.tree.nodes[node as usize].stamp >= self.began {
-            self.unset(node);
-            if node == self.time || node == self.tag {
-                self.unset_misnamed(node);
-            }
+            self.unset_named(node);
         }
         self.stamp += 1;
         let named = &mut self.tree.nodes[node as usize];

@@ -79,7 +79,9 @@ impl Builder {
     #[cold]
     pub(super) fn misname(&mut self) {
         let named = self.current;
-        self.unset(named);
+        if !self.is_given(named) {
+            self.unset(named);
+        }
         self.misnamed += 1;
         let node = self.misnamed_node(named);
         self.enter(node);
@@ -93,11 +95,20 @@ impl Builder {
         self.tree.find(ROOT, format!("_{name}").as_bytes())
     }
 
-    /// A value of this record under one of the host's names that had no right to it gives way to the one that comes.
+    /// Whether the source said the time or the tag of this record that stands at `node`.
+    fn is_given(&self, node: u32) -> bool {
+        node == self.time && self.given[0] == self.began || node == self.tag && self.given[1] == self.began
+    }
+
+    /// Takes back what this record has under a name that comes again; also what had no right to that name. What the
+    /// source said stays until a value comes that takes its place.
     #[cold]
-    pub(super) fn unset_misnamed(&mut self, named: u32) {
-        if self.misnamed > self.misnamed_before {
-            let node = self.misnamed_node(named);
+    pub(super) fn unset_named(&mut self, node: u32) {
+        if !self.is_given(node) {
+            self.unset(node);
+        }
+        if (node == self.time || node == self.tag) && self.misnamed > self.misnamed_before {
+            let node = self.misnamed_node(node);
             self.unset(node);
         }
     }

@@ -364,6 +364,30 @@ fn a_time_that_is_none_and_a_tag_that_is_none_get_other_names_and_are_counted() 
 }
 
 #[test]
+fn the_time_and_the_tag_that_a_source_gave_stay_where_the_record_has_none_of_its_own() {
+    let mut b = Builder::new();
+    let (time, tag) = (b.raw_column(TIMESTAMP), b.raw_column(TAG));
+    let own: [(&[u8], &[u8]); 2] = [(b"yesterday", b"own"), (b"1970-01-01T00:00:00.000000007Z", b"")];
+    for (text, name) in own {
+        record(&mut b, |b| {
+            b.at(time).timestamp(5);
+            b.at(tag).text(b"given");
+            b.key(b"@timestamp").text(text);
+            match name {
+                b"" => b.key(b"@tag").int(1),
+                name => b.key(b"@tag").text(name),
+            }
+        });
+    }
+    let finished = b.finish(InvalidUtf8::Replace, &Constants::new().text("@tag", "of the batch"));
+    assert_eq!(finished.misnamed, 2);
+    let r = finished.records;
+    let times = column(&r, "@timestamp").1.as_primitive::<TimestampNanosecondType>();
+    assert_eq!(times.values(), &[5, 7]);
+    assert_eq!(texts(&r, "@tag"), ["own", "given"].map(|t| Some(t.to_owned())));
+}
+
+#[test]
 fn a_name_of_the_hosts_is_its_own_also_behind_very_many_others() {
     let mut b = Builder::new();
     record(&mut b, |b| {
