@@ -321,7 +321,9 @@ impl<'de> de::Deserializer<'de> for De<'de, '_> {
                     [De { part: Part::Without(fields), ..self }, De { part: Part::Only(fields), ..self }];
                 visitor.visit_seq(parts::Halves(halves.into_iter()))
             }
-            _ => self.any(visitor, false),
+            // A list would be taken for the halves.
+            Value::Seq(_) => self.locate(Err(de::Error::invalid_type(Unexpected::Seq, &"a map"))),
+            Value::Scalar(_) => self.any(visitor, false),
         }
     }
 

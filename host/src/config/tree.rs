@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use granit_parser::{Event, Parser, ScalarStyle, Tag};
 
+mod hint;
+
 /// A stretch of the file's text, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Location {
@@ -149,29 +151,10 @@ impl<'t> TreeReader<'t> {
             Some(Err(error)) => {
                 let start = error.marker().byte_offset().unwrap_or(self.text.len()).min(self.text.len());
                 let end = self.text[start..].chars().next().map_or(start, |c| start + c.len_utf8());
-                let help = self.help(start);
-                wrong(Location { start, end }, format!("this is not YAML: {}", error.info()), help)
+                let help = hint::hint(self.text, start, &error.info()).unwrap_or_default();
+                wrong(Location { start, end }, format!("this is not YAML: {}", error.info()), &help)
             }
         }
-    }
-
-    /// What to do about YAML that ends at `place`.
-    fn help(&self, place: usize) -> &'static str {
-        let before = self.text[..place].rsplit('\n').next().unwrap_or_default();
-        let after = self.text[place..].split('\n').next().unwrap_or_default();
-        let indentation = before.chars().chain(after.chars()).take_while(|c| c.is_whitespace());
-        if after.starts_with('\t') || indentation.clone().any(|c| c == '\t') {
-            return "YAML wants spaces where a tab stands";
-        }
-        // Outside of brackets neither is an error.
-        let line = format!("{before}{after}");
-        if has_unquoted(&line, "${") {
-            return "a value with `${...}` inside `{ }` or `[ ]` stands in quotes: \"${NAME}\"";
-        }
-        if has_unquoted(&line, "{@") {
-            return "a value with `{@...}` inside `{ }` or `[ ]` stands in quotes: \"logs.{@tag}\"";
-        }
-        ""
     }
 
     fn document(&mut self) -> Result<Node, SyntaxError> {
@@ -298,21 +281,6 @@ impl<'t> TreeReader<'t> {
             entries.push(Entry { key, key_location, secret: false, value });
         }
     }
-}
-
-/// Whether a text holds `wanted` outside of quotes.
-fn has_unquoted(text: &str, wanted: &str) -> bool {
-    let mut quote = None;
-    for (place, c) in text.char_indices() {
-        match quote {
-            Some(open) if open == c => quote = None,
-            Some(_) => {}
-            None if matches!(c, '"' | '\'') => quote = Some(c),
-            None if text[place..].starts_with(wanted) => return true,
-            None => {}
-        }
-    }
-    false
 }
 
 /// Adds what a merge key (`<<: *common`, or a list of such) brings; what comes first wins.

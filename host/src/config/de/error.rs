@@ -105,6 +105,26 @@ fn expected(expected: &dyn Expected) -> String {
     }
 }
 
+/// How a value is written that is `wanted` and was written as something else.
+fn other_shape(wanted: &str, found: &Unexpected<'_>) -> Option<&'static str> {
+    Some(match (wanted, found) {
+        ("a list", Unexpected::Str(_) | Unexpected::Map) => {
+            "write it as a list: `[...]`, or one `- ` line for each"
+        }
+        ("a map", Unexpected::Seq) => {
+            "write it as a map: `NAME: ...` in place of each `- `, or `{ NAME: ... }` in place of `[ ]`"
+        }
+        ("a map", Unexpected::Str(_)) => {
+            "write it as a map: `KEY: VALUE` on a line for each, or `{ KEY: VALUE }`"
+        }
+        ("text", Unexpected::Map) => {
+            "`{` begins a map in YAML: a text with `{...}` in it stands in quotes: \"logs.{@tag}\""
+        }
+        ("`true` or `false`", _) => "YAML 1.2 knows `true` and `false` alone, without quotes",
+        _ => return None,
+    })
+}
+
 /// "did you mean" where a name is near, and what there is.
 pub fn suggest(wrong: &str, known: &[&str], what: &str) -> Option<String> {
     if known.is_empty() {
@@ -138,12 +158,7 @@ impl de::Error for ReadError {
         let wanted = expected(wanted);
         let mut error = ReadError::new(format!("expected {wanted}, found {}", describe(&found, true)), None);
         error.masked = Some(format!("expected {wanted}, found {}", describe(&found, false)));
-        if wanted == "a list" && matches!(found, Unexpected::Str(_)) {
-            error.help = Some("write it as a list: `[...]`, or one `- ` line for each".to_owned());
-        }
-        if wanted == "`true` or `false`" {
-            error.help = Some("YAML 1.2 knows `true` and `false` alone, without quotes".to_owned());
-        }
+        error.help = other_shape(&wanted, &found).map(str::to_owned);
         error
     }
 
