@@ -10,6 +10,7 @@ use super::model::Config;
 use super::report::Problem;
 use super::source::SourceFile;
 use crate::admin;
+use crate::buffers::WhenFull;
 use crate::net::descriptors::{self, Excess};
 use crate::outputs::OutputSettings;
 use crate::outputs::file::Sync;
@@ -28,6 +29,7 @@ pub fn check(config: &Config, file: &SourceFile) -> Vec<Problem> {
     checker.is_complete();
     checker.unused();
     checker.odd();
+    checker.contradictions();
     checker.addresses();
     checker.descriptors();
     checker.idle();
@@ -163,6 +165,26 @@ impl Checker<'_> {
         for (name, source) in &self.config.sources {
             for (key, message) in source.warnings() {
                 self.problems.push(self.file.at(&format!("sources.{name}.{key}"), message).warning());
+            }
+        }
+    }
+
+    /// Settings of one output that promise the opposite of each other.
+    fn contradictions(&mut self) {
+        for (name, output) in &self.config.outputs {
+            let (key, value, other) = match (output.best_effort, output.buffer.when_full) {
+                (true, WhenFull::Block) => ("buffer.when_full", "block", "best_effort: true"),
+                (false, WhenFull::DropNewest) => ("best_effort", "false", "when_full: drop_newest"),
+                _ => continue,
+            };
+            let path = format!("outputs.{name}.{key}");
+            if self.file.locate_key(&path).is_some() {
+                let key = key.rsplit('.').next().unwrap_or(key);
+                let message = format!("`{key}: {value}` contradicts `{other}` of the same output");
+                let help = "sources wait for an output with `when_full: block` and for none of best effort: take one of \
+                            the two away"
+                    .to_owned();
+                self.push(&path, message, help);
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::outputs::{OutputConfig, OutputSettings, RetrySettings};
 struct Common {
     /// Whether this output may miss records: no position and no acknowledgement waits for it. What does not fit into its
     /// buffer, and what it has not taken `drain_timeout` after the end, is dropped and counted, and never sent again for
-    /// its sake. `when_full: drop_newest` means the same.
+    /// its sake. `when_full: drop_newest` means the same; `when_full: block` beside it is refused.
     #[serde(default)]
     best_effort: bool,
     /// The buffer in front of it.
