@@ -12,6 +12,7 @@ use super::{ConfigFile, Failure};
 use crate::config::{self, ConfigError, Loaded, Problem, report};
 use crate::filters::{Alone, FilterContext, FilterSettings, Origin, Tables};
 use crate::outputs::{Output, OutputConfig};
+use crate::telemetry::escape::Escaped;
 
 /// How long `--probe` waits for the answer of an output.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -151,7 +152,7 @@ async fn probe(outputs: Vec<(String, Arc<dyn Output>)>) -> anyhow::Result<()> {
             Ok(time) => format!("probe     {name:<16} ready, after {time:.0?}\n"),
             Err(why) => {
                 failed.push(name.clone());
-                format!("probe     {name:<16} NOT READY: {why}\n")
+                format!("probe     {name:<16} NOT READY: {}\n", Escaped(why))
             }
         };
         std::io::stdout().write_all(text.as_bytes())?;

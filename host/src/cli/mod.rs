@@ -9,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::ConfigError;
 use crate::filters::Engine;
+use crate::telemetry::escape::Lines;
 use crate::telemetry::log;
 
 mod check;
@@ -215,9 +216,10 @@ fn report(failure: Failure) -> ExitCode {
     let colors = has_colors(&stderr);
     let (text, code) = match failure {
         Failure::Config(error) => (error.report(colors), WRONG),
-        Failure::Usage(text) => (format!("error: {text}\n"), WRONG),
+        // Words of plugins, servers and files may be in it.
+        Failure::Usage(text) => (format!("error: {}\n", Lines(text)), WRONG),
         Failure::Other(error) if is_broken_pipe(&error) => return ExitCode::SUCCESS,
-        Failure::Other(error) => (format!("error: {error:#}\n"), FAILED),
+        Failure::Other(error) => (format!("error: {}\n", Lines(format_args!("{error:#}"))), FAILED),
     };
     let _ = stderr.write_all(text.as_bytes());
     ExitCode::from(code)

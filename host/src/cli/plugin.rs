@@ -17,7 +17,7 @@ use crate::filters::{
     Allow, Alone, Component, Engine, FilterContext, FilterSettings, Origin, Rejected, TableSettings, Tables,
     Wanted, stock_readme,
 };
-use crate::telemetry::escape;
+use crate::telemetry::escape::{self, Escaped};
 
 mod guide;
 
@@ -242,9 +242,11 @@ fn inspect(args: &PluginArgs) -> Result<(), Failure> {
         Origin::Stock => "the flitch binary".to_owned(),
         Origin::File(path) => path.display().to_string(),
     };
+    // What a component says of itself may be anything.
+    let shown = |name: String| Escaped(name).to_string();
     let list = |names: Vec<String>| match names.is_empty() {
         true => "nothing".to_owned(),
-        false => names.join("\n            "),
+        false => names.into_iter().map(shown).collect::<Vec<_>>().join("\n            "),
     };
     let mut text = format!(
         "name        {}\nfrom        {origin}\nsize        {} bytes\nsha256      {}\nexports     {}\nimports     {}\nloaded in   {loading:.1?}\n",
@@ -260,7 +262,7 @@ fn inspect(args: &PluginArgs) -> Result<(), Failure> {
                 Some(Wanted::All) => "every field".to_owned(),
                 Some(Wanted::Only(names)) if names.is_empty() => "no field".to_owned(),
                 Some(Wanted::Only(names)) => {
-                    let mut names: Vec<String> = names.into_iter().collect();
+                    let mut names: Vec<String> = names.into_iter().map(shown).collect();
                     names.sort();
                     names.join(", ")
                 }
@@ -268,7 +270,10 @@ fn inspect(args: &PluginArgs) -> Result<(), Failure> {
             };
             text += &format!("memory      {} KiB when idle\nreads       {reads}\n", alone.memory() / 1024);
         }
-        Err(error) => text += &format!("reads       unknown with these settings: {error:#}\n"),
+        Err(error) => {
+            text +=
+                &format!("reads       unknown with these settings: {}\n", Escaped(format_args!("{error:#}")))
+        }
     }
     if let (Origin::Stock, Some(readme)) = (component.origin(), stock_readme(&args.plugin)) {
         text += &format!("\n{}", guide::of(readme));

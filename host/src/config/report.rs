@@ -8,8 +8,9 @@ use miette::{
 };
 
 use super::tree::Location;
+use crate::telemetry::escape::Lines;
 
-/// One thing that is wrong, or worth a warning.
+/// One thing that is wrong, or worth a warning. Its texts may come from a plugin: they are escaped where they are shown.
 #[derive(Clone)]
 pub struct Problem {
     /// What is wrong.
@@ -58,7 +59,7 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        Lines(&self.message).fmt(f)
     }
 }
 
@@ -69,9 +70,9 @@ impl fmt::Debug for Problem {
         if let Some((line, column)) = self.line_and_column() {
             write!(f, ":{line}:{column}")?;
         }
-        write!(f, ": {}", self.message)?;
+        write!(f, ": {self}")?;
         match &self.help {
-            Some(help) => write!(f, " ({help})"),
+            Some(help) => write!(f, " ({})", Lines(help)),
             None => Ok(()),
         }
     }
@@ -85,7 +86,7 @@ impl Diagnostic for Problem {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+        self.help.as_ref().map(|help| Box::new(Lines(help)) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {

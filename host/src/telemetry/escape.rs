@@ -20,6 +20,15 @@ impl<T: fmt::Display> fmt::Display for Escaped<T> {
     }
 }
 
+/// Shows a text in the lines that it has.
+pub struct Lines<T>(pub T);
+
+impl<T: fmt::Display> fmt::Display for Lines<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaping { inner: f, newline: "\n" }, "{}", self.0)
+    }
+}
+
 /// Writes texts without what [`is_unsafe`].
 pub(super) struct Escaping<'a, W> {
     pub(super) inner: &'a mut W,
@@ -76,6 +85,11 @@ mod tests {
             shown("\u{9b}31m\u{7f}\u{202e}fdp.exe\u{2066}"),
             "\\u{9b}31m\\u{7f}\\u{202e}fdp.exe\\u{2066}"
         );
+    }
+
+    #[test]
+    fn lines_stay_lines() {
+        assert_eq!(Lines("a\u{1b}[2J\nb\r\n").to_string(), "a\\u{1b}[2J\nb\\r\n");
     }
 
     #[test]

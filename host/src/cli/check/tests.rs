@@ -2,6 +2,7 @@ use super::*;
 use crate::admin::StatusBoard;
 use crate::app::App;
 use crate::config::interpolate::Outside;
+use crate::telemetry::escape::is_unsafe;
 
 const REST: &str = "
 admin: { enabled: false }
@@ -208,4 +209,22 @@ fn a_data_folder_that_cannot_be_written_is_told_where_it_is_named() {
     let warning = loaded.unwritable().expect("nobody makes a folder there");
     assert!(warning.is_warning && warning.line_and_column() == Some((1, 11)), "{warning:?}");
     assert!(warning.message.contains("may not write to /dev/null"), "{warning:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_plugin_says_of_its_settings_is_shown_and_does_nothing_else_to_a_terminal() {
+    let plugin = flitch_tests::guests::c_filter();
+    let text = filter(&format!(
+        "plugin: \"{}\", settings: {{ refuse: \"\\x9b2J\\x7f\\u202eno\" }}",
+        plugin.display()
+    ));
+    let outside = Outside { variable: &|_| None, folder: Path::new(".") };
+    let loaded = config::parse("flitch.yaml", &text, &outside).unwrap();
+    let Err(Failure::Config(error)) = examine(&loaded, Path::new("flitch.yaml")) else {
+        panic!("the plugin takes its settings")
+    };
+    for shown in [error.report(false), error.to_string()] {
+        assert!(!shown.contains(|c| c != '\n' && is_unsafe(c)), "{shown:?}");
+    }
+    assert!(error.to_string().contains("2J \\u{202e}no"), "{error}");
 }
