@@ -33,6 +33,9 @@ use crate::telemetry::Metric;
 /// A source that is bound and ready; the future runs it until it is told to stop and its receipts are settled.
 pub type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
+/// Most bytes of a tag that a client gives its records. It stands in every one of them, so it must be no larger than one.
+pub const MOST_TAG: usize = 1024;
+
 /// Counts what a source changed of the values that it read.
 #[derive(Clone)]
 pub struct ChangedValues {

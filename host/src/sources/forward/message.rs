@@ -5,9 +5,10 @@
 
 use super::entries::{BadEntry, SCAN_DEPTH};
 use super::wire::{Cursor, Limits, Token, skip};
+use crate::sources::MOST_TAG;
 
-/// Longest tag and longest chunk id, in bytes.
-const MAX_NAME: usize = 4096;
+/// Most bytes of a chunk id.
+const MOST_ID: usize = 4096;
 
 /// How the entries of a PackedForward message are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,8 +71,10 @@ pub fn parse<'a>(bytes: &'a [u8], start: usize, parts: &[usize]) -> Result<Messa
         return Err(bad("a message must be an array"));
     }
     let tag = match token(0) {
-        Some(Token::Text(tag) | Token::Bytes(tag)) if tag.len() <= MAX_NAME => tag,
-        Some(Token::Text(_) | Token::Bytes(_)) => return Err(bad("the tag is longer than 4096 bytes")),
+        Some(Token::Text(tag) | Token::Bytes(tag)) if tag.len() <= MOST_TAG => tag,
+        Some(Token::Text(_) | Token::Bytes(_)) => {
+            return Err(bad(&format!("the tag is longer than {MOST_TAG} bytes")));
+        }
         _ => return Err(bad("the first element of a message must be its tag, a string")),
     };
     let body = match second {
@@ -116,8 +119,8 @@ fn read_options(bytes: &[u8]) -> Result<Options<'_>, BadEntry> {
         let value = Cursor::new(bytes, start).token();
         match (name, value) {
             (b"chunk", Ok(Token::Text(id) | Token::Bytes(id))) => {
-                if id.len() > MAX_NAME {
-                    return Err(shape("the chunk id is longer than 4096 bytes"));
+                if id.len() > MOST_ID {
+                    return Err(shape(&format!("the chunk id is longer than {MOST_ID} bytes")));
                 }
                 chunk = Some(&bytes[start..end]);
             }
@@ -140,3 +143,6 @@ fn read_options(bytes: &[u8]) -> Result<Options<'_>, BadEntry> {
 }
 
 const ANY: Limits = Limits { bytes: usize::MAX, depth: SCAN_DEPTH };
+
+#[cfg(test)]
+mod tests;

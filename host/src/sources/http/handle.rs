@@ -16,9 +16,8 @@ use super::answer::Answer;
 use super::{AckWhen, HttpAuth, Shared, body, content, decode};
 use crate::batch::{Records, StreamId};
 use crate::receipt::Verdict;
+use crate::sources::MOST_TAG;
 
-/// Most bytes of a tag. It stands in every record, so it must be no larger than one.
-const MOST_TAG: usize = 1024;
 /// Bytes of a body that is read to its end when it is refused, and how long that may take.
 const SMALL: u64 = 64 << 10;
 const PATIENCE: Duration = Duration::from_secs(1);
