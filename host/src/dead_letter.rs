@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch::encode::ndjson_lossless;
 use crate::batch::{Records, lossless};
 use crate::clock::Clock;
-use crate::config::units::Bytes;
+use crate::units::Bytes;
 
 mod folder;
 mod patience;

@@ -43,3 +43,7 @@ mod memory;
 pub mod net;
 pub mod private;
 pub mod telemetry;
+
+// What settings are made of; it needs nothing of all that.
+pub mod secret;
+pub mod units;

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::address::Address;
+use crate::net::address::Address;
 use crate::net::connections::Connections;
 use crate::net::serve::{Patience, Visit};
 use crate::telemetry::Exporter;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Closed, Queue};
 use crate::batch::Batch;
-use crate::config::units::Bytes;
 use crate::telemetry::Tally;
+use crate::units::Bytes;
 
 /// What happens to records that meet a full buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

@@ -8,12 +8,12 @@ use jiff::Timestamp;
 
 use super::{ConfigFile, Failure};
 use crate::config::de::suggest;
-use crate::config::units::Span;
 use crate::dead_letter::FOLDER;
 use crate::dead_letter::read::{self, Filter};
 use crate::dead_letter::replay;
 use crate::sources::SourceSettings;
 use crate::telemetry::escape::{self, Escaped};
+use crate::units::Span;
 
 mod connect;
 mod post;

@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::address::Endpoint;
 use super::de::suggest;
 use super::model::Config;
 use super::report::Problem;
 use super::source::SourceFile;
 use crate::admin;
 use crate::buffers::WhenFull;
+use crate::net::address::Endpoint;
 use crate::net::descriptors::{self, Excess};
 use crate::outputs::OutputSettings;
 use crate::outputs::file::Sync;
@@ -214,7 +214,9 @@ impl Checker<'_> {
     }
 
     fn descriptors(&mut self) {
-        let Some(excess) = descriptors::excess(self.config, descriptors::most()) else { return };
+        let Some(excess) = descriptors::excess(self.config.descriptors(), descriptors::most()) else {
+            return;
+        };
         let Excess { needed, most, largest: (path, of_it) } = excess;
         let message =
             format!("{needed} files and connections may be open at once, and the system allows {most}");

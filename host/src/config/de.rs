@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde::de::{self, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::secret;
 use super::tree::{Location, Node, Scalar, Value};
+use crate::secret;
 
 mod error;
 mod parts;

@@ -5,7 +5,6 @@
 //! at what one piece alone cannot tell (names that point nowhere), and [`report`] shows what is wrong with the lines
 //! of the file. All that is wrong is told in one go.
 
-pub mod address;
 pub mod check;
 pub mod de;
 pub mod docs;
@@ -17,15 +16,12 @@ mod output;
 mod range;
 pub mod report;
 pub mod schema;
-pub mod secret;
 pub mod source;
 pub mod tree;
-pub mod units;
 
 pub use load::{Loaded, load, parse};
 pub use model::{BatchSettings, Config};
 pub use report::{ConfigError, Problem};
-pub use secret::Secret;
 
 #[cfg(test)]
 mod tests;

@@ -1,3 +1,5 @@
+//! What a configuration file holds.
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -5,7 +7,6 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::units::{Bytes, Span, or_zero};
 use crate::admin::AdminSettings;
 use crate::batch::Cut;
 use crate::dead_letter::DeadLetterSettings;
@@ -13,6 +14,7 @@ use crate::filters::{FilterSettings, TableSettings};
 use crate::outputs::OutputConfig;
 use crate::pipeline::PipelineSettings;
 use crate::sources::SourceSettings;
+use crate::units::{Bytes, Span, or_zero};
 
 /// All of `flitch.yaml`.
 ///
@@ -52,6 +54,25 @@ pub struct Config {
     /// has let go of it; `0s` does not wait.
     #[serde(default = "drain_timeout", deserialize_with = "or_zero")]
     pub drain_timeout: Span,
+}
+
+impl Config {
+    /// How many files and connections each part that is in use may hold open at once, under the part's path.
+    pub fn descriptors(&self) -> Vec<(String, u64)> {
+        let mut parts: Vec<(String, u64)> = Vec::new();
+        if self.admin.enabled {
+            parts.push(("admin".to_owned(), self.admin.max_connections as u64 + 2));
+        }
+        let used = |name: &str| self.pipelines.values().any(|p| p.from.iter().any(|from| from == name));
+        for (name, source) in self.sources.iter().filter(|(name, _)| used(name)) {
+            parts.push((format!("sources.{name}"), source.descriptors()));
+        }
+        let used = |name: &str| self.pipelines.values().any(|p| p.to.iter().any(|to| to.output == name));
+        for (name, output) in self.outputs.iter().filter(|(name, _)| used(name)) {
+            parts.push((format!("outputs.{name}"), output.kind.descriptors()));
+        }
+        parts
+    }
 }
 
 fn data_dir() -> PathBuf {

@@ -53,6 +53,24 @@ fn the_reference_is_that_of_the_settings() {
     expect(&path, &docs::markdown(), "cargo run -p flitch -- config docs > docs/config.md");
 }
 
+#[test]
+fn a_part_that_is_not_in_use_holds_nothing_open() {
+    let text = r#"
+sources:
+  web: { type: http, listen: "127.0.0.1:1", max_connections: 900 }
+  logs: { type: file, include: [/var/log/*.log], max_open_files: 200 }
+  unused: { type: http, listen: "127.0.0.1:2", max_connections: 60000 }
+outputs:
+  nowhere: { type: blackhole }
+pipelines:
+  all: { from: [web, logs], to: [nowhere] }
+"#;
+    let parts = parse_text(text, Path::new("/")).unwrap().config.descriptors();
+    let names: Vec<&str> = parts.iter().map(|(name, _)| &**name).collect();
+    assert_eq!(names, ["admin", "sources.logs", "sources.web", "outputs.nowhere"]);
+    assert!((900..1000).contains(&parts[2].1), "{parts:?}");
+}
+
 /// Whether a value is a count, a size or a time.
 fn is_amount(schema: &Value) -> bool {
     let name = |schema: &Value| {

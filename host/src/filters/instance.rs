@@ -186,7 +186,7 @@ fn fault(store: &mut Store<State>, error: wasmtime::Error, time: &Duration) -> F
     let memory = store.data_mut().limiter.take_refused();
     let (kind, reason) = match trap {
         Some(Trap::Interrupt) => {
-            (FaultKind::Deadline, format!("it ran longer than {}", crate::config::units::Span(*time)))
+            (FaultKind::Deadline, format!("it ran longer than {}", crate::units::Span(*time)))
         }
         _ if memory => {
             (FaultKind::Memory, format!("it wanted more than {} of memory", store.data().limiter.limit()))

@@ -30,8 +30,8 @@ impl Limiter {
     }
 
     /// What it may take.
-    pub fn limit(&self) -> crate::config::units::Bytes {
-        crate::config::units::Bytes(self.limit as u64)
+    pub fn limit(&self) -> crate::units::Bytes {
+        crate::units::Bytes(self.limit as u64)
     }
 
     /// Bytes of all memories and tables.

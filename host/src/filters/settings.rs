@@ -4,7 +4,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::units::{Bytes, Span};
+use crate::units::{Bytes, Span};
 
 /// One filter: which plugin, with which settings, within which limits.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]

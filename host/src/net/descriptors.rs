@@ -2,8 +2,6 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::config::Config;
-
 /// What the process holds beside what the configuration names: log, event loop, data folder, dead letters, a plugin
 /// that is read.
 const OWN: u64 = 64;
@@ -37,20 +35,9 @@ pub struct Excess {
     pub largest: (String, u64),
 }
 
-/// Whether the parts of a configuration may come to hold more descriptors together than `most`.
-pub fn excess(config: &Config, most: Option<u64>) -> Option<Excess> {
-    let mut parts: Vec<(String, u64)> = Vec::new();
-    if config.admin.enabled {
-        parts.push(("admin".to_owned(), config.admin.max_connections as u64 + 2));
-    }
-    let used = |name: &str| config.pipelines.values().any(|p| p.from.iter().any(|from| from == name));
-    for (name, source) in config.sources.iter().filter(|(name, _)| used(name)) {
-        parts.push((format!("sources.{name}"), source.descriptors()));
-    }
-    let used = |name: &str| config.pipelines.values().any(|p| p.to.iter().any(|to| to.output == name));
-    for (name, output) in config.outputs.iter().filter(|(name, _)| used(name)) {
-        parts.push((format!("outputs.{name}"), output.kind.descriptors()));
-    }
+/// Whether `parts`, as they are called in the configuration and with what each may hold, may come to hold more
+/// descriptors together than `most`.
+pub fn excess(parts: Vec<(String, u64)>, most: Option<u64>) -> Option<Excess> {
     let most = most?;
     let needed = parts.iter().map(|(_, needs)| needs).fold(OWN, |sum, needs| sum.saturating_add(*needs));
     let largest = parts.into_iter().max_by_key(|(_, needs)| *needs)?;

@@ -1,5 +1,6 @@
 //! What several listeners need of the network.
 
+pub mod address;
 pub mod connections;
 pub mod descriptors;
 pub mod serve;

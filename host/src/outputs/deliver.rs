@@ -18,10 +18,10 @@ use super::breaker::Breaker;
 use super::{Output, Refusal, WriteError, Written};
 use crate::batch::{Batch, Records};
 use crate::buffers::MemoryBuffer;
-use crate::config::units::Span;
 use crate::dead_letter::{self, Cause, DeadLetters};
 use crate::receipt::Receipt;
 use crate::telemetry::{Metric, Tally};
+use crate::units::Span;
 
 /// How failed writes are repeated.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]

@@ -17,7 +17,7 @@ use super::template::{Rendered, Template};
 use super::{Answer, Output, Refusal, WriteError, Written};
 use crate::batch::encode::Encoding;
 use crate::batch::{Encoded, Records};
-use crate::config::units::{Bytes, Span};
+use crate::units::{Bytes, Span};
 
 mod fault;
 mod files;

@@ -8,7 +8,7 @@ use super::forward::{self, ForwardSettings};
 use super::generator::{self, GeneratorSettings};
 use super::http::{self, HttpSettings};
 use super::{Running, SourceContext};
-use crate::config::address::Endpoint;
+use crate::net::address::Endpoint;
 
 /// Where records come from, by `type`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]

@@ -8,12 +8,12 @@ use super::{Intake, SourceContext};
 use crate::batch::Cut;
 use crate::buffers::{BufferSettings, MemoryBuffer};
 use crate::clock::Clock;
-use crate::config::units::Bytes;
 use crate::dead_letter::DeadLetters;
 use crate::filters::{Inlet, Program, Workers};
 use crate::receipt::Ledger;
 use crate::router::{Route, Router};
 use crate::telemetry::Tally;
+use crate::units::Bytes;
 
 /// The inlet of a pipeline without filters, and the buffer of `bytes` bytes in front of its output.
 pub fn pipeline(bytes: u64) -> (Inlet, Arc<MemoryBuffer>) {

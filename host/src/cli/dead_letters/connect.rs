@@ -17,7 +17,7 @@ use rustls::{
     SignatureScheme, StreamOwned,
 };
 
-use crate::config::address::Address;
+use crate::net::address::Address;
 
 /// How long a source may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);

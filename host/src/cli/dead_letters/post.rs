@@ -8,8 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::connect::{Server, TlsArgs, Trust};
-use crate::config::Secret;
 use crate::dead_letter::replay::Sink;
+use crate::secret::Secret;
 use crate::sources::http::{HttpCodec, HttpSettings};
 use crate::telemetry::escape::Escaped;
 

@@ -3,9 +3,9 @@ use std::path::Path;
 
 use super::*;
 use crate::config::interpolate::{Outside, interpolate};
-use crate::config::secret::Secret;
 use crate::config::tree;
-use crate::config::units::Bytes;
+use crate::secret::Secret;
+use crate::units::Bytes;
 
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]

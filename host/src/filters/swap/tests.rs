@@ -113,8 +113,7 @@ fn workers_swap_between_batches_and_no_record_is_lost_or_seen_twice() {
     let old = file.load();
     file.write_dissect();
     let new = Arc::new(file.next(&old).unwrap().program);
-    let settings =
-        BufferSettings { max_bytes: crate::config::units::Bytes(1 << 30), ..BufferSettings::default() };
+    let settings = BufferSettings { max_bytes: crate::units::Bytes(1 << 30), ..BufferSettings::default() };
     let buffer = Arc::new(MemoryBuffer::new(&settings, Tally::noop()));
     let router = Arc::new(Router::new(vec![Route::to(buffer.clone())], Tally::noop()));
     let workers = Workers::start("test", old, 2, router, &Arc::default()).unwrap();

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::batch::{Batch, StreamId};
-use crate::config::units::{Bytes, Span};
 use crate::dead_letter::DeadLetters;
 use crate::receipt::{self, Accounts, Ledger, Verdict};
+use crate::units::{Bytes, Span};
 
 pub(super) fn settings() -> FilterSettings {
     let mut settings = FilterSettings::of(flitch_tests::guests::c_filter().to_str().unwrap());

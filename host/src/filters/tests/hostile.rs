@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::faults::{guest, isolates, isolates_with, settings, uppers};
 use super::*;
-use crate::config::units::{Bytes, Span};
 use crate::memory::peak_of;
+use crate::units::{Bytes, Span};
 
 #[test]
 fn rows_that_are_taken_over_and_over_are_counted_by_what_they_would_hold() {

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::faults::isolates_with;
 use super::*;
-use crate::config::units::Span;
+use crate::units::Span;
 
 fn settings() -> FilterSettings {
     FilterSettings::of(flitch_tests::guests::wasi_c_filter().to_str().unwrap())

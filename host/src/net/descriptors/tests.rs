@@ -1,31 +1,16 @@
 use super::*;
 
-fn config(connections: usize) -> Config {
-    let text = format!(
-        r#"
-sources:
-  web: {{ type: http, listen: "127.0.0.1:1", max_connections: {connections} }}
-  logs: {{ type: file, include: [/var/log/*.log], max_open_files: 200 }}
-  unused: {{ type: http, listen: "127.0.0.1:2", max_connections: 60000 }}
-outputs:
-  nowhere: {{ type: blackhole }}
-pipelines:
-  all: {{ from: [web, logs], to: [nowhere] }}
-"#
-    );
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("flitch.yaml");
-    std::fs::write(&path, text).unwrap();
-    crate::config::load(&path).unwrap().config
+fn parts(connections: u64) -> Vec<(String, u64)> {
+    vec![("sources.web".to_owned(), connections), ("sources.logs".to_owned(), 200)]
 }
 
 #[test]
 fn what_may_be_open_at_once_is_held_against_the_limit_of_the_system() {
-    assert_eq!(excess(&config(500), Some(1024)), None);
-    let excess = excess(&config(900), Some(1024)).unwrap();
-    assert!((1164..1300).contains(&excess.needed), "{excess:?}");
-    assert_eq!((excess.most, &*excess.largest.0), (1024, "sources.web"));
-    assert_eq!(super::excess(&config(60_000), None), None, "there is no limit");
+    assert_eq!(excess(parts(500), Some(1024)), None);
+    let found = excess(parts(900), Some(1024)).unwrap();
+    assert!((1100..1300).contains(&found.needed), "{found:?}");
+    assert_eq!((found.most, &*found.largest.0), (1024, "sources.web"));
+    assert_eq!(excess(parts(60_000), None), None, "there is no limit");
 }
 
 #[test]

@@ -9,10 +9,10 @@ use parking_lot::Mutex;
 use super::*;
 use crate::batch::{Kind, StreamId};
 use crate::buffers::BufferSettings;
-use crate::config::units::Bytes;
 use crate::dead_letter::{DeadLetterSettings, WhenFull};
 use crate::outputs::Answer;
 use crate::receipt::{Ledger, Verdict, issue};
+use crate::units::Bytes;
 
 type Script = Box<dyn Fn(&[i64]) -> Result<Written, WriteError> + Send + Sync>;
 

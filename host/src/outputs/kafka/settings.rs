@@ -5,12 +5,12 @@ use rdkafka::ClientConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Secret;
-use crate::config::address::Address;
-use crate::config::units::{Bytes, Span, or_zero};
+use crate::net::address::Address;
 use crate::net::tls::{FileStamp, file_stamp};
 use crate::outputs::template::Template;
 use crate::router::{OneOrMore, Scalar};
+use crate::secret::Secret;
+use crate::units::{Bytes, Span, or_zero};
 
 /// How messages are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

@@ -12,7 +12,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::super::contract::{self, Subject};
 use super::*;
 use crate::batch::Kind;
-use crate::config::Secret;
+use crate::secret::Secret;
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
@@ -274,7 +274,7 @@ async fn a_record_that_is_too_large_is_refused_alone() {
 async fn a_record_that_is_larger_than_the_queue_is_refused_alone() {
     let cluster = cluster(1);
     let mut settings = settings(&cluster, "logs");
-    settings.queue = crate::config::units::Bytes(4096);
+    settings.queue = crate::units::Bytes(4096);
     let large = "x".repeat(5000);
     let half = "x".repeat(2500);
     let records = records("message", &[&half, &large, &half, &large, &half, &large]);

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use super::bell::Bell;
 use super::tailer::{Next, Tailer};
 use super::{Charset, Codec, Compression, FileSettings, MultilineSettings, Pattern};
-use crate::config::units::Bytes as Size;
 use crate::fuzzing::{Bytes, check_lines, value};
 use crate::sources::testing;
+use crate::units::Bytes as Size;
 
 const CODECS: [Codec; 4] = [Codec::Lines, Codec::Json, Codec::Cri, Codec::DockerJson];
 const CHARSETS: [&str; 4] = ["auto", "utf-8", "utf-16le", "latin1"];

@@ -10,7 +10,7 @@ use crate::batch::constants::Constants;
 use crate::batch::decode::decode_line;
 use crate::batch::lines::Lines;
 use crate::batch::utf8::InvalidUtf8;
-use crate::config::units::Bytes;
+use crate::units::Bytes;
 
 use super::container::{ATTRS, At, Container, Format, STREAM, Streams};
 use super::settings::{Codec, FileSettings, MultilineSettings};

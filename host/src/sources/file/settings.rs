@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::utf8::InvalidUtf8;
-use crate::config::units::{Bytes, Span, or_zero};
+use crate::units::{Bytes, Span, or_zero};
 
 use super::charset::Charset;
 

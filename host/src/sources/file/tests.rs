@@ -18,7 +18,7 @@ fn lines(batch: &Batch) -> Vec<String> {
 
 /// Settings whose looks are so rare that only the system's hints can be in time.
 fn rarely(include: String) -> FileSettings {
-    let hour = crate::config::units::Span(Duration::from_secs(3600));
+    let hour = crate::units::Span(Duration::from_secs(3600));
     FileSettings {
         include: vec![rig::glob(include)],
         poll_interval: hour,

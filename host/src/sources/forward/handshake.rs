@@ -18,7 +18,7 @@ use subtle::ConstantTimeEq;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::wire::{Cursor, Limits, Scanner, Token};
-use crate::config::Secret;
+use crate::secret::Secret;
 
 /// A PING is a few hundred bytes.
 const LIMITS: Limits = Limits { bytes: 64 << 10, depth: 4 };

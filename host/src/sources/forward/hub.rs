@@ -14,11 +14,11 @@ use super::tags::Tags;
 use super::{ForwardSettings, partial::Partials};
 use crate::batch::{Records, StreamId};
 use crate::buffers::Closed;
-use crate::config::units::Bytes;
 use crate::dead_letter;
 use crate::receipt::{self, Verdict};
 use crate::sources::{ChangedValues, SourceContext};
 use crate::telemetry::{Metric, Tally};
+use crate::units::Bytes;
 
 /// Bytes that one permit for records on their way stands for.
 const PERMIT: usize = 1024;

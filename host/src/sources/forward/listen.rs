@@ -19,7 +19,7 @@ use super::link::Peer;
 use super::settings::ForwardSettings;
 use super::strangers::Place;
 use super::{connection, handshake, udp};
-use crate::config::address::Endpoint;
+use crate::net::address::Endpoint;
 use crate::net::connections::Connections;
 use crate::net::tls::{Acceptor, TlsSettings};
 

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::SecuritySettings;
 use crate::batch::utf8::InvalidUtf8;
-use crate::config::address::Endpoints;
-use crate::config::units::{Bytes, Span};
+use crate::net::address::Endpoints;
 use crate::net::tls::TlsSettings;
+use crate::units::{Bytes, Span};
 
 /// Takes in records by the Fluent forward protocol: from Docker's `fluentd` log driver, Fluentd, Fluent Bit, and the
 /// fluent-logger libraries.

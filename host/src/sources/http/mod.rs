@@ -17,12 +17,12 @@ use answer::Answers;
 
 use super::{ChangedValues, Running, SourceContext};
 use crate::batch::utf8::InvalidUtf8;
-use crate::config::address::Address;
-use crate::config::secret::Secret;
-use crate::config::units::{Bytes, Span};
+use crate::net::address::Address;
 use crate::net::connections::{Connections, Slot};
 use crate::net::serve::{Patience, Visit};
 use crate::net::tls::{Acceptor, TlsSettings};
+use crate::secret::Secret;
+use crate::units::{Bytes, Span};
 
 /// Where it listens when only a port is named.
 pub(super) const ALL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);

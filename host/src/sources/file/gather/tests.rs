@@ -3,7 +3,7 @@ use std::time::Duration;
 use arrow_array::cast::AsArray;
 
 use super::*;
-use crate::config::units::Span;
+use crate::units::Span;
 
 fn settings(multiline: MultilineSettings) -> FileSettings {
     FileSettings { multiline: Some(multiline), ..Default::default() }

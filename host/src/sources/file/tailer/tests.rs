@@ -1,7 +1,7 @@
 use super::super::rig::{Got, Rig, Settle, ms, s};
 use super::super::settings::ReadFrom;
 use super::super::watch::News;
-use crate::config::units::Span;
+use crate::units::Span;
 use std::fs;
 
 mod containers;

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
-use crate::config::units::Bytes;
 use crate::dead_letter::{DeadLetterSettings, WhenFull};
 use crate::receipt::Accounts;
 use crate::sources::forward::ForwardSettings;
 use crate::sources::forward::acks::answer;
 use crate::sources::forward::harness::{Client, json, pack, packed};
+use crate::units::Bytes;
 
 const TIME: u32 = 1_700_000_000;
 

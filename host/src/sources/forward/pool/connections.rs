@@ -3,9 +3,9 @@
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::config::units::Bytes;
 use crate::sources::forward::ForwardSettings;
 use crate::sources::forward::harness::{Client, json, pack};
+use crate::units::Bytes;
 
 fn client(max_buffered: u64) -> Client {
     Client::with(ForwardSettings { max_buffered: Bytes(max_buffered), ..ForwardSettings::default() })

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::super::rig::{Rig, ms, s};
 use super::super::super::settings::{Codec, FileSettings, MultilineSettings};
-use crate::config::units::Span;
+use crate::units::Span;
 
 /// What a file is made of, and what reads it.
 #[derive(Clone, Debug)]

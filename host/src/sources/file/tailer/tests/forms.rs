@@ -3,8 +3,8 @@ use std::io::Write;
 use super::super::super::rig::{Rig, Settle, ms, s};
 use super::super::super::settings::{Codec, Compression, MultilineSettings, ReadFrom};
 use crate::batch::utf8::InvalidUtf8;
-use crate::config::units::Bytes;
 use crate::dead_letter::{DeadLetterSettings, WhenFull};
+use crate::units::Bytes;
 
 pub fn gzip(text: impl AsRef<[u8]>) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

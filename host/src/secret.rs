@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The name under which [`Secret`] asks for itself, so that the configuration's reader knows what to hide.
-pub(super) const MARKER: &str = "$flitch::Secret";
+pub const MARKER: &str = "$flitch::Secret";
 
 /// A password or a key. It is shown as `***` wherever it is printed or written; [`Secret::expose`] gives the text.
 #[derive(Clone, PartialEq, Eq, Hash)]
