@@ -12,6 +12,7 @@ pub mod batch;
 
 // 3
 pub mod filters;
+pub mod inlet;
 
 // 4
 pub mod router;

@@ -1,67 +1,178 @@
 //! The whole way of a record, wired on one page, in the order in which the record meets the stages.
+//!
+//! Wires hang from the end to the front: a pipeline needs the buffers of its outputs, and a source the inlets of its
+//! pipelines. What starts and ends these parts is [`app`](crate::app).
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
+use crate::batch::Cut;
 use crate::buffers::MemoryBuffer;
+use crate::clock::Clock;
+use crate::dead_letter::DeadLetters;
 use crate::filters::{Program, Workers};
-use crate::router::{Condition, Route, Router};
+use crate::inlet::{Inlet, Intake};
+use crate::outputs::{self, Output, OutputConfig, RetrySettings};
+use crate::receipt::Ledger;
+use crate::router::{Route, Router};
+use crate::sources::{Running, SourceContext, SourceSettings};
 use crate::telemetry::{Health, Tally};
 
-mod route;
+mod settings;
 
-/// A way from sources through filters to outputs.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PipelineSettings {
-    /// Names of the sources. A source may feed several pipelines; each gets every record.
-    pub from: Vec<String>,
-    /// Names of the filters, in the order in which they run.
-    #[serde(default)]
-    pub filters: Vec<String>,
-    /// Where the records go. A record goes to every output whose condition holds; one that no output takes is
-    /// counted as dropped.
-    pub to: Vec<RouteSettings>,
-    /// Threads that run the filters; as many as the machine has cores where this is not set. One, where a filter
-    /// has `instances: 1`.
-    #[schemars(range(min = 1, max = 1024))]
-    #[serde(default)]
-    pub workers: Option<usize>,
+pub use settings::{PipelineSettings, RouteSettings};
+
+/// The buffers by the names of their outputs.
+pub type Buffers = BTreeMap<Arc<str>, Arc<MemoryBuffer>>;
+
+/// What the stages of all pipelines share.
+#[derive(Clone)]
+pub struct Wiring {
+    /// Where parts tell that they have failed.
+    pub health: Arc<Health>,
+    /// Where records go that no stage can take further.
+    pub dead_letters: DeadLetters,
+    /// The folder of everything that flitch keeps.
+    pub data_dir: PathBuf,
+    /// The time of day.
+    pub clock: Clock,
 }
 
-/// One output of a pipeline.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, remote = "Self")]
-#[schemars(transform = route::with_short_form)]
-pub struct RouteSettings {
-    /// Name of the output.
-    pub output: String,
-    /// Which records go there; all of them where this is not set.
-    #[serde(default)]
-    pub when: Option<Condition>,
+impl Wiring {
+    /// Stages 1 and 2. The source takes records in and cuts them into batches; its intake hands each of them to all of
+    /// `inlets` with a share of one receipt, which tells the source when it is safe, and enters it into `ledger`.
+    pub fn inflow(
+        &self,
+        name: &Arc<str>,
+        settings: &SourceSettings,
+        cut: Cut,
+        inlets: Vec<Inlet>,
+        ledger: Arc<Ledger>,
+    ) -> Inflow {
+        let stop = CancellationToken::new();
+        let cx = SourceContext {
+            name: name.clone(),
+            intake: Intake::new(ledger, inlets, stop.clone()),
+            cut,
+            state_dir: self.data_dir.join("sources").join(&**name),
+            dead_letters: self.dead_letters.clone(),
+            clock: self.clock.clone(),
+            stop,
+        };
+        Inflow { settings: settings.clone(), cx }
+    }
+
+    /// Stages 3 and 4. Workers take batches from the inlet, run the filters of `program` over them and hand them, in
+    /// order, to the router, which puts each record into the buffer of every output whose condition holds.
+    ///
+    /// # Errors
+    /// The threads cannot be started.
+    pub fn chain(
+        &self,
+        name: &str,
+        settings: &PipelineSettings,
+        program: Arc<Program>,
+        buffers: &Buffers,
+    ) -> io::Result<Workers> {
+        let route = |to: &RouteSettings| Route::to(buffers[&*to.output].clone()).when(to.when.clone());
+        let router = Router::new(settings.to.iter().map(route).collect(), Tally::dropped_by_route(name));
+        Workers::start(name, program, settings.workers(), Arc::new(router), &self.health)
+    }
+
+    /// Stages 5, 6 and 7. The delivery loop takes batches from the buffer to the output until each record is there or
+    /// among the dead letters, and settles their receipts.
+    ///
+    /// # Errors
+    /// The output cannot be opened; the text names the key that is wrong.
+    pub fn outflow(&self, name: &str, config: &OutputConfig) -> anyhow::Result<Outflow> {
+        let output = config.open(name)?;
+        let buffer = MemoryBuffer::new(&config.buffer, Tally::dropped_by_route(name));
+        Ok(Outflow {
+            name: name.into(),
+            output,
+            buffer: Arc::new(buffer.in_front_of(name, config.best_effort)),
+            retry: config.retry.clone(),
+            dead_letters: self.dead_letters.clone(),
+            leave: CancellationToken::new(),
+        })
+    }
 }
 
-/// Wires a pipeline: workers run the filters, the router picks the outputs, and the buffers wait in front of them.
-/// (The sources are connected to [`Workers::inlet`]; a delivery loop empties each buffer.)
-///
-/// # Errors
-/// The threads cannot be started.
-pub fn wire(
-    name: &str,
-    settings: &PipelineSettings,
-    program: Arc<Program>,
-    buffers: &BTreeMap<Arc<str>, Arc<MemoryBuffer>>,
-    health: &Arc<Health>,
-) -> std::io::Result<Workers> {
-    let route = |to: &RouteSettings| Route::to(buffers[&*to.output].clone()).when(to.when.clone());
-    let router = Router::new(settings.to.iter().map(route).collect(), Tally::dropped_by_route(name));
-    Workers::start(name, program, workers(settings), Arc::new(router), health)
+/// A source, to be started as often as it must be.
+pub struct Inflow {
+    settings: SourceSettings,
+    cx: SourceContext,
 }
 
-/// How many threads run the filters of a pipeline.
-pub fn workers(settings: &PipelineSettings) -> usize {
-    settings.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+impl Inflow {
+    /// What its runs are given.
+    pub fn context(&self) -> &SourceContext {
+        &self.cx
+    }
+
+    /// Begins a run, from the position that is known to be safe. What is left of it when it ends, such as connections,
+    /// is told to stop, and sends in vain: the next run may have its clients.
+    ///
+    /// # Errors
+    /// The source cannot start.
+    pub fn start(&self) -> impl Future<Output = anyhow::Result<Running>> + Send + 'static {
+        struct Over(Intake);
+        impl Drop for Over {
+            fn drop(&mut self) {
+                self.0.close();
+            }
+        }
+        let intake = self.cx.intake.run();
+        let stop = intake.stop().clone();
+        let (settings, over) = (self.settings.clone(), Over(intake.clone()));
+        let cx = SourceContext { intake, stop: stop.clone(), ..self.cx.clone() };
+        async move {
+            let running = settings.start(cx).await?;
+            let run = async move {
+                let _over = over;
+                running.await?;
+                anyhow::ensure!(stop.is_cancelled(), "it ended though nobody asked it to");
+                Ok(())
+            };
+            Ok(Box::pin(run) as Running)
+        }
+    }
+}
+
+/// An output behind its buffer, whose delivery loop is to be started as often as it must be.
+pub struct Outflow {
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// The buffer in front of it.
+    pub buffer: Arc<MemoryBuffer>,
+    /// Cancelled to leave what is not delivered.
+    pub leave: CancellationToken,
+    /// Where its records go.
+    pub output: Arc<dyn Output>,
+    /// How failed writes are repeated.
+    pub retry: RetrySettings,
+    /// Where records go that it does not take.
+    pub dead_letters: DeadLetters,
+}
+
+impl Outflow {
+    /// Begins to deliver; ends when the buffer is closed and empty, or the rest is to be left.
+    pub fn start(&self) -> Running {
+        let delivery = outputs::deliver(
+            self.name.clone(),
+            self.output.clone(),
+            self.buffer.clone(),
+            self.retry.clone(),
+            self.dead_letters.clone(),
+            self.leave.clone(),
+        );
+        Box::pin(async move {
+            delivery.await;
+            Ok(())
+        })
+    }
 }

@@ -1,3 +1,5 @@
+//! The names by which the admin listener may be asked for.
+
 use std::net::IpAddr;
 
 use hyper::header::HOST;

@@ -15,12 +15,13 @@ use tokio_util::sync::CancellationToken;
 use crate::net::address::Address;
 use crate::net::connections::Connections;
 use crate::net::serve::{Patience, Visit};
-use crate::telemetry::Exporter;
 use hosts::Hosts;
 
+mod exporter;
 mod hosts;
 mod status;
 
+pub use exporter::Exporter;
 pub use status::{OutputStatus, PipelineStatus, Status, StatusBoard};
 
 /// Where it listens when only a port is named.

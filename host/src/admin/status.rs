@@ -1,3 +1,5 @@
+//! What `/api/status` tells, and the board on which the running parts write it.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,10 +8,11 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use serde::Serialize;
 
+use super::Exporter;
 use crate::buffers::MemoryBuffer;
 use crate::receipt::Accounts;
 use crate::telemetry::health::Failures;
-use crate::telemetry::{Exporter, Health, Metric};
+use crate::telemetry::{Health, Metric};
 
 /// What `/api/status` answers.
 #[derive(Clone, Debug, Serialize)]

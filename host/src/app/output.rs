@@ -1,20 +1,16 @@
-//! Outputs: each with its buffer and the loop that empties it.
+//! Outputs that run: each behind its buffer, with the loop that empties it.
 
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::App;
 use super::supervise::{Starting, supervise};
 use crate::buffers::MemoryBuffer;
-use crate::dead_letter::DeadLetters;
-use crate::outputs::{self, OutputConfig, RetrySettings};
-use crate::sources::Running;
-use crate::telemetry::{Part, Tally};
+use crate::pipeline::Outflow;
+use crate::telemetry::Part;
 
 pub(super) struct Output {
-    pub config: OutputConfig,
     pub buffer: Arc<MemoryBuffer>,
     /// Cancelled to leave what is not delivered.
     pub leave: CancellationToken,
@@ -23,73 +19,33 @@ pub(super) struct Output {
     pub task: JoinHandle<()>,
 }
 
-impl App {
-    /// Opens an output and starts the loop that empties its buffer, once the one that it replaces has ended: two of
-    /// them would break the order, and get into each other's files.
-    pub(super) fn open_output(&self, name: &str, config: &OutputConfig) -> anyhow::Result<Output> {
-        let output = config.open(name)?;
-        let buffer = MemoryBuffer::new(&config.buffer, Tally::dropped_by_route(name));
-        let buffer = Arc::new(buffer.in_front_of(name, config.best_effort));
-        let (leave, ended) = (CancellationToken::new(), CancellationToken::new());
-        let delivery = Delivery {
-            name: name.into(),
-            output,
-            buffer: buffer.clone(),
-            retry: config.retry.clone(),
-            dead_letters: self.dead_letters.clone(),
-            leave: leave.clone(),
-        };
-        let part = Part::new(self.board.health(), "output", name);
-        let before = self.outputs.get(name).map(|before| before.ended.clone());
-        let task = tokio::spawn(delivery.run(part, before, ended.clone()));
-        Ok(Output { config: config.clone(), buffer, leave, ended, task })
+impl Output {
+    /// Starts the loop that empties the buffer, once the output that it replaces has ended, which cancels `before`: two
+    /// of them would break the order, and get into each other's files.
+    pub fn start(flow: Outflow, part: Part, before: Option<CancellationToken>) -> Output {
+        let (buffer, leave, ended) = (flow.buffer.clone(), flow.leave.clone(), CancellationToken::new());
+        let task = tokio::spawn(run(flow, part, before, ended.clone()));
+        Output { buffer, leave, ended, task }
     }
 }
 
-/// What the loop of an output is started with, as often as it must be.
-struct Delivery {
-    name: Arc<str>,
-    output: Arc<dyn outputs::Output>,
-    buffer: Arc<MemoryBuffer>,
-    retry: RetrySettings,
-    dead_letters: DeadLetters,
-    leave: CancellationToken,
-}
-
-impl Delivery {
-    fn start(&self) -> Running {
-        let delivery = outputs::deliver(
-            self.name.clone(),
-            self.output.clone(),
-            self.buffer.clone(),
-            self.retry.clone(),
-            self.dead_letters.clone(),
-            self.leave.clone(),
-        );
-        Box::pin(async move {
-            delivery.await;
-            Ok(())
-        })
+/// Delivers until the buffer is closed and empty, or the rest is to be left; begins when the output `before` it has
+/// ended. Cancels `ended` at the end.
+async fn run(flow: Outflow, part: Part, before: Option<CancellationToken>, ended: CancellationToken) {
+    let _ended = ended.drop_guard();
+    if let Some(before) = before {
+        tokio::select! { () = before.cancelled() => {}, () = flow.leave.cancelled() => {} }
     }
-
-    /// Delivers until the buffer is closed and empty, or the rest is to be left; begins when the output `before` it has
-    /// ended. Cancels `ended` at the end.
-    async fn run(self, part: Part, before: Option<CancellationToken>, ended: CancellationToken) {
-        let _ended = ended.drop_guard();
-        if let Some(before) = before {
-            tokio::select! { () = before.cancelled() => {}, () = self.leave.cancelled() => {} }
-        }
-        let again = || -> Starting {
-            let running = self.start();
-            Box::pin(async move { Ok(running) })
-        };
-        if let Err(error) = supervise(part, self.leave.clone(), Ok(self.start()), again).await {
-            tracing::error!(output = &*self.name, %error, "the delivery loop failed while it was to end");
-        }
-        // What is left goes back to its sources now, and not when the last of them lets go of the buffer.
-        self.buffer.close();
-        while self.buffer.try_pop().is_some() {}
+    let again = || -> Starting {
+        let running = flow.start();
+        Box::pin(async move { Ok(running) })
+    };
+    if let Err(error) = supervise(part, flow.leave.clone(), Ok(flow.start()), again).await {
+        tracing::error!(output = &*flow.name, %error, "the delivery loop failed while it was to end");
     }
+    // What is left goes back to its sources now, and not when the last of them lets go of the buffer.
+    flow.buffer.close();
+    while flow.buffer.try_pop().is_some() {}
 }
 
 #[cfg(test)]

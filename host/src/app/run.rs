@@ -1,15 +1,19 @@
-use std::path::Path;
+//! From the start to the end: signals and changed files become commands.
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::daemon::Daemon;
 use super::supervise::{Starting, supervise};
-use super::{App, AppError};
+use super::{App, AppError, Command, Control, Refused};
 use crate::admin::{self, AdminSettings, StatusBoard};
-use crate::config::{self, Config, ConfigError};
+use crate::config::Config;
 use crate::filters::swap::Watch;
 use crate::sources::Running;
 use crate::telemetry::{self, Part};
@@ -60,7 +64,7 @@ pub async fn run(path: &Path, config: Config) -> Result<Ended, RunError> {
         tracing::info!(%address, "admin listener: /metrics, /healthz, /readyz, /api/status");
     }
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut app = tokio::select! {
+    let app = tokio::select! {
         started = App::start(config, folder, board.clone()) => started?,
         // Plugins that are compiled at the first start take their time.
         () = either(&mut term, &mut interrupt) => {
@@ -68,31 +72,18 @@ pub async fn run(path: &Path, config: Config) -> Result<Ended, RunError> {
             return Ok(Ended::AtOnce);
         }
     };
-    let mut plugins = Watch::new();
     tracing::info!("ready");
-    loop {
-        plugins.follow(app.plugin_files());
-        let plugin_changed = tokio::select! {
-            _ = term.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = hangup.recv() => false,
-            () = plugins.changed() => true,
-        };
-        let reload = async {
-            if plugin_changed {
-                tracing::info!("a plugin's file has changed");
-                let applied = app.apply(app.config().clone()).await;
-                tell(applied, &board, |part| (part.to_string(), part.to_string()));
-            } else {
-                reload(path, &mut app, &board).await;
-            }
-        };
-        // It may compile for seconds, or wait for an output that is stuck.
-        tokio::select! {
-            () = reload => {}
-            () = either(&mut term, &mut interrupt) => break,
-        }
-    }
+    let (control, requests) = Control::new();
+    let (plugins, files) = watch::channel(Vec::new());
+    let daemon = Daemon::new(path.to_owned(), app, board, (control.clone(), requests), plugins);
+    let asks = async {
+        tokio::join!(reload_at(&mut hangup, &control), refresh_when(files, &control), async {
+            either(&mut term, &mut interrupt).await;
+            control.end();
+        });
+        std::future::pending().await
+    };
+    let app = tokio::select! { app = daemon.serve() => app, app = asks => app };
     let timeout = app.config().drain_timeout.0;
     tracing::info!(timeout = ?timeout, "draining; a second signal stops at once");
     let ended = tokio::select! {
@@ -141,52 +132,31 @@ async fn either(one: &mut Signal, other: &mut Signal) {
     tokio::select! { _ = one.recv() => {}, _ = other.recv() => {} }
 }
 
-async fn reload(path: &Path, app: &mut App, board: &StatusBoard) {
-    let loaded = match config::load(path).and_then(|loaded| loaded.check_parts().map(|()| loaded)) {
-        Ok(loaded) => loaded,
-        Err(error) => return refuse(&error.report(false), error.to_string(), board),
-    };
-    for warning in &loaded.warnings {
-        tracing::warn!("{warning:?}");
-    }
-    let (old, new) = (app.config(), &loaded.config);
-    for (key, differs) in [("data_dir", old.data_dir != new.data_dir), ("admin", old.admin != new.admin)] {
-        if differs {
-            let text = format!("`{key}` is read at the start only: restart flitch to change it");
-            tracing::warn!("{:?}", loaded.file.at(key, text));
-        }
-    }
-    let applied = app.apply(loaded.config.clone()).await;
-    tell(applied, board, |part| {
-        let error = ConfigError::from(loaded.error(&part.path, &part.error));
-        (error.report(false), error.to_string())
-    });
-}
-
-/// Tells what became of a configuration; `show` makes a text for the log and one for the board of what is wrong with a
-/// part of it.
-fn tell(
-    applied: Result<Vec<AppError>, AppError>,
-    board: &StatusBoard,
-    show: impl Fn(&AppError) -> (String, String),
-) {
-    match applied {
-        Ok(kept) if kept.is_empty() => tracing::info!("the new configuration is in force"),
-        Ok(kept) => {
-            let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
-            let error = format!("what runs goes on for {}", kept.join("; for "));
-            tracing::warn!("the new configuration is in force, but {error}");
-            board.reload_refused(error);
-        }
-        Err(error) => {
-            let (report, line) = show(&error);
-            refuse(&report, line, board);
+/// Asks for a reload at each signal; the answer is in the log and on the board. Ends when the daemon does.
+async fn reload_at(hangup: &mut Signal, control: &Control) {
+    loop {
+        hangup.recv().await;
+        if control.ask(Command::Reload).await == Err(Refused::Ending) {
+            return;
         }
     }
 }
 
-/// Lines of the configuration are for the log alone: more people reach the board.
-fn refuse(report: &str, line: String, board: &StatusBoard) {
-    tracing::error!("the new configuration is refused, the old one goes on: {report}");
-    board.reload_refused(line);
+/// Asks for other filters when the files that they come from change. Ends when the daemon does.
+async fn refresh_when(mut files: watch::Receiver<Vec<PathBuf>>, control: &Control) {
+    let mut watch = Watch::new();
+    watch.follow(files.borrow_and_update().clone());
+    loop {
+        tokio::select! {
+            others = files.changed() => match others {
+                Ok(()) => watch.follow(files.borrow_and_update().clone()),
+                Err(_) => return,
+            },
+            () = watch.changed() => {
+                if control.ask(Command::Refresh).await == Err(Refused::Ending) {
+                    return;
+                }
+            }
+        }
+    }
 }

@@ -64,7 +64,7 @@ fn examine(loaded: &Loaded, path: &Path) -> Result<Vec<String>, Failure> {
         let mut way = vec![pipeline.from.join(", ")];
         way.extend(pipeline.filters.iter().cloned());
         way.push(to.join(", "));
-        let workers = crate::pipeline::workers(pipeline);
+        let workers = pipeline.workers();
         check.line("pipeline", name, format!("{} ({workers} workers)", way.join(" -> ")));
     }
     let Check { lines, mut problems, .. } = check;

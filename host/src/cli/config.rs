@@ -1,3 +1,5 @@
+//! `flitch config`: the reference and the schema of the configuration.
+
 use std::io::Write;
 
 use super::Failure;

@@ -1,3 +1,5 @@
+//! `flitch run`.
+
 use super::{ConfigFile, Failure};
 use crate::app::{self, Ended, RunError};
 use crate::config::{self, ConfigError};

@@ -1,3 +1,5 @@
+//! `flitch version`.
+
 use std::io::Write;
 
 use super::Failure;

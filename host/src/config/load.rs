@@ -1,3 +1,5 @@
+//! From a file to a configuration that was found right.
+
 use std::path::Path;
 
 use rustix::fs::Access;

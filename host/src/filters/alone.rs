@@ -1,3 +1,5 @@
+//! A filter by itself, for `flitch plugin run` and for tests.
+
 use std::sync::Arc;
 
 use super::chain::{Chain, Program};

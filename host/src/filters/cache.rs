@@ -1,3 +1,5 @@
+//! Compiled code on disk.
+
 use std::fs::{self, File, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};

@@ -1,3 +1,5 @@
+//! A chain of filters: loaded and tried once, and run by each worker with instances of its own.
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

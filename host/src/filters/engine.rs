@@ -1,3 +1,5 @@
+//! The WebAssembly engine, and the clock of its deadlines.
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! One filter of the configuration, and what filters are loaded with.
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 

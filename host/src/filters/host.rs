@@ -1,3 +1,5 @@
+//! What the host does for a plugin that calls it: `log`, `count` and `lookup`.
+
 use std::sync::Arc;
 use std::time::Instant;
 

@@ -1,3 +1,5 @@
+//! One instance of a plugin: started, configured, and asked batch by batch.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

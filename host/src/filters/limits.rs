@@ -1,3 +1,5 @@
+//! Limits of memory and time of one instance.
+
 use std::time::{Duration, Instant};
 
 use wasmtime::ResourceLimiter;

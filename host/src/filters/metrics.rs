@@ -1,3 +1,5 @@
+//! The counters of a filter.
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;

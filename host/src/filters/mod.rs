@@ -22,9 +22,7 @@ mod instance;
 mod limits;
 mod lower;
 mod metrics;
-mod pass;
 mod plugin;
-mod sequencer;
 mod settings;
 mod step;
 mod stock {
@@ -41,12 +39,11 @@ pub use chain::{Chain, LoadError, Program};
 pub use engine::Engine;
 pub use filter::{Filter, FilterContext};
 pub use instance::Wanted;
-pub use pass::Pass;
 pub use plugin::{Component, Origin, stock_component, stock_names, stock_readme};
 pub use settings::{Allow, FilterSettings, LimitSettings, OnError, Wasi};
 pub use step::Rejected;
 pub use tables::{TableFormat, TableSettings, Tables};
-pub use workers::{Inlet, Workers};
+pub use workers::Workers;
 
 #[cfg(test)]
 pub(crate) mod tests;

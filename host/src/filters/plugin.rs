@@ -1,3 +1,5 @@
+//! A plugin: where it comes from, its code, and whether it fits the contract.
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};

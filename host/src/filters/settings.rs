@@ -1,3 +1,5 @@
+//! The settings of a filter.
+
 use std::path::PathBuf;
 use std::time::Duration;
 

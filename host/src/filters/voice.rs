@@ -1,3 +1,5 @@
+//! What a plugin says, as lines of the log: cut, escaped, and no more of them than a bound.
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;

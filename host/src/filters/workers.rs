@@ -1,3 +1,6 @@
+//! The threads of a pipeline: each takes batches from the inlet, runs its chain over them, and hands them on in
+//! order.
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
@@ -6,76 +9,11 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 
-use super::sequencer::{Place, Sequencer};
-use super::{Pass, Program};
+use super::Program;
 use crate::batch::Batch;
-use crate::blocking::block_on;
-use crate::buffers::{Closed, Queue};
+use crate::inlet::{Done, Inlet, Job};
 use crate::router::Router;
 use crate::telemetry::health::{Health, Part, panicked, pause};
-
-/// Batches that may wait for a worker, for each worker.
-const WAITING: usize = 4;
-
-struct Job {
-    batch: Batch,
-    place: Place<Done>,
-    pass: Pass,
-}
-
-/// A batch that has been through the filters. The batch is dropped before its pass.
-struct Done {
-    batch: Batch,
-    pass: Pass,
-}
-
-/// Where a pipeline takes batches in.
-///
-/// A pipeline without filters routes them at once, on the thread or task of the source.
-#[derive(Clone)]
-pub struct Inlet {
-    queue: Option<Arc<Queue<Job>>>,
-    sequencer: Arc<Sequencer<Done>>,
-    router: Arc<Router>,
-}
-
-impl Inlet {
-    /// Takes a batch in, waiting while the pipeline is full. One whose pass is left is dropped instead, so that its
-    /// source sends it again.
-    ///
-    /// # Errors
-    /// The pipeline takes nothing more in; the batch is dropped.
-    pub async fn push(&self, batch: Batch, pass: &Pass) -> Result<(), Closed> {
-        // Nothing may overtake what was dropped.
-        if pass.is_left() {
-            return Ok(());
-        }
-        let push = async {
-            match &self.queue {
-                Some(queue) => {
-                    let place = self.sequencer.place(batch.stream);
-                    queue.push(Job { batch, place, pass: pass.clone() }, 1).await
-                }
-                None => self.router.push(batch).await,
-            }
-        };
-        tokio::select! {
-            biased;
-            pushed = push => pushed,
-            () = pass.left() => Ok(()),
-        }
-    }
-
-    /// Whether the next batch would wait.
-    pub fn is_full(&self) -> bool {
-        self.queue.as_ref().is_some_and(|q| q.is_full()) || self.router.is_full()
-    }
-
-    /// Whether both lead into the same pipeline.
-    pub fn is(&self, other: &Inlet) -> bool {
-        Arc::ptr_eq(&self.sequencer, &other.sequencer)
-    }
-}
 
 /// The threads that run a pipeline's filters.
 pub struct Workers {
@@ -97,17 +35,15 @@ impl Workers {
     ) -> std::io::Result<Workers> {
         let most = program.max_workers().unwrap_or(usize::MAX);
         let count = if program.is_empty() { 0 } else { count.clamp(1, most.max(1)) };
-        let queue = (count > 0).then(|| Arc::new(Queue::new(count * WAITING)));
-        let inlet = Inlet { queue, sequencer: Arc::default(), router };
+        let inlet = Inlet::new(count, router);
         let program = Arc::new(ArcSwap::new(program));
         let ends = Arc::<Ends>::default();
         let mut workers = Workers { inlet, program, threads: Vec::with_capacity(count), ends };
         for number in 0..count {
             let name = format!("{pipeline}-{number}");
             let worker = Worker {
-                queue: workers.inlet.queue.clone().expect("workers have a queue"),
+                inlet: workers.inlet.clone(),
                 program: workers.program.clone(),
-                router: workers.inlet.router.clone(),
                 part: Part::new(health, "worker", &name),
                 ends: workers.ends.clone(),
                 chain: |program| {
@@ -145,15 +81,14 @@ impl Workers {
 
     /// Takes nothing more in, finishes what is there, and ends the threads. Blocks.
     pub fn finish(self) {
-        let Some(queue) = &self.inlet.queue else { return };
-        queue.close();
+        self.inlet.close();
         self.ends.now();
         for thread in self.threads {
             // What a panic was is told by the worker itself.
             let _ = thread.join();
         }
         // Only where a worker has failed at last.
-        while queue.try_pop().is_some() {}
+        self.inlet.clear();
     }
 }
 
@@ -184,9 +119,8 @@ type Apply = Box<dyn FnMut(Batch) -> Batch>;
 
 /// One thread of a pipeline.
 struct Worker {
-    queue: Arc<Queue<Job>>,
+    inlet: Inlet,
     program: Arc<ArcSwap<Program>>,
-    router: Arc<Router>,
     part: Part,
     ends: Arc<Ends>,
     chain: fn(&Arc<Program>) -> Apply,
@@ -205,8 +139,8 @@ impl Worker {
     fn work(&self, failures: &mut u32) {
         let mut current = self.program.load_full();
         let mut chain: Option<Apply> = None;
-        while let Some(Job { batch, place, pass }) = self.queue.pop_blocking() {
-            let hand_on = |done| hand_on(&self.router, &self.part, done);
+        while let Some(Job { batch, place, pass }) = self.inlet.next() {
+            let hand_on = |done| self.inlet.hand_on(&self.part, done);
             if pass.is_left() {
                 drop(batch);
                 place.give_up(hand_on);
@@ -245,26 +179,6 @@ impl Worker {
         self.part.down(reason, pause);
         self.ends.wait(pause);
         self.part.up();
-    }
-}
-
-/// Takes a batch to its outputs. A panic costs the batch: whoever hands on for a stream must not fail.
-fn hand_on(router: &Router, part: &Part, Done { batch, pass }: Done) {
-    // Nothing may overtake what was dropped.
-    if pass.is_left() {
-        return;
-    }
-    let push = async {
-        tokio::select! {
-            biased;
-            pushed = router.push(batch) => pushed,
-            () = pass.left() => Ok(()),
-        }
-    };
-    match catch_unwind(AssertUnwindSafe(|| block_on(push))) {
-        Ok(Ok(())) => {}
-        Ok(Err(_)) => tracing::debug!("the outputs are closed; the records are sent again"),
-        Err(panic) => part.failed(&panicked(panic)),
     }
 }
 

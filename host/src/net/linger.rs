@@ -1,3 +1,5 @@
+//! An early answer that its client hears: what it still sends is read for a while before the connection is closed.
+
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;

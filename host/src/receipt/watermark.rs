@@ -1,3 +1,5 @@
+//! Positions of a source that settle in any order, as the one up to which all is safe.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -15,7 +15,7 @@ use super::SourceSettings;
 use super::testing::{context, pipeline};
 use crate::batch::Cut;
 use crate::buffers::MemoryBuffer;
-use crate::filters::Inlet;
+use crate::inlet::Inlet;
 
 const RECORDS: usize = 6;
 const LONG: Duration = Duration::from_secs(60);

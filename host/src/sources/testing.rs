@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Intake, SourceContext};
+use super::SourceContext;
 use crate::batch::Cut;
 use crate::buffers::{BufferSettings, MemoryBuffer};
 use crate::clock::Clock;
 use crate::dead_letter::DeadLetters;
-use crate::filters::{Inlet, Program, Workers};
+use crate::inlet::{Inlet, Intake};
 use crate::receipt::Ledger;
 use crate::router::{Route, Router};
 use crate::telemetry::Tally;
@@ -20,9 +20,7 @@ pub fn pipeline(bytes: u64) -> (Inlet, Arc<MemoryBuffer>) {
     let settings = BufferSettings { max_bytes: Bytes(bytes), ..BufferSettings::default() };
     let buffer = Arc::new(MemoryBuffer::new(&settings, Tally::noop()));
     let router = Arc::new(Router::new(vec![Route::to(buffer.clone())], Tally::noop()));
-    let workers = Workers::start("test", Arc::new(Program::default()), 0, router, &Arc::default())
-        .expect("no threads are needed");
-    (workers.inlet().clone(), buffer)
+    (Inlet::new(0, router), buffer)
 }
 
 /// A context for a source under test, the buffer where its batches arrive, and the folder of its state.

@@ -3,12 +3,10 @@
 //! Names of metrics are one closed list, [`Metric`]; every counter of records has one of bytes beside it.
 
 pub mod escape;
-mod exporter;
 pub mod health;
 pub mod log;
 mod names;
 
-pub use exporter::Exporter;
 pub use health::{Health, Part};
 pub use names::Metric;
 

@@ -6,9 +6,10 @@ use crate::batch::constants::Constants;
 use crate::batch::utf8::InvalidUtf8;
 use crate::batch::{Batch, Records, StreamId};
 use crate::buffers::BufferSettings;
-use crate::outputs::{Answer, Written};
+use crate::dead_letter::DeadLetters;
+use crate::outputs::{self, Answer, RetrySettings, Written};
 use crate::receipt::{Ledger, issue};
-use crate::telemetry::Health;
+use crate::telemetry::{Health, Tally};
 
 /// An output whose loop panics the first times it begins.
 #[derive(Default)]
@@ -52,7 +53,7 @@ impl Bench {
         let output = Arc::new(Fragile { panics: panics.into(), ..Fragile::default() });
         let buffer = Arc::new(MemoryBuffer::new(&BufferSettings::default(), Tally::noop()));
         let [leave, ended, before] = std::array::from_fn(|_| CancellationToken::new());
-        let delivery = Delivery {
+        let flow = Outflow {
             name: "out".into(),
             output: output.clone(),
             buffer: buffer.clone(),
@@ -62,7 +63,7 @@ impl Bench {
         };
         let (health, ledger) = (Arc::<Health>::default(), Arc::<Ledger>::default());
         let part = Part::new(&health, "output", "out");
-        let task = tokio::spawn(delivery.run(part, Some(before.clone()), ended.clone()));
+        let task = tokio::spawn(run(flow, part, Some(before.clone()), ended.clone()));
         Bench { output, buffer, health, ledger, leave, ended, before, task, _folder: folder }
     }
 

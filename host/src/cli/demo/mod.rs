@@ -15,12 +15,12 @@ use rdkafka::producer::DefaultProducerContext;
 use tokio_util::sync::CancellationToken;
 
 use super::Failure;
+use crate::admin::Exporter;
 use crate::admin::StatusBoard;
 use crate::app::App;
 use crate::config::interpolate::Outside;
 use crate::config::{self, ConfigError, Loaded};
 use crate::receipt::Accounts;
-use crate::telemetry::Exporter;
 
 mod reader;
 mod senders;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::LINES;
 use super::reader::{Reader, Seen};
 use super::senders::Progress;
+use crate::admin::Exporter;
 use crate::receipt::Accounts;
-use crate::telemetry::Exporter;
 
 /// Columns of a terminal that does not say how many it has.
 const WIDTH: usize = 80;

@@ -1,3 +1,5 @@
+//! What is wrong with a value, in words, with its place and a hint.
+
 use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};

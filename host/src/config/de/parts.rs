@@ -1,3 +1,5 @@
+//! The parts of a tree as serde wants them: maps, lists and enums.
+
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{self, DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
 

@@ -1,3 +1,5 @@
+//! Watches the files that plugins come from.
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

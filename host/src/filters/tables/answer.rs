@@ -1,3 +1,5 @@
+//! What `lookup` answers a plugin.
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, ArrayRef, UInt32Array, new_null_array};

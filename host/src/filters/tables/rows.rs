@@ -1,3 +1,5 @@
+//! The rows of a table, read from CSV and NDJSON.
+
 use std::collections::HashMap;
 use std::io::BufRead;
 use std::path::Path;

@@ -3,7 +3,9 @@ use crate::batch::StreamId;
 use crate::batch::builder::Builder;
 use crate::batch::constants::Constants;
 use crate::batch::utf8::InvalidUtf8;
+use crate::blocking::block_on;
 use crate::buffers::{BufferSettings, MemoryBuffer};
+use crate::inlet::Pass;
 use crate::receipt::{Verdict, issue};
 use crate::router::Route;
 use crate::telemetry::Tally;
@@ -20,18 +22,16 @@ impl Bench {
     fn new(chain: fn(&Arc<Program>) -> Apply) -> Bench {
         let buffer = Arc::new(MemoryBuffer::new(&BufferSettings::default(), Tally::noop()));
         let router = Arc::new(Router::new(vec![Route::to(buffer.clone())], Tally::noop()));
-        let (queue, health) = (Arc::new(Queue::new(100)), Arc::<Health>::default());
+        let (inlet, health) = (Inlet::new(25, router), Arc::<Health>::default());
         let worker = Worker {
-            queue: queue.clone(),
+            inlet: inlet.clone(),
             program: Arc::new(ArcSwap::from_pointee(Program::default())),
-            router: router.clone(),
             part: Part::new(&health, "worker", "test-0"),
             ends: Arc::default(),
             chain,
         };
         let (program, ends) = (worker.program.clone(), worker.ends.clone());
         let threads = vec![thread::spawn(move || worker.run())];
-        let inlet = Inlet { queue: Some(queue), sequencer: Arc::default(), router };
         Bench { workers: Workers { inlet, program, threads, ends }, buffer, health, verdicts: Arc::default() }
     }
 

@@ -1,3 +1,5 @@
+//! The settings of the file source.
+
 use std::path::Component;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! The settings of the forward source.
+
 use std::time::Duration;
 
 use anyhow::anyhow;

@@ -1,3 +1,5 @@
+//! Takes in the body of a request: how much, how fast, and how far it may expand.
+
 use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! From a body to batches.
+
 use super::answer::Answer;
 use super::{HttpCodec, Shared};
 use crate::batch::builder::Builder;

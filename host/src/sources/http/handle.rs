@@ -1,3 +1,5 @@
+//! One request, from its header to its answer.
+
 use std::sync::Arc;
 use std::time::Duration;
 

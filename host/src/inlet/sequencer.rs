@@ -1,3 +1,5 @@
+//! Puts batches back into the order of their stream.
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 

@@ -1,20 +1,59 @@
 //! How parts end.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::plan::Plan;
-use super::{Output, Pipeline};
-use crate::sources::Handover;
+use super::apply::Made;
+use super::{App, Output, Pipeline};
+use crate::inlet::Handover;
 
-/// Stops the parts of a plan that never came into force.
-pub(super) async fn discard(plan: Plan) {
-    let pipelines = plan.pipelines.into_values().collect();
-    finish(pipelines, plan.outputs.into_values().collect(), Instant::now()).await;
+impl App {
+    /// Stops the sources, lets everything on its way arrive, and ends all parts. What has not arrived after `timeout`
+    /// is left: its sources send it again after the next start, where they can. Answers whether all of it arrived.
+    pub async fn drain(mut self, timeout: Duration) -> bool {
+        self.board.set_ready(false);
+        let deadline = Instant::now() + timeout;
+        for source in self.sources.values() {
+            source.stop.cancel();
+        }
+        let mut in_time = true;
+        for (name, mut source) in std::mem::take(&mut self.sources) {
+            in_time &= source.ended(&name, deadline).await;
+        }
+        let pipelines = std::mem::take(&mut self.pipelines).into_values().collect();
+        let outputs = std::mem::take(&mut self.outputs).into_values().collect();
+        let mut old = std::mem::take(&mut self.old);
+        // What earlier reloads had to leave was sent again.
+        while old.try_join_next().is_some() {}
+        let ends = async {
+            while let Ok(Some(ended)) = timeout_at(deadline, old.join_next()).await {
+                in_time &= ended.unwrap_or(false);
+            }
+            in_time &= old.is_empty();
+            finish(pipelines, outputs, deadline).await && in_time
+        };
+        // Workers may wait for room among the dead letters.
+        let give_up = async {
+            tokio::time::sleep_until(deadline).await;
+            self.wiring.dead_letters.give_up();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            in_time = ends => in_time,
+            () = give_up => unreachable!("it waits for ever"),
+        }
+    }
+}
+
+/// Stops parts that were made and never came into force.
+pub(super) async fn discard(made: Made) {
+    let pipelines = made.pipelines.into_values().collect();
+    finish(pipelines, made.outputs.into_values().collect(), Instant::now()).await;
 }
 
 /// What a reload leaves behind.

@@ -1,3 +1,5 @@
+//! Tells when a pipeline has let go of a batch, and makes it let go.
+
 use std::sync::Arc;
 
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFuture};

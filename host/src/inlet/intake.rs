@@ -1,3 +1,5 @@
+//! Takes the batches of a source to its pipelines, and from those before a reload to those after it.
+
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
@@ -5,10 +7,10 @@ use parking_lot::{Mutex, RwLock};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::{Inlet, Pass};
 use crate::batch::{Batch, Records, StreamId};
 use crate::blocking::block_on;
 use crate::buffers::Closed;
-use crate::filters::{Inlet, Pass};
 use crate::receipt::{Ledger, Receipt, Verdict};
 
 /// Takes the batches of one source to the pipelines that read from it, and issues their receipts.

@@ -1,3 +1,5 @@
+//! The metrics of the process, and the accounts of its sources.
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -5,8 +7,8 @@ use metrics::Unit;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use parking_lot::Mutex;
 
-use super::Metric;
 use crate::receipt::{Accounts, Ledger};
+use crate::telemetry::Metric;
 
 /// Gathers the metrics of the process and shows them in Prometheus' text format.
 ///

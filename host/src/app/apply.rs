@@ -1,0 +1,306 @@
+//! Puts a configuration into force: makes what it needs beside what runs, and touches that when nothing can fail any
+//! more, but for sources, two of which may want the same address or the same checkpoints.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::diff::{self, Change, Diff, Filters};
+use super::drain::{Old, discard};
+use super::{App, AppError, Output, Pipeline, Source, apart, at};
+use crate::admin::Exporter;
+use crate::config::Config;
+use crate::filters::{FilterContext, FilterSettings, LoadError, Program, Tables, swap};
+use crate::inlet::Inlet;
+use crate::pipeline::Buffers;
+use crate::telemetry::Part;
+
+/// What was made for a configuration, and is not in force yet.
+pub(super) struct Made {
+    pub outputs: BTreeMap<Arc<str>, Output>,
+    pub pipelines: BTreeMap<Arc<str>, Pipeline>,
+    /// What filters are loaded with from now on.
+    filters: FilterContext,
+    /// Pipelines that go on with other filters.
+    swaps: Vec<(Arc<str>, Arc<Program>)>,
+    /// Filters that go on as they are, since what is in their files cannot be used.
+    kept: Vec<AppError>,
+}
+
+/// Reads the tables of a configuration that are not among those `before`, and all of them again when their files
+/// change.
+pub(super) async fn tables(
+    before: &Arc<Tables>,
+    config: &Config,
+    folder: &Path,
+) -> anyhow::Result<Arc<Tables>> {
+    let (before, settings, folder) = (before.clone(), config.tables.clone(), folder.to_owned());
+    apart(move || {
+        let tables = Arc::new(before.next(&settings, &folder)?);
+        tables.watch()?;
+        Ok(tables)
+    })
+    .await
+}
+
+impl App {
+    /// Puts another configuration into force, but for its `data_dir`. What did not change is not restarted. Answers
+    /// which filters go on as they are, since what is in their files now cannot be used, and why not.
+    ///
+    /// # Errors
+    /// The first part that cannot be put to work; then everything goes on as before.
+    pub async fn apply(&mut self, config: Config) -> Result<Vec<AppError>, AppError> {
+        // Positions that are looked for in another folder would be forgotten.
+        let config = Config { data_dir: self.wiring.data_dir.clone(), ..config };
+        let stale = self.pipelines.iter().filter(|(_, pipeline)| pipeline.program.is_stale());
+        let stale: BTreeSet<&str> = stale.map(|(name, _)| &**name).collect();
+        let diff = Diff::between(&diff::Running { config: self.config.as_ref(), stale }, &config);
+        let mut made = Made {
+            outputs: BTreeMap::new(),
+            pipelines: BTreeMap::new(),
+            filters: self.filters.clone(),
+            swaps: Vec::new(),
+            kept: Vec::new(),
+        };
+        let done = match self.make(&config, &diff, &mut made).await {
+            Ok(()) => self.replace_sources(&config, &diff, &made).await,
+            Err(error) => Err(error),
+        };
+        match done {
+            Ok(()) => {
+                let kept = std::mem::take(&mut made.kept);
+                self.commit(config, &diff, made);
+                Ok(kept)
+            }
+            Err(error) => {
+                discard(made).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads tables, opens outputs, builds filters and starts pipelines, as far as they are new.
+    async fn make(&self, config: &Config, diff: &Diff, made: &mut Made) -> Result<(), AppError> {
+        if diff.tables {
+            let next = tables(&self.filters.tables, config, &self.filters.folder).await;
+            made.filters.tables = next.map_err(at("tables"))?;
+        }
+        for name in diff.outputs.iter().filter(|(_, change)| change.makes()).map(|(name, _)| name) {
+            let opened = self.open_output(name, config).await.map_err(at(format!("outputs.{name}")))?;
+            made.outputs.insert(name.as_str().into(), opened);
+        }
+        for (name, change) in &diff.pipelines {
+            let running = self.pipelines.get(&**name);
+            if change.change == Change::End
+                || (change.change, change.filters) == (Change::Keep, Filters::Keep)
+            {
+                continue;
+            }
+            let built = match change.filters {
+                Filters::Keep => None,
+                Filters::Reload | Filters::Build => Some(self.program(running, config, name, made).await?),
+            };
+            let program = match (running, built) {
+                (Some(running), None) => running.program.clone(),
+                (Some(running), Some(built))
+                    if change.filters == Filters::Reload && swap::is_same(&running.program, &built) =>
+                {
+                    running.program.clone()
+                }
+                (_, built) => Arc::new(built.unwrap_or_default()),
+            };
+            match running {
+                Some(running) if change.change == Change::Keep => {
+                    if !Arc::ptr_eq(&program, &running.program) {
+                        made.swaps.push((name.as_str().into(), program));
+                    }
+                }
+                _ => {
+                    let settings = config.pipelines[name].clone();
+                    let workers = self
+                        .wiring
+                        .chain(name, &settings, program.clone(), &self.buffers(made))
+                        .map_err(|e| at(format!("pipelines.{name}"))(e.into()))?;
+                    made.pipelines.insert(name.as_str().into(), Pipeline { settings, program, workers });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn open_output(&self, name: &str, config: &Config) -> anyhow::Result<Output> {
+        let (wiring, owned, settings) = (self.wiring.clone(), name.to_owned(), config.outputs[name].clone());
+        let flow = apart(move || wiring.outflow(&owned, &settings)).await?;
+        let part = Part::new(&self.wiring.health, "output", name);
+        let before = self.outputs.get(name).map(|before| before.ended.clone());
+        Ok(Output::start(flow, part, before))
+    }
+
+    /// Builds the filters of a pipeline, aside from those that run.
+    async fn program(
+        &self,
+        running: Option<&Pipeline>,
+        config: &Config,
+        name: &str,
+        made: &mut Made,
+    ) -> Result<Program, AppError> {
+        // A pipeline's own filters come first: another may have an older generation of the same.
+        let all: Vec<Arc<Program>> =
+            running.into_iter().chain(self.pipelines.values()).map(|p| p.program.clone()).collect();
+        let names = &config.pipelines[name].filters;
+        let filters: Vec<(String, FilterSettings)> =
+            names.iter().map(|name| (name.clone(), config.filters[name].clone())).collect();
+        let cx = made.filters.clone();
+        let build = move || {
+            let all: Vec<&Program> = all.iter().map(|program| &**program).collect();
+            let named: Vec<_> = filters.iter().map(|(name, settings)| (name.as_str(), settings)).collect();
+            swap::next(&all, &named, &cx)
+        };
+        let wrong = |failed: LoadError| at(format!("filters.{}", failed.filter))(failed.error);
+        let next = apart(build).await.map_err(wrong)?;
+        for kept in next.kept.into_iter().map(wrong) {
+            if made.kept.iter().all(|known| known.path != kept.path) {
+                made.kept.push(kept);
+            }
+        }
+        Ok(next.program)
+    }
+
+    /// The buffer of each output as it will be: those that were made before those that run.
+    fn buffers(&self, made: &Made) -> Buffers {
+        let all = self.outputs.iter().chain(&made.outputs);
+        all.map(|(name, output)| (name.clone(), output.buffer.clone())).collect()
+    }
+
+    /// The inlets of the pipelines that read from a source, as they will be.
+    fn inlets(&self, config: &Config, made: &Made, source: &str) -> Vec<Inlet> {
+        let reads = config.pipelines.iter().filter(|(_, p)| p.from.iter().any(|from| from == source));
+        let inlet = |name: &str| {
+            let pipeline = made.pipelines.get(name).or_else(|| self.pipelines.get(name));
+            pipeline.expect("every pipeline was made or runs").workers.inlet().clone()
+        };
+        reads.map(|(name, _)| inlet(name)).collect()
+    }
+
+    /// Starts the sources that are new, and replaces those whose settings changed: the old ones are stopped first, and
+    /// come back if a new one cannot start.
+    async fn replace_sources(&mut self, config: &Config, diff: &Diff, made: &Made) -> Result<(), AppError> {
+        let leaving =
+            diff.sources.iter().filter(|(_, change)| matches!(change, Change::Replace | Change::End));
+        let leaving: Vec<Arc<str>> = leaving.map(|(name, _)| name.as_str().into()).collect();
+        let before = self.stop(&leaving).await;
+        let mut begun: Vec<Arc<str>> = Vec::new();
+        for name in diff.sources.iter().filter(|(_, change)| change.makes()).map(|(name, _)| name) {
+            let name: Arc<str> = name.as_str().into();
+            let inlets = self.inlets(config, made, &name);
+            let ledger = Exporter::get().ledger(&name);
+            let flow = self.wiring.inflow(&name, &config.sources[&*name], config.batch.cut(), inlets, ledger);
+            match flow.start().await {
+                Ok(running) => {
+                    let part = Part::new(&self.wiring.health, "source", &name);
+                    self.sources.insert(name.clone(), Source::keep(flow, Ok(running), part));
+                    begun.push(name);
+                }
+                Err(error) => {
+                    // Those outputs would begin when the ones that now go on have ended.
+                    made.outputs.values().for_each(|output| output.leave.cancel());
+                    self.stop(&begun).await;
+                    self.restore(before).await;
+                    return Err(AppError { path: format!("sources.{name}"), error });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops sources, and waits until their records are safe, for at most the drain timeout. Answers their names and
+    /// what they fed. Where it is given up in between, those that have not ended are still there.
+    async fn stop(&mut self, names: &[Arc<str>]) -> Vec<(Arc<str>, Vec<Inlet>)> {
+        for source in names.iter().filter_map(|name| self.sources.get(name)) {
+            source.stop.cancel();
+        }
+        // An output that is stuck may be what the new configuration mends.
+        let patience =
+            self.config.as_ref().map_or(std::time::Duration::ZERO, |config| config.drain_timeout.0);
+        let deadline = Instant::now() + patience;
+        let mut stopped = Vec::new();
+        for name in names {
+            let Some(source) = self.sources.get_mut(name) else { continue };
+            source.ended(name, deadline).await;
+            if let Some(source) = self.sources.remove(name) {
+                stopped.push((name.clone(), source.intake.inlets()));
+            }
+        }
+        stopped
+    }
+
+    /// Starts sources again as they were before a configuration that is refused. One that cannot start is tried again
+    /// until it can.
+    async fn restore(&mut self, stopped: Vec<(Arc<str>, Vec<Inlet>)>) {
+        for (name, inlets) in stopped {
+            let Some(config) = &self.config else { continue };
+            let Some(settings) = config.sources.get(&*name) else { continue };
+            let ledger = Exporter::get().ledger(&name);
+            let flow = self.wiring.inflow(&name, settings, config.batch.cut(), inlets, ledger);
+            let first = flow.start().await;
+            let part = Part::new(&self.wiring.health, "source", &name);
+            self.sources.insert(name, Source::keep(flow, first, part));
+        }
+    }
+
+    /// Connects what stays to what is new, and lets what is old finish beside it: a slow destination must not hold the
+    /// reload up.
+    fn commit(&mut self, config: Config, diff: &Diff, made: Made) {
+        let mut handovers = Vec::new();
+        for (name, source) in &self.sources {
+            let Some(handover) = source.intake.connect(self.inlets(&config, &made, name)) else { continue };
+            let fed = self.pipelines.values().filter(|p| p.settings.from.iter().any(|from| **from == **name));
+            let replaced =
+                fed.flat_map(|p| &p.settings.to).filter(|to| made.outputs.contains_key(&*to.output));
+            // What nobody waits for holds up no stream either.
+            let replaced = replaced.filter_map(|to| self.outputs.get(&*to.output));
+            let ends = replaced.filter(|old| !old.buffer.is_best_effort()).map(|old| old.ended.clone());
+            handovers.push((handover, ends.collect()));
+        }
+        self.filters = made.filters;
+        for (name, program) in made.swaps {
+            if let Some(pipeline) = self.pipelines.get_mut(&name) {
+                pipeline.workers.swap(program.clone());
+                pipeline.program = program;
+            }
+        }
+        let mut pipelines = replace(&mut self.pipelines, made.pipelines);
+        pipelines.extend(
+            self.pipelines
+                .extract_if(.., |name, _| {
+                    diff.pipelines.get(&**name).is_none_or(|change| change.change == Change::End)
+                })
+                .map(|(_, pipeline)| pipeline),
+        );
+        let mut outputs = replace(&mut self.outputs, made.outputs);
+        outputs.extend(
+            self.outputs
+                .extract_if(.., |name, _| {
+                    diff.outputs.get(&**name).is_none_or(|change| *change == Change::End)
+                })
+                .map(|(_, output)| output),
+        );
+        let deadline = Instant::now() + config.drain_timeout.0;
+        self.old.spawn(Old { handovers, pipelines, outputs }.finish(deadline));
+        while let Some(ended) = self.old.try_join_next() {
+            if let Err(error) = ended {
+                tracing::error!(%error, "what a reload left behind has panicked");
+            }
+        }
+        self.wiring.dead_letters.configure(&config.dead_letter);
+        self.config = Some(config);
+        self.show();
+    }
+}
+
+/// Puts parts in place of those of the same names, and answers these.
+fn replace<T>(running: &mut BTreeMap<Arc<str>, T>, made: BTreeMap<Arc<str>, T>) -> Vec<T> {
+    made.into_iter().filter_map(|(name, new)| running.insert(name, new)).collect()
+}

@@ -1,0 +1,84 @@
+//! What can be asked of the daemon while it runs. All of it goes through one channel, one after the other, and is
+//! answered; to end is the one thing that waits for nothing before it.
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// Commands that may wait; who sends one more waits himself.
+const WAITING: usize = 16;
+
+/// A change of the running daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Read the configuration file again, and put it into force.
+    Reload,
+    /// Look at the files of plugins again, and put those that changed into force.
+    Refresh,
+}
+
+/// What a command came to.
+pub type Answer = Result<Applied, Refused>;
+
+/// A configuration is in force.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Filters that go on with the code that they have, since what is in their files cannot be used, and why not.
+    pub kept: Vec<String>,
+}
+
+/// What ran before goes on.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The configuration cannot be put to work.
+    #[error("{line}")]
+    Config {
+        /// What is wrong with it, with the lines of the file: for the log alone.
+        report: String,
+        /// The same without them.
+        line: String,
+    },
+    /// The daemon ends.
+    #[error("flitch is ending")]
+    Ending,
+}
+
+/// A command, and who waits for the answer.
+pub(super) struct Request {
+    pub command: Command,
+    pub answer: oneshot::Sender<Answer>,
+}
+
+/// Takes commands to the daemon.
+#[derive(Clone, Debug)]
+pub struct Control {
+    requests: mpsc::Sender<Request>,
+    end: CancellationToken,
+}
+
+impl Control {
+    /// A control, and the other end, where the daemon takes what it is asked.
+    pub(super) fn new() -> (Control, mpsc::Receiver<Request>) {
+        let (requests, taken) = mpsc::channel(WAITING);
+        (Control { requests, end: CancellationToken::new() }, taken)
+    }
+
+    /// Has a command done; waits for those before it.
+    ///
+    /// # Errors
+    /// Nothing has changed, and why.
+    pub async fn ask(&self, command: Command) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request { command, answer }).await.map_err(|_| Refused::Ending)?;
+        answered.await.map_err(|_| Refused::Ending)?
+    }
+
+    /// Makes the daemon drain and end, whatever it is about.
+    pub fn end(&self) {
+        self.end.cancel();
+    }
+
+    /// Cancelled when the daemon is to end.
+    pub(super) fn ending(&self) -> &CancellationToken {
+        &self.end
+    }
+}

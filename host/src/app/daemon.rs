@@ -1,0 +1,121 @@
+//! Does what the daemon is asked, one thing after the other.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use super::command::{Answer, Applied, Command, Refused, Request};
+use super::{App, AppError, Control};
+use crate::admin::StatusBoard;
+use crate::config::{self, ConfigError, Loaded};
+
+/// The running parts, and what is asked of them.
+pub(super) struct Daemon {
+    path: PathBuf,
+    app: App,
+    board: Arc<StatusBoard>,
+    control: Control,
+    requests: mpsc::Receiver<Request>,
+    /// The files that plugins come from now.
+    plugins: watch::Sender<Vec<PathBuf>>,
+}
+
+impl Daemon {
+    /// A daemon that was started with the configuration file at `path`, and tells `plugins` of the files to watch.
+    pub fn new(
+        path: PathBuf,
+        app: App,
+        board: Arc<StatusBoard>,
+        (control, requests): (Control, mpsc::Receiver<Request>),
+        plugins: watch::Sender<Vec<PathBuf>>,
+    ) -> Daemon {
+        plugins.send_replace(app.plugin_files());
+        Daemon { path, app, board, control, requests, plugins }
+    }
+
+    /// Does what it is asked until it is to end; what it is about then is given up. Answers what runs.
+    pub async fn serve(mut self) -> App {
+        let ending = self.control.ending().clone();
+        loop {
+            let request = tokio::select! {
+                biased;
+                () = ending.cancelled() => break,
+                request = self.requests.recv() => request.expect("the daemon has a control itself"),
+            };
+            // It may compile for seconds, or wait for an output that is stuck.
+            let done = ending.run_until_cancelled(self.perform(request.command)).await;
+            let Some(answer) = done else { break };
+            self.plugins.send_replace(self.app.plugin_files());
+            // Who asked may have gone.
+            let _ = request.answer.send(answer);
+        }
+        self.app
+    }
+
+    async fn perform(&mut self, command: Command) -> Answer {
+        let answer = match command {
+            Command::Reload => self.reload().await,
+            Command::Refresh => {
+                tracing::info!("a plugin's file has changed");
+                let applied = self.app.apply(self.app.config().clone()).await;
+                applied
+                    .map(applied_with)
+                    .map_err(|part| Refused::Config { report: part.to_string(), line: part.to_string() })
+            }
+        };
+        self.tell(&answer);
+        answer
+    }
+
+    async fn reload(&mut self) -> Answer {
+        let path = self.path.clone();
+        let read = move || config::load(&path).and_then(|loaded| loaded.check_parts().map(|()| loaded));
+        let loaded = super::apart(read).await.map_err(refused)?;
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning:?}");
+        }
+        self.warn_of_what_stays(&loaded);
+        let applied = self.app.apply(loaded.config.clone()).await;
+        applied.map(applied_with).map_err(|part| refused(loaded.error(&part.path, &part.error).into()))
+    }
+
+    fn warn_of_what_stays(&self, loaded: &Loaded) {
+        let (old, new) = (self.app.config(), &loaded.config);
+        for (key, differs) in [("data_dir", old.data_dir != new.data_dir), ("admin", old.admin != new.admin)]
+        {
+            if differs {
+                let text = format!("`{key}` is read at the start only: restart flitch to change it");
+                tracing::warn!("{:?}", loaded.file.at(key, text));
+            }
+        }
+    }
+
+    /// Lines of the configuration are for the log alone: more people reach the board.
+    fn tell(&self, answer: &Answer) {
+        match answer {
+            Ok(Applied { kept }) if kept.is_empty() => tracing::info!("the new configuration is in force"),
+            Ok(Applied { kept }) => {
+                let error = format!("what runs goes on for {}", kept.join("; for "));
+                tracing::warn!("the new configuration is in force, but {error}");
+                self.board.reload_refused(error);
+            }
+            Err(Refused::Config { report, line }) => {
+                tracing::error!("the new configuration is refused, the old one goes on: {report}");
+                self.board.reload_refused(line.clone());
+            }
+            Err(Refused::Ending) => {}
+        }
+    }
+}
+
+fn applied_with(kept: Vec<AppError>) -> Applied {
+    Applied { kept: kept.iter().map(ToString::to_string).collect() }
+}
+
+fn refused(error: ConfigError) -> Refused {
+    Refused::Config { report: error.report(false), line: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests;

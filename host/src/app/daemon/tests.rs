@@ -1,0 +1,122 @@
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use super::*;
+
+const GOOD: &str = "
+data_dir: DATA
+admin: { enabled: false }
+sources: { in: { type: generator, format: nginx, count: 10 } }
+filters: { mark: { plugin: PLUGIN, settings: { remove: [gone] } } }
+outputs: { out: { type: blackhole } }
+pipelines: { main: { from: [in], filters: [mark], to: [out] } }
+";
+
+/// A daemon that runs, and the file that it was started with.
+struct Bench {
+    folder: tempfile::TempDir,
+    control: Control,
+    board: Arc<StatusBoard>,
+    plugins: watch::Receiver<Vec<PathBuf>>,
+    serving: JoinHandle<App>,
+}
+
+impl Bench {
+    async fn start(plugin: &str) -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flitch.yaml");
+        let board = Arc::new(StatusBoard::default());
+        write(&folder, GOOD, plugin);
+        let loaded = config::load(&path).unwrap();
+        let app = App::start(loaded.config, folder.path(), board.clone()).await.unwrap();
+        let (control, requests) = Control::new();
+        let (files, plugins) = watch::channel(Vec::new());
+        let daemon = Daemon::new(path, app, board.clone(), (control.clone(), requests), files);
+        Bench { folder, control, board, plugins, serving: tokio::spawn(daemon.serve()) }
+    }
+
+    fn write(&self, text: &str, plugin: &str) {
+        write(&self.folder, text, plugin);
+    }
+
+    async fn end(self) -> bool {
+        self.control.end();
+        self.serving.await.unwrap().drain(Duration::from_secs(60)).await
+    }
+}
+
+fn write(folder: &tempfile::TempDir, text: &str, plugin: &str) {
+    let data = folder.path().join("data").display().to_string();
+    let text = text.replace("DATA", &data).replace("PLUGIN", plugin);
+    std::fs::write(folder.path().join("flitch.yaml"), text).unwrap();
+}
+
+/// The code of a stock plugin as a file.
+fn plugin_file(folder: &std::path::Path, name: &str) -> PathBuf {
+    let path = folder.join("mine.wasm");
+    std::fs::write(&path, crate::filters::stock_component(name).unwrap()).unwrap();
+    path
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_is_answered_when_it_is_in_force() {
+    let bench = Bench::start("set").await;
+    assert_eq!(bench.board.read().generation, 1);
+    bench.write(&GOOD.replace("to: [out]", "to: [out], workers: 1"), "set");
+    assert_eq!(bench.control.ask(Command::Reload).await, Ok(Applied::default()));
+    assert_eq!(bench.board.read().pipelines["main"].workers, 1);
+    assert_eq!(bench.board.read().generation, 2);
+    assert!(bench.end().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_that_is_refused_says_why_to_who_asked_and_on_the_board() {
+    let bench = Bench::start("set").await;
+    for (wrong, says) in [
+        (GOOD.replace("count: 10", "cuont: 10"), "cuont"),
+        (GOOD.replace("remove: [gone]", "remve: [gone]"), "filters.mark"),
+        (GOOD.replace("from: [in]", "from: [inn]"), "inn"),
+    ] {
+        bench.write(&wrong, "set");
+        let Err(Refused::Config { report, line }) = bench.control.ask(Command::Reload).await else {
+            panic!()
+        };
+        assert!(line.contains(says) && report.contains("flitch.yaml"), "{line}\n{report}");
+        let status = bench.board.read();
+        assert_eq!((status.generation, status.last_reload_error), (1, Some(line)));
+    }
+    assert!(bench.end().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_broke_is_kept_and_told_of_and_a_good_one_is_taken() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = plugin_file(elsewhere.path(), "set");
+    let bench = Bench::start(&file.display().to_string()).await;
+    assert_eq!(*bench.plugins.borrow(), std::slice::from_ref(&file));
+    std::fs::write(&file, b"no component").unwrap();
+    let Ok(Applied { kept }) = bench.control.ask(Command::Refresh).await else { panic!() };
+    assert!(kept[0].starts_with("filters.mark: "), "{kept:?}");
+    assert!(bench.board.read().last_reload_error.unwrap().contains("filters.mark"));
+    plugin_file(elsewhere.path(), "set");
+    assert_eq!(bench.control.ask(Command::Refresh).await, Ok(Applied::default()));
+    assert!(bench.end().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_that_wait_when_the_daemon_ends_are_answered() {
+    let bench = Bench::start("set").await;
+    let asked: Vec<_> = (0..40)
+        .map(|_| {
+            let control = bench.control.clone();
+            tokio::spawn(async move { control.ask(Command::Reload).await })
+        })
+        .collect();
+    let control = bench.control.clone();
+    assert!(bench.end().await);
+    for answer in asked {
+        assert!(matches!(answer.await.unwrap(), Ok(_) | Err(Refused::Ending)));
+    }
+    assert_eq!(control.ask(Command::Reload).await, Err(Refused::Ending));
+}

@@ -1,0 +1,66 @@
+//! What every source is given, and answers with.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::batch::Cut;
+use crate::batch::builder::Changed;
+use crate::clock::Clock;
+use crate::dead_letter::DeadLetters;
+use crate::inlet::Intake;
+use crate::telemetry::Metric;
+
+/// A source that is bound and ready; the future runs it until it is told to stop and its receipts are settled.
+pub type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
+
+/// Most bytes of a tag that a client gives its records. It stands in every one of them, so it must be no larger than one.
+pub const MOST_TAG: usize = 1024;
+
+/// Counts what a source changed of the values that it read.
+#[derive(Clone)]
+pub struct ChangedValues {
+    replaced: metrics::Counter,
+    misnamed: metrics::Counter,
+}
+
+impl ChangedValues {
+    /// The counters of the source of this name.
+    pub fn new(source: &str) -> ChangedValues {
+        let labels = [("source", source)];
+        ChangedValues {
+            replaced: Metric::InvalidUtf8.counter(&labels),
+            misnamed: Metric::MisnamedValues.counter(&labels),
+        }
+    }
+
+    /// Counts one batch.
+    pub fn count(&self, changed: Changed) {
+        if changed != Changed::default() {
+            self.replaced.increment(changed.replaced);
+            self.misnamed.increment(changed.misnamed);
+        }
+    }
+}
+
+/// What every source is given.
+#[derive(Clone)]
+pub struct SourceContext {
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// Where its batches go.
+    pub intake: Intake,
+    /// When it cuts a batch.
+    pub cut: Cut,
+    /// A folder of its own for checkpoints; made by the source when it needs it.
+    pub state_dir: PathBuf,
+    /// Where records go that it cannot read.
+    pub dead_letters: DeadLetters,
+    /// The time of day.
+    pub clock: Clock,
+    /// Cancelled when the source must stop: take in nothing more, hand on what is there, wait for the receipts.
+    pub stop: CancellationToken,
+}
