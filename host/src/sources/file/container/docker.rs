@@ -27,7 +27,7 @@ pub(super) fn entry<'a>(
     let (partial, text) = match found.text {
         Text::Line(text) => (false, text),
         Text::Piece(text) => (true, text),
-        Text::Unescaped => ended(scratch),
+        Text::Unescaped(length) => ended(&scratch[..length]),
     };
     Ok(Entry { time, stream: found.stream, partial, text, attrs: found.attrs, cut: false })
 }
@@ -45,8 +45,8 @@ enum Text<'a> {
     Line(&'a [u8]),
     /// A piece without any.
     Piece(&'a [u8]),
-    /// It is in the scratch.
-    Unescaped,
+    /// It is in the scratch, of this length.
+    Unescaped(usize),
 }
 
 struct Found<'a> {
@@ -64,7 +64,10 @@ fn as_docker_writes<'a>(line: &'a [u8], scratch: &mut Vec<u8>) -> Option<Found<'
     let (text, rest) = match &rest[end..] {
         [b'"', after @ ..] => (Text::Piece(&rest[..end]), after),
         [b'\\', b'n', b'"', after @ ..] => (Text::Line(&rest[..end]), after),
-        _ => (Text::Unescaped, &rest[unescape(rest, end, scratch)?..]),
+        _ => {
+            let (end, length) = unescape(rest, end, scratch)?;
+            (Text::Unescaped(length), &rest[end..])
+        }
     };
     let (stream, rest) = if let Some(rest) = rest.strip_prefix(br#","stream":"stdout""#) {
         (Stream::Out, rest)
@@ -81,46 +84,92 @@ fn as_docker_writes<'a>(line: &'a [u8], scratch: &mut Vec<u8>) -> Option<Found<'
     Some(Found { text, stream, attrs, time })
 }
 
-/// Writes the string at the head of `rest` to `scratch`: its first `plain` bytes have no escape, then one comes.
-/// Answers where the text after its closing quote begins; none where it is no string.
-fn unescape(rest: &[u8], plain: usize, scratch: &mut Vec<u8>) -> Option<usize> {
-    scratch.clear();
-    scratch.extend_from_slice(&rest[..plain]);
-    let mut at = plain;
-    loop {
-        if rest[at] == b'"' {
-            return Some(at + 1);
-        }
-        let (byte, length) = match rest.get(at + 1)? {
-            b'n' => (b'\n', 2),
-            b't' => (b'\t', 2),
-            b'r' => (b'\r', 2),
-            b'b' => (8, 2),
-            b'f' => (12, 2),
-            byte @ (b'"' | b'\\' | b'/') => (*byte, 2),
-            b'u' => {
-                let mut character = unit(rest, at)?;
-                let mut length = 6;
-                if (0xd800..0xdc00).contains(&character) {
-                    // The first half of a character past the sixteen bits; what has no second is no text.
-                    let low = unit(rest, at + 6).filter(|low| (0xdc00..0xe000).contains(low))?;
-                    character = 0x10000 + ((character - 0xd800) << 10) + (low - 0xdc00);
-                    length = 12;
-                }
-                let character = char::from_u32(character)?;
-                scratch.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-                (0, length)
-            }
-            _ => return None,
-        };
-        if length == 2 {
-            scratch.push(byte);
-        }
-        at += length;
-        let next = memchr::memchr2(b'"', b'\\', rest.get(at..)?)?;
-        scratch.extend_from_slice(&rest[at..at + next]);
-        at += next;
+/// So many bytes without an escape are copied at once.
+const BLOCK: usize = 8;
+/// After so many blocks without an escape the next one is searched for.
+const BLOCKS: usize = 2;
+
+/// What the byte after a backslash stands for; zero where an escape has more than that byte, or where it is none.
+const ESCAPES: [u8; 256] = {
+    let mut escapes = [0; 256];
+    escapes[b'n' as usize] = b'\n';
+    escapes[b't' as usize] = b'\t';
+    escapes[b'r' as usize] = b'\r';
+    escapes[b'b' as usize] = 8;
+    escapes[b'f' as usize] = 12;
+    escapes[b'"' as usize] = b'"';
+    escapes[b'\\' as usize] = b'\\';
+    escapes[b'/' as usize] = b'/';
+    escapes
+};
+
+/// Writes the string at the head of `rest` to the head of `scratch`: its first `plain` bytes have no escape, then one
+/// comes. Answers where the text after its closing quote begins, and the length of what was written; none where it is
+/// no string.
+fn unescape(rest: &[u8], plain: usize, scratch: &mut Vec<u8>) -> Option<(usize, usize)> {
+    // A text is nowhere longer than what it is written as, and a block may be copied past its end.
+    if scratch.len() < rest.len() + BLOCK {
+        scratch.resize(rest.len() + BLOCK, 0);
     }
+    scratch[..plain].copy_from_slice(&rest[..plain]);
+    let (mut from, mut to) = (plain, plain);
+    loop {
+        if rest[from] == b'"' {
+            return Some((from + 1, to));
+        }
+        let after = *rest.get(from + 1)?;
+        let byte = ESCAPES[usize::from(after)];
+        if byte != 0 {
+            scratch[to] = byte;
+            (from, to) = (from + 2, to + 1);
+        } else {
+            let (character, length) = character(rest, from)?;
+            to += character.encode_utf8(&mut scratch[to..]).len();
+            from += length;
+        }
+        let copied = copy_plain(rest.get(from..)?, &mut scratch[to..])?;
+        (from, to) = (from + copied, to + copied);
+    }
+}
+
+/// Copies what stands before the next quote or backslash, and answers its length; none where neither comes.
+#[inline]
+fn copy_plain(from: &[u8], to: &mut [u8]) -> Option<usize> {
+    let mut at = 0;
+    for _ in 0..BLOCKS {
+        let Some(block) = from.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>()) else { break };
+        to.get_mut(at..at + BLOCK)?.copy_from_slice(block);
+        let plain = plain_bytes(u64::from_le_bytes(*block));
+        at += plain;
+        if plain < BLOCK {
+            return Some(at);
+        }
+    }
+    let next = at + memchr::memchr2(b'"', b'\\', &from[at..])?;
+    to[at..next].copy_from_slice(&from[at..next]);
+    Some(next)
+}
+
+/// How many bytes come before the first quote or backslash, from the lowest byte up.
+#[inline]
+fn plain_bytes(block: u64) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; BLOCK]);
+    // The lowest byte of which the high bit is set in this is the lowest zero.
+    let zeros = |block: u64| block.wrapping_sub(ONES) & !block & (ONES << 7);
+    let found = zeros(block ^ (ONES * b'"' as u64)) | zeros(block ^ (ONES * b'\\' as u64));
+    found.trailing_zeros() as usize / 8
+}
+
+/// The character that the escapes `\uXXXX` at `at` stand for, and the length of these; none where they are no text.
+#[inline(never)]
+fn character(rest: &[u8], at: usize) -> Option<(char, usize)> {
+    let high = unit(rest, at)?;
+    if !(0xd800..0xdc00).contains(&high) {
+        return Some((char::from_u32(high)?, 6));
+    }
+    // The first half of a character past the sixteen bits; what has no second is no text.
+    let low = unit(rest, at + 6).filter(|low| (0xdc00..0xe000).contains(low))?;
+    Some((char::from_u32(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00))?, 12))
 }
 
 /// The value of the escape `\uXXXX` at `at`.
