@@ -81,12 +81,13 @@ impl App {
         // Handles on metrics are made while parts are; those made before there is an exporter would count for nobody.
         Exporter::get();
         let (data_dir, settings) = (config.data_dir.clone(), config.dead_letter.clone());
+        let health = board.health().clone();
         let opened = apart(move || -> anyhow::Result<_> {
             let lock = claim::claim(&data_dir)?;
             let letters = data_dir.join(dead_letter::FOLDER);
             let letters = DeadLetters::open_with(&letters, &settings, Clock::system())
                 .with_context(|| format!("cannot keep dead letters in {}", data_dir.display()))?;
-            let engine = Engine::new(Some(&data_dir.join("compiled")))?;
+            let engine = Engine::new(Some(&data_dir.join("compiled")), &health)?;
             Ok((lock, letters, engine))
         });
         let (lock, dead_letters, engine) = opened.await.map_err(at("data_dir"))?;

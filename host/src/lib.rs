@@ -43,6 +43,7 @@ pub mod fuzzing;
 mod memory;
 pub mod net;
 pub mod private;
+pub mod tasks;
 pub mod telemetry;
 
 // What settings are made of; it needs nothing of all that.

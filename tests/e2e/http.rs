@@ -60,7 +60,7 @@ fn kill_9_loses_no_record_whose_post_was_answered() {
             flitch.run();
         }
         // Clients that send one batch after the other while the daemon is killed among them.
-        let posting = std::thread::spawn(move || {
+        let posting = flitch_tests::beside(move || {
             let mut n = acknowledged;
             loop {
                 let body: String = (n..n + 50).map(|n| format!("{{\"text\":\"n={n:07}\"}}\n")).collect();
@@ -94,7 +94,7 @@ fn clients_of_a_full_pipeline_and_of_a_draining_one_are_told_when_to_come_again(
         let body = format!("{{\"text\":\"{}\"}}\n", "x".repeat(600));
         http::post(address, "/", &[("Content-Type", "application/x-ndjson")], body.as_bytes()).unwrap()
     };
-    let first = std::thread::spawn(post);
+    let first = flitch_tests::beside(post);
     eventually("the first record", DEADLINE, || flitch.metrics().sums().in_flight == 1);
     let full = post();
     assert_eq!((full.status, full.header("retry-after")), (429, Some("1")), "{}", full.text());

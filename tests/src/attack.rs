@@ -93,7 +93,7 @@ impl Good {
     fn start(mut send: impl FnMut(usize) -> Result<()> + Send + 'static) -> Good {
         let (acknowledged, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (count, stopped) = (acknowledged.clone(), stop.clone());
-        let sending = std::thread::spawn(move || {
+        let sending = crate::beside(move || {
             for n in 0.. {
                 if stopped.load(Ordering::Acquire) {
                     break;

@@ -258,7 +258,7 @@ impl Flitch {
         let mut input = child.stdin.take().expect("stdin is a pipe");
         let text = stdin.to_owned();
         // Beside the reading below: a child that writes before it has read all would block both.
-        let writer = std::thread::spawn(move || input.write_all(text.as_bytes()));
+        let writer = crate::beside(move || input.write_all(text.as_bytes()));
         let output = child.wait_with_output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let _ = writer.join();
         Ended {

@@ -29,6 +29,12 @@ pub fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository").to_owned()
 }
 
+/// Runs a thread beside a test, which joins it.
+#[expect(clippy::disallowed_methods, reason = "tests join their threads")]
+pub fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> std::thread::JoinHandle<T> {
+    std::thread::spawn(work)
+}
+
 /// Where `scripts/servers.sh` puts servers and clients: `$FLITCH_CACHE`, or `flitch` in the user's
 /// cache folder.
 pub fn cache() -> PathBuf {

@@ -72,14 +72,11 @@ fn starter() -> &'static mpsc::SyncSender<Request> {
     static STARTER: OnceLock<mpsc::SyncSender<Request>> = OnceLock::new();
     STARTER.get_or_init(|| {
         let (sender, requests) = mpsc::sync_channel::<Request>(1);
-        std::thread::Builder::new()
-            .name("starter".into())
-            .spawn(move || {
-                for (mut command, answer) in requests {
-                    let _ = answer.send(command.spawn());
-                }
-            })
-            .expect("a thread can be started");
+        crate::beside(move || {
+            for (mut command, answer) in requests {
+                let _ = answer.send(command.spawn());
+            }
+        });
         sender
     })
 }

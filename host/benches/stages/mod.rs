@@ -88,7 +88,7 @@ fn messages(rows: usize) -> Arc<Records> {
 
 fn filter(plugin: &str, settings: serde_json::Value) -> Alone {
     let cx = FilterContext {
-        engine: Engine::new(None).expect("an engine"),
+        engine: Engine::new(None, &Arc::default()).expect("an engine"),
         tables: Arc::default(),
         dead_letters: None,
         folder: ".".into(),

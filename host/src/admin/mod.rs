@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::net::address::Address;
 use crate::net::connections::Connections;
 use crate::net::serve::{Patience, Visit};
+use crate::tasks;
 use hosts::Hosts;
 
 mod exporter;
@@ -73,7 +74,7 @@ pub async fn start(
     let names = settings.listen.host().into_iter().chain(settings.hosts.iter().map(String::as_str));
     let hosts = Arc::new(Hosts::new(address.ip(), names));
     let connections = Connections::new("admin", settings.max_connections);
-    let task = tokio::spawn(async move {
+    let task = tasks::joined(async move {
         let serve_all = async {
             loop {
                 let (stream, _) = connections.accept(|| listener.accept()).await;
@@ -83,7 +84,7 @@ pub async fn start(
                     let answer = answer(&request, &board, &hosts);
                     async move { answer }
                 };
-                tokio::spawn(async move { visit.serve(stream, None, answer).await });
+                tasks::client(async move { visit.serve(stream, None, answer).await });
             }
         };
         stop.run_until_cancelled(serve_all).await;

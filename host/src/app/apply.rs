@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::filters::{FilterContext, FilterSettings, LoadError, Program, Tables, swap};
 use crate::inlet::Inlet;
 use crate::pipeline::Buffers;
-use crate::telemetry::Part;
+use crate::telemetry::{Health, Part};
 
 /// What was made for a configuration, and is not in force yet.
 pub(super) struct Made {
@@ -35,11 +35,13 @@ pub(super) async fn tables(
     before: &Arc<Tables>,
     config: &Config,
     folder: &Path,
+    health: &Arc<Health>,
 ) -> anyhow::Result<Arc<Tables>> {
+    let health = health.clone();
     let (before, settings, folder) = (before.clone(), config.tables.clone(), folder.to_owned());
     apart(move || {
         let tables = Arc::new(before.next(&settings, &folder)?);
-        tables.watch()?;
+        tables.watch(&health)?;
         Ok(tables)
     })
     .await
@@ -84,7 +86,7 @@ impl App {
     /// Reads tables, opens outputs, builds filters and starts pipelines, as far as they are new.
     async fn make(&self, config: &Config, diff: &Diff, made: &mut Made) -> Result<(), AppError> {
         if diff.tables {
-            let next = tables(&self.filters.tables, config, &self.filters.folder).await;
+            let next = tables(&self.filters.tables, config, &self.filters.folder, &self.wiring.health).await;
             made.filters.tables = next.map_err(at("tables"))?;
         }
         for name in diff.outputs.iter().filter(|(_, change)| change.makes()).map(|(name, _)| name) {

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::supervise::{Starting, supervise};
 use crate::buffers::MemoryBuffer;
 use crate::pipeline::Outflow;
+use crate::tasks;
 use crate::telemetry::Part;
 
 pub(super) struct Output {
@@ -24,7 +25,7 @@ impl Output {
     /// of them would break the order, and get into each other's files.
     pub fn start(flow: Outflow, part: Part, before: Option<CancellationToken>) -> Output {
         let (buffer, leave, ended) = (flow.buffer.clone(), flow.leave.clone(), CancellationToken::new());
-        let task = tokio::spawn(run(flow, part, before, ended.clone()));
+        let task = tasks::joined(run(flow, part, before, ended.clone()));
         Output { buffer, leave, ended, task }
     }
 }

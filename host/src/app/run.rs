@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::daemon::Daemon;
-use super::supervise::{Starting, supervise};
+use super::supervise::{Starting, keep};
 use super::{App, AppError, Command, Control, Refused};
 use crate::admin::{self, AdminSettings, StatusBoard};
 use crate::config::Config;
@@ -125,7 +125,7 @@ fn keep_admin(
             Ok(until_stopped(serving, stop))
         })
     };
-    tokio::spawn(supervise(Part::new(board.health(), "listener", "admin"), stop.clone(), Ok(first), start));
+    keep(Part::new(board.health(), "listener", "admin"), stop.clone(), Ok(first), start);
 }
 
 async fn either(one: &mut Signal, other: &mut Signal) {

@@ -4,7 +4,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::supervise::{Starting, supervise};
+use super::supervise::{Starting, keep};
 use crate::inlet::Intake;
 use crate::pipeline::Inflow;
 use crate::sources::{Running, SourceContext};
@@ -21,7 +21,7 @@ impl Source {
     pub fn keep(flow: Inflow, first: anyhow::Result<Running>, part: Part) -> Source {
         let SourceContext { intake, stop, .. } = flow.context().clone();
         let start = move || -> Starting { Box::pin(flow.start()) };
-        let task = tokio::spawn(supervise(part, stop.clone(), first, start));
+        let task = keep(part, stop.clone(), first, start);
         Source { intake, stop, task }
     }
 

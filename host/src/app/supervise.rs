@@ -4,6 +4,7 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -12,6 +13,17 @@ use crate::telemetry::health::{LONGEST, Part, panicked, pause};
 
 /// Something that is being started.
 pub(super) type Starting = Pin<Box<dyn Future<Output = anyhow::Result<Running>> + Send>>;
+
+/// [`supervise`]s a part on a task of its own.
+#[expect(clippy::disallowed_methods, reason = "this is what sees how other tasks end")]
+pub(super) fn keep(
+    part: Part,
+    stop: CancellationToken,
+    first: anyhow::Result<Running>,
+    start: impl FnMut() -> Starting + Send + 'static,
+) -> JoinHandle<anyhow::Result<()>> {
+    tokio::spawn(supervise(part, stop, first, start))
+}
 
 /// Runs a part that has been started, and starts it again with `start` when it fails, after pauses that grow. Ends when
 /// the part ends without an error, which it does only when it is asked to, or when it has failed and `stop` is cancelled.

@@ -12,6 +12,7 @@ use super::{ConfigFile, Failure};
 use crate::config::{self, ConfigError, Loaded, Problem, report};
 use crate::filters::{Alone, FilterContext, FilterSettings, Origin, Tables};
 use crate::outputs::{Output, OutputConfig};
+use crate::tasks;
 use crate::telemetry::escape::Escaped;
 
 /// How long `--probe` waits for the answer of an output.
@@ -38,7 +39,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let lines = examine(&loaded, &args.config.path)?;
     stdout.write_all(lines.concat().as_bytes())?;
     if args.probe {
-        let open = |(name, output): (&String, &OutputConfig)| Ok((name.clone(), output.open(name)?));
+        let open = |(name, output): (&String, &OutputConfig)| {
+            Ok((name.clone(), output.open(name, &Arc::default())?))
+        };
         let outputs = loaded.config.outputs.iter().map(open).collect::<anyhow::Result<_>>()?;
         runtime.block_on(probe(outputs))?;
     }
@@ -135,7 +138,7 @@ fn kind(settings: &impl Serialize) -> String {
 /// Asks all outputs at once, and tells what each said.
 async fn probe(outputs: Vec<(String, Arc<dyn Output>)>) -> anyhow::Result<()> {
     let asked = outputs.into_iter().map(|(name, output)| {
-        tokio::spawn(async move {
+        tasks::joined(async move {
             let start = Instant::now();
             let answer = match tokio::time::timeout(PATIENCE, output.probe()).await {
                 Ok(Ok(())) => Ok(start.elapsed()),

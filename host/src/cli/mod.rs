@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
@@ -115,13 +116,14 @@ fn engine() -> anyhow::Result<Engine> {
         std::env::var_os(name).filter(|p| !p.is_empty()).map(|p| PathBuf::from(p).join(below))
     };
     let folder = home("XDG_CACHE_HOME", "flitch").or_else(|| home("HOME", ".cache/flitch"));
-    match folder.as_deref().map(|folder| Engine::new(Some(folder))) {
+    let health = Arc::default();
+    match folder.as_deref().map(|folder| Engine::new(Some(folder), &health)) {
         Some(Ok(engine)) => Ok(engine),
         Some(Err(error)) => {
             tracing::debug!("plugins are compiled anew: {error:#}");
-            Engine::new(None)
+            Engine::new(None, &health)
         }
-        None => Engine::new(None),
+        None => Engine::new(None, &health),
     }
 }
 

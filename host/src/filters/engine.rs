@@ -11,6 +11,8 @@ use super::cache::Cache;
 use super::host::State;
 use super::limits::TICK;
 use super::settings::Wasi;
+use crate::tasks;
+use crate::telemetry::health::{Health, Part};
 
 /// What all plugins of the process share: the WebAssembly engine, its clock, the cache of compiled code, and the
 /// imports that a plugin may find. Cheap to clone.
@@ -28,8 +30,8 @@ struct Inner {
 
 impl Engine {
     /// An engine that keeps compiled code in `cache`, a folder of its own that is made where it is missing; without
-    /// one, each start compiles.
-    pub fn new(cache: Option<&Path>) -> anyhow::Result<Engine> {
+    /// one, each start compiles. `health` hears where its clock fails.
+    pub fn new(cache: Option<&Path>, health: &Arc<Health>) -> anyhow::Result<Engine> {
         let wasm = wasmtime::Engine::new(&config())?;
         let cache = match cache {
             Some(folder) => Cache::open(folder)
@@ -38,7 +40,7 @@ impl Engine {
         };
         let none = linker(&wasm, Wasi::None)?;
         let empty = linker(&wasm, Wasi::Empty)?;
-        tick(wasm.weak())?;
+        tick(wasm.weak(), health)?;
         Ok(Engine { inner: Arc::new(Inner { wasm, cache, empty, none }) })
     }
 
@@ -84,11 +86,12 @@ fn linker(wasm: &wasmtime::Engine, wasi: Wasi) -> wasmtime::Result<Linker<State>
     Ok(linker)
 }
 
-/// Moves the epoch for as long as the engine lives.
-fn tick(engine: EngineWeak) -> std::io::Result<()> {
+/// Moves the epoch for as long as the engine lives: without it no guest would ever be late.
+fn tick(engine: EngineWeak, health: &Arc<Health>) -> std::io::Result<()> {
     let ticks = crossbeam_channel::tick(TICK);
-    std::thread::Builder::new().name("wasm-clock".into()).spawn(move || {
-        for _ in ticks {
+    let clock = Part::new(health, "clock", "wasm");
+    tasks::kept_thread(clock, crossbeam_channel::never(), move || {
+        for _ in &ticks {
             let Some(engine) = engine.upgrade() else { return };
             engine.increment_epoch();
         }

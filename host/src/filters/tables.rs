@@ -4,7 +4,6 @@
 //! that cannot be read, or lacks a column that it had, stays as it was.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use super::bindings::ColumnResult;
 use super::limits::Bounds;
 use super::voice::cut;
+use crate::tasks;
+use crate::telemetry::health::{Health, Part};
 
 mod answer;
 mod rows;
@@ -119,17 +120,17 @@ impl Tables {
         self.tables.values().for_each(|table| table.refresh());
     }
 
-    /// Refreshes the tables for as long as somebody uses them, on a thread of its own.
-    pub fn watch(self: &Arc<Self>) -> std::io::Result<()> {
+    /// Refreshes the tables for as long as somebody uses them, on a thread of its own. `health` hears where it fails.
+    pub fn watch(self: &Arc<Self>, health: &Arc<Health>) -> std::io::Result<()> {
         if self.is_empty() {
             return Ok(());
         }
         let tables = Arc::downgrade(self);
-        std::thread::Builder::new().name("tables".into()).spawn(move || {
-            for _ in crossbeam_channel::tick(EVERY) {
+        let ticks = crossbeam_channel::tick(EVERY);
+        tasks::kept_thread(Part::new(health, "refresh", "tables"), crossbeam_channel::never(), move || {
+            for _ in &ticks {
                 let Some(tables) = tables.upgrade() else { return };
-                // A panic, of which the log tells, must not be the end of all refreshing.
-                let _ = catch_unwind(AssertUnwindSafe(|| tables.refresh()));
+                tables.refresh();
             }
         })?;
         Ok(())

@@ -23,7 +23,7 @@ mod wasi;
 /// One engine for all tests: it need not compile a plugin twice.
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap().keep();
-    Engine::new(Some(&folder)).unwrap()
+    Engine::new(Some(&folder), &Arc::default()).unwrap()
 });
 
 pub(crate) fn context() -> FilterContext {

@@ -13,6 +13,7 @@ use super::Program;
 use crate::batch::Batch;
 use crate::inlet::{Done, Inlet, Job};
 use crate::router::Router;
+use crate::tasks;
 use crate::telemetry::health::{Health, Part, panicked, pause};
 
 /// The threads that run a pipeline's filters.
@@ -51,7 +52,7 @@ impl Workers {
                     Box::new(move |batch| chain.apply(batch))
                 },
             };
-            workers.threads.push(thread::Builder::new().name(name).spawn(move || worker.run())?);
+            workers.threads.push(tasks::joined_thread(name, move || worker.run())?);
         }
         Ok(workers)
     }

@@ -1,6 +1,7 @@
 //! NDJSON files: one `write` call per batch and file, straight from the batch's encoded text.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,11 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use self::fault::{Fault, Root, classify};
 use self::files::Files;
-use self::rotate::Rotation;
+use self::rotate::{Compresses, Rotation};
 use super::template::{Rendered, Template};
 use super::{Answer, Output, Refusal, WriteError, Written};
 use crate::batch::encode::Encoding;
 use crate::batch::{Encoded, Records};
+use crate::tasks;
+use crate::telemetry::{Health, Part};
 use crate::units::{Bytes, Span};
 
 mod fault;
@@ -100,13 +103,21 @@ struct Shared {
     files: Mutex<Files>,
     /// A task waits to sync the files.
     waiting: AtomicBool,
+    /// Syncing them.
+    syncs: Arc<Part>,
 }
 
-/// Opens an output. No file is opened before the first record.
+/// Opens the output named `name`. No file is opened before the first record. `health` hears of syncing and compressing
+/// that fails.
 ///
 /// # Errors
 /// `path` is no absolute path of a file, or a limit makes no sense.
-pub fn open(settings: &FileSettings, encoding: &Encoding) -> anyhow::Result<FileOutput> {
+pub fn open(
+    name: &str,
+    settings: &FileSettings,
+    encoding: &Encoding,
+    health: &Arc<Health>,
+) -> anyhow::Result<FileOutput> {
     let begin = settings.path.literal_prefix();
     anyhow::ensure!(
         begin.starts_with('/'),
@@ -127,12 +138,17 @@ pub fn open(settings: &FileSettings, encoding: &Encoding) -> anyhow::Result<File
         settings.max_bytes.is_some() || !settings.gzip,
         "`gzip` compresses rotated files: set `max_bytes` too"
     );
+    let compresses = settings.gzip.then(|| Compresses::new(name, health));
     let rotation =
-        settings.max_bytes.map(|max| Rotation { max_bytes: max.0, keep: settings.keep, gzip: settings.gzip });
+        settings.max_bytes.map(|max| Rotation { max_bytes: max.0, keep: settings.keep, compresses });
     let root = Root::new(begin, settings.path.constant().is_none());
     let files = Mutex::new(Files::new(root.clone(), rotation));
     Ok(FileOutput {
-        shared: Arc::new(Shared { files, waiting: AtomicBool::new(false) }),
+        shared: Arc::new(Shared {
+            files,
+            waiting: AtomicBool::new(false),
+            syncs: Arc::new(Part::new(health, "sync", name)),
+        }),
         root,
         path: settings.path.clone().for_paths(),
         encoding: encoding.clone(),
@@ -200,25 +216,34 @@ impl FileOutput {
         if self.shared.waiting.swap(true, Ordering::AcqRel) {
             return;
         }
-        let (shared, interval) = (self.shared.clone(), self.interval);
-        tokio::spawn(async move {
-            tokio::time::sleep(interval).await;
-            shared.waiting.store(false, Ordering::Release);
-            let _ = tokio::task::spawn_blocking(move || shared.sync()).await;
-        });
+        let shared = self.shared.clone();
+        tasks::kept_work(self.shared.syncs.clone(), self.interval, move || shared.sync_now());
     }
 }
 
 impl Shared {
+    /// Syncs what a task has waited to sync. After a panic it is to do so again.
+    fn sync_now(&self) {
+        self.waiting.store(false, Ordering::Release);
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.sync())) {
+            self.waiting.store(true, Ordering::Release);
+            resume_unwind(panic);
+        }
+    }
+
     fn sync(&self) {
         // Not under the lock: writes go on while the disk works.
-        let dirty = self.files.lock().take_dirty();
-        dirty.sync();
+        let mut dirty = self.files.lock().take_dirty();
+        let synced = catch_unwind(AssertUnwindSafe(|| dirty.sync()));
+        if let Err(panic) = synced {
+            self.files.lock().give_back(dirty);
+            resume_unwind(panic);
+        }
     }
 }
 
 /// What goes to one file.
-struct Part {
+struct Share {
     path: PathBuf,
     /// None: all.
     rows: Option<Vec<u32>>,
@@ -227,25 +252,25 @@ struct Part {
     text: Vec<u8>,
 }
 
-impl Part {
+impl Share {
     fn bytes<'a>(&'a self, all: &'a Encoded) -> &'a [u8] {
         if self.rows.is_none() { &all.text } else { &self.text }
     }
 }
 
 /// The text of each file.
-fn split(paths: &Rendered, text: &Encoded, rows: usize) -> Vec<Part> {
+fn split(paths: &Rendered, text: &Encoded, rows: usize) -> Vec<Share> {
     use std::os::unix::ffi::OsStrExt;
     let path = |bytes: &[u8]| PathBuf::from(std::ffi::OsStr::from_bytes(bytes));
     if let Rendered::Same(same) = paths {
-        return vec![Part { path: path(same), rows: None, length: text.text.len(), text: Vec::new() }];
+        return vec![Share { path: path(same), rows: None, length: text.text.len(), text: Vec::new() }];
     }
-    let mut parts: Vec<Part> = Vec::new();
+    let mut parts: Vec<Share> = Vec::new();
     let mut places: HashMap<&[u8], usize, ahash::RandomState> = HashMap::default();
     for row in 0..rows {
         let Some(name) = paths.row(row) else { continue };
         let place = *places.entry(name).or_insert_with(|| {
-            parts.push(Part { path: path(name), rows: Some(Vec::new()), length: 0, text: Vec::new() });
+            parts.push(Share { path: path(name), rows: Some(Vec::new()), length: 0, text: Vec::new() });
             parts.len() - 1
         });
         let part = &mut parts[place];

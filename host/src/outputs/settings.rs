@@ -13,6 +13,7 @@ use super::kafka::{self, KafkaSettings};
 use super::stdout::{self, StdoutSettings};
 use crate::batch::encode::Encoding;
 use crate::buffers::BufferSettings;
+use crate::telemetry::Health;
 
 /// Where records go, by `type`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -64,20 +65,23 @@ impl OutputConfig {
     pub fn check(&self, name: &str) -> anyhow::Result<()> {
         match &self.kind {
             OutputSettings::Kafka(settings) => kafka::check(name, settings),
-            OutputSettings::File(settings) => file::open(settings, &self.encoding).map(drop),
+            OutputSettings::File(settings) => {
+                file::open(name, settings, &self.encoding, &Arc::default()).map(drop)
+            }
             OutputSettings::Stdout(_) | OutputSettings::Blackhole(_) => Ok(()),
         }
     }
 
-    /// Opens the output named `name`. No connection is made yet.
+    /// Opens the output named `name`. No connection is made yet. `health` hears of what runs beside its writes and
+    /// fails.
     ///
     /// # Errors
     /// The text names the key that is wrong.
-    pub fn open(&self, name: &str) -> anyhow::Result<Arc<dyn Output>> {
+    pub fn open(&self, name: &str, health: &Arc<Health>) -> anyhow::Result<Arc<dyn Output>> {
         let encoding = &self.encoding;
         Ok(match &self.kind {
             OutputSettings::Kafka(settings) => Arc::new(kafka::open(name, settings, encoding)?),
-            OutputSettings::File(settings) => Arc::new(file::open(settings, encoding)?),
+            OutputSettings::File(settings) => Arc::new(file::open(name, settings, encoding, health)?),
             OutputSettings::Stdout(settings) => Arc::new(stdout::open(settings, encoding)),
             OutputSettings::Blackhole(settings) => Arc::new(blackhole::open(settings, encoding)),
         })

@@ -54,13 +54,16 @@ async fn feed(settings: &SourceSettings, folder: &Path) -> Vec<String> {
                 message.extend(text.as_bytes());
                 client.write_all(&message).await.unwrap();
             }
-            tokio::spawn(async move { client.read_to_end(&mut Vec::new()).await });
+            crate::tasks::client(async move {
+                // Whatever it hears, and however it ends.
+                let _ = client.read_to_end(&mut Vec::new()).await;
+            });
             texts
         }
         SourceSettings::Http(settings) => {
             for text in texts.clone() {
                 let address = settings.listen.to_string();
-                tokio::spawn(async move { while post(&address, &text).await != "200" {} });
+                crate::tasks::client(async move { while post(&address, &text).await != "200" {} });
             }
             texts
         }
@@ -114,7 +117,7 @@ async fn through(settings: SourceSettings, end: End, folder: &Path) {
     let ((old, old_buffer), (new, new_buffer)) = (pipeline(1), pipeline(1));
     let connected = |inlet: Inlet| cx.intake.connect(vec![inlet]).expect("another pipeline");
     connected(old).open(true);
-    let mut running = tokio::spawn(settings.clone().start(cx.clone()).await.expect("it starts"));
+    let mut running = crate::tasks::joined(settings.clone().start(cx.clone()).await.expect("it starts"));
     let expected = feed(&settings, folder).await;
     // One record is in the buffer, and the next one waits for room; of HTTP it is refused.
     let waits = || matches!(settings, SourceSettings::Http(_)) || cx.intake.ledger().read().received > 1;

@@ -27,7 +27,8 @@ pub struct Health {
     parts: Mutex<BTreeMap<String, Failures>>,
 }
 
-/// What became of a part: `source in`, `worker clicks-0`, `output events`, `listener admin`.
+/// What became of a part: `source in`, `worker clicks-0`, `output events`, `listener admin`,
+/// `sync events`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failures {
     /// How often it has ended or panicked unasked.
@@ -61,7 +62,7 @@ pub struct Part {
 }
 
 impl Part {
-    /// The part `name` of a kind: source, worker, output, listener.
+    /// The part `name` of a kind: source, worker, output, listener, sync, compress, clock, refresh.
     pub fn new(health: &Arc<Health>, kind: &'static str, name: &str) -> Part {
         Part { health: health.clone(), kind, name: name.into() }
     }

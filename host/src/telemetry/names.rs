@@ -100,7 +100,7 @@ metrics_list! {
     WriteErrors = "flitch_write_errors_total",
     /// 1 while an output lets only one write at a time probe its destination, else 0.
     BreakerOpen = "flitch_breaker_open",
-    /// Times that a part (source, worker, output, listener) ended or panicked unasked, by part and name.
+    /// Times that a part (source, worker, output, listener, sync and compress of an output's files, clock, refresh of tables) ended or panicked unasked, by part and name.
     PartFailures = "flitch_part_failures_total",
     /// Panics, of whatever task or thread: each is a fault of flitch, and costs no more than a duplicate.
     Panics = "flitch_panics_total",

@@ -10,6 +10,7 @@ use flitch::inlet::Intake;
 use flitch::receipt::Ledger;
 use flitch::router::{Route, Router};
 use flitch::sources::{Running, SourceContext};
+use flitch::tasks;
 use flitch::telemetry::Tally;
 use flitch_tests::ports;
 use tokio::runtime::Runtime;
@@ -47,14 +48,16 @@ impl Rig {
         };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
         let running = runtime.block_on(start(address, cx)).unwrap();
-        runtime.spawn(running);
-        runtime.spawn(async move {
+        let inside = runtime.enter();
+        tasks::client(async move { running.await.unwrap() });
+        tasks::client(async move {
             while let Some(batch) = buffer.pop().await {
                 // What an output does: the records as text, once for a batch.
                 drop(batch.records.ndjson());
                 batch.receipt.delivered();
             }
         });
+        drop(inside);
         Rig { address, _runtime: runtime, _folder: folder }
     }
 }

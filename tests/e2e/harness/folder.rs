@@ -11,7 +11,7 @@ fn a_folder_is_removed_when_the_last_process_that_writes_to_it_has_ended() {
     let mut server = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     folder.used_by(server.id()).unwrap();
     let (alive, removed) = (path.clone(), path);
-    let dropped = std::thread::spawn(move || drop(folder));
+    let dropped = flitch_tests::beside(move || drop(folder));
     assert!(alive.join("data/file").exists(), "the server still writes there");
     drop(server.stdin.take());
     server.wait().unwrap();

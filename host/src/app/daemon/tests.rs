@@ -33,7 +33,7 @@ impl Bench {
         let (control, requests) = Control::new();
         let (files, plugins) = watch::channel(Vec::new());
         let daemon = Daemon::new(path, app, board.clone(), (control.clone(), requests), files);
-        Bench { folder, control, board, plugins, serving: tokio::spawn(daemon.serve()) }
+        Bench { folder, control, board, plugins, serving: crate::tasks::joined(daemon.serve()) }
     }
 
     fn write(&self, text: &str, plugin: &str) {
@@ -110,7 +110,7 @@ async fn commands_that_wait_when_the_daemon_ends_are_answered() {
     let asked: Vec<_> = (0..40)
         .map(|_| {
             let control = bench.control.clone();
-            tokio::spawn(async move { control.ask(Command::Reload).await })
+            crate::tasks::joined(async move { control.ask(Command::Reload).await })
         })
         .collect();
     let control = bench.control.clone();

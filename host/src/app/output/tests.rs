@@ -63,7 +63,7 @@ impl Bench {
         };
         let (health, ledger) = (Arc::<Health>::default(), Arc::<Ledger>::default());
         let part = Part::new(&health, "output", "out");
-        let task = tokio::spawn(run(flow, part, Some(before.clone()), ended.clone()));
+        let task = crate::tasks::joined(run(flow, part, Some(before.clone()), ended.clone()));
         Bench { output, buffer, health, ledger, leave, ended, before, task, _folder: folder }
     }
 

@@ -39,7 +39,7 @@ impl Bench {
             let next = run(count.fetch_add(1, Ordering::Relaxed), for_runs.clone());
             Box::pin(async move { next })
         };
-        tokio::spawn(supervise(part, stop, first, start))
+        keep(part, stop, first, start)
     }
 
     async fn settle(&self) {

@@ -21,6 +21,7 @@ use crate::app::App;
 use crate::config::interpolate::Outside;
 use crate::config::{self, ConfigError, Loaded};
 use crate::receipt::Accounts;
+use crate::tasks;
 
 mod reader;
 mod senders;
@@ -180,7 +181,7 @@ impl Stage {
         let mut sending = Vec::new();
         for ((sender, line), progress) in senders.into_iter().zip(&LINES).zip(&progress) {
             let rate = (args.rate * line.share / 100).max(1);
-            sending.push(tokio::spawn(sender.run(args.seed, rate, progress.clone(), stop.clone())));
+            sending.push(tasks::joined(sender.run(args.seed, rate, progress.clone(), stop.clone())));
         }
         let mut table = {
             let stdout = std::io::stdout();

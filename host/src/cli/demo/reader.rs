@@ -13,6 +13,7 @@ use rdkafka::message::Message;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::LINES;
+use crate::tasks;
 
 /// How long to wait for a record that should be there.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -54,9 +55,7 @@ impl Reader {
         let seen: Arc<Mutex<[Seen; 3]>> = Arc::default();
         let stop = Arc::new(AtomicBool::new(false));
         let (shared, stopped) = (seen.clone(), stop.clone());
-        let thread = std::thread::Builder::new()
-            .name("reader".into())
-            .spawn(move || read(&consumer, &shared, &stopped))?;
+        let thread = tasks::joined_thread("reader", move || read(&consumer, &shared, &stopped))?;
         Ok(Reader { seen, stop, thread })
     }
 

@@ -129,7 +129,8 @@ fn every_configuration_in_the_documentation_is_right() {
                 source.check().unwrap_or_else(|error| panic!("{place}: {name}: {error:#}"));
             }
             for (name, output) in &loaded.config.outputs {
-                output.open(name).map(drop).unwrap_or_else(|error| panic!("{place}: {name}: {error:#}"));
+                let opened = output.open(name, &std::sync::Arc::default());
+                opened.map(drop).unwrap_or_else(|error| panic!("{place}: {name}: {error:#}"));
             }
             seen += 1;
         }

@@ -105,7 +105,7 @@ fn a_second_start_compiles_nothing_and_damaged_code_is_compiled_again() {
     let settings = FilterSettings::of(flitch_tests::guests::c_filter().to_str().unwrap());
     let files = || -> Vec<_> { std::fs::read_dir(&cache).unwrap().map(|f| f.unwrap().path()).collect() };
     let load = || {
-        let cx = FilterContext { engine: Engine::new(Some(&cache)).unwrap(), ..context() };
+        let cx = FilterContext { engine: Engine::new(Some(&cache), &Arc::default()).unwrap(), ..context() };
         let mut guest = Alone::load("c", &settings, &cx).unwrap();
         let (out, _) = guest.run(messages(&["a"]));
         assert_eq!(rows(&out)[0]["upper"], "A");

@@ -31,7 +31,7 @@ impl Bench {
             chain,
         };
         let (program, ends) = (worker.program.clone(), worker.ends.clone());
-        let threads = vec![thread::spawn(move || worker.run())];
+        let threads = vec![crate::tasks::joined_thread("test", move || worker.run()).unwrap()];
         Bench { workers: Workers { inlet, program, threads, ends }, buffer, health, verdicts: Arc::default() }
     }
 

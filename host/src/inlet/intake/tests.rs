@@ -37,7 +37,7 @@ impl Bench {
         let bench = self.clone();
         let verdicts = self.verdicts.clone();
         let told = move |verdict| verdicts.lock().push((number, verdict));
-        tokio::spawn(async move { bench.intake.send(records, 1, stream, told).await })
+        crate::tasks::joined(async move { bench.intake.send(records, 1, stream, told).await })
     }
 
     fn verdicts(&self) -> Vec<(i64, Verdict)> {
@@ -76,7 +76,7 @@ async fn a_stream_goes_on_behind_a_reload_when_the_pipeline_before_has_let_go_of
     settle().await;
     let handover = bench.intake.connect(vec![new]).unwrap();
     let deadline = soon();
-    let handing = tokio::spawn(async move {
+    let handing = crate::tasks::joined(async move {
         let arrived = handover.let_go(deadline).await;
         handover.open(arrived);
         arrived
@@ -157,7 +157,7 @@ async fn a_reload_during_another_waits_for_the_pipelines_of_both() {
     let one = bench.intake.connect(vec![second]).unwrap();
     let other = bench.intake.connect(vec![third]).unwrap();
     let deadline = soon();
-    let others = tokio::spawn(async move {
+    let others = crate::tasks::joined(async move {
         let arrived = other.let_go(deadline).await;
         other.open(arrived);
     });

@@ -27,7 +27,7 @@ async fn served() -> Served {
     let activity = Arc::new(Activity::new(connections.slot().await));
     let patience = Patience { header: HEADER, idle: IDLE };
     let terms = Terms { patience, stop: stop.clone(), is_late: false };
-    let ended = tokio::spawn(async move {
+    let ended = crate::tasks::joined(async move {
         let begun = Instant::now();
         let answer = |request: Request<Incoming>| async move {
             if request.uri().path() == "/slow" {
@@ -150,7 +150,7 @@ async fn a_client_that_still_sends_can_read_its_answer() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_sends_for_ever_is_read_no_further_than_a_while() {
     let (mut client, server) = duplex(64);
-    let endless = tokio::spawn(async move {
+    let endless = crate::tasks::joined(async move {
         while client.write_all(&[b'x'; 10]).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

@@ -331,7 +331,7 @@ async fn a_receipt_stays_open_while_the_dead_letters_have_no_room() {
     letters.raw("source", "other", [("the first is taken however small the room", &b"x"[..])]).unwrap();
     bench.push(0..2).await;
     bench.buffer.close();
-    let running = tokio::spawn(bench.start_with(letters.clone()));
+    let running = crate::tasks::joined(bench.start_with(letters.clone()));
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(bench.verdicts.lock().is_empty());
     letters.configure(&room(1 << 20));
@@ -345,7 +345,7 @@ async fn a_hard_stop_leaves_what_is_not_delivered_to_be_sent_again() {
     let bench = Bench::new(Scripted::new(|_| Err(unreachable())));
     bench.push(0..2).await;
     bench.push(2..3).await;
-    let running = tokio::spawn(bench.start());
+    let running = crate::tasks::joined(bench.start());
     tokio::time::sleep(Duration::from_secs(100)).await;
     assert!(bench.verdicts.lock().is_empty());
     bench.stop.cancel();
@@ -370,7 +370,7 @@ async fn no_source_waits_for_an_output_of_best_effort() {
 #[tokio::test(start_paused = true)]
 async fn what_an_output_of_best_effort_has_no_room_for_or_leaves_is_dropped_and_counted() {
     let bench = Bench::best_effort(Scripted::new(|_| Err(unreachable())), 2000);
-    let running = tokio::spawn(bench.start());
+    let running = crate::tasks::joined(bench.start());
     for n in 0..100 {
         bench.push(n * 10..n * 10 + 10).await;
         tokio::task::yield_now().await;

@@ -23,12 +23,14 @@ const IDLE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Files {
     root: Root,
-    rotation: Option<Rotation>,
+    rotation: Option<Arc<Rotation>>,
     open: HashMap<PathBuf, Open>,
     /// When idle files were last looked for.
     looked: Instant,
     /// Where the file is compressed that was rotated last.
     rotated: Option<Arc<Place>>,
+    /// What [`Files::take_dirty`] answered and came back.
+    unsynced: Dirty,
 }
 
 #[derive(Debug)]
@@ -54,7 +56,14 @@ pub(super) struct Dirty {
 
 impl Files {
     pub fn new(root: Root, rotation: Option<Rotation>) -> Files {
-        Files { root, rotation, open: HashMap::new(), looked: Instant::now(), rotated: None }
+        Files {
+            root,
+            rotation: rotation.map(Arc::new),
+            open: HashMap::new(),
+            looked: Instant::now(),
+            rotated: None,
+            unsynced: Dirty::default(),
+        }
     }
 
     /// Appends whole lines, and with `sync` waits until they are on the disk. After an error none of them is in the
@@ -91,7 +100,7 @@ impl Files {
         if self.open.get(path).is_some_and(|open| !same(open)) {
             self.close_where(|other, _| other == path);
         }
-        if let Some(rotation) = self.rotation {
+        if let Some(rotation) = self.rotation.clone() {
             let bytes = there.ok().filter(fs::Metadata::is_file).map_or(0, |m| m.len());
             if bytes > 0 && bytes + more > rotation.max_bytes {
                 self.close_where(|other, _| other == path);
@@ -135,13 +144,19 @@ impl Files {
 
     /// What is not forced to the disk; it counts as clean from now on.
     pub fn take_dirty(&mut self) -> Dirty {
-        let mut dirty = Dirty::default();
+        let mut dirty = std::mem::take(&mut self.unsynced);
         for (path, open) in self.open.iter_mut().filter(|(_, open)| open.dirty) {
             open.dirty = false;
             dirty.files.push((path.clone(), open.file.clone()));
             dirty.folders.extend(open.folders.drain(..));
         }
         dirty
+    }
+
+    /// Takes back what was not forced to the disk, for the next time.
+    pub fn give_back(&mut self, dirty: Dirty) {
+        self.unsynced.files.extend(dirty.files);
+        self.unsynced.folders.extend(dirty.folders);
     }
 
     /// Closes all files.
@@ -154,18 +169,26 @@ impl Files {
 }
 
 impl Dirty {
-    /// Forces all of it to the disk.
-    pub fn sync(self) {
-        for (path, file) in self.files {
+    /// Whether there is nothing to do.
+    #[cfg(test)]
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.folders.is_empty()
+    }
+
+    /// Forces all of it to the disk; what is done is in it no more.
+    pub fn sync(&mut self) {
+        while let Some((path, file)) = self.files.last() {
             if let Err(error) = file.sync_data() {
-                complain(&path, &error);
+                complain(path, &error);
             }
+            self.files.pop();
         }
-        for folder in self.folders {
-            if let Err(error) = sync_folder(&folder) {
-                complain(&folder, &error);
+        self.folders.retain(|folder| {
+            if let Err(error) = sync_folder(folder) {
+                complain(folder, &error);
             }
-        }
+            false
+        });
     }
 }
 

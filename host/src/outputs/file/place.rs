@@ -1,11 +1,16 @@
 //! What the outputs of this process share that write to one path: both generations of an output while it is replaced.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Weak};
 use std::thread::JoinHandle;
 
+use crossbeam_channel::Sender;
 use parking_lot::{Mutex, MutexGuard};
+
+use crate::tasks;
+use crate::telemetry::Part;
 
 /// Places that outputs know.
 static PLACES: LazyLock<Mutex<Places>> = LazyLock::new(Mutex::default);
@@ -22,7 +27,14 @@ struct Places {
 pub(super) struct Place {
     turn: Mutex<()>,
     /// Compresses the file that was rotated last.
-    compressing: Mutex<Option<JoinHandle<()>>>,
+    compressing: Mutex<Option<Compressing>>,
+}
+
+#[derive(Debug)]
+struct Compressing {
+    thread: JoinHandle<()>,
+    /// Dropped to end it where it failed and waits to try again.
+    need: Sender<Infallible>,
 }
 
 impl Place {
@@ -47,25 +59,27 @@ impl Place {
         self.turn.lock()
     }
 
-    /// Runs `work`, which compresses the file that was just moved away, on a thread.
-    pub fn compress(self: &Arc<Self>, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    /// Runs `work`, which compresses the file that was just moved away, on a thread. Where it panics it is tried again
+    /// until the file is to be moved on; `part` hears of it.
+    pub fn compress(self: &Arc<Self>, part: Part, work: impl Fn() + Send + 'static) -> std::io::Result<()> {
+        // As long as it runs whoever asks for the place is to find this one.
         let place = self.clone();
-        let thread = std::thread::Builder::new().name("compress".into()).spawn(move || {
+        let (need, needed) = crossbeam_channel::bounded(0);
+        let thread = tasks::kept_thread(part, needed, move || {
+            let _held = &place;
             work();
-            // Until here, so that whoever asks for the place finds this one.
-            drop(place);
         })?;
-        *self.compressing.lock() = Some(thread);
+        *self.compressing.lock() = Some(Compressing { thread, need });
         Ok(())
     }
 
-    /// Waits until the last rotated file is compressed.
+    /// Waits until the last rotated file is compressed, or stays as it is.
     pub fn finish(&self) {
         let mut compressing = self.compressing.lock();
-        if let Some(thread) = compressing.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("compressing a rotated file panicked");
+        if let Some(Compressing { thread, need }) = compressing.take() {
+            drop(need);
+            // What a panic was is told by the thread itself.
+            let _ = thread.join();
         }
     }
 }

@@ -10,18 +10,34 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::place::Place;
+use crate::telemetry::{Health, Part};
 
 /// When and how files are rotated.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Rotation {
     pub max_bytes: u64,
     pub keep: u32,
-    pub gzip: bool,
+    /// Set where rotated files are compressed.
+    pub compresses: Option<Compresses>,
+}
+
+/// Compresses the rotated files of an output.
+#[derive(Debug)]
+pub(super) struct Compresses {
+    output: String,
+    health: Arc<Health>,
+}
+
+impl Compresses {
+    /// For the output of this name; `health` hears where it fails.
+    pub fn new(output: &str, health: &Arc<Health>) -> Compresses {
+        Compresses { output: output.to_owned(), health: health.clone() }
+    }
 }
 
 impl Rotation {
     /// Moves `<path>` to `<path>.1`, `<path>.1` to `<path>.2`, and so on. It is this caller's turn at `place`.
-    pub fn rotate(self, path: &Path, place: &Arc<Place>) -> io::Result<()> {
+    pub fn rotate(&self, path: &Path, place: &Arc<Place>) -> io::Result<()> {
         place.finish();
         if self.keep == 0 {
             return ignore_missing(fs::remove_file(path));
@@ -35,9 +51,10 @@ impl Rotation {
         }
         let rotated = numbered(path, 1, "");
         fs::rename(path, &rotated)?;
-        if self.gzip {
+        if let Some(Compresses { output, health }) = &self.compresses {
             let compressed = numbered(path, 1, ".gz");
-            place.compress(move || {
+            let part = Part::new(health, "compress", output);
+            place.compress(part, move || {
                 if let Err(error) = compress(&rotated, &compressed) {
                     tracing::warn!(path = %rotated.display(), "not compressed: {error}");
                 }

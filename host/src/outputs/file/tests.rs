@@ -15,7 +15,7 @@ fn settings(folder: &Path, name: &str) -> FileSettings {
 }
 
 fn output(settings: &FileSettings) -> FileOutput {
-    open(settings, &Encoding::default()).unwrap()
+    open("out", settings, &Encoding::default(), &Arc::default()).unwrap()
 }
 
 fn tagged(tags: &[&str]) -> Arc<Records> {
@@ -76,7 +76,7 @@ async fn a_record_without_a_path_is_refused_alone() {
     let output = output(&settings(folder.path(), "{app}/{none}"));
     let written = output.write(&tagged(&["a"])).await.unwrap();
     assert_eq!(written.refused.len(), 1);
-    let output = super::open(&settings(folder.path(), "{app}"), &Encoding::default()).unwrap();
+    let output = self::output(&settings(folder.path(), "{app}"));
     let long = "x".repeat(300);
     let written = output.write(&tagged(&["a", &long])).await.unwrap();
     assert_eq!(written.refused.iter().map(|r| r.row).collect::<Vec<_>>(), [1]);
@@ -164,7 +164,7 @@ async fn whatever_is_in_the_way_of_one_path_costs_its_records_alone() {
 fn the_names_of_new_files_and_folders_are_forced_to_the_disk_with_the_records() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a/b/out");
-    let rotation = Some(Rotation { max_bytes: 10, keep: 2, gzip: false });
+    let rotation = Some(Rotation { max_bytes: 10, keep: 2, compresses: None });
     let mut files = Files::new(Root::new("/", true), rotation);
     let changed = |files: &mut Files| {
         let mut folders: Vec<_> = files.take_dirty().folders.into_iter().collect();
@@ -180,6 +180,32 @@ fn the_names_of_new_files_and_folders_are_forced_to_the_disk_with_the_records() 
     assert_eq!(changed(&mut files), all[2..]);
     files.append(&folder.path().join("c/out"), b"three\n", true).unwrap();
     assert!(changed(&mut files).is_empty(), "they are safe already");
+}
+
+#[test]
+fn what_a_sync_did_not_come_to_is_synced_by_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = Files::new(Root::new("/", true), None);
+    files.append(&folder.path().join("a"), b"one\n", false).unwrap();
+    let broken_off = files.take_dirty();
+    assert!(files.take_dirty().is_empty(), "it is under way");
+    files.give_back(broken_off);
+    let mut again = files.take_dirty();
+    assert!(!again.is_empty());
+    again.sync();
+    assert!(again.is_empty());
+}
+
+#[test]
+fn a_rotated_file_whose_compression_panics_is_told_of_and_holds_up_no_rotation() {
+    let health = Arc::<Health>::default();
+    let place = place::Place::of(Path::new("/a/path/that/panics"));
+    place.compress(Part::new(&health, "compress", "out"), || panic!("while it compresses")).unwrap();
+    place.finish();
+    assert_eq!(health.failures()["compress out"].count, 1);
+    place.compress(Part::new(&health, "compress", "out"), || ()).unwrap();
+    place.finish();
+    assert_eq!(health.failures()["compress out"].count, 1);
 }
 
 #[tokio::test]
@@ -265,7 +291,9 @@ async fn a_folder_in_the_way_is_denied() {
 
 #[test]
 fn wrong_settings_say_what_to_do() {
-    let wrong = |settings: FileSettings| open(&settings, &Encoding::default()).unwrap_err().to_string();
+    let wrong = |settings: FileSettings| {
+        open("out", &settings, &Encoding::default(), &Arc::default()).unwrap_err().to_string()
+    };
     let fine = settings(Path::new("/tmp"), "out");
     assert!(wrong(FileSettings::new(Template::parse("out").unwrap())).contains("must begin with `/`"));
     assert!(wrong(FileSettings::new(Template::parse("/out/{app}/").unwrap())).contains("names a folder"));

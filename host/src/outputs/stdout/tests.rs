@@ -82,11 +82,11 @@ async fn a_stream_that_somebody_made_non_blocking_is_waited_for() {
     // More than a pipe holds.
     let records = contract::numbered(0, 20_000);
     let length = records.ndjson().text.len();
-    let read = std::thread::spawn(move || {
+    let read = crate::tasks::joined_thread("test", move || {
         let mut text = vec![0; length];
         reader.read_exact(&mut text).unwrap();
         text
     });
     assert_eq!(output.write(&records).await.unwrap().bytes as usize, length);
-    assert_eq!(read.join().unwrap(), &records.ndjson().text[..]);
+    assert_eq!(read.unwrap().join().unwrap(), &records.ndjson().text[..]);
 }

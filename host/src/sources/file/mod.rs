@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::{Running, SourceContext};
+use crate::tasks;
 
 mod bell;
 mod charset;
@@ -83,13 +84,13 @@ pub async fn start(settings: FileSettings, cx: SourceContext) -> anyhow::Result<
     Ok(Box::pin(async move {
         let (ended, end) = tokio::sync::oneshot::channel();
         let heard = bell.clone();
-        std::thread::Builder::new()
-            .name(format!("file-{name}"))
-            .spawn(move || {
-                run(tailer, watch, &heard, &|| ended.is_closed());
-                // Nobody waits for it when the runtime is gone already.
-                ended.send(()).ok();
-            })
+        let work = move || {
+            run(tailer, watch, &heard, &|| ended.is_closed());
+            // Nobody waits for it when the runtime is gone already.
+            ended.send(()).ok();
+        };
+        // A panic of it is the end of the channel.
+        tasks::joined_thread(format!("file-{name}"), work)
             .context("cannot start the thread of a file source")?;
         let stopped = async {
             stop.cancelled().await;

@@ -33,7 +33,7 @@ async fn the_source_wakes_for_new_lines_and_new_files_and_stops_when_all_is_safe
     let path = folder.path().join("a.log");
     fs::write(&path, "one\n").unwrap();
     let settings = rarely(format!("{}/*.log", folder.path().display()));
-    let running = tokio::spawn(start(settings, cx.clone()).await.unwrap());
+    let running = crate::tasks::joined(start(settings, cx.clone()).await.unwrap());
     let next =
         || async { timeout(LONG, buffer.pop()).await.expect("a batch in time").expect("an open buffer") };
     let first = next().await;
@@ -69,7 +69,7 @@ async fn a_source_whose_pipelines_are_full_ends_when_they_are_closed() {
         include: vec![rig::glob(format!("{}/*.log", folder.path().display()))],
         ..Default::default()
     };
-    let running = tokio::spawn(start(settings, cx.clone()).await.unwrap());
+    let running = crate::tasks::joined(start(settings, cx.clone()).await.unwrap());
     timeout(LONG, async {
         while buffer.bytes() < 15 << 20 {
             tokio::task::yield_now().await;
@@ -132,7 +132,7 @@ async fn files_behind_a_link_that_are_rotated_in_quick_succession_are_read_to_th
     std::os::unix::fs::symlink(&live, root.join("containers/web.log")).unwrap();
     let mut settings = rarely(format!("{}/containers/*.log", root.display()));
     settings.max_open_files = 1;
-    let running = tokio::spawn(start(settings, cx.clone()).await.unwrap());
+    let running = crate::tasks::joined(start(settings, cx.clone()).await.unwrap());
     let mut got = Vec::new();
     let mut take = async |most: usize| {
         while got.len() < most {

@@ -11,8 +11,8 @@ use anyhow::{Context, bail};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, UnixListener, UnixStream};
-use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use super::hub::{Alive, Hub};
 use super::link::Peer;
@@ -22,6 +22,7 @@ use super::{connection, handshake, udp};
 use crate::net::address::Endpoint;
 use crate::net::connections::Connections;
 use crate::net::tls::{Acceptor, TlsSettings};
+use crate::tasks;
 
 /// Where it listens when only a port is named.
 const ALL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -127,25 +128,34 @@ impl Listener {
         &self.address
     }
 
+    /// Answers heartbeats, where it has any, until the source stops.
+    pub fn heartbeats(
+        &mut self,
+        stop: CancellationToken,
+    ) -> Option<impl Future<Output = anyhow::Result<()>> + Send + 'static> {
+        let Socket::Tcp(_, _, udp) = &mut self.socket else { return None };
+        let udp = udp.take()?;
+        Some(async move {
+            match stop.run_until_cancelled(udp::answer(udp)).await {
+                Some(Err(error)) => Err(error).context("UDP heartbeats cannot be answered"),
+                Some(Ok(never)) => match never {},
+                None => Ok(()),
+            }
+        })
+    }
+
     /// Takes connections until the source stops, and serves them.
-    pub async fn run(mut self, hub: Arc<Hub>, alive: Alive) {
-        let mut beside = JoinSet::new();
-        if let Socket::Tcp(_, _, udp) = &mut self.socket
-            && let Some(udp) = udp.take()
-        {
-            beside.spawn(udp::answer(udp));
-        }
+    pub async fn run(self, hub: Arc<Hub>, alive: Alive) {
         let stop = hub.cx.stop.clone();
         while let Some((stream, peer, place)) = stop.run_until_cancelled(self.next()).await {
             let (hub, alive) = (hub.clone(), alive.clone());
-            tokio::spawn(async move {
-                hub.connections.increment(1);
+            tasks::client(async move {
+                let _open = Open::new(hub.connections.clone());
                 tokio::select! {
                     biased;
                     () = place.sent_away() => {}
-                    () = welcome(hub.clone(), stream, peer, place.clone(), alive) => {}
+                    () = welcome(hub, stream, peer, place.clone(), alive) => {}
                 }
-                hub.connections.decrement(1);
             });
         }
     }
@@ -167,6 +177,22 @@ impl Listener {
                 (Stream::Unix(socket.accept().await?.0), Peer::new("unix".to_owned(), "unix"))
             }
         })
+    }
+}
+
+/// Counts a connection for as long as it is open.
+struct Open(metrics::Gauge);
+
+impl Open {
+    fn new(gauge: metrics::Gauge) -> Open {
+        gauge.increment(1);
+        Open(gauge)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.decrement(1);
     }
 }
 

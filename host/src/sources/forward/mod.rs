@@ -31,9 +31,12 @@ mod wire;
 pub use handshake::SecuritySettings;
 pub use settings::ForwardSettings;
 
+use std::convert::Infallible;
+
 use anyhow::Context;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::{Running, SourceContext};
 use hub::Hub;
@@ -51,22 +54,45 @@ pub async fn start(settings: ForwardSettings, cx: SourceContext) -> anyhow::Resu
 
 async fn run(settings: ForwardSettings, cx: SourceContext, listeners: Vec<Listener>) -> anyhow::Result<()> {
     let (hub, resends) = Hub::new(settings, cx);
-    let (alive, mut gone) = mpsc::channel(1);
+    let (alive, gone) = mpsc::channel(1);
     let mut tasks = JoinSet::new();
-    tasks.spawn(hub.clone().run_resends(resends));
-    for listener in listeners {
+    let resending = hub.clone().run_resends(resends);
+    tasks.spawn(async move {
+        resending.await;
+        Ok(())
+    });
+    for mut listener in listeners {
         tracing::info!(source = &*hub.cx.name, address = listener.address(), "listening");
-        tasks.spawn(listener.run(hub.clone(), alive.clone()));
+        if let Some(heartbeats) = listener.heartbeats(hub.cx.stop.clone()) {
+            tasks.spawn(heartbeats);
+        }
+        let listening = listener.run(hub.clone(), alive.clone());
+        tasks.spawn(async move {
+            listening.await;
+            Ok(())
+        });
     }
     drop(alive);
+    watch(tasks, gone, &hub.cx.stop).await
+}
+
+/// Waits until the listeners, the connections and all batches are `gone`.
+///
+/// # Errors
+/// One of the source's tasks failed, or ended before it was asked to `stop`: it is the end of them all.
+async fn watch(
+    mut tasks: JoinSet<anyhow::Result<()>>,
+    mut gone: mpsc::Receiver<Infallible>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             biased;
             Some(ended) = tasks.join_next() => {
-                ended.context("a task of the source panicked")?;
-                anyhow::ensure!(hub.cx.stop.is_cancelled(), "a listener ended though nobody asked it to");
+                ended.context("a task of the source panicked")??;
+                anyhow::ensure!(stop.is_cancelled(), "a task of the source ended though nobody asked it to");
             }
-            // Nothing ever comes here: it ends when the listeners, the connections and all batches are gone.
+            // Nothing ever comes here.
             None = gone.recv() => break,
         }
     }
@@ -77,7 +103,6 @@ async fn run(settings: ForwardSettings, cx: SourceContext, listeners: Vec<Listen
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 #[cfg(any(test, feature = "fuzzing"))]
-#[cfg_attr(not(test), allow(dead_code))]
 mod harness;
 #[cfg(test)]
 mod tests;

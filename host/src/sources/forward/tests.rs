@@ -2,7 +2,44 @@
 
 use serde_json::{Value, json};
 
+use std::convert::Infallible;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
 use super::harness::{Client, pack, packed, recordings, testdata};
+
+#[tokio::test(start_paused = true)]
+async fn a_task_of_the_source_that_ends_or_panics_unasked_ends_the_source_with_an_error() {
+    async fn ended(
+        asked: bool,
+        end: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
+    ) -> anyhow::Result<()> {
+        let (alive, gone) = mpsc::channel::<Infallible>(1);
+        let stop = CancellationToken::new();
+        let (mut tasks, stopped) = (JoinSet::new(), stop.clone());
+        tasks.spawn(async move {
+            if asked {
+                stopped.cancelled().await;
+                drop(alive);
+            } else {
+                alive.closed().await;
+            }
+            Ok(())
+        });
+        tasks.spawn(async move { end() });
+        if asked {
+            stop.cancel();
+        }
+        super::watch(tasks, gone, &stop).await
+    }
+    let error = |ended: anyhow::Result<()>| format!("{:#}", ended.unwrap_err());
+    assert!(error(ended(false, || panic!("heartbeats")).await).starts_with("a task of the source panicked"));
+    assert_eq!(error(ended(false, || anyhow::bail!("no socket")).await), "no socket");
+    assert!(error(ended(false, || Ok(())).await).contains("though nobody asked it to"));
+    ended(true, || Ok(())).await.unwrap();
+}
 
 /// Replays a recording of Docker, split as it arrived.
 async fn replay(name: &str) -> Vec<Value> {

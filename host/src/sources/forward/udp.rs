@@ -5,6 +5,8 @@
 //! answer each other for ever. So a packet has no answer that comes from a server's port, or sooner after the last
 //! answer to its sender than a client's next heartbeat does.
 
+use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -24,9 +26,11 @@ const FORWARD: u16 = 24224;
 const SERVICES: u16 = 1024;
 
 /// Answers heartbeats until it is dropped.
-pub async fn answer(socket: UdpSocket) {
-    let Ok(own) = socket.local_addr() else { return };
-    let mut beats = Beats::new(own.port());
+///
+/// # Errors
+/// The socket cannot be used.
+pub async fn answer(socket: UdpSocket) -> io::Result<Infallible> {
+    let mut beats = Beats::new(socket.local_addr()?.port());
     let mut packet = [0; 2];
     loop {
         // A packet that cannot be read or answered is a client's that is gone; it sends the next one.

@@ -10,7 +10,7 @@ async fn it_makes_as_many_records_as_asked_and_ends_when_they_are_settled() {
     for format in [GeneratorFormat::Nginx, GeneratorFormat::Docker, GeneratorFormat::WebEvents] {
         let (cx, buffer, _folder) = context("made");
         let (stop, ledger) = (cx.stop.clone(), cx.intake.ledger().clone());
-        let running = tokio::spawn(start(settings(format, 2500), cx).await.unwrap());
+        let running = crate::tasks::joined(start(settings(format, 2500), cx).await.unwrap());
         let mut rows = 0;
         while rows < 2500 {
             let batch = buffer.pop().await.unwrap();
@@ -28,7 +28,7 @@ async fn it_makes_as_many_records_as_asked_and_ends_when_they_are_settled() {
 async fn what_is_not_settled_is_made_again_and_is_the_same() {
     let (cx, buffer, _folder) = context("made");
     let stop = cx.stop.clone();
-    let running = tokio::spawn(start(settings(GeneratorFormat::Nginx, 10), cx).await.unwrap());
+    let running = crate::tasks::joined(start(settings(GeneratorFormat::Nginx, 10), cx).await.unwrap());
     let lost = buffer.pop().await.unwrap();
     let first = lost.records.ndjson().text.clone();
     drop(lost);

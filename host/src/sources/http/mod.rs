@@ -22,6 +22,7 @@ use crate::net::connections::{Connections, Slot};
 use crate::net::serve::{Patience, Visit};
 use crate::net::tls::{Acceptor, TlsSettings};
 use crate::secret::Secret;
+use crate::tasks;
 use crate::units::{Bytes, Span};
 
 /// Where it listens when only a port is named.
@@ -227,7 +228,7 @@ fn serve(listener: TcpListener, settings: HttpSettings, cx: SourceContext) -> an
         let stop = shared.cx.stop.clone();
         let greet = |stream, slot| {
             let (shared, tls) = (shared.clone(), tls.clone());
-            tokio::spawn(async move { welcome(stream, slot, tls.as_deref(), shared).await });
+            tasks::client(async move { welcome(stream, slot, tls.as_deref(), shared).await });
         };
         let mut client = None;
         let take_all = async {

@@ -29,7 +29,7 @@ async fn server(settings: serde_json::Value) -> Server {
     let listener = settings.listen.bind(ALL).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (ledger, stop) = (cx.intake.ledger().clone(), cx.stop.clone());
-    let running = tokio::spawn(serve(listener, settings, cx).unwrap());
+    let running = crate::tasks::joined(serve(listener, settings, cx).unwrap());
     Server { address, buffer, ledger, stop, running, _folder: folder }
 }
 

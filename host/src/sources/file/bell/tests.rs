@@ -17,9 +17,9 @@ fn a_hint_that_comes_before_anybody_waits_is_not_missed_and_comes_once() {
 fn who_waits_is_woken_by_another_thread_and_by_the_waker_of_a_future() {
     let bell = Arc::new(Bell::default());
     let waker = bell.waker();
-    let thread = std::thread::spawn(move || waker.wake());
+    let thread = crate::tasks::joined_thread("test", move || waker.wake());
     assert!(bell.wait().room);
-    thread.join().unwrap();
+    thread.unwrap().join().unwrap();
 }
 
 #[test]

@@ -169,7 +169,7 @@ async fn an_id_that_another_connection_of_the_same_host_has_open_waits_until_tha
         let (mut one, two) = (Connection::new(&chunks), Connection::new(&chunks));
         let share = one.takes(ID);
         let undecided = two.try_claim(b"t", ID).expect_err("it may be either");
-        let waits = tokio::spawn(undecided.decided());
+        let waits = crate::tasks::joined(undecided.decided());
         tokio::task::yield_now().await;
         assert!(!waits.is_finished());
         if is_lost {

@@ -129,7 +129,7 @@ async fn a_client_that_does_not_read_its_answers_is_read_no_further_and_then_clo
     let mut client = Client::new();
     let chunk = |n: usize| format!("{n:04}{}", "x".repeat(1000));
     let buffer = client.buffer.clone();
-    tokio::spawn(async move {
+    crate::tasks::client(async move {
         while let Some(batch) = buffer.pop().await {
             batch.receipt.delivered();
         }

@@ -65,7 +65,7 @@ fn text(token: Token<'_>) -> String {
 /// Plays a client that knows this key. Answers what the server says of it.
 async fn client(key: &str) -> (Value, anyhow::Result<()>, BytesMut) {
     let (mut near, mut far) = duplex(4096);
-    let served = tokio::spawn(async move {
+    let served = crate::tasks::joined(async move {
         let mut buffer = BytesMut::new();
         let outcome = shake(&mut far, &mut buffer, &settings(&[])).await;
         (outcome, buffer)

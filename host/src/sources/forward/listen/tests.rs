@@ -25,7 +25,7 @@ impl Source {
         let (cx, buffer, folder) = testing::context("forward");
         let listeners = bind("forward", &settings).await.unwrap();
         let addresses = listeners.iter().map(|l| l.address().to_owned()).collect();
-        let running = tokio::spawn(forward::run(settings, cx.clone(), listeners));
+        let running = crate::tasks::joined(forward::run(settings, cx.clone(), listeners));
         Source { cx, buffer, addresses, running, _folder: folder }
     }
 

@@ -100,7 +100,7 @@ async fn open_lines_of_many_connections_share_the_memory_and_lose_nothing() {
     let mut streams: Vec<_> = (0..10).map(|_| client.another()).collect();
     let text = "x".repeat(16 << 10);
     let buffer = client.buffer.clone();
-    let taken = tokio::spawn(async move {
+    let taken = crate::tasks::joined(async move {
         let (mut bytes, mut marked) = (0, 0);
         while bytes < 10 * LINES * 5 * (16 << 10) {
             let batch = buffer.pop().await.unwrap();

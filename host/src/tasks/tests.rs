@@ -1,0 +1,56 @@
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+use crate::telemetry::health::Health;
+
+#[test]
+fn what_a_thread_does_is_begun_again_after_a_panic_and_the_board_shows_it() {
+    let health = Arc::<Health>::default();
+    let part = Part::new(&health, "clock", "wasm");
+    let (mut runs, mut pauses) = (0, Vec::new());
+    let rest = |pause: Duration| {
+        assert_eq!(health.down(), ["clock wasm: it panicked; the log says where"]);
+        pauses.push(pause.as_secs());
+        true
+    };
+    keep(&part, rest, || {
+        runs += 1;
+        assert!(runs > 3, "not yet");
+    });
+    assert_eq!((runs, pauses), (4, vec![1, 2, 4]));
+    assert!(health.down().is_empty());
+    assert_eq!(health.failures()["clock wasm"].count, 3);
+}
+
+#[test]
+fn a_thread_that_nobody_needs_any_more_is_given_up_while_it_pauses() {
+    let health = Arc::<Health>::default();
+    let (need, needed) = crossbeam_channel::bounded(0);
+    let thread = kept_thread(Part::new(&health, "compress", "out"), needed, || panic!("for ever")).unwrap();
+    drop(need);
+    thread.join().unwrap();
+    assert_eq!(health.failures()["compress out"].count, 1);
+    assert!(health.down().is_empty(), "what is gone for good is missed by nobody");
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_panics_is_done_after_a_pause_and_the_board_shows_it() {
+    let health = Arc::<Health>::default();
+    let runs = Arc::new(AtomicU32::new(0));
+    let (part, counted) = (Arc::new(Part::new(&health, "sync", "out")), runs.clone());
+    kept_work(part.clone(), Duration::from_secs(5), move || {
+        assert!(counted.fetch_add(1, Ordering::Relaxed) > 1, "not yet");
+    });
+    let down = |expected| {
+        let health = health.clone();
+        async move {
+            while health.down().is_empty() == expected {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    };
+    down(true).await;
+    assert_eq!(health.down(), ["sync out: it panicked; the log says where"]);
+    down(false).await;
+    assert_eq!((runs.load(Ordering::Relaxed), health.failures()["sync out"].count), (3, 2));
+}
