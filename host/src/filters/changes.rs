@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, UInt32Array};
+use arrow_array::{Array, ArrayRef};
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::FieldRef;
 
-use super::answer::{Remove, SetColumn, copies};
+use super::answer::{Remove, SetColumn};
 use super::columns;
 use super::instance::{Fault, FaultKind};
 use super::limits::Bounds;
 use crate::batch::lift::{is_above, names_between};
 use crate::batch::{Column, Kind, REST, Records, object, path};
+
+mod take;
 
 /// Bytes of names in each record that an answer may bring along for nothing.
 const FREE_NAMES: usize = 4096;
@@ -75,7 +77,7 @@ pub fn apply(
         slots.retain(|slot| slot.name() != remove.name && !path::is_below(slot.name(), &remove.name));
     }
     if let Some(take) = take {
-        take_rows(&mut slots, take, records.rows(), bounds)?;
+        take::rows(&mut slots, take, records.rows(), bounds)?;
     }
     for remove in remove {
         in_time(bounds)?;
@@ -119,47 +121,6 @@ fn check_names(set: &[SetColumn], rows: usize, bounds: &Bounds) -> Result<(), Fa
         )));
     }
     Ok(())
-}
-
-/// Takes the rows. Where one stands twice all of them must fit, as large as they are when they are written.
-fn take_rows(slots: &mut [Slot], take: &[u32], rows: usize, bounds: &Bounds) -> Result<(), Fault> {
-    if copies(take, rows) > 0 {
-        let sizes = sizes(slots, rows);
-        let bytes = take.iter().map(|row| sizes[*row as usize]).fold(0, usize::saturating_add);
-        if bytes > bounds.bytes {
-            let most = bounds.bytes;
-            return Err(nonsense(format_args!(
-                "it takes rows so often that they would need {bytes} bytes; it may have {most}"
-            )));
-        }
-    }
-    let take = UInt32Array::from(take.to_vec());
-    for slot in slots.iter_mut().filter(|slot| !slot.constant) {
-        slot.array = arrow_select::take::take(&slot.array, &take, None).map_err(nonsense)?;
-    }
-    Ok(())
-}
-
-/// Bytes that each row needs with the names of its fields, constants included.
-fn sizes(slots: &[Slot], rows: usize) -> Vec<usize> {
-    let size = |slot: &Slot, row: usize| {
-        let value = if let Some(text) = slot.array.as_string_opt::<i32>() {
-            text.value_length(row) as usize
-        } else if let Some(bytes) = slot.array.as_binary_opt::<i32>() {
-            bytes.value_length(row) as usize
-        } else {
-            8
-        };
-        slot.name().len() + value + 8
-    };
-    let same = slots.iter().filter(|slot| slot.constant).map(|slot| size(slot, 0)).sum();
-    let mut sizes = vec![same; rows];
-    for slot in slots.iter().filter(|slot| !slot.constant) {
-        for (row, sum) in sizes.iter_mut().enumerate().filter(|(row, _)| slot.array.is_valid(*row)) {
-            *sum += size(slot, row);
-        }
-    }
-    sizes
 }
 
 /// Removes a field and what lies below it, also where it lies in an object that stayed one json value.
@@ -226,10 +187,7 @@ fn set_column(slots: &mut Vec<Slot>, column: SetColumn, rows: usize, bounds: &Bo
         let mut done = Ok(());
         slots.retain_mut(|slot| {
             if slot.kind == Kind::Json && is_above(slot.name(), name) {
-                let put = match slot.name() == REST {
-                    true => make_room(slot, &has, (name, kind), &mut array, rows, bounds),
-                    false => put_into(slot, &has, (name, kind), &mut array, rows, bounds),
-                };
+                let put = put_into(slot, &has, (name, kind), &mut array, rows, bounds);
                 done = std::mem::replace(&mut done, Ok(())).and(put);
                 !columns::is_empty(&slot.array)
             } else if met(slot) {
@@ -269,7 +227,8 @@ fn set_column(slots: &mut Vec<Slot>, column: SetColumn, rows: usize, bounds: &Bo
 }
 
 /// Puts values into the objects of a json column that stand above them: those values leave `array`. Other values that
-/// stand above make room.
+/// stand above make room. Of the members of a record that have no columns of their own only the one above does, and what
+/// is no part of an object among them does not go there.
 fn put_into(
     slot: &mut Slot,
     has: &BooleanBuffer,
@@ -279,50 +238,26 @@ fn put_into(
     bounds: &Bounds,
 ) -> Result<(), Fault> {
     let names = names_between(slot.name(), name);
+    let is_rest = slot.name() == REST;
+    let is_object = |text: &str| object::member(text, &names[0]).is_some_and(|value| value.starts_with('{'));
     let mut left: Vec<bool> = has.iter().collect();
     rewrite(slot, rows, Some(has), bounds, |row, text| {
-        let mut value = Vec::new();
-        columns::value(array, kind, row)?.write_json(&mut value);
-        let written = object::set(text, &names, &String::from_utf8_lossy(&value))?;
-        left[row] = false;
-        Some(written)
+        if !is_rest || names.len() > 1 && is_object(text) {
+            let mut value = Vec::new();
+            columns::value(array, kind, row)?.write_json(&mut value);
+            if let Some(written) = object::set(text, &names, &String::from_utf8_lossy(&value)) {
+                left[row] = false;
+                return Some(written);
+            }
+        }
+        if !is_rest {
+            return None;
+        }
+        let rest = object::remove(text, &names[..1]);
+        rest.map_or_else(|| Some(text.to_owned()), |rest| (rest != "{}").then_some(rest))
     })?;
     *array = columns::mask(array, &BooleanBuffer::from(left));
     Ok(())
-}
-
-/// Takes the value at `name` out of the members of the record that have no columns of their own, since it gets another;
-/// where it lies in an object among them, it is put there and leaves `array`.
-fn make_room(
-    slot: &mut Slot,
-    has: &BooleanBuffer,
-    (name, kind): (&str, Kind),
-    array: &mut ArrayRef,
-    rows: usize,
-    bounds: &Bounds,
-) -> Result<(), Fault> {
-    let names = names_between(REST, name);
-    if names.len() > 1 {
-        let mut left: Vec<bool> = has.iter().collect();
-        rewrite(slot, rows, Some(has), bounds, |row, text| {
-            let mut value = Vec::new();
-            columns::value(array, kind, row)?.write_json(&mut value);
-            let inside = object::member(text, &names[0]).filter(|value| value.starts_with('{'));
-            let written = inside
-                .and_then(|_| object::set(text, &names, &String::from_utf8_lossy(&value)))
-                .inspect(|_| left[row] = false);
-            Some(
-                written
-                    .unwrap_or_else(|| object::remove(text, &names[..1]).unwrap_or_else(|| text.to_owned())),
-            )
-        })?;
-        *array = columns::mask(array, &BooleanBuffer::from(left));
-        return Ok(());
-    }
-    rewrite(slot, rows, Some(has), bounds, |_, text| {
-        let rest = object::remove(text, &names);
-        rest.map_or_else(|| Some(text.to_owned()), |rest| (rest != "{}").then_some(rest))
-    })
 }
 
 /// The records with one more column of text.
