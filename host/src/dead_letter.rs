@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::units::Bytes;
 
 mod folder;
+pub mod pack;
 mod patience;
 pub mod read;
 pub mod replay;

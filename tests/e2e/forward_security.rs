@@ -162,3 +162,47 @@ fn the_handshake_goes_through_tls_as_well() {
     secured.refuses(&secured.plain().knowing("sesame", "alice", "wonderland"), "the TLS handshake");
     secured.serves(&secured.encrypted().knowing("sesame", "alice", "wonderland"), 0..100);
 }
+
+#[test]
+fn dead_letters_are_sent_again_over_tls_with_the_key_and_the_user_of_the_source() {
+    let security = |key: &str| format!("security: {{ shared_key: {key}, users: {{ alice: wonderland }} }}");
+    let settings = format!("tls: {{ {TLS}, client_ca: \"{{dir}}/ca.crt\" }}, {}", security("sesame"));
+    let mut secured = Secured::start("forward-replay", &settings);
+    secured.identity(&secured.authority, "edge");
+    let flitch = &secured.flitch;
+    let letters: String = (0..20)
+        .map(|n| {
+            let record = format!("{{\"@tag\":\"shop\",\"@timestamp\":\"2026-11-20T13:55:36.123456789Z\",\"text\":\"n={n:07}\"}}");
+            format!("{{\"time\":\"2026-11-20T13:55:37Z\",\"stage\":\"output\",\"component\":\"out\",\"reason\":\"r\",\"record\":{record}}}\n")
+        })
+        .collect();
+    std::fs::write(flitch.at("data/dead-letters/letters-00000001.ndjson"), letters).unwrap();
+    let path = |name: &str| flitch.at(name).to_string_lossy().into_owned();
+    let (config, cert, key) = (path("flitch.yaml"), path("edge.crt"), path("edge.key"));
+    let replay = |config: &str, args: &[&str]| {
+        let ended = flitch.cli(&[&["dead-letters", "replay", "--to", "in", "-c", config], args].concat(), "");
+        (ended.status.code(), ended.stderr)
+    };
+    let own = ["--cert", &cert, "--key", &key];
+    // Another key than that of the source that runs.
+    let other = path("other.yaml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&other, text.replace("sesame", "hunter2")).unwrap();
+    let (code, stderr) = replay(&other, &own);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("it refuses the handshake: shared_key mismatch"), "{stderr}");
+    assert!(stderr.contains("not sent, and stay") && !stderr.contains("hunter2"), "{stderr}");
+    let (code, stderr) = replay(&config, &[]);
+    assert_eq!(code, Some(1), "no certificate was shown: {stderr}");
+
+    let (code, stderr) = replay(&config, &own);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("20 sent, 0 not meant and kept"), "{stderr}");
+    let records = secured.records();
+    assert_eq!(records.len(), 20);
+    assert_eq!(
+        (&records[0]["@tag"], &records[0]["@timestamp"]),
+        (&"shop".into(), &"2026-11-20T13:55:36.123456789Z".into())
+    );
+    assert!(secured.flitch.terminate(DEADLINE).success(), "{}", secured.flitch.log());
+}

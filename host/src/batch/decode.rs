@@ -12,7 +12,7 @@ use super::builder::Builder;
 use cursor::Cursor;
 
 mod cursor;
-pub(super) mod number;
+pub(crate) mod number;
 mod objects;
 
 pub use objects::Objects;

@@ -16,10 +16,18 @@ use crate::telemetry::escape::{self, Escaped};
 use crate::units::Span;
 
 mod connect;
+mod forward;
 mod post;
 
 use connect::TlsArgs;
+use forward::Forward;
 use post::Post;
+
+/// A source that takes records again.
+enum To {
+    Http(Post),
+    Forward(Forward),
+}
 
 /// Of `flitch dead-letters`.
 #[derive(Debug, clap::Subcommand)]
@@ -36,14 +44,16 @@ pub enum Command {
     },
     /// Send the records of dead letters again, oldest first.
     ///
-    /// They are written to stdout as they came, one a line, or posted to an HTTP source. One that is named in the
-    /// configuration is reached with its TLS and its credentials. Letters that were sent are filed away under `replayed`. When sending fails or is cut off, the letters of that file stay, and some of them may
-    /// be sent a second time.
+    /// They are written to stdout as they came, one a line, or sent to an HTTP or a forward source, which must have
+    /// acknowledged them. One that is named in the configuration is reached with its TLS and its credentials. Letters that
+    /// were sent are filed away under `replayed`. When sending fails or is cut off, the letters of that file stay, and some
+    /// of them may be sent a second time. Those that the forward protocol cannot carry stay too: what never was a record,
+    /// and numbers that neither 64 bits nor float64 hold.
     Replay {
         #[command(flatten)]
         which: Which,
-        /// An HTTP source: its name in the configuration, or a URL such as `http://127.0.0.1:8080/tag` or
-        /// `https://user:password@host/`.
+        /// The name of an HTTP or a forward source in the configuration, or the URL of an HTTP source such as
+        /// `http://127.0.0.1:8080/tag` or `https://user:password@host/`.
         #[arg(long, value_name = "SOURCE")]
         to: Option<String>,
         #[command(flatten)]
@@ -86,18 +96,23 @@ impl Which {
     }
 
     /// Where `--to` sends records.
-    fn sink(&self, to: &str, tls: &TlsArgs) -> Result<Post, Failure> {
+    fn sink(&self, to: &str, tls: &TlsArgs) -> Result<To, Failure> {
         let wrong =
             |error: anyhow::Error| Failure::Usage(format!("--to {}: {error:#}", without_password(to)));
         if to.contains("://") {
-            return Post::to_url(to, tls).map_err(wrong);
+            return Post::to_url(to, tls).map(To::Http).map_err(wrong);
         }
         let sources = crate::config::load(&self.config.path)?.config.sources;
         let names: Vec<&str> = sources.keys().map(String::as_str).collect();
         match sources.get(to) {
-            Some(SourceSettings::Http(settings)) => Post::to_source(settings, tls).map_err(wrong),
-            Some(_) => Err(wrong(anyhow!(
-                "records are sent to sources of `type: http` alone; another way is stdout"
+            Some(SourceSettings::Http(settings)) => {
+                Post::to_source(settings, tls).map(To::Http).map_err(wrong)
+            }
+            Some(SourceSettings::Forward(settings)) => {
+                Forward::to_source(settings, tls).map(To::Forward).map_err(wrong)
+            }
+            Some(SourceSettings::File(_) | SourceSettings::Generator(_)) => Err(wrong(anyhow!(
+                "records are sent to sources of `type: http` and `type: forward` alone; another way is stdout"
             ))),
             None => {
                 let help = suggest(to, &names, "sources").unwrap_or_default();
@@ -206,13 +221,22 @@ fn show(folder: &Path, filter: &Filter, limit: Option<u64>) -> Result<(), Failur
     Ok(stdout.flush()?)
 }
 
-fn again(folder: &Path, filter: &Filter, to: Option<Post>) -> Result<(), Failure> {
+fn again(folder: &Path, filter: &Filter, to: Option<To>) -> Result<(), Failure> {
+    let mut unfit = 0;
     let done = match to {
         None => replay::replay(folder, filter, &mut Stdout),
-        Some(mut post) => replay::replay(folder, filter, &mut post),
+        Some(To::Http(mut post)) => replay::replay(folder, filter, &mut post),
+        Some(To::Forward(mut forward)) => {
+            let done = replay::send(folder, filter, &mut forward);
+            unfit = forward.unfit();
+            done
+        }
     };
     let done = done.with_context(|| format!("{}: some letters were not sent, and stay", folder.display()))?;
-    let mut text = format!("{} sent, {} not meant and kept", done.sent, done.kept);
+    let mut text = format!("{} sent, {} not meant and kept", done.sent, done.kept - unfit);
+    if unfit > 0 {
+        text += &format!(", {unfit} kept that the forward protocol cannot carry");
+    }
     if done.broken > 0 {
         text += &format!(", {} lines that are no letters passed over", done.broken);
     }

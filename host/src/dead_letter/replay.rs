@@ -13,7 +13,23 @@ use super::folder;
 use super::read::{Filter, Letter, in_file};
 use crate::batch::lossless;
 
-/// Takes the records of letters.
+/// Takes letters, to send their records again.
+pub trait Letters {
+    /// Takes a letter; it may be sent with later ones. Answers whether its record can be sent at all: else the letter is
+    /// kept.
+    ///
+    /// # Errors
+    /// What went wrong; the letters go back.
+    fn take(&mut self, letter: &Letter) -> io::Result<bool>;
+
+    /// Sends what was taken. `Ok` means that all of it is safe.
+    ///
+    /// # Errors
+    /// As of [`Letters::take`].
+    fn finish(&mut self) -> io::Result<()>;
+}
+
+/// Takes the records of letters as text.
 pub trait Sink {
     /// Takes NDJSON: whole records, each with its newline. `Ok` means that they are safe.
     ///
@@ -29,19 +45,43 @@ impl<W: Write> Sink for W {
     }
 }
 
+/// Turns letters into the text that a sink takes.
+struct Lines<'a> {
+    sink: &'a mut dyn Sink,
+    chunk: Vec<u8>,
+}
+
+impl Letters for Lines<'_> {
+    fn take(&mut self, letter: &Letter) -> io::Result<bool> {
+        original(letter, &mut self.chunk);
+        if self.chunk.len() >= CHUNK {
+            self.finish()?;
+        }
+        Ok(true)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        if !self.chunk.is_empty() {
+            self.sink.send(&self.chunk)?;
+            self.chunk.clear();
+        }
+        Ok(())
+    }
+}
+
 /// What a replay did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Replayed {
     /// Letters that were sent.
     pub sent: u64,
-    /// Letters that the filter did not take.
+    /// Letters that the filter did not take, and those whose records cannot be sent.
     pub kept: u64,
     /// Lines that are no letters; they stay in the replayed file.
     pub broken: u64,
 }
 
-/// Most bytes handed to a sink at once.
-const CHUNK: usize = 1 << 20;
+/// Bytes that are sent at once, about.
+pub const CHUNK: usize = 1 << 20;
 
 /// Sends the records of all letters in `folder` that `filter` takes to `sink`, oldest first.
 ///
@@ -49,6 +89,14 @@ const CHUNK: usize = 1 << 20;
 /// The folder's and the sink's, and another replay that is under way. Everything before the file that failed counts as
 /// replayed.
 pub fn replay(folder: &Path, filter: &Filter, sink: &mut dyn Sink) -> io::Result<Replayed> {
+    send(folder, filter, &mut Lines { sink, chunk: Vec::new() })
+}
+
+/// The same, as letters.
+///
+/// # Errors
+/// As of [`replay`].
+pub fn send(folder: &Path, filter: &Filter, to: &mut dyn Letters) -> io::Result<Replayed> {
     let mut done = Replayed::default();
     let _alone = folder::begin_replay(folder)?;
     for name in folder::files(folder)? {
@@ -61,7 +109,7 @@ pub fn replay(folder: &Path, filter: &Filter, sink: &mut dyn Sink) -> io::Result
                 Err(e) => return Err(e),
             }
         };
-        match file(&taken, filter, sink) {
+        match file(&taken, filter, to) {
             Ok((part, rest)) => {
                 let _lock = folder::lock(folder)?;
                 finish(folder, &name.path, &taken, part, &rest)?;
@@ -80,26 +128,19 @@ pub fn replay(folder: &Path, filter: &Filter, sink: &mut dyn Sink) -> io::Result
 }
 
 /// Sends the letters of a file, and answers the lines that are to be kept.
-fn file(path: &Path, filter: &Filter, sink: &mut dyn Sink) -> io::Result<(Replayed, Vec<u8>)> {
+fn file(path: &Path, filter: &Filter, to: &mut dyn Letters) -> io::Result<(Replayed, Vec<u8>)> {
     let mut done = Replayed::default();
-    let (mut chunk, mut rest) = (Vec::new(), Vec::new());
+    let mut rest = Vec::new();
     done.broken = in_file(path, |letter, line| {
-        if !filter.takes(&letter) {
+        if filter.takes(&letter) && to.take(&letter)? {
+            done.sent += 1;
+        } else {
             done.kept += 1;
             rest.extend_from_slice(line);
-            return Ok(true);
-        }
-        done.sent += 1;
-        original(&letter, &mut chunk);
-        if chunk.len() >= CHUNK {
-            sink.send(&chunk)?;
-            chunk.clear();
         }
         Ok(true)
     })?;
-    if !chunk.is_empty() {
-        sink.send(&chunk)?;
-    }
+    to.finish()?;
     Ok((done, rest))
 }
 

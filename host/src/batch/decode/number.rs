@@ -2,7 +2,7 @@
 
 /// A JSON number by the type that holds it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::batch) enum Number {
+pub(crate) enum Number {
     Int(i64),
     /// A float64 that is written back as an equal number.
     Float(f64),
@@ -18,7 +18,7 @@ const POWERS: [f64; 23] = [
 
 /// Reads the number at the head of `text`, and how many bytes it takes; or where it is wrong.
 #[inline]
-pub(in crate::batch) fn number(text: &[u8]) -> Result<(Number, usize), usize> {
+pub(crate) fn number(text: &[u8]) -> Result<(Number, usize), usize> {
     let negative = text.first() == Some(&b'-');
     let mut at = usize::from(negative);
     let start = at;

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +18,14 @@ use rustls::{
     SignatureScheme, StreamOwned,
 };
 
-use crate::net::address::Address;
+use crate::net::address::Endpoint;
+use crate::telemetry::escape::Escaped;
 
 /// How long a source may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the one who replays brings for TLS.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct TlsArgs {
     /// For `https://`: a PEM file with the roots that the server's certificate leads to. A source that is named is
     /// known by its own certificate.
@@ -47,9 +49,15 @@ pub enum Trust<'a> {
 
 /// A server, and how to speak with it.
 pub struct Server {
-    host: String,
-    port: u16,
+    place: Place,
     tls: Option<Arc<ClientConfig>>,
+}
+
+enum Place {
+    /// A host and a port.
+    Tcp(String, u16),
+    /// The path of a unix socket.
+    Unix(PathBuf),
 }
 
 /// A connection.
@@ -62,11 +70,15 @@ impl Server {
         let (host, port) = address.rsplit_once(':').context("write host:port")?;
         let host = host.trim_matches(['[', ']']).to_owned();
         let port = port.parse().with_context(|| format!("`{port}` is no port"))?;
-        Ok(Server { host, port, tls: tls.map(Arc::new) })
+        Ok(Server { place: Place::Tcp(host, port), tls: tls.map(Arc::new) })
     }
 
-    /// The server that listens on an address of this machine.
-    pub fn behind(listen: &Address, tls: Option<ClientConfig>) -> anyhow::Result<Server> {
+    /// The server that listens on this machine. On a unix socket nobody speaks TLS.
+    pub fn behind(listen: &Endpoint, tls: Option<ClientConfig>) -> anyhow::Result<Server> {
+        let listen = match listen {
+            Endpoint::Tcp(address) => address,
+            Endpoint::Unix(path) => return Ok(Server { place: Place::Unix(path.clone()), tls: None }),
+        };
         if listen.port() == 0 {
             bail!("it listens on a port that the system chose: name it by its URL");
         }
@@ -76,7 +88,18 @@ impl Server {
             "[::]" => "::1",
             host => host.trim_matches(['[', ']']),
         };
-        Ok(Server { host: host.to_owned(), port: listen.port(), tls: tls.map(Arc::new) })
+        Ok(Server { place: Place::Tcp(host.to_owned(), listen.port()), tls: tls.map(Arc::new) })
+    }
+
+    /// An error of a connection to it. It is none of standard output's, whose reader may go away in peace.
+    pub fn failed(&self, error: &io::Error) -> io::Error {
+        let why = match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                format!("no answer within {} s", PATIENCE.as_secs())
+            }
+            _ => Escaped(error).to_string(),
+        };
+        io::Error::other(format!("{self}: {why}"))
     }
 
     /// Connects.
@@ -84,12 +107,21 @@ impl Server {
     /// # Errors
     /// Nobody listens there. (What TLS says comes with the first byte.)
     pub fn connect(&self) -> io::Result<Box<dyn Stream>> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port))?;
+        let (host, port) = match &self.place {
+            Place::Tcp(host, port) => (host, *port),
+            Place::Unix(path) => {
+                let stream = UnixStream::connect(path)?;
+                stream.set_read_timeout(Some(PATIENCE))?;
+                stream.set_write_timeout(Some(PATIENCE))?;
+                return Ok(Box::new(stream));
+            }
+        };
+        let stream = TcpStream::connect((host.as_str(), port))?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
         let Some(tls) = &self.tls else { return Ok(Box::new(stream)) };
-        let name = ServerName::try_from(self.host.clone()).map_err(io::Error::other)?;
+        let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
         let connection = ClientConnection::new(tls.clone(), name).map_err(io::Error::other)?;
         Ok(Box::new(StreamOwned::new(connection, stream)))
     }
@@ -97,9 +129,10 @@ impl Server {
 
 impl std::fmt::Display for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.host.contains(':') {
-            true => write!(f, "[{}]:{}", self.host, self.port),
-            false => write!(f, "{}:{}", self.host, self.port),
+        match &self.place {
+            Place::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Place::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Place::Unix(path) => write!(f, "{}", path.display()),
         }
     }
 }

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::connect::{Server, TlsArgs, Trust};
 use crate::dead_letter::replay::Sink;
+use crate::net::address::Endpoint;
 use crate::secret::Secret;
 use crate::sources::http::{HttpCodec, HttpSettings};
 use crate::telemetry::escape::Escaped;
@@ -62,17 +63,16 @@ impl Post {
             let user = auth.basic.first_key_value();
             bearer.or_else(|| user.map(|(user, password)| basic(&format!("{user}:{}", password.expose()))))
         });
-        Ok(Post { server: Server::behind(&settings.listen, tls)?, path: "/".to_owned(), authorization })
-    }
-
-    /// An error of the connection. It is none of standard output's, whose reader may go away in peace.
-    fn failed(&self, error: &io::Error) -> io::Error {
-        io::Error::other(format!("{}: {error}", self.server))
+        Ok(Post {
+            server: Server::behind(&Endpoint::Tcp(settings.listen.clone()), tls)?,
+            path: "/".to_owned(),
+            authorization,
+        })
     }
 
     /// Posts records. Answers the status where the source takes them, or asks to wait.
     fn post(&self, records: &[u8]) -> io::Result<u16> {
-        let mut stream = self.server.connect().map_err(|error| self.failed(&error))?;
+        let mut stream = self.server.connect().map_err(|error| self.server.failed(&error))?;
         let authorization = self.authorization.as_ref();
         let authorization = authorization.map(|value| format!("Authorization: {}\r\n", value.expose()));
         let head = format!(
@@ -93,7 +93,7 @@ impl Post {
         if status.is_empty() {
             // What was read says more than that writing failed: TLS tells there why it ended.
             let none = || io::Error::new(io::ErrorKind::UnexpectedEof, "no answer");
-            return Err(self.failed(&read.err().or(sent.err()).unwrap_or_else(none)));
+            return Err(self.server.failed(&read.err().or(sent.err()).unwrap_or_else(none)));
         }
         let code = status.split(' ').nth(1).and_then(|code| code.parse().ok());
         if let Some(code @ (200..300 | 429 | 503)) = code {

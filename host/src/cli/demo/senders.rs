@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use crate::sources::forward::client;
 use crate::sources::generator::samples;
 
 /// How often a sender sends.
@@ -121,19 +122,11 @@ impl Wire {
     }
 }
 
-/// A message in Forward mode: `[tag, [[time, record], ...], {"chunk": id}]`, as the forward protocol v1 has it.
 fn forward_message(seed: u64, from: u64, count: u64, chunk: &str, out: &mut Vec<u8>) -> anyhow::Result<()> {
-    encode::write_array_len(out, 3)?;
-    encode::write_str(out, "docker.demo")?;
-    encode::write_array_len(out, u32::try_from(count)?)?;
+    client::begin("docker.demo", u32::try_from(count)?, out);
     for number in from..from + count {
         let record = samples::docker(seed, number);
-        let time = samples::time(number);
-        encode::write_array_len(out, 2)?;
-        // EventTime: extension type 0 with seconds and nanoseconds, 32 bits each.
-        encode::write_ext_meta(out, 8, 0)?;
-        out.extend_from_slice(&u32::try_from(time / 1_000_000_000)?.to_be_bytes());
-        out.extend_from_slice(&u32::try_from(time % 1_000_000_000)?.to_be_bytes());
+        client::begin_entry(samples::time(number), out);
         encode::write_map_len(out, 5)?;
         for (key, value) in [
             ("container_id", record.container_id.as_str()),
@@ -147,18 +140,13 @@ fn forward_message(seed: u64, from: u64, count: u64, chunk: &str, out: &mut Vec<
         encode::write_str(out, "seq")?;
         encode::write_uint(out, number)?;
     }
-    encode::write_map_len(out, 1)?;
-    encode::write_str(out, "chunk")?;
-    encode::write_str(out, chunk)?;
+    client::end(chunk, out);
     Ok(())
 }
 
-/// Waits for `{"ack": chunk}`.
+/// Waits for the answer to a chunk.
 async fn acknowledged(stream: &mut BufReader<TcpStream>, chunk: &str) -> anyhow::Result<()> {
-    let mut wanted = Vec::new();
-    encode::write_map_len(&mut wanted, 1)?;
-    encode::write_str(&mut wanted, "ack")?;
-    encode::write_str(&mut wanted, chunk)?;
+    let wanted = client::ack(chunk);
     let mut answer = vec![0; wanted.len()];
     stream.read_exact(&mut answer).await.context("the forward source closed the connection")?;
     if answer != wanted {

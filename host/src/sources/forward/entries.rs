@@ -28,7 +28,8 @@ pub const RECORD_DEPTH: usize = 64;
 /// Maps and arrays inside each other that are passed over, so that a record too deep costs itself alone.
 pub const SCAN_DEPTH: usize = 1 << 16;
 
-const NANOS: i64 = 1_000_000_000;
+/// Nanoseconds of a second.
+pub const NANOS: i64 = 1_000_000_000;
 const ANY: Limits = Limits { bytes: usize::MAX, depth: SCAN_DEPTH };
 
 /// Why an entry is not taken.
@@ -62,7 +63,7 @@ pub enum Head<'a> {
 /// Fluent Bit's `include/fluent-bit/flb_log_event.h`.
 const GROUP_START: u32 = -1_i32 as u32;
 /// The same at its end.
-const GROUP_END: u32 = -2_i32 as u32;
+pub const GROUP_END: u32 = -2_i32 as u32;
 
 /// Reads what stands before the record of an entry.
 #[inline]

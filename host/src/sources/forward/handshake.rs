@@ -58,7 +58,7 @@ fn self_hostname() -> String {
 }
 
 /// Random bytes that no one can foresee.
-fn random() -> anyhow::Result<[u8; 16]> {
+pub fn random() -> anyhow::Result<[u8; 16]> {
     let mut bytes = [0; 16];
     rustls::crypto::ring::default_provider()
         .secure_random

@@ -10,6 +10,7 @@
 //! before it sends the next: a piece is answered when it is in memory, and only the last one when the line is safe.
 
 mod acks;
+pub mod client;
 mod connection;
 mod entries;
 pub mod gather;
