@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use super::*;
 use crate::batch::builder::Builder;
@@ -15,6 +16,7 @@ use crate::dead_letter::replay::{Replayed, send};
 use crate::dead_letter::{Cause, DeadLetters};
 use crate::sources::forward;
 use crate::sources::testing::context;
+use crate::tasks::joined;
 
 /// A forward source whose records are all delivered.
 struct Source {
@@ -22,6 +24,7 @@ struct Source {
     /// The records, each as a letter would have it.
     records: Arc<Mutex<Vec<Value>>>,
     folder: tempfile::TempDir,
+    _tasks: (JoinHandle<anyhow::Result<()>>, JoinHandle<()>),
 }
 
 impl Source {
@@ -30,10 +33,10 @@ impl Source {
         let mut settings = settings;
         settings["listen"] = json!(format!("unix://{}", folder.path().join("s").display()));
         let settings: ForwardSettings = serde_json::from_value(settings).unwrap();
-        tokio::spawn(forward::start(settings.clone(), cx).await.unwrap());
+        let running = joined(forward::start(settings.clone(), cx).await.unwrap());
         let records = Arc::new(Mutex::new(Vec::new()));
         let came = records.clone();
-        tokio::spawn(async move {
+        let taking = joined(async move {
             while let Some(batch) = buffer.pop().await {
                 let text = ndjson_lossless(&batch.records);
                 let rows =
@@ -42,7 +45,7 @@ impl Source {
                 batch.receipt.delivered();
             }
         });
-        Source { settings, records, folder }
+        Source { settings, records, folder, _tasks: (running, taking) }
     }
 
     fn letters(&self) -> PathBuf {
