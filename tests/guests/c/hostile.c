@@ -1,6 +1,8 @@
 /* What a filter does that wants to harm its host. A row's text may begin with:
  *
  *   CHATTER           calls the host 8,192 times in a straight line, with a name of 512 KiB
+ *   LATE what         writes 2 GiB of memory, calls `log`, `count` or `lookup`, and says `still here`, all of it in a
+ *                     straight line
  *   COUNT n           counts under n names
  *   SHOUT n           n lines in the log
  *   LOOKUP n          looks one key up n times in the table `t`, and wants its column `text`
@@ -19,8 +21,13 @@
 #define EIGHT(x) x x x x x x x x
 #define STRAIGHT(x) EIGHT(EIGHT(EIGHT(EIGHT(x)))) EIGHT(EIGHT(EIGHT(EIGHT(x))))
 
-__attribute__((__import_module__("flitch:filter/host@1.0.0"), __import_name__("count")))
-extern void __wasm_import_flitch_filter_host_count(uint8_t *, size_t, int64_t);
+#define HOST(name) __attribute__((__import_module__("flitch:filter/host@1.0.0"), __import_name__(name)))
+
+HOST("log") extern void __wasm_import_flitch_filter_host_log(int32_t, uint8_t *, size_t);
+HOST("count") extern void __wasm_import_flitch_filter_host_count(uint8_t *, size_t, int64_t);
+HOST("lookup") extern void __wasm_import_flitch_filter_host_lookup(
+    uint8_t *, size_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, uint8_t *, size_t,
+    uint8_t *, size_t, uint8_t *);
 
 static void *get(size_t size) {
   void *memory = malloc(size ? size : 1);
@@ -35,6 +42,29 @@ static void chatter(void) {
   memset(name, 'n', len);
   STRAIGHT(__wasm_import_flitch_filter_host_count(name, len, 1);)
   free(name);
+}
+
+/* An instruction writes 32 MiB; without the barrier all but the last one would write what nobody reads. */
+#define FILL \
+  __builtin_memset(memory, 1, len); \
+  __asm__ volatile("" : : "r"(memory) : "memory");
+
+/* As straight as `chatter`: what stops it is the host function that it calls, or nothing. */
+__attribute__((noinline, target("bulk-memory"))) static void late(const char *what) {
+  static uint8_t line[] = "still here", name[] = "n";
+  size_t len = 32 << 20;
+  uint8_t *memory = get(len);
+  int does_log = strcmp(what, "log") == 0, does_count = strcmp(what, "count") == 0;
+  EIGHT(EIGHT(FILL))
+  if (does_log)
+    __wasm_import_flitch_filter_host_log(FLITCH_FILTER_HOST_LEVEL_WARN, line, sizeof line - 1);
+  else if (does_count)
+    __wasm_import_flitch_filter_host_count(name, 1, 1);
+  else
+    __wasm_import_flitch_filter_host_lookup(name, 1, name, 1, 0, NULL, 0, FLITCH_FILTER_COLUMNS_VALUES_TEXT, memory, 0,
+                                            memory, 0, memory, 0, memory);
+  __wasm_import_flitch_filter_host_log(FLITCH_FILTER_HOST_LEVEL_WARN, line, sizeof line - 1);
+  free(memory);
 }
 
 static void count(long n) {
@@ -85,6 +115,7 @@ bool hostile(const uint8_t *text, size_t len) {
   if (number) *number++ = 0;
   long n = number ? atol(number) : 0;
   if (strcmp(words, "CHATTER") == 0) chatter();
+  else if (strcmp(words, "LATE") == 0) late(number);
   else if (strcmp(words, "COUNT") == 0) count(n);
   else if (strcmp(words, "SHOUT") == 0) shout(n);
   else if (strcmp(words, "LOOKUP") == 0) lookup((size_t)n, 1);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::faults::{guest, isolates, isolates_with, settings, uppers};
+use super::wasi::log_of;
 use super::*;
 use crate::memory::peak_of;
 use crate::units::{Bytes, Span};
@@ -32,6 +33,26 @@ fn an_answer_has_so_many_fields_and_no_more() {
 fn calls_of_the_host_in_a_straight_line_end_with_the_deadline() {
     let impatient = guest(|s| s.limits.time = Span(Duration::from_millis(50)));
     isolates_with(impatient, "CHATTER", "deadline: it ran longer than 50ms");
+}
+
+#[test]
+fn a_host_function_ends_a_guest_whose_time_is_up_and_that_has_not_come_to_where_it_would_be_stopped() {
+    for what in ["log", "count", "lookup"] {
+        let says = |time| {
+            let mut rejected = Vec::new();
+            let log = log_of(|| {
+                let mut guest = guest(|s| {
+                    s.limits.memory = Bytes(64 << 20);
+                    s.limits.time = Span(time);
+                });
+                rejected = guest.run(messages(&[&format!("LATE {what}")])).1;
+            });
+            (log.contains("still here"), rejected.first().map(|r| r.reason.to_string()).unwrap_or_default())
+        };
+        assert_eq!(says(Duration::from_secs(3600)), (true, String::new()), "{what}");
+        let (is_there, reason) = says(Duration::from_millis(50));
+        assert!(!is_there && reason.contains("deadline: it ran longer than 50ms"), "{what}: {reason}");
+    }
 }
 
 /// The guest in C beside a table `t` with one row, whose column `text` has 10,000 bytes under the key `a`.
@@ -147,14 +168,15 @@ fn a_hostile_guest_makes_the_host_hold_no_more_than_its_limits_say() {
         vec!["NONSENSE huge".to_owned(), "NONSENSE large".to_owned()],
         vec!["COUNT 1000000".to_owned(), "SHOUT 1000000".to_owned()],
     ];
-    for mut texts in cases {
-        texts.extend((0..1000).map(|n| format!("row{n}")));
+    for asked in cases {
+        let rows = (0..1000).map(|n| format!("row{n}"));
+        let texts: Vec<String> = rows.chain(asked).collect();
         let bytes: usize = texts.iter().map(String::len).sum();
         let records = messages(&texts.iter().map(String::as_str).collect::<Vec<_>>());
         let mut guest = with_table();
         let (_, peak) = peak_of(|| guest.run(records));
         // The limit of answers is 8 times what came and 1 MiB, and there may be two copies of what is answered.
         let most = 2 * (8 * bytes + (1 << 20)) + (8 << 20);
-        assert!(peak <= most, "{:.20}: {bytes} bytes take {peak} bytes of memory", texts[0]);
+        assert!(peak <= most, "{:.20}: {bytes} bytes take {peak} bytes of memory", texts[1000]);
     }
 }
