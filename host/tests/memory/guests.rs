@@ -1,0 +1,91 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use flitch::batch::Records;
+use flitch::batch::builder::Builder;
+use flitch::batch::constants::Constants;
+use flitch::batch::utf8::InvalidUtf8;
+use flitch::dead_letter::DeadLetters;
+use flitch::filters::{Alone, Engine, FilterContext, FilterSettings, TableSettings, Tables, Wasi};
+use flitch::units::Bytes;
+
+use super::allocator::alone;
+use super::hold;
+
+/// Bytes of the one value of the table.
+const VALUE: usize = 10_000;
+
+/// Records with a `message` each, and its bytes.
+fn messages(texts: &[String]) -> (Arc<Records>, usize) {
+    let mut builder = Builder::new();
+    for text in texts {
+        builder.begin_record();
+        builder.key(b"message").text(text.as_bytes());
+        builder.end_record();
+    }
+    let records = Arc::new(builder.finish(InvalidUtf8::Replace, &Constants::new()).records);
+    (records, texts.iter().map(String::len).sum())
+}
+
+/// The guest in C beside a table `t` with one row under the key `a`, and dead letters in `folder`.
+fn guest(folder: &Path) -> Alone {
+    std::fs::write(folder.join("t.csv"), format!("key,text\na,{}\n", "x".repeat(VALUE))).unwrap();
+    let table = TableSettings { path: "t.csv".into(), key: "key".to_owned(), format: None };
+    let cx = FilterContext {
+        engine: Engine::new(None, &Arc::default()).unwrap(),
+        tables: Arc::new(Tables::load(&[("t".to_owned(), table)].into(), folder).unwrap()),
+        dead_letters: Some(DeadLetters::open(&folder.join("dead")).unwrap()),
+        folder: folder.to_owned(),
+    };
+    let mut settings = FilterSettings::of(flitch_tests::guests::c_filter().to_str().unwrap());
+    settings.wasi = Wasi::None;
+    settings.limits.memory = Bytes(64 << 20);
+    Alone::load("c", &settings, &cx).unwrap()
+}
+
+/// Bytes of all files below a folder.
+fn size(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| if path.is_dir() { size(&path) } else { path.metadata().unwrap().len() as usize })
+        .sum()
+}
+
+/// What the guest is asked to do, in one batch.
+fn answers() -> Vec<(&'static str, Vec<String>)> {
+    let large = "x".repeat(1 << 20);
+    vec![
+        ("rows that are taken over and over", vec![format!("NONSENSE again {large}")]),
+        ("a long error of a whole batch", vec![format!("FAIL {large}")]),
+        ("long reasons and a long panic", vec![format!("REJECT {large}"), format!("PANIC {large}")]),
+        ("a key that is looked up over and over", vec!["LOOKUP 100000".to_owned()]),
+        ("so many keys that they take no value", vec!["LOOKUP 4000000".to_owned()]),
+        ("a column that is wanted over and over", vec!["WANT 10000".to_owned()]),
+        (
+            "paths that are deep, long or many",
+            ["deep", "long", "many"].map(|w| format!("NONSENSE {w}")).into(),
+        ),
+        ("objects inside one another", vec!["NONSENSE nested".to_owned()]),
+        ("values that are more than they may be", ["huge", "large"].map(|w| format!("NONSENSE {w}")).into()),
+        ("names and lines without end", vec!["COUNT 1000000".to_owned(), "SHOUT 1000000".to_owned()]),
+    ]
+}
+
+#[test]
+fn an_answer_of_a_guest_is_held_within_eight_times_what_it_was_given() {
+    let _alone = alone();
+    for (what, asked) in answers() {
+        let rows = (0..1000).map(|n| format!("row{n}"));
+        let texts: Vec<String> = rows.chain(asked).collect();
+        let (records, came) = messages(&texts);
+        let folder = tempfile::tempdir().unwrap();
+        let mut guest = guest(folder.path());
+        hold(what, came, || drop(guest.run(records)));
+        let accounts = guest.ledger().read();
+        assert_eq!((accounts.in_flight(), accounts.returned), (0, 0), "{what}");
+        let letters = size(&folder.path().join("dead"));
+        // Each record with a reason of a few lines, where all of them are rejected.
+        let most = 8 * came + texts.len() * 4096;
+        assert!(letters <= most, "{what}: {came} bytes became {letters} bytes of dead letters");
+    }
+}
