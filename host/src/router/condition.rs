@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::{Array, BooleanArray};
 use arrow_buffer::BooleanBuffer;
-use flitch_conditions::{Test, ValueTest};
+use flitch_model::condition::{Test, ValueTest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use crate::batch::{Column, Records, path};
 
 mod value;
 
-pub use flitch_conditions::{ConditionSettings, OneOrMore, Scalar};
+pub use flitch_model::condition::{ConditionSettings, OneOrMore, Scalar};
 
 /// A compiled condition.
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -1,6 +1,6 @@
 //! Conditions over the columns that a filter sees.
 
-use flitch_conditions::{Cell, ConditionSettings, Number, Test, ValueTest, number};
+use flitch_model::condition::{Cell, ConditionSettings, Number, Test, ValueTest, number};
 use flitch_sdk::json::Decoded;
 use flitch_sdk::{Batch, Column, Error, Result, Value, View, path};
 

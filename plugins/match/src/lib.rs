@@ -3,7 +3,7 @@
 mod condition;
 
 pub use condition::Condition;
-use flitch_conditions::ConditionSettings;
+use flitch_model::condition::ConditionSettings;
 use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result, bail};
 use serde::Deserialize;
 

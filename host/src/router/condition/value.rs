@@ -5,7 +5,7 @@ use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{
     Array, BinaryArray, BooleanArray, Float64Array, Int64Array, StringArray, TimestampNanosecondArray,
 };
-use flitch_conditions::{Cell, Number, number};
+use flitch_model::condition::{Cell, Number, number};
 
 use crate::batch::mixed::Scalar;
 use crate::batch::{Column, Kind};

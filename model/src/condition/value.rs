@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 
 use regex::bytes::Regex;
 
-use crate::{Scalar, time};
+use super::Scalar;
+use crate::time;
 
 /// A number that keeps whole numbers exact.
 #[derive(Clone, Copy, Debug, PartialEq)]

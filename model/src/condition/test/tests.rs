@@ -1,5 +1,5 @@
 use super::*;
-use crate::Number;
+use crate::condition::Number;
 
 fn settings(text: &str) -> ConditionSettings {
     serde_json::from_str(text).unwrap()

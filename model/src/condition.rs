@@ -5,9 +5,6 @@
 
 mod settings;
 mod test;
-/// The SDK's own, so that a bound means the same in a route and in the filter `match`.
-#[path = "../../../sdk/rust/src/time.rs"]
-pub mod time;
 mod value;
 
 pub use settings::{ConditionSettings, OneOrMore, Scalar};

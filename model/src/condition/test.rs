@@ -6,8 +6,8 @@ use std::fmt;
 
 use regex::bytes::Regex;
 
-use crate::value::{Bound, Cell};
-use crate::{ConditionSettings, OneOrMore, Scalar};
+use super::value::{Bound, Cell};
+use super::{ConditionSettings, OneOrMore, Scalar};
 
 /// What is wrong with a condition, and in which one of those inside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
