@@ -6,4 +6,28 @@
 
 #[cfg(feature = "conditions")]
 pub mod condition;
+pub mod json;
+pub mod mixed;
+pub mod number;
+pub mod object;
+pub mod path;
 pub mod time;
+pub mod value;
+
+/// The event's time: timestamp, ns since 1970-01-01T00:00:00Z.
+pub const TIMESTAMP: &str = "@timestamp";
+/// Where the record belongs, as its source or a filter says: text.
+pub const TAG: &str = "@tag";
+/// The members of a record that are past [`MAX_NAMES`], as one json object. They are written where they stood: at the
+/// top of the record.
+pub const REST: &str = "@rest";
+
+/// Most objects inside one another whose members have columns, the record included; an object whose members would lie
+/// deeper is one json value.
+pub const MAX_DEPTH: usize = 8;
+/// Most members of an object below the record itself; one with more is one json value.
+pub const MAX_MEMBERS: usize = 64;
+/// Most names of one record that become columns, those of objects included.
+pub const MAX_NAMES: usize = 256;
+/// Most objects and arrays inside one another in a JSON text.
+pub const MAX_NESTING: usize = 128;

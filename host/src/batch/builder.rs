@@ -25,14 +25,15 @@
 //! What a record costs is bounded by its size, whatever its names are: of its members those past [`MAX_NAMES`] stand
 //! in one json column, [`REST`], and a batch is cut before its absent values outweigh those that came.
 
+use super::value::Value;
 use super::{REST, TAG, TIMESTAMP};
-use column::{Column, Undo};
+use column::{Column, Undo, size};
 use lane::Lane;
 use tree::{NONE, PAST, ROOT, Tree};
 
 pub use finish::{Changed, Finished};
+pub use flitch_model::{MAX_DEPTH, MAX_MEMBERS, MAX_NAMES};
 
-pub(crate) use column::Value;
 pub(crate) use tree::same as same_name;
 
 mod column;
@@ -45,12 +46,6 @@ mod tree;
 
 /// Most columns of a batch: one that would grow past them is cut.
 pub const MAX_COLUMNS: usize = 512;
-/// Most names in a path; an object whose members would lie deeper is one json value.
-pub const MAX_DEPTH: usize = 8;
-/// Most members of an object below the record itself; one with more is one json value.
-pub const MAX_MEMBERS: usize = 64;
-/// Most names of one record that become columns, those of objects included.
-pub const MAX_NAMES: usize = 256;
 
 /// Names that were seen and are in no column of the batch are forgotten when they are more than this.
 const MAX_UNUSED: usize = 4 * MAX_COLUMNS;
@@ -400,7 +395,7 @@ impl Builder {
             return;
         }
         let id = self.current_column;
-        self.bytes += value.size();
+        self.bytes += size(value);
         if self.columns[id as usize].put(self.rows, value, id, &mut self.undo) {
             self.used += 1;
         }
@@ -414,7 +409,7 @@ impl Builder {
             NONE => false,
             PAST => {
                 value.write_json(&mut self.rest);
-                self.bytes += value.size();
+                self.bytes += size(value);
                 false
             }
             node => {

@@ -8,7 +8,7 @@ use arrow_array::{
 use arrow_schema::FieldRef;
 
 use super::Kind;
-use super::builder::Value;
+use super::value::Value;
 
 /// Values that hold for each record of a batch. Cheap to clone.
 #[derive(Clone, Debug, Default)]

@@ -7,7 +7,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, ArrayRef, UInt32Array};
 
-use super::builder::Value;
+use super::value::Value;
 use super::{Kind, mixed};
 
 /// A constant's one value, `rows` times.

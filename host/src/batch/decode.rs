@@ -12,13 +12,10 @@ use super::builder::Builder;
 use cursor::Cursor;
 
 mod cursor;
-pub(crate) mod number;
 mod objects;
 
+pub use flitch_model::MAX_NESTING;
 pub use objects::Objects;
-
-/// Most objects and arrays inside one another.
-pub const MAX_NESTING: usize = 128;
 
 /// Why a text is no JSON, or not the JSON that is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

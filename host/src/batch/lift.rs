@@ -12,7 +12,8 @@ use arrow_array::{Array, ArrayRef};
 use arrow_schema::{ArrowError, FieldRef};
 
 use super::convert::{convert, repeat};
-use super::{Column, Kind, REST, Records, object, path};
+use super::path::{is_above, names_between};
+use super::{Column, Kind, Records, object};
 
 /// A field of all records.
 #[derive(Debug)]
@@ -31,17 +32,6 @@ impl Found<'_> {
             Found::Lifted(field, array) => Column::Rows(field, array),
         }
     }
-}
-
-/// Whether the values of the column `name`, where they are objects, may hold the field `inner`.
-pub(crate) fn is_above(name: &str, inner: &str) -> bool {
-    path::is_below(inner, name) || name == REST && !inner.starts_with('@')
-}
-
-/// The names that lead from the column `outer` to the field `inner` in it.
-pub(crate) fn names_between(outer: &str, inner: &str) -> Vec<String> {
-    let below = if outer == REST { inner } else { &inner[outer.len() + 1..] };
-    path::split(below).map(path::unescape).collect()
 }
 
 impl Records {

@@ -23,26 +23,16 @@ pub mod constants;
 pub mod convert;
 pub mod decode;
 pub mod encode;
-pub mod json;
 pub mod lift;
 pub mod lines;
 pub(crate) mod lossless;
 pub mod merge;
-pub(crate) mod mixed;
-pub(crate) mod object;
-pub mod path;
 mod rows;
-pub mod time;
+pub(crate) mod texts;
 pub mod utf8;
 
-/// The event's time: timestamp, ns since 1970-01-01T00:00:00Z.
-pub const TIMESTAMP: &str = "@timestamp";
-/// Where the record belongs, as its source or a filter says: text.
-pub const TAG: &str = "@tag";
-
-/// The members of a record that are past [`builder::MAX_NAMES`], as one json object. They are written where they stood:
-/// at the top of the record.
-pub const REST: &str = "@rest";
+// What a value, a name and a text mean is the same for the SDK and the plugins.
+pub use flitch_model::{REST, TAG, TIMESTAMP, json, mixed, number, object, path, time, value};
 
 /// Metadata key and value that mark a text column as JSON texts (Arrow's canonical extension type).
 pub const EXTENSION_NAME: &str = "ARROW:extension:name";

@@ -4,8 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::builder::Value;
-use super::mixed::Scalar;
+use super::value::{Scalar, Value};
 use super::{Column, Kind, convert};
 
 impl<'a> Column<'a> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, BinaryArray, StringArray};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 
-use super::builder::Value;
+use super::value::Value;
 use super::{Kind, mixed};
 
 /// What becomes of text that is not UTF-8. The same setting on every source.

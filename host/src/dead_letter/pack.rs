@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::batch::decode::number::{Number, number};
 use crate::batch::lossless;
+use crate::batch::number::{Number, number};
 
 /// A record holds what MessagePack cannot, or is too deep: a number that neither 64 bits nor float64 have exactly, or a
 /// text that is no Unicode.

@@ -10,7 +10,7 @@ use arrow_schema::FieldRef;
 
 use super::bindings::{BlobsResult, Changes, ColumnResult, ValuesResult};
 use super::voice::{cut, one_line};
-use crate::batch::{Kind, TAG, TIMESTAMP, object};
+use crate::batch::{Kind, TAG, TIMESTAMP, texts};
 
 mod names;
 
@@ -159,7 +159,7 @@ pub fn column_of(column: ColumnResult, rows: usize) -> Result<SetColumn, String>
     };
     let (kind, array): (Kind, ArrayRef) = match column.values {
         ValuesResult::Text(blobs) => (Kind::Text, Arc::new(text(blobs, rows, nulls)?)),
-        ValuesResult::Json(blobs) => (Kind::Json, Arc::new(object::check(text(blobs, rows, nulls)?, depth)?)),
+        ValuesResult::Json(blobs) => (Kind::Json, Arc::new(texts::check(text(blobs, rows, nulls)?, depth)?)),
         ValuesResult::Bytes(blobs) => {
             let offsets = offsets(blobs.ends, blobs.data.len(), rows)?;
             (Kind::Bytes, Arc::new(BinaryArray::new(offsets, Buffer::from_vec(blobs.data), nulls)))

@@ -11,7 +11,7 @@ use super::answer::{Remove, SetColumn};
 use super::columns;
 use super::instance::{Fault, FaultKind};
 use super::limits::Bounds;
-use crate::batch::lift::{is_above, names_between};
+use crate::batch::path::{is_above, names_between};
 use crate::batch::{Column, Kind, REST, Records, object, path};
 
 mod take;

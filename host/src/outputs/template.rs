@@ -10,9 +10,8 @@ use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, ArrayRef};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::batch::builder::Value;
 use crate::batch::lift::Found;
-use crate::batch::mixed::Scalar;
+use crate::batch::value::{Scalar, Value};
 use crate::batch::{Kind, Records};
 
 /// A compiled template.

@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 use regex::bytes::Regex;
 
 use super::Scalar;
-use crate::time;
+use crate::number::write_float;
+use crate::{time, value};
 
 /// A number that keeps whole numbers exact.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,7 +71,7 @@ impl Bound {
             Scalar::Boolean(_) => (None, None),
             Scalar::Int(int) => (Some(Number::Int(*int)), None),
             Scalar::Float(float) => (Some(Number::Float(*float)), None),
-            Scalar::Text(text) => (number(text.as_bytes()), time::parse_rfc3339(text.as_bytes())),
+            Scalar::Text(text) => (number(text.as_bytes()), time::parse_lenient(text.as_bytes())),
         };
         Bound { scalar, number, time }
     }
@@ -114,6 +115,23 @@ pub enum Cell<'a> {
     Other(&'a [u8]),
 }
 
+impl<'a> From<&'a value::Scalar<'a>> for Cell<'a> {
+    /// The value by its own kind; a number that no column type holds exactly by the nearest.
+    fn from(value: &'a value::Scalar<'a>) -> Cell<'a> {
+        match value {
+            value::Scalar::Text(text) => Cell::Text(text.as_bytes()),
+            value::Scalar::Bytes(bytes) => Cell::Text(bytes),
+            value::Scalar::Int(int) => Cell::Number(Number::Int(*int)),
+            value::Scalar::Float(float) => Cell::Number(Number::Float(*float)),
+            value::Scalar::Boolean(flag) => Cell::Boolean(*flag),
+            value::Scalar::Time(ns) => Cell::Time(*ns),
+            value::Scalar::Json(text) => {
+                number(text.as_bytes()).map_or(Cell::Other(text.as_bytes()), Cell::Number)
+            }
+        }
+    }
+}
+
 impl Cell<'_> {
     /// Whether it is the value of a condition.
     pub(crate) fn equals(&self, bound: &Bound) -> bool {
@@ -149,10 +167,12 @@ impl Cell<'_> {
             Cell::Text(text) | Cell::Other(text) => regex.is_match(text),
             Cell::Number(Number::Int(int)) => regex.is_match(int.to_string().as_bytes()),
             Cell::Number(Number::Float(float)) => {
-                regex.is_match(serde_json::to_string(float).unwrap_or_default().as_bytes())
+                let mut text = Vec::with_capacity(24);
+                write_float(*float, &mut text);
+                regex.is_match(&text)
             }
             Cell::Boolean(flag) => regex.is_match(if *flag { b"true" } else { b"false" }),
-            Cell::Time(nanos) => regex.is_match(time::format_rfc3339(*nanos).as_bytes()),
+            Cell::Time(nanos) => regex.is_match(time::to_text(*nanos).as_bytes()),
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::bitmap;
 use crate::copy::append;
 use crate::{Batch, Blobs, Column, Values, json, path};
+use flitch_model::path::{is_above, names_between};
 
 /// One value of a record, borrowed from its column.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,12 +83,8 @@ impl Batch {
                 None
             } else if name == path || path::is_below(name, path) {
                 Some(None)
-            } else if path::is_below(path, name) {
-                Some(Some(path::split(&path[name.len() + 1..])))
-            } else if name == json::REST && !path.starts_with('@') {
-                Some(Some(path::split(path)))
             } else {
-                None
+                is_above(name, path).then(|| Some(names_between(name, path)))
             }
         };
         Kin { columns: self.columns.iter().filter_map(|column| Some((column, kin(column)?))).collect() }

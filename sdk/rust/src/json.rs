@@ -1,22 +1,17 @@
 //! JSON texts into columns: the members of an object under their paths, without a tree between.
 
-mod mixed;
 mod scan;
 
-use crate::{ColumnSet, Error, Result, Value, path, time};
+use crate::{ColumnSet, Error, Result, Value};
+use flitch_model::json::{keep_last_members, write_name};
+use flitch_model::number::Number;
+use flitch_model::value::{self, Scalar};
+use flitch_model::{TAG, TIMESTAMP, mixed, object, path, time};
 use scan::{Scanner, Text, Token};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
-/// Past this depth, an object stays one json value.
-pub const MAX_DEPTH: usize = 8;
-/// With more members than this, an object within the record stays one json value.
-pub const MAX_MEMBERS: usize = 64;
-
-/// With more names than this, a record keeps the others in one json column, [`REST`].
-pub const MAX_NAMES: usize = 256;
-/// The column of the members past [`MAX_NAMES`]: a json object, whose members are written at the top of the record.
-pub const REST: &str = "@rest";
+pub use flitch_model::json::quoted as quote;
+pub use flitch_model::{MAX_DEPTH, MAX_MEMBERS, MAX_NAMES, REST};
 
 /// The limits of [`flatten`].
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +45,7 @@ pub fn flatten(text: &str, prefix: &str, row: usize, columns: &mut ColumnSet, li
     let mut flattening = Flattening {
         scanner: Scanner::new(text),
         path: prefix.to_owned(),
-        scratch: String::new(),
+        scratch: Vec::new(),
         columns,
         row,
         limits,
@@ -68,14 +63,15 @@ pub fn flatten(text: &str, prefix: &str, row: usize, columns: &mut ColumnSet, li
 struct Flattening<'a, 'c> {
     scanner: Scanner<'a>,
     path: String,
-    scratch: String,
+    /// A string without its escapes.
+    scratch: Vec<u8>,
     columns: &'c mut ColumnSet,
     row: usize,
     limits: Limits,
     /// Columns that the text has so far.
     names: usize,
-    /// The members past the limit: names as JSON has them, and values.
-    rest: Vec<(String, &'a str)>,
+    /// The members past the limit, each behind a comma.
+    rest: Vec<u8>,
     /// Hashes of the paths of objects that were opened.
     opened: Vec<u64>,
 }
@@ -93,7 +89,10 @@ impl<'a> Flattening<'a, '_> {
             return Ok(());
         }
         if prefix.is_empty() {
-            self.columns.set(self.row, REST, Value::Json(&rest(&self.rest)));
+            self.rest[0] = b'{';
+            self.rest.push(b'}');
+            keep_last_members(&mut self.rest);
+            self.columns.set(self.row, REST, Value::Json(&String::from_utf8_lossy(&self.rest)));
         } else {
             self.columns.truncate(self.row);
             self.columns.begin_row();
@@ -107,13 +106,15 @@ impl<'a> Flattening<'a, '_> {
         let parent = self.path.len();
         let mut first = true;
         while let Some(key) = self.scanner.member(&mut first)? {
-            let is_at_top = self.path.is_empty();
-            self.push(&key)?;
+            let is_at_top = depth == 1 && parent == 0;
+            self.push(&key, is_at_top)?;
             if depth == 1 && self.names >= self.limits.names && !(is_at_top && reserved(&self.path).is_some())
             {
                 let value = self.scanner.raw_value(depth)?;
                 self.columns.unset(self.row, &self.path);
-                self.rest.push((key.quoted(), value));
+                self.rest.push(b',');
+                write_name(key.plain().map_or(&self.scratch, str::as_bytes), &mut self.rest);
+                self.rest.extend_from_slice(value.as_bytes());
                 self.path.truncate(parent);
                 continue;
             }
@@ -134,17 +135,10 @@ impl<'a> Flattening<'a, '_> {
                     let raw = self.scanner.raw_value(depth)?;
                     self.leaf(Value::Json(raw), is_at_top);
                 }
-                Token::String(string) if string.is_lone() => {
-                    let raw = self.scanner.since(start);
-                    self.leaf(Value::Json(raw), is_at_top);
-                }
-                Token::String(string) => {
-                    let mut scratch = std::mem::take(&mut self.scratch);
-                    let done = string.text(&mut scratch).map(|text| self.leaf(Value::Text(&text), is_at_top));
-                    self.scratch = scratch;
-                    done?;
-                }
-                Token::Number(number) => self.leaf(number_value(number), is_at_top),
+                Token::String(string) => self.string(&string, start, is_at_top)?,
+                Token::Number(Number::Int(number), _) => self.leaf(Value::Int64(number), is_at_top),
+                Token::Number(Number::Float(number), _) => self.leaf(Value::Float64(number), is_at_top),
+                Token::Number(Number::Other, text) => self.leaf(Value::Json(text), is_at_top),
                 Token::Boolean(boolean) => self.leaf(Value::Boolean(boolean), is_at_top),
                 Token::Null => self.leaf(Value::Json("null"), is_at_top),
             }
@@ -153,12 +147,30 @@ impl<'a> Flattening<'a, '_> {
         Ok(())
     }
 
-    /// Goes to a member.
-    fn push(&mut self, key: &Text<'_>) -> Result<()> {
+    /// Goes to a member, whose name stays in the scratch if it has escapes.
+    fn push(&mut self, key: &Text<'_>, is_at_top: bool) -> Result<()> {
         match key.plain() {
-            Some(name) => path::push(&mut self.path, name),
-            None => path::push_escaped(&mut self.path, &key.path(&mut self.scratch)?),
+            Some(name) => path::push_text(&mut self.path, name, is_at_top),
+            None => {
+                key.unescape(&mut self.scratch)?;
+                path::push_name(&mut self.path, &self.scratch, is_at_top);
+            }
         }
+        Ok(())
+    }
+
+    /// A string, which begins at `start`. One that UTF-8 cannot hold stays as it is written.
+    fn string(&mut self, string: &Text<'a>, start: usize, is_at_top: bool) -> Result<()> {
+        if let Some(text) = string.plain() {
+            self.leaf(Value::Text(text), is_at_top);
+            return Ok(());
+        }
+        let raw = self.scanner.since(start);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        string.unescape(&mut scratch)?;
+        let value = std::str::from_utf8(&scratch).map_or(Value::Json(raw), Value::Text);
+        self.leaf(value, is_at_top);
+        self.scratch = scratch;
         Ok(())
     }
 
@@ -188,10 +200,8 @@ impl<'a> Flattening<'a, '_> {
             return self.columns.set(self.row, &self.path, value);
         }
         let value = match (reserved(&self.path), value) {
-            (Some("@timestamp"), Value::Text(text)) => {
-                time::parse_rfc3339(text.as_bytes()).map(Value::Timestamp)
-            }
-            (Some("@tag"), Value::Text(text)) => Some(Value::Text(text)),
+            (Some(TIMESTAMP), Value::Text(text)) => time::parse(text.as_bytes()).map(Value::Timestamp),
+            (Some(TAG), Value::Text(text)) => Some(Value::Text(text)),
             (Some(_), _) => None,
             (None, value) => Some(value),
         }
@@ -211,28 +221,7 @@ impl<'a> Flattening<'a, '_> {
 
 /// The host's own name that a path at the top is, if it is one.
 fn reserved(path: &str) -> Option<&'static str> {
-    ["@timestamp", "@tag"].into_iter().find(|name| *name == path)
-}
-
-/// An object of these members; of two with one name the last.
-fn rest(members: &[(String, &str)]) -> String {
-    let mut last: BTreeMap<&str, usize> = BTreeMap::new();
-    for (place, (name, _)) in members.iter().enumerate() {
-        last.insert(name, place);
-    }
-    let mut text = String::from("{");
-    for (place, (name, value)) in members.iter().enumerate() {
-        if last[name.as_str()] == place {
-            if text.len() > 1 {
-                text.push(',');
-            }
-            text.push_str(name);
-            text.push(':');
-            text.push_str(value);
-        }
-    }
-    text.push('}');
-    text
+    [TIMESTAMP, TAG].into_iter().find(|name| *name == path)
 }
 
 /// Fowler, Noll and Vo's hash, 1a.
@@ -240,51 +229,6 @@ fn fnv(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
-/// A JSON number as the smallest type that holds it exactly.
-fn number_value(text: &str) -> Value<'_> {
-    let digits = text.trim_start_matches('-');
-    let whole = digits.bytes().all(|byte| byte.is_ascii_digit());
-    if whole && text != "-0" {
-        return text.parse().map_or(Value::Json(text), Value::Int64);
-    }
-    match text.parse::<f64>() {
-        // 15 significant digits survive the way through a float that is not near its ends; others must show that
-        // they do.
-        Ok(number)
-            if number.is_finite()
-                && (significant(digits) == 0
-                    || significant(digits) <= 15 && (1e-300..1e300).contains(&number.abs())
-                    || survives(number, text)) =>
-        {
-            Value::Float64(number)
-        }
-        _ => Value::Json(text),
-    }
-}
-
-fn significant(digits: &str) -> usize {
-    let mantissa = digits.split(['e', 'E']).next().unwrap_or_default();
-    let all = mantissa.bytes().filter(u8::is_ascii_digit);
-    all.skip_while(|byte| *byte == b'0').count()
-}
-
-fn survives(number: f64, text: &str) -> bool {
-    normal(&format!("{number:e}")) == normal(text)
-}
-
-/// A number as its significant digits and the power of ten of the first of them.
-fn normal(text: &str) -> (bool, String, i64) {
-    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-    let (whole, fraction) =
-        mantissa.trim_start_matches('-').split_once('.').unwrap_or((mantissa.trim_start_matches('-'), ""));
-    let digits = format!("{whole}{fraction}");
-    let leading = digits.len() - digits.trim_start_matches('0').len();
-    let power = exponent.parse::<i64>().unwrap_or(0) + whole.len() as i64 - leading as i64;
-    let digits = digits.trim_matches('0').to_owned();
-    let power = if digits.is_empty() { 0 } else { power };
-    (text.starts_with('-'), digits, power)
 }
 
 /// A value of a json column, as its own type: a string as text, a number as a number. What is no
@@ -325,76 +269,80 @@ impl<'a> From<Value<'a>> for Decoded<'a> {
 /// RFC 3339 string behind one space, and bytes as a string behind two, in which each byte that is not UTF-8 is the
 /// lone surrogate `\udc00` plus the byte.
 pub fn decode(text: &str) -> Decoded<'_> {
-    match text.as_bytes() {
-        [b'"', inside @ .., b'"'] if !inside.contains(&b'\\') => {
-            Decoded::Text(text[1..text.len() - 1].into())
+    match Scalar::of(text) {
+        Scalar::Text(text) => Decoded::Text(text),
+        Scalar::Bytes(bytes) => Decoded::Bytes(bytes.into_owned()),
+        Scalar::Int(number) => Decoded::Other(Value::Int64(number)),
+        Scalar::Float(number) => Decoded::Other(Value::Float64(number)),
+        Scalar::Boolean(boolean) => Decoded::Other(Value::Boolean(boolean)),
+        Scalar::Time(nanos) => Decoded::Other(Value::Timestamp(nanos)),
+        Scalar::Json(text) => Decoded::Other(Value::Json(text)),
+    }
+}
+
+impl<'a> From<Value<'a>> for value::Value<'a> {
+    fn from(value: Value<'a>) -> Self {
+        match value {
+            Value::Text(text) => Self::Text(text.as_bytes()),
+            Value::Bytes(bytes) => Self::Bytes(bytes),
+            Value::Int64(number) => Self::Int(number),
+            Value::Float64(number) => Self::Float(number),
+            Value::Boolean(boolean) => Self::Boolean(boolean),
+            Value::Timestamp(nanos) => Self::Timestamp(nanos),
+            Value::Json(text) => Self::Json(text.as_bytes()),
         }
-        [b'"', ..] => match serde_json::from_str::<String>(text) {
-            Ok(inside) => Decoded::Text(inside.into()),
-            Err(_) => Decoded::Other(Value::Json(text)),
-        },
-        [b'-' | b'0'..=b'9', ..] => Decoded::Other(number_value(text)),
-        b"true" => Decoded::Other(Value::Boolean(true)),
-        b"false" => Decoded::Other(Value::Boolean(false)),
-        [b' ', b' ', ..] => {
-            mixed::bytes(text).map_or(Decoded::Other(Value::Json(text.trim_start())), Decoded::Bytes)
+    }
+}
+
+impl<'a> From<Value<'a>> for Scalar<'a> {
+    /// The value by its own kind, whatever column it stands in.
+    fn from(value: Value<'a>) -> Self {
+        match value {
+            Value::Text(text) => Scalar::Text(text.into()),
+            Value::Json(text) => Scalar::of(text),
+            value => Scalar::of_value(value.into()),
         }
-        [b' ', ..] => Decoded::Other(match mixed::time(text) {
-            Some(nanos) => Value::Timestamp(nanos),
-            None => Value::Json(text.trim_start()),
-        }),
-        _ => Decoded::Other(Value::Json(text)),
     }
 }
 
 /// The text of a value in a json column whose values are of several types, from which [`decode`] has it again.
 pub fn mixed_text(value: Value<'_>) -> Cow<'_, str> {
-    match value {
-        Value::Timestamp(_) => Cow::Owned(format!(" {}", text_of(value))),
-        Value::Bytes(bytes) => Cow::Owned(mixed::text_of_bytes(bytes)),
-        Value::Json(text) => Cow::Borrowed(text),
-        value => text_of(value),
+    if let Value::Json(text) = value {
+        return text.into();
     }
+    let mut text = Vec::new();
+    mixed::write(value.into(), &mut text);
+    lossy(text).into()
 }
 
 /// The JSON text of a value. Bytes become a string with U+FFFD for what is not UTF-8, a
 /// timestamp its RFC 3339 form, a float that JSON does not know null.
 pub fn text_of(value: Value<'_>) -> Cow<'_, str> {
-    match value {
-        Value::Text(text) => Cow::Owned(quote(text)),
-        Value::Bytes(bytes) => Cow::Owned(quote(&String::from_utf8_lossy(bytes))),
-        Value::Int64(number) => Cow::Owned(number.to_string()),
-        Value::Float64(number) if number.is_finite() => {
-            Cow::Owned(serde_json::to_string(&number).unwrap_or_default())
-        }
-        Value::Float64(_) => Cow::Borrowed("null"),
-        Value::Boolean(true) => Cow::Borrowed("true"),
-        Value::Boolean(false) => Cow::Borrowed("false"),
-        Value::Timestamp(nanos) => Cow::Owned(quote(&time::format_rfc3339(nanos))),
-        Value::Json(text) => match decode(text) {
-            Decoded::Bytes(bytes) => Cow::Owned(quote(&String::from_utf8_lossy(&bytes))),
-            _ => Cow::Borrowed(text.trim_start()),
-        },
+    if let Value::Json(text) = value
+        && !text.starts_with(' ')
+    {
+        return text.into();
     }
+    let mut text = Vec::new();
+    value::Value::from(value).write_json(&mut text);
+    lossy(text).into()
+}
+
+fn lossy(text: Vec<u8>) -> String {
+    String::from_utf8(text).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 /// Whether a JSON text above the members `names` would lose a value if one was put there: it has one already, or is no
 /// object on the way.
 pub(crate) fn blocks(text: &str, names: &[String]) -> bool {
-    let Ok(mut at) = serde_json::from_str::<serde_json::Value>(text) else { return true };
+    let mut at = text;
     for name in names {
-        let Some(members) = at.as_object_mut() else { return true };
-        match members.remove(name) {
+        match object::member(at, name) {
             Some(member) => at = member,
-            None => return false,
+            None => return !at.trim_ascii_start().starts_with('{'),
         }
     }
     true
-}
-
-/// A string as a JSON text.
-pub fn quote(text: &str) -> String {
-    serde_json::to_string(text).unwrap_or_default()
 }
 
 #[cfg(test)]

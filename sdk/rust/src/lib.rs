@@ -60,6 +60,7 @@ pub mod runtime;
 mod settings;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
+pub mod time;
 
 pub use bindings::exports::flitch::filter::filter::{Changes, Fields, Rejection, Removal};
 pub use bindings::flitch::filter::columns::{Batch, Blobs, Column, Values};
@@ -72,7 +73,6 @@ pub use columns::{BooleanColumn, BytesColumn, NumberColumn, TextColumn, Value, V
 pub use dynamic::{AnyColumn, ColumnSet};
 pub use error::{Error, Result};
 pub use filter::{ByColumn, ByRecord, ColumnFilter, Configure, Engine, RecordFilter};
-pub use flitch_model::time;
 pub use record::Record;
 
 /// Makes a [`RecordFilter`] or a [`ColumnFilter`] the filter of this component.

@@ -32,6 +32,8 @@ pub mod host;
 
 use crate::json::{Limits, flatten, text_of};
 use crate::{AnyColumn, Batch, Column, ColumnSet, Configure, Engine, Fields, Result, Value, path};
+use flitch_model::object;
+use flitch_model::path::{is_above, names_between};
 use serde_json::Value as Json;
 
 /// The tag of a record that brings none.
@@ -153,15 +155,12 @@ pub fn select(batch: &Batch, fields: &Fields) -> Batch {
 
 /// The JSON text of the field `name` inside of a json column above it.
 fn inside(outer: &Column, row: usize, name: &str) -> Option<String> {
-    let below = match outer.name.as_str() {
-        crate::json::REST if !name.starts_with('@') => name,
-        above if path::is_below(name, above) => &name[above.len() + 1..],
-        _ => return None,
-    };
+    if !is_above(&outer.name, name) {
+        return None;
+    }
     let Some(Value::Json(text)) = outer.value(row) else { return None };
-    let whole: Json = serde_json::from_str(text).ok()?;
-    let found = path::split(below).iter().try_fold(&whole, |at, name| at.get(name))?;
-    Some(found.to_string())
+    let names = names_between(&outer.name, name);
+    names.iter().try_fold(text, |outer, name| object::member(outer, name)).map(str::to_owned)
 }
 
 pub(crate) fn json_of(value: Value<'_>) -> Json {

@@ -6,48 +6,17 @@ use arrow_array::{ArrayRef, BinaryArray, BooleanArray, Float64Array, Int64Array,
 use arrow_buffer::{BooleanBuffer, NullBuffer, NullBufferBuilder};
 use arrow_schema::FieldRef;
 
-use crate::batch::json::{write_float, write_string};
 use crate::batch::utf8::{Blobs, InvalidUtf8};
-use crate::batch::{Kind, TAG, mixed, time};
+use crate::batch::value::Value;
+use crate::batch::{Kind, TAG, mixed};
 
-/// A value on its way into a column.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Value<'a> {
-    /// Text that is perhaps not UTF-8.
-    Text(&'a [u8]),
-    Bytes(&'a [u8]),
-    Int(i64),
-    Float(f64),
-    Boolean(bool),
-    Timestamp(i64),
-    Json(&'a [u8]),
-}
-
-impl Value<'_> {
-    /// Appends the value as JSON text. What is not UTF-8 passes as it is, and is mended when the column is finished.
-    pub fn write_json(self, out: &mut Vec<u8>) {
-        match self {
-            Value::Text(v) | Value::Bytes(v) => write_string(v, out),
-            Value::Int(v) => out.extend_from_slice(itoa::Buffer::new().format(v).as_bytes()),
-            Value::Float(v) => write_float(v, out),
-            Value::Boolean(v) => out.extend_from_slice(if v { b"true" } else { b"false" }),
-            Value::Timestamp(v) => {
-                out.push(b'"');
-                time::Writer::default().write(v, out);
-                out.push(b'"');
-            }
-            Value::Json(v) => out.extend_from_slice(&mixed::plain(v)),
-        }
-    }
-
-    /// Bytes that the value counts for in a batch.
-    #[inline(always)]
-    pub fn size(self) -> usize {
-        match self {
-            Value::Text(v) | Value::Bytes(v) | Value::Json(v) => v.len() + 4,
-            Value::Boolean(_) => 1,
-            _ => 8,
-        }
+/// Bytes that a value counts for in a batch.
+#[inline(always)]
+pub(super) fn size(value: Value<'_>) -> usize {
+    match value {
+        Value::Text(v) | Value::Bytes(v) | Value::Json(v) => v.len() + 4,
+        Value::Boolean(_) => 1,
+        _ => 8,
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::column::Value;
 use super::tree::{NONE, ROOT};
 use super::{Builder, MAX_UNUSED};
 use crate::batch::constants::Constants;
 use crate::batch::utf8::InvalidUtf8;
+use crate::batch::value::Value;
 use crate::batch::{REST, Records, object, path, record_batch, with_rows};
 
 /// A finished batch's records.

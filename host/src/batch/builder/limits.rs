@@ -1,9 +1,8 @@
 //! What a record has past the limits, and values that have no right to their name.
 
-use super::column::Value;
-use super::nested::write_name;
 use super::tree::{NONE, PAST, ROOT};
 use super::{Builder, MAX_COLUMNS, REST};
+use crate::batch::value::Value;
 use crate::batch::{COLUMN_BYTES, Cut, TAG, TIMESTAMP, json};
 
 /// Places in columns, rows by columns, that a batch may have whatever its bytes are.
@@ -53,7 +52,7 @@ impl Builder {
         }
         let mut rest = std::mem::take(&mut self.rest);
         rest.push(b',');
-        write_name(name, &mut rest);
+        json::write_name(name, &mut rest);
         self.rest = rest;
         (self.current, self.current_column, self.guess) = (PAST, NONE, NONE);
     }

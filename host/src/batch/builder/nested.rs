@@ -1,10 +1,9 @@
 //! Values that are written as JSON text: arrays, and objects that are too deep or too wide for columns.
 
 use super::Builder;
-use super::column::Value;
 use super::tree::NONE;
-use crate::batch::json::{keep_last_members, write_string};
-use crate::batch::path::{push_name, write_json_name};
+use crate::batch::json::{keep_last_members, write_name};
+use crate::batch::value::Value;
 
 impl Builder {
     #[inline(never)]
@@ -101,16 +100,4 @@ impl Builder {
             None
         })
     }
-}
-
-/// Appends a name and its colon.
-pub(super) fn write_name(name: &[u8], out: &mut Vec<u8>) {
-    if std::str::from_utf8(name).is_ok() {
-        write_string(name, out);
-    } else {
-        let mut escaped = String::new();
-        push_name(&mut escaped, name, true);
-        write_json_name(&escaped, out);
-    }
-    out.push(b':');
 }

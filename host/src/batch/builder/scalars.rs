@@ -1,8 +1,8 @@
 //! The values that are neither objects nor arrays.
 
 use super::Builder;
-use super::column::Value;
 use crate::batch::time;
+use crate::batch::value::Value;
 
 impl Builder {
     /// Text as it came. UTF-8 is checked when the batch is finished, a column at a time.

@@ -5,8 +5,8 @@ use arrow_array::{Array, ArrayRef};
 use super::limits::FREE_CELLS;
 use super::*;
 use crate::batch::constants::Constants;
-use crate::batch::mixed::Scalar;
 use crate::batch::utf8::InvalidUtf8;
+use crate::batch::value::Scalar;
 use crate::batch::{Cut, Kind, Records};
 
 fn records(builder: &mut Builder) -> Records {

@@ -1,10 +1,10 @@
 //! The place in a JSON text (RFC 8259) up to which it is read.
 
-use super::number::{Number, number};
 use super::{DecodeError, MAX_NESTING};
 use crate::batch::builder::Builder;
-use crate::batch::json::{plain_prefix, write_with_plain_numbers};
+use crate::batch::json::{BadEscape, pass_escape, plain_prefix, read_escape, write_with_plain_numbers};
 use crate::batch::lossless;
+use crate::batch::number::{Number, number};
 
 #[derive(Clone)]
 pub(super) struct Cursor<'a> {
@@ -255,59 +255,20 @@ impl<'a> Cursor<'a> {
                 _ => return self.error("a control character in a string"),
             }
             self.at += 1;
-            let plain = match self.text.get(self.at) {
-                Some(&byte @ (b'"' | b'\\' | b'/')) => byte,
-                Some(b'n') => b'\n',
-                Some(b'r') => b'\r',
-                Some(b't') => b'\t',
-                Some(b'b') => 0x08,
-                Some(b'f') => 0x0c,
-                Some(b'u') => {
-                    self.at += 1;
-                    lone |= self.unicode(scratch)?;
-                    continue;
-                }
-                _ => return self.error("no such escape"),
-            };
-            scratch.push(plain);
-            self.at += 1;
+            lone |= self.escape(|rest| read_escape(rest, scratch))?;
         }
     }
 
-    /// Reads the digits of `\u`, and of the other half of a surrogate pair. Answers whether it is a lone surrogate.
-    fn unicode(&mut self, scratch: &mut Vec<u8>) -> Read<bool> {
-        let mut code = self.four_digits()?;
-        if (0xd800..0xdc00).contains(&code) && self.text[self.at..].starts_with(b"\\u") {
-            let back = self.at;
-            self.at += 2;
-            let low = self.four_digits()?;
-            if (0xdc00..0xe000).contains(&low) {
-                code = 0x10000 + ((code - 0xd800) << 10 | (low - 0xdc00));
-            } else {
-                self.at = back;
-            }
-        }
-        match char::from_u32(code) {
-            Some(char) => scratch.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
-            None => {
-                let middle = 0x80 | (code >> 6 & 0x3f) as u8;
-                scratch.extend_from_slice(&[0xed, middle, 0x80 | (code & 0x3f) as u8]);
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn four_digits(&mut self) -> Read<u32> {
-        let mut code = 0;
-        for _ in 0..4 {
-            match self.text.get(self.at).and_then(|b| (*b as char).to_digit(16)) {
-                Some(digit) => code = code << 4 | digit,
-                None => return self.error("expected four hexadecimal digits"),
-            }
-            self.at += 1;
-        }
-        Ok(code)
+    /// Reads an escape whose backslash is passed.
+    #[inline]
+    fn escape<T>(&mut self, read: impl FnOnce(&mut &[u8]) -> Result<T, BadEscape>) -> Read<T> {
+        let mut rest = &self.text[self.at..];
+        let done = read(&mut rest);
+        self.at = self.text.len() - rest.len();
+        done.or_else(|wrong| match wrong {
+            BadEscape::Unknown => self.error("no such escape"),
+            BadEscape::Digits => self.error("expected four hexadecimal digits"),
+        })
     }
 
     /// Passes over one value, of any kind, inside `depth` objects and arrays.
@@ -368,14 +329,7 @@ impl<'a> Cursor<'a> {
                 }
                 Some(b'\\') => {
                     self.at += 1;
-                    match self.text.get(self.at) {
-                        Some(b'"' | b'\\' | b'/' | b'n' | b'r' | b't' | b'b' | b'f') => self.at += 1,
-                        Some(b'u') => {
-                            self.at += 1;
-                            self.four_digits()?;
-                        }
-                        _ => return self.error("no such escape"),
-                    }
+                    self.escape(pass_escape)?;
                 }
                 _ => return self.error("a control character in a string"),
             }

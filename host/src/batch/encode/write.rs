@@ -2,7 +2,8 @@
 
 use super::TimestampFormat;
 use super::plan::{Bytes, Cells, Leaf, Plan, Step};
-use crate::batch::json::{write_escaped, write_float, write_string};
+use crate::batch::json::{write_escaped, write_string};
+use crate::batch::number::{write_float, write_int};
 use crate::batch::{Encoded, lossless, mixed, time};
 
 /// What is remembered from row to row.
@@ -168,10 +169,6 @@ fn members<'a>(leaf: &Leaf<'a>, row: usize) -> Option<&'a [u8]> {
         [b'{', inside @ .., b'}'] => Some(inside.trim_ascii()).filter(|inside| !inside.is_empty()),
         _ => None,
     }
-}
-
-fn write_int(value: i64, out: &mut Vec<u8>) {
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// Ends the innermost object. Without members it was none, and the value at the path itself is written, if there is

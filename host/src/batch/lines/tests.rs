@@ -1,7 +1,7 @@
 use arrow_array::cast::AsArray;
 
 use super::*;
-use crate::batch::mixed::Scalar;
+use crate::batch::value::Scalar;
 
 fn texts(records: &Records) -> Vec<String> {
     let column = records.column("message").expect("the column");

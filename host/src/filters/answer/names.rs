@@ -26,22 +26,11 @@ pub fn check_name(name: &str) -> Result<usize, String> {
             path::MAX_DEPTH
         ));
     }
-    let mut rest = name.as_bytes();
-    while let Some(place) = memchr::memchr(b'\\', rest) {
-        rest = match &rest[place + 1..] {
-            [b'.' | b'\\', rest @ ..] => rest,
-            [b'u', b'd', b'8'..=b'9' | b'a'..=b'f', a, b, rest @ ..]
-                if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() =>
-            {
-                rest
-            }
-            _ => {
-                return Err(format!(
-                    "the path `{}` has a backslash that escapes nothing: write `\\\\`",
-                    cut(name, 100)
-                ));
-            }
-        };
+    if !path::is_escaped(name) {
+        return Err(format!(
+            "the path `{}` has a backslash that escapes nothing: write `\\\\`",
+            cut(name, 100)
+        ));
     }
     Ok(depth)
 }

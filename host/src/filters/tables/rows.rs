@@ -7,11 +7,11 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 use super::TableFormat;
-use crate::batch::builder::{Builder, Value};
+use crate::batch::builder::Builder;
 use crate::batch::constants::Constants;
 use crate::batch::decode::decode_line;
-use crate::batch::mixed::Scalar;
 use crate::batch::utf8::InvalidUtf8;
+use crate::batch::value::{Scalar, Value};
 use crate::batch::{Column, Records};
 
 /// Most rows of a table: row numbers are 32 bits, and a batch holds no more.
@@ -94,16 +94,9 @@ fn key_text(column: Column<'_>, row: usize, text: &mut Vec<u8>) -> Option<()> {
     write_key(column.value(row)?, text)
 }
 
-/// Appends a value as it stands for a key, whatever kind it has: `5`, `5.0` and `"5"` are one. None for null, which is
-/// no key.
+/// Appends a value as it stands for a key. None for null, which is no key.
 pub fn write_key(value: Value<'_>, text: &mut Vec<u8>) -> Option<()> {
-    /// Up to here float64 holds each whole number.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    let scalar = match Scalar::of_value(value) {
-        Scalar::Float(value) if value.fract() == 0.0 && value.abs() <= EXACT => Scalar::Int(value as i64),
-        other => other,
-    };
-    scalar.write_text(text).then_some(())
+    Scalar::of_value(value).write_key(text).then_some(())
 }
 
 fn read_csv(path: &Path, key: &str) -> anyhow::Result<(Records, Vec<String>)> {

@@ -5,9 +5,9 @@ use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{
     Array, BinaryArray, BooleanArray, Float64Array, Int64Array, StringArray, TimestampNanosecondArray,
 };
-use flitch_model::condition::{Cell, Number, number};
+use flitch_model::condition::{Cell, Number};
 
-use crate::batch::mixed::Scalar;
+use crate::batch::value::Scalar;
 use crate::batch::{Column, Kind};
 
 /// Reads the values of one column.
@@ -47,25 +47,11 @@ impl<'a> Reader<'a> {
             },
             Reader::Boolean(array) if array.is_valid(place) => Cell::Boolean(array.value(place)),
             Reader::Time(array) if array.is_valid(place) => Cell::Time(array.value(place)),
-            Reader::Json(array) if array.is_valid(place) => return Some(json(array.value(place), see)),
+            Reader::Json(array) if array.is_valid(place) => {
+                return Some(see(&Cell::from(&Scalar::of(array.value(place)))));
+            }
             _ => return None,
         };
         Some(see(&value))
-    }
-}
-
-/// Shows a value of a json column by its own kind; a number that no column type holds exactly by the nearest.
-fn json<T>(text: &str, see: impl FnOnce(&Cell) -> T) -> T {
-    match Scalar::of(text) {
-        Scalar::Text(inner) => see(&Cell::Text(inner.as_bytes())),
-        Scalar::Bytes(inner) => see(&Cell::Text(&inner)),
-        Scalar::Int(value) => see(&Cell::Number(Number::Int(value))),
-        Scalar::Float(value) => see(&Cell::Number(Number::Float(value))),
-        Scalar::Boolean(flag) => see(&Cell::Boolean(flag)),
-        Scalar::Time(ns) => see(&Cell::Time(ns)),
-        Scalar::Json(text) => match number(text.as_bytes()) {
-            Some(number) => see(&Cell::Number(number)),
-            None => see(&Cell::Other(text.as_bytes())),
-        },
     }
 }

@@ -1,18 +1,18 @@
 //! A scanner over one JSON text.
 
-use crate::{Result, err, path};
+use crate::{Error, Result, err};
+use flitch_model::MAX_NESTING;
+use flitch_model::json::{self, BadEscape};
+use flitch_model::number::{self, Number};
 use memchr::memchr2;
-use std::borrow::Cow;
-
-/// Most objects and arrays inside one another, the text's own included: as many as the host takes.
-const MAX_NESTING: usize = 128;
 
 /// The start of a value.
 pub(super) enum Token<'a> {
     Object,
     Array,
     String(Text<'a>),
-    Number(&'a str),
+    /// By its type, and as it stands.
+    Number(Number, &'a str),
     Boolean(bool),
     Null,
 }
@@ -23,7 +23,7 @@ impl Token<'_> {
             Self::Object => "an object",
             Self::Array => "an array",
             Self::String(_) => "a string",
-            Self::Number(_) => "a number",
+            Self::Number(..) => "a number",
             Self::Boolean(_) => "a boolean",
             Self::Null => "null",
         }
@@ -37,66 +37,37 @@ pub(super) struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// The text, unescaped into `scratch` if need be.
-    pub(super) fn text<'s>(&self, scratch: &'s mut String) -> Result<Cow<'s, str>>
-    where
-        'a: 's,
-    {
-        if !self.escaped {
-            return Ok(Cow::Borrowed(self.raw));
-        }
-        scratch.clear();
-        unescape(self.raw, scratch)?;
-        Ok(Cow::Borrowed(scratch))
-    }
-
     /// The text, where it has no escape.
     pub(super) fn plain(&self) -> Option<&'a str> {
         (!self.escaped).then_some(self.raw)
     }
 
-    /// The text as a name of a path: dots and backslashes escaped, a lone surrogate as `\ud800`.
-    pub(super) fn path(&self, scratch: &mut String) -> Result<String> {
-        let mut path = String::with_capacity(self.raw.len());
-        let mut rest = self.raw;
-        while let Some((before, lone, after)) = next_lone(rest) {
-            path::push_name(&mut path, &Text { raw: before, escaped: true }.text(scratch)?);
-            path.push_str(&lone.to_ascii_lowercase());
-            rest = after;
+    /// Writes the text without its escapes into `scratch`: UTF-8, or WTF-8 where a surrogate lacks its other half.
+    pub(super) fn unescape(&self, scratch: &mut Vec<u8>) -> Result<()> {
+        scratch.clear();
+        json::unescape(self.raw.as_bytes(), scratch)
+            .map(drop)
+            .map_err(|(wrong, place)| bad_escape(wrong, self.raw.get(place..).unwrap_or_default()))
+    }
+
+    /// Whether all escapes are right.
+    fn check(&self) -> Result<()> {
+        let mut rest = self.raw.as_bytes();
+        while let Some(at) = memchr::memchr(b'\\', rest) {
+            rest = &rest[at + 1..];
+            let place = self.raw.len() - rest.len();
+            json::pass_escape(&mut rest).map_err(|wrong| bad_escape(wrong, &self.raw[place..]))?;
         }
-        let last = Text { raw: rest, escaped: self.escaped };
-        path::push_name(&mut path, &last.text(scratch)?);
-        Ok(path)
-    }
-
-    /// Whether a surrogate stands in it without its other half, which UTF-8 cannot hold.
-    pub(super) fn is_lone(&self) -> bool {
-        self.escaped && next_lone(self.raw).is_some()
-    }
-
-    /// The string with its quotes, as it stands.
-    pub(super) fn quoted(&self) -> String {
-        format!("\"{}\"", self.raw)
+        Ok(())
     }
 }
 
-/// What stands before the first lone surrogate of a string, its escape (`\ud800`), and what stands behind it.
-fn next_lone(raw: &str) -> Option<(&str, &str, &str)> {
-    let bytes = raw.as_bytes();
-    let unit = |at: usize| {
-        let digits = raw.get(at..)?.strip_prefix("\\u")?.get(..4)?;
-        u32::from_str_radix(digits, 16).ok()
-    };
-    let mut at = 0;
-    while let Some(found) = memchr::memchr(b'\\', bytes.get(at..)?) {
-        at += found;
-        match unit(at) {
-            Some(0xd800..0xdc00) if matches!(unit(at + 6), Some(0xdc00..0xe000)) => at += 12,
-            Some(0xd800..0xe000) => return Some((&raw[..at], &raw[at..at + 6], &raw[at + 6..])),
-            _ => at += 2,
-        }
+fn bad_escape(wrong: BadEscape, rest: &str) -> Error {
+    match (wrong, rest.chars().next()) {
+        (BadEscape::Unknown, Some(other)) => err!("\\{other} is no escape of JSON"),
+        (BadEscape::Unknown, None) => err!("a string ends in a backslash"),
+        (BadEscape::Digits, _) => err!("\\u without four hexadecimal digits"),
     }
-    None
 }
 
 /// Reads values off a text. Positions are byte offsets.
@@ -162,7 +133,7 @@ impl<'a> Scanner<'a> {
                 Ok(Token::Array)
             }
             b'"' => self.string().map(Token::String),
-            b'-' | b'0'..=b'9' => self.number().map(Token::Number),
+            b'-' | b'0'..=b'9' => self.number(),
             b't' => self.word("true", Token::Boolean(true)),
             b'f' => self.word("false", Token::Boolean(false)),
             b'n' => self.word("null", Token::Null),
@@ -207,42 +178,19 @@ impl<'a> Scanner<'a> {
         Ok(Text { raw: &self.text[start..at], escaped })
     }
 
-    fn digits(&mut self) -> Result<usize> {
-        let bytes = &self.text.as_bytes()[self.at..];
-        let len = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if len == 0 {
-            return self.unexpected("a digit");
-        }
-        self.at += len;
-        Ok(len)
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    fn number(&mut self) -> Result<&'a str> {
+    fn number(&mut self) -> Result<Token<'a>> {
         let start = self.at;
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        let first = self.at;
-        if self.digits()? > 1 && self.text.as_bytes()[first] == b'0' {
-            self.at = first + 1;
-            return self.unexpected("no digit after a leading zero");
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.at += 1;
+        match number::number(&self.text.as_bytes()[start..]) {
+            Ok((number, length)) => {
+                self.at += length;
+                Ok(Token::Number(number, self.since(start)))
             }
-            self.digits()?;
+            Err(length) => {
+                self.at += length;
+                let is_digit = self.text.as_bytes().get(self.at).is_some_and(u8::is_ascii_digit);
+                self.unexpected(if is_digit { "no digit after a leading zero" } else { "a digit" })
+            }
         }
-        Ok(&self.text[start..self.at])
     }
 
     /// The name of the next member of an object whose brace has been read, or none behind the
@@ -293,7 +241,7 @@ impl<'a> Scanner<'a> {
             }
             Token::Array => self.skip_items(depth),
             Token::String(string) => string.check(),
-            Token::Number(_) | Token::Boolean(_) | Token::Null => Ok(()),
+            Token::Number(..) | Token::Boolean(_) | Token::Null => Ok(()),
         }
     }
 
@@ -333,61 +281,4 @@ impl<'a> Scanner<'a> {
             Some(_) => self.unexpected("the end"),
         }
     }
-}
-
-impl Text<'_> {
-    /// Whether all escapes are right.
-    fn check(&self) -> Result<()> {
-        if self.escaped { unescape(self.raw, &mut String::new()) } else { Ok(()) }
-    }
-}
-
-fn unescape(raw: &str, into: &mut String) -> Result<()> {
-    let mut rest = raw;
-    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
-        into.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        let mut chars = rest.chars();
-        let escape = chars.next();
-        rest = chars.as_str();
-        into.push(match escape {
-            Some(c @ ('"' | '\\' | '/')) => c,
-            Some('b') => '\u{8}',
-            Some('f') => '\u{c}',
-            Some('n') => '\n',
-            Some('r') => '\r',
-            Some('t') => '\t',
-            Some('u') => unicode(&mut rest)?,
-            Some(other) => return Err(err!("\\{other} is no escape of JSON")),
-            None => return Err(err!("a string ends in a backslash")),
-        });
-    }
-    into.push_str(rest);
-    Ok(())
-}
-
-/// The character of `\uXXXX`, whose first six bytes, or all but the first two, are `rest`. A
-/// surrogate that stands alone becomes U+FFFD, for text cannot hold it.
-fn unicode(rest: &mut &str) -> Result<char> {
-    let high = hex(rest)?;
-    if let Some(c) = char::from_u32(high) {
-        return Ok(c);
-    }
-    if (0xd800..0xdc00).contains(&high)
-        && let Some(mut after) = rest.strip_prefix("\\u")
-        && let low @ 0xdc00..0xe000 = hex(&mut after)?
-    {
-        *rest = after;
-        let code = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-        return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
-    }
-    Ok(char::REPLACEMENT_CHARACTER)
-}
-
-fn hex(rest: &mut &str) -> Result<u32> {
-    let digits = rest.get(..4).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
-    let code = code.ok_or_else(|| err!("\\u without four hexadecimal digits"))?;
-    *rest = &rest[4..];
-    Ok(code)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::batch::decode::number::Decimal;
+use crate::batch::number::Decimal;
 use crate::batch::{Records, time};
 
 #[derive(Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::value::Scalar;
 
 fn written(value: Value<'_>) -> String {
     let mut out = Vec::new();

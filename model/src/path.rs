@@ -1,16 +1,18 @@
-//! Names of columns: the names on the way to a value, joined by dots.
+//! Paths of fields, which are the names of columns: the names on the way to a value, joined by dots.
+//! `kubernetes.labels.app` is the member `app` of `labels` of `kubernetes`.
 //!
 //! In a name a dot is written `\.`, a backslash `\\`, and a lone surrogate, which JSON allows and UTF-8 does not,
 //! `\ud800`. So each path stands for one place in a record, and each name that JSON can write has a path.
 
-use super::json::write_escaped;
+use crate::REST;
+use crate::json::write_escaped;
 
 /// Most names of a path that stand for objects inside one another. What lies deeper is refused where a path comes from
 /// outside, and one name with dots in it where it is written all the same.
 pub const MAX_DEPTH: usize = 64;
 
 /// Whether a byte sequence at the head of `bytes` is a lone surrogate as WTF-8 writes it; its number.
-pub(super) fn surrogate(bytes: &[u8]) -> Option<u16> {
+pub fn surrogate(bytes: &[u8]) -> Option<u16> {
     match bytes {
         [0xed, second @ 0xa0..=0xbf, third @ 0x80..=0xbf, ..] => {
             Some(0xd000 | u16::from(second & 0x3f) << 6 | u16::from(third & 0x3f))
@@ -19,7 +21,33 @@ pub(super) fn surrogate(bytes: &[u8]) -> Option<u16> {
     }
 }
 
+/// Appends the name of a member to the path of its object, which is empty for the record itself.
+pub fn push(path: &mut String, name: &str) {
+    let first = path.is_empty();
+    push_text(path, name, first);
+}
+
 /// Appends one name to a path, escaped, with a dot before it unless it is the first.
+pub fn push_text(path: &mut String, name: &str, first: bool) {
+    if !first {
+        path.push('.');
+    }
+    push_escaped(path, name);
+}
+
+fn push_escaped(path: &mut String, text: &str) {
+    if !text.contains(['.', '\\']) {
+        return path.push_str(text);
+    }
+    for c in text.chars() {
+        if matches!(c, '.' | '\\') {
+            path.push('\\');
+        }
+        path.push(c);
+    }
+}
+
+/// The same for a name that JSON has, or that came as bytes.
 ///
 /// `name` is UTF-8, or WTF-8 where it holds lone surrogates; any other byte becomes U+FFFD.
 pub fn push_name(path: &mut String, name: &[u8], first: bool) {
@@ -35,16 +63,7 @@ pub fn push_name(path: &mut String, name: &[u8], first: bool) {
                 (std::str::from_utf8(valid).unwrap_or_default(), Some((bad, e.error_len())))
             }
         };
-        for part in valid.split_inclusive(['.', '\\']) {
-            match part.as_bytes().last() {
-                Some(b'.' | b'\\') => {
-                    path.push_str(&part[..part.len() - 1]);
-                    path.push('\\');
-                    path.push_str(&part[part.len() - 1..]);
-                }
-                _ => path.push_str(part),
-            }
-        }
+        push_escaped(path, valid);
         let Some((bad, length)) = bad else { return };
         rest = match surrogate(bad) {
             Some(number) => {
@@ -90,6 +109,11 @@ pub fn split(path: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The names along a path, from the outermost, as text.
+pub fn names(path: &str) -> Vec<String> {
+    split(path).map(unescape).collect()
+}
+
 /// The paths above a path, from the outermost.
 pub fn above(path: &str) -> impl Iterator<Item = &str> {
     let mut at = 0;
@@ -100,9 +124,54 @@ pub fn above(path: &str) -> impl Iterator<Item = &str> {
     names.filter(|end| *end < path.len()).map(|end| &path[..end])
 }
 
-/// Whether the path `inner` lies below `outer`: `a.b` below `a`.
+/// A path and those above it, from the innermost.
+pub fn and_above(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(path), |inner| above(inner).last())
+}
+
+/// Whether the path `inner` lies below `outer`, at any depth: `a.b` below `a`.
+#[inline]
 pub fn is_below(inner: &str, outer: &str) -> bool {
     inner.len() > outer.len() && inner.as_bytes()[outer.len()] == b'.' && inner.starts_with(outer)
+}
+
+/// Whether one of two paths is, or lies below, the other.
+pub fn overlap(a: &str, b: &str) -> bool {
+    a == b || is_below(a, b) || is_below(b, a)
+}
+
+/// Two of these paths that [`overlap`], the earlier one first.
+pub fn contradiction<'a>(paths: impl IntoIterator<Item = &'a str>) -> Option<(&'a str, &'a str)> {
+    let mut before: Vec<&str> = Vec::new();
+    for path in paths {
+        if let Some(other) = before.iter().find(|other| overlap(other, path)) {
+            return Some((other, path));
+        }
+        before.push(path);
+    }
+    None
+}
+
+/// Whether the values of the column `outer`, where they are objects, may hold the field `inner`.
+pub fn is_above(outer: &str, inner: &str) -> bool {
+    is_below(inner, outer) || outer == REST && !inner.starts_with('@')
+}
+
+/// The names that lead from the column `outer` to the field `inner` in its values.
+pub fn names_between(outer: &str, inner: &str) -> Vec<String> {
+    names(if outer == REST { inner } else { &inner[outer.len() + 1..] })
+}
+
+/// Whether each backslash of a path begins an escape: `\.`, `\\`, or the `\uXXXX` of a lone surrogate. Only such a path
+/// is written the same again from the names that it stands for.
+pub fn is_escaped(path: &str) -> bool {
+    let mut escaped = true;
+    pieces(path, |piece| match piece {
+        Piece::Text(_) => {}
+        Piece::Surrogate(digits) => escaped &= !digits.bytes().any(|digit| digit.is_ascii_uppercase()),
+        Piece::Stray => escaped = false,
+    });
+    escaped
 }
 
 /// The text of one escaped name. A lone surrogate becomes U+FFFD.
@@ -111,6 +180,7 @@ pub fn unescape(name: &str) -> String {
     pieces(name, |piece| match piece {
         Piece::Text(t) => text.push_str(t),
         Piece::Surrogate(_) => text.push('\u{fffd}'),
+        Piece::Stray => text.push('\\'),
     });
     text
 }
@@ -120,6 +190,7 @@ pub fn write_json_name(name: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     pieces(name, |piece| match piece {
         Piece::Text(t) => write_escaped(t.as_bytes(), out),
+        Piece::Stray => write_escaped(b"\\", out),
         Piece::Surrogate(digits) => {
             out.extend_from_slice(b"\\u");
             out.extend_from_slice(digits.as_bytes());
@@ -131,6 +202,8 @@ pub fn write_json_name(name: &str, out: &mut Vec<u8>) {
 enum Piece<'a> {
     Text(&'a str),
     Surrogate(&'a str),
+    /// A backslash that escapes nothing: it stands for itself.
+    Stray,
 }
 
 fn pieces<'a>(name: &'a str, mut take: impl FnMut(Piece<'a>)) {
@@ -151,9 +224,8 @@ fn pieces<'a>(name: &'a str, mut take: impl FnMut(Piece<'a>)) {
                 take(Piece::Surrogate(&after[1..5]));
                 rest = &after[5..];
             }
-            // A backslash that escapes nothing stands for itself.
             _ => {
-                take(Piece::Text(&rest[at..at + 1]));
+                take(Piece::Stray);
                 rest = after;
             }
         }
@@ -162,3 +234,6 @@ fn pieces<'a>(name: &'a str, mut take: impl FnMut(Piece<'a>)) {
         take(Piece::Text(rest));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,9 @@
-//! Numbers: which type holds one exactly.
+//! Numbers: which type holds one exactly, and the one form in which each is written.
 
 /// A JSON number by the type that holds it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Number {
+pub enum Number {
+    /// A whole number of int64.
     Int(i64),
     /// A float64 that is written back as an equal number.
     Float(f64),
@@ -18,7 +19,7 @@ const POWERS: [f64; 23] = [
 
 /// Reads the number at the head of `text`, and how many bytes it takes; or where it is wrong.
 #[inline]
-pub(crate) fn number(text: &[u8]) -> Result<(Number, usize), usize> {
+pub fn number(text: &[u8]) -> Result<(Number, usize), usize> {
     let negative = text.first() == Some(&b'-');
     let mut at = usize::from(negative);
     let start = at;
@@ -112,9 +113,25 @@ fn exact(text: &[u8]) -> Number {
     if Decimal::of(&written) == Decimal::of(text) { Number::Float(value) } else { Number::Other }
 }
 
+/// Appends a float as a JSON number that reads back as the same float64; `null` where it is no number.
+#[inline]
+pub fn write_float(value: f64, out: &mut Vec<u8>) {
+    if value.is_finite() {
+        out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
+    } else {
+        out.extend_from_slice(b"null");
+    }
+}
+
+/// Appends a whole number.
+#[inline]
+pub fn write_int(value: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
 /// A decimal number: `0.<digits> * 10^exponent`, with neither first nor last digit zero.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Decimal {
+pub struct Decimal {
     negative: bool,
     digits: Vec<u8>,
     exponent: i64,

@@ -1,6 +1,7 @@
-//! Pieces of JSON text.
+//! Pieces of JSON text (RFC 8259).
 
-use super::decode::number::{Number, number};
+use crate::number::{Number, number, write_float};
+use crate::path::{push_name, write_json_name};
 
 /// Appends `text` as a JSON string with its quotes. Bytes that are not UTF-8 pass as they are.
 pub fn write_string(text: &[u8], out: &mut Vec<u8>) {
@@ -20,6 +21,18 @@ pub fn write_escaped(text: &[u8], out: &mut Vec<u8>) {
         write_escape(byte, out);
         rest = &rest[plain + 1..];
     }
+}
+
+/// Appends the name of a member, which is UTF-8, or WTF-8 where it holds lone surrogates, and its colon.
+pub fn write_name(name: &[u8], out: &mut Vec<u8>) {
+    if std::str::from_utf8(name).is_ok() {
+        write_string(name, out);
+    } else {
+        let mut escaped = String::new();
+        push_name(&mut escaped, name, true);
+        write_json_name(&escaped, out);
+    }
+    out.push(b':');
 }
 
 /// How many bytes at the head of `text` can stand in a JSON string as they are: no quote, no backslash, no control
@@ -89,7 +102,7 @@ fn special_in_word(word: u64) -> usize {
 }
 
 /// Appends the escape of one byte that needs one.
-pub(super) fn write_escape(byte: u8, out: &mut Vec<u8>) {
+pub fn write_escape(byte: u8, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let short = match byte {
         b'"' => b'"',
@@ -108,21 +121,11 @@ pub(super) fn write_escape(byte: u8, out: &mut Vec<u8>) {
     out.extend_from_slice(&[b'\\', short]);
 }
 
-/// Appends a float as a JSON number that reads back as the same float64; `null` where it is no number.
-pub fn write_float(value: f64, out: &mut Vec<u8>) {
-    if value.is_finite() {
-        out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
-    } else {
-        out.extend_from_slice(b"null");
-    }
-}
-
 /// Of the members of an object that have one name, leaves the last. The object's own names are written by
 /// [`write_string`], without white space before or after them.
-pub(super) fn keep_last_members(object: &mut Vec<u8>) {
+pub fn keep_last_members(object: &mut Vec<u8>) {
     let members = members(object);
-    let mut last =
-        std::collections::HashMap::with_capacity_and_hasher(members.len(), ahash::RandomState::new());
+    let mut last = std::collections::HashMap::with_capacity(members.len());
     for (place, member) in members.iter().enumerate() {
         last.insert(&object[member.start..member.colon], place);
     }
@@ -189,7 +192,7 @@ fn string_length(text: &[u8]) -> usize {
 }
 
 /// A JSON text with each number in its one form: the text that the value has in a column of its own.
-pub(super) fn write_with_plain_numbers(text: &[u8], out: &mut Vec<u8>) {
+pub fn write_with_plain_numbers(text: &[u8], out: &mut Vec<u8>) {
     let mut at = 0;
     while let Some(found) = text[at..].iter().position(|b| matches!(b, b'"' | b'-' | b'0'..=b'9')) {
         out.extend_from_slice(&text[at..at + found]);
@@ -215,60 +218,138 @@ pub(super) fn write_with_plain_numbers(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&text[at..]);
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_members_with_one_name_the_last_stays_in_its_place() {
-        for (object, expected) in [
-            (
-                r#"{"a":1,"b":{"a":2,"a":3},"c":[1,{"x":","}]}"#,
-                r#"{"a":1,"b":{"a":2,"a":3},"c":[1,{"x":","}]}"#,
-            ),
-            (r#"{"a":1,"b\"":2,"a":{"a":[]}}"#, r#"{"b\"":2,"a":{"a":[]}}"#),
-            (r#"{"a":"}","a":"\\"}"#, r#"{"a":"\\"}"#),
-            ("{}", "{}"),
-        ] {
-            let mut text = object.as_bytes().to_vec();
-            keep_last_members(&mut text);
-            assert_eq!(String::from_utf8_lossy(&text), expected);
+/// A valid JSON text without the white space between its tokens.
+pub fn one_line(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let (mut inside, mut escaped) = (false, false);
+    for c in text.chars() {
+        if inside {
+            (inside, escaped) = (escaped || c != '"', c == '\\' && !escaped);
+        } else if c.is_ascii_whitespace() {
+            continue;
+        } else {
+            inside = c == '"';
         }
+        out.push(c);
     }
-
-    #[test]
-    fn numbers_have_one_form_wherever_they_stand() {
-        let mut out = Vec::new();
-        write_with_plain_numbers(
-            br#"[1e-07, 1.50,-0,12,1E2,"1e-07\"1e-07",{"5e0":100000000000000000000000.5}]"#,
-            &mut out,
-        );
-        let expected = r#"[1e-7, 1.5,-0.0,12,100.0,"1e-07\"1e-07",{"5e0":100000000000000000000000.5}]"#;
-        assert_eq!(String::from_utf8_lossy(&out), expected);
-    }
-
-    #[test]
-    fn the_first_byte_that_needs_an_escape_is_found_at_each_place_and_length() {
-        for length in 0..70 {
-            for fill in [b' ', b'a', 0x7f, 0x80, 0xff, b'!', b'#', b'[', b']'] {
-                let text = vec![fill; length];
-                assert_eq!(plain_prefix(&text), length);
-                for place in 0..length {
-                    for special in (0..0x20).chain([b'"', b'\\']) {
-                        let mut text = text.clone();
-                        text[place] = special;
-                        assert_eq!(plain_prefix(&text), place, "{special} at {place} of {length}");
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn an_escaped_string_reads_back() {
-        let text: String = (0..300).filter_map(char::from_u32).collect();
-        let mut out = Vec::new();
-        write_string(text.as_bytes(), &mut out);
-        assert_eq!(serde_json::from_slice::<String>(&out).expect("JSON"), text);
-    }
+    out
 }
+
+/// A string as a JSON text.
+pub fn quoted(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len() + 2);
+    write_string(text.as_bytes(), &mut out);
+    String::from_utf8(out).unwrap_or_default()
+}
+
+/// Appends what stands between the quotes of a JSON string without its escapes. Answers whether a surrogate without its
+/// other half is in it, which UTF-8 cannot hold: then it is WTF-8.
+///
+/// # Errors
+/// What is wrong with an escape, and where it begins behind its backslash.
+pub fn unescape(inside: &[u8], out: &mut Vec<u8>) -> Result<bool, (BadEscape, usize)> {
+    let (mut rest, mut lone) = (inside, false);
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        out.extend_from_slice(&rest[..at]);
+        rest = &rest[at + 1..];
+        let place = inside.len() - rest.len();
+        lone |= read_escape(&mut rest, out).map_err(|wrong| (wrong, place))?;
+    }
+    out.extend_from_slice(rest);
+    Ok(lone)
+}
+
+/// Reads the escape whose backslash is passed, and appends what it stands for. Answers whether that is a lone surrogate,
+/// which is written as WTF-8 has it. After an error `rest` begins where the escape is wrong.
+///
+/// # Errors
+/// What is wrong with the escape.
+#[inline]
+pub fn read_escape(rest: &mut &[u8], out: &mut Vec<u8>) -> Result<bool, BadEscape> {
+    let (&escape, after) = rest.split_first().ok_or(BadEscape::Unknown)?;
+    out.push(match escape {
+        b'"' | b'\\' | b'/' => escape,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'b' => 0x08,
+        b'f' => 0x0c,
+        b'u' => {
+            *rest = after;
+            return unicode(rest, out);
+        }
+        _ => return Err(BadEscape::Unknown),
+    });
+    *rest = after;
+    Ok(false)
+}
+
+/// Passes over the escape whose backslash is passed. After an error `rest` begins where the escape is wrong.
+///
+/// # Errors
+/// What is wrong with the escape.
+#[inline]
+pub fn pass_escape(rest: &mut &[u8]) -> Result<(), BadEscape> {
+    match rest.split_first() {
+        Some((b'"' | b'\\' | b'/' | b'n' | b'r' | b't' | b'b' | b'f', after)) => *rest = after,
+        Some((b'u', after)) => {
+            *rest = after;
+            four_digits(rest)?;
+        }
+        _ => return Err(BadEscape::Unknown),
+    }
+    Ok(())
+}
+
+/// What is wrong with an escape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadEscape {
+    /// JSON has no such escape.
+    Unknown,
+    /// Behind `\u` there are not four hexadecimal digits.
+    Digits,
+}
+
+/// Reads the digits of `\u`, and of the other half of a surrogate pair. Answers whether it is a lone surrogate.
+fn unicode(rest: &mut &[u8], out: &mut Vec<u8>) -> Result<bool, BadEscape> {
+    let mut code = four_digits(rest)?;
+    if (0xd800..0xdc00).contains(&code)
+        && let [b'\\', b'u', after @ ..] = *rest
+    {
+        let mut after = after;
+        let low = match four_digits(&mut after) {
+            Ok(low) => low,
+            Err(wrong) => {
+                *rest = after;
+                return Err(wrong);
+            }
+        };
+        if (0xdc00..0xe000).contains(&low) {
+            code = 0x10000 + ((code - 0xd800) << 10 | (low - 0xdc00));
+            *rest = after;
+        }
+    }
+    match char::from_u32(code) {
+        Some(char) => out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
+        None => {
+            let middle = 0x80 | (code >> 6 & 0x3f) as u8;
+            out.extend_from_slice(&[0xed, middle, 0x80 | (code & 0x3f) as u8]);
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn four_digits(rest: &mut &[u8]) -> Result<u32, BadEscape> {
+    let mut code = 0;
+    for _ in 0..4 {
+        match rest.split_first().and_then(|(digit, after)| Some(((*digit as char).to_digit(16)?, after))) {
+            Some((digit, after)) => (code, *rest) = (code << 4 | digit, after),
+            None => return Err(BadEscape::Digits),
+        }
+    }
+    Ok(code)
+}
+
+#[cfg(test)]
+mod tests;

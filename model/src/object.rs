@@ -1,58 +1,11 @@
-//! Into an object that stayed one JSON text, and json columns that come from outside.
+//! Into an object that stayed one JSON text.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
-use arrow_array::StringArray;
 use serde_json::value::RawValue;
 
-use super::{decode, json, mixed};
-
-/// Checks that each row is one JSON text, inside `depth` objects no deeper than a record may be. What is not in the form
-/// that json columns have is written again in it: a text that spans lines (outputs write a record a line), white space
-/// before it (see [`mixed`]), `1e-07`.
-pub fn check(array: StringArray, depth: usize) -> Result<StringArray, String> {
-    let mut all_plain = true;
-    for (row, text) in array.iter().enumerate() {
-        let Some(text) = text else { continue };
-        let is_plain =
-            decode::check_below(text.as_bytes(), depth).map_err(|e| format!("row {row} is not JSON: {e}"))?;
-        all_plain &= is_plain && !needs_one_line(text);
-    }
-    if all_plain {
-        return Ok(array);
-    }
-    Ok(array.iter().map(|text| text.map(rewritten)).collect())
-}
-
-fn needs_one_line(text: &str) -> bool {
-    let marked = || mixed::time(text.as_bytes()).is_some() || mixed::bytes(text.as_bytes()).is_some();
-    memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_some()
-        || text.starts_with(|c: char| c.is_ascii_whitespace()) && !marked()
-}
-
-fn rewritten(text: &str) -> String {
-    let text = if needs_one_line(text) { one_line(text).into() } else { Cow::Borrowed(text) };
-    let mut out = Vec::with_capacity(text.len());
-    json::write_with_plain_numbers(text.as_bytes(), &mut out);
-    String::from_utf8(out).unwrap_or_else(|_| text.into_owned())
-}
-
-/// A valid JSON text without the white space between its tokens.
-fn one_line(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let (mut inside, mut escaped) = (false, false);
-    for c in text.chars() {
-        if inside {
-            (inside, escaped) = (escaped || c != '"', c == '\\' && !escaped);
-        } else if c.is_ascii_whitespace() {
-            continue;
-        } else {
-            inside = c == '"';
-        }
-        out.push(c);
-    }
-    out
-}
+use crate::json::quoted;
 
 /// A member of an object: its name as JSON has it, quotes and escapes included, and its value.
 struct Member<'a> {
@@ -104,12 +57,6 @@ fn object<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     out
 }
 
-fn quoted(name: &str) -> String {
-    let mut out = Vec::with_capacity(name.len() + 2);
-    json::write_string(name.as_bytes(), &mut out);
-    String::from_utf8(out).unwrap_or_default()
-}
-
 /// The value of a member of the object `text`; of several the last. None where there is none.
 pub fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let found = members(text)?.into_iter().rev().find(|member| member.is(name))?;
@@ -156,8 +103,7 @@ pub fn set(text: &str, names: &[String], value: &str) -> Option<String> {
 /// The members of both objects; where both have one of a name, that of `new`.
 pub fn joined(old: &str, new: &str) -> String {
     let (Some(old), Some(new)) = (members(old), members(new)) else { return new.to_owned() };
-    let mut named = std::collections::HashSet::with_hasher(ahash::RandomState::new());
-    named.extend(new.iter().map(|member| member.name.get()));
+    let named: HashSet<&str> = new.iter().map(|member| member.name.get()).collect();
     let kept = old.iter().filter(|member| !named.contains(member.name.get()));
     object(kept.chain(&new).map(|member| (member.name.get(), member.value.get())))
 }
