@@ -11,6 +11,8 @@ pub mod mixed;
 pub mod number;
 pub mod object;
 pub mod path;
+#[cfg(feature = "templates")]
+pub mod template;
 pub mod time;
 pub mod value;
 

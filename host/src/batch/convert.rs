@@ -7,7 +7,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, ArrayRef, UInt32Array};
 
-use super::value::Value;
+use super::value::{Scalar, Value};
 use super::{Kind, mixed};
 
 /// A constant's one value, `rows` times.
@@ -60,5 +60,18 @@ pub(crate) fn value(array: &ArrayRef, kind: Kind, row: usize) -> Option<Value<'_
         Kind::Float64 => Value::Float(array.as_primitive::<Float64Type>().value(row)),
         Kind::Boolean => Value::Boolean(array.as_boolean().value(row)),
         Kind::Timestamp => Value::Timestamp(array.as_primitive::<TimestampNanosecondType>().value(row)),
+    })
+}
+
+/// The value of one row by its own kind, also where the column holds several.
+pub(crate) fn scalar(array: &ArrayRef, kind: Kind, row: usize) -> Option<Scalar<'_>> {
+    if array.is_null(row) {
+        return None;
+    }
+    Some(match kind {
+        // Neither is looked at again to see that it is UTF-8.
+        Kind::Text => Scalar::Text(array.as_string::<i32>().value(row).into()),
+        Kind::Json => Scalar::of(array.as_string::<i32>().value(row)),
+        _ => Scalar::of_value(value(array, kind, row)?),
     })
 }

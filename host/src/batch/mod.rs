@@ -28,6 +28,7 @@ pub mod lines;
 pub(crate) mod lossless;
 pub mod merge;
 mod rows;
+pub mod template;
 pub(crate) mod texts;
 pub mod utf8;
 

@@ -15,7 +15,7 @@ impl<'a> Column<'a> {
 
     /// The value of a row by its own kind, also where the column holds several.
     pub(crate) fn scalar(self, row: usize) -> Option<Scalar<'a>> {
-        self.value(row).map(Scalar::of_value)
+        convert::scalar(self.array(), Kind::of(self.field())?, self.place(row))
     }
 
     /// The value of a row as text: text as it is, bytes with U+FFFD for what is not UTF-8, all else as JSON writes it,

@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use self::fault::{Fault, Root, classify};
 use self::files::Files;
 use self::rotate::{Compresses, Rotation};
-use super::template::{Rendered, Template};
 use super::{Answer, Output, Refusal, WriteError, Written};
 use crate::batch::encode::Encoding;
+use crate::batch::template::{Rendered, Template};
 use crate::batch::{Encoded, Records};
 use crate::tasks;
 use crate::telemetry::{Health, Part};
@@ -163,7 +163,7 @@ impl FileOutput {
         if rows == 0 {
             return Ok(Written::default());
         }
-        let paths = self.path.render(records);
+        let paths = records.render(&self.path);
         let text = records.ndjson_with(&self.encoding);
         let mut written = Written::default();
         for &row in paths.missing() {

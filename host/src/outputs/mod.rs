@@ -17,7 +17,6 @@ pub mod file;
 pub mod kafka;
 pub mod settings;
 pub mod stdout;
-pub mod template;
 
 pub use deliver::{RetrySettings, deliver};
 pub use settings::{OutputConfig, OutputSettings};

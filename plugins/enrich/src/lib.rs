@@ -1,5 +1,6 @@
 //! Adds fields from a table that the host keeps.
 
+use flitch_model::value::Scalar;
 use flitch_sdk::json::{Decoded, Limits, flatten, text_of};
 use flitch_sdk::parse::{below, set_present};
 use flitch_sdk::{
@@ -183,22 +184,9 @@ fn keys(column: &Column, rows: usize) -> Column {
 
 /// A value as it stands for a key; none where it stands for none.
 fn key_of(value: Value<'_>) -> Option<String> {
-    /// Up to here float64 holds each whole number.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    Some(match Decoded::from(value) {
-        Decoded::Text(text) => text.into_owned(),
-        Decoded::Bytes(bytes) => String::from_utf8(bytes).ok()?,
-        Decoded::Other(value) => match value {
-            Value::Text(text) => text.to_owned(),
-            Value::Bytes(bytes) => std::str::from_utf8(bytes).ok()?.to_owned(),
-            Value::Float64(number) if number.fract() == 0.0 && number.abs() <= EXACT => {
-                (number as i64).to_string()
-            }
-            Value::Timestamp(nanos) => flitch_sdk::time::format_rfc3339(nanos),
-            Value::Json("null") => return None,
-            value => text_of(value).into_owned(),
-        },
-    })
+    let mut key = Vec::new();
+    let is_key = Scalar::from(value).write_key(&mut key);
+    is_key.then(|| String::from_utf8(key).ok()).flatten()
 }
 
 /// The defaults as columns of one row, objects as one value: so the host answers them, too.

@@ -1,8 +1,8 @@
 //! Conditions over the columns that a filter sees.
 
-use flitch_model::condition::{Cell, ConditionSettings, Number, Test, ValueTest, number};
-use flitch_sdk::json::Decoded;
-use flitch_sdk::{Batch, Column, Error, Result, Value, View, path};
+use flitch_model::condition::{Cell, ConditionSettings, Test, ValueTest};
+use flitch_model::value::Scalar;
+use flitch_sdk::{Batch, Column, Error, Result, View, path};
 
 /// A compiled condition.
 #[derive(Debug)]
@@ -60,25 +60,9 @@ fn passes(test: &ValueTest, column: &Column, rows: usize) -> Vec<bool> {
     if let (Some(wanted), View::Text(texts)) = (test.only_text(), column.view()) {
         return texts.iter().map(|text| text == Some(wanted)).collect();
     }
-    let cells = (0..rows).map(|row| match column.value(row).map(Decoded::from) {
-        None => false,
-        Some(Decoded::Text(text)) => test.holds(&Cell::Text(text.as_bytes())),
-        Some(Decoded::Bytes(bytes)) => test.holds(&Cell::Text(&bytes)),
-        Some(Decoded::Other(value)) => test.holds(&cell(value)),
+    let cells = (0..rows).map(|row| {
+        let value = column.value(row).map(Scalar::from);
+        value.is_some_and(|value| test.holds(&Cell::from(&value)))
     });
     cells.collect()
-}
-
-/// The value of a record; json must be decoded before.
-fn cell(value: Value<'_>) -> Cell<'_> {
-    match value {
-        Value::Text(text) => Cell::Text(text.as_bytes()),
-        Value::Bytes(bytes) => Cell::Text(bytes),
-        Value::Int64(number) => Cell::Number(Number::Int(number)),
-        Value::Float64(number) if number.is_finite() => Cell::Number(Number::Float(number)),
-        Value::Float64(_) => Cell::Other(b"null"),
-        Value::Boolean(boolean) => Cell::Boolean(boolean),
-        Value::Timestamp(nanos) => Cell::Time(nanos),
-        Value::Json(text) => number(text.as_bytes()).map_or(Cell::Other(text.as_bytes()), Cell::Number),
-    }
 }

@@ -1,7 +1,6 @@
 //! Sets, copies, renames and removes fields, a column at a time.
 
 mod plan;
-mod template;
 
 use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result};
 use plan::Plan;
@@ -14,7 +13,8 @@ use std::collections::BTreeMap;
 pub struct Settings {
     /// Fields with constant values, any JSON: `{"env": "prod", "meta": {"version": 3}}`.
     pub set: BTreeMap<String, serde_json::Value>,
-    /// Fields made of others: `{"id": "{host}-{status}"}`. A brace itself is written `{{`.
+    /// Fields made of others: `{"id": "{host}-{status}"}`. `{host|none}` has a default, `{@timestamp:%Y}` formats a time,
+    /// and a brace itself is written `{{`.
     pub template: BTreeMap<String, String>,
     /// Fields to copy, from and to. `a.*` is all that lies below `a`.
     pub copy: BTreeMap<String, String>,

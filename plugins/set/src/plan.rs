@@ -1,11 +1,14 @@
 //! What is to be done, and doing it.
 
-use crate::template::{Template, write_value};
 use crate::{OnMissing, Settings};
+use flitch_model::template::{Clocks, Template, Written};
+use flitch_model::value::Scalar;
 use flitch_sdk::bitmap;
 use flitch_sdk::json::{Limits, flatten};
 use flitch_sdk::parse::set_present;
-use flitch_sdk::{Batch, Changes, Column, ColumnSet, Fields, Result, TextBuilder, Value, Values, bail, path};
+use flitch_sdk::{
+    Batch, Changes, Column, ColumnSet, Error, Fields, Result, TextBuilder, Value, Values, bail, path,
+};
 
 /// The settings, checked.
 #[derive(Debug)]
@@ -35,8 +38,9 @@ impl Plan {
     /// What is wrong with them.
     pub fn new(settings: Settings) -> Result<Self> {
         let template = |(to, text): (String, String)| {
+            let template = Template::parse(&text);
             let template =
-                Template::new(&text).map_err(|error| error.at(format_args!("settings.template.{to}")))?;
+                template.map_err(|wrong| Error::new(wrong).at(format_args!("settings.template.{to}")))?;
             Ok((to, template))
         };
         let copies = settings.copy.into_iter().map(|(from, to)| Move::new("copy", from, to, true));
@@ -123,17 +127,21 @@ impl Plan {
             .collect();
         let mut builders: Vec<TextBuilder> =
             self.templates.iter().map(|_| TextBuilder::with_capacity(batch.len(), 0)).collect();
-        let mut text = String::new();
+        let mut clocks = vec![Clocks::default(); self.templates.len()];
+        let mut text = Vec::new();
         for row in 0..batch.len() {
             let before = builders.first().map_or(0, TextBuilder::len);
-            for (((_, template), columns), builder) in self.templates.iter().zip(&fields).zip(&mut builders) {
-                match (template.write(columns, row, &mut text), self.on_missing) {
-                    (None, _) | (Some(_), OnMissing::Empty) => builder.push(&text),
-                    (Some(_), OnMissing::Skip) => builder.push_absent(),
-                    (Some(field), OnMissing::Reject) => {
-                        changes.reject(row, format!("the field `{field}` is missing"));
+            let templates = self.templates.iter().zip(&fields).zip(&mut clocks).zip(&mut builders);
+            for ((((_, template), columns), clocks), builder) in templates {
+                text.clear();
+                let value = |field: usize| columns[field]?.value(row).map(Scalar::from);
+                match (template.write(clocks, &mut text, value), self.on_missing) {
+                    (Written::Without(_), OnMissing::Skip) => builder.push_absent(),
+                    (Written::Without(field), OnMissing::Reject) => {
+                        changes.reject(row, format!("the field `{}` is missing", field.name()));
                         break;
                     }
+                    _ => builder.push(&String::from_utf8_lossy(&text)),
                 }
             }
             if changes.rejected.last().is_some_and(|rejection| rejection.row as usize == row) {
@@ -215,13 +223,15 @@ impl Move {
 /// The column's values as texts.
 fn as_text(column: &Column, rows: usize) -> Column {
     let mut texts = TextBuilder::with_capacity(rows, 0);
-    let mut text = String::new();
+    let mut text = Vec::new();
     for row in 0..rows {
         text.clear();
-        match column.value(row) {
+        match column.value(row).map(Scalar::from) {
             Some(value) => {
-                write_value(value, &mut text);
-                texts.push(&text);
+                if !value.write_text(&mut text) {
+                    text.extend_from_slice(b"null");
+                }
+                texts.push(&String::from_utf8_lossy(&text));
             }
             None => texts.push_absent(),
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::cases::{folders, tables};
 use super::*;
 use crate::batch::encode::{self, Encoding};
-use crate::outputs::template::Template;
+use crate::batch::template::Template;
 use crate::router::{Condition, Mask};
 use records::{ID, Record};
 
@@ -200,7 +200,7 @@ fn a_template_reads_alike_in_any_batch() {
                 let Ok(template) = Template::parse(&text) else { continue };
                 for template in [template.clone(), template.for_paths()] {
                     cuts.agree(&text, |records| {
-                        let rendered = template.render(&records);
+                        let rendered = records.render(&template);
                         let text = |row| rendered.row(row).map(String::from_utf8_lossy);
                         let ids = records::ids(&records).into_iter().enumerate();
                         ids.map(|(row, id)| (id, vec![format!("{:?}", text(row))])).collect()

@@ -29,9 +29,9 @@ use rdkafka::types::RDKafkaErrorCode;
 use self::context::{Context, News};
 use self::produce::{Shipment, Topic};
 pub use self::settings::{Acks, Compression, KafkaSettings, Mechanism, SaslSettings, Stamp, TlsSettings};
-use super::template::{Rendered, Template};
 use super::{Answer, Output, Refusal, WriteError, Written};
 use crate::batch::encode::Encoding;
+use crate::batch::template::{Rendered, Template};
 use crate::batch::{Column, Records, TIMESTAMP};
 use crate::net::tls::FileStamp;
 
@@ -173,7 +173,7 @@ impl Kafka {
     async fn send(&self, records: &Arc<Records>) -> Result<Written, WriteError> {
         let rows = records.rows();
         let mut fates = fate::Fates::default();
-        let topics = self.settings.topic.render(records);
+        let topics = records.render(&self.settings.topic);
         for &row in topics.missing() {
             fates.refuse(row, format!("a field of the topic `{}` is missing", self.settings.topic));
         }
@@ -188,8 +188,8 @@ impl Kafka {
         let text = records.ndjson_with(&self.encoding);
         let shipment = Shipment::new(text, rows - topics.missing().len());
         let mut unsent = Unsent { shipment: &shipment, count: rows - topics.missing().len() };
-        let keys = self.settings.key.as_ref().map(|key| key.render(records));
-        let render = |(name, template): (&String, &Template)| (name.clone(), template.render(records));
+        let keys = self.settings.key.as_ref().map(|key| records.render(key));
+        let render = |(name, template): (&String, &Template)| (name.clone(), records.render(template));
         let extras = Extras {
             headers: self.settings.headers.iter().map(render).collect(),
             times: (self.settings.timestamp == Stamp::Event).then(|| records.column(TIMESTAMP)).flatten(),

@@ -30,7 +30,7 @@ use tokio::sync::Notify;
 
 use super::context::Context;
 use crate::batch::Encoded;
-use crate::outputs::template::Rendered;
+use crate::batch::template::Rendered;
 
 /// Records of a batch on their way through librdkafka.
 pub(super) struct Shipment {

@@ -5,9 +5,9 @@ use rdkafka::ClientConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::batch::template::Template;
 use crate::net::address::Address;
 use crate::net::tls::{FileStamp, file_stamp};
-use crate::outputs::template::Template;
 use crate::router::{OneOrMore, Scalar};
 use crate::secret::Secret;
 use crate::units::{Bytes, Span, or_zero};

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use arrow_array::{Float64Array, Int64Array, StringArray, TimestampNanosecondArray};
+use arrow_array::{ArrayRef, Float64Array, Int64Array, StringArray, TimestampNanosecondArray};
 
 use super::*;
 
@@ -22,7 +22,7 @@ fn records() -> Records {
 }
 
 fn rows(template: &str) -> Vec<Option<String>> {
-    let rendered = Template::parse(template).unwrap().render(&records());
+    let rendered = records().render(&Template::parse(template).unwrap());
     (0..3).map(|row| rendered.row(row).map(|t| String::from_utf8(t.to_vec()).unwrap())).collect()
 }
 
@@ -37,7 +37,7 @@ fn fields_become_text_row_by_row() {
 
 #[test]
 fn a_template_of_constants_is_evaluated_once() {
-    let rendered = Template::parse("logs-{@tag}").unwrap().render(&records());
+    let rendered = records().render(&Template::parse("logs-{@tag}").unwrap());
     assert_eq!(rendered, Rendered::Same(b"logs-nginx.access".to_vec()));
     assert_eq!(Template::parse("logs").unwrap().constant(), Some("logs"));
     assert_eq!(Template::parse("logs-{@tag}").unwrap().constant(), None);
@@ -45,7 +45,7 @@ fn a_template_of_constants_is_evaluated_once() {
 
 #[test]
 fn a_missing_field_leaves_the_row_without_a_text() {
-    let rendered = Template::parse("h-{host}").unwrap().render(&records());
+    let rendered = records().render(&Template::parse("h-{host}").unwrap());
     assert_eq!(rendered.missing(), [1]);
     assert_eq!(rows("h-{host}"), [Some("h-a".into()), None, Some("h-c".into())]);
     assert_eq!(rows("{nothing}"), [None, None, None]);
@@ -93,7 +93,7 @@ fn a_value_cannot_lead_a_path_to_another_folder() {
     let field: arrow_schema::FieldRef = Arc::new(Kind::Text.field("app"));
     let records =
         Records::of(3, vec![(field, Arc::new(StringArray::from(values.to_vec())))], vec![]).unwrap();
-    let rendered = Template::parse("/logs/{app}/x").unwrap().for_paths().render(&records);
+    let rendered = records.render(&Template::parse("/logs/{app}/x").unwrap().for_paths());
     assert_eq!(rendered.row(0), Some(&b"/logs/.._.._etc_passwd/x"[..]));
     assert_eq!(rendered.row(1), None);
     assert_eq!(rendered.row(2), Some(&b"/logs/a_b/x"[..]));
@@ -105,9 +105,9 @@ fn a_path_with_an_empty_part_is_none() {
     let values = StringArray::from(vec!["", "a"]);
     let records = Records::of(2, vec![(field, Arc::new(values))], vec![]).unwrap();
     for template in ["/logs/{app}", "/logs/{app}/x", "/logs/{app}{app}/x", "//logs//{app}"] {
-        let rendered = Template::parse(template).unwrap().for_paths().render(&records);
+        let rendered = records.render(&Template::parse(template).unwrap().for_paths());
         assert_eq!(rendered.missing(), [0], "{template}");
     }
-    let rendered = Template::parse("//logs//a{app}").unwrap().for_paths().render(&records);
+    let rendered = records.render(&Template::parse("//logs//a{app}").unwrap().for_paths());
     assert_eq!(rendered.row(0), Some(&b"/logs/a"[..]));
 }

@@ -1,0 +1,91 @@
+//! Templates over records, a column at a time.
+
+use flitch_model::template::{Clocks, Written};
+
+use super::convert::scalar;
+use super::lift::Found;
+use super::{Column, Kind, Records};
+
+pub use flitch_model::template::Template;
+
+/// What a template gives for the rows of a batch.
+#[derive(Debug, PartialEq)]
+pub enum Rendered {
+    /// The same for every row.
+    Same(Vec<u8>),
+    /// One text per row.
+    Rows(Rows),
+}
+
+/// The texts of rows, one after the other.
+#[derive(Debug, Default, PartialEq)]
+pub struct Rows {
+    text: Vec<u8>,
+    ends: Vec<usize>,
+    /// Rows without a field that has no default, ascending.
+    missing: Vec<u32>,
+}
+
+impl Rendered {
+    /// The text of a row; none where a field is missing.
+    pub fn row(&self, row: usize) -> Option<&[u8]> {
+        match self {
+            Rendered::Same(text) => Some(text),
+            Rendered::Rows(rows) if rows.missing.binary_search(&(row as u32)).is_ok() => None,
+            Rendered::Rows(rows) => {
+                let start = if row == 0 { 0 } else { rows.ends[row - 1] };
+                Some(&rows.text[start..rows.ends[row]])
+            }
+        }
+    }
+
+    /// Rows without a text, in ascending order.
+    pub fn missing(&self) -> &[u32] {
+        match self {
+            Rendered::Same(_) => &[],
+            Rendered::Rows(rows) => &rows.missing,
+        }
+    }
+}
+
+impl Records {
+    /// What a template gives for each row.
+    pub fn render(&self, template: &Template) -> Rendered {
+        let found: Vec<Option<Found>> = template.fields().map(|field| self.find(field)).collect();
+        let columns: Vec<Option<(Kind, Column)>> =
+            found.iter().map(|f| known(f.as_ref()?.column())).collect();
+        let mut rows = Rows::default();
+        let mut clocks = Clocks::default();
+        let mut append = |row: usize, rows: &mut Rows| {
+            let start = rows.text.len();
+            let written = template.write(&mut clocks, &mut rows.text, |field| {
+                let (kind, column) = columns[field]?;
+                scalar(column.array(), kind, column.place(row))
+            });
+            if written != Written::Whole {
+                rows.text.truncate(start);
+                rows.missing.push(row as u32);
+            }
+            rows.ends.push(rows.text.len());
+        };
+        let is_same = |column: &Option<(Kind, Column)>| !matches!(column, Some((_, Column::Rows(..))));
+        if columns.iter().all(is_same) {
+            append(0, &mut rows);
+            if rows.missing.is_empty() {
+                return Rendered::Same(rows.text);
+            }
+            let missing = (0..self.rows() as u32).collect();
+            return Rendered::Rows(Rows { text: Vec::new(), ends: vec![0; self.rows()], missing });
+        }
+        rows.ends.reserve(self.rows());
+        (0..self.rows()).for_each(|row| append(row, &mut rows));
+        Rendered::Rows(rows)
+    }
+}
+
+fn known(column: Column<'_>) -> Option<(Kind, Column<'_>)> {
+    Some((Kind::of(column.field())?, column))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,290 @@
+//! Texts with fields in them: `logs-{@tag}-{@timestamp:%Y-%m-%d}`, for topics, keys, headers, paths and new fields.
+//!
+//! `{name}` is the value of a field, `{name|other}` has a default for records without it, `{@timestamp:%Y}` formats a
+//! time (UTC, strftime), and `{{` and `}}` are braces. Text and bytes stand as they are, all else as JSON writes it; a
+//! null is no value. A template is compiled once, and whoever has columns gives it the values.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff::fmt::strtime;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::time::SECOND;
+use crate::value::Scalar;
+
+/// A compiled template.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Template {
+    source: String,
+    parts: Vec<Part>,
+    /// Values must not lead to other folders.
+    paths: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Part {
+    Text(String),
+    Field(Field),
+}
+
+/// A field in a template.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    name: String,
+    format: Option<Format>,
+    default: Option<String>,
+}
+
+/// How a time is written.
+#[derive(Clone, Debug, PartialEq)]
+struct Format {
+    text: String,
+    /// Whether it tells instants of one second apart.
+    fine: bool,
+}
+
+/// What each field of a template has formatted last: most formats stop at the second, and most neighbours share it.
+#[derive(Clone, Debug, Default)]
+pub struct Clocks(Vec<Clock>);
+
+#[derive(Clone, Debug, Default)]
+struct Clock {
+    second: Option<i64>,
+    text: String,
+}
+
+/// What a template gives for a record.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Written<'a> {
+    /// Its text.
+    Whole,
+    /// A text in which this field, the first one, is missing.
+    Without(&'a Field),
+    /// A path that has a part which is empty, `.` or `..`.
+    Astray,
+}
+
+impl Template {
+    /// Compiles a template. The error says what is wrong with it.
+    pub fn parse(source: &str) -> Result<Template, String> {
+        let mut parts = Vec::new();
+        let mut text = String::new();
+        let mut rest = source;
+        while let Some(place) = rest.find(['{', '}']) {
+            text.push_str(&rest[..place]);
+            let brace = &rest[place..place + 1];
+            rest = &rest[place + 1..];
+            if let Some(after) = rest.strip_prefix(brace) {
+                text.push_str(brace);
+                rest = after;
+                continue;
+            }
+            let end = match (brace, rest.find('}')) {
+                ("{", Some(end)) => end,
+                ("{", None) => {
+                    return Err(format!("`{source}`: a `{{` is not closed (write `{{{{` for a brace)"));
+                }
+                _ => return Err(format!("`{source}`: a `}}` without a `{{` (write `}}}}` for a brace)")),
+            };
+            if !text.is_empty() {
+                parts.push(Part::Text(std::mem::take(&mut text)));
+            }
+            let field = Field::parse(&rest[..end]).map_err(|wrong| format!("`{source}`: {wrong}"))?;
+            parts.push(Part::Field(field));
+            rest = &rest[end + 1..];
+        }
+        text.push_str(rest);
+        if !text.is_empty() {
+            parts.push(Part::Text(text));
+        }
+        Ok(Template { source: source.to_owned(), parts, paths: false })
+    }
+
+    /// The text, if there is no field in it.
+    pub fn constant(&self) -> Option<&str> {
+        match self.parts.as_slice() {
+            [] => Some(""),
+            [Part::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The text before the first field.
+    pub fn literal_prefix(&self) -> &str {
+        match self.parts.first() {
+            Some(Part::Text(text)) => text,
+            _ => "",
+        }
+    }
+
+    /// The same for paths of files: a slash in a value becomes `_`, and a record whose path would have a part that is
+    /// empty, `.` or `..` has none, so that no record can choose the folder.
+    #[must_use]
+    pub fn for_paths(self) -> Template {
+        let single = |part| match part {
+            // Of a part that is empty only values are to blame.
+            Part::Text(mut text) => {
+                while text.contains("//") {
+                    text = text.replace("//", "/");
+                }
+                Part::Text(text)
+            }
+            field => field,
+        };
+        Template { paths: true, parts: self.parts.into_iter().map(single).collect(), ..self }
+    }
+
+    /// The paths of the fields that it reads, in order.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Field(field) => Some(field.name()),
+            Part::Text(_) => None,
+        })
+    }
+
+    /// Appends the text of a record, whose values `value` has by the places of [`Template::fields`]. A field that is
+    /// missing counts as empty.
+    #[inline]
+    pub fn write<'v>(
+        &self,
+        clocks: &mut Clocks,
+        out: &mut Vec<u8>,
+        value: impl Fn(usize) -> Option<Scalar<'v>>,
+    ) -> Written<'_> {
+        let start = out.len();
+        let mut missing = None;
+        let mut place = 0;
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Part::Field(field) => {
+                    let begin = out.len();
+                    if !field.write(value(place).as_ref(), clocks.of(place), out) {
+                        missing = missing.or(Some(field));
+                    }
+                    if self.paths {
+                        let slashes = out[begin..].iter_mut().filter(|b| matches!(b, b'/' | 0));
+                        slashes.for_each(|b| *b = b'_');
+                    }
+                    place += 1;
+                }
+            }
+        }
+        match missing {
+            Some(field) => Written::Without(field),
+            None if self.paths && leads_astray(&out[start..]) => Written::Astray,
+            None => Written::Whole,
+        }
+    }
+}
+
+fn leads_astray(path: &[u8]) -> bool {
+    let mut parts = path.strip_prefix(b"/").unwrap_or(path).split(|b| *b == b'/');
+    parts.any(|part| matches!(part, b"" | b"." | b".."))
+}
+
+impl Field {
+    fn parse(inside: &str) -> Result<Field, String> {
+        let (inside, default) = match inside.split_once('|') {
+            Some((inside, default)) => (inside, Some(default.to_owned())),
+            None => (inside, None),
+        };
+        let (name, format) = match inside.split_once(':') {
+            Some((name, format)) => (name, Some(Format::new(format)?)),
+            None => (inside, None),
+        };
+        if name.is_empty() {
+            return Err("`{}` names no field".to_owned());
+        }
+        Ok(Field { name: name.to_owned(), format, default })
+    }
+
+    /// Its path.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Appends what stands for a value; false where nothing does.
+    fn write(&self, value: Option<&Scalar<'_>>, clock: &mut Clock, out: &mut Vec<u8>) -> bool {
+        let written = match (value, &self.format) {
+            (None, _) => false,
+            (Some(Scalar::Time(ns)), Some(format)) => format.write(*ns, clock, out),
+            (Some(value), _) => value.write_text(out),
+        };
+        if !written && let Some(default) = &self.default {
+            out.extend_from_slice(default.as_bytes());
+            return true;
+        }
+        written
+    }
+}
+
+impl Format {
+    /// A format, tried out.
+    fn new(text: &str) -> Result<Format, String> {
+        let one = format_utc(text, 0).map_err(|e| format!("`{text}` is no time format: {e}"))?;
+        let other = format_utc(text, 123_456_789).map_err(|e| format!("`{text}` is no time format: {e}"))?;
+        Ok(Format { text: text.to_owned(), fine: one != other })
+    }
+
+    fn write(&self, ns: i64, clock: &mut Clock, out: &mut Vec<u8>) -> bool {
+        let second = ns.div_euclid(SECOND);
+        if self.fine || clock.second != Some(second) {
+            let Ok(text) = format_utc(&self.text, ns) else { return false };
+            *clock = Clock { second: Some(second), text };
+        }
+        out.extend_from_slice(clock.text.as_bytes());
+        true
+    }
+}
+
+fn format_utc(format: &str, ns: i64) -> Result<String, jiff::Error> {
+    strtime::format(format, &Timestamp::from_nanosecond(ns.into())?.to_zoned(TimeZone::UTC))
+}
+
+impl Clocks {
+    fn of(&mut self, place: usize) -> &mut Clock {
+        if self.0.len() <= place {
+            self.0.resize(place + 1, Clock::default());
+        }
+        &mut self.0[place]
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.source)
+    }
+}
+
+impl<'de> Deserialize<'de> for Template {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Template, D::Error> {
+        let source = String::deserialize(d)?;
+        Template::parse(&source).map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for Template {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&self.source)
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Template {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Template".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "A text with fields in it: `{name}`, `{name|default}`, `{@tag}`, `{@timestamp:%Y-%m-%d}`; `{{` and `}}` are braces",
+            "type": "string",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,39 @@
+use super::*;
+
+fn text(template: &Template, clocks: &mut Clocks, value: Option<Scalar<'static>>) -> Option<String> {
+    let mut out = Vec::new();
+    let written = template.write(clocks, &mut out, |_| value.clone());
+    (written == Written::Whole).then(|| String::from_utf8(out).unwrap())
+}
+
+#[test]
+fn a_fraction_of_whatever_length_is_each_records_own() {
+    for format in ["%f", "%.3f", "%3f", "%N", "%6N", "%S%.f"] {
+        let template = Template::parse(&format!("{{t:{format}}}")).unwrap();
+        let mut clocks = Clocks::default();
+        let [one, other] = [111_000_000, 222_000_000]
+            .map(|ns| text(&template, &mut clocks, Some(Scalar::Time(ns))).unwrap());
+        assert!(one != other && one.contains("111") && other.contains("222"), "{format}: {one}, {other}");
+    }
+}
+
+#[test]
+fn a_second_is_formatted_once_and_the_next_one_anew() {
+    let template = Template::parse("{t:%H:%M:%S}").unwrap();
+    let mut clocks = Clocks::default();
+    for (ns, expected) in [(-1, "23:59:59"), (0, "00:00:00"), (SECOND - 1, "00:00:00"), (SECOND, "00:00:01")]
+    {
+        assert_eq!(text(&template, &mut clocks, Some(Scalar::Time(ns))).as_deref(), Some(expected));
+    }
+}
+
+#[test]
+fn the_first_field_that_is_missing_is_named_and_counts_as_empty() {
+    let template = Template::parse("<{a|none}{b}{c}>").unwrap();
+    let mut out = Vec::new();
+    match template.write(&mut Clocks::default(), &mut out, |_| Some(Scalar::Json("null"))) {
+        Written::Without(field) => assert_eq!(field.name(), "b"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(out, b"<none>");
+}
