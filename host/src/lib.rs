@@ -39,6 +39,7 @@ pub mod config;
 pub mod dead_letter;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod kinds;
 #[cfg(test)]
 mod memory;
 pub mod net;

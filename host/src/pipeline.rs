@@ -89,7 +89,7 @@ impl Wiring {
     /// # Errors
     /// The output cannot be opened; the text names the key that is wrong.
     pub fn outflow(&self, name: &str, config: &OutputConfig) -> anyhow::Result<Outflow> {
-        let output = config.open(name, &self.health)?;
+        let output = config.open(name, &self.data_dir, &self.clock, &self.health)?;
         let buffer = MemoryBuffer::new(&config.buffer, Tally::dropped_by_route(name));
         Ok(Outflow {
             name: name.into(),

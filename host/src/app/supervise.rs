@@ -9,10 +9,8 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::sources::Running;
+pub(super) use crate::sources::Starting;
 use crate::telemetry::health::{LONGEST, Part, panicked, pause};
-
-/// Something that is being started.
-pub(super) type Starting = Pin<Box<dyn Future<Output = anyhow::Result<Running>> + Send>>;
 
 /// [`supervise`]s a part on a task of its own.
 #[expect(clippy::disallowed_methods, reason = "this is what sees how other tasks end")]

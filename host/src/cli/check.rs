@@ -5,10 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-use serde_json::Value;
-
 use super::{ConfigFile, Failure};
+use crate::clock::Clock;
 use crate::config::{self, ConfigError, Loaded, Problem, report};
 use crate::filters::{Alone, FilterContext, FilterSettings, Origin, Tables};
 use crate::outputs::{Output, OutputConfig};
@@ -39,8 +37,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let lines = examine(&loaded, &args.config.path)?;
     stdout.write_all(lines.concat().as_bytes())?;
     if args.probe {
+        let data_dir = &loaded.config.data_dir;
         let open = |(name, output): (&String, &OutputConfig)| {
-            Ok((name.clone(), output.open(name, &Arc::default())?))
+            let opened = output.open(name, data_dir, &Clock::system(), &Arc::default());
+            Ok((name.clone(), opened?))
         };
         let outputs = loaded.config.outputs.iter().map(open).collect::<anyhow::Result<_>>()?;
         runtime.block_on(probe(outputs))?;
@@ -56,11 +56,11 @@ fn examine(loaded: &Loaded, path: &Path) -> Result<Vec<String>, Failure> {
         check.problems = wrong.problems;
     }
     for (name, source) in &loaded.config.sources {
-        check.line("source", name, kind(source));
+        check.line("source", name, source.type_name().to_owned());
     }
     check.filters(path)?;
     for (name, output) in &loaded.config.outputs {
-        check.line("output", name, kind(&output.kind));
+        check.line("output", name, output.kind.type_name().to_owned());
     }
     for (name, pipeline) in &loaded.config.pipelines {
         let to: Vec<&str> = pipeline.to.iter().map(|to| to.output.as_str()).collect();
@@ -124,15 +124,6 @@ fn describe(alone: &Alone, settings: &FilterSettings) -> String {
     };
     let sha256 = &plugin.sha256()[..12];
     format!("{} ({origin}, {} KiB, sha256 {sha256})", settings.plugin, plugin.size() / 1024)
-}
-
-/// The `type` of a source or an output.
-fn kind(settings: &impl Serialize) -> String {
-    match serde_json::to_value(settings) {
-        Ok(Value::Object(object)) => object.keys().next().cloned().unwrap_or_default(),
-        Ok(Value::String(name)) => name,
-        _ => String::new(),
-    }
 }
 
 /// Asks all outputs at once, and tells what each said.

@@ -12,8 +12,6 @@ use crate::admin;
 use crate::buffers::WhenFull;
 use crate::net::address::Endpoint;
 use crate::net::descriptors::{self, Excess};
-use crate::outputs::OutputSettings;
-use crate::outputs::file::Sync;
 use crate::pipeline::PipelineSettings;
 
 /// Where sources listen when only a port is named.
@@ -231,27 +229,14 @@ impl Checker<'_> {
     fn idle(&mut self) {
         let config = self.config;
         for (name, source) in &config.sources {
-            let is_unix = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Unix(_));
-            if !source.listens().iter().any(is_unix) {
-                let path = format!("sources.{name}.unix_mode");
-                self.warn_if_there(&path, "`unix_mode` changes nothing: `listen` names no unix socket");
+            for (key, why) in source.idle() {
+                self.warn_if_there(&format!("sources.{name}.{key}"), why);
             }
         }
         for (name, output) in &config.outputs {
             let path = |key: &str| format!("outputs.{name}.{key}");
-            if let OutputSettings::File(settings) = &output.kind {
-                if settings.sync != Sync::Interval {
-                    self.warn_if_there(
-                        &path("sync_interval"),
-                        "`sync_interval` is for `sync: interval` alone",
-                    );
-                }
-                if settings.max_bytes.is_none() {
-                    self.warn_if_there(
-                        &path("keep"),
-                        "`keep` changes nothing: without `max_bytes` no file is rotated",
-                    );
-                }
+            for (key, why) in output.kind.idle() {
+                self.warn_if_there(&path(key), why);
             }
             if output.retry.initial > output.retry.max {
                 self.warn_if_there(&path("retry"), "`initial` is more than `max`, so every pause is `max`");

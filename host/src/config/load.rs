@@ -30,8 +30,9 @@ impl Loaded {
     pub fn check_parts(&self) -> Result<(), ConfigError> {
         let sources =
             self.config.sources.iter().map(|(name, source)| (format!("sources.{name}"), source.check()));
-        let outputs =
-            self.config.outputs.iter().map(|(name, output)| (format!("outputs.{name}"), output.check(name)));
+        let data_dir = &self.config.data_dir;
+        let outputs = self.config.outputs.iter();
+        let outputs = outputs.map(|(name, output)| (format!("outputs.{name}"), output.check(name, data_dir)));
         let wrong = sources.chain(outputs).filter_map(|(path, checked)| Some((path, checked.err()?)));
         let mut problems: Vec<Problem> = wrong.map(|(path, error)| self.error(&path, &error)).collect();
         problems.extend(self.data_dir());

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use arrow_array::{ArrayRef, Int64Array, StringArray};
 
-use super::{Output, WriteError};
+use super::{Output, OutputContext, WriteError};
+use crate::batch::encode::Encoding;
 use crate::batch::{Kind, Records};
+use crate::clock::Clock;
 
 /// An output with a fresh destination.
 pub(super) struct Subject {
@@ -22,6 +24,26 @@ pub(super) struct Subject {
     /// Leaves half a record at the destination, as a writer does that is killed; none where a destination takes whole
     /// records only.
     pub cut: Option<Box<dyn Fn()>>,
+}
+
+/// Settings of an output that make subjects.
+pub(super) trait Specimen {
+    /// How many settings are tried that differ in what they promise.
+    const VARIANTS: usize = 1;
+
+    /// A subject with settings of this number.
+    async fn subject(variant: usize, cx: &OutputContext) -> Subject;
+}
+
+/// What the outputs of tests are given.
+pub(super) fn context() -> OutputContext {
+    OutputContext {
+        name: "out".into(),
+        encoding: Encoding::default(),
+        state_dir: std::env::temp_dir().join("flitch-test-without-state"),
+        clock: Clock::fake(1_700_000_000_000_000_000),
+        health: Arc::default(),
+    }
 }
 
 /// How long a write may take that is not to wait for anybody.
@@ -62,8 +84,16 @@ pub(super) fn numbered(from: i64, rows: usize) -> Arc<Records> {
     Arc::new(Records::of(rows, columns, constants).unwrap())
 }
 
-/// Checks the whole contract; `subject` makes an output with a fresh destination.
-pub(super) async fn check<F: Future<Output = Subject>>(subject: impl Fn() -> F) {
+/// Checks the whole contract with all settings of a type of output.
+pub(super) async fn keep<S: Specimen>() {
+    for variant in 0..S::VARIANTS {
+        let cx = context();
+        check(|| S::subject(variant, &cx)).await;
+    }
+}
+
+/// `subject` makes an output with a fresh destination.
+async fn check<F: Future<Output = Subject>>(subject: impl Fn() -> F) {
     every_record_arrives_once(subject().await).await;
     a_part_of_a_batch_is_written_alone(subject().await).await;
     writes_under_way_together_all_arrive(subject().await).await;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use self::fault::{Fault, Root, classify};
 use self::files::Files;
 use self::rotate::{Compresses, Rotation};
-use super::{Answer, Output, Refusal, WriteError, Written};
+use super::{Answer, Output, OutputContext, OutputKind, Refusal, WriteError, Written};
 use crate::batch::encode::Encoding;
 use crate::batch::template::{Rendered, Template};
 use crate::batch::{Encoded, Records};
@@ -26,8 +26,6 @@ mod fault;
 mod files;
 mod place;
 mod rotate;
-
-pub(super) use files::OPEN as MOST_OPEN;
 
 /// When records are forced to the disk. Whatever it is, they are with the kernel before they count as delivered, so that
 /// the end of the process loses nothing.
@@ -44,7 +42,7 @@ pub enum Sync {
     Never,
 }
 
-/// Writes each record as a line of JSON to files.
+/// Writes each record as a line of JSON (NDJSON) to files.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileSettings {
@@ -107,17 +105,33 @@ struct Shared {
     syncs: Arc<Part>,
 }
 
-/// Opens the output named `name`. No file is opened before the first record. `health` hears of syncing and compressing
-/// that fails.
+impl OutputKind for FileSettings {
+    fn open(&self, cx: &OutputContext) -> anyhow::Result<Arc<dyn Output>> {
+        Ok(Arc::new(open(self, cx)?))
+    }
+
+    fn descriptors(&self) -> u64 {
+        files::OPEN as u64 + 4
+    }
+
+    fn idle(&self) -> Vec<(&'static str, &'static str)> {
+        let mut idle = Vec::new();
+        if self.sync != Sync::Interval {
+            idle.push(("sync_interval", "`sync_interval` is for `sync: interval` alone"));
+        }
+        if self.max_bytes.is_none() {
+            idle.push(("keep", "`keep` changes nothing: without `max_bytes` no file is rotated"));
+        }
+        idle
+    }
+}
+
+/// Opens an output. No file is opened before the first record. The health of the context hears of syncing and
+/// compressing that fails.
 ///
 /// # Errors
 /// `path` is no absolute path of a file, or a limit makes no sense.
-pub fn open(
-    name: &str,
-    settings: &FileSettings,
-    encoding: &Encoding,
-    health: &Arc<Health>,
-) -> anyhow::Result<FileOutput> {
+fn open(settings: &FileSettings, cx: &OutputContext) -> anyhow::Result<FileOutput> {
     let begin = settings.path.literal_prefix();
     anyhow::ensure!(
         begin.starts_with('/'),
@@ -138,7 +152,7 @@ pub fn open(
         settings.max_bytes.is_some() || !settings.gzip,
         "`gzip` compresses rotated files: set `max_bytes` too"
     );
-    let compresses = settings.gzip.then(|| Compresses::new(name, health));
+    let compresses = settings.gzip.then(|| Compresses::new(&cx.name, &cx.health));
     let rotation =
         settings.max_bytes.map(|max| Rotation { max_bytes: max.0, keep: settings.keep, compresses });
     let root = Root::new(begin, settings.path.constant().is_none());
@@ -147,11 +161,11 @@ pub fn open(
         shared: Arc::new(Shared {
             files,
             waiting: AtomicBool::new(false),
-            syncs: Arc::new(Part::new(health, "sync", name)),
+            syncs: Arc::new(Part::new(&cx.health, "sync", &cx.name)),
         }),
         root,
         path: settings.path.clone().for_paths(),
-        encoding: encoding.clone(),
+        encoding: cx.encoding.clone(),
         sync: settings.sync,
         interval: settings.sync_interval.0,
     })

@@ -2,11 +2,15 @@
 //! sleeps: the delivery loop does that for all of them.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::batch::Records;
+use crate::batch::encode::Encoding;
+use crate::clock::Clock;
+use crate::telemetry::Health;
 
 pub mod blackhole;
 mod breaker;
@@ -20,6 +24,46 @@ pub mod stdout;
 
 pub use deliver::{RetrySettings, deliver};
 pub use settings::{OutputConfig, OutputSettings};
+
+/// What every output is given.
+#[derive(Clone, Debug)]
+pub struct OutputContext {
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// How it writes records.
+    pub encoding: Encoding,
+    /// A folder of its own for what it keeps on disk; made by the output when it needs it.
+    pub state_dir: PathBuf,
+    /// The time of day.
+    pub clock: Clock,
+    /// Where it tells that something beside its writes has failed.
+    pub health: Arc<Health>,
+}
+
+/// What the settings of each type of output answer.
+pub trait OutputKind: Send + Sync {
+    /// Whether the settings make sense together. Files that they name are read; nothing is connected to.
+    ///
+    /// # Errors
+    /// As of [`OutputKind::open`].
+    fn check(&self, cx: &OutputContext) -> anyhow::Result<()> {
+        self.open(cx).map(drop)
+    }
+
+    /// Opens the output. No connection and no file is made yet.
+    ///
+    /// # Errors
+    /// The text names the key that is wrong.
+    fn open(&self, cx: &OutputContext) -> anyhow::Result<Arc<dyn Output>>;
+
+    /// Files and connections that it may hold open at once.
+    fn descriptors(&self) -> u64;
+
+    /// Keys that change nothing beside the others, each with the reason.
+    fn idle(&self) -> Vec<(&'static str, &'static str)> {
+        Vec::new()
+    }
+}
 
 /// A future that an output answers with.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, WriteError>> + Send + 'a>>;

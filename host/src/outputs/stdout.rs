@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Output, WriteError, Written};
+use super::{Answer, Output, OutputContext, OutputKind, WriteError, Written};
 use crate::batch::Records;
 use crate::batch::encode::Encoding;
 
@@ -49,11 +49,16 @@ struct Pen<W: ?Sized> {
 /// One of the streams that the process was started with, without a buffer: what counts as delivered has left it.
 struct Inherited<F>(F);
 
-/// Opens the output.
-pub fn open(settings: &StdoutSettings, encoding: &Encoding) -> Stdout {
-    match settings.stream {
-        Stream::Stdout => to(Inherited(io::stdout()), encoding),
-        Stream::Stderr => to(Inherited(io::stderr()), encoding),
+impl OutputKind for StdoutSettings {
+    fn open(&self, cx: &OutputContext) -> anyhow::Result<Arc<dyn Output>> {
+        Ok(Arc::new(match self.stream {
+            Stream::Stdout => to(Inherited(io::stdout()), &cx.encoding),
+            Stream::Stderr => to(Inherited(io::stderr()), &cx.encoding),
+        }))
+    }
+
+    fn descriptors(&self) -> u64 {
+        0
     }
 }
 

@@ -2,91 +2,50 @@
 //! sends to, and lose nothing by it.
 
 use std::collections::HashSet;
+use std::fmt::Debug;
 use std::path::Path;
 use std::time::Duration;
 
 use arrow_array::cast::AsArray;
-use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::SourceSettings;
+use super::SourceKind;
 use super::testing::{context, pipeline};
 use crate::batch::Cut;
 use crate::buffers::MemoryBuffer;
 use crate::inlet::Inlet;
 
-const RECORDS: usize = 6;
+/// How many records a source is fed with.
+pub(super) const RECORDS: usize = 6;
 const LONG: Duration = Duration::from_secs(60);
 
-/// Settings of every type of source. A new one stands here and in [`feed`].
-fn all(folder: &Path) -> Vec<SourceSettings> {
-    let port = flitch_tests::ports::free;
-    let settings = [
-        json!({"file": {"include": [folder.join("*.log")], "read_from": "beginning"}}),
-        json!({"forward": {"listen": format!("127.0.0.1:{}", port())}}),
-        json!({"http": {"listen": format!("127.0.0.1:{}", port()), "codec": "lines"}}),
-        json!({"generator": {"format": "nginx", "count": RECORDS}}),
-    ];
-    settings.into_iter().map(|one| serde_json::from_value(one).unwrap()).collect()
+/// Settings of a source, and clients for it.
+pub(super) trait Specimen: SourceKind + Clone + Debug + Sized {
+    /// Whether it refuses what pipelines have no room for; others let it wait. Records that were refused come in any
+    /// order.
+    const REFUSES: bool = false;
+    /// Whether it sends again by itself, and so in order, what pipelines have left. Clients do it in the order that
+    /// they like.
+    const SENDS_AGAIN: bool = false;
+
+    /// Settings for a test that has `folder` for itself.
+    fn specimen(folder: &Path) -> Self;
+
+    /// Gives a source with these settings its records as its clients would, until each is taken: [`texts`], where it can
+    /// have any. Answers their texts.
+    async fn feed(&self, folder: &Path) -> Vec<String>;
 }
 
-fn text(number: usize) -> String {
-    format!("record {number}")
+/// The texts of the records that a source is fed with.
+pub(super) fn texts() -> Vec<String> {
+    (0..RECORDS).map(|number| format!("record {number}")).collect()
 }
 
-/// Gives a source its records as its clients would, until each is taken. Answers their texts.
-async fn feed(settings: &SourceSettings, folder: &Path) -> Vec<String> {
-    let texts: Vec<String> = (0..RECORDS).map(text).collect();
-    match settings {
-        SourceSettings::File(_) => {
-            std::fs::write(folder.join("a.log"), texts.join("\n") + "\n").unwrap();
-            texts
-        }
-        SourceSettings::Forward(settings) => {
-            let address = settings.listen.iter().next().unwrap().to_string();
-            let mut client = TcpStream::connect(address).await.unwrap();
-            for text in &texts {
-                let mut message = vec![0x93, 0xa1, b't', 0xce, 0x65, 0, 0, 0, 0x81, 0xa7];
-                message.extend(b"message");
-                message.push(0xa0 | text.len() as u8);
-                message.extend(text.as_bytes());
-                client.write_all(&message).await.unwrap();
-            }
-            crate::tasks::client(async move {
-                // Whatever it hears, and however it ends.
-                let _ = client.read_to_end(&mut Vec::new()).await;
-            });
-            texts
-        }
-        SourceSettings::Http(settings) => {
-            for text in texts.clone() {
-                let address = settings.listen.to_string();
-                crate::tasks::client(async move { while post(&address, &text).await != "200" {} });
-            }
-            texts
-        }
-        SourceSettings::Generator(settings) => (0..RECORDS as u64)
-            .map(|number| {
-                let mut line = Vec::new();
-                super::generator::samples::nginx(settings.seed, number, &mut line);
-                String::from_utf8(line).unwrap()
-            })
-            .collect(),
-    }
-}
-
-/// The status of the answer.
-async fn post(address: &str, text: &str) -> String {
-    let mut client = TcpStream::connect(address).await.unwrap();
-    let length = text.len();
-    let request =
-        format!("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{text}");
-    client.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).await.unwrap();
-    answer.split(' ').nth(1).unwrap_or_default().to_owned()
+/// Checks the contract with a type of source.
+pub(super) async fn keep<S: Specimen>() {
+    it_goes_on_in_order_behind_a_reload_and_sends_nothing_twice::<S>().await;
+    it_sends_again_what_a_reload_has_left::<S>().await;
+    it_goes_on_when_its_pipelines_close_before_it_has_others::<S>().await;
 }
 
 /// How the pipelines before the reload end.
@@ -110,17 +69,19 @@ async fn next(buffer: &MemoryBuffer) -> Vec<String> {
 
 /// Runs a source into pipelines that are full, replaces them, and answers what came out before and after in the order in
 /// which it came.
-async fn through(settings: SourceSettings, end: End, folder: &Path) {
+async fn through<S: Specimen>(end: End) {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = S::specimen(folder.path());
     let name = format!("{end:?}: {settings:?}");
     let (mut cx, _, _state) = context("one");
     cx.cut = Cut { rows: 1, ..Cut::default() };
     let ((old, old_buffer), (new, new_buffer)) = (pipeline(1), pipeline(1));
     let connected = |inlet: Inlet| cx.intake.connect(vec![inlet]).expect("another pipeline");
     connected(old).open(true);
-    let mut running = crate::tasks::joined(settings.clone().start(cx.clone()).await.expect("it starts"));
-    let expected = feed(&settings, folder).await;
-    // One record is in the buffer, and the next one waits for room; of HTTP it is refused.
-    let waits = || matches!(settings, SourceSettings::Http(_)) || cx.intake.ledger().read().received > 1;
+    let mut running = crate::tasks::joined(settings.start(cx.clone()).await.expect("it starts"));
+    let expected = settings.feed(folder.path()).await;
+    // One record is in the buffer, and the next one waits for room, or is refused.
+    let waits = || S::REFUSES || cx.intake.ledger().read().received > 1;
     let full = async {
         while !(old_buffer.is_full() && waits()) {
             tokio::task::yield_now().await;
@@ -154,7 +115,7 @@ async fn through(settings: SourceSettings, end: End, folder: &Path) {
             while out.len() < RECORDS {
                 out.extend(next(&new_buffer).await);
             }
-            if let SourceSettings::Http(_) = settings {
+            if S::REFUSES {
                 out.sort();
             }
             assert_eq!(out, expected, "{name}");
@@ -162,9 +123,9 @@ async fn through(settings: SourceSettings, end: End, folder: &Path) {
         }
         End::Left => {
             let handover = connected(new);
-            // What HTTP has refused is nowhere.
+            // What it has refused is nowhere.
             let is_stuck = !handover.let_go(Instant::now()).await;
-            assert!(is_stuck || matches!(settings, SourceSettings::Http(_)), "{name}");
+            assert!(is_stuck || S::REFUSES, "{name}");
             old_buffer.close();
             Some(handover)
         }
@@ -184,8 +145,7 @@ async fn through(settings: SourceSettings, end: End, folder: &Path) {
         while seen.len() < RECORDS {
             out.extend(next(&new_buffer).await.into_iter().filter(|text| seen.insert(text.clone())));
         }
-        // Clients send in the order that they like.
-        if let SourceSettings::Http(_) | SourceSettings::Forward(_) = settings {
+        if !S::SENDS_AGAIN {
             out.sort();
         }
         assert_eq!(out, expected, "{name}");
@@ -201,24 +161,14 @@ async fn through(settings: SourceSettings, end: End, folder: &Path) {
     assert_eq!(cx.intake.ledger().read().in_flight(), 0, "{name}");
 }
 
-async fn every_source_through(end: End) {
-    let folder = tempfile::tempdir().unwrap();
-    for settings in all(folder.path()) {
-        through(settings, end, folder.path()).await;
-    }
+async fn it_goes_on_in_order_behind_a_reload_and_sends_nothing_twice<S: Specimen>() {
+    through::<S>(End::Finished).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_source_goes_on_in_order_behind_a_reload_and_sends_nothing_twice() {
-    every_source_through(End::Finished).await;
+async fn it_sends_again_what_a_reload_has_left<S: Specimen>() {
+    through::<S>(End::Left).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_source_sends_again_what_a_reload_has_left() {
-    every_source_through(End::Left).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_source_goes_on_when_its_pipelines_close_before_it_has_others() {
-    every_source_through(End::Closed).await;
+async fn it_goes_on_when_its_pipelines_close_before_it_has_others<S: Specimen>() {
+    through::<S>(End::Closed).await;
 }

@@ -16,4 +16,5 @@ mod source;
 pub mod testing;
 
 pub use settings::SourceSettings;
-pub use source::{ChangedValues, MOST_TAG, Running, SourceContext};
+use source::BESIDE;
+pub use source::{ChangedValues, MOST_TAG, Running, SourceContext, SourceKind, Starting};

@@ -12,10 +12,51 @@ use crate::batch::builder::Changed;
 use crate::clock::Clock;
 use crate::dead_letter::DeadLetters;
 use crate::inlet::Intake;
+use crate::net::address::Endpoint;
 use crate::telemetry::Metric;
 
 /// A source that is bound and ready; the future runs it until it is told to stop and its receipts are settled.
 pub type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
+
+/// A source that binds or opens what it reads from.
+pub type Starting = Pin<Box<dyn Future<Output = anyhow::Result<Running>> + Send>>;
+
+/// Descriptors that a source may hold beside connections or files: listeners, a client that waits for its turn, a
+/// checkpoint, a watch.
+pub(super) const BESIDE: u64 = 16;
+
+/// What the settings of each type of source answer.
+pub trait SourceKind: Send + Sync {
+    /// Binds or opens what the source reads from.
+    ///
+    /// # Errors
+    /// Something that the settings name is not there or cannot be bound, or they do not [`SourceKind::check`].
+    fn start(&self, cx: SourceContext) -> Starting;
+
+    /// Whether the settings make sense together, as far as can be told without a start.
+    ///
+    /// # Errors
+    /// What contradicts what, or is missing.
+    fn check(&self) -> anyhow::Result<()>;
+
+    /// What is odd about settings that make sense, each with its key: `include[0]`.
+    fn warnings(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// Keys that change nothing beside the others, each with the reason.
+    fn idle(&self) -> Vec<(&'static str, &'static str)> {
+        Vec::new()
+    }
+
+    /// Where it listens. A port alone is on every address of the machine.
+    fn listens(&self) -> Vec<Endpoint> {
+        Vec::new()
+    }
+
+    /// Files and connections that it may hold open at once.
+    fn descriptors(&self) -> u64;
+}
 
 /// Most bytes of a tag that a client gives its records. It stands in every one of them, so it must be no larger than one.
 pub const MOST_TAG: usize = 1024;

@@ -2,7 +2,8 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use flitch::sources::forward::{self, ForwardSettings};
+use flitch::sources::SourceKind;
+use flitch::sources::forward::ForwardSettings;
 use rmp::encode as pack;
 
 use super::allocator::alone;
@@ -13,7 +14,7 @@ fn rig() -> Rig {
     Rig::start(|address, cx| {
         let settings = serde_json::json!({ "listen": address.to_string(), "udp_heartbeat": false });
         let settings: ForwardSettings = serde_json::from_value(settings).unwrap();
-        forward::start(settings, cx)
+        settings.start(cx)
     })
 }
 

@@ -1,7 +1,8 @@
 use std::io::Write;
 use std::net::SocketAddr;
 
-use flitch::sources::http::{self, HttpSettings};
+use flitch::sources::SourceKind;
+use flitch::sources::http::HttpSettings;
 
 use super::allocator::alone;
 use super::hold;
@@ -16,7 +17,7 @@ fn rig() -> Rig {
             "listen": address, "max_body": "64MiB", "max_expanded": ROOM, "max_pending": ROOM,
         });
         let settings: HttpSettings = serde_json::from_value(settings).unwrap();
-        http::start(settings, cx)
+        settings.start(cx)
     })
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::validator::errors;
 use super::*;
+use crate::clock::Clock;
 use crate::config::source::SourceFile;
 use crate::filters::{Alone, FilterContext, Tables};
 
@@ -129,7 +130,8 @@ fn every_configuration_in_the_documentation_is_right() {
                 source.check().unwrap_or_else(|error| panic!("{place}: {name}: {error:#}"));
             }
             for (name, output) in &loaded.config.outputs {
-                let opened = output.open(name, &std::sync::Arc::default());
+                let data_dir = &loaded.config.data_dir;
+                let opened = output.open(name, data_dir, &Clock::system(), &std::sync::Arc::default());
                 opened.map(drop).unwrap_or_else(|error| panic!("{place}: {name}: {error:#}"));
             }
             seen += 1;

@@ -15,7 +15,7 @@ use super::place::Place;
 use super::rotate::{Rotation, sync_folder};
 
 /// Most files that are open at once.
-pub(in crate::outputs) const OPEN: usize = 256;
+pub(super) const OPEN: usize = 256;
 /// A file that is not written to for so long is closed, so that one that was deleted gives its space back.
 const IDLE: Duration = Duration::from_secs(60);
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use arrow_array::{ArrayRef, StringArray};
 use rustix::fs::OFlags;
 
-use super::super::contract::{self, Subject, lines, numbered};
+use super::super::contract::{Specimen, Subject, context, lines, numbered};
 use super::*;
 use crate::batch::Kind;
 
@@ -15,7 +15,7 @@ fn settings(folder: &Path, name: &str) -> FileSettings {
 }
 
 fn output(settings: &FileSettings) -> FileOutput {
-    open("out", settings, &Encoding::default(), &Arc::default()).unwrap()
+    open(settings, &context()).unwrap()
 }
 
 fn tagged(tags: &[&str]) -> Arc<Records> {
@@ -31,32 +31,31 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-#[tokio::test]
-async fn it_keeps_the_contract_of_outputs() {
-    for sync in [Sync::Batch, Sync::Interval, Sync::Never] {
-        contract::check(|| async move {
-            let folder = tempfile::tempdir().unwrap();
-            let of = |name| Arc::new(output(&FileSettings { sync, ..settings(folder.path(), name) }));
-            let (output, by_field) = (of("a/b/out.ndjson"), of("c/{k}"));
-            let path = folder.path().join("a/b/out.ndjson");
-            let there = path.clone();
-            let cut = move || {
-                fs::create_dir_all(there.parent().unwrap()).unwrap();
-                fs::write(&there, "{\"n\":1,\"mess").unwrap();
-            };
-            let read = move || {
-                let _keep = &folder;
-                lines(&fs::read(&path).unwrap_or_default())
-            };
-            Subject {
-                output,
-                newline: true,
-                read: Some(Box::new(read)),
-                by_field: Some(by_field),
-                cut: Some(Box::new(cut)),
-            }
-        })
-        .await;
+impl Specimen for FileSettings {
+    const VARIANTS: usize = 3;
+
+    async fn subject(variant: usize, cx: &OutputContext) -> Subject {
+        let sync = [Sync::Batch, Sync::Interval, Sync::Never][variant];
+        let folder = tempfile::tempdir().unwrap();
+        let of = |name| FileSettings { sync, ..settings(folder.path(), name) }.open(cx).unwrap();
+        let (output, by_field) = (of("a/b/out.ndjson"), of("c/{k}"));
+        let path = folder.path().join("a/b/out.ndjson");
+        let there = path.clone();
+        let cut = move || {
+            fs::create_dir_all(there.parent().unwrap()).unwrap();
+            fs::write(&there, "{\"n\":1,\"mess").unwrap();
+        };
+        let read = move || {
+            let _keep = &folder;
+            lines(&fs::read(&path).unwrap_or_default())
+        };
+        Subject {
+            output,
+            newline: true,
+            read: Some(Box::new(read)),
+            by_field: Some(by_field),
+            cut: Some(Box::new(cut)),
+        }
     }
 }
 
@@ -76,7 +75,7 @@ async fn a_record_without_a_path_is_refused_alone() {
     let output = output(&settings(folder.path(), "{app}/{none}"));
     let written = output.write(&tagged(&["a"])).await.unwrap();
     assert_eq!(written.refused.len(), 1);
-    let output = self::output(&settings(folder.path(), "{app}"));
+    let output = super::open(&settings(folder.path(), "{app}"), &context()).unwrap();
     let long = "x".repeat(300);
     let written = output.write(&tagged(&["a", &long])).await.unwrap();
     assert_eq!(written.refused.iter().map(|r| r.row).collect::<Vec<_>>(), [1]);

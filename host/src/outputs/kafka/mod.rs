@@ -29,7 +29,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use self::context::{Context, News};
 use self::produce::{Shipment, Topic};
 pub use self::settings::{Acks, Compression, KafkaSettings, Mechanism, SaslSettings, Stamp, TlsSettings};
-use super::{Answer, Output, Refusal, WriteError, Written};
+use super::{Answer, Output, OutputContext, OutputKind, Refusal, WriteError, Written};
 use crate::batch::encode::Encoding;
 use crate::batch::template::{Rendered, Template};
 use crate::batch::{Column, Records, TIMESTAMP};
@@ -37,6 +37,8 @@ use crate::net::tls::FileStamp;
 
 /// Writes under way at once: with batches of a thousand records enough to fill every connection.
 const CONCURRENCY: usize = 16;
+/// Connections to brokers, about: how many there are is not known before.
+const DESCRIPTORS: u64 = 64;
 /// How long a full queue is left alone when no delivery report announces room.
 const CROWDED: Duration = Duration::from_millis(50);
 /// How long the brokers have to answer what they know of a topic.
@@ -115,29 +117,39 @@ fn refused(error: KafkaError) -> anyhow::Error {
     }
 }
 
-/// Whether librdkafka takes the settings: a client that knows no broker connects to none.
-pub fn check(name: &str, settings: &KafkaSettings) -> anyhow::Result<()> {
-    let mut client = settings.client(name)?;
-    for option in ["bootstrap.servers", "metadata.broker.list"] {
-        client.remove(option);
+impl OutputKind for KafkaSettings {
+    /// Whether librdkafka takes the settings: a client that knows no broker connects to none.
+    fn check(&self, cx: &OutputContext) -> anyhow::Result<()> {
+        let mut client = self.client(&cx.name)?;
+        for option in ["bootstrap.servers", "metadata.broker.list"] {
+            client.remove(option);
+        }
+        // It would say that it knows no broker.
+        client.set_log_level(RDKafkaLogLevel::Emerg);
+        Producer::new(&cx.name, &client, self).map(drop).map_err(refused)
     }
-    // It would say that it knows no broker.
-    client.set_log_level(RDKafkaLogLevel::Emerg);
-    Producer::new(name, &client, settings).map(drop).map_err(refused)
+
+    fn open(&self, cx: &OutputContext) -> anyhow::Result<Arc<dyn Output>> {
+        Ok(Arc::new(open(self, cx)?))
+    }
+
+    fn descriptors(&self) -> u64 {
+        DESCRIPTORS
+    }
 }
 
-/// Opens an output named `name`. No connection is made yet; an error says which setting is wrong.
-pub fn open(name: &str, settings: &KafkaSettings, encoding: &Encoding) -> anyhow::Result<Kafka> {
-    let client = settings.client(name)?;
-    let producer = Producer::new(name, &client, settings).map_err(refused)?;
+/// Opens an output. No connection is made yet; an error says which setting is wrong.
+fn open(settings: &KafkaSettings, cx: &OutputContext) -> anyhow::Result<Kafka> {
+    let client = settings.client(&cx.name)?;
+    let producer = Producer::new(&cx.name, &client, settings).map_err(refused)?;
     let producer = Mutex::new(producer);
     let kbytes = client.get("queue.buffering.max.kbytes").and_then(|text| text.parse::<usize>().ok());
     Ok(Kafka {
         longest: kbytes.map_or(usize::MAX, |kbytes| kbytes.saturating_mul(1024)),
         gate: tokio::sync::Mutex::default(),
-        name: name.to_owned(),
+        name: cx.name.to_string(),
         settings: settings.clone(),
-        encoding: encoding.clone(),
+        encoding: cx.encoding.clone(),
         client,
         producer,
     })

@@ -133,7 +133,8 @@ impl<'de> Deserialize<'de> for OptionValue {
     }
 }
 
-/// Writes each record as one Kafka message: its value is the record as JSON.
+/// Writes each record as one message, whose value is the record as JSON. Records of one stream and partition keep their
+/// order, but for those that are written again after a failure.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaSettings {

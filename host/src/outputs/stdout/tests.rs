@@ -1,4 +1,4 @@
-use super::super::contract::{self, Subject};
+use super::super::contract::{self, Specimen, Subject};
 use super::*;
 
 /// What a stream has taken.
@@ -38,16 +38,14 @@ impl Write for Failing {
     }
 }
 
-#[tokio::test]
-async fn it_keeps_the_contract_of_outputs() {
-    contract::check(|| async {
+impl Specimen for StdoutSettings {
+    async fn subject(_: usize, cx: &OutputContext) -> Subject {
         let taken = Taken::default();
-        let output = to(taken.clone(), &Encoding::default());
+        let output = to(taken.clone(), &cx.encoding);
         let read = move || contract::lines(&taken.0.lock());
         let (by_field, cut) = (None, None);
         Subject { output: Arc::new(output), newline: true, read: Some(Box::new(read)), by_field, cut }
-    })
-    .await;
+    }
 }
 
 #[tokio::test]

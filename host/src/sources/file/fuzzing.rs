@@ -47,7 +47,7 @@ fn settings(bytes: &mut Bytes<'_>) -> Option<FileSettings> {
     let include = vec![super::Glob::try_from("*.log".to_owned()).ok()?];
     let settings =
         FileSettings { include, codec, charset, multiline, max_line, compression, ..FileSettings::default() };
-    settings.check().is_ok().then_some(settings)
+    crate::sources::SourceKind::check(&settings).is_ok().then_some(settings)
 }
 
 /// The records of a file that is written piece by piece, as JSON.

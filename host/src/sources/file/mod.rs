@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::{Running, SourceContext};
+use super::{BESIDE, Running, SourceContext, SourceKind, Starting};
 use crate::tasks;
 
 mod bell;
@@ -56,26 +56,29 @@ use watch::Watch;
 /// A file that is written all the time is looked at no more often than this for it.
 const NEWS: Duration = Duration::from_millis(5);
 
-impl FileSettings {
-    /// Whether the settings make sense together.
-    ///
-    /// # Errors
-    /// What contradicts what, or is missing.
-    pub fn check(&self) -> anyhow::Result<()> {
+impl SourceKind for FileSettings {
+    fn start(&self, cx: SourceContext) -> Starting {
+        Box::pin(start(self.clone(), cx))
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
         Globs::new(&self.include, &self.exclude)?;
         Gather::new(self)?;
         Ok(())
     }
 
-    /// What is odd about settings that make sense, with the key and the place in its list.
-    pub fn warnings(&self) -> Vec<(String, String)> {
+    fn warnings(&self) -> Vec<(String, String)> {
         let globs = Globs::warnings(&self.include, &self.exclude);
         globs.into_iter().map(|(place, says)| (format!("include[{place}]"), says)).collect()
+    }
+
+    fn descriptors(&self) -> u64 {
+        self.max_open_files as u64 + BESIDE
     }
 }
 
 /// Opens the source: refuses settings and checkpoints that make no sense. Files need not be there yet.
-pub async fn start(settings: FileSettings, cx: SourceContext) -> anyhow::Result<Running> {
+async fn start(settings: FileSettings, cx: SourceContext) -> anyhow::Result<Running> {
     let bell = Arc::new(Bell::default());
     let name = cx.name.clone();
     let stop = cx.stop.clone();

@@ -1,5 +1,6 @@
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use arrow_array::cast::AsArray;
@@ -7,6 +8,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::batch::Batch;
+use crate::sources::contract::{Specimen, texts};
 use crate::sources::testing;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -153,4 +155,18 @@ async fn files_behind_a_link_that_are_rotated_in_quick_succession_are_read_to_th
     assert_eq!(numbers, (0..=ROUNDS).collect::<Vec<_>>());
     cx.stop.cancel();
     timeout(LONG, running).await.expect("it ends").expect("no panic").expect("no error");
+}
+
+impl Specimen for FileSettings {
+    const SENDS_AGAIN: bool = true;
+
+    fn specimen(folder: &Path) -> FileSettings {
+        let settings = serde_json::json!({ "include": [folder.join("*.log")], "read_from": "beginning" });
+        serde_json::from_value(settings).unwrap()
+    }
+
+    async fn feed(&self, folder: &Path) -> Vec<String> {
+        fs::write(folder.join("a.log"), texts().join("\n") + "\n").unwrap();
+        texts()
+    }
 }

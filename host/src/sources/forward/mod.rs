@@ -39,15 +39,45 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Running, SourceContext};
+use super::{BESIDE, Running, SourceContext, SourceKind, Starting};
+use crate::net::address::Endpoint;
+use crate::net::tls::TlsSettings;
 use hub::Hub;
 use listen::Listener;
 
+impl SourceKind for ForwardSettings {
+    fn start(&self, cx: SourceContext) -> Starting {
+        Box::pin(start(self.clone(), cx))
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        if let Some(field) = &self.metadata_field {
+            anyhow::ensure!(!field.is_empty(), "`metadata_field` is empty; `null` leaves metadata away");
+            let own = field.starts_with('@');
+            anyhow::ensure!(!own, "`metadata_field`: names that begin with `@` are flitch's own: `{field}`");
+        }
+        self.tls.as_ref().map(TlsSettings::acceptor).transpose()?;
+        self.mode()?;
+        self.security.as_ref().map_or(Ok(()), SecuritySettings::check)
+    }
+
+    fn idle(&self) -> Vec<(&'static str, &'static str)> {
+        let has_socket = self.listen.iter().any(|endpoint| matches!(endpoint, Endpoint::Unix(_)));
+        let idle = ("unix_mode", "`unix_mode` changes nothing: `listen` names no unix socket");
+        if has_socket { Vec::new() } else { vec![idle] }
+    }
+
+    fn listens(&self) -> Vec<Endpoint> {
+        self.listen.iter().cloned().collect()
+    }
+
+    fn descriptors(&self) -> u64 {
+        self.max_connections as u64 + BESIDE
+    }
+}
+
 /// Opens the listeners.
-///
-/// # Errors
-/// An address cannot be bound, or the settings do not [`ForwardSettings::check`].
-pub async fn start(settings: ForwardSettings, cx: SourceContext) -> anyhow::Result<Running> {
+async fn start(settings: ForwardSettings, cx: SourceContext) -> anyhow::Result<Running> {
     settings.check()?;
     let listeners = listen::bind(&cx.name, &settings).await?;
     Ok(Box::pin(run(settings, cx, listeners)))

@@ -97,21 +97,6 @@ impl Default for ForwardSettings {
 }
 
 impl ForwardSettings {
-    /// Whether the settings make sense together, and the files of `tls` hold what they should.
-    ///
-    /// # Errors
-    /// What is wrong, with its key.
-    pub fn check(&self) -> anyhow::Result<()> {
-        if let Some(field) = &self.metadata_field {
-            anyhow::ensure!(!field.is_empty(), "`metadata_field` is empty; `null` leaves metadata away");
-            let own = field.starts_with('@');
-            anyhow::ensure!(!own, "`metadata_field`: names that begin with `@` are flitch's own: `{field}`");
-        }
-        self.tls.as_ref().map(TlsSettings::acceptor).transpose()?;
-        self.mode()?;
-        self.security.as_ref().map_or(Ok(()), SecuritySettings::check)
-    }
-
     /// The permissions of a unix socket.
     ///
     /// # Errors

@@ -1,14 +1,18 @@
 //! What real clients sent, from their first byte to records.
 
-use serde_json::{Value, json};
-
 use std::convert::Infallible;
+use std::path::Path;
 
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::ForwardSettings;
 use super::harness::{Client, pack, packed, recordings, testdata};
+use crate::sources::contract::{Specimen, texts};
 
 #[tokio::test(start_paused = true)]
 async fn a_task_of_the_source_that_ends_or_panics_unasked_ends_the_source_with_an_error() {
@@ -238,4 +242,28 @@ async fn one_connection_may_mix_tags_and_modes() {
     let times: Vec<_> = records.iter().map(|r| r["@timestamp"].as_str().unwrap()).collect();
     assert_eq!(times[0], "2023-11-14T22:13:20Z");
     assert_eq!(times[2], "2023-11-14T22:13:21Z");
+}
+
+impl Specimen for ForwardSettings {
+    fn specimen(_: &Path) -> ForwardSettings {
+        let listen = format!("127.0.0.1:{}", flitch_tests::ports::free());
+        serde_json::from_value(json!({ "listen": listen })).unwrap()
+    }
+
+    async fn feed(&self, _: &Path) -> Vec<String> {
+        let address = self.listen.iter().next().unwrap().to_string();
+        let mut client = TcpStream::connect(address).await.unwrap();
+        for text in texts() {
+            let mut message = vec![0x93, 0xa1, b't', 0xce, 0x65, 0, 0, 0, 0x81, 0xa7];
+            message.extend(b"message");
+            message.push(0xa0 | text.len() as u8);
+            message.extend(text.as_bytes());
+            client.write_all(&message).await.unwrap();
+        }
+        crate::tasks::client(async move {
+            // Whatever it hears, and however it ends.
+            let _ = client.read_to_end(&mut Vec::new()).await;
+        });
+        texts()
+    }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::{Running, SourceContext};
+use super::{Running, SourceContext, SourceKind, Starting};
 use crate::batch::builder::Builder;
 use crate::batch::constants::Constants;
 use crate::batch::lines::Lines;
@@ -18,7 +18,7 @@ use crate::receipt::Watermark;
 
 pub mod samples;
 
-/// Makes records out of a seed, the same ones in every run.
+/// Makes records out of a seed, the same ones in every run, for demos and measurements.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GeneratorSettings {
@@ -67,15 +67,25 @@ struct Generator {
     buffer: Vec<u8>,
 }
 
-/// Starts to make records.
-pub async fn start(settings: GeneratorSettings, cx: SourceContext) -> anyhow::Result<Running> {
-    let maker = match settings.format {
-        GeneratorFormat::Nginx => Maker::Lines(Lines::new("message")),
-        GeneratorFormat::Docker | GeneratorFormat::WebEvents => Maker::Fields(Builder::new()),
-    };
-    let tag = settings.tag.clone().unwrap_or_else(|| cx.name.to_string());
-    let generator = Generator { settings, cx, tag, maker, buffer: Vec::new() };
-    Ok(Box::pin(generator.run()))
+impl SourceKind for GeneratorSettings {
+    fn start(&self, cx: SourceContext) -> Starting {
+        let maker = match self.format {
+            GeneratorFormat::Nginx => Maker::Lines(Lines::new("message")),
+            GeneratorFormat::Docker | GeneratorFormat::WebEvents => Maker::Fields(Builder::new()),
+        };
+        let tag = self.tag.clone().unwrap_or_else(|| cx.name.to_string());
+        let generator = Generator { settings: self.clone(), cx, tag, maker, buffer: Vec::new() };
+        let running: Running = Box::pin(generator.run());
+        Box::pin(std::future::ready(Ok(running)))
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn descriptors(&self) -> u64 {
+        0
+    }
 }
 
 impl Generator {

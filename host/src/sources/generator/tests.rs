@@ -1,4 +1,7 @@
+use std::path::Path;
+
 use super::*;
+use crate::sources::contract::{RECORDS, Specimen};
 use crate::sources::testing::context;
 
 fn settings(format: GeneratorFormat, count: u64) -> GeneratorSettings {
@@ -10,7 +13,7 @@ async fn it_makes_as_many_records_as_asked_and_ends_when_they_are_settled() {
     for format in [GeneratorFormat::Nginx, GeneratorFormat::Docker, GeneratorFormat::WebEvents] {
         let (cx, buffer, _folder) = context("made");
         let (stop, ledger) = (cx.stop.clone(), cx.intake.ledger().clone());
-        let running = crate::tasks::joined(start(settings(format, 2500), cx).await.unwrap());
+        let running = crate::tasks::joined(settings(format, 2500).start(cx).await.unwrap());
         let mut rows = 0;
         while rows < 2500 {
             let batch = buffer.pop().await.unwrap();
@@ -28,7 +31,7 @@ async fn it_makes_as_many_records_as_asked_and_ends_when_they_are_settled() {
 async fn what_is_not_settled_is_made_again_and_is_the_same() {
     let (cx, buffer, _folder) = context("made");
     let stop = cx.stop.clone();
-    let running = crate::tasks::joined(start(settings(GeneratorFormat::Nginx, 10), cx).await.unwrap());
+    let running = crate::tasks::joined(settings(GeneratorFormat::Nginx, 10).start(cx).await.unwrap());
     let lost = buffer.pop().await.unwrap();
     let first = lost.records.ndjson().text.clone();
     drop(lost);
@@ -37,4 +40,21 @@ async fn what_is_not_settled_is_made_again_and_is_the_same() {
     again.receipt.delivered();
     stop.cancel();
     running.await.unwrap().unwrap();
+}
+
+impl Specimen for GeneratorSettings {
+    const SENDS_AGAIN: bool = true;
+
+    fn specimen(_: &Path) -> GeneratorSettings {
+        settings(GeneratorFormat::Nginx, RECORDS as u64)
+    }
+
+    async fn feed(&self, _: &Path) -> Vec<String> {
+        let line = |number: u64| {
+            let mut line = Vec::new();
+            samples::nginx(self.seed, number, &mut line);
+            String::from_utf8(line).unwrap()
+        };
+        (0..RECORDS as u64).map(line).collect()
+    }
 }

@@ -15,9 +15,9 @@ use tokio::sync::Semaphore;
 
 use answer::Answers;
 
-use super::{ChangedValues, Running, SourceContext};
+use super::{BESIDE, ChangedValues, Running, SourceContext, SourceKind, Starting};
 use crate::batch::utf8::InvalidUtf8;
-use crate::net::address::Address;
+use crate::net::address::{Address, Endpoint};
 use crate::net::connections::{Connections, Slot};
 use crate::net::serve::{Patience, Visit};
 use crate::net::tls::{Acceptor, TlsSettings};
@@ -122,12 +122,12 @@ fn max_connections() -> usize {
     1024
 }
 
-impl HttpSettings {
-    /// Whether the settings make sense together, and the files of `tls` hold what they should.
-    ///
-    /// # Errors
-    /// What is wrong, with its key.
-    pub fn check(&self) -> anyhow::Result<()> {
+impl SourceKind for HttpSettings {
+    fn start(&self, cx: SourceContext) -> Starting {
+        Box::pin(start(self.clone(), cx))
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
         self.tls.as_ref().map(TlsSettings::acceptor).transpose()?;
         let Some(auth) = &self.auth else { return Ok(()) };
         anyhow::ensure!(
@@ -145,6 +145,16 @@ impl HttpSettings {
         Ok(())
     }
 
+    fn listens(&self) -> Vec<Endpoint> {
+        vec![Endpoint::Tcp(self.listen.clone())]
+    }
+
+    fn descriptors(&self) -> u64 {
+        self.max_connections as u64 + BESIDE
+    }
+}
+
+impl HttpSettings {
     /// [`HttpSettings::max_pending`] as permits, one a byte.
     fn most_pending(&self) -> usize {
         (self.max_pending.0 as usize).min(Semaphore::MAX_PERMITS)
@@ -204,10 +214,7 @@ fn hands() -> usize {
 }
 
 /// Binds the listener; the future serves it.
-///
-/// # Errors
-/// The address cannot be bound, or the settings do not [`HttpSettings::check`].
-pub async fn start(settings: HttpSettings, cx: SourceContext) -> anyhow::Result<Running> {
+async fn start(settings: HttpSettings, cx: SourceContext) -> anyhow::Result<Running> {
     settings.check()?;
     let listen = &settings.listen;
     let bound = listen.bind(ALL).await;

@@ -1,5 +1,6 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -7,6 +8,7 @@ use tokio::net::TcpStream;
 use super::*;
 use crate::buffers::MemoryBuffer;
 use crate::receipt::Ledger;
+use crate::sources::contract::{Specimen, texts};
 use crate::sources::testing::context;
 
 mod protocol;
@@ -312,4 +314,33 @@ async fn who_comes_while_the_server_drains_is_told_to_come_again() {
     assert_eq!(status, 200);
     server.running.await.unwrap().unwrap();
     drop(silent);
+}
+
+impl Specimen for HttpSettings {
+    const REFUSES: bool = true;
+
+    fn specimen(_: &Path) -> HttpSettings {
+        let listen = format!("127.0.0.1:{}", flitch_tests::ports::free());
+        serde_json::from_value(serde_json::json!({ "listen": listen, "codec": "lines" })).unwrap()
+    }
+
+    async fn feed(&self, _: &Path) -> Vec<String> {
+        for text in texts() {
+            let address = self.listen.to_string();
+            crate::tasks::client(async move { while post(&address, &text).await != "200" {} });
+        }
+        texts()
+    }
+}
+
+/// The status of the answer.
+async fn post(address: &str, text: &str) -> String {
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let length = text.len();
+    let request =
+        format!("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{text}");
+    client.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    answer.split(' ').nth(1).unwrap_or_default().to_owned()
 }

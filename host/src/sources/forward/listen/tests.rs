@@ -163,5 +163,5 @@ async fn addresses_that_cannot_be_used_are_named() {
     }
     let mode = ForwardSettings { unix_mode: "rw".to_owned(), ..settings("unix:///tmp/x.sock") };
     assert!(bind("forward", &mode).await.err().unwrap().to_string().contains("`unix_mode`: `rw` is no mode"));
-    assert!(mode.check().unwrap_err().to_string().contains("`unix_mode`"));
+    assert!(crate::sources::SourceKind::check(&mode).unwrap_err().to_string().contains("`unix_mode`"));
 }
