@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::Cut;
-use crate::buffers::MemoryBuffer;
+use crate::buffers::Buffer;
 use crate::clock::Clock;
 use crate::dead_letter::DeadLetters;
 use crate::filters::{Program, Workers};
@@ -27,7 +27,7 @@ mod settings;
 pub use settings::{PipelineSettings, RouteSettings};
 
 /// The buffers by the names of their outputs.
-pub type Buffers = BTreeMap<Arc<str>, Arc<MemoryBuffer>>;
+pub type Buffers = BTreeMap<Arc<str>, Buffer>;
 
 /// What the stages of all pipelines share.
 #[derive(Clone)]
@@ -90,11 +90,11 @@ impl Wiring {
     /// The output cannot be opened; the text names the key that is wrong.
     pub fn outflow(&self, name: &str, config: &OutputConfig) -> anyhow::Result<Outflow> {
         let output = config.open(name, &self.data_dir, &self.clock, &self.health)?;
-        let buffer = MemoryBuffer::new(&config.buffer, Tally::dropped_by_route(name));
+        let dropped = Tally::dropped_by_route(name);
         Ok(Outflow {
             name: name.into(),
             output,
-            buffer: Arc::new(buffer.in_front_of(name, config.best_effort)),
+            buffer: Buffer::open(name, &config.buffer, config.best_effort, dropped),
             retry: config.retry.clone(),
             dead_letters: self.dead_letters.clone(),
             leave: CancellationToken::new(),
@@ -148,7 +148,7 @@ pub struct Outflow {
     /// Its name in the configuration.
     pub name: Arc<str>,
     /// The buffer in front of it.
-    pub buffer: Arc<MemoryBuffer>,
+    pub buffer: Buffer,
     /// Cancelled to leave what is not delivered.
     pub leave: CancellationToken,
     /// Where its records go.

@@ -8,8 +8,12 @@
 //! A share can be taken out of that by [`Receipt::detach`]: nobody waits for it, and dropped without a word it counts as
 //! dropped.
 //!
+//! A buffer that keeps records beyond the process settles their shares as [`Receipt::stored`], and [`restore`]s receipts
+//! of its own when it gives them out, in this process or in the next.
+//!
 //! The same shares keep the accounts. Each stands for a number of records, so that at any moment
-//! `received + copied = delivered + dropped + dead-lettered + returned + in flight` holds by construction.
+//! `received + copied + restored = delivered + dropped + dead-lettered + returned + stored + in flight` holds by
+//! construction.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -36,6 +40,7 @@ pub enum Verdict {
 /// The counters only grow; what is in flight is their difference.
 #[derive(Debug, Default)]
 pub struct Ledger {
+    source: Arc<str>,
     received: AtomicU64,
     received_bytes: AtomicU64,
     copied: AtomicU64,
@@ -43,6 +48,8 @@ pub struct Ledger {
     dropped: AtomicU64,
     dead_lettered: AtomicU64,
     returned: AtomicU64,
+    stored: AtomicU64,
+    restored: AtomicU64,
 }
 
 /// A reading of a [`Ledger`], in records (`received_bytes` in bytes as they came).
@@ -60,19 +67,33 @@ pub struct Accounts {
     pub dropped: u64,
     /// Records put among the dead letters.
     pub dead_lettered: u64,
-    /// Records handed back to the source, to be sent again.
+    /// Records handed back to the source, to be sent again, or to a buffer that keeps them.
     pub returned: u64,
+    /// Records put into buffers that keep them beyond the process.
+    pub stored: u64,
+    /// Records given out by such buffers, those of earlier processes included.
+    pub restored: u64,
 }
 
 impl Accounts {
     /// Records that are on their way: the difference of the sums.
     pub fn in_flight(&self) -> u64 {
-        (self.received + self.copied)
-            .saturating_sub(self.delivered + self.dropped + self.dead_lettered + self.returned)
+        let out = self.delivered + self.dropped + self.dead_lettered + self.returned + self.stored;
+        (self.received + self.copied + self.restored).saturating_sub(out)
     }
 }
 
 impl Ledger {
+    /// The accounts of a source that begins.
+    pub fn of(source: &str) -> Ledger {
+        Ledger { source: source.into(), ..Ledger::default() }
+    }
+
+    /// The name of the source.
+    pub fn source(&self) -> &Arc<str> {
+        &self.source
+    }
+
     /// What the accounts say now. Outflows are read before inflows, so that a reading taken while
     /// records move never shows more records gone than came.
     pub fn read(&self) -> Accounts {
@@ -80,10 +101,22 @@ impl Ledger {
         let dropped = self.dropped.load(Ordering::Acquire);
         let dead_lettered = self.dead_lettered.load(Ordering::Acquire);
         let returned = self.returned.load(Ordering::Acquire);
+        let stored = self.stored.load(Ordering::Acquire);
+        let restored = self.restored.load(Ordering::Acquire);
         let copied = self.copied.load(Ordering::Acquire);
         let received = self.received.load(Ordering::Acquire);
         let received_bytes = self.received_bytes.load(Ordering::Acquire);
-        Accounts { received, received_bytes, copied, delivered, dropped, dead_lettered, returned }
+        Accounts {
+            received,
+            received_bytes,
+            copied,
+            delivered,
+            dropped,
+            dead_lettered,
+            returned,
+            stored,
+            restored,
+        }
     }
 }
 
@@ -159,10 +192,26 @@ pub fn issue(
 ) -> Receipt {
     ledger.received.fetch_add(records as u64, Ordering::AcqRel);
     ledger.received_bytes.fetch_add(bytes as u64, Ordering::AcqRel);
+    owed(ledger, records, Box::new(on_settled))
+}
+
+/// Issues the receipt of `records` records that a buffer has kept and gives out, and enters them in the `ledger` of their
+/// source. `on_settled` tells the buffer, as it would the source (see [`issue`]): it lets go of them, or gives them out
+/// again.
+pub fn restore(
+    ledger: &Arc<Ledger>,
+    records: usize,
+    on_settled: impl FnOnce(Verdict) + Send + 'static,
+) -> Receipt {
+    ledger.restored.fetch_add(records as u64, Ordering::AcqRel);
+    owed(ledger, records, Box::new(on_settled))
+}
+
+fn owed(ledger: &Arc<Ledger>, records: usize, on_settled: OnSettled) -> Receipt {
     let shared = Shared {
         ledger: ledger.clone(),
         again: AtomicBool::new(false),
-        on_settled: Mutex::new(Some(Box::new(on_settled))),
+        on_settled: Mutex::new(Some(on_settled)),
     };
     Receipt { bond: Bond::Owed(Arc::new(shared)), records: records as u64 }
 }
@@ -171,6 +220,11 @@ impl Receipt {
     /// How many records this share stands for.
     pub fn records(&self) -> u64 {
         self.records
+    }
+
+    /// The name of the source that the records came from.
+    pub fn source(&self) -> &Arc<str> {
+        self.bond.ledger().source()
     }
 
     /// One more share, for a copy of `records` of the records.
@@ -227,6 +281,12 @@ impl Receipt {
     pub fn dropped(mut self) {
         let records = std::mem::take(&mut self.records);
         self.bond.ledger().dropped.fetch_add(records, Ordering::AcqRel);
+    }
+
+    /// A buffer keeps the records beyond the process: for whoever waits they are safe.
+    pub fn stored(mut self) {
+        let records = std::mem::take(&mut self.records);
+        self.bond.ledger().stored.fetch_add(records, Ordering::AcqRel);
     }
 
     /// The records are among the dead letters.

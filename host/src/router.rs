@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::batch::Batch;
-use crate::buffers::{Closed, MemoryBuffer};
+use crate::buffers::{Buffer, Closed};
 use crate::telemetry::Tally;
 
 mod condition;
@@ -13,13 +13,13 @@ pub use condition::{Condition, ConditionSettings, Mask, OneOrMore, Scalar};
 /// One way out of a pipeline.
 #[derive(Debug)]
 pub struct Route {
-    buffer: Arc<MemoryBuffer>,
+    buffer: Buffer,
     when: Option<Condition>,
 }
 
 impl Route {
     /// A way to the output behind `buffer`, for every record.
-    pub fn to(buffer: Arc<MemoryBuffer>) -> Route {
+    pub fn to(buffer: Buffer) -> Route {
         Route { buffer, when: None }
     }
 
@@ -43,7 +43,7 @@ impl Router {
     }
 
     /// The parts of a batch with the buffers that they go to; the rest is settled as dropped.
-    fn split(&self, batch: Batch) -> Vec<(&MemoryBuffer, Batch)> {
+    fn split(&self, batch: Batch) -> Vec<(&Buffer, Batch)> {
         let Batch { records, mut receipt, stream } = batch;
         let rows = records.rows();
         if rows == 0 {
@@ -72,7 +72,7 @@ impl Router {
                     Arc::new(part.expect("the mask has a bit for each row"))
                 }
             };
-            parts.push((&*route.buffer, Batch { records, receipt: receipt.split(count), stream }));
+            parts.push((&route.buffer, Batch { records, receipt: receipt.split(count), stream }));
         }
         parts
     }

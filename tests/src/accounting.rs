@@ -36,6 +36,10 @@ pub struct Sums {
     pub dead_lettered: u64,
     /// Given back to the source, which will send them again or has told its sender to.
     pub returned: u64,
+    /// Put into buffers that keep them beyond the process.
+    pub stored: u64,
+    /// Given out by such buffers.
+    pub restored: u64,
     /// Inside.
     pub in_flight: u64,
 }
@@ -85,6 +89,8 @@ impl Metrics {
             dropped: count("flitch_records_dropped_total"),
             dead_lettered: count("flitch_records_dead_lettered_total"),
             returned: count("flitch_records_returned_total"),
+            stored: count("flitch_records_stored_total"),
+            restored: count("flitch_records_restored_total"),
             in_flight: count("flitch_records_in_flight"),
         }
     }
@@ -93,8 +99,8 @@ impl Metrics {
 impl Sums {
     /// Whether both sides are equal.
     pub fn hold(&self) -> bool {
-        self.received + self.copied
-            == self.delivered + self.dropped + self.dead_lettered + self.returned + self.in_flight
+        let out = self.delivered + self.dropped + self.dead_lettered + self.returned + self.stored;
+        self.received + self.copied + self.restored == out + self.in_flight
     }
 }
 
@@ -102,13 +108,16 @@ impl fmt::Display for Sums {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "received {} + copied {} = delivered {} + dropped {} + dead-lettered {} + returned {} + in flight {}",
+            "received {} + copied {} + restored {} = delivered {} + dropped {} + dead-lettered {} + returned {} \
+             + stored {} + in flight {}",
             self.received,
             self.copied,
+            self.restored,
             self.delivered,
             self.dropped,
             self.dead_lettered,
             self.returned,
+            self.stored,
             self.in_flight
         )
     }

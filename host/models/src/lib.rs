@@ -5,4 +5,5 @@
 
 #![cfg(test)]
 
+mod queue;
 mod settled;

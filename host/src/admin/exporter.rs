@@ -50,7 +50,7 @@ impl Exporter {
 
     /// The accounts of `source`; those of an earlier run of the same source go on.
     pub fn ledger(&self, source: &str) -> Arc<Ledger> {
-        self.ledgers.lock().entry(source.into()).or_default().clone()
+        self.ledgers.lock().entry(source.into()).or_insert_with(|| Arc::new(Ledger::of(source))).clone()
     }
 
     /// What the accounts of all sources say now.
@@ -66,6 +66,8 @@ impl Exporter {
             Metric::BytesReceived.counter(&labels).absolute(accounts.received_bytes);
             Metric::RecordsCopied.counter(&labels).absolute(accounts.copied);
             Metric::RecordsReturned.counter(&labels).absolute(accounts.returned);
+            Metric::RecordsStored.counter(&labels).absolute(accounts.stored);
+            Metric::RecordsRestored.counter(&labels).absolute(accounts.restored);
             Metric::RecordsInFlight.gauge(&labels).set(accounts.in_flight() as f64);
         }
         self.handle.run_upkeep();

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::Exporter;
-use crate::buffers::MemoryBuffer;
+use crate::buffers::{Buffer, Stats};
 use crate::receipt::Accounts;
 use crate::telemetry::health::Failures;
 use crate::telemetry::{Health, Metric};
@@ -63,8 +63,10 @@ pub struct PipelineStatus {
 /// An output and what waits for it.
 #[derive(Clone, Debug, Serialize)]
 pub struct OutputStatus {
+    /// Records in its buffer.
+    pub buffered_records: u64,
     /// Bytes of records in its buffer.
-    pub buffered_bytes: usize,
+    pub buffered_bytes: u64,
     /// Whether its buffer is full, so that sources wait.
     pub full: bool,
 }
@@ -82,7 +84,7 @@ struct State {
     generation: u64,
     last_reload_error: Option<String>,
     pipelines: BTreeMap<Arc<str>, PipelineStatus>,
-    buffers: BTreeMap<Arc<str>, Arc<MemoryBuffer>>,
+    buffers: BTreeMap<Arc<str>, Buffer>,
 }
 
 impl Default for StatusBoard {
@@ -117,11 +119,7 @@ impl StatusBoard {
     }
 
     /// A configuration came into force.
-    pub fn wired(
-        &self,
-        pipelines: BTreeMap<Arc<str>, PipelineStatus>,
-        buffers: BTreeMap<Arc<str>, Arc<MemoryBuffer>>,
-    ) {
+    pub fn wired(&self, pipelines: BTreeMap<Arc<str>, PipelineStatus>, buffers: BTreeMap<Arc<str>, Buffer>) {
         let mut state = self.state.lock();
         state.generation += 1;
         state.last_reload_error = None;
@@ -140,8 +138,9 @@ impl StatusBoard {
         let account = |(name, accounts): (Arc<str>, Accounts)| {
             (name, SourceStatus { in_flight: accounts.in_flight(), accounts })
         };
-        let output = |(name, buffer): (&Arc<str>, &Arc<MemoryBuffer>)| {
-            (name.clone(), OutputStatus { buffered_bytes: buffer.bytes(), full: buffer.is_full() })
+        let output = |(name, buffer): (&Arc<str>, &Buffer)| {
+            let Stats { records, bytes, full, .. } = buffer.stats();
+            (name.clone(), OutputStatus { buffered_records: records, buffered_bytes: bytes, full })
         };
         Status {
             version: env!("CARGO_PKG_VERSION"),
@@ -159,7 +158,9 @@ impl StatusBoard {
     /// Brings the gauges that are read, not counted, up to date.
     pub(super) fn refresh_gauges(&self) {
         for (name, buffer) in &self.state.lock().buffers {
-            Metric::BufferBytes.gauge(&[("output", name)]).set(buffer.bytes() as f64);
+            let stats = buffer.stats();
+            Metric::BufferBytes.gauge(&[("output", name)]).set(stats.bytes as f64);
+            Metric::BufferRecords.gauge(&[("output", name)]).set(stats.records as f64);
         }
     }
 }

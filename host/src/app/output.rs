@@ -1,18 +1,16 @@
 //! Outputs that run: each behind its buffer, with the loop that empties it.
 
-use std::sync::Arc;
-
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::supervise::{Starting, supervise};
-use crate::buffers::MemoryBuffer;
+use crate::buffers::Buffer;
 use crate::pipeline::Outflow;
 use crate::tasks;
 use crate::telemetry::Part;
 
 pub(super) struct Output {
-    pub buffer: Arc<MemoryBuffer>,
+    pub buffer: Buffer,
     /// Cancelled to leave what is not delivered.
     pub leave: CancellationToken,
     /// Cancelled when it holds nothing more.
@@ -45,8 +43,7 @@ async fn run(flow: Outflow, part: Part, before: Option<CancellationToken>, ended
         tracing::error!(output = &*flow.name, %error, "the delivery loop failed while it was to end");
     }
     // What is left goes back to its sources now, and not when the last of them lets go of the buffer.
-    flow.buffer.close();
-    while flow.buffer.try_pop().is_some() {}
+    flow.buffer.leave();
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::{Condvar, Mutex};
-use tokio::sync::Notify;
+use super::sync::{AtomicUsize, Condvar, Mutex, Notify, Ordering};
 
 /// The queue takes no more items: its reader has stopped.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -172,9 +170,10 @@ impl<T> Queue<T> {
         self.item.all();
     }
 
-    /// Weight of the items inside.
-    pub fn weight(&self) -> usize {
-        self.state.lock().weight
+    /// The sum of what `count` says of each item, the weight of all, and whether it is closed.
+    pub fn look(&self, count: impl Fn(&T) -> u64) -> (u64, usize, bool) {
+        let state = self.state.lock();
+        (state.items.iter().map(|(item, _)| count(item)).sum(), state.weight, state.closed)
     }
 
     /// Whether the next item would wait, as far as can be said without knowing its weight.

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::breaker::Breaker;
 use super::{Output, Refusal, WriteError, Written};
 use crate::batch::{Batch, Records};
-use crate::buffers::MemoryBuffer;
+use crate::buffers::Buffer;
 use crate::dead_letter::{self, Cause, DeadLetters};
 use crate::receipt::Receipt;
 use crate::telemetry::{Metric, Tally};
@@ -65,7 +65,7 @@ impl RetrySettings {
 pub async fn deliver(
     name: Arc<str>,
     output: Arc<dyn Output>,
-    buffer: Arc<MemoryBuffer>,
+    buffer: Buffer,
     policy: RetrySettings,
     dead_letters: DeadLetters,
     stop: CancellationToken,
@@ -80,7 +80,7 @@ pub async fn deliver(
             tokio::select! {
                 biased;
                 panicked = one_of(&mut under_way), if !under_way.is_empty() => courier.failed(panicked),
-                batch = buffer.pop(), if room => match batch {
+                batch = buffer.lease(), if room => match batch {
                     Some(batch) => under_way.push(Box::pin(courier.carry(batch))),
                     None => open = false,
                 },
@@ -93,8 +93,7 @@ pub async fn deliver(
         () = work => false,
     };
     if stopped && buffer.is_best_effort() {
-        buffer.close();
-        while buffer.try_pop().is_some() {}
+        buffer.leave();
         tracing::warn!(output = %name, "stopped; what is not delivered is dropped and counted (`best_effort`)");
         return;
     }

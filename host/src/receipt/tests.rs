@@ -24,6 +24,36 @@ fn a_delivered_batch_is_safe() {
 }
 
 #[test]
+fn what_a_buffer_keeps_is_safe_and_the_sum_holds_when_another_process_gives_it_out() {
+    let (ledger, mut receipt, told) = issued(5);
+    receipt.split(2).delivered();
+    receipt.stored();
+    assert_eq!(told.try_recv(), Ok(Verdict::Safe));
+    let accounts = ledger.read();
+    assert_eq!((accounts.stored, accounts.in_flight()), (3, 0));
+
+    let next = Arc::new(Ledger::of("in"));
+    let (tell, told) = mpsc::sync_channel(2);
+    let restored = |records| {
+        let tell = tell.clone();
+        restore(&next, records, move |verdict| tell.send(verdict).unwrap())
+    };
+    let receipt = restored(3);
+    assert_eq!(&**receipt.source(), "in");
+    assert_eq!(next.read().in_flight(), 3);
+    drop(receipt);
+    assert_eq!(told.try_recv(), Ok(Verdict::Again), "the buffer gives it out again");
+    assert_eq!(next.read().in_flight(), 0);
+    restored(3).delivered();
+    assert_eq!(told.try_recv(), Ok(Verdict::Safe));
+    let accounts = next.read();
+    assert_eq!(
+        (accounts.restored, accounts.returned, accounts.delivered, accounts.in_flight()),
+        (6, 3, 3, 0)
+    );
+}
+
+#[test]
 fn a_receipt_dropped_unsettled_means_send_again() {
     let (ledger, receipt, told) = issued(3);
     drop(receipt);

@@ -7,7 +7,6 @@ use proptest::prelude::*;
 use super::*;
 use crate::batch::{Kind, Records, StreamId};
 use crate::blocking::block_on;
-use crate::buffers::BufferSettings;
 use crate::receipt::{Ledger, Verdict, issue};
 
 fn batch(ledger: &Arc<Ledger>, numbers: std::ops::Range<i64>, verdicts: &Arc<Mutex<Vec<Verdict>>>) -> Batch {
@@ -20,8 +19,8 @@ fn batch(ledger: &Arc<Ledger>, numbers: std::ops::Range<i64>, verdicts: &Arc<Mut
     Batch { records: Arc::new(records), receipt, stream: StreamId::UNORDERED }
 }
 
-fn buffer() -> Arc<MemoryBuffer> {
-    Arc::new(MemoryBuffer::new(&BufferSettings::default(), Tally::noop()))
+fn buffer() -> Buffer {
+    Buffer::with_room(16 << 20)
 }
 
 fn between(from: i64, to: i64) -> Option<Condition> {
@@ -42,7 +41,7 @@ fn a_batch_that_goes_whole_is_not_copied() {
     let records = batch.records.clone();
     block_on(Router::new(routes, Tally::noop()).push(batch)).unwrap();
     for buffer in [first, second] {
-        let batch = buffer.try_pop().unwrap();
+        let batch = buffer.try_lease().unwrap();
         assert!(Arc::ptr_eq(&batch.records, &records));
         batch.receipt.delivered();
     }
@@ -58,7 +57,7 @@ fn records_that_no_route_takes_are_counted_as_dropped() {
     block_on(Router::new(routes, Tally::noop()).push(batch(&ledger, 0..10, &verdicts))).unwrap();
     assert_eq!(ledger.read().dropped, 8);
     assert!(verdicts.lock().is_empty());
-    let batch = taken.try_pop().unwrap();
+    let batch = taken.try_lease().unwrap();
     assert_eq!(numbers(&batch), [2, 3]);
     batch.receipt.delivered();
     assert_eq!(ledger.read().in_flight(), 0);
@@ -91,7 +90,7 @@ proptest! {
     ) {
         let (ledger, verdicts) = (Arc::default(), Arc::default());
         let outs: Vec<_> = ranges.iter().map(|range| (*range, buffer())).collect();
-        let route = |(range, to): &(Option<(i64, i64)>, Arc<MemoryBuffer>)| {
+        let route = |(range, to): &(Option<(i64, i64)>, Buffer)| {
             Route::to(to.clone()).when(range.and_then(|(from, until)| between(from, until)))
         };
         let router = Router::new(outs.iter().map(route).collect(), Tally::noop());
@@ -106,7 +105,7 @@ proptest! {
         for (range, out) in outs {
             let takes = |n: &i64| range.is_none_or(|(from, until)| (from..until).contains(n));
             let expected: Vec<i64> = (0..rows).filter(takes).collect();
-            let batch = out.try_pop();
+            let batch = out.try_lease();
             prop_assert_eq!(batch.as_ref().map(numbers).unwrap_or_default(), expected.clone());
             delivered += expected.len() as u64;
             routed.extend(expected);

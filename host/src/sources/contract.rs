@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::SourceKind;
 use super::testing::{context, pipeline};
 use crate::batch::Cut;
-use crate::buffers::MemoryBuffer;
+use crate::buffers::Buffer;
 use crate::inlet::Inlet;
 
 /// How many records a source is fed with.
@@ -60,8 +60,8 @@ enum End {
 }
 
 /// Delivers what comes out of a buffer, and answers the texts.
-async fn next(buffer: &MemoryBuffer) -> Vec<String> {
-    let batch = timeout(LONG, buffer.pop()).await.expect("a batch in time").expect("an open buffer");
+async fn next(buffer: &Buffer) -> Vec<String> {
+    let batch = timeout(LONG, buffer.lease()).await.expect("a batch in time").expect("an open buffer");
     let column = batch.records.column("message").expect("the text").array().clone();
     batch.receipt.delivered();
     column.as_string::<i32>().iter().map(|text| text.expect("a value").to_owned()).collect()
@@ -106,7 +106,7 @@ async fn through<S: Specimen>(end: End) {
                 }
             };
             assert!(finished.await, "{name}");
-            while let Some(batch) = old_buffer.try_pop() {
+            while let Some(batch) = old_buffer.try_lease() {
                 let column = batch.records.column("message").expect("the text").array().clone();
                 out.push(column.as_string::<i32>().value(0).to_owned());
                 batch.receipt.delivered();
@@ -138,7 +138,7 @@ async fn through<S: Specimen>(end: End) {
         }
     };
     if let Some(handover) = handover {
-        while old_buffer.try_pop().is_some() {}
+        while old_buffer.try_lease().is_some() {}
         handover.open(false);
         let mut seen = HashSet::new();
         let mut out = Vec::new();

@@ -48,10 +48,16 @@ metrics_list! {
     BytesDeadLettered = "flitch_bytes_dead_lettered_total",
     /// Records handed back to their source to be sent again.
     RecordsReturned = "flitch_records_returned_total",
+    /// Records put into buffers that keep them beyond the process, by source.
+    RecordsStored = "flitch_records_stored_total",
+    /// Records given out by buffers that keep them, by source, those that an earlier process put in included.
+    RecordsRestored = "flitch_records_restored_total",
     /// Records on their way, by source.
     RecordsInFlight = "flitch_records_in_flight",
     /// Bytes of records that wait in the buffer of an output.
     BufferBytes = "flitch_buffer_bytes",
+    /// Records that wait in the buffer of an output.
+    BufferRecords = "flitch_buffer_records",
     /// Records handed to a filter; those of a batch that was halved to find a poison record count again.
     FilterRecordsIn = "flitch_filter_records_in_total",
     /// Bytes that crossed the border into a filter.

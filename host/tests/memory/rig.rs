@@ -2,7 +2,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use flitch::batch::Cut;
-use flitch::buffers::{BufferSettings, MemoryBuffer};
+use flitch::buffers::Buffer;
 use flitch::clock::Clock;
 use flitch::dead_letter::DeadLetters;
 use flitch::filters::{Program, Workers};
@@ -32,7 +32,7 @@ impl Rig {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let buffer = Arc::new(MemoryBuffer::new(&BufferSettings::default(), Tally::noop()));
+        let buffer = Buffer::with_room(16 << 20);
         let router = Arc::new(Router::new(vec![Route::to(buffer.clone())], Tally::noop()));
         let workers =
             Workers::start("test", Arc::new(Program::default()), 0, router, &Arc::default()).unwrap();
@@ -51,7 +51,7 @@ impl Rig {
         let inside = runtime.enter();
         tasks::client(async move { running.await.unwrap() });
         tasks::client(async move {
-            while let Some(batch) = buffer.pop().await {
+            while let Some(batch) = buffer.lease().await {
                 // What an output does: the records as text, once for a batch.
                 drop(batch.records.ndjson());
                 batch.receipt.delivered();

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
@@ -5,7 +6,6 @@ use crate::batch::builder::Builder;
 use crate::batch::constants::Constants;
 use crate::batch::utf8::InvalidUtf8;
 use crate::batch::{Batch, Records, StreamId};
-use crate::buffers::BufferSettings;
 use crate::dead_letter::DeadLetters;
 use crate::outputs::{self, Answer, RetrySettings, Written};
 use crate::receipt::{Ledger, issue};
@@ -37,7 +37,7 @@ impl outputs::Output for Fragile {
 
 struct Bench {
     output: Arc<Fragile>,
-    buffer: Arc<MemoryBuffer>,
+    buffer: Buffer,
     health: Arc<Health>,
     ledger: Arc<Ledger>,
     leave: CancellationToken,
@@ -51,7 +51,7 @@ impl Bench {
     fn new(panics: u32) -> Bench {
         let folder = tempfile::tempdir().unwrap();
         let output = Arc::new(Fragile { panics: panics.into(), ..Fragile::default() });
-        let buffer = Arc::new(MemoryBuffer::new(&BufferSettings::default(), Tally::noop()));
+        let buffer = Buffer::with_room(16 << 20);
         let [leave, ended, before] = std::array::from_fn(|_| CancellationToken::new());
         let flow = Outflow {
             name: "out".into(),

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::batch::{Batch, StreamId};
 use crate::blocking::block_on;
-use crate::buffers::{BufferSettings, MemoryBuffer};
+use crate::buffers::Buffer;
 use crate::filters::tests::{context, messages, rows};
 use crate::filters::{Workers, stock_component};
 use crate::inlet::Pass;
@@ -114,8 +114,7 @@ fn workers_swap_between_batches_and_no_record_is_lost_or_seen_twice() {
     let old = file.load();
     file.write_dissect();
     let new = Arc::new(file.next(&old).unwrap().program);
-    let settings = BufferSettings { max_bytes: crate::units::Bytes(1 << 30), ..BufferSettings::default() };
-    let buffer = Arc::new(MemoryBuffer::new(&settings, Tally::noop()));
+    let buffer = Buffer::with_room(1 << 30);
     let router = Arc::new(Router::new(vec![Route::to(buffer.clone())], Tally::noop()));
     let workers = Workers::start("test", old, 2, router, &Arc::default()).unwrap();
     let (ledger, stream, pass) = (Arc::<Ledger>::default(), StreamId::next(), Pass::default());
@@ -130,7 +129,7 @@ fn workers_swap_between_batches_and_no_record_is_lost_or_seen_twice() {
     }
     workers.finish();
     let (mut numbers, mut generations) = (Vec::new(), Vec::new());
-    while let Some(batch) = buffer.try_pop() {
+    while let Some(batch) = buffer.try_lease() {
         let rows = rows(&batch.records);
         let names = |row: &serde_json::Value| (row.get("upper").is_some(), row.get("second").is_some());
         assert!(rows.iter().all(|row| names(row) == names(&rows[0])), "{rows:?}");

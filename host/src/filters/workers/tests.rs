@@ -4,7 +4,7 @@ use crate::batch::builder::Builder;
 use crate::batch::constants::Constants;
 use crate::batch::utf8::InvalidUtf8;
 use crate::blocking::block_on;
-use crate::buffers::{BufferSettings, MemoryBuffer};
+use crate::buffers::Buffer;
 use crate::inlet::Pass;
 use crate::receipt::{Verdict, issue};
 use crate::router::Route;
@@ -13,14 +13,14 @@ use crate::telemetry::Tally;
 /// A pipeline with one worker, whose filters are `chain`.
 struct Bench {
     workers: Workers,
-    buffer: Arc<MemoryBuffer>,
+    buffer: Buffer,
     health: Arc<Health>,
     verdicts: Arc<Mutex<Vec<(usize, Verdict)>>>,
 }
 
 impl Bench {
     fn new(chain: fn(&Arc<Program>) -> Apply) -> Bench {
-        let buffer = Arc::new(MemoryBuffer::new(&BufferSettings::default(), Tally::noop()));
+        let buffer = Buffer::with_room(16 << 20);
         let router = Arc::new(Router::new(vec![Route::to(buffer.clone())], Tally::noop()));
         let (inlet, health) = (Inlet::new(25, router), Arc::<Health>::default());
         let worker = Worker {
@@ -61,7 +61,7 @@ fn a_panic_costs_its_batch_and_neither_the_worker_nor_the_order() {
     let stream = StreamId::next();
     (1..=4).for_each(|rows| bench.push(rows, stream));
     bench.workers.finish();
-    let rows = std::iter::from_fn(|| bench.buffer.try_pop()).map(|batch| batch.records.rows());
+    let rows = std::iter::from_fn(|| bench.buffer.try_lease()).map(|batch| batch.records.rows());
     assert_eq!(rows.collect::<Vec<_>>(), [1, 3, 4]);
     assert_eq!(bench.verdicts.lock()[0], (2, Verdict::Again));
     let failures = &bench.health.failures()["worker test-0"];

@@ -8,7 +8,7 @@ use super::*;
 use crate::batch::builder::Builder;
 use crate::batch::constants::Constants;
 use crate::batch::utf8::InvalidUtf8;
-use crate::buffers::MemoryBuffer;
+use crate::buffers::Buffer;
 use crate::sources::testing::pipeline;
 
 type Verdicts = Arc<Mutex<Vec<(i64, Verdict)>>>;
@@ -53,9 +53,9 @@ async fn settle() {
 }
 
 /// Takes out what is in a buffer, and delivers it.
-fn taken(buffer: &MemoryBuffer) -> Vec<i64> {
+fn taken(buffer: &Buffer) -> Vec<i64> {
     let mut numbers = Vec::new();
-    while let Some(batch) = buffer.try_pop() {
+    while let Some(batch) = buffer.try_lease() {
         let column = batch.records.column("n").unwrap().array().clone();
         numbers.extend(column.as_primitive::<Int64Type>().values());
         batch.receipt.delivered();

@@ -96,7 +96,7 @@ fn unreachable() -> WriteError {
 /// Batches on their way through a delivery loop.
 struct Bench {
     output: Arc<Scripted>,
-    buffer: Arc<MemoryBuffer>,
+    buffer: Buffer,
     ledger: Arc<Ledger>,
     verdicts: Arc<Mutex<Vec<Verdict>>>,
     letters: tempfile::TempDir,
@@ -106,10 +106,9 @@ struct Bench {
 
 impl Bench {
     fn new(output: Scripted) -> Bench {
-        let settings = BufferSettings::default();
         Bench {
             output: Arc::new(output),
-            buffer: Arc::new(MemoryBuffer::new(&settings, Tally::noop())),
+            buffer: Buffer::with_room(16 << 20),
             ledger: Arc::default(),
             verdicts: Arc::default(),
             letters: tempfile::tempdir().unwrap(),
@@ -121,8 +120,8 @@ impl Bench {
     /// In front of an output that no source waits for, with room for so many bytes.
     fn best_effort(output: Scripted, bytes: u64) -> Bench {
         let settings = BufferSettings { max_bytes: Bytes(bytes), ..BufferSettings::default() };
-        let buffer = MemoryBuffer::new(&settings, Tally::noop()).in_front_of("out", true);
-        Bench { buffer: Arc::new(buffer), ..Bench::new(output) }
+        let buffer = Buffer::open("out", &settings, true, Tally::noop());
+        Bench { buffer, ..Bench::new(output) }
     }
 
     async fn push(&self, numbers: std::ops::Range<i64>) {
@@ -352,7 +351,7 @@ async fn a_hard_stop_leaves_what_is_not_delivered_to_be_sent_again() {
     running.await.unwrap();
     assert_eq!(*bench.verdicts.lock(), [Verdict::Again]);
     // The second batch was never taken out of the buffer.
-    assert_eq!(bench.buffer.try_pop().unwrap().records.rows(), 1);
+    assert_eq!(bench.buffer.try_lease().unwrap().records.rows(), 1);
     assert_eq!(bench.ledger.read().returned, 3);
 }
 

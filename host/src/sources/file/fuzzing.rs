@@ -63,7 +63,7 @@ fn read(settings: &FileSettings, pieces: &[&[u8]]) -> Vec<serde_json::Value> {
     let mut until_quiet = |now: &mut Instant| {
         loop {
             let next = tailer.turn(*now).expect("open pipelines");
-            while let Some(batch) = buffer.try_pop() {
+            while let Some(batch) = buffer.try_lease() {
                 let text = batch.records.ndjson();
                 check_lines(&text);
                 out.extend((0..text.ends.len()).map(|row| value(text.row(row))));

@@ -11,7 +11,7 @@ use arrow_array::types::TimestampNanosecondType;
 use arrow_array::{Array, ArrayRef};
 
 use crate::batch::Batch;
-use crate::buffers::MemoryBuffer;
+use crate::buffers::Buffer;
 use crate::receipt::Accounts;
 use crate::sources::{SourceContext, testing};
 
@@ -54,7 +54,7 @@ pub struct Rig {
     pub held: Vec<Batch>,
     pub got: Vec<Got>,
     pub batches: Vec<usize>,
-    buffer: Arc<MemoryBuffer>,
+    buffer: Buffer,
     /// How long a turn of the tailer takes.
     pub turn_cost: Duration,
     /// The output takes nothing.
@@ -211,7 +211,7 @@ impl Rig {
     /// Takes out what is in the buffer and settles it.
     pub fn drain(&mut self) {
         while !self.stalled
-            && let Some(batch) = self.buffer.try_pop()
+            && let Some(batch) = self.buffer.try_lease()
         {
             self.take(&batch);
             match self.settle {

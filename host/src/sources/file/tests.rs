@@ -37,7 +37,7 @@ async fn the_source_wakes_for_new_lines_and_new_files_and_stops_when_all_is_safe
     let settings = rarely(format!("{}/*.log", folder.path().display()));
     let running = crate::tasks::joined(start(settings, cx.clone()).await.unwrap());
     let next =
-        || async { timeout(LONG, buffer.pop()).await.expect("a batch in time").expect("an open buffer") };
+        || async { timeout(LONG, buffer.lease()).await.expect("a batch in time").expect("an open buffer") };
     let first = next().await;
     assert_eq!(lines(&first), ["one"]);
     first.receipt.delivered();
@@ -73,7 +73,7 @@ async fn a_source_whose_pipelines_are_full_ends_when_they_are_closed() {
     };
     let running = crate::tasks::joined(start(settings, cx.clone()).await.unwrap());
     timeout(LONG, async {
-        while buffer.bytes() < 15 << 20 {
+        while buffer.stats().bytes < 15 << 20 {
             tokio::task::yield_now().await;
         }
     })
@@ -81,7 +81,7 @@ async fn a_source_whose_pipelines_are_full_ends_when_they_are_closed() {
     .expect("40 MB fill the buffer");
     cx.stop.cancel();
     buffer.close();
-    while buffer.try_pop().is_some() {}
+    while buffer.try_lease().is_some() {}
     timeout(LONG, running).await.expect("it ends").expect("no panic").expect("no error");
     assert_eq!(cx.intake.ledger().read().in_flight(), 0);
 }
@@ -138,7 +138,8 @@ async fn files_behind_a_link_that_are_rotated_in_quick_succession_are_read_to_th
     let mut got = Vec::new();
     let mut take = async |most: usize| {
         while got.len() < most {
-            let batch = timeout(LONG, buffer.pop()).await.expect("a batch in time").expect("an open buffer");
+            let batch =
+                timeout(LONG, buffer.lease()).await.expect("a batch in time").expect("an open buffer");
             got.extend(lines(&batch));
             batch.receipt.delivered();
         }

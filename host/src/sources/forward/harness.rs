@@ -14,7 +14,7 @@ use super::hub::{Alive, Hub};
 use super::link::Peer;
 use super::strangers::Place;
 use crate::batch::Records;
-use crate::buffers::MemoryBuffer;
+use crate::buffers::Buffer;
 use crate::net::connections::Connections;
 use crate::sources::{SourceContext, testing};
 
@@ -26,7 +26,7 @@ pub use talk::{pack, packed, recordings, testdata};
 /// A client of a source under test, and what comes out at the source's other end.
 pub struct Client {
     pub stream: DuplexStream,
-    pub buffer: Arc<MemoryBuffer>,
+    pub buffer: Buffer,
     pub hub: Arc<Hub>,
     #[cfg_attr(not(test), expect(dead_code, reason = "tests wait for it"))]
     pub serving: JoinHandle<()>,
@@ -65,7 +65,7 @@ impl Client {
         loop {
             tokio::select! {
                 biased;
-                batch = self.buffer.pop() => {
+                batch = self.buffer.lease() => {
                     let batch = batch.expect("the buffer is open");
                     records.extend(json(&batch.records));
                     batch.receipt.delivered();

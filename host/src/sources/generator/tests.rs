@@ -16,7 +16,7 @@ async fn it_makes_as_many_records_as_asked_and_ends_when_they_are_settled() {
         let running = crate::tasks::joined(settings(format, 2500).start(cx).await.unwrap());
         let mut rows = 0;
         while rows < 2500 {
-            let batch = buffer.pop().await.unwrap();
+            let batch = buffer.lease().await.unwrap();
             rows += batch.records.rows();
             batch.receipt.delivered();
         }
@@ -32,10 +32,10 @@ async fn what_is_not_settled_is_made_again_and_is_the_same() {
     let (cx, buffer, _folder) = context("made");
     let stop = cx.stop.clone();
     let running = crate::tasks::joined(settings(GeneratorFormat::Nginx, 10).start(cx).await.unwrap());
-    let lost = buffer.pop().await.unwrap();
+    let lost = buffer.lease().await.unwrap();
     let first = lost.records.ndjson().text.clone();
     drop(lost);
-    let again = buffer.pop().await.unwrap();
+    let again = buffer.lease().await.unwrap();
     assert_eq!(again.records.ndjson().text, first);
     again.receipt.delivered();
     stop.cancel();

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::buffers::MemoryBuffer;
+use crate::buffers::Buffer;
 use crate::receipt::Ledger;
 use crate::sources::contract::{Specimen, texts};
 use crate::sources::testing::context;
@@ -15,7 +15,7 @@ mod protocol;
 
 struct Server {
     address: SocketAddr,
-    buffer: Arc<MemoryBuffer>,
+    buffer: Buffer,
     ledger: Arc<Ledger>,
     stop: tokio_util::sync::CancellationToken,
     running: tokio::task::JoinHandle<anyhow::Result<()>>,
@@ -66,7 +66,7 @@ impl Server {
         let records = Arc::new(parking_lot::Mutex::new(String::new()));
         let collect = async {
             loop {
-                let batch = self.buffer.pop().await.unwrap();
+                let batch = self.buffer.lease().await.unwrap();
                 records.lock().push_str(std::str::from_utf8(&batch.records.ndjson().text).unwrap());
                 batch.receipt.delivered();
             }
@@ -152,7 +152,7 @@ async fn an_empty_body_holds_no_record() {
 async fn records_that_are_not_safe_are_asked_for_again() {
     let server = server(serde_json::json!({})).await;
     let lose = async {
-        drop(server.buffer.pop().await);
+        drop(server.buffer.lease().await);
         std::future::pending::<()>().await;
     };
     let (status, _) = tokio::select! {
@@ -198,7 +198,7 @@ async fn bodies_take_room_as_they_come_and_expand() {
     let server = server(serde_json::json!({ "max_pending": "1KiB" })).await;
     let waits = server.ask("POST /", b"{\"a\":1}");
     let told = async {
-        while server.buffer.bytes() == 0 {
+        while server.buffer.stats().bytes == 0 {
             tokio::task::yield_now().await;
         }
         let plain = server.ask("POST /\nContent-Type: text/plain", &[b'x'; 1020]).await.0;
@@ -213,7 +213,7 @@ async fn bodies_take_room_as_they_come_and_expand() {
     };
     assert_eq!(told, (429, 429));
     // What is larger than all the room there is comes through when it is alone.
-    drop(server.buffer.try_pop());
+    drop(server.buffer.try_lease());
     let large = server.post("POST /\nContent-Type: text/plain", &[b'x'; 4000]).await;
     assert_eq!(large.0, 200, "{large:?}");
 }
@@ -285,7 +285,7 @@ async fn while_the_pipeline_is_full_clients_are_told_to_wait() {
 async fn a_stopping_server_finishes_the_request_that_is_under_way() {
     let server = server(serde_json::json!({})).await;
     let stopping = async {
-        let batch = server.buffer.pop().await.unwrap();
+        let batch = server.buffer.lease().await.unwrap();
         server.stop.cancel();
         batch.receipt.delivered();
         std::future::pending::<()>().await;
@@ -304,7 +304,7 @@ async fn who_comes_while_the_server_drains_is_told_to_come_again() {
     let silent = TcpStream::connect(server.address).await.unwrap();
     let under_way = server.ask("POST /", b"{}");
     let meanwhile = async {
-        let batch = server.buffer.pop().await.unwrap();
+        let batch = server.buffer.lease().await.unwrap();
         server.stop.cancel();
         assert_eq!(server.ask("POST /", b"{}").await.0, 503);
         assert_eq!(server.ask("GET /health", b"").await.0, 503);

@@ -14,7 +14,7 @@ use crate::batch::utf8::InvalidUtf8;
 use crate::dead_letter::read::{Filter, list};
 use crate::dead_letter::replay::{Replayed, send};
 use crate::dead_letter::{Cause, DeadLetters};
-use crate::sources::forward;
+use crate::sources::SourceKind;
 use crate::sources::testing::context;
 use crate::tasks::joined;
 
@@ -33,11 +33,11 @@ impl Source {
         let mut settings = settings;
         settings["listen"] = json!(format!("unix://{}", folder.path().join("s").display()));
         let settings: ForwardSettings = serde_json::from_value(settings).unwrap();
-        let running = joined(forward::start(settings.clone(), cx).await.unwrap());
+        let running = joined(SourceKind::start(&settings, cx).await.unwrap());
         let records = Arc::new(Mutex::new(Vec::new()));
         let came = records.clone();
         let taking = joined(async move {
-            while let Some(batch) = buffer.pop().await {
+            while let Some(batch) = buffer.lease().await {
                 let text = ndjson_lossless(&batch.records);
                 let rows =
                     (0..batch.records.rows()).map(|row| serde_json::from_slice(text.row(row)).unwrap());

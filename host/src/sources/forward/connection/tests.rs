@@ -130,7 +130,7 @@ async fn a_client_that_does_not_read_its_answers_is_read_no_further_and_then_clo
     let chunk = |n: usize| format!("{n:04}{}", "x".repeat(1000));
     let buffer = client.buffer.clone();
     crate::tasks::client(async move {
-        while let Some(batch) = buffer.pop().await {
+        while let Some(batch) = buffer.lease().await {
             batch.receipt.delivered();
         }
     });
@@ -413,7 +413,7 @@ async fn a_connection_is_read_no_further_while_too_much_of_it_is_on_its_way() {
     }
     settle_down().await;
     let mut waiting = Vec::new();
-    while let Some(batch) = client.buffer.try_pop() {
+    while let Some(batch) = client.buffer.try_lease() {
         waiting.push(batch);
     }
     assert_eq!(waiting.len(), 2);

@@ -33,7 +33,7 @@ impl Client {
 
     /// The next batch, unsettled.
     pub async fn batch(&self) -> Batch {
-        self.buffer.pop().await.expect("the buffer is open")
+        self.buffer.lease().await.expect("the buffer is open")
     }
 
     /// The next batch's records, settled as delivered.

@@ -3,7 +3,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::batch::Batch;
-use crate::buffers::MemoryBuffer;
+use crate::buffers::Buffer;
 use crate::sources::forward::acks::answer;
 use crate::sources::forward::harness::{json, pack};
 use crate::sources::{SourceContext, forward, testing};
@@ -14,7 +14,7 @@ fn settings(listen: &str) -> ForwardSettings {
 
 struct Source {
     cx: SourceContext,
-    buffer: Arc<MemoryBuffer>,
+    buffer: Buffer,
     addresses: Vec<String>,
     running: tokio::task::JoinHandle<anyhow::Result<()>>,
     _folder: tempfile::TempDir,
@@ -30,7 +30,7 @@ impl Source {
     }
 
     async fn batch(&self) -> Batch {
-        self.buffer.pop().await.unwrap()
+        self.buffer.lease().await.unwrap()
     }
 
     async fn stop(self) {
@@ -142,7 +142,7 @@ async fn a_client_without_the_key_is_sent_away() {
     // It is closed with the message unread, so the answer may be cut by a reset.
     let _ = stream.read_to_end(&mut answer).await;
     assert!(answer.starts_with(b"\x92\xa4HELO"), "{answer:x?}");
-    assert!(source.buffer.try_pop().is_none());
+    assert!(source.buffer.try_lease().is_none());
     source.stop().await;
 }
 

@@ -34,7 +34,7 @@ async fn what_all_connections_have_on_their_way_is_bounded() {
     second.write_all(&pack(&json!(["t", 0, {"n": 2}, {"chunk": "c2"}]))).await.unwrap();
     settle_down().await;
     assert_eq!(client.hub.chunks.waiting(), 2);
-    assert!(client.buffer.try_pop().is_none(), "both are on their way");
+    assert!(client.buffer.try_lease().is_none(), "both are on their way");
     first.receipt.delivered();
     assert_eq!(client.next().await[0]["n"], 2);
 }
@@ -103,7 +103,7 @@ async fn open_lines_of_many_connections_share_the_memory_and_lose_nothing() {
     let taken = crate::tasks::joined(async move {
         let (mut bytes, mut marked) = (0, 0);
         while bytes < 10 * LINES * 5 * (16 << 10) {
-            let batch = buffer.pop().await.unwrap();
+            let batch = buffer.lease().await.unwrap();
             for record in json(&batch.records) {
                 bytes += record["log"].as_str().unwrap().len();
                 marked += usize::from(record["@truncated"] == true);
