@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 
 use flitch_tests::flitch::Flitch;
+use flitch_tests::servers::consumer::read_count;
+use flitch_tests::servers::kafka::Kafka;
 use flitch_tests::wait::eventually;
 
 use crate::support::*;
@@ -39,4 +41,34 @@ fn an_output_of_best_effort_that_is_down_sends_nothing_again_to_a_healthy_one() 
     assert_eq!((sums.received, lines(&flitch).len()), (10, LINES + 10), "{sums}");
     let distinct: BTreeSet<String> = lines(&flitch).into_iter().collect();
     assert_eq!(distinct.len(), LINES + 10);
+}
+
+#[test]
+fn the_lines_of_a_file_go_on_byte_for_byte_to_messages_and_files_and_into_csv() {
+    let kafka = Kafka::shared();
+    kafka.create_topic("outputs-as-it-stood", 1).unwrap();
+    let config = format!(
+        "sources:\n  in: {{ type: file, include: [\"{{dir}}/app.log\"], read_from: beginning, invalid_utf8: bytes }}\n\
+         outputs:\n  topic: {{ type: kafka, brokers: [\"{}\"], topic: outputs-as-it-stood, \
+         encoding: {{ format: text, field: message }} }}\n  copy: {{ type: file, path: \"{{dir}}/copy.log\", encoding: \
+         {{ format: text, field: message }} }}\n  table: {{ type: file, path: \"{{dir}}/out.csv\", encoding: {{ format: csv, \
+         columns: [\"@tag\", message] }} }}\npipelines:\n  main: {{ from: [in], to: [topic, copy, table] }}\n",
+        kafka.bootstrap()
+    );
+    let mut flitch = Flitch::new(FLITCH, &config);
+    let lines: [&[u8]; 4] =
+        [b"plain", b"a \"quoted\", \xff\xfe one", b" {\"json\": [1]} ", "\u{e4}\t".as_bytes()];
+    let text = lines.map(|line| [line, b"\n"].concat()).concat();
+    std::fs::write(flitch.at("app.log"), &text).unwrap();
+    flitch.run();
+    let seen = read_count(&kafka.bootstrap(), "outputs-as-it-stood", lines.len(), DEADLINE).unwrap();
+    assert_eq!(seen.iter().map(|message| &message.value[..]).collect::<Vec<_>>(), lines);
+    let sums = flitch.settled_after(lines.len() as u64, DEADLINE);
+    assert_eq!((sums.delivered, sums.dead_lettered), (12, 0), "{sums}");
+    assert_eq!(std::fs::read(flitch.at("copy.log")).unwrap(), text);
+    let table = std::fs::read(flitch.at("out.csv")).unwrap();
+    assert!(
+        table.starts_with(b"@tag,message\nin,plain\nin,\"a \"\"quoted\"\", \xff\xfe one\"\n"),
+        "{table:?}"
+    );
 }

@@ -1,6 +1,6 @@
-//! Columns to NDJSON.
+//! Columns to text: NDJSON, CSV, or the value of one field by itself. An [`Encoder`] is what outputs have.
 //!
-//! What the rows have in common is worked out once per batch: the names, their commas and quotes, the constants, and
+//! NDJSON: what the rows have in common is worked out once per batch: the names, their commas and quotes, the constants, and
 //! which columns hold nothing that JSON must escape. What is left per value is to copy it.
 //!
 //! Paths are nested again. Members stand in the order of the columns, constants first, and members of one object
@@ -12,18 +12,33 @@
 use std::collections::BTreeMap;
 
 use super::{Column, Encoded, REST, Records, TAG, TIMESTAMP, path};
+pub(super) use encoder::Manner;
+pub use encoder::{Encoder, Framing};
 use plan::{Bytes, Plan};
 
+mod cells;
 mod collide;
+mod csv;
+mod encoder;
 mod plan;
 mod write;
 
-/// How an output writes records: names, and which fields.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+/// How an output writes records: the format, names, and which fields.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Encoding {
+    /// What is written of a record. `timestamp_format` goes with every format; `timestamp`, `tag`, `only`, `except` and
+    /// `rename` with `ndjson` alone.
+    pub format: Format,
+    /// With `format: text` and `raw`: the field whose value is written. A record without it goes to the dead letters, and
+    /// so does one in which it is an object.
+    pub field: Option<String>,
+    /// With `format: csv`: the fields that are written, in this order. What a record has not is empty, and so is an
+    /// object: name its members.
+    pub columns: Vec<String>,
+    /// With `format: csv`: whether the names of `columns` stand before the first record, at the beginning of each file and
+    /// of a stream. Messages have none.
+    pub header: bool,
     /// The event's time: `true` writes it as `@timestamp`, a name writes it under that name, `false` leaves it out.
     pub timestamp: Naming,
     /// The tag: `true` writes it as `@tag`, a name writes it under that name, `false` leaves it out.
@@ -37,6 +52,38 @@ pub struct Encoding {
     /// Writes a field, or all below it, at another path: old path to new path. `only` and `except` go by the old one.
     /// A record that has both keeps at that path what came there; its time and its tag before all else.
     pub rename: BTreeMap<String, String>,
+}
+
+/// What is written of a record.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// The record as a JSON object. Files and streams have one a line.
+    #[default]
+    Ndjson,
+    /// The value of `field` as it is, byte for byte, without its name. Files and streams have one a line: a record whose
+    /// value has a line feed in it goes to the dead letters there. In a message it may have any.
+    Text,
+    /// The same with nothing between two records, in files and streams too: for values that say themselves where they
+    /// end.
+    Raw,
+    /// The values of `columns` with commas between them, quoted where they must be (RFC 4180). A record is a line that
+    /// ends in a line feed; a quoted value may have others in it.
+    Csv,
+}
+
+impl Format {
+    /// As the configuration names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Ndjson => "ndjson",
+            Format::Text => "text",
+            Format::Raw => "raw",
+            Format::Csv => "csv",
+        }
+    }
 }
 
 /// Under which name a field of the host's is written.
@@ -72,6 +119,23 @@ pub enum TimestampFormat {
     UnixUs,
     /// Nanoseconds since 1970-01-01T00:00:00Z.
     UnixNs,
+}
+
+impl Default for Encoding {
+    fn default() -> Self {
+        Encoding {
+            format: Format::default(),
+            field: None,
+            columns: Vec::new(),
+            header: true,
+            timestamp: Naming::default(),
+            tag: Naming::default(),
+            timestamp_format: TimestampFormat::default(),
+            only: Vec::new(),
+            except: Vec::new(),
+            rename: BTreeMap::new(),
+        }
+    }
 }
 
 impl Encoding {

@@ -15,7 +15,9 @@ use std::sync::{Arc, OnceLock};
 
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
+use parking_lot::Mutex;
 
+use self::encode::Manner;
 use crate::receipt::Receipt;
 
 pub mod builder;
@@ -109,19 +111,36 @@ pub struct Records {
     /// One row, which holds for every row. No name stands in both.
     constants: RecordBatch,
     encoded: OnceLock<Arc<Encoded>>,
+    /// What it is in other forms than NDJSON with every name, each made once.
+    otherwise: Mutex<Vec<(Arc<Manner>, Arc<Encoded>)>>,
 }
 
-/// A batch's NDJSON, encoded once: row `i` is `text[ends[i-1]..ends[i]]`, newline included.
+/// A batch as text, encoded once: row `i` is `text[ends[i-1]..ends[i]]`, with what ends a record.
 #[derive(Debug)]
 pub struct Encoded {
     /// All rows.
     pub text: bytes::Bytes,
     /// Where each row ends in `text`, in bytes.
     pub ends: Vec<u32>,
+    /// How many bytes at the end of each row end the record and are no part of it: the newline.
+    pub frame: usize,
+    /// Rows that cannot be written in this form, in ascending order, and why. They have no bytes in `text`.
+    pub refused: Vec<(u32, Arc<str>)>,
 }
 
 impl Encoded {
-    /// The text of one row, with its newline.
+    /// Whether the row is written, and not refused.
+    pub fn has(&self, row: u32) -> bool {
+        self.refused.is_empty() || self.refused.binary_search_by_key(&row, |(row, _)| *row).is_err()
+    }
+
+    /// The text of one row without what ends the record; nothing for a row that is refused.
+    pub fn value(&self, row: usize) -> &[u8] {
+        let row = self.row(row);
+        &row[..row.len().saturating_sub(self.frame)]
+    }
+
+    /// The text of one row, with what ends the record.
     pub fn row(&self, row: usize) -> &[u8] {
         let start = if row == 0 { 0 } else { self.ends[row - 1] as usize };
         &self.text[start..self.ends[row] as usize]
@@ -163,7 +182,13 @@ impl Records {
     /// Records of `columns` (one value per row) and `constants` (one row).
     pub fn new(columns: RecordBatch, constants: RecordBatch) -> Records {
         debug_assert_eq!(constants.num_rows(), 1);
-        Records { rows: columns.num_rows(), columns, constants, encoded: OnceLock::new() }
+        Records {
+            rows: columns.num_rows(),
+            columns,
+            constants,
+            encoded: OnceLock::new(),
+            otherwise: Mutex::default(),
+        }
     }
 
     /// Records of fields and arrays; all arrays of `columns` have `rows` values, those of `constants` one.
@@ -238,12 +263,20 @@ impl Records {
         self.encoded.get_or_init(|| Arc::new(encode::ndjson(self))).clone()
     }
 
-    /// The records as NDJSON with the names and fields that `encoding` says. Only the default is shared between calls.
-    pub fn ndjson_with(&self, encoding: &encode::Encoding) -> Arc<Encoded> {
-        if *encoding == encode::Encoding::default() {
+    /// The records as an [`encode::Encoder`] writes them, encoded at the first call and shared after it.
+    fn encoded(&self, manner: &Arc<Manner>) -> Arc<Encoded> {
+        if manner.is_default() {
             return self.ndjson();
         }
-        Arc::new(encode::ndjson_with(self, encoding))
+        // Held meanwhile: who wants the same waits for it rather than make it again.
+        let mut otherwise = self.otherwise.lock();
+        let same = |(of, _): &&(Arc<Manner>, _)| Arc::ptr_eq(of, manner) || of == manner;
+        if let Some((_, text)) = otherwise.iter().find(same) {
+            return text.clone();
+        }
+        let text = Arc::new(manner.encode(self));
+        otherwise.push((manner.clone(), text.clone()));
+        text
     }
 }
 

@@ -23,7 +23,7 @@ struct Common {
     /// The buffer in front of it.
     #[serde(default)]
     buffer: BufferSettings,
-    /// How records are written: names, and which fields.
+    /// How records are written: the format, names, and which fields.
     #[serde(default)]
     encoding: Encoding,
     /// How writes that failed are repeated.

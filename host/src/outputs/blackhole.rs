@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Answer, Output, OutputContext, OutputKind, Written};
 use crate::batch::Records;
-use crate::batch::encode::Encoding;
+use crate::batch::encode::Encoder;
 
 /// Takes every record and forgets it: for tests and measurements.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -20,12 +20,12 @@ pub struct BlackholeSettings {
 /// See [`BlackholeSettings`].
 #[derive(Debug)]
 pub struct Blackhole {
-    encode: Option<Encoding>,
+    encode: Option<Encoder>,
 }
 
 impl OutputKind for BlackholeSettings {
     fn open(&self, cx: &OutputContext) -> anyhow::Result<Arc<dyn Output>> {
-        Ok(Arc::new(Blackhole { encode: self.encode.then(|| cx.encoding.clone()) }))
+        Ok(Arc::new(Blackhole { encode: self.encode.then(|| cx.encoder.clone()) }))
     }
 
     fn descriptors(&self) -> u64 {
@@ -35,11 +35,14 @@ impl OutputKind for BlackholeSettings {
 
 impl Output for Blackhole {
     fn write<'a>(&'a self, records: &'a Arc<Records>) -> Answer<'a, Written> {
-        let bytes = match &self.encode {
-            Some(encoding) => records.ndjson_with(encoding).text.len(),
-            None => records.memory(),
+        let written = match &self.encode {
+            Some(encoder) => {
+                let text = encoder.encode(records);
+                Written { bytes: text.text.len() as u64, ..Written::of(&text) }
+            }
+            None => Written { bytes: records.memory() as u64, ..Written::default() },
         };
-        Box::pin(std::future::ready(Ok(Written { bytes: bytes as u64, ..Written::default() })))
+        Box::pin(std::future::ready(Ok(written)))
     }
 
     fn probe(&self) -> Answer<'_, ()> {
@@ -55,7 +58,7 @@ mod tests {
     impl Specimen for BlackholeSettings {
         async fn subject(_: usize, cx: &OutputContext) -> Subject {
             let output = BlackholeSettings::default().open(cx).unwrap();
-            Subject { output, newline: true, read: None, by_field: None, cut: None }
+            Subject { output, read: None, by_field: None, cut: None }
         }
     }
 

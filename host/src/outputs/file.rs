@@ -1,4 +1,4 @@
-//! NDJSON files: one `write` call per batch and file, straight from the batch's encoded text.
+//! Files of records: one `write` call per batch and file, straight from the batch's encoded text.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -12,10 +12,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::fault::{Fault, Root, classify};
-use self::files::Files;
+use self::files::{Files, Form};
 use self::rotate::{Compresses, Rotation};
 use super::{Answer, Output, OutputContext, OutputKind, Refusal, WriteError, Written};
-use crate::batch::encode::Encoding;
+use crate::batch::encode::{Encoder, Format};
 use crate::batch::template::{Rendered, Template};
 use crate::batch::{Encoded, Records};
 use crate::tasks;
@@ -42,7 +42,7 @@ pub enum Sync {
     Never,
 }
 
-/// Writes each record as a line of JSON (NDJSON) to files.
+/// Writes records to files: a line of JSON (NDJSON) each, or as `encoding` says.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileSettings {
@@ -91,7 +91,7 @@ pub struct FileOutput {
     shared: Arc<Shared>,
     root: Root,
     path: Template,
-    encoding: Encoding,
+    encoder: Encoder,
     sync: Sync,
     interval: Duration,
 }
@@ -156,7 +156,9 @@ fn open(settings: &FileSettings, cx: &OutputContext) -> anyhow::Result<FileOutpu
     let rotation =
         settings.max_bytes.map(|max| Rotation { max_bytes: max.0, keep: settings.keep, compresses });
     let root = Root::new(begin, settings.path.constant().is_none());
-    let files = Mutex::new(Files::new(root.clone(), rotation));
+    // Records of another format end in a newline.
+    let lines = cx.encoder.encoding().format != Format::Raw;
+    let files = Mutex::new(Files::new(root.clone(), rotation, Form { header: cx.encoder.header(), lines }));
     Ok(FileOutput {
         shared: Arc::new(Shared {
             files,
@@ -165,7 +167,7 @@ fn open(settings: &FileSettings, cx: &OutputContext) -> anyhow::Result<FileOutpu
         }),
         root,
         path: settings.path.clone().for_paths(),
-        encoding: cx.encoding.clone(),
+        encoder: cx.encoder.clone(),
         sync: settings.sync,
         interval: settings.sync_interval.0,
     })
@@ -178,8 +180,9 @@ impl FileOutput {
             return Ok(Written::default());
         }
         let paths = records.render(&self.path);
-        let text = records.ndjson_with(&self.encoding);
-        let mut written = Written::default();
+        let text = self.encoder.encode(records);
+        let mut written = Written::of(&text);
+        written.refused.retain(|refused| paths.row(refused.row as usize).is_some());
         for &row in paths.missing() {
             let reason =
                 format!("the path `{}` has a field that is missing, empty or no name for a file", self.path);
@@ -187,6 +190,7 @@ impl FileOutput {
         }
         let shared = self.shared.clone();
         let sync = self.sync == Sync::Batch;
+        let encoded = text.clone();
         let parts = tokio::task::spawn_blocking(move || {
             let mut files = shared.files.lock();
             let mut parts = Vec::new();
@@ -200,7 +204,7 @@ impl FileOutput {
         let mut again: Vec<u32> = Vec::new();
         let mut why = None;
         for (part, length, result) in parts {
-            let part = part.unwrap_or_else(|| (0..rows as u32).collect());
+            let part = part.unwrap_or_else(|| (0..rows as u32).filter(|row| encoded.has(*row)).collect());
             match result {
                 Ok(()) => written.bytes += length as u64,
                 Err(Fault::Refused(reason)) => {
@@ -276,13 +280,16 @@ impl Share {
 fn split(paths: &Rendered, text: &Encoded, rows: usize) -> Vec<Share> {
     use std::os::unix::ffi::OsStrExt;
     let path = |bytes: &[u8]| PathBuf::from(std::ffi::OsStr::from_bytes(bytes));
+    if text.text.is_empty() {
+        return Vec::new();
+    }
     if let Rendered::Same(same) = paths {
         return vec![Share { path: path(same), rows: None, length: text.text.len(), text: Vec::new() }];
     }
     let mut parts: Vec<Share> = Vec::new();
     let mut places: HashMap<&[u8], usize, ahash::RandomState> = HashMap::default();
     for row in 0..rows {
-        let Some(name) = paths.row(row) else { continue };
+        let Some(name) = paths.row(row).filter(|_| text.has(row as u32)) else { continue };
         let place = *places.entry(name).or_insert_with(|| {
             parts.push(Share { path: path(name), rows: Some(Vec::new()), length: 0, text: Vec::new() });
             parts.len() - 1

@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::batch::Records;
-use crate::batch::encode::Encoding;
+use crate::batch::encode::{Encoder, Framing};
+use crate::batch::{Encoded, Records};
 use crate::clock::Clock;
 use crate::telemetry::Health;
 
@@ -31,7 +31,7 @@ pub struct OutputContext {
     /// Its name in the configuration.
     pub name: Arc<str>,
     /// How it writes records.
-    pub encoding: Encoding,
+    pub encoder: Encoder,
     /// A folder of its own for what it keeps on disk; made by the output when it needs it.
     pub state_dir: PathBuf,
     /// The time of day.
@@ -55,6 +55,11 @@ pub trait OutputKind: Send + Sync {
     /// # Errors
     /// The text names the key that is wrong.
     fn open(&self, cx: &OutputContext) -> anyhow::Result<Arc<dyn Output>>;
+
+    /// How it keeps records apart.
+    fn framing(&self) -> Framing {
+        Framing::Lines
+    }
 
     /// Files and connections that it may hold open at once.
     fn descriptors(&self) -> u64;
@@ -105,6 +110,14 @@ pub struct Refusal {
     pub row: u32,
     /// Why, for the dead letter.
     pub reason: String,
+}
+
+impl Written {
+    /// Refuses what has no text.
+    fn of(encoded: &Encoded) -> Written {
+        let refusal = |(row, reason): &(u32, Arc<str>)| Refusal { row: *row, reason: reason.to_string() };
+        Written { refused: encoded.refused.iter().map(refusal).collect(), ..Written::default() }
+    }
 }
 
 /// Why a batch was not written, by what the caller can do next.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::deliver::RetrySettings;
 use super::{Output, OutputContext, OutputKind, blackhole, file, kafka, stdout};
-use crate::batch::encode::Encoding;
+use crate::batch::encode::{Encoder, Encoding};
 use crate::buffers::BufferSettings;
 use crate::clock::Clock;
 use crate::kinds::kinds;
@@ -30,7 +30,7 @@ pub struct OutputConfig {
     pub buffer: BufferSettings,
     /// How failed writes are repeated.
     pub retry: RetrySettings,
-    /// How records are written: names, and which fields.
+    /// How records are written: the format, names, and which fields.
     pub encoding: Encoding,
     /// Whether no source waits for it; so it is too where its buffer drops what does not fit.
     pub best_effort: bool,
@@ -38,14 +38,20 @@ pub struct OutputConfig {
 
 impl OutputConfig {
     /// What the output named `name` is given, where `data_dir` is the folder of all that flitch keeps.
-    fn context(&self, name: &str, data_dir: &Path, clock: &Clock, health: &Arc<Health>) -> OutputContext {
-        OutputContext {
+    fn context(
+        &self,
+        name: &str,
+        data_dir: &Path,
+        clock: &Clock,
+        health: &Arc<Health>,
+    ) -> anyhow::Result<OutputContext> {
+        Ok(OutputContext {
             name: name.into(),
-            encoding: self.encoding.clone(),
+            encoder: Encoder::new(self.encoding.clone(), self.kind.framing())?,
             state_dir: data_dir.join("outputs").join(name),
             clock: clock.clone(),
             health: health.clone(),
-        }
+        })
     }
 
     /// Whether the output named `name` can be opened. Nothing is connected to and no file is made.
@@ -53,7 +59,7 @@ impl OutputConfig {
     /// # Errors
     /// As of [`OutputConfig::open`].
     pub fn check(&self, name: &str, data_dir: &Path) -> anyhow::Result<()> {
-        self.kind.check(&self.context(name, data_dir, &Clock::system(), &Arc::default()))
+        self.kind.check(&self.context(name, data_dir, &Clock::system(), &Arc::default())?)
     }
 
     /// Opens the output named `name`. No connection is made yet. `health` hears of what runs beside its writes and
@@ -68,6 +74,6 @@ impl OutputConfig {
         clock: &Clock,
         health: &Arc<Health>,
     ) -> anyhow::Result<Arc<dyn Output>> {
-        self.kind.open(&self.context(name, data_dir, clock, health))
+        self.kind.open(&self.context(name, data_dir, clock, health)?)
     }
 }

@@ -1,9 +1,10 @@
-//! NDJSON on stdout or stderr.
+//! Records on stdout or stderr.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -11,8 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, Output, OutputContext, OutputKind, WriteError, Written};
-use crate::batch::Records;
-use crate::batch::encode::Encoding;
+use crate::batch::encode::Encoder;
+use crate::batch::{Encoded, Records};
 
 /// Which stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -25,7 +26,7 @@ pub enum Stream {
     Stderr,
 }
 
-/// Writes each record as a line of JSON to stdout.
+/// Writes records to stdout: a line of JSON each, or as `encoding` says.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StdoutSettings {
@@ -36,11 +37,13 @@ pub struct StdoutSettings {
 /// See [`StdoutSettings`].
 pub struct Stdout {
     pen: Arc<Mutex<Pen<dyn Write + Send>>>,
-    encoding: Encoding,
+    encoder: Encoder,
 }
 
 /// Writes to a stream, and knows where it was left.
 struct Pen<W: ?Sized> {
+    /// What stands before the first record, until it does.
+    header: Option<Bytes>,
     /// The last write failed in the middle of a line.
     half: bool,
     stream: W,
@@ -52,8 +55,8 @@ struct Inherited<F>(F);
 impl OutputKind for StdoutSettings {
     fn open(&self, cx: &OutputContext) -> anyhow::Result<Arc<dyn Output>> {
         Ok(Arc::new(match self.stream {
-            Stream::Stdout => to(Inherited(io::stdout()), &cx.encoding),
-            Stream::Stderr => to(Inherited(io::stderr()), &cx.encoding),
+            Stream::Stdout => to(Inherited(io::stdout()), &cx.encoder),
+            Stream::Stderr => to(Inherited(io::stderr()), &cx.encoder),
         }))
     }
 
@@ -63,17 +66,25 @@ impl OutputKind for StdoutSettings {
 }
 
 /// Writes to any stream.
-fn to(stream: impl Write + Send + 'static, encoding: &Encoding) -> Stdout {
-    Stdout { pen: Arc::new(Mutex::new(Pen { half: false, stream })), encoding: encoding.clone() }
+fn to(stream: impl Write + Send + 'static, encoder: &Encoder) -> Stdout {
+    let pen = Pen { header: encoder.header(), half: false, stream };
+    Stdout { pen: Arc::new(Mutex::new(pen)), encoder: encoder.clone() }
 }
 
 impl<W: Write + ?Sized> Pen<W> {
-    /// Writes lines; what is left of one that another call did not finish is ended first.
-    fn lines(&mut self, text: &[u8]) -> io::Result<()> {
-        if self.half && !text.is_empty() {
+    /// Writes records; where they are lines, what is left of one that another call did not finish is ended first.
+    fn records(&mut self, encoded: &Encoded) -> io::Result<()> {
+        if encoded.text.is_empty() {
+            return Ok(());
+        }
+        if self.half && encoded.frame > 0 {
             self.all(b"\n")?;
         }
-        self.all(text)?;
+        if let Some(header) = self.header.clone() {
+            self.all(&header)?;
+            self.header = None;
+        }
+        self.all(&encoded.text)?;
         self.stream.flush()
     }
 
@@ -128,15 +139,15 @@ fn classify(error: &io::Error) -> WriteError {
 
 impl Output for Stdout {
     fn write<'a>(&'a self, records: &'a Arc<Records>) -> Answer<'a, Written> {
-        let text = records.ndjson_with(&self.encoding);
+        let text = self.encoder.encode(records);
         let pen = self.pen.clone();
         Box::pin(async move {
-            let bytes = text.text.len() as u64;
+            let written = Written { bytes: text.text.len() as u64, ..Written::of(&text) };
             // A pipe that nobody reads blocks: not on a thread that others need.
-            let write = tokio::task::spawn_blocking(move || pen.lock().lines(&text.text));
+            let write = tokio::task::spawn_blocking(move || pen.lock().records(&text));
             let wrote = write.await.map_err(|e| WriteError::Unreachable { reason: e.to_string() })?;
             wrote.map_err(|e| classify(&e))?;
-            Ok(Written { bytes, ..Written::default() })
+            Ok(written)
         })
     }
 

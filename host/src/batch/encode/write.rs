@@ -41,7 +41,7 @@ pub(super) fn rows(plan: &Plan<'_>, rows: usize) -> Encoded {
         out.extend_from_slice(b"}\n");
         ends.push(u32::try_from(out.len()).expect("a batch's text is below 4 GiB"));
     }
-    Encoded { text: out.into(), ends }
+    Encoded { text: out.into(), ends, frame: 1, refused: Vec::new() }
 }
 
 /// About how many bytes the rows will take, a little more rather than less. A name counts where there is a value: a

@@ -2,7 +2,7 @@ use super::*;
 use crate::batch::builder::{Builder, MAX_MEMBERS, MAX_NAMES};
 use crate::batch::constants::Constants;
 use crate::batch::decode::decode_line;
-use crate::batch::encode::Encoding;
+use crate::batch::encode::{Encoding, ndjson_with};
 use crate::batch::utf8::InvalidUtf8;
 
 fn records(lines: &[String]) -> Records {
@@ -62,7 +62,7 @@ fn an_encoding_reaches_into_objects_that_stayed_json() {
     let both = records(&[line, r#"{"o":{"m3":"three","m4":4},"x":1}"#.into()]);
     let encoding = |text: &str| serde_json::from_str::<Encoding>(text).expect("settings");
     let rows = |records: &Records, encoding: &Encoding| -> Vec<serde_json::Value> {
-        let encoded = records.ndjson_with(encoding);
+        let encoded = ndjson_with(records, encoding);
         (0..records.rows()).map(|row| serde_json::from_slice(encoded.row(row)).expect("JSON")).collect()
     };
     let only = rows(&both, &encoding(r#"{"only":["o.m3","o.m4"]}"#));

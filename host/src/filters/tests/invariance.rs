@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::cases::{folders, tables};
 use super::*;
-use crate::batch::encode::{self, Encoding};
+use crate::batch::encode::{self, Encoder, Format, Framing};
 use crate::batch::template::Template;
 use crate::router::{Condition, Mask};
 use records::{ID, Record};
@@ -82,14 +82,19 @@ fn for_all_records(test: impl Fn(&Cuts<'_>)) {
     }
 }
 
-/// What an encoding writes for each record.
-fn encoded(records: &Records, encoding: &Encoding) -> Vec<String> {
-    let text = records.ndjson_with(encoding);
-    (0..records.rows())
-        .map(|row| {
+/// What an encoder writes for each record, or why it does not.
+fn encoded(records: &Records, encoder: &Encoder) -> Vec<String> {
+    let text = encoder.encode(records);
+    let written = |row: usize| match encoder.encoding().format {
+        Format::Ndjson => {
             let json: Json = serde_json::from_slice(text.row(row)).expect("JSON");
             json.to_string()
-        })
+        }
+        _ => format!("{:?}", String::from_utf8_lossy(text.row(row))),
+    };
+    let refused = |row: usize| text.refused.iter().find(|(refused, _)| *refused as usize == row);
+    (0..records.rows())
+        .map(|row| refused(row).map_or_else(|| written(row), |(_, why)| why.to_string()))
         .collect()
 }
 
@@ -142,13 +147,18 @@ fn a_record_is_encoded_alike_in_any_batch() {
         r#"{"timestamp":"time","timestamp_format":"unix_ms"}"#,
         r#"{"only":["o.m3","n","status","o.x"]}"#,
         r#"{"except":["o.m3","n300","time"],"rename":{"o.x":"x","n299":"y","o":"p"}}"#,
+        r#"{"format":"text","field":"n"}"#,
+        r#"{"format":"text","field":"o"}"#,
+        r#"{"format":"text","field":"o.x"}"#,
+        r#"{"format":"raw","field":"time","timestamp_format":"unix_ms"}"#,
+        r#"{"format":"csv","columns":["n","o","o.x","o.m3","n300","time","status","@tag"]}"#,
     ];
     for_all_records(|cuts| {
         for text in encodings {
-            let encoding: Encoding = serde_json::from_str(text).unwrap();
+            let encoder = Encoder::new(serde_json::from_str(text).unwrap(), Framing::Lines).unwrap();
             cuts.agree(text, |records| {
                 let ids = records::ids(&records);
-                ids.into_iter().zip(encoded(&records, &encoding)).map(|(id, text)| (id, vec![text])).collect()
+                ids.into_iter().zip(encoded(&records, &encoder)).map(|(id, text)| (id, vec![text])).collect()
             });
         }
     });

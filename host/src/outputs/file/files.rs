@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use rustix::fs::OFlags;
 
 use super::fault::{Fault, Root};
@@ -19,10 +20,20 @@ pub(super) const OPEN: usize = 256;
 /// A file that is not written to for so long is closed, so that one that was deleted gives its space back.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// What files are like whatever is in them.
+#[derive(Debug)]
+pub(super) struct Form {
+    /// What a file begins with.
+    pub header: Option<Bytes>,
+    /// Whether each record is a line.
+    pub lines: bool,
+}
+
 /// The files of one output.
 #[derive(Debug)]
 pub(super) struct Files {
     root: Root,
+    form: Form,
     rotation: Option<Arc<Rotation>>,
     open: HashMap<PathBuf, Open>,
     /// When idle files were last looked for.
@@ -39,6 +50,8 @@ struct Open {
     place: Arc<Place>,
     /// A regular file, and no pipe or device.
     regular: bool,
+    /// Nothing stands in it yet.
+    empty: bool,
     /// It ends in the middle of a line: whoever wrote it was killed.
     half: bool,
     dirty: bool,
@@ -55,9 +68,10 @@ pub(super) struct Dirty {
 }
 
 impl Files {
-    pub fn new(root: Root, rotation: Option<Rotation>) -> Files {
+    pub fn new(root: Root, rotation: Option<Rotation>, form: Form) -> Files {
         Files {
             root,
+            form,
             rotation: rotation.map(Arc::new),
             open: HashMap::new(),
             looked: Instant::now(),
@@ -66,14 +80,14 @@ impl Files {
         }
     }
 
-    /// Appends whole lines, and with `sync` waits until they are on the disk. After an error none of them is in the
+    /// Appends whole records, and with `sync` waits until they are on the disk. After an error none of them is in the
     /// file, but where it was the disk that did not force them.
     pub fn append(&mut self, path: &Path, lines: &[u8], sync: bool) -> Result<(), Fault> {
         let place = self.open.get(path).map_or_else(|| Place::of(path), |open| open.place.clone());
         let _turn = place.turn();
         self.ready(path, &place, lines.len() as u64).map_err(|e| self.root.of_path(path, &e))?;
         let open = self.open.get_mut(path).expect("it was just made ready");
-        if let Err(error) = open.append(lines) {
+        if let Err(error) = open.append(lines, &self.form) {
             self.open.remove(path);
             return Err(self.root.of_write(path, &error));
         }
@@ -219,17 +233,24 @@ impl Open {
             let flags = rustix::fs::fcntl_getfl(&file)?;
             rustix::fs::fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
         }
+        let empty = !regular || there.len() == 0;
         let half = regular && ends_in_a_line(path, there.len());
         let (file, used) = (Arc::new(file), Instant::now());
-        Ok(Open { file, place: place.clone(), regular, half, dirty: false, folders, used })
+        Ok(Open { file, place: place.clone(), regular, empty, half, dirty: false, folders, used })
     }
 
-    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
-        if self.half && !lines.is_empty() {
+    fn append(&mut self, records: &[u8], form: &Form) -> io::Result<()> {
+        if self.half && form.lines && !records.is_empty() {
             append(&self.file, b"\n")?;
             self.half = false;
         }
-        append(&self.file, lines)
+        if self.empty
+            && let Some(header) = &form.header
+        {
+            append(&self.file, header)?;
+        }
+        self.empty = false;
+        append(&self.file, records)
     }
 
     /// Forces what was written to the disk, and the names of new files and folders.

@@ -6,7 +6,7 @@ use std::path::Path;
 use arrow_array::{ArrayRef, StringArray};
 use rustix::fs::OFlags;
 
-use super::super::contract::{Specimen, Subject, context, lines, numbered};
+use super::super::contract::{Found, Specimen, Subject, context, lines, numbered};
 use super::*;
 use crate::batch::Kind;
 
@@ -47,15 +47,9 @@ impl Specimen for FileSettings {
         };
         let read = move || {
             let _keep = &folder;
-            lines(&fs::read(&path).unwrap_or_default())
+            Found::Stream(fs::read(&path).unwrap_or_default())
         };
-        Subject {
-            output,
-            newline: true,
-            read: Some(Box::new(read)),
-            by_field: Some(by_field),
-            cut: Some(Box::new(cut)),
-        }
+        Subject { output, read: Some(Box::new(read)), by_field: Some(by_field), cut: Some(Box::new(cut)) }
     }
 }
 

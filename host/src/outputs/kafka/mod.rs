@@ -30,9 +30,9 @@ use self::context::{Context, News};
 use self::produce::{Shipment, Topic};
 pub use self::settings::{Acks, Compression, KafkaSettings, Mechanism, SaslSettings, Stamp, TlsSettings};
 use super::{Answer, Output, OutputContext, OutputKind, Refusal, WriteError, Written};
-use crate::batch::encode::Encoding;
+use crate::batch::encode::{Encoder, Framing};
 use crate::batch::template::{Rendered, Template};
-use crate::batch::{Column, Records, TIMESTAMP};
+use crate::batch::{Column, Encoded, Records, TIMESTAMP};
 use crate::net::tls::FileStamp;
 
 /// Writes under way at once: with batches of a thousand records enough to fill every connection.
@@ -50,7 +50,7 @@ const TOPICS: usize = 4096;
 pub struct Kafka {
     name: String,
     settings: KafkaSettings,
-    encoding: Encoding,
+    encoder: Encoder,
     client: ClientConfig,
     /// Bytes of the longest record that librdkafka's queue can hold.
     longest: usize,
@@ -133,6 +133,10 @@ impl OutputKind for KafkaSettings {
         Ok(Arc::new(open(self, cx)?))
     }
 
+    fn framing(&self) -> Framing {
+        Framing::Messages
+    }
+
     fn descriptors(&self) -> u64 {
         DESCRIPTORS
     }
@@ -149,7 +153,7 @@ fn open(settings: &KafkaSettings, cx: &OutputContext) -> anyhow::Result<Kafka> {
         gate: tokio::sync::Mutex::default(),
         name: cx.name.to_string(),
         settings: settings.clone(),
-        encoding: cx.encoding.clone(),
+        encoder: cx.encoder.clone(),
         client,
         producer,
     })
@@ -197,16 +201,23 @@ impl Kafka {
         if producer.news.stale.swap(false, Ordering::AcqRel) {
             self.refresh(&producer).await;
         }
-        let text = records.ndjson_with(&self.encoding);
-        let shipment = Shipment::new(text, rows - topics.missing().len());
-        let mut unsent = Unsent { shipment: &shipment, count: rows - topics.missing().len() };
+        let text = self.encoder.encode(records);
+        let without = text.refused.iter().filter(|(row, _)| topics.row(*row as usize).is_some());
+        let without = without.map(|(row, reason)| fates.refuse(*row, reason.to_string())).count();
+        let count = rows - topics.missing().len() - without;
+        if count == 0 {
+            return fates.answer(rows, 0);
+        }
+        let groups = by_topic(&topics, &text);
+        let shipment = Shipment::new(text, count);
+        let mut unsent = Unsent { shipment: &shipment, count };
         let keys = self.settings.key.as_ref().map(|key| records.render(key));
         let render = |(name, template): (&String, &Template)| (name.clone(), records.render(template));
         let extras = Extras {
             headers: self.settings.headers.iter().map(render).collect(),
             times: (self.settings.timestamp == Stamp::Event).then(|| records.column(TIMESTAMP)).flatten(),
         };
-        for (name, group) in by_topic(&topics, rows) {
+        for (name, group) in groups {
             let topic = match producer.topic(name) {
                 Ok(topic) => topic,
                 Err(code) => {
@@ -315,15 +326,16 @@ impl Kafka {
     }
 }
 
-/// The rows of each topic.
-fn by_topic(topics: &Rendered, rows: usize) -> Vec<(&[u8], Vec<u32>)> {
+/// The rows of each topic that have a text.
+fn by_topic<'a>(topics: &'a Rendered, text: &Encoded) -> Vec<(&'a [u8], Vec<u32>)> {
+    let rows = text.ends.len();
     if let Rendered::Same(name) = topics {
-        return vec![(name, (0..rows as u32).collect())];
+        return vec![(name, (0..rows as u32).filter(|row| text.has(*row)).collect())];
     }
     let mut groups: Vec<(&[u8], Vec<u32>)> = Vec::new();
     let mut places: HashMap<&[u8], usize, ahash::RandomState> = HashMap::default();
     for row in 0..rows {
-        let Some(name) = topics.row(row) else { continue };
+        let Some(name) = topics.row(row).filter(|_| text.has(row as u32)) else { continue };
         let place = *places.entry(name).or_insert_with(|| {
             groups.push((name, Vec::new()));
             groups.len() - 1

@@ -66,10 +66,9 @@ impl Shipment {
         shipment
     }
 
-    /// The value of a record: its JSON without the newline.
+    /// The value of a record, without what ends it in a file.
     pub fn value(&self, row: u32) -> &[u8] {
-        let line = self.text.row(row as usize);
-        line.strip_suffix(b"\n").unwrap_or(line)
+        self.text.value(row as usize)
     }
 
     /// What a message of this row carries through librdkafka.

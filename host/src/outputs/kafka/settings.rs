@@ -133,7 +133,7 @@ impl<'de> Deserialize<'de> for OptionValue {
     }
 }
 
-/// Writes each record as one message, whose value is the record as JSON. Records of one stream and partition keep their
+/// Writes each record as one message, whose value is the record as JSON, or as `encoding` says. Records of one stream and partition keep their
 /// order, but for those that are written again after a failure.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -9,7 +9,7 @@ use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::super::contract::{self, Subject};
+use super::super::contract::{self, Found, Specimen, Subject};
 use super::*;
 use crate::batch::Kind;
 use crate::secret::Secret;
@@ -77,7 +77,7 @@ fn read(cluster: &Cluster, topic: &str, count: usize) -> Vec<Read> {
 }
 
 /// Reads all values of `logs`.
-fn everything(cluster: &Cluster) -> Vec<String> {
+fn everything(cluster: &Cluster) -> Vec<Vec<u8>> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", cluster.bootstrap_servers())
         .set("group.id", "test")
@@ -85,11 +85,12 @@ fn everything(cluster: &Cluster) -> Vec<String> {
         .unwrap();
     let ends = (0..3).map(|p| consumer.fetch_watermarks("logs", p, Duration::from_secs(10)).unwrap().1);
     let count = ends.sum::<i64>() as usize;
-    let text = |m: Read| String::from_utf8(m.value).unwrap();
-    read(cluster, "logs", count).into_iter().map(text).collect()
+    read(cluster, "logs", count).into_iter().map(|message| message.value).collect()
 }
 
 impl Specimen for KafkaSettings {
+    const FRAMING: Framing = Framing::Messages;
+
     async fn subject(_: usize, cx: &OutputContext) -> Subject {
         let cluster = cluster(1);
         let output = settings(&cluster, "logs").open(cx).unwrap();
@@ -97,8 +98,8 @@ impl Specimen for KafkaSettings {
         by_field.key = Some(Template::parse("{k}").unwrap());
         by_field.headers.insert("k".to_owned(), Template::parse("{k}").unwrap());
         let by_field = Some(by_field.open(cx).unwrap());
-        let read = move || everything(&cluster);
-        Subject { output, newline: false, read: Some(Box::new(read)), by_field, cut: None }
+        let read = move || Found::Messages(everything(&cluster));
+        Subject { output, read: Some(Box::new(read)), by_field, cut: None }
     }
 }
 

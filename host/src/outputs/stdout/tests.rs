@@ -1,4 +1,4 @@
-use super::super::contract::{self, Specimen, Subject};
+use super::super::contract::{self, Found, Specimen, Subject};
 use super::*;
 
 /// What a stream has taken.
@@ -41,17 +41,17 @@ impl Write for Failing {
 impl Specimen for StdoutSettings {
     async fn subject(_: usize, cx: &OutputContext) -> Subject {
         let taken = Taken::default();
-        let output = to(taken.clone(), &cx.encoding);
-        let read = move || contract::lines(&taken.0.lock());
+        let output = to(taken.clone(), &cx.encoder);
+        let read = move || Found::Stream(taken.0.lock().clone());
         let (by_field, cut) = (None, None);
-        Subject { output: Arc::new(output), newline: true, read: Some(Box::new(read)), by_field, cut }
+        Subject { output: Arc::new(output), read: Some(Box::new(read)), by_field, cut }
     }
 }
 
 #[tokio::test]
 async fn a_line_that_a_failed_write_left_is_ended_before_the_next() {
     let taken = Taken::default();
-    let output = to(Failing(taken.clone(), 9), &Encoding::default());
+    let output = to(Failing(taken.clone(), 9), &contract::context().encoder);
     let records = contract::numbered(0, 2);
     assert!(matches!(output.write(&records).await, Err(WriteError::Unreachable { .. })));
     output.write(&records).await.unwrap();
@@ -65,7 +65,7 @@ async fn a_line_that_a_failed_write_left_is_ended_before_the_next() {
 async fn a_pipe_whose_reader_has_gone_is_the_operators() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let output = to(writer, &Encoding::default());
+    let output = to(writer, &contract::context().encoder);
     let error = output.write(&contract::numbered(0, 2)).await.unwrap_err();
     assert!(matches!(&error, WriteError::Denied { reason } if reason.contains("nobody reads")), "{error}");
 }
@@ -76,7 +76,7 @@ async fn a_stream_that_somebody_made_non_blocking_is_waited_for() {
     let (mut reader, writer) = std::io::pipe().unwrap();
     let flags = rustix::fs::fcntl_getfl(&writer).unwrap();
     rustix::fs::fcntl_setfl(&writer, flags | rustix::fs::OFlags::NONBLOCK).unwrap();
-    let output = to(Inherited(writer), &Encoding::default());
+    let output = to(Inherited(writer), &contract::context().encoder);
     // More than a pipe holds.
     let records = contract::numbered(0, 20_000);
     let length = records.ndjson().text.len();

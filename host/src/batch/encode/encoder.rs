@@ -1,0 +1,139 @@
+//! An encoding that an output is about to write in.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Encoding, Format, Naming, cells, csv, ndjson_with};
+use crate::batch::{Encoded, Records};
+
+/// How an output keeps its records apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Framing {
+    /// Each is a message of its own.
+    Messages,
+    /// Each is a line.
+    Lines,
+}
+
+/// Writes batches as an [`Encoding`] says, for an output that keeps records apart in its own way. Outputs that agree on
+/// both share the text of a batch.
+#[derive(Clone, Debug)]
+pub struct Encoder(Arc<Manner>);
+
+/// What makes texts of the same records the same.
+#[derive(Debug, PartialEq)]
+pub(in crate::batch) struct Manner {
+    encoding: Encoding,
+    /// None where it changes nothing.
+    framing: Option<Framing>,
+    is_default: bool,
+}
+
+impl Encoder {
+    /// An encoder for an output that frames records like that.
+    ///
+    /// # Errors
+    /// Keys of the encoding contradict each other, or one is missing.
+    pub fn new(encoding: Encoding, framing: Framing) -> anyhow::Result<Encoder> {
+        encoding.check()?;
+        let framing = matches!(encoding.format, Format::Text).then_some(framing);
+        let is_default = encoding == Encoding::default();
+        Ok(Encoder(Arc::new(Manner { encoding, framing, is_default })))
+    }
+
+    /// The text of all records, which is made once for a batch.
+    pub fn encode(&self, records: &Records) -> Arc<Encoded> {
+        records.encoded(&self.0)
+    }
+
+    /// What stands before the first record, where the reader finds all of them one behind the other: the names of a CSV
+    /// file's columns.
+    pub fn header(&self) -> Option<Bytes> {
+        let encoding = &self.0.encoding;
+        (encoding.format == Format::Csv && encoding.header).then(|| csv::header(&encoding.columns))
+    }
+
+    /// How records are written.
+    pub fn encoding(&self) -> &Encoding {
+        &self.0.encoding
+    }
+}
+
+impl Manner {
+    /// Whether it is the form that every batch has one text of.
+    pub fn is_default(&self) -> bool {
+        self.is_default
+    }
+
+    /// The text of all records.
+    pub fn encode(&self, records: &Records) -> Encoded {
+        let encoding = &self.encoding;
+        match encoding.format {
+            Format::Ndjson => ndjson_with(records, encoding),
+            Format::Text | Format::Raw => {
+                cells::encode(records, encoding, self.framing == Some(Framing::Lines))
+            }
+            Format::Csv => csv::encode(records, encoding),
+        }
+    }
+}
+
+impl Encoding {
+    /// Whether the keys make sense together.
+    ///
+    /// # Errors
+    /// Which do not.
+    fn check(&self) -> anyhow::Result<()> {
+        let Encoding { timestamp, tag, only, except, rename, .. } = self;
+        let name = self.format.name();
+        let named = [
+            ("timestamp", *timestamp != Naming::default()),
+            ("tag", *tag != Naming::default()),
+            ("only", !only.is_empty()),
+            ("except", !except.is_empty()),
+            ("rename", !rename.is_empty()),
+        ];
+        if self.format != Format::Ndjson
+            && let Some((key, _)) = named.into_iter().find(|(_, set)| *set)
+        {
+            anyhow::bail!(
+                "`encoding.{key}` is for `format: ndjson`: with `format: {name}` other keys say what is written"
+            );
+        }
+        match (self.format, &self.field) {
+            (Format::Text | Format::Raw, None) => {
+                anyhow::bail!(
+                    "`encoding`: `format: {name}` needs `field`, the one that is written: `field: message`"
+                )
+            }
+            (Format::Text | Format::Raw, Some(field)) => {
+                anyhow::ensure!(!field.is_empty(), "`encoding.field` is empty");
+            }
+            (Format::Ndjson | Format::Csv, Some(_)) => {
+                anyhow::bail!(
+                    "`encoding.field` is for `format: text` and `format: raw`, not for `format: {name}`"
+                )
+            }
+            (Format::Ndjson | Format::Csv, None) => {}
+        }
+        if self.format == Format::Csv {
+            anyhow::ensure!(
+                !self.columns.is_empty(),
+                "`encoding`: `format: csv` needs `columns`, the fields that are written: `columns: [\"@timestamp\", message]`"
+            );
+            for (place, column) in self.columns.iter().enumerate() {
+                anyhow::ensure!(!column.is_empty(), "`encoding.columns[{place}]` is empty");
+                let twice = self.columns[..place].contains(column);
+                anyhow::ensure!(!twice, "`encoding.columns[{place}]`: `{column}` stands there twice");
+            }
+        } else {
+            anyhow::ensure!(
+                self.columns.is_empty(),
+                "`encoding.columns` is for `format: csv`; `only` picks the fields of `format: ndjson`"
+            );
+            anyhow::ensure!(self.header, "`encoding.header` is for `format: csv`");
+        }
+        Ok(())
+    }
+}
