@@ -5,8 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Output, OutputContext, OutputKind, Written};
-use crate::batch::Records;
+use super::{Answer, Output, OutputContext, OutputKind, Parcel, Written};
 use crate::batch::encode::Encoder;
 
 /// Takes every record and forgets it: for tests and measurements.
@@ -34,7 +33,8 @@ impl OutputKind for BlackholeSettings {
 }
 
 impl Output for Blackhole {
-    fn write<'a>(&'a self, records: &'a Arc<Records>) -> Answer<'a, Written> {
+    fn write<'a>(&'a self, parcel: &'a Parcel) -> Answer<'a, Written> {
+        let records = parcel.batch();
         let written = match &self.encode {
             Some(encoder) => {
                 let text = encoder.encode(records);
@@ -52,7 +52,7 @@ impl Output for Blackhole {
 
 #[cfg(test)]
 mod tests {
-    use super::super::contract::{Specimen, Subject, context, numbered};
+    use super::super::contract::{Specimen, Subject, WriteBatch, context, numbered};
     use super::*;
 
     impl Specimen for BlackholeSettings {
@@ -66,6 +66,6 @@ mod tests {
     async fn it_counts_what_it_would_have_written() {
         let records = numbered(0, 10);
         let output = BlackholeSettings { encode: true }.open(&context()).unwrap();
-        assert_eq!(output.write(&records).await.unwrap().bytes, records.ndjson().text.len() as u64);
+        assert_eq!(output.write_batch(&records).await.unwrap().bytes, records.ndjson().text.len() as u64);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrow_array::{ArrayRef, Int64Array, StringArray};
 use memchr::memmem;
 
-use super::{Output, OutputContext, WriteError};
+use super::{Output, OutputContext, Parcel, WriteError, Written};
 use crate::batch::encode::{Encoder, Encoding, Format, Framing};
 use crate::batch::{Kind, Records};
 use crate::clock::Clock;
@@ -23,6 +23,18 @@ pub(super) struct Subject {
     /// Leaves half a record at the destination, as a writer does that is killed; none where a destination takes whole
     /// records only.
     pub cut: Option<Box<dyn Fn()>>,
+}
+
+/// Writes a batch by itself.
+pub(super) trait WriteBatch {
+    /// As of [`Output::write`].
+    async fn write_batch(&self, records: &Arc<Records>) -> Result<Written, WriteError>;
+}
+
+impl<O: Output + ?Sized> WriteBatch for O {
+    async fn write_batch(&self, records: &Arc<Records>) -> Result<Written, WriteError> {
+        self.write(&Parcel::of(records.clone())).await
+    }
 }
 
 /// What is at a destination.
@@ -46,7 +58,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 impl Case {
     /// Writes, and answers the bytes reported.
     async fn write(&self, records: &Arc<Records>) -> u64 {
-        let written = self.case.subject.output.write(records).await.unwrap();
+        let written = self.subject.output.write_batch(records).await.unwrap();
         assert!(written.refused.is_empty() && written.again.is_none(), "{written:?}");
         written.bytes
     }
@@ -203,7 +215,10 @@ async fn writes_under_way_together_all_arrive(case: Case) {
     let mut writes = tokio::task::JoinSet::new();
     for records in batches.clone() {
         let output = case.subject.output.clone();
-        writes.spawn(async move { output.write(&records).await.map(|w| w.refused.len()) });
+        writes.spawn(async move {
+            let parcel = Parcel::of(records);
+            output.write(&parcel).await.map(|written| written.refused.len())
+        });
     }
     while let Some(done) = writes.join_next().await {
         assert_eq!(done.unwrap().unwrap(), 0);
@@ -214,8 +229,8 @@ async fn writes_under_way_together_all_arrive(case: Case) {
 
 async fn a_write_that_is_given_up_harms_no_other(case: Case) {
     {
-        let records = numbered(0, 10);
-        let mut write = case.subject.output.write(&records);
+        let parcel = Parcel::of(numbered(0, 10));
+        let mut write = case.subject.output.write(&parcel);
         let once = std::future::poll_fn(|cx| std::task::Poll::Ready(write.as_mut().poll(cx).is_ready()));
         once.await;
     }
@@ -241,7 +256,7 @@ async fn a_write_after_close_arrives_or_says_why_not(case: Case) {
     let (before, after) = (numbered(0, 3), numbered(10, 3));
     case.write(&before).await;
     case.subject.output.close().await.unwrap();
-    let late = tokio::time::timeout(PATIENCE, case.subject.output.write(&after)).await;
+    let late = tokio::time::timeout(PATIENCE, case.subject.output.write_batch(&after)).await;
     match late.expect("a write after close ends") {
         Ok(written) => {
             assert!(written.refused.is_empty() && written.again.is_none(), "{written:?}");
@@ -276,7 +291,7 @@ async fn a_record_that_the_format_cannot_write_costs_itself_alone(case: Case, fr
     let breaks = format == Format::Text && framing == Framing::Lines;
     for (bad, is_refused) in [(None, by_value), (Some("a\nb"), breaks)] {
         for (place, values) in [(0, vec![bad]), (1, vec![Some("before"), bad, Some("after")])] {
-            let written = case.subject.output.write(&valued(&values)).await.unwrap();
+            let written = case.subject.output.write_batch(&valued(&values)).await.unwrap();
             assert!(written.again.is_none(), "{written:?}");
             let refused: Vec<u32> = written.refused.iter().map(|refusal| refusal.row).collect();
             let expected = if is_refused { vec![place] } else { vec![] };
@@ -304,8 +319,9 @@ async fn a_record_whose_template_cannot_be_filled_costs_itself_alone(case: Case)
             let columns =
                 vec![column("k", values.clone()), column("message", text.clone()), column("line", text)];
             let records = Arc::new(Records::of(values.len(), columns, vec![]).unwrap());
-            let written =
-                tokio::time::timeout(PATIENCE, output.write(&records)).await.expect("it waits for nothing");
+            let written = tokio::time::timeout(PATIENCE, output.write_batch(&records))
+                .await
+                .expect("it waits for nothing");
             let written = written.unwrap_or_else(|e| panic!("{bad:?} costs the whole batch: {e}"));
             assert!(written.again.is_none(), "{bad:?} is written again for ever: {written:?}");
             assert!(written.refused.iter().all(|r| r.row == place), "{bad:?}: {written:?}");

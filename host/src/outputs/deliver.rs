@@ -1,5 +1,5 @@
-//! The one delivery loop: takes batches from a buffer to an output until each record is safe there or among the dead
-//! letters. Outputs never retry and never sleep; all of that is here.
+//! The one delivery loop: takes batches from a buffer to an output, in the parcels that the output wants, until each record
+//! is safe there or among the dead letters. Outputs never retry and never sleep; all of that is here.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,15 +8,16 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use arrow_array::UInt32Array;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::breaker::Breaker;
-use super::{Output, Refusal, WriteError, Written};
-use crate::batch::{Batch, Records};
+use super::gather::Gather;
+use super::parcel::{Member, Piece, Refused};
+use super::{Output, WriteError, Written};
+use crate::batch::Records;
 use crate::buffers::Buffer;
 use crate::dead_letter::{self, Cause, DeadLetters};
 use crate::receipt::Receipt;
@@ -60,8 +61,9 @@ impl RetrySettings {
 
 /// Takes the batches of `buffer` to `output` until the buffer is closed and empty.
 ///
-/// Up to [`Output::concurrency`] batches are under way; their first writes begin in the order of the buffer. When
-/// `stop` is cancelled the loop ends at once and leaves what is not settled to be sent again.
+/// Up to [`Output::concurrency`] parcels are under way; their first writes begin in the order in which they were closed,
+/// which is that of the buffer where each batch is one. What is gathered when the buffer ends is written. When `stop` is
+/// cancelled the loop ends at once and leaves what is not settled to be sent again.
 pub async fn deliver(
     name: Arc<str>,
     output: Arc<dyn Output>,
@@ -74,15 +76,31 @@ pub async fn deliver(
     let work = async {
         let most = courier.output.concurrency().max(1);
         let mut under_way: Vec<Pin<Box<dyn Future<Output = ()> + Send + '_>>> = Vec::with_capacity(most);
+        let mut gather = Gather::new(courier.output.wants());
         let mut open = true;
-        while open || !under_way.is_empty() {
-            let room = open && under_way.len() < most;
+        while open || !gather.is_empty() || !under_way.is_empty() {
+            while under_way.len() < most
+                && let Some(piece) = gather.pop()
+            {
+                under_way.push(Box::pin(courier.carry(piece)));
+            }
+            // Rows without a key are under way to the dead letters beside the writes, and may have to wait.
+            let takes_more = open && under_way.len() <= most && gather.takes_more(under_way.len() < most);
             tokio::select! {
                 biased;
                 panicked = one_of(&mut under_way), if !under_way.is_empty() => courier.failed(panicked),
-                batch = buffer.lease(), if room => match batch {
-                    Some(batch) => under_way.push(Box::pin(courier.carry(batch))),
-                    None => open = false,
+                () = until(gather.due()), if gather.due().is_some() => gather.close_due(),
+                batch = buffer.lease(), if takes_more => match batch {
+                    Some(batch) if batch.records.rows() == 0 => batch.receipt.delivered(),
+                    Some(batch) => {
+                        if let Some(refused) = gather.add(batch) {
+                            under_way.push(Box::pin(courier.refuse(refused)));
+                        }
+                    }
+                    None => {
+                        open = false;
+                        gather.close_all();
+                    }
                 },
             }
         }
@@ -106,8 +124,16 @@ pub async fn deliver(
     }
 }
 
+/// Waits for a moment; for ever where there is none.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Waits until one of the futures is finished, and takes it out. All are polled, oldest first. One that panics costs its
-/// batch, which its source sends again, and not the loop. Answers how many did.
+/// parcel, whose sources send it again, and not the loop. Answers how many did.
 async fn one_of(futures: &mut Vec<Pin<Box<dyn Future<Output = ()> + Send + '_>>>) -> usize {
     poll_fn(|cx| {
         let before = futures.len();
@@ -122,7 +148,7 @@ async fn one_of(futures: &mut Vec<Pin<Box<dyn Future<Output = ()> + Send + '_>>>
     .await
 }
 
-/// What the batches of one output share on their way.
+/// What the parcels of one output share on their way.
 struct Courier {
     name: Arc<str>,
     output: Arc<dyn Output>,
@@ -134,13 +160,6 @@ struct Courier {
     dead: Tally,
     seconds: metrics::Histogram,
     retries: metrics::Counter,
-}
-
-/// Records to write together, and what is known of them.
-struct Piece {
-    records: Arc<Records>,
-    receipt: Receipt,
-    attempts: u32,
 }
 
 impl Courier {
@@ -171,16 +190,13 @@ impl Courier {
         if panics > 0 {
             let labels = [("part", "output"), ("name", &*self.name)];
             Metric::PartFailures.counter(&labels).increment(panics as u64);
-            tracing::error!(output = %self.name, "writing a batch panicked; its source sends it again");
+            tracing::error!(output = %self.name, "a write panicked; the sources of its records send them again");
         }
     }
 
-    /// Takes a batch to the output, in parts where it must be.
-    async fn carry(&self, batch: Batch) {
-        if batch.records.rows() == 0 {
-            return batch.receipt.delivered();
-        }
-        let mut pieces = vec![Piece { records: batch.records, receipt: batch.receipt, attempts: 0 }];
+    /// Takes a parcel to the output, in parts where it must be.
+    async fn carry(&self, piece: Piece) {
+        let mut pieces = vec![piece];
         while let Some(piece) = pieces.pop() {
             self.attempt(piece, &mut pieces).await;
         }
@@ -194,14 +210,14 @@ impl Courier {
         }
         piece.attempts += 1;
         let begin = Instant::now();
-        let answer = self.output.write(&piece.records).await;
+        let answer = self.output.write(&piece.parcel).await;
         self.seconds.record(begin.elapsed().as_secs_f64());
         let (written, error) = match answer {
             Ok(mut written) => {
                 let again = written.again.take();
                 (written, again)
             }
-            Err(error) => (Written::default(), Some(((0..piece.records.rows() as u32).collect(), error))),
+            Err(error) => (Written::default(), Some(((0..piece.parcel.rows() as u32).collect(), error))),
         };
         let failed =
             error.as_ref().filter(|(rows, e)| !rows.is_empty() && !matches!(e, WriteError::Poison { .. }));
@@ -213,12 +229,14 @@ impl Courier {
             self.breaker.success();
         }
         drop(turn);
-        let left = self.settle(&mut piece, written, error.as_ref().map_or(&[][..], |(rows, _)| rows)).await;
+        let left = self.settle(piece, written, error.as_ref().map_or(&[][..], |(rows, _)| rows)).await;
         match (left, error) {
             (Some(left), Some((_, WriteError::Poison { reason }))) => self.halve(left, reason, pieces).await,
             (Some(left), Some((_, error))) if self.attempts.is_some_and(|most| left.attempts >= most) => {
                 let reason = format!("given up after {} attempts: {error}", left.attempts);
-                self.bury(left.receipt, &left.records, all(&left.records, &reason)).await;
+                for member in left.into_members() {
+                    self.bury_all(member, &reason).await;
+                }
             }
             (Some(left), _) => pieces.push(left),
             (None, _) => {}
@@ -231,43 +249,37 @@ impl Courier {
     }
 
     /// Settles the rows that are written or refused, and answers what must be written again.
-    async fn settle(&self, piece: &mut Piece, written: Written, again: &[u32]) -> Option<Piece> {
-        let rows = piece.records.rows();
-        let safe = rows - again.len() - written.refused.len();
+    async fn settle(&self, piece: Piece, written: Written, again: &[u32]) -> Option<Piece> {
+        let safe = piece.parcel.rows() - again.len() - written.refused.len();
         if safe > 0 {
             self.delivered.add(safe, written.bytes as usize);
-            piece.receipt.split(safe).delivered();
         }
-        if !written.refused.is_empty() {
-            let receipt = piece.receipt.split(written.refused.len());
-            let cause = |r: Refusal| Cause { row: r.row, reason: r.reason.into() };
-            let causes = written.refused.into_iter().map(cause).collect();
-            self.bury(receipt, &piece.records, causes).await;
+        let (left, refused) = piece.settle(written, again);
+        for refused in refused {
+            self.refuse(refused).await;
         }
-        if again.is_empty() {
-            return None;
-        }
-        let receipt = piece.receipt.split(again.len());
-        let records = if again.len() == rows {
-            piece.records.clone()
-        } else {
-            let rows = UInt32Array::from(again.to_vec());
-            Arc::new(piece.records.take(&rows).expect("the output names rows of the batch"))
-        };
-        Some(Piece { records, receipt, attempts: piece.attempts })
+        left
+    }
+
+    /// Buries what is refused of a member.
+    async fn refuse(&self, refused: Refused) {
+        let Refused { member, refusals } = refused;
+        let causes = refusals.into_iter().map(|r| Cause { row: r.row, reason: r.reason.into() });
+        self.bury(member.receipt, &member.records, causes.collect()).await;
+    }
+
+    /// Buries all rows of a member.
+    async fn bury_all(&self, member: Member, reason: &str) {
+        let causes = all(&member.records, reason);
+        self.bury(member.receipt, &member.records, causes).await;
     }
 
     /// Cuts a refused piece in two, or buries the record that stands alone.
-    async fn halve(&self, mut piece: Piece, reason: String, pieces: &mut Vec<Piece>) {
-        let rows = piece.records.rows();
-        if rows == 1 {
-            return self.bury(piece.receipt, &piece.records, all(&piece.records, &reason)).await;
+    async fn halve(&self, piece: Piece, reason: String, pieces: &mut Vec<Piece>) {
+        match piece.halve() {
+            Ok([first, second]) => pieces.extend([second, first]),
+            Err(alone) => self.bury_all(alone, &reason).await,
         }
-        let first = rows / 2;
-        let receipt = piece.receipt.split(first);
-        let part = |from: usize, rows: usize| Arc::new(piece.records.slice(from, rows));
-        pieces.push(Piece { records: part(first, rows - first), receipt: piece.receipt, attempts: 0 });
-        pieces.push(Piece { records: part(0, first), receipt, attempts: 0 });
     }
 
     /// Puts rows among the dead letters; tries until they are on disk.

@@ -14,12 +14,12 @@ use serde::{Deserialize, Serialize};
 use self::fault::{Fault, Root, classify};
 use self::files::{Files, Form};
 use self::rotate::{Compresses, Rotation};
-use super::{Answer, Output, OutputContext, OutputKind, Refusal, WriteError, Written};
+use super::{Answer, Output, OutputContext, OutputKind, Parcel, Refusal, WriteError, Written};
 use crate::batch::encode::{Encoder, Format};
 use crate::batch::template::{Rendered, Template};
 use crate::batch::{Encoded, Records};
 use crate::tasks;
-use crate::telemetry::{Health, Part};
+use crate::telemetry::Part;
 use crate::units::{Bytes, Span};
 
 mod fault;
@@ -303,8 +303,8 @@ fn split(paths: &Rendered, text: &Encoded, rows: usize) -> Vec<Share> {
 }
 
 impl Output for FileOutput {
-    fn write<'a>(&'a self, records: &'a Arc<Records>) -> Answer<'a, Written> {
-        Box::pin(self.send(records))
+    fn write<'a>(&'a self, parcel: &'a Parcel) -> Answer<'a, Written> {
+        Box::pin(self.send(parcel.batch()))
     }
 
     /// Looks whether files can be made where the path begins, without making any.

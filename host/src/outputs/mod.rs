@@ -1,5 +1,5 @@
-//! Stage 6: outputs. An output writes a batch and says per record what was refused. It never retries and never
-//! sleeps: the delivery loop does that for all of them.
+//! Stage 6: outputs. An output writes a parcel, which is a batch or what it wants gathered of several, and says per record
+//! what was refused. It never retries and never sleeps: the delivery loop does that for all of them.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::batch::Encoded;
 use crate::batch::encode::{Encoder, Framing};
-use crate::batch::{Encoded, Records};
 use crate::clock::Clock;
 use crate::telemetry::Health;
 
@@ -18,11 +18,15 @@ mod breaker;
 mod contract;
 mod deliver;
 pub mod file;
+mod gather;
 pub mod kafka;
+mod parcel;
 pub mod settings;
 pub mod stdout;
 
 pub use deliver::{RetrySettings, deliver};
+pub use gather::Wants;
+pub use parcel::Parcel;
 pub use settings::{OutputConfig, OutputSettings};
 
 /// What every output is given.
@@ -73,10 +77,15 @@ pub trait OutputKind: Send + Sync {
 /// A future that an output answers with.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, WriteError>> + Send + 'a>>;
 
-/// Writes batches to one destination.
+/// Writes parcels to one destination.
 pub trait Output: Send + Sync + 'static {
     /// Writes all rows. `Ok` means that every row not named in the answer is safe at the destination.
-    fn write<'a>(&'a self, records: &'a Arc<Records>) -> Answer<'a, Written>;
+    fn write<'a>(&'a self, parcel: &'a Parcel) -> Answer<'a, Written>;
+
+    /// What is to be gathered before it is written. None: each batch is a parcel by itself, and costs nothing more.
+    fn wants(&self) -> Option<Wants> {
+        None
+    }
 
     /// How many writes may be under way at once. With more than one, batches may arrive out of order.
     fn concurrency(&self) -> usize {
@@ -106,7 +115,7 @@ pub struct Written {
 /// A row that the destination will never take.
 #[derive(Debug)]
 pub struct Refusal {
-    /// The row's number in the batch.
+    /// The row's number in the parcel.
     pub row: u32,
     /// Why, for the dead letter.
     pub reason: String,

@@ -11,9 +11,9 @@ use rustix::io::Errno;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Output, OutputContext, OutputKind, WriteError, Written};
+use super::{Answer, Output, OutputContext, OutputKind, Parcel, WriteError, Written};
+use crate::batch::Encoded;
 use crate::batch::encode::Encoder;
-use crate::batch::{Encoded, Records};
 
 /// Which stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -138,8 +138,8 @@ fn classify(error: &io::Error) -> WriteError {
 }
 
 impl Output for Stdout {
-    fn write<'a>(&'a self, records: &'a Arc<Records>) -> Answer<'a, Written> {
-        let text = self.encoder.encode(records);
+    fn write<'a>(&'a self, parcel: &'a Parcel) -> Answer<'a, Written> {
+        let text = self.encoder.encode(parcel.batch());
         let pen = self.pen.clone();
         Box::pin(async move {
             let written = Written { bytes: text.text.len() as u64, ..Written::of(&text) };

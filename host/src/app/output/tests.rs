@@ -5,11 +5,11 @@ use super::*;
 use crate::batch::builder::Builder;
 use crate::batch::constants::Constants;
 use crate::batch::utf8::InvalidUtf8;
-use crate::batch::{Batch, Records, StreamId};
+use crate::batch::{Batch, StreamId};
 use crate::dead_letter::DeadLetters;
-use crate::outputs::{self, Answer, RetrySettings, Written};
+use crate::outputs::{self, Answer, Parcel, RetrySettings, Written};
 use crate::receipt::{Ledger, issue};
-use crate::telemetry::{Health, Tally};
+use crate::telemetry::Health;
 
 /// An output whose loop panics the first times it begins.
 #[derive(Default)]
@@ -19,8 +19,8 @@ struct Fragile {
 }
 
 impl outputs::Output for Fragile {
-    fn write<'a>(&'a self, records: &'a Arc<Records>) -> Answer<'a, Written> {
-        self.written.fetch_add(records.rows() as u32, Ordering::Relaxed);
+    fn write<'a>(&'a self, parcel: &'a Parcel) -> Answer<'a, Written> {
+        self.written.fetch_add(parcel.rows() as u32, Ordering::Relaxed);
         Box::pin(std::future::ready(Ok(Written::default())))
     }
 

@@ -4,7 +4,7 @@ use arrow_array::Array;
 use arrow_array::cast::AsArray;
 
 use super::{Encoding, Format, TimestampFormat};
-use crate::batch::mixed::Scalar;
+use crate::batch::value::Scalar;
 use crate::batch::{Column, Encoded, Kind, Records, time};
 
 /// Why a value is not written.

@@ -7,10 +7,10 @@ use arrow_array::types::Int64Type;
 use parking_lot::Mutex;
 
 use super::*;
-use crate::batch::{Kind, StreamId};
+use crate::batch::{Batch, Kind, StreamId};
 use crate::buffers::BufferSettings;
 use crate::dead_letter::{DeadLetterSettings, WhenFull};
-use crate::outputs::Answer;
+use crate::outputs::{Answer, Parcel, Refusal};
 use crate::receipt::{Ledger, Verdict, issue};
 use crate::units::Bytes;
 
@@ -62,9 +62,9 @@ fn values(records: &Records) -> Vec<i64> {
 }
 
 impl Output for Scripted {
-    fn write<'a>(&'a self, records: &'a Arc<Records>) -> Answer<'a, Written> {
+    fn write<'a>(&'a self, parcel: &'a Parcel) -> Answer<'a, Written> {
         Box::pin(async move {
-            let values = values(records);
+            let values = values(parcel.batch());
             self.writes.lock().push((self.begin.elapsed(), values.clone()));
             let under_way = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
             self.most_under_way.fetch_max(under_way, Ordering::SeqCst);

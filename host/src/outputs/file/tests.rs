@@ -6,9 +6,10 @@ use std::path::Path;
 use arrow_array::{ArrayRef, StringArray};
 use rustix::fs::OFlags;
 
-use super::super::contract::{Found, Specimen, Subject, context, lines, numbered};
+use super::super::contract::{Found, Specimen, Subject, WriteBatch, context, lines, numbered};
 use super::*;
 use crate::batch::Kind;
+use crate::telemetry::Health;
 
 fn settings(folder: &Path, name: &str) -> FileSettings {
     FileSettings::new(Template::parse(&format!("{}/{name}", folder.display())).unwrap())
@@ -57,7 +58,7 @@ impl Specimen for FileSettings {
 async fn records_go_to_the_files_that_their_fields_name() {
     let folder = tempfile::tempdir().unwrap();
     let output = output(&settings(folder.path(), "{app}.ndjson"));
-    let written = output.write(&tagged(&["a", "b", "a", "../x"])).await.unwrap();
+    let written = output.write_batch(&tagged(&["a", "b", "a", "../x"])).await.unwrap();
     assert!(written.refused.is_empty());
     assert_eq!(names(folder.path()), [".._x.ndjson", "a.ndjson", "b.ndjson"]);
     assert_eq!(fs::read(folder.path().join("a.ndjson")).unwrap(), b"{\"app\":\"a\"}\n{\"app\":\"a\"}\n");
@@ -67,11 +68,11 @@ async fn records_go_to_the_files_that_their_fields_name() {
 async fn a_record_without_a_path_is_refused_alone() {
     let folder = tempfile::tempdir().unwrap();
     let output = output(&settings(folder.path(), "{app}/{none}"));
-    let written = output.write(&tagged(&["a"])).await.unwrap();
+    let written = output.write_batch(&tagged(&["a"])).await.unwrap();
     assert_eq!(written.refused.len(), 1);
     let output = super::open(&settings(folder.path(), "{app}"), &context()).unwrap();
     let long = "x".repeat(300);
-    let written = output.write(&tagged(&["a", &long])).await.unwrap();
+    let written = output.write_batch(&tagged(&["a", &long])).await.unwrap();
     assert_eq!(written.refused.iter().map(|r| r.row).collect::<Vec<_>>(), [1]);
     assert_eq!(written.bytes, 12);
 }
@@ -85,7 +86,7 @@ async fn files_are_rotated_kept_and_compressed() {
             FileSettings { max_bytes: Some(Bytes(1000)), keep: 2, gzip, ..settings(&folder, "out") };
         let output = output(&settings);
         for n in 0..5 {
-            output.write(&numbered(n * 100, 10)).await.unwrap();
+            output.write_batch(&numbered(n * 100, 10)).await.unwrap();
         }
         output.close().await.unwrap();
         let expected = if gzip { ["out", "out.1.gz", "out.2.gz"] } else { ["out", "out.1", "out.2"] };
@@ -106,9 +107,9 @@ async fn files_are_rotated_kept_and_compressed() {
 async fn a_file_that_somebody_moves_away_is_made_again() {
     let folder = tempfile::tempdir().unwrap();
     let output = output(&settings(folder.path(), "out"));
-    output.write(&numbered(0, 3)).await.unwrap();
+    output.write_batch(&numbered(0, 3)).await.unwrap();
     fs::rename(folder.path().join("out"), folder.path().join("moved")).unwrap();
-    output.write(&numbered(3, 3)).await.unwrap();
+    output.write_batch(&numbered(3, 3)).await.unwrap();
     assert_eq!(fs::read(folder.path().join("moved")).unwrap(), numbered(0, 3).ndjson().text);
     assert_eq!(fs::read(folder.path().join("out")).unwrap(), numbered(3, 3).ndjson().text);
 }
@@ -116,7 +117,7 @@ async fn a_file_that_somebody_moves_away_is_made_again() {
 #[tokio::test]
 async fn a_full_disk_is_busy_and_leaves_no_half_line() {
     let output = output(&FileSettings::new(Template::parse("/dev/full").unwrap()));
-    let error = output.write(&numbered(0, 3)).await.unwrap_err();
+    let error = output.write_batch(&numbered(0, 3)).await.unwrap_err();
     assert!(matches!(error, WriteError::Busy { .. }), "{error}");
 }
 
@@ -138,7 +139,7 @@ async fn whatever_is_in_the_way_of_one_path_costs_its_records_alone() {
         let output = output(&settings(folder.path(), "{app}"));
         let bad = ["folder", "loop", "dangling", "pipe", "socket", ""];
         for bad in bad {
-            let written = output.write(&tagged(&["a", bad, "b"])).await.unwrap();
+            let written = output.write_batch(&tagged(&["a", bad, "b"])).await.unwrap();
             assert!(written.again.is_none(), "{bad}: {written:?}");
             assert_eq!(written.refused.iter().map(|r| r.row).collect::<Vec<_>>(), [1], "{bad}: {written:?}");
             assert!(written.refused[0].reason.contains(bad), "{written:?}");
@@ -147,7 +148,7 @@ async fn whatever_is_in_the_way_of_one_path_costs_its_records_alone() {
         drop(reader.take());
     }
     let output = output(&settings(folder.path(), "{app}/x"));
-    let written = output.write(&tagged(&["file", "parts", "pipe"])).await.unwrap();
+    let written = output.write_batch(&tagged(&["file", "parts", "pipe"])).await.unwrap();
     assert_eq!(written.refused.iter().map(|r| r.row).collect::<Vec<_>>(), [0, 2], "{written:?}");
     assert!(written.again.is_none());
     assert_eq!(fs::read_to_string(folder.path().join("parts/x")).unwrap(), "{\"app\":\"parts\"}\n");
@@ -158,7 +159,7 @@ fn the_names_of_new_files_and_folders_are_forced_to_the_disk_with_the_records() 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a/b/out");
     let rotation = Some(Rotation { max_bytes: 10, keep: 2, compresses: None });
-    let mut files = Files::new(Root::new("/", true), rotation);
+    let mut files = Files::new(Root::new("/", true), rotation, Form { header: None, lines: true });
     let changed = |files: &mut Files| {
         let mut folders: Vec<_> = files.take_dirty().folders.into_iter().collect();
         folders.sort();
@@ -178,7 +179,7 @@ fn the_names_of_new_files_and_folders_are_forced_to_the_disk_with_the_records() 
 #[test]
 fn what_a_sync_did_not_come_to_is_synced_by_the_next() {
     let folder = tempfile::tempdir().unwrap();
-    let mut files = Files::new(Root::new("/", true), None);
+    let mut files = Files::new(Root::new("/", true), None, Form { header: None, lines: true });
     files.append(&folder.path().join("a"), b"one\n", false).unwrap();
     let broken_off = files.take_dirty();
     assert!(files.take_dirty().is_empty(), "it is under way");
@@ -206,17 +207,17 @@ async fn a_path_that_cannot_begin_is_the_operators_and_costs_no_record() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
     let output = output(&settings(folder.path(), "file/{app}"));
-    let error = output.write(&tagged(&["a"])).await.unwrap_err();
+    let error = output.write_batch(&tagged(&["a"])).await.unwrap_err();
     assert!(matches!(error, WriteError::Denied { .. }), "{error}");
     assert!(output.probe().await.is_err());
     fs::remove_file(folder.path().join("file")).unwrap();
-    assert!(output.write(&tagged(&["a"])).await.unwrap().refused.is_empty());
+    assert!(output.write_batch(&tagged(&["a"])).await.unwrap().refused.is_empty());
 }
 
 #[tokio::test]
 async fn a_disk_that_is_full_is_waited_for_whatever_the_path() {
     let output = output(&FileSettings::new(Template::parse("/dev/full").unwrap()));
-    assert!(matches!(output.write(&numbered(0, 1)).await, Err(WriteError::Busy { .. })));
+    assert!(matches!(output.write_batch(&numbered(0, 1)).await, Err(WriteError::Busy { .. })));
     let root = Root::new("/tmp/", true);
     for error in
         [rustix::io::Errno::NOSPC, rustix::io::Errno::DQUOT, rustix::io::Errno::IO, rustix::io::Errno::MFILE]
@@ -245,7 +246,7 @@ async fn two_generations_of_an_output_rotate_and_compress_one_path_without_losin
     for (place, output) in generations.into_iter().enumerate() {
         writers.spawn(async move {
             for n in 0..BATCHES {
-                output.write(&numbered(place as i64 * 1_000_000 + n * 1000, 3)).await.unwrap();
+                output.write_batch(&numbered(place as i64 * 1_000_000 + n * 1000, 3)).await.unwrap();
             }
             output.close().await.unwrap();
         });
@@ -277,16 +278,14 @@ async fn two_generations_of_an_output_rotate_and_compress_one_path_without_losin
 async fn a_folder_in_the_way_is_denied() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("out")).unwrap();
-    let error = output(&settings(folder.path(), "out")).write(&numbered(0, 3)).await.unwrap_err();
+    let error = output(&settings(folder.path(), "out")).write_batch(&numbered(0, 3)).await.unwrap_err();
     assert!(matches!(error, WriteError::Denied { .. }), "{error}");
     assert!(error.to_string().contains("/out"), "{error}");
 }
 
 #[test]
 fn wrong_settings_say_what_to_do() {
-    let wrong = |settings: FileSettings| {
-        open("out", &settings, &Encoding::default(), &Arc::default()).unwrap_err().to_string()
-    };
+    let wrong = |settings: FileSettings| open(&settings, &context()).unwrap_err().to_string();
     let fine = settings(Path::new("/tmp"), "out");
     assert!(wrong(FileSettings::new(Template::parse("out").unwrap())).contains("must begin with `/`"));
     assert!(wrong(FileSettings::new(Template::parse("/out/{app}/").unwrap())).contains("names a folder"));

@@ -29,7 +29,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use self::context::{Context, News};
 use self::produce::{Shipment, Topic};
 pub use self::settings::{Acks, Compression, KafkaSettings, Mechanism, SaslSettings, Stamp, TlsSettings};
-use super::{Answer, Output, OutputContext, OutputKind, Refusal, WriteError, Written};
+use super::{Answer, Output, OutputContext, OutputKind, Parcel, Refusal, WriteError, Written};
 use crate::batch::encode::{Encoder, Framing};
 use crate::batch::template::{Rendered, Template};
 use crate::batch::{Column, Encoded, Records, TIMESTAMP};
@@ -425,8 +425,8 @@ async fn room(news: &News) {
 }
 
 impl Output for Kafka {
-    fn write<'a>(&'a self, records: &'a Arc<Records>) -> Answer<'a, Written> {
-        Box::pin(self.send(records))
+    fn write<'a>(&'a self, parcel: &'a Parcel) -> Answer<'a, Written> {
+        Box::pin(self.send(parcel.batch()))
     }
 
     fn concurrency(&self) -> usize {

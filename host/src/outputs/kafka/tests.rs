@@ -9,7 +9,7 @@ use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::super::contract::{self, Found, Specimen, Subject};
+use super::super::contract::{self, Found, Specimen, Subject, WriteBatch};
 use super::*;
 use crate::batch::Kind;
 use crate::secret::Secret;
@@ -125,7 +125,7 @@ async fn records_are_read_back_as_they_were_written() {
     let lines: Vec<String> = (0..2000).map(|n| format!("line {n}")).collect();
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let records = records("message", &lines);
-    let written = kafka.write(&records).await.unwrap();
+    let written = kafka.write_batch(&records).await.unwrap();
     assert!(written.refused.is_empty() && written.again.is_none());
     let expected = expected(&records);
     assert_eq!(written.bytes, expected.iter().map(|v| v.len() as u64).sum::<u64>());
@@ -140,7 +140,7 @@ async fn a_full_queue_is_waited_for() {
     let kafka = open("out", &settings).unwrap();
     let lines = vec!["x"; 1500];
     let records = records("message", &lines);
-    kafka.write(&records).await.unwrap();
+    kafka.write_batch(&records).await.unwrap();
     read(&cluster, "logs", 1500);
 }
 
@@ -153,7 +153,7 @@ async fn a_write_that_is_given_up_frees_nothing_too_early() {
     let (weak, text) = {
         let records = records("message", &vec!["x"; 1500]);
         let text = Arc::downgrade(&records.ndjson());
-        let short = tokio::time::timeout(Duration::from_millis(5), kafka.write(&records)).await;
+        let short = tokio::time::timeout(Duration::from_millis(5), kafka.write_batch(&records)).await;
         assert!(short.is_err());
         (Arc::downgrade(&records), text)
     };
@@ -178,7 +178,7 @@ async fn topics_keys_and_headers_come_from_fields() {
             settings.headers.insert("app".into(), Template::parse("{app}!").unwrap());
             settings.headers.insert("none".into(), Template::parse("{nothing}").unwrap());
         }
-        let written = open("out", &settings).unwrap().write(&records).await.unwrap();
+        let written = open("out", &settings).unwrap().write_batch(&records).await.unwrap();
         assert_eq!(written.refused.len(), 1);
         assert_eq!(written.refused[0].row, 3);
     }
@@ -199,7 +199,7 @@ async fn keys_choose_the_partition_that_java_clients_choose() {
     let mut settings = settings(&cluster, "keyed");
     settings.key = Some(Template::parse("{k}").unwrap());
     let records = records("k", &["21", "foobar", "a-little-bit-long-string"]);
-    open("out", &settings).unwrap().write(&records).await.unwrap();
+    open("out", &settings).unwrap().write_batch(&records).await.unwrap();
     for message in read(&cluster, "keyed", 3) {
         // Hashes from Kafka's own test of its murmur2 (UtilsTest.testMurmur2).
         let hash: i32 = match message.key.as_deref().unwrap() {
@@ -222,7 +222,7 @@ async fn errors_that_pass_are_survived_inside_the_client() {
     ];
     cluster.request_errors(RDKafkaApiKey::Produce, &errors);
     let records = records("message", &["one", "two"]);
-    let written = kafka.write(&records).await.unwrap();
+    let written = kafka.write_batch(&records).await.unwrap();
     assert!(written.again.is_none());
     assert_eq!(values(read(&cluster, "logs", 2)), expected(&records));
 }
@@ -238,7 +238,7 @@ async fn brokers_that_are_down_are_unreachable_until_they_are_up() {
     // A second is short on a machine that is busy, so what must go through may take several.
     let goes_through = async || {
         for _ in 0..60 {
-            if kafka.write(&records).await.is_ok() && kafka.probe().await.is_ok() {
+            if kafka.write_batch(&records).await.is_ok() && kafka.probe().await.is_ok() {
                 return;
             }
         }
@@ -246,7 +246,7 @@ async fn brokers_that_are_down_are_unreachable_until_they_are_up() {
     };
     goes_through().await;
     cluster.broker_down(-1).unwrap();
-    let error = kafka.write(&records).await.unwrap_err();
+    let error = kafka.write_batch(&records).await.unwrap_err();
     assert!(matches!(error, WriteError::Unreachable { .. }), "{error}");
     assert!(kafka.probe().await.is_err());
     cluster.broker_up(-1).unwrap();
@@ -261,7 +261,7 @@ async fn a_record_that_is_too_large_is_refused_alone() {
     let kafka = open("out", &settings).unwrap();
     let large = "x".repeat(3000);
     let records = records("message", &["one", &large, "two"]);
-    let written = kafka.write(&records).await.unwrap();
+    let written = kafka.write_batch(&records).await.unwrap();
     assert_eq!(written.refused.len(), 1);
     assert_eq!(written.refused[0].row, 1);
     assert!(written.refused[0].reason.contains("message.max.bytes"), "{}", written.refused[0].reason);
@@ -282,7 +282,7 @@ async fn a_record_that_is_larger_than_the_queue_is_refused_alone() {
             settings.headers.insert("app".into(), Template::parse("x").unwrap());
         }
         let kafka = open("out", &settings).unwrap();
-        let written = tokio::time::timeout(Duration::from_secs(60), kafka.write(&records)).await;
+        let written = tokio::time::timeout(Duration::from_secs(60), kafka.write_batch(&records)).await;
         let written = written.expect("it waits for nothing that never comes").unwrap();
         assert_eq!(written.refused.iter().map(|r| r.row).collect::<Vec<_>>(), [1, 3, 5]);
         assert!(written.refused[0].reason.contains("`queue` holds (4096 bytes)"), "{:?}", written.refused[0]);
@@ -301,7 +301,8 @@ async fn writes_that_compete_for_a_full_queue_keep_the_order_of_their_records() 
     let kafka = open("out", &settings).unwrap();
     let batches: Vec<_> =
         (0..CONCURRENCY as i64).map(|n| contract::numbered(n * ROWS as i64, ROWS)).collect();
-    let mut writes: Vec<_> = batches.iter().map(|records| kafka.write(records)).collect();
+    let parcels: Vec<Parcel> = batches.iter().cloned().map(Parcel::of).collect();
+    let mut writes: Vec<_> = parcels.iter().map(|parcel| kafka.write(parcel)).collect();
     // As the delivery loop does it: all under way, the oldest asked first.
     std::future::poll_fn(|cx| {
         writes.retain_mut(|write| match write.as_mut().poll(cx) {
@@ -330,12 +331,12 @@ async fn a_topic_without_rights_that_a_field_chose_costs_its_records_alone() {
     for _ in 0..2 {
         let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
         cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
-        let written = kafka.write(&records("app", &["a", "b"])).await.unwrap();
+        let written = kafka.write_batch(&records("app", &["a", "b"])).await.unwrap();
         assert_eq!(written.refused.len(), 1, "{written:?}");
         assert!(written.refused[0].reason.contains("topic `logs."), "{written:?}");
         assert!(written.again.is_none(), "{written:?}");
     }
-    let written = kafka.write(&records("app", &["a", "b"])).await.unwrap();
+    let written = kafka.write_batch(&records("app", &["a", "b"])).await.unwrap();
     assert!(written.refused.is_empty() && written.again.is_none());
 }
 
@@ -345,7 +346,7 @@ async fn a_message_set_that_the_broker_finds_too_large_is_to_be_halved() {
     let kafka = open("out", &settings(&cluster, "logs")).unwrap();
     let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
     cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
-    let error = kafka.write(&records("message", &["one"])).await.unwrap_err();
+    let error = kafka.write_batch(&records("message", &["one"])).await.unwrap_err();
     assert!(matches!(error, WriteError::Poison { .. }), "{error}");
 }
 
@@ -355,10 +356,10 @@ async fn a_topic_without_rights_is_denied() {
     let kafka = open("out", &settings(&cluster, "logs")).unwrap();
     let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
     cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
-    let error = kafka.write(&records("message", &["one"])).await.unwrap_err();
+    let error = kafka.write_batch(&records("message", &["one"])).await.unwrap_err();
     assert!(matches!(error, WriteError::Denied { .. }), "{error}");
     // Rights that were granted meanwhile are noticed at once.
-    kafka.write(&records("message", &["one"])).await.unwrap();
+    kafka.write_batch(&records("message", &["one"])).await.unwrap();
 }
 
 #[tokio::test]
@@ -366,11 +367,11 @@ async fn a_fatal_error_makes_a_new_producer() {
     let cluster = cluster(1);
     let kafka = open("out", &settings(&cluster, "logs")).unwrap();
     let records = records("message", &["one", "two"]);
-    kafka.write(&records).await.unwrap();
+    kafka.write_batch(&records).await.unwrap();
     produce::fail_for_good(&kafka.producer().unwrap().threaded);
-    let error = kafka.write(&records).await.unwrap_err();
+    let error = kafka.write_batch(&records).await.unwrap_err();
     assert!(matches!(error, WriteError::Unreachable { .. }), "{error}");
-    kafka.write(&records).await.unwrap();
+    kafka.write_batch(&records).await.unwrap();
     read(&cluster, "logs", 4);
 }
 
@@ -414,7 +415,7 @@ async fn messages_can_have_the_time_of_the_event() {
     let columns: Vec<(_, ArrayRef)> = vec![(field, Arc::new(times))];
     let records = Arc::new(Records::of(1, columns, vec![]).unwrap());
     let kafka = open("out", &settings).unwrap();
-    assert_eq!(kafka.write(&records).await.unwrap().bytes as usize, expected(&records)[0].len());
+    assert_eq!(kafka.write_batch(&records).await.unwrap().bytes as usize, expected(&records)[0].len());
     // The mock broker stamps messages itself; that the client takes a time is all that can be seen here.
     assert!(read(&cluster, "logs", 1)[0].time.is_some());
     let extras = Extras { headers: vec![], times: records.column(TIMESTAMP) };

@@ -1,4 +1,4 @@
-use super::super::contract::{self, Found, Specimen, Subject};
+use super::super::contract::{self, Found, Specimen, Subject, WriteBatch};
 use super::*;
 
 /// What a stream has taken.
@@ -53,9 +53,9 @@ async fn a_line_that_a_failed_write_left_is_ended_before_the_next() {
     let taken = Taken::default();
     let output = to(Failing(taken.clone(), 9), &contract::context().encoder);
     let records = contract::numbered(0, 2);
-    assert!(matches!(output.write(&records).await, Err(WriteError::Unreachable { .. })));
-    output.write(&records).await.unwrap();
-    output.write(&records).await.unwrap();
+    assert!(matches!(output.write_batch(&records).await, Err(WriteError::Unreachable { .. })));
+    output.write_batch(&records).await.unwrap();
+    output.write_batch(&records).await.unwrap();
     let text = &records.ndjson().text;
     let expected = [&text[..9], b"\n", text, text].concat();
     assert_eq!(String::from_utf8_lossy(&taken.0.lock()), String::from_utf8_lossy(&expected));
@@ -66,7 +66,7 @@ async fn a_pipe_whose_reader_has_gone_is_the_operators() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let output = to(writer, &contract::context().encoder);
-    let error = output.write(&contract::numbered(0, 2)).await.unwrap_err();
+    let error = output.write_batch(&contract::numbered(0, 2)).await.unwrap_err();
     assert!(matches!(&error, WriteError::Denied { reason } if reason.contains("nobody reads")), "{error}");
 }
 
@@ -85,6 +85,6 @@ async fn a_stream_that_somebody_made_non_blocking_is_waited_for() {
         reader.read_exact(&mut text).unwrap();
         text
     });
-    assert_eq!(output.write(&records).await.unwrap().bytes as usize, length);
+    assert_eq!(output.write_batch(&records).await.unwrap().bytes as usize, length);
     assert_eq!(read.unwrap().join().unwrap(), &records.ndjson().text[..]);
 }
