@@ -13,7 +13,6 @@ use crate::batch::decode::decode_line;
 use crate::batch::utf8::InvalidUtf8;
 
 mod cases;
-
 mod faults;
 mod hostile;
 mod invariance;
@@ -37,9 +36,15 @@ pub(crate) fn context() -> FilterContext {
 
 /// Records of JSON objects, with the time 0 and the tag `test`.
 pub(super) fn records(rows: &[Json]) -> Arc<Records> {
+    let lines: Vec<String> = rows.iter().map(Json::to_string).collect();
+    records_of(lines.iter().map(|line| line.as_bytes()))
+}
+
+/// The same of lines of JSON.
+pub(super) fn records_of<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Arc<Records> {
     let mut builder = Builder::new();
-    for row in rows {
-        decode_line(&mut builder, row.to_string().as_bytes()).unwrap();
+    for line in lines {
+        decode_line(&mut builder, line).unwrap();
     }
     let constants = Constants::new().timestamp("@timestamp", 0).text("@tag", "test");
     Arc::new(builder.finish(InvalidUtf8::Replace, &constants).records)
@@ -53,18 +58,18 @@ pub(super) fn messages(messages: &[&str]) -> Arc<Records> {
 /// The rows as JSON, without the time and tag that each record of a test has.
 pub(super) fn rows(records: &Records) -> Vec<Json> {
     let text = records.ndjson();
-    let lines = text.text.split(|b| *b == b'\n').filter(|line| !line.is_empty());
-    lines
-        .map(|line| {
-            let mut row: Json = serde_json::from_slice(line).unwrap();
-            let object = row.as_object_mut().unwrap();
-            if object.get("@timestamp").is_some_and(|t| t == "1970-01-01T00:00:00Z") {
-                object.remove("@timestamp");
-            }
-            if object.get("@tag").is_some_and(|t| t == "test") {
-                object.remove("@tag");
-            }
-            row
-        })
-        .collect()
+    text.text.split(|b| *b == b'\n').filter(|line| !line.is_empty()).map(row_of).collect()
+}
+
+/// The same of one line.
+pub(super) fn row_of(line: &[u8]) -> Json {
+    let mut row: Json = serde_json::from_slice(line).unwrap();
+    let object = row.as_object_mut().unwrap();
+    if object.get("@timestamp").is_some_and(|t| t == "1970-01-01T00:00:00Z") {
+        object.remove("@timestamp");
+    }
+    if object.get("@tag").is_some_and(|t| t == "test") {
+        object.remove("@tag");
+    }
+    row
 }

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use super::cases::{folders, tables};
 use super::*;
 use crate::batch::encode::{self, Encoder, Format, Framing};
 use crate::batch::template::Template;
@@ -100,19 +99,11 @@ fn encoded(records: &Records, encoder: &Encoder) -> Vec<String> {
 
 #[test]
 fn a_record_fares_alike_in_any_batch_through_every_case_of_every_stock_filter() {
-    let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins");
     let mut count = 0;
-    for plugin in stock_names() {
-        for case in folders(&plugins.join(plugin).join("cases")) {
-            if case.join("refused.txt").exists() {
-                continue;
-            }
-            let mut settings = FilterSettings::of(plugin);
-            settings.settings =
-                serde_json::from_str(&std::fs::read_to_string(case.join("settings.json")).unwrap()).unwrap();
-            let cx = FilterContext { tables: Arc::new(tables(&case.join("tables"))), ..context() };
-            let what = format!("{plugin}/{}", case.file_name().unwrap().to_string_lossy());
-            let mut filter = Alone::load(plugin, &settings, &cx).unwrap();
+    for (plugin, cases) in cases::all() {
+        for case in cases.iter().filter(|case| case.refused.is_none()) {
+            let what = format!("{plugin}/{}", case.name);
+            let mut filter = cases::load(plugin, &case.settings, &case.tables(), Wasi::default()).unwrap();
             let mut fate = |records: Arc<Records>| {
                 let (out, rejected) = filter.run(records);
                 let mut fates = Fates::new();
@@ -127,7 +118,7 @@ fn a_record_fares_alike_in_any_batch_through_every_case_of_every_stock_filter() 
                 }
                 fates
             };
-            let mut seen = records::of_case(&case);
+            let mut seen = records::of_lines(&case.input());
             let fields = records::fields_of(&seen);
             for seed in seeds().take(2) {
                 seen.extend(records::random_of(seed, 100, &fields));
@@ -137,7 +128,7 @@ fn a_record_fares_alike_in_any_batch_through_every_case_of_every_stock_filter() 
             count += 1;
         }
     }
-    assert!(count > 20, "there are cases under {}", plugins.display());
+    assert!(count > 20, "there are cases");
 }
 
 #[test]

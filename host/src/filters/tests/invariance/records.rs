@@ -1,7 +1,6 @@
 //! Random records, most of them a little wrong.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -123,9 +122,8 @@ fn value(random: &mut fastrand::Rng, depth: usize) -> Json {
     }
 }
 
-/// The records of a case.
-pub fn of_case(case: &Path) -> Vec<Record> {
-    let text = std::fs::read_to_string(case.join("in.ndjson")).unwrap_or_default();
+/// The records of NDJSON.
+pub fn of_lines(text: &str) -> Vec<Record> {
     let lines = text.lines().filter(|line| !line.is_empty());
     lines.map(|line| Record { id: 0, json: serde_json::from_str(line).unwrap() }).collect()
 }
