@@ -80,7 +80,7 @@ fn plugins(folder: &Path) -> Vec<String> {
 /// `Cargo.lock`.
 fn rerun_if_changed(root: &Path, names: &[String]) {
     let mut paths: Vec<PathBuf> = [
-        "wit",
+        "wit/filter.wit",
         "Cargo.toml",
         "Cargo.lock",
         "model/src",

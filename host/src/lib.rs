@@ -36,6 +36,8 @@ pub mod blocking;
 pub mod cli;
 pub mod clock;
 pub mod config;
+#[cfg(test)]
+mod conformance;
 pub mod dead_letter;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
