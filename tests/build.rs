@@ -1,4 +1,4 @@
-//! Builds the guests that are not written in Rust into components.
+//! Builds the guests of the tests into components: those that are not written in Rust, and the SDKs' conformance guests.
 //!
 //! It is done here and not when a test runs, because the packer is then a dependency of a build script,
 //! whose features stay apart from those of the daemon. Where the compiler is missing, everything builds
@@ -29,6 +29,7 @@ fn main() -> Result<()> {
     for input in [CONTRACT, FOLDER, "build.rs"] {
         println!("cargo::rerun-if-changed={input}");
     }
+    rust_conformance(&out)?;
     println!("cargo::rerun-if-env-changed=PATH");
     let missing = Command::new("clang-19").arg("--version").output().is_err();
     if missing {
@@ -41,6 +42,64 @@ fn main() -> Result<()> {
         }
         println!("cargo::rustc-env={variable}={}", if missing { "".into() } else { built.to_string_lossy() });
     }
+    Ok(())
+}
+
+/// What the conformance guest of the Rust SDK is made of.
+const RUST: [&str; 8] = [
+    "../Cargo.toml",
+    "../Cargo.lock",
+    "../model/src",
+    "../model/Cargo.toml",
+    "../sdk/rust/src",
+    "../sdk/rust/wit",
+    "../sdk/rust/Cargo.toml",
+    "../sdk/rust/conformance",
+];
+
+/// Builds the conformance guest of the Rust SDK as the SDK's tutorial says: for `wasm32-wasip2`, which makes a component.
+fn rust_conformance(out: &Path) -> Result<()> {
+    const TARGET: &str = "wasm32-wasip2";
+    RUST.iter().for_each(|input| println!("cargo::rerun-if-changed={input}"));
+    // OUT_DIR is <target>/<profile>/build/<package>/out. The inner build has a target directory of its own: that of the
+    // outer build is locked while this script runs.
+    let target = out.ancestors().nth(4).ok_or("OUT_DIR lies in a target directory")?.join("conformance");
+    let mut cargo = Command::new(std::env::var_os("CARGO").ok_or("cargo sets CARGO")?);
+    cargo
+        .args([
+            "build",
+            "--lib",
+            "--profile",
+            "plugin",
+            "--target",
+            TARGET,
+            "--package",
+            "flitch-conformance",
+        ])
+        .arg("--target-dir")
+        .arg(&target)
+        .current_dir("..");
+    // What was meant for the outer build: flags of another machine, clippy, coverage.
+    for name in [
+        "CARGO_ENCODED_RUSTFLAGS",
+        "RUSTFLAGS",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "CARGO_BUILD_TARGET",
+        "CARGO_TARGET_DIR",
+        "CARGO_BUILD_TARGET_DIR",
+        "CARGO_BUILD_RUSTFLAGS",
+    ] {
+        cargo.env_remove(name);
+    }
+    let built = cargo.output()?;
+    if !built.status.success() {
+        let said = String::from_utf8_lossy(&built.stderr);
+        return Err(
+            format!("the conformance guest does not compile (rustup target add {TARGET}?):\n{said}").into()
+        );
+    }
+    let built = target.join(TARGET).join("plugin/flitch_conformance.wasm");
+    println!("cargo::rustc-env=FLITCH_RUST_CONFORMANCE={}", built.display());
     Ok(())
 }
 

@@ -1,5 +1,5 @@
-//! Filters that are not written in Rust: the contract must never become Rust's alone. `build.rs` builds
-//! them.
+//! Filters that are not written in Rust, since the contract must never become Rust's alone, and the conformance guests of
+//! the SDKs. `build.rs` builds them.
 
 use std::path::PathBuf;
 
@@ -17,6 +17,11 @@ pub fn c_filter() -> PathBuf {
 #[track_caller]
 pub fn wasi_c_filter() -> PathBuf {
     built(env!("FLITCH_WASI_C_FILTER"))
+}
+
+/// The conformance guest of the Rust SDK, `sdk/rust/conformance`, as a component for `wasm32-wasip2`.
+pub fn rust_conformance() -> PathBuf {
+    PathBuf::from(env!("FLITCH_RUST_CONFORMANCE"))
 }
 
 #[track_caller]

@@ -12,6 +12,7 @@ use crate::batch::constants::Constants;
 use crate::batch::decode::decode_line;
 use crate::batch::utf8::InvalidUtf8;
 
+mod border;
 mod cases;
 mod faults;
 mod hostile;

@@ -27,6 +27,7 @@
 //! records that come out show the two only where they are others.
 
 mod apply;
+pub mod borders;
 pub mod cases;
 pub mod host;
 

@@ -35,7 +35,7 @@ pub(super) fn apply(batch: &Batch, changes: Changes) -> Outcome {
 }
 
 /// Checks a column as the host does.
-fn check(column: &Column, rows: usize) {
+pub(super) fn check(column: &Column, rows: usize) {
     let name = &column.name;
     let found = match &column.values {
         Values::Text(blobs) | Values::Bytes(blobs) | Values::Json(blobs) => {
