@@ -103,11 +103,9 @@ fn read<const LENIENT: bool>(text: &[u8]) -> Option<i64> {
         if len == 0 || !LENIENT && fraction[..len].iter().skip(9).any(|digit| *digit != b'0') {
             return None;
         }
-        let mut scale = SECOND / 10;
-        for digit in &fraction[..len.min(9)] {
-            nanos += i64::from(digit - b'0') * scale;
-            scale /= 10;
-        }
+        let counted = len.min(9);
+        let number = fraction[..counted].iter().fold(0, |n, digit| n * 10 + i64::from(digit - b'0'));
+        nanos = number * 10_i64.pow(9 - counted as u32);
         rest = &fraction[len..];
     }
     let offset = match rest {
