@@ -80,30 +80,73 @@ fn an_item_wakes_a_task_or_a_thread_that_waits_for_it() {
 }
 
 #[test]
-fn the_end_wakes_who_waits_for_room_and_who_waits_for_an_item() {
+fn as_many_tasks_go_on_as_there_are_items() {
+    model(|| {
+        let queue = loom::sync::Arc::new(Queue::new(10));
+        let tasks: Vec<_> = (0..2)
+            .map(|_| {
+                let queue = queue.clone();
+                thread::spawn(move || block_on(queue.pop()).unwrap())
+            })
+            .collect();
+        for number in 0..2 {
+            assert_eq!(queue.try_push(number, 1), Ok(Ok(())));
+        }
+        let found: i32 = tasks.into_iter().map(|task| task.join().unwrap()).sum();
+        assert_eq!(found, 1);
+    });
+}
+
+#[test]
+fn an_item_that_leaves_makes_room_for_all_that_fit() {
+    model(|| {
+        let queue = loom::sync::Arc::new(Queue::new(2));
+        assert_eq!(queue.try_push(0, 2), Ok(Ok(())));
+        let pushes: Vec<_> = (1..3)
+            .map(|number| {
+                let queue = queue.clone();
+                thread::spawn(move || block_on(queue.push(number, 1)).unwrap())
+            })
+            .collect();
+        assert_eq!(block_on(queue.pop()), Some(0));
+        // Nobody takes anything out before both are in.
+        pushes.into_iter().for_each(|push| push.join().unwrap());
+        assert_eq!(queue.len(), 2);
+    });
+}
+
+#[test]
+fn the_end_wakes_all_who_wait_for_room() {
     model(|| {
         let queue = loom::sync::Arc::new(Queue::new(1));
         assert_eq!(queue.try_push(0, 1), Ok(Ok(())));
-        let push = {
-            let queue = queue.clone();
-            thread::spawn(move || block_on(queue.push(1, 1)))
-        };
-        let pop = {
-            let queue = queue.clone();
-            thread::spawn(move || {
-                let mut count = 0;
-                while block_on(queue.pop()).is_some() {
-                    count += 1;
-                }
-                count
+        let pushes: Vec<_> = (1..3)
+            .map(|number| {
+                let queue = queue.clone();
+                thread::spawn(move || block_on(queue.push(number, 1)))
             })
-        };
+            .collect();
         queue.close();
-        let pushed = push.join().unwrap();
-        let taken = pop.join().unwrap();
-        match pushed {
-            Ok(()) => assert_eq!(taken, 2),
-            Err(Closed) => assert_eq!(taken, 1),
+        for push in pushes {
+            assert_eq!(push.join().unwrap(), Err(Closed));
+        }
+        assert_eq!((block_on(queue.pop()), block_on(queue.pop())), (Some(0), None));
+    });
+}
+
+#[test]
+fn the_end_wakes_all_who_wait_for_an_item() {
+    model(|| {
+        let queue = loom::sync::Arc::new(Queue::<i32>::new(1));
+        let tasks: Vec<_> = (0..2)
+            .map(|_| {
+                let queue = queue.clone();
+                thread::spawn(move || block_on(queue.pop()))
+            })
+            .collect();
+        queue.close();
+        for task in tasks {
+            assert_eq!(task.join().unwrap(), None);
         }
     });
 }

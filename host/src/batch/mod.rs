@@ -311,7 +311,7 @@ impl StreamId {
     }
 }
 
-/// Records on their way, with the receipt that answers for them.
+/// Records on their way, with the receipt that answers for them and knows their source.
 #[derive(Debug)]
 pub struct Batch {
     /// The records.

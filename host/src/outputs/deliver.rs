@@ -76,7 +76,7 @@ pub async fn deliver(
     let work = async {
         let most = courier.output.concurrency().max(1);
         let mut under_way: Vec<Pin<Box<dyn Future<Output = ()> + Send + '_>>> = Vec::with_capacity(most);
-        let mut gather = Gather::new(courier.output.wants());
+        let mut gather = Gather::new(&courier.name, courier.output.wants());
         let mut open = true;
         while open || !gather.is_empty() || !under_way.is_empty() {
             while under_way.len() < most

@@ -12,6 +12,7 @@ use super::Refusal;
 use super::parcel::{Member, Piece, Refused};
 use crate::batch::template::{Rendered, Template};
 use crate::batch::{Batch, Records};
+use crate::telemetry::Metric;
 
 /// What an output wants to write together. A parcel is closed by whichever of its limits it reaches first.
 #[derive(Clone, Debug)]
@@ -53,15 +54,21 @@ pub(super) struct Gather {
     closed: VecDeque<(Piece, usize)>,
     /// Bytes of all.
     held: usize,
+    shown: metrics::Gauge,
     next: u64,
     batches: u64,
 }
 
 impl Gather {
-    /// Gathers what an output wants; none wants each batch by itself.
-    pub fn new(wants: Option<Wants>) -> Gather {
+    /// Gathers what the output of this name wants; none wants each batch by itself.
+    pub fn new(output: &str, wants: Option<Wants>) -> Gather {
+        let shown = match &wants {
+            Some(_) => Metric::ParcelBytes.gauge(&[("output", output)]),
+            None => metrics::Gauge::noop(),
+        };
         Gather {
             wants,
+            shown,
             open: BTreeMap::new(),
             places: HashMap::default(),
             closed: VecDeque::new(),
@@ -118,6 +125,7 @@ impl Gather {
             }
         };
         self.held += bytes;
+        self.shown.set(self.held as f64);
         let open = match self.open.get_mut(&place) {
             Some(open) => {
                 open.piece.push(member);
@@ -180,6 +188,7 @@ impl Gather {
         }
         let (piece, bytes) = self.closed.pop_front()?;
         self.held -= bytes;
+        self.shown.set(self.held as f64);
         Some(piece)
     }
 
@@ -196,6 +205,12 @@ impl Gather {
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
         self.open.is_empty() && self.closed.is_empty()
+    }
+}
+
+impl Drop for Gather {
+    fn drop(&mut self) {
+        self.shown.set(0.0);
     }
 }
 

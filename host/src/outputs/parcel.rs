@@ -24,8 +24,8 @@ impl Parcel {
         Parcel { first: records, more: Vec::new(), key: None }
     }
 
-    /// An empty one whose records share a key comes from [`Gathered`](super::gather) alone.
-    pub(super) fn with_key(records: Arc<Records>, key: Option<Arc<[u8]>>) -> Parcel {
+    /// The parcel of records that share a key, to which others may be added.
+    fn with_key(records: Arc<Records>, key: Option<Arc<[u8]>>) -> Parcel {
         Parcel { key, ..Parcel::of(records) }
     }
 

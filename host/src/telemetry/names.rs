@@ -58,6 +58,8 @@ metrics_list! {
     BufferBytes = "flitch_buffer_bytes",
     /// Records that wait in the buffer of an output.
     BufferRecords = "flitch_buffer_records",
+    /// Bytes of records that are gathered for an output and not being written yet.
+    ParcelBytes = "flitch_parcel_bytes",
     /// Records handed to a filter; those of a batch that was halved to find a poison record count again.
     FilterRecordsIn = "flitch_filter_records_in_total",
     /// Bytes that crossed the border into a filter.

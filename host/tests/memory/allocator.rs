@@ -7,11 +7,13 @@ static COUNTING: Counting = Counting;
 
 static NOW: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
+static CALLS: AtomicUsize = AtomicUsize::new(0);
 
-/// The system's allocator, which also counts the bytes that are held.
+/// The system's allocator, which also counts the bytes that are held, and how often it was asked for some.
 struct Counting;
 
 fn grow(bytes: usize) {
+    CALLS.fetch_add(1, Ordering::Relaxed);
     let now = NOW.fetch_add(bytes, Ordering::Relaxed) + bytes;
     PEAK.fetch_max(now, Ordering::Relaxed);
 }
@@ -56,6 +58,13 @@ pub fn peak(run: impl FnOnce()) -> usize {
     PEAK.store(before, Ordering::SeqCst);
     run();
     PEAK.load(Ordering::SeqCst).saturating_sub(before)
+}
+
+/// How often `run` asked for memory.
+pub fn count(run: impl FnOnce()) -> usize {
+    let before = CALLS.load(Ordering::SeqCst);
+    run();
+    CALLS.load(Ordering::SeqCst) - before
 }
 
 #[test]

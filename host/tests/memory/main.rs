@@ -1,8 +1,9 @@
 //! What strangers can make the process hold: with an allocator that counts, bodies and messages that mean harm are sent
 //! to real sources, and answers that mean harm are given by a real guest; what is held at the peak stays within eight
-//! times what came, and a constant.
+//! times what came, and a constant. And what a batch costs on the good path, in allocations.
 
 mod allocator;
+mod delivery;
 mod forward;
 mod guests;
 mod http;

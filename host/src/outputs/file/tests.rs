@@ -6,9 +6,10 @@ use std::path::Path;
 use arrow_array::{ArrayRef, StringArray};
 use rustix::fs::OFlags;
 
-use super::super::contract::{Found, Specimen, Subject, WriteBatch, context, lines, numbered};
+use super::super::contract::{Found, Specimen, Subject, WriteBatch, context, context_with, lines, numbered};
 use super::*;
 use crate::batch::Kind;
+use crate::batch::encode::{Encoding, Framing};
 use crate::telemetry::Health;
 
 fn settings(folder: &Path, name: &str) -> FileSettings {
@@ -62,6 +63,21 @@ async fn records_go_to_the_files_that_their_fields_name() {
     assert!(written.refused.is_empty());
     assert_eq!(names(folder.path()), [".._x.ndjson", "a.ndjson", "b.ndjson"]);
     assert_eq!(fs::read(folder.path().join("a.ndjson")).unwrap(), b"{\"app\":\"a\"}\n{\"app\":\"a\"}\n");
+}
+
+#[tokio::test]
+async fn each_file_of_a_csv_output_begins_with_the_columns_after_a_rotation_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let encoding = Encoding { format: Format::Csv, columns: vec!["app".to_owned()], ..Encoding::default() };
+    let settings = FileSettings { max_bytes: Some(Bytes(10)), ..settings(folder.path(), "{app}.csv") };
+    let output = super::open(&settings, &context_with(encoding, Framing::Lines)).unwrap();
+    for _ in 0..2 {
+        output.write_batch(&tagged(&["a", "b", "a"])).await.unwrap();
+    }
+    assert_eq!(names(folder.path()), ["a.csv", "a.csv.1", "b.csv"]);
+    for (name, text) in [("a.csv", "app\na\na\n"), ("a.csv.1", "app\na\na\n"), ("b.csv", "app\nb\nb\n")] {
+        assert_eq!(fs::read_to_string(folder.path().join(name)).unwrap(), text, "{name}");
+    }
 }
 
 #[tokio::test]
