@@ -330,7 +330,12 @@ impl Kafka {
 fn by_topic<'a>(topics: &'a Rendered, text: &Encoded) -> Vec<(&'a [u8], Vec<u32>)> {
     let rows = text.ends.len();
     if let Rendered::Same(name) = topics {
-        return vec![(name, (0..rows as u32).filter(|row| text.has(*row)).collect())];
+        // All of them at once, where there is no need to look at each.
+        let mut all: Vec<u32> = (0..rows as u32).collect();
+        if !text.refused.is_empty() {
+            all.retain(|row| text.has(*row));
+        }
+        return vec![(name, all)];
     }
     let mut groups: Vec<(&[u8], Vec<u32>)> = Vec::new();
     let mut places: HashMap<&[u8], usize, ahash::RandomState> = HashMap::default();
