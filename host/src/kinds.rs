@@ -3,9 +3,10 @@
 //! all come from that line.
 
 /// Makes the enum of the settings that a section of the configuration can hold, by `type`, of lines
-/// `Variant(module::Settings)`. The module has the name of the type (`azure_blob` for `AzureBlob`), the doc comment of
-/// the settings describes it, and the settings implement the trait named behind the enum, to which the enum
-/// dereferences. For tests they also are what the room's contract wants of its subjects: without it no test compiles.
+/// `Variant(module::Settings)`. The module is one of the room and has the name of the type (`azure_blob` for
+/// `AzureBlob`), the doc comment of the settings describes it, and the settings implement the trait named behind the
+/// enum, to which the enum dereferences. For tests they also are what the room's contract wants of its subjects: without
+/// it no test compiles.
 macro_rules! kinds {
     (
         $(#[$meta:meta])*
@@ -20,7 +21,7 @@ macro_rules! kinds {
         pub enum $name {
             $(
                 #[expect(missing_docs, reason = "the settings have them, and the schema takes those")]
-                $variant($module::$settings),
+                $variant(super::$module::$settings),
             )+
         }
 
@@ -49,7 +50,7 @@ macro_rules! kinds {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $module() {
-                    keep::<super::$module::$settings>().await;
+                    keep::<super::super::$module::$settings>().await;
                 }
             )+
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::deliver::RetrySettings;
-use super::{Output, OutputContext, OutputKind, blackhole, file, kafka, stdout};
+use super::{Output, OutputContext, OutputKind};
 use crate::batch::encode::{Encoder, Encoding};
 use crate::buffers::BufferSettings;
 use crate::clock::Clock;

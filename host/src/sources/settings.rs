@@ -1,6 +1,6 @@
 //! The sources that a configuration can name.
 
-use super::{SourceKind, file, forward, generator, http};
+use super::SourceKind;
 use crate::kinds::kinds;
 
 kinds! {
