@@ -182,6 +182,7 @@ async fn check<F: Future<Output = Subject>>(cx: &OutputContext, framing: Framing
     let case = async || Case { subject: subject().await, encoder: cx.encoder.clone() };
     every_record_arrives_once(case().await).await;
     a_part_of_a_batch_is_written_alone(case().await).await;
+    what_was_gathered_arrives_and_is_refused_by_its_rows(case().await).await;
     writes_under_way_together_all_arrive(case().await).await;
     a_write_that_is_given_up_harms_no_other(case().await).await;
     it_is_probed_and_closed(case().await).await;
@@ -207,6 +208,25 @@ async fn a_part_of_a_batch_is_written_alone(case: Case) {
     let part = Arc::new(numbered(0, 100).slice(40, 7));
     case.write(&part).await;
     case.holds(&[&part]);
+}
+
+async fn what_was_gathered_arrives_and_is_refused_by_its_rows(case: Case) {
+    if case.subject.output.wants().is_none() {
+        return;
+    }
+    let members = [numbered(0, 3), valued(&[None]), numbered(10, 3)];
+    let written = case.subject.output.write(&Parcel::of_all(&members)).await.unwrap();
+    let refused: Vec<u32> = written.refused.iter().map(|refusal| refusal.row).collect();
+    match case.encoder.encoding().format {
+        Format::Text | Format::Raw => {
+            assert_eq!(refused, [3]);
+            case.holds(&[&members[0], &members[2]]);
+        }
+        Format::Ndjson | Format::Csv => {
+            assert!(refused.is_empty(), "{refused:?}");
+            case.holds(&members.each_ref().map(|member| &**member));
+        }
+    }
 }
 
 async fn writes_under_way_together_all_arrive(case: Case) {

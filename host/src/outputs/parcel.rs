@@ -24,6 +24,12 @@ impl Parcel {
         Parcel { first: records, more: Vec::new(), key: None }
     }
 
+    /// A parcel of several batches.
+    #[cfg(test)]
+    pub(super) fn of_all(members: &[Arc<Records>]) -> Parcel {
+        Parcel { more: members[1..].to_vec(), ..Parcel::of(members[0].clone()) }
+    }
+
     /// The parcel of records that share a key, to which others may be added.
     fn with_key(records: Arc<Records>, key: Option<Arc<[u8]>>) -> Parcel {
         Parcel { key, ..Parcel::of(records) }

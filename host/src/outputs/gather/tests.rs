@@ -8,11 +8,13 @@ use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::batch::encode::Encoder;
 use crate::batch::{Kind, StreamId};
 use crate::buffers::Buffer;
 use crate::dead_letter::DeadLetters;
+use crate::outputs::contract::{self, Found, Specimen, Subject};
 use crate::outputs::parcel::Parcel;
-use crate::outputs::{Answer, Output, RetrySettings, WriteError, Written, deliver};
+use crate::outputs::{Answer, Output, OutputContext, RetrySettings, WriteError, Written, deliver};
 use crate::receipt::{Ledger, Verdict, issue};
 
 /// What a store was given: the key, and the numbers of each member.
@@ -343,4 +345,52 @@ async fn what_is_open_at_a_stop_is_sent_again() {
     assert!(bench.given().is_empty());
     assert_eq!(bench.verdicts.lock().values().collect::<Vec<_>>(), [&Verdict::Again; 2]);
     assert_eq!(bench.ledger.read().returned, 5);
+}
+
+/// A store that keeps the text of what it is given.
+struct Shelf {
+    encoder: Encoder,
+    text: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Output for Shelf {
+    fn write<'a>(&'a self, parcel: &'a Parcel) -> Answer<'a, Written> {
+        let mut written = Written::default();
+        let mut shelf = self.text.lock();
+        let mut from = 0;
+        for records in parcel.members() {
+            let text = self.encoder.encode(records);
+            if shelf.is_empty() && !text.text.is_empty() {
+                shelf.extend(self.encoder.header().unwrap_or_default());
+            }
+            shelf.extend_from_slice(&text.text);
+            written.bytes += text.text.len() as u64;
+            let refused = Written::of(&text).refused.into_iter();
+            written.refused.extend(refused.map(|refusal| Refusal { row: from + refusal.row, ..refusal }));
+            from += records.rows() as u32;
+        }
+        Box::pin(std::future::ready(Ok(written)))
+    }
+
+    fn wants(&self) -> Option<Wants> {
+        Some(far())
+    }
+
+    fn probe(&self) -> Answer<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+impl Specimen for Shelf {
+    async fn subject(_: usize, cx: &OutputContext) -> Subject {
+        let text = Arc::<Mutex<Vec<u8>>>::default();
+        let output = Arc::new(Shelf { encoder: cx.encoder.clone(), text: text.clone() });
+        let read = move || Found::Stream(text.lock().clone());
+        Subject { output, read: Some(Box::new(read)), by_field: None, cut: None }
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_wants_parcels_can_keep_the_contract_of_outputs() {
+    contract::keep::<Shelf>().await;
 }
