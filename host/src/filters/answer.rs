@@ -10,7 +10,7 @@ use arrow_schema::FieldRef;
 
 use super::bindings::{BlobsResult, Changes, ColumnResult, ValuesResult};
 use super::voice::{cut, one_line};
-use crate::batch::{Kind, TAG, TIMESTAMP, texts};
+use crate::batch::{Kind, REST, TAG, TIMESTAMP, texts};
 
 mod names;
 
@@ -153,6 +153,8 @@ fn take(
 /// A column of `rows` rows that came out of a guest.
 pub fn column_of(column: ColumnResult, rows: usize) -> Result<SetColumn, String> {
     let depth = check_name(&column.name)?;
+    // The members of that object stand at the top of the record.
+    let depth = if column.name == REST { 0 } else { depth };
     let nulls = match column.present {
         Some(bits) => Some(NullBuffer::new(bitmap(bits, rows)?)).filter(|n| n.null_count() > 0),
         None => None,

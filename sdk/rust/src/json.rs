@@ -49,6 +49,7 @@ pub fn flatten(text: &str, prefix: &str, row: usize, columns: &mut ColumnSet, li
         columns,
         row,
         limits,
+        above: if prefix.is_empty() { 0 } else { path::split(prefix).count() },
         names: 0,
         rest: Vec::new(),
         opened: Vec::new(),
@@ -68,6 +69,8 @@ struct Flattening<'a, 'c> {
     columns: &'c mut ColumnSet,
     row: usize,
     limits: Limits,
+    /// Objects that the text will lie in.
+    above: usize,
     /// Columns that the text has so far.
     names: usize,
     /// The members past the limit, each behind a comma.
@@ -110,7 +113,7 @@ impl<'a> Flattening<'a, '_> {
             self.push(&key, is_at_top)?;
             if depth == 1 && self.names >= self.limits.names && !(is_at_top && reserved(&self.path).is_some())
             {
-                let value = self.scanner.raw_value(depth)?;
+                let value = self.scanner.raw_value(self.above + depth)?;
                 self.columns.unset(self.row, &self.path);
                 self.rest.push(b',');
                 write_name(key.plain().map_or(&self.scratch, str::as_bytes), &mut self.rest);
@@ -132,7 +135,7 @@ impl<'a> Flattening<'a, '_> {
                 }
                 Token::Object | Token::Array => {
                     self.scanner.seek(start);
-                    let raw = self.scanner.raw_value(depth)?;
+                    let raw = self.scanner.raw_value(self.above + depth)?;
                     self.leaf(Value::Json(raw), is_at_top);
                 }
                 Token::String(string) => self.string(&string, start, is_at_top)?,
@@ -179,7 +182,7 @@ impl<'a> Flattening<'a, '_> {
     fn opens(&mut self, start: usize, depth: usize) -> Result<bool> {
         let inside = self.scanner.position();
         self.scanner.seek(start);
-        let members = self.scanner.count_members(depth)?;
+        let members = self.scanner.count_members(self.above + depth)?;
         self.scanner.seek(inside);
         Ok((1..=MAX_MEMBERS).contains(&members) && self.names + members <= self.limits.names)
     }

@@ -158,6 +158,16 @@ fn a_json_value_is_as_deep_as_a_record_may_be_with_what_it_stands_in() {
     assert!(Answer::check(Changes { set: vec![json("a.b.c")], ..nothing() }, 2).is_ok());
     let error = wrong(vec![json("a.b.c.d.e.f.g.h.i")]);
     assert!(error.contains("row 0 is not JSON: more than 128 objects and arrays"), "{error}");
+    // The members in there stand at the top of the record, though the object that holds them has a name.
+    let rest = |depth: usize| {
+        let text = format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        Answer::check(
+            Changes { set: vec![column(REST, ValuesResult::Json(blobs(&[&text, "{}"])))], ..nothing() },
+            2,
+        )
+    };
+    assert!(rest(127).is_ok());
+    assert!(rest(128).is_err());
 }
 
 #[test]

@@ -124,6 +124,12 @@ fn what_is_no_json_object_is_refused_with_the_place() {
     let nested = |depth| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
     assert_eq!(one(&nested(127)).len(), 1);
     assert_eq!(refused(&nested(128)), "nested deeper than 128");
+    let below = |depth| {
+        let mut columns = ColumnSet::default();
+        flatten(&nested(depth), r"p.q\.r", 0, &mut columns, Limits::default()).map_err(String::from)
+    };
+    assert_eq!(below(125), Ok(()));
+    assert_eq!(below(126), Err("nested deeper than 128".to_owned()));
 }
 
 #[test]
