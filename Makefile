@@ -42,6 +42,7 @@ fuzz: setup-build ## Try what comes from outside with hostile bytes, FUZZ_SECOND
 
 lint: setup-build ## Check formatting and run clippy; a warning is an error
 	$(CARGO) fmt --all --check
+	@scripts/modules.sh
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
 fmt: ## Format all code

@@ -13,11 +13,11 @@ use anyhow::Context;
 use tokio::task::JoinSet;
 
 use crate::admin::{Exporter, PipelineStatus, StatusBoard};
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::dead_letter::{self, DeadLetters};
-use crate::filters::{Engine, FilterContext, Program, Tables, Workers};
 use crate::pipeline::{PipelineSettings, Wiring};
+use flitch_core::clock::Clock;
+use flitch_core::dead_letter::{self, DeadLetters};
+use flitch_filters::{Engine, FilterContext, Program, Tables, Workers};
 
 mod apart;
 mod apply;
@@ -93,6 +93,7 @@ impl App {
         let (lock, dead_letters, engine) = opened.await.map_err(at("data_dir"))?;
         let filters = FilterContext {
             engine,
+            stock: crate::STOCK,
             tables: Arc::new(Tables::default()),
             dead_letters: Some(dead_letters.clone()),
             folder: folder.to_owned(),

@@ -1,62 +1,21 @@
-//! What `make fuzz` feeds with bytes that nobody would send in good faith, and what must hold whatever they are.
-//!
-//! Each function panics where something does not hold. `fuzz/corpus` has cases for each of them, among them all that
-//! ever broke one; a test runs them.
+//! What `make fuzz` tries. A target panics where something does not hold.
 
 use std::path::Path;
 
-use crate::batch::builder::Builder;
-use crate::batch::constants::Constants;
-use crate::batch::decode::{decode_line, decode_lossless_line};
-use crate::batch::encode::{ndjson, ndjson_lossless};
-use crate::batch::utf8::InvalidUtf8;
-use crate::batch::{Encoded, Records};
 use crate::config::interpolate::Outside;
-pub use crate::filters::fuzzing::answers;
-pub use crate::sources::file::fuzzing::files;
-pub use crate::sources::forward::fuzzing::forward;
 
 /// Checks that bytes of one kind do no harm.
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their folders in the corpus.
-pub const TARGETS: [(&str, Target); 5] =
-    [("answers", answers), ("files", files), ("forward", forward), ("json", json), ("yaml", yaml)];
-
-/// Reads NDJSON and writes it again, as outputs do and as dead letters do: what is written reads back as the same, and
-/// what becomes of a line does not depend on those beside it.
-pub fn json(bytes: &[u8]) {
-    let lines: Vec<&[u8]> = bytes.split(|b| *b == b'\n').collect();
-    for lossless in [false, true] {
-        let read = |builder: &mut Builder, line: &[u8]| match lossless {
-            true => decode_lossless_line(builder, line).is_ok(),
-            false => decode_line(builder, line).is_ok(),
-        };
-        let write = |records: &Records| if lossless { ndjson_lossless(records) } else { ndjson(records) };
-        let mut all = Builder::new();
-        let mut alone = Vec::new();
-        for line in &lines {
-            let taken = read(&mut all, line);
-            let mut one = Builder::new();
-            assert_eq!(read(&mut one, line), taken, "a line is a record or none, whatever stands before it");
-            if taken {
-                alone.push(write(&finish(one)));
-            }
-        }
-        let whole = write(&finish(all));
-        assert_eq!(whole.ends.len(), alone.len());
-        for (row, alone) in alone.iter().enumerate() {
-            let text = whole.row(row);
-            same(alone.row(0), text, "a record becomes the same alone as among others");
-            let value: &serde_json::value::RawValue = serde_json::from_slice(text)
-                .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(text)));
-            assert!(value.get().starts_with('{'));
-            let mut again = Builder::new();
-            assert!(read(&mut again, text), "what is written can be read: {}", String::from_utf8_lossy(text));
-            same(write(&finish(again)).row(0), text, "what is read again is written the same");
-        }
-    }
-}
+#[cfg(feature = "fuzzing")]
+pub const TARGETS: [(&str, Target); 5] = [
+    ("answers", flitch_filters::fuzzing::answers),
+    ("files", flitch_sources::file::fuzzing::files),
+    ("forward", flitch_sources::forward::fuzzing::forward),
+    ("json", flitch_core::fuzzing::json),
+    ("yaml", yaml),
+];
 
 /// Reads a configuration: it is taken or refused with a report.
 pub fn yaml(bytes: &[u8]) {
@@ -76,68 +35,10 @@ pub fn yaml(bytes: &[u8]) {
     }
 }
 
-fn finish(mut builder: Builder) -> Records {
-    builder.finish(InvalidUtf8::Bytes, &Constants::new()).records
-}
-
-/// A record as JSON, whose members have no order. Where it is deeper than serde_json goes, or has a lone surrogate, its
-/// bytes in an order that does not tell that of the members.
-pub(crate) fn value(text: &[u8]) -> serde_json::Value {
-    serde_json::from_slice(text).unwrap_or_else(|_| {
-        let mut bytes = text.to_vec();
-        bytes.sort_unstable();
-        String::from_utf8_lossy(&bytes).into()
-    })
-}
-
-fn same(one: &[u8], other: &[u8], what: &str) {
-    assert!(
-        value(one) == value(other),
-        "{what}:\n{}\n{}",
-        String::from_utf8_lossy(one),
-        String::from_utf8_lossy(other)
-    );
-}
-
-/// Checks that each row of a text is a record that can be read.
-pub(crate) fn check_lines(text: &Encoded) {
-    for row in 0..text.ends.len() {
-        let line = text.row(row);
-        let mut builder = Builder::new();
-        if let Err(error) = decode_line(&mut builder, line) {
-            panic!("{error}: {}", String::from_utf8_lossy(line));
-        }
-    }
-}
-
-/// Bytes that are asked for one after the other; zeros where there are none left.
-#[derive(Debug)]
-pub(crate) struct Bytes<'a>(pub &'a [u8]);
-
-impl<'a> Bytes<'a> {
-    /// One byte.
-    pub fn byte(&mut self) -> u8 {
-        self.take(1).first().copied().unwrap_or_default()
-    }
-
-    /// A number below `end`.
-    pub fn below(&mut self, end: usize) -> usize {
-        self.byte() as usize % end.max(1)
-    }
-
-    /// So many bytes, or as many as there are.
-    pub fn take(&mut self, count: usize) -> &'a [u8] {
-        let (head, rest) = self.0.split_at(count.min(self.0.len()));
-        self.0 = rest;
-        head
-    }
-
-    /// A few bytes.
-    pub fn some(&mut self) -> &'a [u8] {
-        let count = self.byte();
-        self.take(count as usize)
-    }
-}
-
 #[cfg(test)]
-mod tests;
+mod tests {
+    #[test]
+    fn every_case_of_the_corpus_holds_in_memory_of_its_size() {
+        crate::memory::run_corpus("yaml", super::yaml);
+    }
+}

@@ -1,54 +1,25 @@
 //! flitch: an edge collector for logs, with WebAssembly filters.
 //!
-//! The modules follow a record through its seven stages: a source takes it in ([`sources`]) and puts it into a
-//! [`batch`], [`filters`] change it, the [`router`] picks its outputs, a buffer waits in front of each ([`buffers`]),
-//! an output writes it ([`outputs`]), and its [`receipt`] tells the source that it is safe.
-
-// 1
-pub mod sources;
-
-// 2
-pub mod batch;
-
-// 3
-pub mod filters;
-pub mod inlet;
-
-// 4
-pub mod router;
-
-// 5
-pub mod buffers;
-
-// 6
-pub mod outputs;
-
-// 7
-pub mod receipt;
+//! A record goes through seven stages, which [`pipeline`] wires: a source takes it in ([`flitch_sources`]) and puts it
+//! into a batch ([`flitch_core::batch`]), filters change it ([`flitch_filters`]), the router picks its outputs
+//! ([`flitch_core::router`]), a buffer waits in front of each ([`flitch_core::buffers`]), an output writes it
+//! ([`flitch_outputs`]), and its receipt tells the source that it is safe ([`flitch_core::receipt`]).
 
 // All of it on one page.
 pub mod pipeline;
 
+/// The plugins that this binary has in it.
+pub const STOCK: flitch_filters::Stock = flitch_filters::Stock(flitch_stock::STOCK);
+
 // What stands beside the way.
 pub mod admin;
 pub mod app;
-pub mod blocking;
 pub mod cli;
-pub mod clock;
 pub mod config;
 #[cfg(test)]
 mod conformance;
-pub mod dead_letter;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
-mod kinds;
 #[cfg(test)]
+#[path = "../core/src/memory.rs"]
 mod memory;
-pub mod net;
-pub mod private;
-pub mod tasks;
-pub mod telemetry;
-
-// What settings are made of; it needs nothing of all that.
-pub mod secret;
-pub mod units;

@@ -10,17 +10,18 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::Cut;
-use crate::buffers::Buffer;
-use crate::clock::Clock;
-use crate::dead_letter::DeadLetters;
-use crate::filters::{Program, Workers};
-use crate::inlet::{Inlet, Intake};
-use crate::outputs::{self, Output, OutputConfig, RetrySettings};
-use crate::receipt::Ledger;
-use crate::router::{Route, Router};
-use crate::sources::{Running, SourceContext, SourceSettings};
-use crate::telemetry::{Health, Tally};
+use crate::config::OutputConfig;
+use flitch_core::batch::Cut;
+use flitch_core::buffers::Buffer;
+use flitch_core::clock::Clock;
+use flitch_core::dead_letter::DeadLetters;
+use flitch_core::inlet::{Inlet, Intake};
+use flitch_core::receipt::Ledger;
+use flitch_core::router::{Route, Router};
+use flitch_core::telemetry::{Health, Tally};
+use flitch_filters::{Program, Workers};
+use flitch_outputs::{Output, RetrySettings};
+use flitch_sources::{Running, SourceContext, SourceSettings};
 
 mod settings;
 
@@ -162,7 +163,7 @@ pub struct Outflow {
 impl Outflow {
     /// Begins to deliver; ends when the buffer is closed and empty, or the rest is to be left.
     pub fn start(&self) -> Running {
-        let delivery = outputs::deliver(
+        let delivery = flitch_outputs::deliver(
             self.name.clone(),
             self.output.clone(),
             self.buffer.clone(),
@@ -176,3 +177,6 @@ impl Outflow {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,7 @@ impl Secured {
         let source = format!("{{ type: forward, listen: \"127.0.0.1:{port}\", {settings} }}");
         let config = pipeline(&source, &[], &kafka_output(&kafka.bootstrap(), &topic));
         // Of several refusals in a row only the first is a warning.
-        let mut flitch = Flitch::new(FLITCH, &config).env("FLITCH_LOG", "info,flitch::sources=debug");
+        let mut flitch = Flitch::new(FLITCH, &config).env("FLITCH_LOG", "info,flitch_sources=debug");
         let authority = Authority::new("flitch tests").unwrap();
         authority.write(&flitch.at("ca.crt")).unwrap();
         authority.server().unwrap().write(flitch.dir(), "server").unwrap();

@@ -1,9 +1,11 @@
+//! The pipelines that are measured, and what feeds them.
+
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use flitch::sources::generator::samples;
+use flitch_sources::generator::samples;
 
 use crate::measure::{Cost, Run};
 
@@ -130,7 +132,7 @@ fn feed_container(run: &Run, lines: &Path, write: fn(&str, &str, &mut BufWriter<
     let text = fs::read_to_string(lines).expect("the lines were written");
     for (number, line) in text.lines().enumerate() {
         let time = samples::time(number as u64);
-        let seconds = flitch::batch::time::to_text(time - time % 1_000_000_000);
+        let seconds = flitch_core::batch::time::to_text(time - time % 1_000_000_000);
         let time = format!("{}.{:09}Z", &seconds[..19], time % 1_000_000_000);
         write(line, &time, &mut out);
     }

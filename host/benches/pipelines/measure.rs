@@ -1,3 +1,5 @@
+//! What a process costs: CPU, time and memory.
+
 use std::cmp::Ordering;
 use std::fs;
 use std::time::{Duration, Instant};

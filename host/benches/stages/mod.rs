@@ -4,18 +4,18 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use flitch::batch::builder::Builder;
-use flitch::batch::constants::Constants;
-use flitch::batch::decode::decode_lines;
-use flitch::batch::lines::Lines;
-use flitch::batch::utf8::InvalidUtf8;
-use flitch::batch::{Cut, Records, encode};
-use flitch::filters::{Alone, Engine, FilterContext, FilterSettings};
-use flitch::sources::forward::gather::{Gather, Origin, Step};
-use flitch::sources::forward::tags::Tags;
-use flitch::sources::generator::samples;
+use flitch_core::batch::builder::Builder;
+use flitch_core::batch::constants::Constants;
+use flitch_core::batch::decode::decode_lines;
+use flitch_core::batch::lines::Lines;
+use flitch_core::batch::utf8::InvalidUtf8;
+use flitch_core::batch::{Cut, Records, encode};
+use flitch_filters::{Alone, Engine, FilterContext, FilterSettings};
 use flitch_plugin_dissect::{Dissect, Preset, Settings};
 use flitch_sdk::{Batch, Changes, ColumnFilter, TextBuilder};
+use flitch_sources::forward::gather::{Gather, Origin, Step};
+use flitch_sources::forward::tags::Tags;
+use flitch_sources::generator::samples;
 use serde_json::json;
 
 /// Rows of a full batch.
@@ -89,6 +89,7 @@ fn messages(rows: usize) -> Arc<Records> {
 fn filter(plugin: &str, settings: serde_json::Value) -> Alone {
     let cx = FilterContext {
         engine: Engine::new(None, &Arc::default()).expect("an engine"),
+        stock: flitch::STOCK,
         tables: Arc::default(),
         dead_letters: None,
         folder: ".".into(),

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use loom::model::Builder;
 use loom::thread;
 
-#[path = "../../src/buffers/queue.rs"]
+#[path = "../../core/src/buffers/queue.rs"]
 #[expect(dead_code, reason = "what only looks at the queue is not tried here")]
 mod module;
 mod sync;

@@ -7,7 +7,7 @@ use loom::thread;
 mod atomic {
     pub use loom::sync::atomic::{AtomicUsize, Ordering};
 }
-#[path = "../../src/sources/file/settled.rs"]
+#[path = "../../sources/src/file/settled.rs"]
 mod module;
 
 use module::Settled;

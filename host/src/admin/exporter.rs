@@ -7,8 +7,8 @@ use metrics::Unit;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use parking_lot::Mutex;
 
-use crate::receipt::{Accounts, Ledger};
-use crate::telemetry::Metric;
+use flitch_core::receipt::{Accounts, Ledger};
+use flitch_core::telemetry::Metric;
 
 /// Gathers the metrics of the process and shows them in Prometheus' text format.
 ///

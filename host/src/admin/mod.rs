@@ -12,10 +12,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::net::address::Address;
-use crate::net::connections::Connections;
-use crate::net::serve::{Patience, Visit};
-use crate::tasks;
+use flitch_core::net::address::Address;
+use flitch_core::net::connections::Connections;
+use flitch_core::net::serve::{Patience, Visit};
+use flitch_core::tasks;
 use hosts::Hosts;
 
 mod exporter;

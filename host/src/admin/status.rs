@@ -9,10 +9,10 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::Exporter;
-use crate::buffers::{Buffer, Stats};
-use crate::receipt::Accounts;
-use crate::telemetry::health::Failures;
-use crate::telemetry::{Health, Metric};
+use flitch_core::buffers::{Buffer, Stats};
+use flitch_core::receipt::Accounts;
+use flitch_core::telemetry::health::Failures;
+use flitch_core::telemetry::{Health, Metric};
 
 /// What `/api/status` answers.
 #[derive(Clone, Debug, Serialize)]

@@ -12,10 +12,10 @@ use super::drain::{Old, discard};
 use super::{App, AppError, Output, Pipeline, Source, apart, at};
 use crate::admin::Exporter;
 use crate::config::Config;
-use crate::filters::{FilterContext, FilterSettings, LoadError, Program, Tables, swap};
-use crate::inlet::Inlet;
 use crate::pipeline::Buffers;
-use crate::telemetry::{Health, Part};
+use flitch_core::inlet::Inlet;
+use flitch_core::telemetry::{Health, Part};
+use flitch_filters::{FilterContext, FilterSettings, LoadError, Program, Tables, swap};
 
 /// What was made for a configuration, and is not in force yet.
 pub(super) struct Made {

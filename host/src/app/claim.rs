@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
-use crate::private;
+use flitch_core::private;
 
 /// Held while a flitch runs; it says which.
 const LOCK: &str = "lock";

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::apply::Made;
 use super::{App, Output, Pipeline};
-use crate::inlet::Handover;
+use flitch_core::inlet::Handover;
 
 impl App {
     /// Stops the sources, lets everything on its way arrive, and ends all parts. What has not arrived after `timeout`

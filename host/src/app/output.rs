@@ -4,10 +4,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::supervise::{Starting, supervise};
-use crate::buffers::Buffer;
 use crate::pipeline::Outflow;
-use crate::tasks;
-use crate::telemetry::Part;
+use flitch_core::buffers::Buffer;
+use flitch_core::tasks;
+use flitch_core::telemetry::Part;
 
 pub(super) struct Output {
     pub buffer: Buffer,

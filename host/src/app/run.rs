@@ -14,9 +14,9 @@ use super::supervise::{Starting, keep};
 use super::{App, AppError, Command, Control, Refused};
 use crate::admin::{self, AdminSettings, StatusBoard};
 use crate::config::Config;
-use crate::filters::swap::Watch;
-use crate::sources::Running;
-use crate::telemetry::{self, Part};
+use flitch_core::telemetry::{self, Part};
+use flitch_filters::swap::Watch;
+use flitch_sources::Running;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

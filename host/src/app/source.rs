@@ -5,10 +5,10 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::supervise::{Starting, keep};
-use crate::inlet::Intake;
 use crate::pipeline::Inflow;
-use crate::sources::{Running, SourceContext};
-use crate::telemetry::Part;
+use flitch_core::inlet::Intake;
+use flitch_core::telemetry::Part;
+use flitch_sources::{Running, SourceContext};
 
 pub(super) struct Source {
     pub intake: Intake,

@@ -8,9 +8,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::sources::Running;
-pub(super) use crate::sources::Starting;
-use crate::telemetry::health::{LONGEST, Part, panicked, pause};
+use flitch_core::telemetry::health::{LONGEST, Part, panicked, pause};
+use flitch_sources::Running;
+pub(super) use flitch_sources::Starting;
 
 /// [`supervise`]s a part on a task of its own.
 #[expect(clippy::disallowed_methods, reason = "this is what sees how other tasks end")]

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{ConfigFile, Failure};
-use crate::clock::Clock;
+use crate::config::OutputConfig;
 use crate::config::{self, ConfigError, Loaded, Problem, report};
-use crate::filters::{Alone, FilterContext, FilterSettings, Origin, Tables};
-use crate::outputs::{Output, OutputConfig};
-use crate::tasks;
-use crate::telemetry::escape::Escaped;
+use flitch_core::clock::Clock;
+use flitch_core::tasks;
+use flitch_core::telemetry::escape::Escaped;
+use flitch_filters::{Alone, FilterContext, FilterSettings, Origin, Tables};
+use flitch_outputs::Output;
 
 /// How long `--probe` waits for the answer of an output.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -93,8 +94,13 @@ impl Check<'_> {
             self.problems.push(self.loaded.error("tables", &error));
             Tables::default()
         });
-        let cx =
-            FilterContext { engine: super::engine()?, tables: Arc::new(tables), dead_letters: None, folder };
+        let cx = FilterContext {
+            engine: super::engine()?,
+            stock: crate::STOCK,
+            tables: Arc::new(tables),
+            dead_letters: None,
+            folder,
+        };
         for (name, settings) in &self.loaded.config.filters {
             match Alone::load(name, settings, &cx) {
                 Ok(alone) => self.line("filter", name, describe(&alone, settings)),

@@ -8,12 +8,12 @@ use jiff::Timestamp;
 
 use super::{ConfigFile, Failure};
 use crate::config::de::suggest;
-use crate::dead_letter::FOLDER;
-use crate::dead_letter::read::{self, Filter};
-use crate::dead_letter::replay;
-use crate::sources::SourceSettings;
-use crate::telemetry::escape::{self, Escaped};
-use crate::units::Span;
+use flitch_core::dead_letter::FOLDER;
+use flitch_core::dead_letter::read::{self, Filter};
+use flitch_core::dead_letter::replay;
+use flitch_core::telemetry::escape::{self, Escaped};
+use flitch_core::units::Span;
+use flitch_sources::SourceSettings;
 
 mod connect;
 mod forward;

@@ -9,9 +9,9 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::ConfigError;
-use crate::filters::Engine;
-use crate::telemetry::escape::Lines;
-use crate::telemetry::log;
+use flitch_core::telemetry::escape::Lines;
+use flitch_core::telemetry::log;
+use flitch_filters::Engine;
 
 mod check;
 mod config;
@@ -51,7 +51,7 @@ impl Cli {
     fn log_filter(&self) -> &str {
         let default = match self.command {
             Command::Check(_) | Command::Demo(_) => "warn",
-            Command::Plugin(_) => "warn,flitch::filter=debug,flitch::filters=warn",
+            Command::Plugin(_) => "warn,flitch::filter=debug",
             _ => "info",
         };
         self.log.as_deref().unwrap_or(default)

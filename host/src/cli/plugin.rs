@@ -9,15 +9,16 @@ use anyhow::{Context, anyhow};
 use serde_json::{Map, Value};
 
 use super::Failure;
-use crate::batch::builder::Builder;
-use crate::batch::constants::Constants;
-use crate::batch::utf8::InvalidUtf8;
-use crate::batch::{Cut, TAG, decode};
-use crate::filters::{
+use crate::STOCK;
+use flitch_core::batch::builder::Builder;
+use flitch_core::batch::constants::Constants;
+use flitch_core::batch::utf8::InvalidUtf8;
+use flitch_core::batch::{Cut, TAG, decode};
+use flitch_core::telemetry::escape::{self, Escaped};
+use flitch_filters::{
     Allow, Alone, Component, Engine, FilterContext, FilterSettings, Origin, Rejected, TableSettings, Tables,
-    Wanted, stock_readme,
+    Wanted,
 };
-use crate::telemetry::escape::{self, Escaped};
 
 mod guide;
 
@@ -101,6 +102,7 @@ impl PluginArgs {
         let settings = self.settings()?;
         let cx = FilterContext {
             engine,
+            stock: STOCK,
             tables: Arc::new(self.tables().map_err(wrong)?),
             dead_letters: None,
             folder: PathBuf::from("."),
@@ -236,7 +238,7 @@ fn refuse(reason: &str, record: &Value) -> std::io::Result<()> {
 fn inspect(args: &PluginArgs) -> Result<(), Failure> {
     let engine = super::engine()?;
     let start = Instant::now();
-    let component = Component::load(&engine, &args.plugin, Path::new(".")).map_err(wrong)?;
+    let component = Component::load(&engine, STOCK, &args.plugin, Path::new(".")).map_err(wrong)?;
     let loading = start.elapsed();
     let origin = match component.origin() {
         Origin::Stock => "the flitch binary".to_owned(),
@@ -275,7 +277,7 @@ fn inspect(args: &PluginArgs) -> Result<(), Failure> {
                 &format!("reads       unknown with these settings: {}\n", Escaped(format_args!("{error:#}")))
         }
     }
-    if let (Origin::Stock, Some(readme)) = (component.origin(), stock_readme(&args.plugin)) {
+    if let (Origin::Stock, Some(readme)) = (component.origin(), STOCK.readme(&args.plugin)) {
         text += &format!("\n{}", guide::of(readme));
     }
     Ok(std::io::stdout().write_all(text.as_bytes())?)

@@ -3,7 +3,7 @@
 use super::{ConfigFile, Failure};
 use crate::app::{self, Ended, RunError};
 use crate::config::{self, ConfigError};
-use crate::net::descriptors;
+use flitch_core::net::descriptors;
 
 /// Of `flitch run`.
 #[derive(Debug, clap::Args)]

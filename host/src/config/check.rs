@@ -9,10 +9,10 @@ use super::model::Config;
 use super::report::Problem;
 use super::source::SourceFile;
 use crate::admin;
-use crate::buffers::WhenFull;
-use crate::net::address::Endpoint;
-use crate::net::descriptors::{self, Excess};
 use crate::pipeline::PipelineSettings;
+use flitch_core::buffers::WhenFull;
+use flitch_core::net::address::Endpoint;
+use flitch_core::net::descriptors::{self, Excess};
 
 /// Where sources listen when only a port is named.
 const ALL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);

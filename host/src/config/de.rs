@@ -13,7 +13,7 @@ use serde::de::{self, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::tree::{Location, Node, Scalar, Value};
-use crate::secret;
+use flitch_core::secret;
 
 mod error;
 mod parts;

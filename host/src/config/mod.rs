@@ -21,6 +21,7 @@ pub mod tree;
 
 pub use load::{Loaded, load, parse};
 pub use model::{BatchSettings, Config};
+pub use output::OutputConfig;
 pub use report::{ConfigError, Problem};
 
 #[cfg(test)]

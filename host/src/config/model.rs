@@ -7,14 +7,14 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::output::OutputConfig;
 use crate::admin::AdminSettings;
-use crate::batch::Cut;
-use crate::dead_letter::DeadLetterSettings;
-use crate::filters::{FilterSettings, TableSettings};
-use crate::outputs::OutputConfig;
 use crate::pipeline::PipelineSettings;
-use crate::sources::SourceSettings;
-use crate::units::{Bytes, Span, or_zero};
+use flitch_core::batch::Cut;
+use flitch_core::dead_letter::DeadLetterSettings;
+use flitch_core::units::{Bytes, Span, or_zero};
+use flitch_filters::{FilterSettings, TableSettings};
+use flitch_sources::SourceSettings;
 
 /// All of `flitch.yaml`.
 ///

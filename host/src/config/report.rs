@@ -8,7 +8,7 @@ use miette::{
 };
 
 use super::tree::Location;
-use crate::telemetry::escape::Lines;
+use flitch_core::telemetry::escape::Lines;
 
 /// One thing that is wrong, or worth a warning. Its texts may come from a plugin: they are escaped where they are shown.
 #[derive(Clone)]

@@ -7,6 +7,7 @@ use super::interpolate::Outside;
 use super::*;
 
 mod examples;
+mod kinds;
 mod secrets;
 mod validator;
 mod walk;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use arrow_array::StringArray;
 
 use super::*;
-use crate::batch::builder::Builder;
-use crate::batch::constants::Constants;
-use crate::batch::decode::decode_line;
-use crate::batch::template::Template;
-use crate::batch::utf8::InvalidUtf8;
-use crate::batch::value::Scalar;
-use crate::batch::{Kind, Records, TIMESTAMP, path, texts};
-use crate::router::{Condition, Mask};
+use flitch_core::batch::builder::Builder;
+use flitch_core::batch::constants::Constants;
+use flitch_core::batch::decode::decode_line;
+use flitch_core::batch::template::Template;
+use flitch_core::batch::utf8::InvalidUtf8;
+use flitch_core::batch::value::Scalar;
+use flitch_core::batch::{Kind, Records, TIMESTAMP, path, texts};
+use flitch_core::router::{Condition, Mask};
 
 /// The cases of a file, each by its line.
 fn cases(name: &str) -> Vec<(String, Json)> {

@@ -7,7 +7,7 @@ use serde::de::value::{MapAccessDeserializer, MapDeserializer};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::router::Condition;
+use flitch_core::router::Condition;
 
 /// A way from sources through filters to outputs.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]

@@ -1,14 +1,14 @@
 use std::sync::Arc;
 
-use flitch::batch::builder::Builder;
-use flitch::batch::constants::Constants;
-use flitch::batch::encode::{Encoder, Encoding, Framing};
-use flitch::batch::utf8::InvalidUtf8;
-use flitch::batch::{Batch, StreamId, TAG, TIMESTAMP};
-use flitch::buffers::Buffer;
-use flitch::dead_letter::DeadLetters;
-use flitch::outputs::{Answer, Output, Parcel, RetrySettings, Written, deliver};
-use flitch::receipt::{Ledger, issue};
+use flitch_core::batch::builder::Builder;
+use flitch_core::batch::constants::Constants;
+use flitch_core::batch::encode::{Encoder, Encoding, Framing};
+use flitch_core::batch::utf8::InvalidUtf8;
+use flitch_core::batch::{Batch, StreamId, TAG, TIMESTAMP};
+use flitch_core::buffers::Buffer;
+use flitch_core::dead_letter::DeadLetters;
+use flitch_core::receipt::{Ledger, issue};
+use flitch_outputs::{Answer, Output, Parcel, RetrySettings, Written, deliver};
 use tokio_util::sync::CancellationToken;
 
 use super::allocator::{alone, count};

@@ -2,8 +2,8 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use flitch::sources::SourceKind;
-use flitch::sources::forward::ForwardSettings;
+use flitch_sources::SourceKind;
+use flitch_sources::forward::ForwardSettings;
 use rmp::encode as pack;
 
 use super::allocator::alone;

@@ -1,13 +1,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use flitch::batch::Records;
-use flitch::batch::builder::Builder;
-use flitch::batch::constants::Constants;
-use flitch::batch::utf8::InvalidUtf8;
-use flitch::dead_letter::DeadLetters;
-use flitch::filters::{Alone, Engine, FilterContext, FilterSettings, TableSettings, Tables, Wasi};
-use flitch::units::Bytes;
+use flitch_core::batch::Records;
+use flitch_core::batch::builder::Builder;
+use flitch_core::batch::constants::Constants;
+use flitch_core::batch::utf8::InvalidUtf8;
+use flitch_core::dead_letter::DeadLetters;
+use flitch_core::units::Bytes;
+use flitch_filters::{Alone, Engine, FilterContext, FilterSettings, TableSettings, Tables, Wasi};
 
 use super::allocator::alone;
 use super::hold;
@@ -32,6 +32,7 @@ fn guest(folder: &Path) -> Alone {
     std::fs::write(folder.join("t.csv"), format!("key,text\na,{}\n", "x".repeat(VALUE))).unwrap();
     let table = TableSettings { path: "t.csv".into(), key: "key".to_owned(), format: None };
     let cx = FilterContext {
+        stock: flitch::STOCK,
         engine: Engine::new(None, &Arc::default()).unwrap(),
         tables: Arc::new(Tables::load(&[("t".to_owned(), table)].into(), folder).unwrap()),
         dead_letters: Some(DeadLetters::open(&folder.join("dead")).unwrap()),

@@ -1,8 +1,8 @@
 use std::io::Write;
 use std::net::SocketAddr;
 
-use flitch::sources::SourceKind;
-use flitch::sources::http::HttpSettings;
+use flitch_sources::SourceKind;
+use flitch_sources::http::HttpSettings;
 
 use super::allocator::alone;
 use super::hold;

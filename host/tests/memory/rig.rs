@@ -1,17 +1,17 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use flitch::batch::Cut;
-use flitch::buffers::Buffer;
-use flitch::clock::Clock;
-use flitch::dead_letter::DeadLetters;
-use flitch::filters::{Program, Workers};
-use flitch::inlet::Intake;
-use flitch::receipt::Ledger;
-use flitch::router::{Route, Router};
-use flitch::sources::{Running, SourceContext};
-use flitch::tasks;
-use flitch::telemetry::Tally;
+use flitch_core::batch::Cut;
+use flitch_core::buffers::Buffer;
+use flitch_core::clock::Clock;
+use flitch_core::dead_letter::DeadLetters;
+use flitch_core::inlet::Intake;
+use flitch_core::receipt::Ledger;
+use flitch_core::router::{Route, Router};
+use flitch_core::tasks;
+use flitch_core::telemetry::Tally;
+use flitch_filters::{Program, Workers};
+use flitch_sources::{Running, SourceContext};
 use flitch_tests::ports;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;

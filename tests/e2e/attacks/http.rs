@@ -17,7 +17,7 @@ const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 /// A flitch under attack whose HTTP source has these settings, and its address. The client sends one record a
 /// connection. It does not mind to be told to come again where `may_wait` says so.
 fn start(settings: &str, may_wait: bool) -> (Attacked, SocketAddr) {
-    flitch::net::descriptors::raise().unwrap();
+    flitch_core::net::descriptors::raise().unwrap();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
     let source = format!("{{ type: http, listen: \"{address}\"{settings} }}");
     let config = pipeline(&source, &[], "out: { type: blackhole }");

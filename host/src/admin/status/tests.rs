@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::telemetry::Part;
+use flitch_core::telemetry::Part;
 
 #[test]
 fn a_part_that_is_down_is_a_reason_not_to_be_ready() {

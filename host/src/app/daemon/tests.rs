@@ -33,7 +33,7 @@ impl Bench {
         let (control, requests) = Control::new();
         let (files, plugins) = watch::channel(Vec::new());
         let daemon = Daemon::new(path, app, board.clone(), (control.clone(), requests), files);
-        Bench { folder, control, board, plugins, serving: crate::tasks::joined(daemon.serve()) }
+        Bench { folder, control, board, plugins, serving: flitch_core::tasks::joined(daemon.serve()) }
     }
 
     fn write(&self, text: &str, plugin: &str) {
@@ -55,7 +55,7 @@ fn write(folder: &tempfile::TempDir, text: &str, plugin: &str) {
 /// The code of a stock plugin as a file.
 fn plugin_file(folder: &std::path::Path, name: &str) -> PathBuf {
     let path = folder.join("mine.wasm");
-    std::fs::write(&path, crate::filters::stock_component(name).unwrap()).unwrap();
+    std::fs::write(&path, crate::STOCK.component(name).unwrap()).unwrap();
     path
 }
 
@@ -110,7 +110,7 @@ async fn commands_that_wait_when_the_daemon_ends_are_answered() {
     let asked: Vec<_> = (0..40)
         .map(|_| {
             let control = bench.control.clone();
-            crate::tasks::joined(async move { control.ask(Command::Reload).await })
+            flitch_core::tasks::joined(async move { control.ask(Command::Reload).await })
         })
         .collect();
     let control = bench.control.clone();

@@ -2,14 +2,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
-use crate::batch::builder::Builder;
-use crate::batch::constants::Constants;
-use crate::batch::utf8::InvalidUtf8;
-use crate::batch::{Batch, StreamId};
-use crate::dead_letter::DeadLetters;
-use crate::outputs::{self, Answer, Parcel, RetrySettings, Written};
-use crate::receipt::{Ledger, issue};
-use crate::telemetry::Health;
+use flitch_core::batch::builder::Builder;
+use flitch_core::batch::constants::Constants;
+use flitch_core::batch::utf8::InvalidUtf8;
+use flitch_core::batch::{Batch, StreamId};
+use flitch_core::dead_letter::DeadLetters;
+use flitch_core::receipt::{Ledger, issue};
+use flitch_core::telemetry::Health;
+use flitch_outputs::{Answer, Parcel, RetrySettings, Written};
 
 /// An output whose loop panics the first times it begins.
 #[derive(Default)]
@@ -18,7 +18,7 @@ struct Fragile {
     written: AtomicU32,
 }
 
-impl outputs::Output for Fragile {
+impl flitch_outputs::Output for Fragile {
     fn write<'a>(&'a self, parcel: &'a Parcel) -> Answer<'a, Written> {
         self.written.fetch_add(parcel.rows() as u32, Ordering::Relaxed);
         Box::pin(std::future::ready(Ok(Written::default())))
@@ -63,7 +63,7 @@ impl Bench {
         };
         let (health, ledger) = (Arc::<Health>::default(), Arc::<Ledger>::default());
         let part = Part::new(&health, "output", "out");
-        let task = crate::tasks::joined(run(flow, part, Some(before.clone()), ended.clone()));
+        let task = flitch_core::tasks::joined(run(flow, part, Some(before.clone()), ended.clone()));
         Bench { output, buffer, health, ledger, leave, ended, before, task, _folder: folder }
     }
 

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tokio::task::yield_now;
 
 use super::*;
-use crate::telemetry::health::Health;
+use flitch_core::telemetry::health::Health;
 
 /// A part whose first runs end as they are told to, and whose last one waits for `stop`.
 struct Bench {

@@ -2,7 +2,7 @@ use super::*;
 use crate::admin::StatusBoard;
 use crate::app::App;
 use crate::config::interpolate::Outside;
-use crate::telemetry::escape::is_unsafe;
+use flitch_core::telemetry::escape::is_unsafe;
 
 const REST: &str = "
 admin: { enabled: false }

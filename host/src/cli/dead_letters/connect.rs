@@ -18,8 +18,8 @@ use rustls::{
     SignatureScheme, StreamOwned,
 };
 
-use crate::net::address::Endpoint;
-use crate::telemetry::escape::Escaped;
+use flitch_core::net::address::Endpoint;
+use flitch_core::telemetry::escape::Escaped;
 
 /// How long a source may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -7,13 +7,13 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use super::connect::{Server, Stream, TlsArgs, Trust};
-use crate::batch::{TAG, TIMESTAMP};
-use crate::dead_letter::pack::{self, Members};
-use crate::dead_letter::read::Letter;
-use crate::dead_letter::replay::{CHUNK, Letters};
-use crate::sources::MOST_TAG;
-use crate::sources::forward::client::{self, Client};
-use crate::sources::forward::{ForwardSettings, SecuritySettings};
+use flitch_core::batch::{TAG, TIMESTAMP};
+use flitch_core::dead_letter::pack::{self, Members};
+use flitch_core::dead_letter::read::Letter;
+use flitch_core::dead_letter::replay::{CHUNK, Letters};
+use flitch_sources::MOST_TAG;
+use flitch_sources::forward::client::{self, Client};
+use flitch_sources::forward::{ForwardSettings, SecuritySettings};
 
 /// The tag of messages whose records have none, or one that is too long for a message. A tag of the record's own, which is
 /// sent with it, takes its place.

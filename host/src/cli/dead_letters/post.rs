@@ -8,11 +8,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::connect::{Server, TlsArgs, Trust};
-use crate::dead_letter::replay::Sink;
-use crate::net::address::Endpoint;
-use crate::secret::Secret;
-use crate::sources::http::{HttpCodec, HttpSettings};
-use crate::telemetry::escape::Escaped;
+use flitch_core::dead_letter::replay::Sink;
+use flitch_core::net::address::Endpoint;
+use flitch_core::secret::Secret;
+use flitch_core::telemetry::escape::Escaped;
+use flitch_sources::http::{HttpCodec, HttpSettings};
 
 /// How long a source that asks to wait is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);

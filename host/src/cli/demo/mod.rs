@@ -20,8 +20,8 @@ use crate::admin::StatusBoard;
 use crate::app::App;
 use crate::config::interpolate::Outside;
 use crate::config::{self, ConfigError, Loaded};
-use crate::receipt::Accounts;
-use crate::tasks;
+use flitch_core::receipt::Accounts;
+use flitch_core::tasks;
 
 mod reader;
 mod senders;

@@ -13,7 +13,7 @@ use rdkafka::message::Message;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::LINES;
-use crate::tasks;
+use flitch_core::tasks;
 
 /// How long to wait for a record that should be there.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::sources::forward::client;
-use crate::sources::generator::samples;
+use flitch_sources::forward::client;
+use flitch_sources::generator::samples;
 
 /// How often a sender sends.
 const TICK: Duration = Duration::from_millis(20);

@@ -9,7 +9,7 @@ use super::LINES;
 use super::reader::{Reader, Seen};
 use super::senders::Progress;
 use crate::admin::Exporter;
-use crate::receipt::Accounts;
+use flitch_core::receipt::Accounts;
 
 /// Columns of a terminal that does not say how many it has.
 const WIDTH: usize = 80;

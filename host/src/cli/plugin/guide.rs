@@ -62,12 +62,12 @@ fn table(rows: &[Vec<String>], out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::filters::{stock_names, stock_readme};
+    use crate::STOCK;
 
     #[test]
     fn every_stock_plugin_says_what_it_does_and_what_it_can_be_told() {
-        for name in stock_names() {
-            let readme = stock_readme(name).unwrap();
+        for name in STOCK.names() {
+            let readme = STOCK.readme(name).unwrap();
             let guide = of(readme);
             let first = readme.lines().skip(1).find(|line| !line.is_empty()).unwrap();
             assert!(guide.starts_with(first), "{name}: {guide}");
@@ -77,7 +77,7 @@ mod tests {
             assert!(!guide.contains("|---"), "{guide}");
         }
         assert!(
-            of(stock_readme("dissect").unwrap()).contains("remote, user, time"),
+            of(STOCK.readme("dissect").unwrap()).contains("remote, user, time"),
             "the fields of the presets"
         );
     }

@@ -4,8 +4,8 @@ use std::path::Path;
 use super::*;
 use crate::config::interpolate::{Outside, interpolate};
 use crate::config::tree;
-use crate::secret::Secret;
-use crate::units::Bytes;
+use flitch_core::secret::Secret;
+use flitch_core::units::Bytes;
 
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -4,9 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::validator::errors;
 use super::*;
-use crate::clock::Clock;
 use crate::config::source::SourceFile;
-use crate::filters::{Alone, FilterContext, Tables};
+use flitch_core::clock::Clock;
+use flitch_filters::{Alone, Engine, FilterContext, Tables};
 
 /// The files that hold configurations.
 fn pages() -> Vec<PathBuf> {
@@ -116,7 +116,13 @@ fn every_configuration_in_the_documentation_is_right() {
             });
             assert!(loaded.warnings.is_empty(), "{place}: {:?}", loaded.warnings);
             let tables = Tables::load(&loaded.config.tables, folder.path()).unwrap();
-            let cx = FilterContext { tables: tables.into(), ..crate::filters::tests::context() };
+            let cx = FilterContext {
+                engine: Engine::new(None, &std::sync::Arc::default()).unwrap(),
+                stock: crate::STOCK,
+                tables: tables.into(),
+                dead_letters: None,
+                folder: folder.path().to_owned(),
+            };
             for (name, filter) in &loaded.config.filters {
                 // What is written by the reader is not there.
                 if filter.plugin.ends_with(".wasm") {

@@ -6,17 +6,17 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::batch::builder::Builder;
-use crate::batch::constants::Constants;
-use crate::batch::decode::decode_lossless_line;
-use crate::batch::encode::ndjson_lossless;
-use crate::batch::utf8::InvalidUtf8;
-use crate::dead_letter::read::{Filter, list};
-use crate::dead_letter::replay::{Replayed, send};
-use crate::dead_letter::{Cause, DeadLetters};
-use crate::sources::SourceKind;
-use crate::sources::testing::context;
-use crate::tasks::joined;
+use flitch_core::batch::builder::Builder;
+use flitch_core::batch::constants::Constants;
+use flitch_core::batch::decode::decode_lossless_line;
+use flitch_core::batch::encode::ndjson_lossless;
+use flitch_core::batch::utf8::InvalidUtf8;
+use flitch_core::dead_letter::read::{Filter, list};
+use flitch_core::dead_letter::replay::{Replayed, send};
+use flitch_core::dead_letter::{Cause, DeadLetters};
+use flitch_core::tasks::joined;
+use flitch_sources::SourceKind;
+use flitch_sources::testing::context_in;
 
 /// A forward source whose records are all delivered.
 struct Source {
@@ -29,7 +29,8 @@ struct Source {
 
 impl Source {
     async fn start(settings: Value) -> Source {
-        let (cx, buffer, folder) = context("docker");
+        let folder = tempfile::tempdir().unwrap();
+        let (cx, buffer) = context_in(folder.path(), "docker");
         let mut settings = settings;
         settings["listen"] = json!(format!("unix://{}", folder.path().join("s").display()));
         let settings: ForwardSettings = serde_json::from_value(settings).unwrap();

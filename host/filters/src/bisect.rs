@@ -1,0 +1,98 @@
+//! The search for the record that a plugin cannot survive.
+//!
+//! The batch is cut into [`WAYS`] parts, and each is tried on a new instance where the one before broke, until a record
+//! that fails stands alone. It is rejected; all others go on, in order. One such record among 1,000 costs about four
+//! instances.
+//!
+//! A record is judged alone and with the whole time that a batch may have. The parts before that get a share of the
+//! time, since one that runs out of it is only cut again; and a record that runs out of its share alone waits until all
+//! others are through. So a record that spins costs about two and a half times the deadline, and costs its neighbours
+//! nothing. The search as a whole may last [`PATIENCE`] deadlines, and no less than [`LEAST`], so that a batch in which
+//! every record spins cannot hold a worker for long. What is left then was judged by nobody: it goes to the dead
+//! letters whatever `on_error` says, and the reason says so.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::instance::{Fault, FaultKind};
+use super::step::{Outcome, Step};
+use flitch_core::batch::Records;
+
+/// Into how many parts a batch is cut.
+const WAYS: usize = 8;
+/// How many deadlines the search may last.
+const PATIENCE: u32 = 10;
+/// How long the search may last where a deadline is short.
+const LEAST: Duration = Duration::from_secs(3);
+/// The least time that a part of a batch is given.
+const SHORTEST: Duration = Duration::from_millis(50);
+
+impl Step {
+    /// Finds the records that cause `fault` when `records` are handed over, rejects them, and runs the others.
+    pub(super) fn isolate(&mut self, records: &Records, fault: Fault, outcome: &mut Outcome) {
+        let limit = self.filter.limits.time.0;
+        let patience = limit.saturating_mul(PATIENCE).max(LEAST);
+        let (all, began) = (records.rows(), Instant::now());
+        let mut fault = fault;
+        let mut left = Vec::new();
+        let mut suspects = VecDeque::new();
+        if all == 1 && fault.kind != FaultKind::Start {
+            return self.condemn(records, 0, &fault, outcome);
+        }
+        cut(&mut left, 0, all);
+        loop {
+            let (from, rows, is_suspect) = match (left.pop(), suspects.front()) {
+                (Some((from, rows)), _) => (from, rows, false),
+                (None, Some(&row)) => (row, 1, true),
+                (None, None) => return,
+            };
+            if is_suspect {
+                suspects.pop_front();
+            }
+            let unjudged = match fault.kind {
+                FaultKind::Start => Some(fault.to_string()),
+                _ if began.elapsed() > patience => Some(format!(
+                    "the search for the records that fail ({fault}) took longer than {patience:?}; this one was not \
+                     judged"
+                )),
+                _ => None,
+            };
+            if let Some(reason) = unjudged {
+                let reason: Arc<str> = reason.into();
+                outcome.unjudged.extend((from..from + rows).map(|row| (row as u32, reason.clone())));
+                continue;
+            }
+            let part = records.slice(from, rows);
+            let time = match is_suspect {
+                true => limit,
+                false => (limit.saturating_mul(rows as u32) / all as u32).max(SHORTEST).min(limit),
+            };
+            let Err(next) = self.attempt(&part, from, time, outcome) else { continue };
+            match next.kind {
+                FaultKind::Start => left.push((from, rows)),
+                _ if rows > 1 => cut(&mut left, from, rows),
+                FaultKind::Deadline if time < limit => suspects.push_back(from),
+                _ => self.condemn(&part, from, &next, outcome),
+            }
+            fault = next;
+        }
+    }
+
+    /// Rejects a record that stands alone.
+    fn condemn(&self, record: &Records, from: usize, fault: &Fault, outcome: &mut Outcome) {
+        let reason: Arc<str> = fault.to_string().into();
+        if self.reject_all(record, from, &reason, outcome).is_err() {
+            outcome.unjudged.push((from as u32, reason));
+        }
+    }
+}
+
+/// Puts the parts of a part on the stack, so that the first comes off first.
+fn cut(left: &mut Vec<(usize, usize)>, from: usize, rows: usize) {
+    let ways = WAYS.min(rows);
+    for way in (0..ways).rev() {
+        let (start, end) = (rows * way / ways, rows * (way + 1) / ways);
+        left.push((from + start, end - start));
+    }
+}

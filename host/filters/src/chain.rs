@@ -1,0 +1,159 @@
+//! A chain of filters: loaded and tried once, and run by each worker with instances of its own.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::bail;
+use parking_lot::Mutex;
+
+use super::filter::{Filter, FilterContext};
+use super::instance::{Instance, Wanted};
+use super::plugin::{Component, Origin};
+use super::settings::FilterSettings;
+use super::step::{Rejected, Step};
+use flitch_core::batch::Batch;
+
+/// A chain of filters that is loaded, linked, configured and tried: what a worker makes its [`Chain`] from.
+#[derive(Debug, Default)]
+pub struct Program {
+    filters: Vec<Arc<Filter>>,
+    /// The instances that were tried, for the first worker.
+    tried: Mutex<Option<Vec<Instance>>>,
+}
+
+impl Program {
+    /// Loads the filters of a chain, in order, each with its name in the configuration. Each plugin is instantiated,
+    /// configured, and given an empty batch.
+    ///
+    /// Compiles what is not in the cache, which takes seconds for a large plugin, and blocks.
+    ///
+    /// # Errors
+    /// Which filter cannot be used, and why.
+    pub fn load(filters: &[(&str, &FilterSettings)], cx: &FilterContext) -> Result<Program, LoadError> {
+        let load = |&(name, settings): &(&str, &FilterSettings)| {
+            load(name, settings, cx).map_err(|error| LoadError { filter: name.to_owned(), error })
+        };
+        Ok(Program::of(filters.iter().map(load).collect::<Result<_, _>>()?))
+    }
+
+    /// A chain of filters that were tried.
+    pub(super) fn of(filters: Vec<Tried>) -> Program {
+        let (filters, tried) = filters.into_iter().map(|one| (one.filter, one.instance)).unzip();
+        Program { filters, tried: Mutex::new(Some(tried)) }
+    }
+
+    /// The files that its plugins come from.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.filters.iter().filter_map(|filter| match filter.plugin.origin() {
+            Origin::File(path) => Some(path.clone()),
+            Origin::Stock => None,
+        })
+    }
+
+    /// Whether a file that a plugin comes from holds other code now.
+    pub fn is_stale(&self) -> bool {
+        self.filters.iter().any(|filter| filter.plugin.is_stale())
+    }
+
+    /// Whether batches go through unchanged, so that no worker is needed.
+    pub fn is_empty(&self) -> bool {
+        self.filters.is_empty()
+    }
+
+    /// Most workers that may run it: as many as its scarcest filter may have instances.
+    pub fn max_workers(&self) -> Option<usize> {
+        self.filters.iter().filter_map(|filter| filter.instances).min().map(std::num::NonZeroUsize::get)
+    }
+
+    /// The filters, in order.
+    pub fn filters(&self) -> &[Arc<Filter>] {
+        &self.filters
+    }
+
+    /// Instances of all filters, for one worker. They are made when they are needed.
+    pub fn chain(self: &Arc<Self>) -> Chain {
+        let mut tried = self.tried.lock().take().unwrap_or_default().into_iter();
+        let steps = self.filters.iter().map(|filter| Step::new(filter.clone(), tried.next())).collect();
+        Chain { steps }
+    }
+}
+
+/// A filter that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("filter `{filter}`: {error:#}")]
+pub struct LoadError {
+    /// Its name in the configuration.
+    pub filter: String,
+    /// Why, and what to do.
+    pub error: anyhow::Error,
+}
+
+/// A filter, and an instance of it that is configured and answers.
+pub(super) struct Tried {
+    filter: Arc<Filter>,
+    instance: Instance,
+}
+
+/// Loads a filter from where its plugin comes from, and tries it.
+pub(super) fn load(name: &str, settings: &FilterSettings, cx: &FilterContext) -> anyhow::Result<Tried> {
+    try_out(name, settings, Component::load(&cx.engine, cx.stock, &settings.plugin, &cx.folder)?, cx)
+}
+
+/// Makes a filter of `plugin`, and tries it.
+pub(super) fn try_out(
+    name: &str,
+    settings: &FilterSettings,
+    plugin: Component,
+    cx: &FilterContext,
+) -> anyhow::Result<Tried> {
+    let try_out = || {
+        let filter = Arc::new(Filter::new(name, settings, plugin, cx)?);
+        let mut instance = match Instance::start(&filter) {
+            Ok(Ok(instance)) => instance,
+            Ok(Err(refused)) => bail!("{} refuses its settings: {refused}", filter.plugin.name()),
+            Err(fault) => bail!("{} cannot start: {fault}", filter.plugin.name()),
+        };
+        instance.try_out().map_err(|reason| {
+            anyhow::anyhow!("{} fails on an empty batch: {reason}", filter.plugin.name())
+        })?;
+        Ok(Tried { filter, instance })
+    };
+    // On a thread of its own, since WASI blocks on futures, and the caller may be inside a runtime.
+    std::thread::scope(|scope| scope.spawn(try_out).join())
+        .unwrap_or_else(|_| Err(anyhow::anyhow!("a panic while the filter was loaded")))
+}
+
+/// One worker's instances of a chain's filters.
+#[derive(Debug)]
+pub struct Chain {
+    steps: Vec<Step>,
+}
+
+impl Chain {
+    /// Runs all filters over a batch. What they drop or reject is settled; what comes back goes on.
+    pub fn apply(&mut self, batch: Batch) -> Batch {
+        let Batch { mut records, mut receipt, stream } = batch;
+        for step in &mut self.steps {
+            if records.rows() == 0 {
+                break;
+            }
+            records = step.run(records, &mut receipt);
+        }
+        Batch { records, receipt, stream }
+    }
+
+    /// What was rejected since the last call, where the filters have no dead letters to go to.
+    pub fn take_rejected(&mut self) -> Vec<Rejected> {
+        self.steps.iter_mut().flat_map(Step::take_rejected).collect()
+    }
+
+    /// The columns that the filters asked for, of those that have an instance now.
+    pub fn wanted(&self) -> impl Iterator<Item = Wanted> {
+        self.steps.iter().filter_map(|step| step.instance()).map(|instance| instance.wanted().clone())
+    }
+
+    /// Bytes of memory that the instances take.
+    pub fn memory(&self) -> usize {
+        self.steps.iter().filter_map(|step| step.instance()).map(Instance::memory).sum()
+    }
+}

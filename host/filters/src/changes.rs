@@ -1,0 +1,272 @@
+//! A checked answer applied to the records that it is about: take, then remove, then set.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef};
+use arrow_buffer::BooleanBuffer;
+use arrow_schema::FieldRef;
+
+use super::answer::{Remove, SetColumn};
+use super::columns;
+use super::instance::{Fault, FaultKind};
+use super::limits::Bounds;
+use flitch_core::batch::path::{is_above, names_between};
+use flitch_core::batch::{Column, Kind, REST, Records, object, path};
+
+mod take;
+
+/// Bytes of names in each record that an answer may bring along for nothing.
+const FREE_NAMES: usize = 4096;
+
+/// A column while the changes are made.
+struct Slot {
+    field: FieldRef,
+    kind: Kind,
+    array: ArrayRef,
+    /// One value for all rows.
+    constant: bool,
+}
+
+impl Slot {
+    fn name(&self) -> &str {
+        self.field.name()
+    }
+
+    fn of(column: Column<'_>) -> Option<Slot> {
+        let kind = Kind::of(column.field())?;
+        let constant = matches!(column, Column::Constant(..));
+        Some(Slot { field: column.field().clone(), kind, array: column.array().clone(), constant })
+    }
+
+    /// A value for each row.
+    fn expand(&mut self, rows: usize) {
+        if std::mem::take(&mut self.constant) {
+            self.array = columns::repeat(&self.array, rows);
+        }
+    }
+
+    /// Leaves the values of the rows in `keep`; false if none is left.
+    fn mask(&mut self, keep: &BooleanBuffer) -> bool {
+        self.expand(keep.len());
+        self.array = columns::mask(&self.array, keep);
+        !columns::is_empty(&self.array)
+    }
+}
+
+/// The records that go on, with the columns of `set` and without those of `remove`. `take` are the rows that go on,
+/// none where all do.
+///
+/// # Errors
+/// Rows that are taken so often, or names so long, that the records would outgrow `bounds`; and work that lasts longer.
+pub fn apply(
+    records: &Records,
+    take: Option<&[u32]>,
+    set: Vec<SetColumn>,
+    remove: &[Remove],
+    bounds: &Bounds,
+) -> Result<Records, Fault> {
+    if take.is_none() && set.is_empty() && remove.is_empty() {
+        return Ok(records.slice(0, records.rows()));
+    }
+    check_names(&set, records.rows(), bounds)?;
+    let rows = take.map_or(records.rows(), <[u32]>::len);
+    let mut slots: Vec<Slot> = records.iter().filter_map(Slot::of).collect();
+    // What goes as a whole goes first, so that nothing is done to it.
+    for remove in remove.iter().filter(|r| r.rows.is_none()) {
+        slots.retain(|slot| slot.name() != remove.name && !path::is_below(slot.name(), &remove.name));
+    }
+    if let Some(take) = take {
+        take::rows(&mut slots, take, records.rows(), bounds)?;
+    }
+    for remove in remove {
+        in_time(bounds)?;
+        remove_rows(&mut slots, remove, rows, bounds)?;
+    }
+    for column in set {
+        in_time(bounds)?;
+        set_column(&mut slots, column, rows, bounds)?;
+    }
+    records_of(slots, rows)
+}
+
+fn records_of(slots: Vec<Slot>, rows: usize) -> Result<Records, Fault> {
+    let (constants, columns): (Vec<Slot>, Vec<Slot>) = slots.into_iter().partition(|slot| slot.constant);
+    let pairs = |slots: Vec<Slot>| slots.into_iter().map(|slot| (slot.field, slot.array)).collect();
+    Records::of(rows, pairs(columns), pairs(constants)).map_err(nonsense)
+}
+
+fn nonsense(reason: impl std::fmt::Display) -> Fault {
+    Fault::new(FaultKind::Answer, &reason.to_string())
+}
+
+fn in_time(bounds: &Bounds) -> Result<(), Fault> {
+    if bounds.is_late() {
+        return Err(Fault::new(
+            FaultKind::Deadline,
+            "what it answers takes the host longer than the filter may take",
+        ));
+    }
+    Ok(())
+}
+
+/// A name stands in an answer once, and in each record that has a value under it.
+fn check_names(set: &[SetColumn], rows: usize, bounds: &Bounds) -> Result<(), Fault> {
+    let names = |c: &SetColumn| c.field.name().len().saturating_mul(c.array.len() - c.array.null_count());
+    let bytes = set.iter().map(names).fold(0, usize::saturating_add);
+    let most = bounds.bytes.saturating_add(rows.saturating_mul(FREE_NAMES));
+    if bytes > most {
+        return Err(nonsense(format_args!(
+            "the names of its columns would take {bytes} bytes in the records; it may have {most}"
+        )));
+    }
+    Ok(())
+}
+
+/// Removes a field and what lies below it, also where it lies in an object that stayed one json value.
+fn remove_rows(slots: &mut Vec<Slot>, remove: &Remove, rows: usize, bounds: &Bounds) -> Result<(), Fault> {
+    let mut done = Ok(());
+    let keep = remove.rows.as_ref().map(|rows| !rows);
+    slots.retain_mut(|slot| {
+        if slot.name() == remove.name || path::is_below(slot.name(), &remove.name) {
+            return keep.as_ref().is_some_and(|keep| slot.mask(keep));
+        }
+        if slot.kind == Kind::Json && is_above(slot.name(), &remove.name) {
+            let names = names_between(slot.name(), &remove.name);
+            let written = rewrite(slot, rows, remove.rows.as_ref(), bounds, |_, text| {
+                Some(object::remove(text, &names).unwrap_or_else(|| text.to_owned()))
+            });
+            done = std::mem::replace(&mut done, Ok(())).and(written);
+        }
+        true
+    });
+    done
+}
+
+/// Writes the JSON texts of a column again in the rows of `only`, or in all.
+fn rewrite(
+    slot: &mut Slot,
+    rows: usize,
+    only: Option<&BooleanBuffer>,
+    bounds: &Bounds,
+    mut new: impl FnMut(usize, &str) -> Option<String>,
+) -> Result<(), Fault> {
+    if only.is_some() {
+        slot.expand(rows);
+    }
+    let array = slot.array.as_string::<i32>();
+    let texts = array.iter().enumerate().map(|(row, text)| {
+        let Some(text) = text else { return Ok(None) };
+        if only.is_some_and(|only| !only.value(row)) {
+            return Ok(Some(text.to_owned()));
+        }
+        in_time(bounds)?;
+        Ok(new(row, text))
+    });
+    slot.array = columns::json(texts.collect::<Result<_, Fault>>()?);
+    Ok(())
+}
+
+/// Writes a column: a value replaces whatever stood at or below its path, and what stood above unless that is an
+/// object, into which it is put.
+fn set_column(slots: &mut Vec<Slot>, column: SetColumn, rows: usize, bounds: &Bounds) -> Result<(), Fault> {
+    let SetColumn { field, kind, mut array } = column;
+    if columns::is_empty(&array) {
+        return Ok(());
+    }
+    let name = field.name();
+    let full = array.null_count() == 0;
+    let met = |slot: &Slot| {
+        path::is_below(slot.name(), name)
+            || is_above(slot.name(), name) && slot.kind == Kind::Json
+            || path::is_below(name, slot.name())
+    };
+    if slots.iter().any(met) {
+        let has = columns::present(&array);
+        let keep = !&has;
+        let mut done = Ok(());
+        slots.retain_mut(|slot| {
+            if slot.kind == Kind::Json && is_above(slot.name(), name) {
+                let put = put_into(slot, &has, (name, kind), &mut array, rows, bounds);
+                done = std::mem::replace(&mut done, Ok(())).and(put);
+                !columns::is_empty(&slot.array)
+            } else if met(slot) {
+                !full && slot.mask(&keep)
+            } else {
+                true
+            }
+        });
+        done?;
+        if columns::is_empty(&array) {
+            return Ok(());
+        }
+    }
+    match slots.iter_mut().find(|slot| slot.name() == name) {
+        Some(slot) if name == REST && slot.kind == Kind::Json => {
+            slot.expand(rows);
+            let old = slot.array.as_string::<i32>();
+            let new = array.as_string::<i32>();
+            let joined = old.iter().zip(new).map(|(old, new)| match (old, new) {
+                (Some(old), Some(new)) => Some(object::joined(old, new)),
+                (old, new) => new.or(old).map(str::to_owned),
+            });
+            slot.array = columns::json(joined.collect());
+        }
+        Some(slot) => {
+            if !full {
+                slot.expand(rows);
+            }
+            let (merged, both) =
+                columns::merge((kind, &array), (slot.kind, &slot.array)).map_err(nonsense)?;
+            let field = if merged == kind { field } else { Arc::new(merged.field(name)) };
+            *slot = Slot { field, kind: merged, array: both, constant: false };
+        }
+        None => slots.push(Slot { field, kind, array, constant: false }),
+    }
+    Ok(())
+}
+
+/// Puts values into the objects of a json column that stand above them: those values leave `array`. Other values that
+/// stand above make room. Of the members of a record that have no columns of their own only the one above does, and what
+/// is no part of an object among them does not go there.
+fn put_into(
+    slot: &mut Slot,
+    has: &BooleanBuffer,
+    (name, kind): (&str, Kind),
+    array: &mut ArrayRef,
+    rows: usize,
+    bounds: &Bounds,
+) -> Result<(), Fault> {
+    let names = names_between(slot.name(), name);
+    let is_rest = slot.name() == REST;
+    let is_object = |text: &str| object::member(text, &names[0]).is_some_and(|value| value.starts_with('{'));
+    let mut left: Vec<bool> = has.iter().collect();
+    rewrite(slot, rows, Some(has), bounds, |row, text| {
+        if !is_rest || names.len() > 1 && is_object(text) {
+            let mut value = Vec::new();
+            columns::value(array, kind, row)?.write_json(&mut value);
+            if let Some(written) = object::set(text, &names, &String::from_utf8_lossy(&value)) {
+                left[row] = false;
+                return Some(written);
+            }
+        }
+        if !is_rest {
+            return None;
+        }
+        let rest = object::remove(text, &names[..1]);
+        rest.map_or_else(|| Some(text.to_owned()), |rest| (rest != "{}").then_some(rest))
+    })?;
+    *array = columns::mask(array, &BooleanBuffer::from(left));
+    Ok(())
+}
+
+/// The records with one more column of text.
+pub fn with_text(records: &Records, name: &str, texts: &[Arc<str>]) -> Result<Records, Fault> {
+    let field = Arc::new(Kind::Text.field(name));
+    let array: ArrayRef = Arc::new(arrow_array::StringArray::from_iter_values(texts));
+    let column = SetColumn { field, kind: Kind::Text, array };
+    apply(records, None, vec![column], &[], &Bounds::none())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! Hot swap: a new generation of a chain is built aside, and workers take it between two batches.
+//!
+//! What begins it is a file that changed ([`Watch`]) or a new configuration. [`next`] builds the new generation: load,
+//! instantiate, configure, and run an empty batch. If that fails, the old one goes on, and the log, the metric
+//! `flitch_filter_swaps_total` and the status say why. If not, [`Workers::swap`](super::Workers::swap) puts it to work.
+//! A batch is run by one generation from its first filter to its last, and no record by two.
+//!
+//! A filter whose settings are the same, and whose file is broken, holds up nothing else: it goes on with the code that
+//! it has, and what else a new configuration changes comes into force.
+
+mod watch;
+
+use std::sync::Arc;
+
+use super::chain::{self, LoadError, Program, Tried};
+use super::filter::{Filter, FilterContext};
+use super::settings::FilterSettings;
+use flitch_core::telemetry::Metric;
+
+pub use watch::Watch;
+
+/// The generation of a chain that follows others.
+#[derive(Debug)]
+pub struct Next {
+    /// The chain.
+    pub program: Program,
+    /// Filters in it that have the code that runs now, since what is in their files cannot be used, and why not.
+    pub kept: Vec<LoadError>,
+}
+
+/// Builds a chain aside from those that are `running`. [`Workers::swap`](super::Workers::swap) puts it to work.
+///
+/// # Errors
+/// Which filter cannot be built, and why: one that is new, or whose settings are others than those of the one that
+/// runs.
+pub fn next(
+    running: &[&Program],
+    filters: &[(&str, &FilterSettings)],
+    cx: &FilterContext,
+) -> Result<Next, LoadError> {
+    let mut kept = Vec::new();
+    let mut tried = Vec::with_capacity(filters.len());
+    for (name, settings) in filters {
+        let one = chain::load(name, settings, cx).or_else(|error| {
+            let failed = LoadError { filter: (*name).to_owned(), error };
+            let old = running.iter().flat_map(|program| program.filters()).find(|old| *old.name == **name);
+            let Some(old) = old else { return Err(failed) };
+            report(old, &failed);
+            match keep(old, settings, cx) {
+                Some(old) => {
+                    kept.push(failed);
+                    Ok(old)
+                }
+                None => Err(failed),
+            }
+        });
+        tried.push(one?);
+    }
+    Ok(Next { program: Program::of(tried), kept })
+}
+
+/// The filter `old` again, where it is what `settings` ask for.
+fn keep(old: &Filter, settings: &FilterSettings, cx: &FilterContext) -> Option<Tried> {
+    if old.configured != *settings {
+        return None;
+    }
+    // What it needs besides its code may be what is missing now.
+    chain::try_out(&old.name, settings, old.plugin.clone(), cx).ok()
+}
+
+fn report(old: &Filter, failed: &LoadError) {
+    count(&failed.filter, "failed");
+    tracing::error!(
+        filter = failed.filter,
+        running = old.plugin.sha256(),
+        error = format!("{:#}", failed.error),
+        "the new generation of the filter cannot be used; the old one goes on"
+    );
+}
+
+/// Says which filters are others in the new generation.
+pub(super) fn announce(old: &Program, new: &Program) {
+    for filter in new.filters() {
+        let before = old.filters().iter().find(|f| f.name == filter.name);
+        if before.is_some_and(|before| same(before, filter)) {
+            continue;
+        }
+        count(&filter.name, "swapped");
+        tracing::info!(
+            filter = &*filter.name,
+            from = before.map(|f| f.plugin.sha256()),
+            to = filter.plugin.sha256(),
+            "a new generation of the filter is in force"
+        );
+    }
+}
+
+/// Whether two chains do the same: the same code with the same settings.
+pub fn is_same(one: &Program, other: &Program) -> bool {
+    let (one, other) = (one.filters(), other.filters());
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+}
+
+fn same(one: &Arc<Filter>, other: &Arc<Filter>) -> bool {
+    one.plugin.sha256() == other.plugin.sha256() && one.settings == other.settings
+}
+
+fn count(filter: &str, result: &'static str) {
+    Metric::FilterSwaps.counter(&[("filter", filter), ("result", result)]).increment(1);
+}
+
+#[cfg(test)]
+mod tests;

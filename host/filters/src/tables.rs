@@ -1,0 +1,228 @@
+//! Tables that the host keeps for filters: CSV and NDJSON files, held in columns with an index on one of them.
+//!
+//! A table is read once and shared by all filters. [`Tables::refresh`] reads those again whose file has changed; one
+//! that cannot be read, or lacks a column that it had, stays as it was.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::bindings::ColumnResult;
+use super::limits::Bounds;
+use super::voice::cut;
+use flitch_core::tasks;
+use flitch_core::telemetry::health::{Health, Part};
+
+mod answer;
+mod rows;
+
+use rows::Rows;
+
+/// How often files are looked at.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// A file that filters look things up in.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct TableSettings {
+    /// The file; a relative path is from the folder of the configuration file. It is read again when it changes.
+    pub path: PathBuf,
+    /// The column of a CSV file, or the field of an NDJSON file, that holds the key. Of two rows with one key the last
+    /// counts.
+    #[serde(default = "default_key")]
+    pub key: String,
+    /// How the file is written; told by its ending where it is not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<TableFormat>,
+}
+
+fn default_key() -> String {
+    "key".to_owned()
+}
+
+/// How a table's file is written.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum TableFormat {
+    /// Comma-separated values under a line of names (RFC 4180). All values are text; an empty one is absent.
+    Csv,
+    /// A JSON object a line.
+    Ndjson,
+}
+
+/// The tables of a configuration.
+#[derive(Debug, Default)]
+pub struct Tables {
+    tables: BTreeMap<String, Arc<Table>>,
+}
+
+#[derive(Debug)]
+struct Table {
+    name: String,
+    configured: TableSettings,
+    path: PathBuf,
+    format: TableFormat,
+    rows: ArcSwap<Rows>,
+    /// What the file looked like when it was read last, also in vain.
+    seen: parking_lot::Mutex<Option<Seen>>,
+}
+
+/// Why a guest gets nothing from a table.
+#[derive(Debug, PartialEq, Eq)]
+pub enum LookupError {
+    /// It asks for what is not there: said to the guest.
+    Refused(String),
+    /// What it asks for takes more bytes than may cross the border.
+    TooMuch,
+    /// Its time is up.
+    Late,
+}
+
+/// What tells that a file has changed.
+type Seen = (SystemTime, u64, u64);
+
+impl Tables {
+    /// Reads all tables. Relative paths are from `folder`. An error names the table.
+    pub fn load(settings: &BTreeMap<String, TableSettings>, folder: &Path) -> anyhow::Result<Tables> {
+        Tables::default().next(settings, folder)
+    }
+
+    /// The tables of another configuration. One whose settings are the same is not read: its rows stay, also where
+    /// its file cannot be read now.
+    pub fn next(&self, settings: &BTreeMap<String, TableSettings>, folder: &Path) -> anyhow::Result<Tables> {
+        let table = |(name, settings): (&String, &TableSettings)| {
+            let same = self.tables.get(name).filter(|table| table.configured == *settings);
+            let table = match same {
+                Some(table) => table.clone(),
+                None => {
+                    let table = Table::load(name, settings, folder);
+                    Arc::new(table.with_context(|| format!("table `{name}`"))?)
+                }
+            };
+            Ok((name.clone(), table))
+        };
+        Ok(Tables { tables: settings.iter().map(table).collect::<anyhow::Result<_>>()? })
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty()
+    }
+
+    /// Reads those again whose file has changed.
+    pub fn refresh(&self) {
+        self.tables.values().for_each(|table| table.refresh());
+    }
+
+    /// Refreshes the tables for as long as somebody uses them, on a thread of its own. `health` hears where it fails.
+    pub fn watch(self: &Arc<Self>, health: &Arc<Health>) -> std::io::Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let tables = Arc::downgrade(self);
+        let ticks = crossbeam_channel::tick(EVERY);
+        tasks::kept_thread(Part::new(health, "refresh", "tables"), crossbeam_channel::never(), move || {
+            for _ in &ticks {
+                let Some(tables) = tables.upgrade() else { return };
+                tables.refresh();
+            }
+        })?;
+        Ok(())
+    }
+
+    /// The answer to a guest's `lookup`, within `bounds`.
+    pub fn lookup(
+        &self,
+        table: &str,
+        keys: ColumnResult,
+        want: &[String],
+        bounds: &Bounds,
+    ) -> Result<Vec<ColumnResult>, LookupError> {
+        let Some(found) = self.tables.get(table) else {
+            let all: Vec<_> = self.tables.keys().map(String::as_str).collect();
+            let table = cut(table, 100);
+            return Err(LookupError::Refused(match &all[..] {
+                [] => format!("no table is named `{table}`: the configuration has no `tables`"),
+                all => format!("no table is named `{table}`; there are {}", cut(&all.join(", "), 1000)),
+            }));
+        };
+        let rows = found.rows.load();
+        answer::answer(&rows, keys, want, bounds).map_err(|error| match error {
+            LookupError::Refused(reason) => LookupError::Refused(format!("table `{table}`: {reason}")),
+            error => error,
+        })
+    }
+}
+
+impl Table {
+    fn load(name: &str, settings: &TableSettings, folder: &Path) -> anyhow::Result<Table> {
+        let path = folder.join(&settings.path);
+        let format = match settings.format {
+            Some(format) => format,
+            None => format_of(&path).with_context(|| {
+                format!("cannot tell the format of {}: add `format: csv` or `format: ndjson`", path.display())
+            })?,
+        };
+        let seen = seen(&path);
+        let rows = Rows::read(&path, &settings.key, format)?;
+        tracing::info!(table = name, rows = rows.len(), path = %path.display(), "table read");
+        Ok(Table {
+            name: name.to_owned(),
+            configured: settings.clone(),
+            rows: ArcSwap::from_pointee(rows),
+            seen: parking_lot::Mutex::new(seen),
+            path,
+            format,
+        })
+    }
+
+    fn refresh(&self) {
+        let mut seen_before = self.seen.lock();
+        let now = seen(&self.path);
+        if now.is_none() || *seen_before == now {
+            return;
+        }
+        *seen_before = now;
+        let old = self.rows.load();
+        let new = Rows::read(&self.path, &self.configured.key, self.format).and_then(|new| {
+            match old.lost_by(&new) {
+                Some(lost) => anyhow::bail!("the column `{lost}` is gone"),
+                None => Ok(new),
+            }
+        });
+        match new {
+            Ok(new) => {
+                tracing::info!(table = self.name, rows = new.len(), "table read again");
+                self.rows.store(Arc::new(new));
+            }
+            Err(error) => tracing::error!(
+                table = self.name,
+                error = format!("{error:#}"),
+                "the table has changed and cannot be read; the old rows stay"
+            ),
+        }
+    }
+}
+
+fn format_of(path: &Path) -> Option<TableFormat> {
+    match path.extension()?.to_str()? {
+        "csv" => Some(TableFormat::Csv),
+        "ndjson" | "jsonl" => Some(TableFormat::Ndjson),
+        _ => None,
+    }
+}
+
+fn seen(path: &Path) -> Option<Seen> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! What `lookup` answers a plugin.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
+use arrow_array::{Array, ArrayRef, UInt32Array, new_null_array};
+
+use super::LookupError;
+use super::rows::{Rows, write_key};
+use crate::bindings::{BlobsResult, ColumnResult, ValuesResult};
+use crate::columns;
+use crate::limits::Bounds;
+use crate::voice::cut;
+use flitch_core::batch::{Column, Kind};
+
+/// Keys that are looked for between two looks at the clock.
+const STRIDE: usize = 1024;
+
+/// The wanted columns of the rows with these keys. No more is copied than `bounds` allow.
+pub fn answer(
+    rows: &Rows,
+    keys: ColumnResult,
+    want: &[String],
+    bounds: &Bounds,
+) -> Result<Vec<ColumnResult>, LookupError> {
+    for name in want {
+        in_time(bounds)?;
+        if rows.path(name).is_none() {
+            let all = rows.names().join(", ");
+            let (name, all) = (cut(name, 100), cut(&all, 1000));
+            return Err(LookupError::Refused(format!("it has no column `{name}`; it has {all}")));
+        }
+    }
+    let places = places(rows, keys, bounds)?;
+    let mut left = bounds.bytes;
+    let columns = want.iter().map(|name| {
+        in_time(bounds)?;
+        let size =
+            rows.path(name).and_then(|path| rows.column(path)).map_or(0, |column| size(column, &places));
+        left = left.checked_sub(size + name.len() + size_of::<ColumnResult>()).ok_or(LookupError::TooMuch)?;
+        wanted(rows, name, &places).map_err(LookupError::Refused)
+    });
+    columns.collect()
+}
+
+fn in_time(bounds: &Bounds) -> Result<(), LookupError> {
+    if bounds.is_late() { Err(LookupError::Late) } else { Ok(()) }
+}
+
+/// Bytes that the values at these places take in an answer.
+fn size(column: Column<'_>, places: &UInt32Array) -> usize {
+    let array = column.array();
+    let length = |place: u32| {
+        let place = column.place(place as usize);
+        if let Some(text) = array.as_string_opt::<i32>() {
+            text.value_length(place) as usize
+        } else if let Some(bytes) = array.as_binary_opt::<i32>() {
+            bytes.value_length(place) as usize
+        } else {
+            8
+        }
+    };
+    let values = places.iter().flatten().map(length).fold(0, usize::saturating_add);
+    values.saturating_add(places.len() * 5)
+}
+
+/// Where each key stands; none where it is absent or unknown.
+fn places(rows: &Rows, keys: ColumnResult, bounds: &Bounds) -> Result<UInt32Array, LookupError> {
+    let count = match &keys.values {
+        ValuesResult::Text(v) | ValuesResult::Bytes(v) | ValuesResult::Json(v) => v.ends.len(),
+        ValuesResult::Int64(v) | ValuesResult::Timestamp(v) => v.len(),
+        ValuesResult::Float64(v) => v.len(),
+        ValuesResult::Boolean(_) => return Err(LookupError::Refused("a boolean is no key".to_owned())),
+    };
+    let keys = crate::answer::column_of(keys, count)
+        .map_err(|reason| LookupError::Refused(format!("the keys are no column: {reason}")))?;
+    let mut text = Vec::new();
+    let mut place = |row: usize| {
+        text.clear();
+        write_key(columns::value(&keys.array, keys.kind, row)?, &mut text)?;
+        rows.find(&text)
+    };
+    let place = |row: usize| {
+        if row.is_multiple_of(STRIDE) {
+            in_time(bounds)?;
+        }
+        Ok(place(row))
+    };
+    (0..count).map(place).collect()
+}
+
+fn wanted(rows: &Rows, name: &str, places: &UInt32Array) -> Result<ColumnResult, String> {
+    let (kind, array) = match rows.path(name).and_then(|path| rows.column(path)) {
+        None => (Kind::Text, new_null_array(Kind::Text.field(name).data_type(), places.len())),
+        Some(column) => {
+            let kind = Kind::of(column.field()).unwrap_or(Kind::Json);
+            let places = match column {
+                Column::Rows(..) => places,
+                Column::Constant(..) => &places.iter().map(|place| place.map(|_| 0)).collect(),
+            };
+            let array = arrow_select::take::take(column.array(), places, None).map_err(|e| e.to_string())?;
+            (kind, array)
+        }
+    };
+    let present = array.nulls().filter(|n| n.null_count() > 0).map(|n| bits(n.inner()));
+    let values = match kind {
+        Kind::Text => ValuesResult::Text(text(&array)),
+        Kind::Json => ValuesResult::Json(text(&array)),
+        Kind::Bytes => {
+            let array = array.as_binary::<i32>();
+            ValuesResult::Bytes(BlobsResult {
+                data: array.values().to_vec(),
+                ends: array.offsets()[1..].iter().map(|end| *end as u32).collect(),
+            })
+        }
+        Kind::Int64 => ValuesResult::Int64(array.as_primitive::<Int64Type>().values().to_vec()),
+        Kind::Float64 => ValuesResult::Float64(array.as_primitive::<Float64Type>().values().to_vec()),
+        Kind::Timestamp => {
+            ValuesResult::Timestamp(array.as_primitive::<TimestampNanosecondType>().values().to_vec())
+        }
+        Kind::Boolean => ValuesResult::Boolean(bits(array.as_boolean().values())),
+    };
+    Ok(ColumnResult { name: name.to_owned(), present, values })
+}
+
+fn text(array: &ArrayRef) -> BlobsResult {
+    let array = array.as_string::<i32>();
+    BlobsResult {
+        data: array.values().to_vec(),
+        ends: array.offsets()[1..].iter().map(|end| *end as u32).collect(),
+    }
+}
+
+fn bits(bits: &arrow_buffer::BooleanBuffer) -> Vec<u8> {
+    super::super::lower::bits(bits).to_vec()
+}

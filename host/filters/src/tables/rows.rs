@@ -1,0 +1,155 @@
+//! The rows of a table, read from CSV and NDJSON.
+
+use std::collections::HashMap;
+use std::io::BufRead;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+use super::TableFormat;
+use flitch_core::batch::builder::Builder;
+use flitch_core::batch::constants::Constants;
+use flitch_core::batch::decode::decode_line;
+use flitch_core::batch::utf8::InvalidUtf8;
+use flitch_core::batch::value::{Scalar, Value};
+use flitch_core::batch::{Column, Records};
+
+/// Most rows of a table: row numbers are 32 bits, and a batch holds no more.
+const MAX_ROWS: usize = 1 << 28;
+
+/// The rows of a table, and where each key stands.
+#[derive(Debug)]
+pub struct Rows {
+    records: Records,
+    index: HashMap<Box<[u8]>, u32, ahash::RandomState>,
+    /// All columns of the file, also those without any value.
+    names: Vec<String>,
+}
+
+impl Rows {
+    /// Reads a file. An error says in which line.
+    pub fn read(path: &Path, key: &str, format: TableFormat) -> anyhow::Result<Rows> {
+        let read = match format {
+            TableFormat::Csv => read_csv(path, key),
+            TableFormat::Ndjson => read_ndjson(path),
+        };
+        let (records, names) = read.with_context(|| format!("cannot read {}", path.display()))?;
+        // A name of a CSV file's header is one name, so a dot in it is no path.
+        let key = match format {
+            TableFormat::Csv => path_of(key),
+            TableFormat::Ndjson => key.to_owned(),
+        };
+        Rows::index(records, names, &key).with_context(|| path.display().to_string())
+    }
+
+    fn index(records: Records, names: Vec<String>, key: &str) -> anyhow::Result<Rows> {
+        let mut index = HashMap::with_capacity_and_hasher(records.rows(), ahash::RandomState::default());
+        let column = records.column(key);
+        let mut text = Vec::new();
+        for row in 0..records.rows() {
+            let found = column.and_then(|column| key_text(column, row, &mut text));
+            if found.is_none() {
+                bail!("row {} has no `{key}`", row + 1);
+            }
+            index.insert(text.as_slice().into(), row as u32);
+        }
+        Ok(Rows { records, index, names })
+    }
+
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        self.records.rows()
+    }
+
+    /// A column that `new` lacks.
+    pub fn lost_by(&self, new: &Rows) -> Option<&str> {
+        self.names.iter().find(|name| !new.names.contains(name)).map(String::as_str)
+    }
+
+    /// The names of all columns.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The path of the column that a name means: it is the path, or one name of a header that has dots in it.
+    pub fn path(&self, name: &str) -> Option<&str> {
+        let of = |path: &str| self.names.iter().find(|own| *own == path).map(String::as_str);
+        of(name).or_else(|| of(&path_of(name)))
+    }
+
+    /// The values of one column; none where no row has one.
+    pub fn column(&self, name: &str) -> Option<Column<'_>> {
+        self.records.column(name)
+    }
+
+    /// Where a key stands.
+    pub fn find(&self, key: &[u8]) -> Option<u32> {
+        self.index.get(key).copied()
+    }
+}
+
+/// Writes the key of a row as text. None where the row has none.
+fn key_text(column: Column<'_>, row: usize, text: &mut Vec<u8>) -> Option<()> {
+    text.clear();
+    write_key(column.value(row)?, text)
+}
+
+/// Appends a value as it stands for a key. None for null, which is no key.
+pub fn write_key(value: Value<'_>, text: &mut Vec<u8>) -> Option<()> {
+    Scalar::of_value(value).write_key(text).then_some(())
+}
+
+fn read_csv(path: &Path, key: &str) -> anyhow::Result<(Records, Vec<String>)> {
+    let mut reader = csv::ReaderBuilder::new().from_path(path)?;
+    let header = reader.byte_headers()?.clone();
+    let names: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    if !names.iter().any(|name| name == key) {
+        bail!("its first line has no `{key}`; it has {}", names.join(", "));
+    }
+    let mut builder = Builder::new();
+    let mut record = csv::ByteRecord::new();
+    while reader.read_byte_record(&mut record)? {
+        builder.begin_record();
+        for (name, value) in header.iter().zip(&record).filter(|(_, value)| !value.is_empty()) {
+            builder.key(name).text(value);
+        }
+        builder.end_record();
+        check_rows(&builder)?;
+    }
+    Ok((finish(builder), names.iter().map(|name| path_of(name)).collect()))
+}
+
+/// The path of one name.
+fn path_of(name: &str) -> String {
+    flitch_core::batch::path::of_names([name])
+}
+
+fn read_ndjson(path: &Path) -> anyhow::Result<(Records, Vec<String>)> {
+    let mut builder = Builder::new();
+    let mut reader = std::io::BufReader::new(std::fs::File::open(path)?);
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        if reader.read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        if !line.trim_ascii().is_empty() {
+            decode_line(&mut builder, &line).with_context(|| format!("line {number}"))?;
+            check_rows(&builder)?;
+        }
+    }
+    let records = finish(builder);
+    let names = records.iter().map(|column| column.field().name().clone()).collect();
+    Ok((records, names))
+}
+
+fn finish(mut builder: Builder) -> Records {
+    builder.finish(InvalidUtf8::Replace, &Constants::new()).records
+}
+
+fn check_rows(builder: &Builder) -> anyhow::Result<()> {
+    if builder.rows() > MAX_ROWS || builder.bytes() > 1 << 30 {
+        bail!("it is too large: a table holds 2^28 rows and 1 GiB");
+    }
+    Ok(())
+}

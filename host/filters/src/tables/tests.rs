@@ -1,0 +1,173 @@
+use std::fs;
+
+use super::*;
+use crate::bindings::{BlobsResult, ValuesResult};
+
+fn keys(keys: &[&str]) -> ColumnResult {
+    let mut blobs = BlobsResult { data: Vec::new(), ends: Vec::new() };
+    for key in keys {
+        blobs.data.extend_from_slice(key.as_bytes());
+        blobs.ends.push(blobs.data.len() as u32);
+    }
+    ColumnResult { name: "keys".to_owned(), present: None, values: ValuesResult::Text(blobs) }
+}
+
+fn texts(column: &ColumnResult, rows: usize) -> Vec<Option<String>> {
+    let ValuesResult::Text(blobs) = &column.values else { panic!("no text: {column:?}") };
+    let starts = std::iter::once(0).chain(blobs.ends.iter().copied());
+    starts
+        .zip(&blobs.ends)
+        .enumerate()
+        .take(rows)
+        .map(|(row, (start, end))| {
+            let has = column.present.as_ref().is_none_or(|bits| bits[row / 8] >> (row % 8) & 1 == 1);
+            has.then(|| String::from_utf8_lossy(&blobs.data[start as usize..*end as usize]).into_owned())
+        })
+        .collect()
+}
+
+fn some(texts: &[Option<&str>]) -> Vec<Option<String>> {
+    texts.iter().map(|t| t.map(str::to_owned)).collect()
+}
+
+/// A folder with one table in it, and the settings that name it `t`.
+fn table(file: &str, text: &str, key: &str) -> (tempfile::TempDir, BTreeMap<String, TableSettings>) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(file), text).unwrap();
+    let settings = TableSettings { path: file.into(), key: key.to_owned(), format: None };
+    (folder, BTreeMap::from([("t".to_owned(), settings)]))
+}
+
+fn load(file: &str, text: &str, key: &str) -> anyhow::Result<Tables> {
+    let (folder, settings) = table(file, text, key);
+    Tables::load(&settings, folder.path())
+}
+
+#[test]
+fn csv_rows_are_found_by_their_key_and_an_empty_value_is_absent() {
+    let tables = load("t.csv", "ip,city,a.b\n1.1.1.1,\"Delft, NL\",x\n2.2.2.2,,y\n", "ip").unwrap();
+    let answer = tables
+        .lookup("t", keys(&["2.2.2.2", "9", "1.1.1.1"]), &["city".into(), "a\\.b".into()], &Bounds::none())
+        .unwrap();
+    assert_eq!(texts(&answer[0], 3), some(&[None, None, Some("Delft, NL")]));
+    assert_eq!(texts(&answer[1], 3), some(&[Some("y"), None, Some("x")]));
+    assert_eq!(answer[1].name, "a\\.b");
+}
+
+#[test]
+fn ndjson_values_keep_their_kind_and_a_number_is_found_by_its_text() {
+    let text = "{\"id\":5,\"team\":{\"name\":\"ops\"},\"on\":true}\n\n{\"id\":6,\"level\":3}\n{\"id\":5,\"team\":{\"name\":\"web\"}}\n";
+    let tables = load("t.ndjson", text, "id").unwrap();
+    let want = ["team.name".to_owned(), "level".to_owned(), "on".to_owned()];
+    let answer = tables.lookup("t", keys(&["5", "6"]), &want, &Bounds::none()).unwrap();
+    assert_eq!(texts(&answer[0], 2), some(&[Some("web"), None]), "the last row of a key counts");
+    assert!(matches!(&answer[1].values, ValuesResult::Int64(v) if v[1] == 3), "{answer:?}");
+    assert_eq!(answer[2].present, Some(vec![0]));
+    let ints = ColumnResult {
+        name: String::new(),
+        present: Some(vec![0b01]),
+        values: ValuesResult::Int64(vec![6, 5]),
+    };
+    let answer = tables.lookup("t", ints, &["level".into()], &Bounds::none()).unwrap();
+    assert_eq!(answer[0].present, Some(vec![0b01]), "an absent key finds nothing");
+}
+
+#[test]
+fn what_is_not_there_is_named_with_what_is() {
+    let tables = load("t.csv", "key,city\na,b\n", "key").unwrap();
+    let refused = |tables: &Tables, table: &str, want: &[String]| match tables.lookup(
+        table,
+        keys(&[]),
+        want,
+        &Bounds::none(),
+    ) {
+        Err(LookupError::Refused(reason)) => reason,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(&tables, "u", &[]), "no table is named `u`; there are t");
+    let error = refused(&tables, "t", &["town".into()]);
+    assert_eq!(error, "table `t`: it has no column `town`; it has key, city");
+    let none = refused(&Tables::default(), "t", &[]);
+    assert!(none.contains("no `tables`"), "{none}");
+    let long = refused(&tables, &"u".repeat(1 << 20), &["t".repeat(1 << 20)]);
+    assert!(long.len() < 300, "a name that a guest made up is cut: {} bytes", long.len());
+}
+
+#[test]
+fn a_file_that_cannot_be_a_table_is_refused_with_the_line() {
+    let refused = |file, text, key| format!("{:#}", load(file, text, key).unwrap_err());
+    assert!(refused("t.csv", "a,b\n1,2\n", "key").contains("has no `key`; it has a, b"));
+    assert!(refused("t.csv", "key,b\n1,2,3\n", "key").contains("line: 2"));
+    assert!(refused("t.csv", "key,b\n,2\n", "key").contains("row 1 has no `key`"));
+    assert!(refused("t.ndjson", "{\"key\":1}\n{\"b\":\n", "key").contains("line 2"));
+    assert!(refused("t.ndjson", "{\"b\":1}\n", "key").contains("row 1 has no `key`"));
+    assert!(refused("t.txt", "", "key").contains("add `format: csv`"));
+    assert!(refused("t.csv", "a\n", "key").starts_with("table `t`: "));
+}
+
+#[test]
+fn a_table_is_read_again_when_its_file_changes_and_stays_where_it_breaks() {
+    let (folder, settings) = table("t.csv", "key,city\na,Delft\n", "key");
+    let tables = Tables::load(&settings, folder.path()).unwrap();
+    let city = || texts(&tables.lookup("t", keys(&["a"]), &["city".into()], &Bounds::none()).unwrap()[0], 1);
+    let write = |text: &str| {
+        fs::write(folder.path().join("t.csv"), text).unwrap();
+        tables.refresh();
+    };
+    write("key,city,zip\na,Utrecht,1\n");
+    assert_eq!(city(), some(&[Some("Utrecht")]));
+    write("key,city\na,Breda\n");
+    assert_eq!(city(), some(&[Some("Utrecht")]), "a table that lost a column stays as it was");
+    write("nothing");
+    assert_eq!(city(), some(&[Some("Utrecht")]));
+    fs::remove_file(folder.path().join("t.csv")).unwrap();
+    tables.refresh();
+    assert_eq!(city(), some(&[Some("Utrecht")]));
+    write("key,city,zip\na,Assen,22\n");
+    assert_eq!(city(), some(&[Some("Assen")]));
+}
+
+#[test]
+fn a_table_that_cannot_be_read_now_does_not_hold_up_another_that_is_new() {
+    let (folder, mut settings) = table("t.csv", "key,city\n1,Delft\n", "key");
+    let tables = Tables::load(&settings, folder.path()).unwrap();
+    fs::remove_file(folder.path().join("t.csv")).unwrap();
+    fs::write(folder.path().join("new.csv"), "key,city\n1,Oslo\n").unwrap();
+    settings.insert("new".to_owned(), TableSettings { path: "new.csv".into(), ..settings["t"].clone() });
+    let next = tables.next(&settings, folder.path()).unwrap();
+    let city = |tables: &Tables, name: &str| {
+        texts(&tables.lookup(name, keys(&["1"]), &["city".into()], &Bounds::none()).unwrap()[0], 1)
+    };
+    assert_eq!(city(&next, "t"), some(&[Some("Delft")]));
+    assert_eq!(city(&next, "new"), some(&[Some("Oslo")]));
+    settings.get_mut("t").unwrap().key = "city".to_owned();
+    let error = format!("{:#}", next.next(&settings, folder.path()).unwrap_err());
+    assert!(error.contains("table `t`"), "a table with other settings is read: {error}");
+}
+
+#[test]
+fn keys_and_columns_that_stand_many_times_take_no_more_than_an_answer_may() {
+    let tables = load("t.csv", &format!("key,text\na,{}\n", "x".repeat(10_000)), "key").unwrap();
+    let bounds = Bounds { bytes: 1 << 20, ..Bounds::none() };
+    let lookup =
+        |keys: ColumnResult, want: usize| tables.lookup("t", keys, &vec!["text".into(); want], &bounds);
+    assert_eq!(lookup(keys(&["a"; 50]), 2).unwrap().len(), 2, "a megabyte");
+    assert_eq!(lookup(keys(&["a"; 200]), 1).unwrap_err(), LookupError::TooMuch);
+    assert_eq!(lookup(keys(&["a"]), 200).unwrap_err(), LookupError::TooMuch);
+    assert_eq!(lookup(keys(&["z"; 50_000]), 5).unwrap_err(), LookupError::TooMuch, "absent values take room");
+    assert_eq!(
+        lookup(keys(&[]), 100_000).unwrap_err(),
+        LookupError::TooMuch,
+        "and so do columns without any"
+    );
+}
+
+#[test]
+fn looking_up_ends_with_the_time_of_the_guest() {
+    let tables = load("t.csv", "key,text\na,b\n", "key").unwrap();
+    let late = Bounds { until: std::time::Instant::now(), ..Bounds::none() };
+    for want in [0, 1] {
+        let found = tables.lookup("t", keys(&["a"]), &vec!["text".into(); want], &late);
+        assert_eq!(found.unwrap_err(), LookupError::Late);
+    }
+}

@@ -1,0 +1,187 @@
+//! The cases of `wit/cases/batches` through the conformance guest of each SDK, as the component that it is: nothing of
+//! the host stands between a case and the contract but the host's half of it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use flitch_sdk::testing::borders::{self, Guest};
+use flitch_sdk::{Batch as CaseBatch, Blobs, Changes, Column, Fields, Rejection, Removal, Values};
+use wasmtime::Store;
+use wasmtime::component::{HasSelf, Linker, ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use super::super::bindings::flitch::filter::{columns, host};
+use super::super::bindings::{
+    self, Batch, BlobsParam, BlobsResult, ColumnParam, ColumnResult, Level, Plugin, ValuesParam, ValuesResult,
+};
+use super::super::limits::Bounds;
+use super::super::tables::LookupError;
+use super::*;
+
+/// What the guest finds, and has said.
+struct Host {
+    log: Vec<(String, String)>,
+    counters: BTreeMap<String, u64>,
+    tables: Tables,
+    wasi: WasiCtx,
+    handles: ResourceTable,
+}
+
+impl WasiView for Host {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.handles }
+    }
+}
+
+impl columns::Host for Host {}
+
+impl host::Host for Host {
+    fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        let level = match level {
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        };
+        self.log.push((level.to_owned(), message));
+        Ok(())
+    }
+
+    fn count(&mut self, counter: String, delta: u64) -> wasmtime::Result<()> {
+        *self.counters.entry(counter).or_default() += delta;
+        Ok(())
+    }
+
+    fn lookup(
+        &mut self,
+        table: String,
+        keys: ColumnResult,
+        want: Vec<String>,
+    ) -> wasmtime::Result<Result<Vec<ColumnResult>, String>> {
+        let bounds = Bounds { bytes: 1 << 20, until: Instant::now() + Duration::from_secs(3600) };
+        match self.tables.lookup(&table, keys, &want, &bounds) {
+            Ok(found) => Ok(Ok(found)),
+            Err(LookupError::Refused(reason)) => Ok(Err(reason)),
+            Err(LookupError::TooMuch | LookupError::Late) => {
+                Err(wasmtime::Error::msg("too much is looked up"))
+            }
+        }
+    }
+}
+
+/// A guest as a component.
+struct Component {
+    path: PathBuf,
+    running: Option<(Store<Host>, Plugin)>,
+}
+
+impl Component {
+    fn start(&self, tables: &BTreeMap<String, Vec<Json>>) -> anyhow::Result<(Store<Host>, Plugin)> {
+        let engine = ENGINE.wasm();
+        let component = wasmtime::component::Component::from_file(engine, &self.path)?;
+        let mut linker = Linker::new(engine);
+        Plugin::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host)?;
+        wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+        let host = Host {
+            log: Vec::new(),
+            counters: BTreeMap::new(),
+            tables: load(tables)?,
+            wasi: WasiCtx::builder().build(),
+            handles: ResourceTable::new(),
+        };
+        let mut store = Store::new(engine, host);
+        store.set_epoch_deadline(u64::MAX / 2);
+        let plugin = Plugin::instantiate(&mut store, &component, &linker)?;
+        Ok((store, plugin))
+    }
+}
+
+/// The tables of a case, from files of their rows.
+fn load(tables: &BTreeMap<String, Vec<Json>>) -> anyhow::Result<Tables> {
+    let folder = tempfile::tempdir()?;
+    let mut settings = BTreeMap::new();
+    for (name, rows) in tables {
+        let path = folder.path().join(format!("{name}.ndjson"));
+        let text: String = rows.iter().map(|row| format!("{row}\n")).collect();
+        std::fs::write(&path, text)?;
+        settings.insert(name.clone(), TableSettings { path, key: "key".to_owned(), format: None });
+    }
+    Tables::load(&settings.into_iter().collect(), folder.path())
+}
+
+impl Guest for Component {
+    fn configure(&mut self, settings: &str, tables: &BTreeMap<String, Vec<Json>>) -> Result<Fields, String> {
+        let (mut store, plugin) = self.start(tables).map_err(|error| format!("{error:#}"))?;
+        let said = plugin.flitch_filter_filter().call_configure(&mut store, settings);
+        self.running = Some((store, plugin));
+        Ok(match said.map_err(|error| format!("{error:#}"))?? {
+            bindings::Fields::All => Fields::All,
+            bindings::Fields::Only(names) => Fields::Only(names),
+        })
+    }
+
+    fn apply(&mut self, batch: &CaseBatch) -> Result<Changes, String> {
+        let (store, plugin) = self.running.as_mut().expect("a guest that was configured");
+        let columns: Vec<ColumnParam<'_>> = batch.columns.iter().map(param).collect();
+        let batch = Batch { rows: batch.rows, columns: &columns };
+        let said = plugin.flitch_filter_filter().call_apply(store, batch);
+        let changes = said.map_err(|error| format!("{error:#}"))??;
+        let rejection = |one: bindings::Rejection| Rejection { row: one.row, reason: one.reason };
+        Ok(Changes {
+            take: changes.take,
+            set: changes.set.into_iter().map(column).collect(),
+            remove: changes
+                .remove
+                .into_iter()
+                .map(|one| Removal { name: one.name, rows: one.rows })
+                .collect(),
+            rejected: changes.rejected.into_iter().map(rejection).collect(),
+        })
+    }
+
+    fn said(&mut self) -> (Vec<(String, String)>, BTreeMap<String, u64>) {
+        let (store, _) = self.running.as_mut().expect("a guest that was configured");
+        let host = store.data_mut();
+        (std::mem::take(&mut host.log), std::mem::take(&mut host.counters))
+    }
+}
+
+fn param(column: &Column) -> ColumnParam<'_> {
+    let values = match &column.values {
+        Values::Text(blobs) => ValuesParam::Text(blobs_param(blobs)),
+        Values::Bytes(blobs) => ValuesParam::Bytes(blobs_param(blobs)),
+        Values::Json(blobs) => ValuesParam::Json(blobs_param(blobs)),
+        Values::Int64(numbers) => ValuesParam::Int64(numbers),
+        Values::Float64(numbers) => ValuesParam::Float64(numbers),
+        Values::Timestamp(numbers) => ValuesParam::Timestamp(numbers),
+        Values::Boolean(bits) => ValuesParam::Boolean(bits),
+    };
+    ColumnParam { name: &column.name, present: column.present.as_deref(), values }
+}
+
+fn blobs_param(blobs: &Blobs) -> BlobsParam<'_> {
+    BlobsParam { data: &blobs.data, ends: &blobs.ends }
+}
+
+fn column(column: ColumnResult) -> Column {
+    let blobs = |blobs: BlobsResult| Blobs { data: blobs.data, ends: blobs.ends };
+    let values = match column.values {
+        ValuesResult::Text(text) => Values::Text(blobs(text)),
+        ValuesResult::Bytes(bytes) => Values::Bytes(blobs(bytes)),
+        ValuesResult::Json(texts) => Values::Json(blobs(texts)),
+        ValuesResult::Int64(numbers) => Values::Int64(numbers),
+        ValuesResult::Float64(numbers) => Values::Float64(numbers),
+        ValuesResult::Timestamp(numbers) => Values::Timestamp(numbers),
+        ValuesResult::Boolean(bits) => Values::Boolean(bits),
+    };
+    Column { name: column.name, present: column.present, values }
+}
+
+#[test]
+fn the_conformance_guest_of_the_rust_sdk_answers_as_the_contract_says() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/cases/batches");
+    let mut guest = Component { path: flitch_tests::guests::rust_conformance(), running: None };
+    let count = borders::run(&cases, &mut guest);
+    assert!(count > 10, "{count} cases");
+}

@@ -1,0 +1,165 @@
+//! When an output is tried again after a failure, and how many writes may try.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::{RetrySettings, WriteError};
+use flitch_core::telemetry::Metric;
+
+/// How often a trouble that lasts is logged again.
+const REMINDER: Duration = Duration::from_secs(60);
+
+/// What the writes of one output know of each other's failures.
+///
+/// Closed, every write goes ahead. After enough failures in a row, or at once when the destination asks for a pause or
+/// denies access, it opens: one write at a time probes the destination, with growing pauses, and the others wait
+/// until one gets through.
+pub(super) struct Breaker {
+    output: String,
+    settings: RetrySettings,
+    state: Mutex<State>,
+    changed: Notify,
+    open: metrics::Gauge,
+}
+
+#[derive(Default)]
+struct State {
+    /// Failures in a row. Of writes that were under way together only one counts.
+    failures: u32,
+    last_failure: Option<Instant>,
+    open: bool,
+    /// When the next probe may begin.
+    resume: Option<Instant>,
+    /// A write is probing.
+    probing: bool,
+    trouble: Option<Trouble>,
+}
+
+struct Trouble {
+    since: Instant,
+    kind: &'static str,
+    logged: Instant,
+}
+
+/// Leave for one write. While the breaker is open there is only one.
+pub(super) struct Turn<'a> {
+    breaker: &'a Breaker,
+    probe: bool,
+}
+
+impl Breaker {
+    pub fn new(output: &str, settings: RetrySettings) -> Breaker {
+        let open = Metric::BreakerOpen.gauge(&[("output", output)]);
+        open.set(0.0);
+        let state = Mutex::default();
+        Breaker { output: output.to_owned(), settings, state, changed: Notify::new(), open }
+    }
+
+    /// Waits until the breaker is closed, or it is this write's turn to probe.
+    pub async fn turn(&self) -> Turn<'_> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let probe = {
+                let mut state = self.state.lock();
+                if !state.open {
+                    return Turn { breaker: self, probe: false };
+                }
+                let free = !std::mem::replace(&mut state.probing, true);
+                free.then_some(state.resume)
+            };
+            let Some(resume) = probe else {
+                changed.await;
+                continue;
+            };
+            let turn = Turn { breaker: self, probe: true };
+            if let Some(resume) = resume {
+                tokio::time::sleep_until(resume).await;
+            }
+            return turn;
+        }
+    }
+
+    /// Enters a write that went through.
+    pub fn success(&self) {
+        let mut state = self.state.lock();
+        state.failures = 0;
+        state.last_failure = None;
+        state.resume = None;
+        if state.open {
+            state.open = false;
+            self.open.set(0.0);
+            self.changed.notify_waiters();
+        }
+        if let Some(trouble) = state.trouble.take() {
+            let seconds = trouble.since.elapsed().as_secs_f64();
+            tracing::info!(output = %self.output, seconds, "writes go through again");
+        }
+    }
+
+    /// Enters a write that began at `begin` and failed, and says how long it must wait by itself; while the breaker is
+    /// open the pause is in [`Breaker::turn`].
+    pub fn failure(&self, error: &WriteError, begin: Instant) -> Duration {
+        let mut state = self.state.lock();
+        let now = Instant::now();
+        let counts = state.last_failure.is_none_or(|last| begin > last);
+        if counts {
+            state.failures = state.failures.saturating_add(1);
+            state.last_failure = Some(now);
+        }
+        let at_once = matches!(error, WriteError::Busy { .. } | WriteError::Denied { .. });
+        if !state.open && (at_once || state.failures >= self.settings.breaker_after) {
+            state.open = true;
+            self.open.set(1.0);
+        }
+        self.log(&mut state, error);
+        let pause = match error {
+            WriteError::Busy { after: Some(after), .. } => *after,
+            WriteError::Denied { .. } => jittered(self.settings.max.0),
+            _ => jittered(self.settings.pause(state.failures)),
+        };
+        if !state.open {
+            return pause;
+        }
+        if counts || state.resume.is_none() {
+            state.resume = Some(now + pause);
+        }
+        Duration::ZERO
+    }
+
+    fn log(&self, state: &mut State, error: &WriteError) {
+        let now = Instant::now();
+        let kind = error.kind();
+        match &mut state.trouble {
+            Some(t) if t.kind == kind && now.duration_since(t.logged) < REMINDER => return,
+            Some(t) => (t.kind, t.logged) = (kind, now),
+            None => state.trouble = Some(Trouble { since: now, kind, logged: now }),
+        }
+        match error {
+            WriteError::Denied { .. } => {
+                tracing::error!(output = %self.output, "{error}; an operator must act; trying on slowly");
+            }
+            _ => tracing::warn!(output = %self.output, "{error}; trying again"),
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if self.probe {
+            self.breaker.state.lock().probing = false;
+            self.breaker.changed.notify_waiters();
+        }
+    }
+}
+
+/// Between half of a time and all of it, so that many writers do not come back at once.
+fn jittered(time: Duration) -> Duration {
+    use std::hash::{BuildHasher, RandomState};
+    let random = RandomState::new().hash_one(0u8) as f64 / u64::MAX as f64;
+    time.mul_f64(0.5 + random / 2.0)
+}

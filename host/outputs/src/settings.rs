@@ -1,0 +1,14 @@
+//! The outputs that a configuration can name.
+
+use super::OutputKind;
+use flitch_core::kinds::kinds;
+
+kinds! {
+    /// Where records go, by `type`.
+    pub enum OutputSettings: OutputKind, kept by crate::contract::keep {
+        Kafka(kafka::KafkaSettings),
+        File(file::FileSettings),
+        Stdout(stdout::StdoutSettings),
+        Blackhole(blackhole::BlackholeSettings),
+    }
+}

@@ -1,0 +1,296 @@
+//! From bytes to records: where one ends, and what becomes of those that are none.
+
+use std::time::Instant;
+
+use regex::bytes::Regex;
+
+use flitch_core::batch::Cut;
+use flitch_core::batch::builder::{Builder, Finished};
+use flitch_core::batch::constants::Constants;
+use flitch_core::batch::decode::decode_line;
+use flitch_core::batch::lines::Lines;
+use flitch_core::batch::utf8::InvalidUtf8;
+use flitch_core::units::Bytes;
+
+use super::container::{ATTRS, At, Container, Format, STREAM, Streams};
+use super::settings::{Codec, FileSettings, MultilineSettings};
+
+/// A line that is no record.
+#[derive(Debug)]
+pub(super) struct Bad {
+    pub reason: String,
+    pub line: Vec<u8>,
+}
+
+impl Bad {
+    /// A line of more than `limit` bytes, of which the record cannot be read; `head` is its first part.
+    pub fn longer(limit: usize, head: &[u8]) -> Bad {
+        let reason =
+            format!("longer than {} (`max_line`): the record is its first part", Bytes(limit as u64));
+        Bad { reason, line: head.to_vec() }
+    }
+}
+
+/// Gathers the records of a batch.
+#[derive(Debug)]
+pub(super) struct Gather {
+    form: Form,
+    /// Longest line in bytes that is looked at as a whole.
+    pub limit: usize,
+    bad: Vec<Bad>,
+}
+
+#[derive(Debug)]
+enum Form {
+    Lines(Lines),
+    Groups(Lines, Groups),
+    Json(Builder),
+    Container(Box<Container>),
+}
+
+/// Which lines make one record.
+#[derive(Debug)]
+pub(super) struct Groups {
+    /// Whether a line that matches begins a record, or goes on with one.
+    begins: bool,
+    pattern: Regex,
+    max_lines: usize,
+}
+
+impl Gather {
+    /// Gathers what the settings call a record. Refuses those that contradict one another.
+    pub fn new(settings: &FileSettings) -> anyhow::Result<Gather> {
+        let limit = settings.max_line.0;
+        anyhow::ensure!(
+            (1..=1 << 28).contains(&limit),
+            "`max_line` is {}: it must lie between 1 and 256MiB",
+            settings.max_line
+        );
+        let limit = limit as usize;
+        let lines = || Lines::new(&settings.message_field);
+        let format = match settings.codec {
+            Codec::Cri => Some(Format::Cri),
+            Codec::DockerJson => Some(Format::Docker),
+            Codec::Lines | Codec::Json => None,
+        };
+        if let Some(format) = format {
+            let container = Gather::container(settings, format, limit)?;
+            let limit = Container::limit(format, limit);
+            return Ok(Gather { form: Form::Container(Box::new(container)), limit, bad: Vec::new() });
+        }
+        let form = match (settings.codec, &settings.multiline) {
+            (Codec::Json, None) => Form::Json(Builder::new()),
+            (Codec::Json, Some(_)) => anyhow::bail!(
+                "`multiline` joins lines of text, and with `codec: json` each line is a record: leave one of them out"
+            ),
+            (_, None) => Form::Lines(lines()),
+            (_, Some(multiline)) => Form::Groups(lines(), Groups::new(multiline)?),
+        };
+        Ok(Gather { form, limit, bad: Vec::new() })
+    }
+
+    fn container(settings: &FileSettings, format: Format, longest: usize) -> anyhow::Result<Container> {
+        anyhow::ensure!(
+            settings.charset.may_be_utf8(),
+            "`charset` is {}, and what container runtimes write is UTF-8: leave it out",
+            String::from(settings.charset)
+        );
+        for (key, name) in [
+            ("message_field", &settings.message_field),
+            ("file_field", &settings.file_field),
+            ("host_field", &settings.host_field),
+        ] {
+            anyhow::ensure!(
+                name != STREAM && name != ATTRS,
+                "`{key}` is `{name}`, a field of its own of each line of a container: give it another name"
+            );
+        }
+        let groups = match &settings.multiline {
+            Some(multiline) => Some((Groups::new(multiline)?, multiline.timeout.0)),
+            None => None,
+        };
+        Ok(Container::new(format, &settings.message_field, longest, settings.partial_timeout.0, groups))
+    }
+
+    /// Records and bad lines that were gathered.
+    pub fn taken(&self) -> usize {
+        self.rows() + self.bad.len()
+    }
+
+    /// Records that were gathered.
+    pub fn rows(&self) -> usize {
+        match &self.form {
+            Form::Lines(lines) | Form::Groups(lines, _) => lines.rows(),
+            Form::Json(builder) => builder.rows(),
+            Form::Container(container) => container.entries().rows(),
+        }
+    }
+
+    /// Whether the batch is to be finished first.
+    pub fn full(&self, cut: &Cut) -> bool {
+        let full = match &self.form {
+            Form::Lines(lines) | Form::Groups(lines, _) => lines.full(cut),
+            Form::Json(builder) => builder.full(cut),
+            Form::Container(container) => container.entries().full(cut),
+        };
+        full || self.taken() >= cut.rows
+    }
+
+    /// Takes the records at the head of `chunk`, until the batch is full, a line is longer than the limit or begins
+    /// with a NUL. Answers how many bytes they were, line ends included. What lies after the last of them is
+    /// unfinished, unless nothing more comes (`last`). `at` is where the chunk stands in its file.
+    pub fn append(&mut self, chunk: &[u8], cut: &Cut, last: bool, at: At<'_>) -> usize {
+        let limit = self.limit;
+        match &mut self.form {
+            Form::Lines(lines) => lines.append(chunk, cut, limit),
+            Form::Groups(lines, groups) => groups.append(lines, chunk, cut, limit, last),
+            Form::Json(_) => self.append_json(chunk, cut),
+            Form::Container(container) => container.append(chunk, cut, limit, at, &mut self.bad),
+        }
+    }
+
+    fn append_json(&mut self, chunk: &[u8], cut: &Cut) -> usize {
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', chunk) {
+            let line = &chunk[start..end];
+            if self.full(cut) || without_cr(line).len() > self.limit || line.first() == Some(&0) {
+                break;
+            }
+            let Form::Json(builder) = &mut self.form else { break };
+            start = end + 1;
+            if let Err(error) = decode_line(builder, line)
+                && !line.trim_ascii().is_empty()
+            {
+                self.bad.push(Bad {
+                    reason: format!("no JSON object: {error}"),
+                    line: without_cr(line).to_vec(),
+                });
+            }
+        }
+        start
+    }
+
+    /// Takes the first part of a line that is longer than the limit, cut between two characters. `at` is where the
+    /// line stands in its file.
+    pub fn push_cut(&mut self, line: &[u8], at: At<'_>) {
+        match &mut self.form {
+            Form::Lines(lines) | Form::Groups(lines, _) => {
+                lines.push(&line[..boundary(line, self.limit)]);
+                lines.mark_truncated();
+            }
+            Form::Json(_) => self.bad.push(Bad::longer(self.limit, &line[..boundary(line, self.limit)])),
+            Form::Container(container) => container.push_cut(line, at, &mut self.bad),
+        }
+    }
+
+    /// Ends the open records of a file that have waited long enough for more, or `all` of them.
+    pub fn end_open(&mut self, streams: &mut Option<Box<Streams>>, all: bool, now: Instant) {
+        if let (Form::Container(container), Some(streams)) = (&mut self.form, streams) {
+            container.end(streams, all, now);
+        }
+    }
+
+    /// The records, and the lines that are none. The gatherer is empty after it.
+    pub fn finish(&mut self, invalid: InvalidUtf8, constants: &Constants) -> (Finished, Vec<Bad>) {
+        let finished = match &mut self.form {
+            Form::Lines(lines) | Form::Groups(lines, _) => lines.finish(invalid, constants),
+            Form::Json(builder) => builder.finish(invalid, constants),
+            Form::Container(container) => container.entries_mut().finish(invalid, constants),
+        };
+        (finished, std::mem::take(&mut self.bad))
+    }
+}
+
+impl Groups {
+    pub fn new(settings: &MultilineSettings) -> anyhow::Result<Groups> {
+        let (begins, pattern) = match (&settings.start, &settings.r#continue) {
+            (Some(start), None) => (true, start),
+            (None, Some(more)) => (false, more),
+            (Some(_), Some(_)) => {
+                anyhow::bail!("`multiline` has both `start` and `continue`: leave one of them out")
+            }
+            (None, None) => anyhow::bail!(
+                "`multiline` needs `start`, which matches the first line of a record, or `continue`, which matches its others"
+            ),
+        };
+        anyhow::ensure!(settings.max_lines > 0, "`multiline.max_lines` is 0: a record has one line at least");
+        let pattern = pattern.compile().map_err(anyhow::Error::msg)?;
+        Ok(Groups { begins, pattern, max_lines: settings.max_lines })
+    }
+
+    fn is_first(&self, line: &[u8]) -> bool {
+        self.pattern.is_match(line) == self.begins
+    }
+
+    /// Whether a line begins the next record after one of `lines` lines.
+    pub fn is_next(&self, line: &[u8], lines: usize) -> bool {
+        lines >= self.max_lines || self.is_first(line)
+    }
+
+    /// See [`Gather::append`]. A record ends where another begins, and where it would pass the limit of lines or bytes.
+    fn append(&self, lines: &mut Lines, chunk: &[u8], cut: &Cut, limit: usize, last: bool) -> usize {
+        // Where the record begins, where its last line ends (without its end), and how many lines it has.
+        let (mut begin, mut end, mut count) = (0, 0, 0);
+        let mut next = 0;
+        while !lines.full(cut) {
+            let rest = &chunk[next..];
+            let line = memchr::memchr(b'\n', rest).map(|at| &rest[..at]);
+            if let Some(line) = line
+                && line.first() == Some(&0)
+            {
+                // What comes behind a gap in the file belongs to nothing before it.
+                if count > 0 {
+                    push_group(lines, &chunk[begin..end]);
+                }
+                return next;
+            }
+            let Some(line) = line else {
+                let too_long = rest.len() > limit + 1;
+                if count > 0 && (last || too_long) {
+                    push_group(lines, &chunk[begin..end]);
+                    begin = next;
+                }
+                break;
+            };
+            let text = without_cr(line);
+            if count > 0 && (next + text.len() - begin > limit || self.is_next(text, count)) {
+                push_group(lines, &chunk[begin..end]);
+                (begin, count) = (next, 0);
+                continue;
+            }
+            if text.len() > limit {
+                break;
+            }
+            end = next + text.len();
+            next += line.len() + 1;
+            count += 1;
+        }
+        begin
+    }
+}
+
+/// Adds a record of several lines, which are parted by LF whatever parted them in the file.
+fn push_group(lines: &mut Lines, group: &[u8]) {
+    let mut rest = group;
+    while let Some(at) = memchr::memmem::find(rest, b"\r\n") {
+        lines.part(&rest[..at]);
+        rest = &rest[at + 1..];
+    }
+    lines.part(rest);
+    lines.end_line();
+}
+
+pub(super) fn without_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// The last place up to `limit` that lies between two characters.
+pub(super) fn boundary(line: &[u8], limit: usize) -> usize {
+    let limit = limit.min(line.len());
+    let is_inside = |at: usize| line.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
+    // A character has at most three bytes after its first; what has more is no UTF-8.
+    (limit.saturating_sub(3)..=limit).rev().find(|at| !is_inside(*at)).unwrap_or(limit)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,342 @@
+//! One file that is followed.
+
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use flitch_core::batch::StreamId;
+use flitch_core::batch::constants::Constants;
+use flitch_core::receipt::Watermark;
+
+use super::charset::Coding;
+use super::checkpoint::Checkpoint;
+use super::container::{Position, Streams};
+use super::content::{Content, Gunzip};
+use super::discover::{self, FileId, find_in_folder};
+use super::fingerprint::{Fingerprint, HEAD, Trail, read_head};
+use super::read::{Blank, Searched};
+use super::settings::Compression;
+
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// A file that is followed. Nothing of its content is kept: what is not sent is read again.
+#[derive(Debug)]
+pub(super) struct Tail {
+    pub id: FileId,
+    /// The name of ours that it has now, or had last.
+    pub path: PathBuf,
+    /// Where it lies: the same, or where a link leads, or what it was renamed to.
+    pub place: PathBuf,
+    /// The name of ours that it had first, if it was renamed to another: its records go on under it.
+    pub label: Option<PathBuf>,
+    /// What all its records have in common, the time of reading aside. Made when it is read.
+    pub constants: Option<Constants>,
+    pub stream: StreamId,
+    /// The safe position. A new one for new content: what is on its way from old content cannot be read again.
+    pub mark: Watermark<Position>,
+    pub fingerprint: Option<Fingerprint>,
+    /// What stands before a position up to which it was read.
+    pub trail: Option<Trail>,
+    /// What is on disk about it.
+    pub saved: Option<Checkpoint>,
+    /// None of its batches has settled yet, so that its first safe position is saved at once.
+    pub is_fresh: bool,
+    /// The open file.
+    pub content: Option<Content>,
+    /// When it was read last, among the open files; none while it is closed.
+    pub used: Option<u64>,
+    /// Whether a compressed file is one that was read before it was compressed.
+    pub twin: Twin,
+    /// How much of a compressed file there was when it was read to its end. None for others.
+    pub finished: Option<u64>,
+    pub compressed: Compressed,
+    /// Its charset; none while it has not the bytes that tell.
+    pub coding: Option<Coding>,
+    /// Where the first line begins that is not taken.
+    pub offset: u64,
+    /// What lines that were taken have begun and not ended, where the files are those of containers.
+    pub streams: Option<Box<Streams>>,
+    /// How far a line longer than the limit, which begins at `offset`, was searched for its end.
+    pub searched: Option<Searched>,
+    /// What is known of the NULs that come next.
+    pub blank: Blank,
+    /// It was said that NULs were skipped in it.
+    pub told_nuls: bool,
+    /// Where the file ended when it was last seen.
+    pub size: u64,
+    /// When it was last written, as the system says: seconds and ns.
+    pub modified: (i64, i64),
+    /// When it was last seen to grow.
+    pub grown: Instant,
+    /// Since when none of our globs leads to it.
+    pub gone: Option<Instant>,
+    /// The walk that saw it last.
+    pub seen: u64,
+    /// What it ends with is no whole line.
+    pub partial: bool,
+    /// It waits for its turn to be read.
+    pub queued: bool,
+    /// What is unfinished at its end is to be sent as it is.
+    pub force: bool,
+    /// Its content is to be compared with the fingerprint before the first reading after this.
+    pub verify_at: Instant,
+    /// Nothing is done with it before: it could not be read, or records came back.
+    pub rest_until: Option<Instant>,
+    /// Bytes of a record, on average; 0: not known.
+    pub average: usize,
+}
+
+/// Whether a file is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compressed {
+    /// Not known before it has content.
+    Unknown,
+    No,
+    Yes,
+}
+
+/// Whether a compressed file is one that was read before it was compressed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Twin {
+    /// Nobody has looked.
+    Unknown,
+    /// Its content begins as these did; what was read of one of them need not be read again.
+    OneOf(Vec<Candidate>),
+    /// No: it is read by itself.
+    No,
+}
+
+/// A file that a compressed one may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Candidate {
+    /// If it is followed, or was when this was found out.
+    pub key: Option<u64>,
+    pub kept: Checkpoint,
+    /// Their content was compared up to a position.
+    pub is_alike: bool,
+}
+
+/// What happened to a file since it was last looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    None,
+    /// It was written to.
+    Grown,
+    /// It was cut.
+    Truncated,
+}
+
+impl Tail {
+    /// Looks at what the system says of the file, without reading it.
+    pub fn look(&mut self) -> io::Result<(Change, Metadata)> {
+        let meta = self.metadata()?;
+        let change = if meta.len() < self.size {
+            Change::Truncated
+        } else if meta.len() > self.size || modified(&meta) != self.modified {
+            Change::Grown
+        } else {
+            Change::None
+        };
+        Ok((change, meta))
+    }
+
+    fn metadata(&mut self) -> io::Result<Metadata> {
+        if self.content.is_none() {
+            match fs::metadata(&self.place) {
+                Ok(meta) if FileId::of(&meta) == self.id => return Ok(meta),
+                Err(error) if !discover::is_absent(&error) => return Err(error),
+                _ if self.is_compressed() => return Err(io::ErrorKind::NotFound.into()),
+                // It has another name now. It may have grown before that, and its writer may still have it open.
+                _ => self.open()?,
+            }
+        }
+        let content = self.content.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        content.file().metadata()
+    }
+
+    /// Opens the file if it is not open, wherever its folder has it now.
+    pub fn open(&mut self) -> io::Result<()> {
+        if self.content.is_none() {
+            self.content = Some(Content::Plain(self.open_file()?));
+        }
+        Ok(())
+    }
+
+    fn open_file(&mut self) -> io::Result<File> {
+        let absent = match discover::open(&self.place, self.id) {
+            Err(error) if discover::is_absent(&error) => error,
+            other => return other,
+        };
+        let folder = self.place.parent().ok_or(absent)?;
+        self.place = find_in_folder(folder, self.id).ok_or(io::ErrorKind::NotFound)?;
+        discover::open(&self.place, self.id)
+    }
+
+    /// Whether the content is still what it was, as far as its first bytes tell and those before what was read last.
+    /// Learns more of the first as they come.
+    pub fn verify(&mut self, compression: Compression) -> io::Result<bool> {
+        let Some(content) = &self.content else { return Ok(true) };
+        let mut buffer = [0; HEAD];
+        let head = read_head(content.file(), &mut buffer)?;
+        if self.fingerprint.is_some_and(|known| !known.fits(head)) {
+            return Ok(false);
+        }
+        if let Some(trail) = self.trail
+            && Trail::of(content.file(), trail.position)? != Some(trail)
+        {
+            return Ok(false);
+        }
+        // NULs that may be written over tell nothing; those that are passed are there to stay.
+        let firm = Coding::UTF_8.written(head).max(head.len().min(self.offset as usize));
+        self.fingerprint = Fingerprint::of(&head[..firm]);
+        self.compressed = match compression {
+            Compression::None => Compressed::No,
+            Compression::Gzip => Compressed::Yes,
+            Compression::Auto if head.starts_with(&GZIP_MAGIC) => Compressed::Yes,
+            Compression::Auto if head.len() < 2 && GZIP_MAGIC.starts_with(head) => Compressed::Unknown,
+            Compression::Auto => Compressed::No,
+        };
+        Ok(true)
+    }
+
+    /// Makes the open file one that is decompressed, if that is what it is.
+    pub fn decompress(&mut self) -> io::Result<()> {
+        if self.compressed == Compressed::Yes
+            && let Some(Content::Plain(_)) = &self.content
+            && let Some(Content::Plain(file)) = self.content.take()
+        {
+            self.content = Some(Content::Gzip(Box::new(Gunzip::new(file)?)));
+            self.blank = Blank::Unknown;
+        }
+        Ok(())
+    }
+
+    pub fn is_compressed(&self) -> bool {
+        self.compressed == Compressed::Yes
+    }
+
+    /// Remembers what stands before the place up to which it was read.
+    pub fn leave_trail(&mut self) -> io::Result<()> {
+        if self.trail.is_none_or(|trail| trail.position != self.offset)
+            && let Some(Content::Plain(file)) = &self.content
+        {
+            self.trail = Trail::of(file, self.offset)?;
+        }
+        Ok(())
+    }
+
+    /// Begins at a position; nothing was sent yet.
+    pub fn begin_at(&mut self, position: Position) {
+        self.read_on(position);
+        self.mark = Watermark::new(Some(position));
+    }
+
+    fn read_on(&mut self, position: Position) {
+        self.offset = position.offset;
+        let is_one = position == Position::at(position.offset);
+        self.streams = (!is_one).then(|| Box::new(Streams::at(position)));
+    }
+
+    /// The position when all that was taken and is whole is safe.
+    pub fn position(&self) -> Position {
+        self.streams.as_ref().map_or(Position::at(self.offset), |streams| streams.position(self.offset))
+    }
+
+    /// Begins again at the start: the content is another, perhaps that of another file that was given the number of
+    /// one that is gone.
+    pub fn renew(&mut self, now: Instant) {
+        self.mark = Watermark::new(Some(Position::at(0)));
+        self.label = None;
+        self.constants = None;
+        self.fingerprint = None;
+        self.trail = None;
+        self.saved = None;
+        self.is_fresh = true;
+        self.twin = Twin::Unknown;
+        self.compressed = Compressed::Unknown;
+        self.coding = None;
+        self.finished = None;
+        self.content = self.content.take().map(Content::into_plain);
+        self.offset = 0;
+        self.streams = None;
+        self.searched = None;
+        self.blank = Blank::Unknown;
+        self.told_nuls = false;
+        self.size = 0;
+        self.force = false;
+        self.grown = now;
+        self.verify_at = now;
+    }
+
+    /// Goes back to the safe position: what was sent after it is sent again.
+    pub fn go_back(&mut self) {
+        let position = self.mark.restart().unwrap_or(Position::at(0));
+        self.read_on(position);
+        self.searched = None;
+        self.blank = Blank::Unknown;
+        self.finished = None;
+    }
+
+    /// Bytes that are not sent, as they are on disk. What is not written yet is none.
+    pub fn behind(&self) -> u64 {
+        if self.is_compressed() {
+            return if self.finished == Some(self.size) { 0 } else { self.size };
+        }
+        let end = match self.blank {
+            Blank::End { from, to } if to == self.size => from,
+            _ => self.size,
+        };
+        let open = self.streams.as_ref().and_then(|streams| streams.first_open());
+        end.saturating_sub(open.unwrap_or(self.offset))
+    }
+
+    /// What is to be kept of it.
+    pub fn checkpoint(&self, seen: i64) -> Checkpoint {
+        let position = self.mark.safe().unwrap_or(Position::at(0));
+        let safe = position.offset;
+        let known = self.saved.as_ref().filter(|saved| saved.position == safe).and_then(|saved| saved.before);
+        Checkpoint {
+            path: self.path.clone(),
+            place: (self.place != self.path).then(|| self.place.clone()),
+            id: self.id,
+            fingerprint: self.fingerprint,
+            position: safe,
+            streams: (position != Position::at(safe)).then_some(position.streams),
+            before: known.or_else(|| self.before(safe)),
+            finished: self.finished.filter(|_| position == Position::at(self.offset)),
+            seen,
+        }
+    }
+
+    /// What is to be kept of it, if that is not on disk.
+    pub fn changed_checkpoint(&self, seen: i64) -> Option<Checkpoint> {
+        (!self.is_saved()).then(|| self.checkpoint(seen))
+    }
+
+    /// Whether what is to be kept of it is on disk. Asked of every lively file at each save.
+    pub fn is_saved(&self) -> bool {
+        let Some(saved) = &self.saved else { return false };
+        let position = self.mark.safe().unwrap_or(Position::at(0));
+        saved.start() == position
+            && saved.fingerprint == self.fingerprint
+            && saved.finished == self.finished.filter(|_| position == Position::at(self.offset))
+            && saved.path == self.path
+            && *saved.place() == self.place
+    }
+
+    /// The fingerprint of the bytes before a safe position, if they can be read at once.
+    fn before(&self, safe: u64) -> Option<Fingerprint> {
+        match (self.trail, &self.content) {
+            (Some(trail), _) if trail.position == safe => trail.before,
+            // Without it the first bytes have to do.
+            (_, Some(Content::Plain(file))) if !self.is_compressed() => Trail::of(file, safe).ok()??.before,
+            _ => None,
+        }
+    }
+}
+
+pub(super) fn modified(meta: &Metadata) -> (i64, i64) {
+    (meta.mtime(), meta.mtime_nsec())
+}

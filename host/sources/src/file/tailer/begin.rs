@@ -1,0 +1,220 @@
+//! Where the tailer begins in a file.
+
+use std::io;
+use std::path::Path;
+use std::time::Instant;
+
+use flitch_core::batch::constants::Constants;
+use flitch_core::batch::{StreamId, TAG, TIMESTAMP};
+use flitch_core::receipt::Watermark;
+
+use super::super::charset::Coding;
+use super::super::checkpoint::Checkpoint;
+use super::super::container::Position;
+use super::super::discover::{FileId, Found};
+use super::super::fingerprint::{HEAD, Trail, read_at, read_head};
+use super::super::hostname;
+use super::super::read::Blank;
+use super::super::settings::ReadFrom;
+use super::super::tail::{Compressed, Tail, Twin, modified};
+use super::{Key, Tailer};
+
+/// Where to begin in a file.
+enum Start {
+    At(Position),
+    /// A compressed file that was read to its end, which is this position.
+    Finished(u64),
+}
+
+impl Tailer {
+    /// Begins to follow a file, unless it is followed or cannot be read.
+    pub(super) fn begin_or_complain(&mut self, found: &Found, now: Instant) -> Option<Key> {
+        // It may have come twice, from a walk and by news.
+        if self.by_id.contains_key(&FileId::of(&found.meta)) {
+            return None;
+        }
+        match self.begin(found, now) {
+            Ok(key) => {
+                self.warned.remove(&found.path);
+                Some(key)
+            }
+            Err(error) => {
+                if found.there_before {
+                    self.there_before.insert(found.path.clone());
+                }
+                self.complain(&found.path, &error);
+                None
+            }
+        }
+    }
+
+    fn begin(&mut self, found: &Found, now: Instant) -> io::Result<Key> {
+        let id = FileId::of(&found.meta);
+        let mut tail = Tail {
+            id,
+            path: found.path.clone(),
+            place: found.place.clone(),
+            label: None,
+            constants: None,
+            stream: StreamId::next(),
+            mark: Watermark::new(Some(Position::at(0))),
+            fingerprint: None,
+            trail: None,
+            saved: None,
+            is_fresh: true,
+            content: None,
+            used: None,
+            twin: Twin::Unknown,
+            finished: None,
+            compressed: Compressed::Unknown,
+            offset: 0,
+            streams: None,
+            searched: None,
+            coding: None,
+            blank: Blank::Unknown,
+            told_nuls: false,
+            size: found.meta.len(),
+            modified: modified(&found.meta),
+            grown: now,
+            gone: None,
+            seen: self.walks,
+            partial: false,
+            queued: false,
+            force: false,
+            verify_at: now,
+            rest_until: None,
+            average: 0,
+        };
+        self.make_room();
+        tail.open()?;
+        tail.verify(self.settings.compression)?;
+        match self.start_of(&tail, found)? {
+            Start::At(start) => tail.begin_at(start),
+            Start::Finished(position) => {
+                tail.begin_at(Position::at(position));
+                tail.finished = Some(tail.size);
+            }
+        }
+        if tail.is_compressed() {
+            tail.content = None;
+        } else {
+            tail.leave_trail()?;
+        }
+        if found.path != found.place && !self.globs_lead_to(found) {
+            // It lies under no name of ours any more.
+            tail.gone = Some(now);
+        }
+        self.there_before.remove(&found.path);
+        if let Some(kept) = self.kept_id(id, &found.path) {
+            self.kept.remove(&kept);
+            if kept != id {
+                self.forgotten.push(kept);
+            }
+        }
+        let key = self.next_key;
+        self.next_key += 1;
+        if tail.gone.is_none() {
+            // Only a name whose file is gone can have been ours.
+            self.by_path.insert(found.path.clone(), key);
+        }
+        self.by_id.insert(id, key);
+        self.by_inode.insert(id.inode, key);
+        let plain = !tail.is_compressed();
+        self.tails.insert(key, tail);
+        self.note_open(key, true);
+        self.rounds.lively.insert(key);
+        if plain {
+            self.enqueue(key);
+        }
+        Ok(key)
+    }
+
+    /// Whether the name under which a file was found leads to it still, or it was renamed.
+    fn globs_lead_to(&self, found: &Found) -> bool {
+        std::fs::metadata(&found.path).is_ok_and(|meta| FileId::of(&meta) == FileId::of(&found.meta))
+    }
+
+    /// What all records of a file have in common.
+    pub(super) fn constants(&self, path: &Path) -> Constants {
+        let settings = &self.settings;
+        let mut constants = Constants::new()
+            .timestamp(TIMESTAMP, 0)
+            .text(TAG, settings.tag.as_deref().unwrap_or(&self.out.cx.name));
+        if !settings.file_field.is_empty() {
+            constants = constants.text(&settings.file_field, &path.to_string_lossy());
+        }
+        if !settings.host_field.is_empty() {
+            constants = constants.text(&settings.host_field, hostname());
+        }
+        constants
+    }
+
+    /// Where to begin in a file that is new to this process.
+    fn start_of(&self, tail: &Tail, found: &Found) -> io::Result<Start> {
+        let Some(content) = &tail.content else { return Ok(Start::At(Position::at(0))) };
+        let file = content.file();
+        let mut head = [0; HEAD];
+        let head = read_head(file, &mut head)?;
+        let compressed = tail.is_compressed();
+        if let Some(kept) = self.kept_for(tail.id, &found.path, head) {
+            if compressed && kept.finished == Some(tail.size) {
+                return Ok(Start::Finished(kept.position));
+            }
+            if compressed {
+                return Ok(Start::At(kept.start()));
+            }
+            // A file that is shorter than its position, or has other bytes before it, was cut while we were away.
+            let trail = Trail::of(file, kept.position)?;
+            let fits = trail.is_some_and(|trail| kept.before.is_none() || trail.before == kept.before);
+            return Ok(Start::At(if fits { kept.start() } else { Position::at(0) }));
+        }
+        let there_before = found.there_before || self.there_before.contains(&found.path);
+        let skip_to_end = self.first_start && there_before && self.settings.read_from == ReadFrom::End;
+        let age = self.out.cx.clock.now() - found.meta.modified().map_or(i64::MAX, nanoseconds);
+        let limit = self.settings.ignore_older;
+        let too_old = limit.is_some_and(|limit| age > 0 && age as u128 > limit.0.as_nanos());
+        Ok(match (skip_to_end || too_old, compressed) {
+            (false, _) => Start::At(Position::at(0)),
+            (true, true) => Start::Finished(0),
+            (true, false) => {
+                let coding = self.settings.charset.of_head(head, true).map_or(Coding::UTF_8, |known| known.0);
+                Start::At(Position::at(last_line(file, tail.size, coding)?))
+            }
+        })
+    }
+
+    /// Under which identity a position was saved for this file. A device may have another number after the machine
+    /// started again; then the name must be the same too. One that was saved by a flitch that did not ask when a file
+    /// was made is found all the same.
+    fn kept_id(&self, id: FileId, path: &Path) -> Option<FileId> {
+        let unborn = FileId { born: None, ..id };
+        let exact = [id, unborn].into_iter().find(|id| self.kept.contains_key(id));
+        exact.or_else(|| self.kept_paths.get(path).copied().filter(|kept| kept.fits(id)))
+    }
+
+    /// The position that was saved for this file.
+    fn kept_for(&self, id: FileId, path: &Path, head: &[u8]) -> Option<&Checkpoint> {
+        let kept = self.kept.get(&self.kept_id(id, path)?)?;
+        kept.fingerprint.is_none_or(|known| known.fits(head)).then_some(kept)
+    }
+}
+
+/// Where the last line begins that is not finished, of a file of `size` bytes.
+fn last_line(file: &std::fs::File, size: u64, coding: Coding) -> io::Result<u64> {
+    let mut buffer = vec![0; 64 << 10];
+    let size = size - size % coding.unit() as u64;
+    let mut end = size;
+    while end > 0 && size - end < 1 << 20 {
+        let start = end.saturating_sub(buffer.len() as u64);
+        let read = read_at(file, &mut buffer[..(end - start) as usize], start)?;
+        if let Some(line_end) = coding.line_ends(&buffer[..read]).next_back() {
+            return Ok(start + line_end as u64);
+        }
+        end = start;
+    }
+    Ok(if end == 0 { 0 } else { size })
+}
+
+fn nanoseconds(time: std::time::SystemTime) -> i64 {
+    time.duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64)
+}

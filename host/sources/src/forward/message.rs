@@ -1,0 +1,148 @@
+//! One message of the forward protocol, taken apart without a copy.
+//!
+//! Source: Fluent Forward Protocol Specification v1. The mode shows in the second element: an array is Forward, a
+//! string or bytes PackedForward, anything else Message.
+
+use super::entries::{BadEntry, SCAN_DEPTH};
+use super::wire::{Cursor, Limits, Token, skip};
+use crate::MOST_TAG;
+
+/// Most bytes of a chunk id.
+const MOST_ID: usize = 4096;
+
+/// How the entries of a PackedForward message are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all: no option, or `text`.
+    #[default]
+    None,
+    /// `gzip`, perhaps several members one after the other.
+    Gzip,
+    /// `zstd` (fluentd 1.19).
+    Zstd,
+}
+
+/// What the entries are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body<'a> {
+    /// Entries one after the other, from a Forward or PackedForward message, still compressed.
+    Entries(&'a [u8]),
+    /// The time and the record of a Message, one after the other.
+    Event(&'a [u8]),
+}
+
+/// A message whose shape is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// The tag as it came.
+    pub tag: &'a [u8],
+    /// The entries.
+    pub body: Body<'a>,
+    /// How they are compressed.
+    pub compression: Compression,
+    /// The chunk id that the sender wants back: the MessagePack value as it stands in the message.
+    pub chunk: Option<&'a [u8]>,
+}
+
+fn shape(text: &str) -> BadEntry {
+    BadEntry::Shape(text.to_owned())
+}
+
+/// Why a message is not taken, with the chunk id that it may have named all the same.
+pub type BadMessage<'a> = (BadEntry, Option<&'a [u8]>);
+
+/// Takes a message apart: the complete value in `bytes` from `start` on. `parts` says where its elements start.
+pub fn parse<'a>(bytes: &'a [u8], start: usize, parts: &[usize]) -> Result<Message<'a>, BadMessage<'a>> {
+    let part = |place: usize| {
+        let start = *parts.get(place)?;
+        Some(&bytes[start..parts.get(place + 1).copied().unwrap_or(bytes.len())])
+    };
+    let token = |place: usize| Cursor::new(part(place).unwrap_or_default(), 0).token().ok();
+    let second = token(1);
+    let packed = matches!(second, Some(Token::Text(_) | Token::Bytes(_)));
+    let forward = matches!(second, Some(Token::Array(_)));
+    let options = part(if packed || forward { 2 } else { 3 });
+    let (chunk, compression) = match options.map(read_options).transpose() {
+        Ok(read) => read.unwrap_or((None, Ok(Compression::None))),
+        Err(e) => return Err((e, None)),
+    };
+    let bad = |text: &str| (shape(text), chunk);
+    if !matches!(Cursor::new(bytes, start).token(), Ok(Token::Array(_))) {
+        return Err(bad("a message must be an array"));
+    }
+    let tag = match token(0) {
+        Some(Token::Text(tag) | Token::Bytes(tag)) if tag.len() <= MOST_TAG => tag,
+        Some(Token::Text(_) | Token::Bytes(_)) => {
+            return Err(bad(&format!("the tag is longer than {MOST_TAG} bytes")));
+        }
+        _ => return Err(bad("the first element of a message must be its tag, a string")),
+    };
+    let body = match second {
+        Some(Token::Text(entries) | Token::Bytes(entries)) => Body::Entries(entries),
+        Some(Token::Array(_)) => {
+            let array = part(1).unwrap_or_default();
+            let mut cursor = Cursor::new(array, 0);
+            cursor.token().map_err(|fault| (fault.into(), chunk))?;
+            Body::Entries(&array[cursor.at()..])
+        }
+        _ => match (parts.get(1), parts.get(2)) {
+            (Some(&time), Some(_)) => Body::Event(&bytes[time..parts.get(3).copied().unwrap_or(bytes.len())]),
+            _ => return Err(bad("a message must have a tag, a time and a record, or a tag and entries")),
+        },
+    };
+    let compression = match compression {
+        Err(wrong) if packed => return Err((BadEntry::Shape(wrong), chunk)),
+        Ok(compression) if packed => compression,
+        _ => Compression::None,
+    };
+    Ok(Message { tag, body, compression, chunk })
+}
+
+/// The chunk id, and the compression if it is known.
+type Options<'a> = (Option<&'a [u8]>, Result<Compression, String>);
+
+fn read_options(bytes: &[u8]) -> Result<Options<'_>, BadEntry> {
+    let mut cursor = Cursor::new(bytes, 0);
+    let Token::Map(pairs) = cursor.token()? else { return Ok((None, Ok(Compression::None))) };
+    let mut chunk = None;
+    let mut compression = Ok(Compression::None);
+    for _ in 0..pairs {
+        let key = cursor.at();
+        let Ok(Token::Text(name) | Token::Bytes(name)) = cursor.token() else {
+            cursor = Cursor::new(bytes, key);
+            cursor.skip(ANY)?;
+            cursor.skip(ANY)?;
+            continue;
+        };
+        let start = cursor.at();
+        let end = skip(bytes, start, ANY)?;
+        let value = Cursor::new(bytes, start).token();
+        match (name, value) {
+            (b"chunk", Ok(Token::Text(id) | Token::Bytes(id))) => {
+                if id.len() > MOST_ID {
+                    return Err(shape(&format!("the chunk id is longer than {MOST_ID} bytes")));
+                }
+                chunk = Some(&bytes[start..end]);
+            }
+            (b"compressed", Ok(Token::Text(name) | Token::Bytes(name))) => {
+                compression = match name {
+                    b"gzip" => Ok(Compression::Gzip),
+                    b"zstd" => Ok(Compression::Zstd),
+                    b"text" | b"" => Ok(Compression::None),
+                    _ => {
+                        let name = String::from_utf8_lossy(&name[..name.len().min(32)]);
+                        Err(format!("no known compression: `{name}`; gzip and zstd are"))
+                    }
+                };
+            }
+            _ => {}
+        }
+        cursor = Cursor::new(bytes, end);
+    }
+    Ok((chunk, compression))
+}
+
+const ANY: Limits = Limits { bytes: usize::MAX, depth: SCAN_DEPTH };
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,25 @@
+use serde_json::json;
+
+use crate::MOST_TAG;
+use crate::forward::acks::answer;
+use crate::forward::harness::{Client, pack, packed};
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_http_would_refuse_for_its_length_costs_its_message_alone() {
+    let mut client = Client::new();
+    let entry = pack(&json!([1_700_000_000, {"n": 1}]));
+    for (length, chunk) in [(MOST_TAG + 1, "long"), (MOST_TAG, "fits")] {
+        client.send(&packed(&"t".repeat(length), &entry, &json!({"chunk": chunk}))).await;
+    }
+    let records = client.rest().await;
+    assert_eq!(records.len(), 1, "{records:?}");
+    assert_eq!(records[0]["@tag"].as_str().unwrap().len(), MOST_TAG);
+    let letters = client.dead_letters();
+    assert!(letters.contains("the tag is longer than 1024 bytes"), "{letters}");
+    assert_eq!(client.hub.cx.intake.ledger().read().dead_lettered, 1);
+    let answers = client.read_all().await;
+    for chunk in ["long", "fits"] {
+        let answer = answer(&pack(&json!(chunk)));
+        assert!(answers.windows(answer.len()).any(|part| *part == *answer), "{chunk} has no answer");
+    }
+}

@@ -1,0 +1,88 @@
+//! From a body to batches.
+
+use super::answer::Answer;
+use super::{HttpCodec, Shared};
+use flitch_core::batch::builder::Builder;
+use flitch_core::batch::constants::Constants;
+use flitch_core::batch::decode::{DecodeError, Objects};
+use flitch_core::batch::lines::Lines;
+use flitch_core::batch::{Records, TAG, TIMESTAMP};
+
+/// The records of a body, a batch at a time.
+pub struct Batches<'a> {
+    shared: &'a Shared,
+    text: &'a [u8],
+    constants: Constants,
+    reader: Reader<'a>,
+    /// Whether the text is known to be readable to its end.
+    is_checked: bool,
+    is_at_end: bool,
+}
+
+enum Reader<'a> {
+    Lines(Lines, &'a [u8]),
+    Objects(Objects<'a>, Builder),
+}
+
+impl<'a> Batches<'a> {
+    /// Those of `text`, with this tag.
+    pub fn new(codec: HttpCodec, text: &'a [u8], tag: &str, shared: &'a Shared) -> Batches<'a> {
+        let constants = Constants::new().text(TAG, tag).timestamp(TIMESTAMP, shared.cx.clock.now());
+        let reader = match codec {
+            HttpCodec::Lines => {
+                Reader::Lines(Lines::new("message"), text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text))
+            }
+            HttpCodec::Json | HttpCodec::Auto => Reader::Objects(Objects::new(text), Builder::new()),
+        };
+        Batches { shared, text, constants, reader, is_checked: false, is_at_end: false }
+    }
+
+    /// The next batch; none at the end.
+    ///
+    /// A body is taken as a whole or not at all, so the text is looked through to its end before the first batch of
+    /// several is answered. Only the first call can fail.
+    pub fn next(&mut self) -> Result<Option<Records>, Answer> {
+        if self.is_at_end {
+            return Ok(None);
+        }
+        let invalid = self.shared.settings.invalid_utf8;
+        let finished = match &mut self.reader {
+            Reader::Lines(lines, rest) => {
+                while !lines.full(&self.shared.cx.cut) && !rest.is_empty() {
+                    let line = next_line(rest);
+                    if !line.is_empty() {
+                        lines.push(line);
+                    }
+                }
+                self.is_at_end = rest.is_empty();
+                (lines.rows() > 0).then(|| lines.finish(invalid, &self.constants))
+            }
+            Reader::Objects(objects, fields) => {
+                let unreadable = |error: DecodeError| Answer::Unreadable {
+                    line: error.line(self.text),
+                    reason: error.to_string(),
+                };
+                let has_more = objects.fill(fields, &self.shared.cx.cut).map_err(unreadable)?;
+                if has_more && !self.is_checked {
+                    objects.check_rest().map_err(unreadable)?;
+                    self.is_checked = true;
+                }
+                self.is_at_end = !has_more;
+                (fields.rows() > 0).then(|| fields.finish(invalid, &self.constants))
+            }
+        };
+        let Some(finished) = finished else { return Ok(None) };
+        self.shared.changed.count(finished.changed());
+        Ok(Some(finished.records))
+    }
+}
+
+/// Takes the first line from `rest`, without its end.
+fn next_line<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
+    let (line, behind) = match memchr::memchr(b'\n', rest) {
+        Some(end) => (&rest[..end], &rest[end + 1..]),
+        None => (*rest, &rest[rest.len()..]),
+    };
+    *rest = behind;
+    line.strip_suffix(b"\r").unwrap_or(line)
+}

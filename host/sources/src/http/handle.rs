@@ -1,0 +1,208 @@
+//! One request, from its header to its answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper::header::{AUTHORIZATION, CONNECTION, EXPECT, HeaderMap, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, Version};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::{SemaphorePermit, oneshot};
+use tokio::time::timeout;
+
+use super::answer::Answer;
+use super::{AckWhen, HttpAuth, Shared, body, content, decode};
+use crate::MOST_TAG;
+use flitch_core::batch::{Records, StreamId};
+use flitch_core::receipt::Verdict;
+
+/// Bytes of a body that is read to its end when it is refused, and how long that may take.
+const SMALL: u64 = 64 << 10;
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Bytes of a body that take about a millisecond to read into columns.
+const LONG: usize = 256 << 10;
+
+/// Answers one request.
+pub async fn handle(request: Request<Incoming>, shared: &Shared) -> Response<Full<Bytes>> {
+    let version = request.version();
+    let (parts, mut body) = request.into_parts();
+    let answer = match take(&parts, &mut body, shared).await {
+        Ok(answer) => answer,
+        Err(refused) => {
+            pass_over(&parts.headers, &mut body).await;
+            refused
+        }
+    };
+    let mut response = answer.respond();
+    if !body.is_end_stream() && version < Version::HTTP_2 {
+        // The rest of the body stands in the way of another request.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    shared.answers.count(response.status());
+    response
+}
+
+/// Reads the rest of a small body that is refused, so that the connection can be used again.
+async fn pass_over(headers: &HeaderMap, body: &mut Incoming) {
+    if headers.contains_key(EXPECT) || body.size_hint().upper().is_none_or(|most| most > SMALL) {
+        return;
+    }
+    // It is over one way or another.
+    let _ = timeout(PATIENCE, async { while let Some(Ok(_)) = body.frame().await {} }).await;
+}
+
+async fn take(parts: &Parts, body: &mut Incoming, shared: &Shared) -> Result<Answer, Answer> {
+    let settings = &shared.settings;
+    let draining = shared.cx.stop.is_cancelled();
+    let path = parts.uri.path();
+    match (&parts.method, path) {
+        (&Method::POST, _) => {}
+        (&Method::GET | &Method::HEAD, "/health") if draining => return Err(Answer::Draining),
+        (&Method::GET | &Method::HEAD, "/health") => return Ok(Answer::Healthy),
+        (&Method::GET | &Method::HEAD, _) => return Err(Answer::NotFound),
+        (_, "/health") => return Err(Answer::NotAllowed("GET, HEAD, POST")),
+        _ => return Err(Answer::NotAllowed("POST")),
+    }
+    let headers = &parts.headers;
+    if settings.auth.as_ref().is_some_and(|auth| !is_allowed(auth, headers)) {
+        return Err(Answer::Unauthorized);
+    }
+    if draining {
+        return Err(Answer::Draining);
+    }
+    let tag = tag_of(path, shared);
+    if tag.len() > MOST_TAG {
+        return Err(Answer::LongTag(MOST_TAG));
+    }
+    content::check(headers)?;
+    let codings = content::codings(headers)?;
+    if shared.cx.intake.is_full() {
+        return Err(Answer::Full);
+    }
+    let mut room = body::Room::new(&shared.pending, settings.most_pending());
+    let pace = body::Pace { wait: settings.read_timeout.0, rate: settings.min_rate.0 };
+    let raw = body::read(body, settings.max_body.0 as usize, pace, &mut room).await?;
+    let bytes = raw.len();
+    let takes_long = bytes > LONG || !codings.is_empty();
+    let mut hand = hand(shared).await;
+    let expand = || body::expand(&codings, raw, settings.max_expanded.0 as usize, &mut room);
+    let text = apart(takes_long, expand)?;
+    let codec = content::codec(settings.codec, headers, &text)?;
+    let mut batches = decode::Batches::new(codec, &text, &tag, shared);
+    let mut sent = Sent { shared, bytes, records: 0, told: Vec::new() };
+    while let Some(batch) = apart(takes_long, || batches.next())? {
+        sent.send(batch).await?;
+        // Others have their turn between two batches.
+        drop(hand);
+        hand = self::hand(shared).await;
+    }
+    drop(hand);
+    drop(batches);
+    // Memory of the records is what their pipelines answer for; the room is kept until they are safe.
+    drop(text);
+    sent.answer().await
+}
+
+/// The right to hold a batch that is not handed on yet.
+async fn hand(shared: &Shared) -> SemaphorePermit<'_> {
+    shared.hands.acquire().await.expect("the semaphore is never closed")
+}
+
+/// Does work; while another thread takes over the tasks of this one, where it takes long.
+fn apart<T>(takes_long: bool, work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread if takes_long => tokio::task::block_in_place(work),
+        // There is no other thread.
+        _ => work(),
+    }
+}
+
+/// `/app/web` is the tag `app.web`; `/` the one of the settings.
+fn tag_of(path: &str, shared: &Shared) -> String {
+    let path = path.trim_matches('/');
+    if path.is_empty() {
+        return shared.settings.tag.clone().unwrap_or_else(|| shared.cx.name.to_string());
+    }
+    percent_decoded(path).replace('/', ".")
+}
+
+fn percent_decoded(text: &str) -> String {
+    let hex = |b: u8| (b as char).to_digit(16).map(|d| d as u8);
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        match (first, tail) {
+            (b'%', [high, low, tail @ ..]) if hex(*high).is_some() && hex(*low).is_some() => {
+                out.push(hex(*high).unwrap_or(0) << 4 | hex(*low).unwrap_or(0));
+                rest = tail;
+            }
+            _ => {
+                out.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Whether the request carries one of the tokens, or one of the users' passwords. Compared in constant time.
+fn is_allowed(auth: &HttpAuth, headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()) else { return false };
+    let Some((scheme, credentials)) = value.split_once(' ') else { return false };
+    let credentials = credentials.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return auth.bearer.iter().fold(false, |found, token| found | token.matches(credentials));
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return false;
+    }
+    let decoded = base64::engine::general_purpose::STANDARD.decode(credentials);
+    let Some(decoded) = decoded.ok().and_then(|d| String::from_utf8(d).ok()) else { return false };
+    let Some((user, password)) = decoded.split_once(':') else { return false };
+    auth.basic.get(user).is_some_and(|expected| expected.matches(password))
+}
+
+/// The batches of a request that are handed on.
+struct Sent<'a> {
+    shared: &'a Shared,
+    /// Bytes of the body that no batch stands for yet.
+    bytes: usize,
+    records: usize,
+    told: Vec<oneshot::Receiver<Verdict>>,
+}
+
+impl Sent<'_> {
+    /// Hands on one more, which waits while the pipelines are full.
+    async fn send(&mut self, batch: Records) -> Result<(), Answer> {
+        let cx = &self.shared.cx;
+        let (tell, told) = oneshot::channel();
+        self.records += batch.rows();
+        let bytes = std::mem::take(&mut self.bytes);
+        let sent = cx.intake.send(Arc::new(batch), bytes, StreamId::UNORDERED, |verdict| {
+            // The client may have gone; then nobody waits for the verdict.
+            let _ = tell.send(verdict);
+        });
+        sent.await.map_err(|_| if cx.stop.is_cancelled() { Answer::Draining } else { Answer::SendAgain })?;
+        if self.shared.settings.ack == AckWhen::Settled {
+            self.told.push(told);
+        }
+        Ok(())
+    }
+
+    /// Waits for the receipts, where the settings say so.
+    async fn answer(self) -> Result<Answer, Answer> {
+        if self.shared.settings.ack == AckWhen::Accepted {
+            return Ok(Answer::Accepted(self.records));
+        }
+        for told in self.told {
+            if told.await != Ok(Verdict::Safe) {
+                return Err(Answer::SendAgain);
+            }
+        }
+        Ok(Answer::Safe(self.records))
+    }
+}

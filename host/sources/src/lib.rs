@@ -1,0 +1,24 @@
+//! Stage 1: sources. A source owns its position (file offset, forward chunk, HTTP request) and moves it only when the
+//! receipt of a batch settles. Awaiting the [`Intake`](flitch_core::inlet::Intake) is the only backpressure there is, and it
+//! goes from the pipelines of one configuration to those of the next by itself: a source never hears of a reload that
+//! does not stop it.
+
+#[cfg(test)]
+mod contract;
+pub mod file;
+pub mod forward;
+pub mod generator;
+pub mod http;
+pub mod settings;
+mod source;
+
+#[doc(hidden)]
+pub mod testing;
+
+pub use settings::SourceSettings;
+use source::BESIDE;
+pub use source::{ChangedValues, MOST_TAG, Running, SourceContext, SourceKind, Starting};
+
+#[cfg(test)]
+#[path = "../../core/src/memory.rs"]
+mod memory;

@@ -1,0 +1,119 @@
+//! Compiles the stock filters under `plugins/` to WebAssembly components and embeds them.
+//!
+//! Every folder of `plugins/` with a `Cargo.toml` is one filter, under the folder's name; its
+//! package is `flitch-plugin-<name>`. They are compiled for `wasm32-unknown-unknown`, where the
+//! standard library imports nothing, and linked by the `wasm-component-ld` that comes with Rust:
+//! so a stock filter needs no WASI.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+
+fn main() {
+    let root = PathBuf::from(var("CARGO_MANIFEST_DIR")).join("../..");
+    let out = PathBuf::from(var("OUT_DIR"));
+    let names = plugins(&root.join("plugins"));
+    rerun_if_changed(&root, &names);
+
+    // OUT_DIR is <target>/<profile>/build/<package>/out. The inner build has a target directory
+    // of its own: that of the outer build is locked while this script runs.
+    let target = out.ancestors().nth(4).expect("OUT_DIR lies in a target directory").join("plugins");
+    compile(&root, &target);
+
+    let mut table = String::from(
+        "/// The stock filters: name, component and README.\npub static STOCK: &[(&str, &[u8], &str)] = &[\n",
+    );
+    for name in &names {
+        let built =
+            target.join(TARGET).join("plugin").join(format!("flitch_plugin_{}.wasm", name.replace('-', "_")));
+        let kept = out.join(format!("{name}.wasm"));
+        fs::copy(&built, &kept).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
+        let readme = root.join("plugins").join(name).join("README.md");
+        let readme = readme.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", readme.display()));
+        table.push_str(&format!("    ({name:?}, include_bytes!({kept:?}), include_str!({readme:?})),\n"));
+    }
+    table.push_str("];\n");
+    let path = out.join("stock_plugins.rs");
+    fs::write(&path, table).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}
+
+/// The names of the plugins, in order.
+fn plugins(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("an entry of plugins/"))
+        .filter(|entry| entry.path().join("Cargo.toml").exists())
+        .map(|entry| entry.file_name().into_string().expect("a plugin's name is UTF-8"))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Only what the components are made of: not their cases, nor their tests. A new plugin shows in
+/// `Cargo.lock`.
+fn rerun_if_changed(root: &Path, names: &[String]) {
+    let mut paths: Vec<PathBuf> = [
+        "wit/filter.wit",
+        "Cargo.toml",
+        "Cargo.lock",
+        "model/src",
+        "model/Cargo.toml",
+        "sdk/rust/src",
+        "sdk/rust/wit",
+        "sdk/rust/Cargo.toml",
+    ]
+    .map(PathBuf::from)
+    .into();
+    for name in names {
+        let plugin = Path::new("plugins").join(name);
+        paths.extend([plugin.join("src"), plugin.join("Cargo.toml"), plugin.join("README.md")]);
+    }
+    for path in paths {
+        println!("cargo::rerun-if-changed={}", root.join(path).display());
+    }
+}
+
+fn compile(root: &Path, target: &Path) {
+    let mut cargo = Command::new(var("CARGO"));
+    cargo
+        .args(["build", "--lib", "--profile", "plugin", "--target", TARGET, "--package", "flitch-plugin-*"])
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(root)
+        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker())
+        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", "-C target-feature=+simd128,+bulk-memory");
+    // What was meant for the outer build: flags of another machine, clippy, coverage.
+    for name in [
+        "CARGO_ENCODED_RUSTFLAGS",
+        "RUSTFLAGS",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "CARGO_BUILD_TARGET",
+        "CARGO_TARGET_DIR",
+        "CARGO_BUILD_TARGET_DIR",
+        "CARGO_BUILD_RUSTFLAGS",
+    ] {
+        cargo.env_remove(name);
+    }
+    let built = cargo.output().unwrap_or_else(|error| panic!("cargo: {error}"));
+    if !built.status.success() {
+        panic!(
+            "the stock filters do not compile; if the target is missing: rustup target add {TARGET}\n{}",
+            String::from_utf8_lossy(&built.stderr)
+        );
+    }
+}
+
+/// The linker that makes a component, from the Rust toolchain or else from the path.
+fn linker() -> PathBuf {
+    let sysroot = Command::new(var("RUSTC")).args(["--print", "sysroot"]).output().expect("rustc runs");
+    let sysroot = String::from_utf8(sysroot.stdout).expect("the sysroot is UTF-8");
+    let shipped =
+        Path::new(sysroot.trim()).join("lib/rustlib").join(var("HOST")).join("bin/wasm-component-ld");
+    if shipped.exists() { shipped } else { PathBuf::from("wasm-component-ld") }
+}
+
+fn var(name: &str) -> String {
+    env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"))
+}
