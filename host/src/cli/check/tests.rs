@@ -42,6 +42,10 @@ fn right() -> Vec<String> {
         ),
         output("type: file, path: DIR/out.ndjson, max_bytes: 1kB, keep: 0, gzip: true"),
         output("type: stdout, retry: { attempts: 1, breaker_after: 1 }"),
+        output("type: stdout, encoding: { format: text, field: message, timestamp_format: unix }"),
+        output(
+            "type: file, path: DIR/out.csv, encoding: { format: csv, columns: [a, \"@tag\"], header: false }",
+        ),
         filter(
             "plugin: dissect, settings: { preset: nginx_combined }, limits: { answer: 0, time: 1 second }",
         ),
@@ -80,6 +84,9 @@ fn wrong() -> Vec<String> {
         output("type: kafka, brokers: [\"h:65536\"], topic: t"),
         output("type: kafka, brokers: [h], topic: \"a topic\""),
         output("type: kafka, brokers: [h], topic: t, acks: leader"),
+        output("type: kafka, brokers: [h], topic: t, encoding: { format: raw }"),
+        output("type: stdout, encoding: { format: csv, columns: [a, a] }"),
+        output("type: blackhole, encoding: { field: message }"),
         output("type: kafka, brokers: [h], topic: t, options: { lingr.ms: 1 }"),
         output("type: kafka, brokers: [h], topic: t, options: { linger.ms: soon }"),
         output("type: kafka, brokers: [h], topic: t, options: { enable.idempotence: true, acks: 1 }"),
@@ -227,4 +234,22 @@ async fn what_a_plugin_says_of_its_settings_is_shown_and_does_nothing_else_to_a_
         assert!(!shown.contains(|c| c != '\n' && is_unsafe(c)), "{shown:?}");
     }
     assert!(error.to_string().contains("2J \\u{202e}no"), "{error}");
+}
+
+#[test]
+fn a_key_of_another_format_is_told_where_it_stands() {
+    for (encoding, column) in [
+        ("{ format: csv, columns: [a, a] }", 49),
+        ("{ format: text, field: m, only: [a] }", 60),
+        ("{ format: text }", 24),
+    ] {
+        let text = format!("outputs:\n  out: {{ type: stdout, encoding: {encoding} }}{REST}");
+        let text = format!("{GENERATOR}\n{text}").replace("FILTERS", "[]");
+        let variable = |_: &str| None;
+        let outside = Outside { variable: &variable, folder: Path::new("/") };
+        let refused = config::parse("flitch.yaml", &text, &outside).unwrap().check_parts().unwrap_err();
+        let report = refused.report(false);
+        assert!(report.contains("flitch.yaml:3:"), "{report}");
+        assert!(report.contains(&format!("flitch.yaml:3:{column}]")), "{encoding}, {column}: {report}");
+    }
 }

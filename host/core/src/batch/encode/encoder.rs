@@ -123,9 +123,9 @@ impl Encoding {
                 "`encoding`: `format: csv` needs `columns`, the fields that are written: `columns: [\"@timestamp\", message]`"
             );
             for (place, column) in self.columns.iter().enumerate() {
-                anyhow::ensure!(!column.is_empty(), "`encoding.columns[{place}]` is empty");
+                anyhow::ensure!(!column.is_empty(), "`encoding.columns` has an empty name");
                 let twice = self.columns[..place].contains(column);
-                anyhow::ensure!(!twice, "`encoding.columns[{place}]`: `{column}` stands there twice");
+                anyhow::ensure!(!twice, "`encoding.columns`: `{column}` stands there twice");
             }
         } else {
             anyhow::ensure!(
