@@ -20,6 +20,7 @@ pub mod telemetry;
 
 // What settings are made of.
 pub mod secret;
+pub mod setting;
 pub mod units;
 
 // What tests and `make fuzz` share.

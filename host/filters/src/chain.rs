@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::filter::{Filter, FilterContext};
 use super::instance::{Instance, Wanted};
 use super::plugin::{Component, Origin};
-use super::settings::FilterSettings;
+use super::settings::{FilterSettings, Refused};
 use super::step::{Rejected, Step};
 use flitch_core::batch::Batch;
 
@@ -110,7 +110,7 @@ pub(super) fn try_out(
         let filter = Arc::new(Filter::new(name, settings, plugin, cx)?);
         let mut instance = match Instance::start(&filter) {
             Ok(Ok(instance)) => instance,
-            Ok(Err(refused)) => bail!("{} refuses its settings: {refused}", filter.plugin.name()),
+            Ok(Err(reason)) => return Err(Refused::new(filter.plugin.name(), reason).into()),
             Err(fault) => bail!("{} cannot start: {fault}", filter.plugin.name()),
         };
         instance.try_out().map_err(|reason| {

@@ -14,6 +14,7 @@ use super::settings::{Allow, FilterSettings, LimitSettings, OnError};
 use super::tables::Tables;
 use super::voice::Voice;
 use flitch_core::dead_letter::DeadLetters;
+use flitch_core::setting::wrong;
 
 /// One filter of the configuration, its plugin loaded and checked: what instances are made from.
 pub struct Filter {
@@ -69,7 +70,10 @@ impl Filter {
         cx: &FilterContext,
     ) -> anyhow::Result<Filter> {
         if settings.wasi == super::settings::Wasi::None && !settings.allow.is_empty() {
-            anyhow::bail!("`allow` grants something that only WASI can use: take `wasi: none` away");
+            anyhow::bail!(wrong!(
+                "allow",
+                " grants something that only WASI can use: take `wasi: none` away"
+            ));
         }
         let pre = plugin.link(&cx.engine, settings.wasi)?;
         let name: Arc<str> = name.into();

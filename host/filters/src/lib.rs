@@ -37,7 +37,7 @@ pub use engine::Engine;
 pub use filter::{Filter, FilterContext};
 pub use instance::Wanted;
 pub use plugin::{Component, Origin, Stock};
-pub use settings::{Allow, FilterSettings, LimitSettings, OnError, Wasi};
+pub use settings::{Allow, FilterSettings, LimitSettings, OnError, Refused, Wasi};
 pub use step::Rejected;
 pub use tables::{TableFormat, TableSettings, Tables};
 pub use workers::Workers;

@@ -115,3 +115,25 @@ impl Allow {
         self.read.is_empty() && self.env.is_empty()
     }
 }
+
+/// A plugin does not take its settings.
+#[derive(Debug, thiserror::Error)]
+#[error("{plugin} refuses its settings: {reason}")]
+pub struct Refused {
+    plugin: String,
+    reason: String,
+}
+
+impl Refused {
+    /// What `plugin` said of its settings.
+    pub fn new(plugin: &str, reason: String) -> Refused {
+        Refused { plugin: plugin.to_owned(), reason }
+    }
+
+    /// The setting that it means, from the filter on (`settings.rules[0]`), where it says so: reasons made by the SDK
+    /// name it, before a colon.
+    pub fn key(&self) -> &str {
+        let named = self.reason.split_whitespace().find(|word| word.starts_with("settings."));
+        named.map_or("settings", |key| key.trim_end_matches(':'))
+    }
+}

@@ -18,6 +18,7 @@ use super::{Answer, Output, OutputContext, OutputKind, Parcel, Refusal, WriteErr
 use flitch_core::batch::encode::{Encoder, Format};
 use flitch_core::batch::template::{Rendered, Template};
 use flitch_core::batch::{Encoded, Records};
+use flitch_core::setting::wrong;
 use flitch_core::tasks;
 use flitch_core::telemetry::Part;
 use flitch_core::units::{Bytes, Span};
@@ -135,22 +136,24 @@ fn open(settings: &FileSettings, cx: &OutputContext) -> anyhow::Result<FileOutpu
     let begin = settings.path.literal_prefix();
     anyhow::ensure!(
         begin.starts_with('/'),
-        "`path` must begin with `/`: `{}` would depend on where flitch is started",
-        settings.path
+        wrong!("path", " must begin with `/`: `{}` would depend on where flitch is started", settings.path)
     );
     let path = settings.path.to_string();
-    anyhow::ensure!(!path.ends_with('/'), "`path` must end with the name of a file: `{path}` names a folder");
+    anyhow::ensure!(
+        !path.ends_with('/'),
+        wrong!("path", " must end with the name of a file: `{path}` names a folder")
+    );
     anyhow::ensure!(
         !path.split('/').any(|part| matches!(part, "." | "..")),
-        "`path` must not have a part `.` or `..`: `{path}`"
+        wrong!("path", " must not have a part `.` or `..`: `{path}`")
     );
     anyhow::ensure!(
         settings.max_bytes != Some(Bytes(0)),
-        "`max_bytes` of 0 would rotate for ever; leave it out to never rotate"
+        wrong!("max_bytes", " of 0 would rotate for ever; leave it out to never rotate")
     );
     anyhow::ensure!(
         settings.max_bytes.is_some() || !settings.gzip,
-        "`gzip` compresses rotated files: set `max_bytes` too"
+        wrong!("gzip", " compresses rotated files: set `max_bytes` too")
     );
     let compresses = settings.gzip.then(|| Compresses::new(&cx.name, &cx.health));
     let rotation =

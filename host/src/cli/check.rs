@@ -105,20 +105,11 @@ impl Check<'_> {
             match Alone::load(name, settings, &cx) {
                 Ok(alone) => self.line("filter", name, describe(&alone, settings)),
                 Err(error) => {
-                    let path = format!("filters.{name}.{}", part_of(&error));
-                    self.problems.push(self.loaded.error(&path, &error));
+                    self.problems.push(self.loaded.filter_error(name, &error));
                 }
             }
         }
         Ok(())
-    }
-}
-
-/// The key of a filter that an error is about.
-fn part_of(error: &anyhow::Error) -> &'static str {
-    match format!("{error:#}").contains("refuses its settings") {
-        true => "settings",
-        false => "plugin",
     }
 }
 

@@ -9,6 +9,8 @@ use super::interpolate::Outside;
 use super::model::Config;
 use super::report::{ConfigError, Problem};
 use super::source::{self, SourceFile};
+use flitch_core::setting::Wrong;
+use flitch_filters::{LoadError, Refused};
 
 /// A configuration that was read and found right, with its file, so that what goes wrong later has a place too.
 #[derive(Debug)]
@@ -64,22 +66,31 @@ impl Loaded {
     /// An error that came up when a part was put to work; `path` is the part's place: `outputs.events`,
     /// `filters.parse.plugin`. Secrets are taken out of the text.
     pub fn error(&self, path: &str, error: &anyhow::Error) -> Problem {
-        let text = format!("{error:#}");
-        // Texts of the parts name the key that they mean: `acks` other than `all` needs ..., or, of a plugin,
-        // settings.preset: ...
-        let quoted = text
-            .strip_prefix('`')
-            .and_then(|rest| rest.split_once('`'))
-            .map(|(key, _)| format!("{path}.{key}"));
-        let filter = path.strip_suffix(".settings").unwrap_or(path);
-        let setting = text.split_whitespace().find(|word| word.starts_with("settings."));
-        let setting = setting.map(|key| format!("{filter}.{}", key.trim_end_matches(':')));
-        let deeper = |path: Option<String>| {
-            path.and_then(|path| self.file.locate_key(&path).and(self.file.locate(&path)))
-        };
-        let location = deeper(quoted).or_else(|| deeper(setting)).or_else(|| self.file.locate(path));
-        self.file.at_location(location, format!("{path}: {text}"))
+        self.about(path, path, error)
     }
+
+    /// An error that came up when the filter of this name was loaded: about its settings, or else about its plugin.
+    pub fn filter_error(&self, name: &str, error: &anyhow::Error) -> Problem {
+        let filter = format!("filters.{name}");
+        let part = if own(error).is::<Refused>() { "settings" } else { "plugin" };
+        self.about(&filter, &format!("{filter}.{part}"), error)
+    }
+
+    /// A problem with `path`, at the setting below `part` that the error is about, where it says so.
+    fn about(&self, part: &str, path: &str, error: &anyhow::Error) -> Problem {
+        let error = own(error);
+        let key = error.downcast_ref::<Wrong>().map(Wrong::key);
+        let key = key.or_else(|| error.downcast_ref::<Refused>().map(Refused::key));
+        let key = key.map(|key| format!("{part}.{key}"));
+        let key = key.and_then(|key| self.file.locate_key(&key).and(self.file.locate(&key)));
+        let location = key.or_else(|| self.file.locate(path));
+        self.file.at_location(location, format!("{path}: {error:#}"))
+    }
+}
+
+/// What went wrong with a filter, without its name.
+fn own(error: &anyhow::Error) -> &anyhow::Error {
+    error.downcast_ref::<LoadError>().map_or(error, |failed| &failed.error)
 }
 
 /// Reads and checks a configuration file.

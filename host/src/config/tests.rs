@@ -5,6 +5,8 @@ use serde_json::Value;
 
 use super::interpolate::Outside;
 use super::*;
+use flitch_core::setting::wrong;
+use flitch_filters::Refused;
 
 mod examples;
 mod kinds;
@@ -169,12 +171,12 @@ fn errors_of_later_have_a_place_and_no_secret() {
     let loaded = parse_text(&text, Path::new(".")).unwrap();
     let error = loaded.error("filters.parse.plugin", &anyhow::anyhow!("dissect refuses hunter2"));
     assert_eq!(format!("{error:?}"), "flitch.yaml:5:20: filters.parse.plugin: dissect refuses ***");
-    let error = loaded.error("outputs.events", &anyhow::anyhow!("`attempts` is too small"));
+    let error = loaded.error("outputs.events", &wrong!("attempts", " is too small").into());
     assert!(format!("{error:?}").starts_with("flitch.yaml:8:3:"), "{error:?}");
-    let error =
-        loaded.error("filters.parse.settings", &anyhow::anyhow!("it refuses: settings.field: too long"));
-    assert!(format!("{error:?}").starts_with("flitch.yaml:5:48:"), "{error:?}");
-    let error = loaded.error("pipelines.clicks", &anyhow::anyhow!("`from` is odd"));
+    let refused = Refused::new("dissect", "settings.field: too long".to_owned());
+    let error = loaded.filter_error("parse", &refused.into());
+    assert!(format!("{error:?}").starts_with("flitch.yaml:5:48: filters.parse.settings: "), "{error:?}");
+    let error = loaded.error("pipelines.clicks", &wrong!("from", " is odd").into());
     assert!(format!("{error:?}").starts_with("flitch.yaml:11:13:"), "{error:?}");
 }
 

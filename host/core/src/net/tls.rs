@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::setting::wrong;
 use anyhow::{Context, anyhow};
 use parking_lot::Mutex;
 use rustls::pki_types::pem::PemObject;
@@ -62,11 +63,11 @@ impl TlsSettings {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
-            .context("`tls`")?;
+            .with_context(|| wrong!("tls", ": no version of it can be served"))?;
         let builder = match &self.client_ca {
             None => builder.with_no_client_auth(),
             Some(file) => {
-                let wrong = || format!("`tls.client_ca`: {} cannot be used", file.display());
+                let wrong = || wrong!("tls.client_ca", ": {} cannot be used", file.display());
                 let mut roots = RootCertStore::empty();
                 for root in certificates("client_ca", file)? {
                     roots.add(root).with_context(wrong)?;
@@ -80,7 +81,7 @@ impl TlsSettings {
         let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|e| unreadable("key", &self.key, &e))?;
         let config = builder.with_single_cert(certificates("cert", &self.cert)?, key).with_context(|| {
             let (cert, key) = (self.cert.display(), self.key.display());
-            format!("`tls`: the certificate in {cert} and the key in {key} cannot be used together")
+            wrong!("tls", ": the certificate in {cert} and the key in {key} cannot be used together")
         })?;
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
@@ -148,13 +149,13 @@ fn certificates(setting: &str, file: &Path) -> anyhow::Result<Vec<CertificateDer
     let found: Vec<_> =
         CertificateDer::pem_file_iter(file).map_err(wrong)?.collect::<Result<_, _>>().map_err(wrong)?;
     if found.is_empty() {
-        return Err(anyhow!("`tls.{setting}`: {} holds no certificate in PEM", file.display()));
+        return Err(anyhow!(wrong!("tls.{setting}", ": {} holds no certificate in PEM", file.display())));
     }
     Ok(found)
 }
 
 fn unreadable(setting: &str, file: &Path, error: &dyn std::fmt::Display) -> anyhow::Error {
-    anyhow!("`tls.{setting}`: cannot read {}: {error}", file.display())
+    anyhow!(wrong!("tls.{setting}", ": cannot read {}: {error}", file.display()))
 }
 
 #[cfg(test)]

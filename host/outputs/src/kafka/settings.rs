@@ -12,6 +12,7 @@ use flitch_core::net::address::Address;
 use flitch_core::net::tls::{FileStamp, file_stamp};
 use flitch_core::router::{OneOrMore, Scalar};
 use flitch_core::secret::Secret;
+use flitch_core::setting::wrong;
 use flitch_core::units::{Bytes, Span, or_zero};
 
 /// How messages are compressed.
@@ -238,24 +239,27 @@ impl KafkaSettings {
     /// What goes to librdkafka. An error names the key that does not fit.
     pub(super) fn client(&self, name: &str) -> anyhow::Result<ClientConfig> {
         let named = !self.brokers.is_empty() && self.brokers.iter().all(|broker| !broker.is_empty());
-        anyhow::ensure!(named, "`brokers` is empty: name at least one `host:port`");
+        anyhow::ensure!(named, wrong!("brokers", " is empty: name at least one `host:port`"));
         for broker in &self.brokers {
             let host = broker.rsplit("://").next().unwrap_or_default();
             let is_address = |text: &str| text.contains(':') && text.parse::<Address>().is_ok();
             anyhow::ensure!(
                 is_address(host) || is_address(&format!("{host}:9092")),
-                "`brokers`: `{broker}` is no `host:port`"
+                wrong!("brokers", ": `{broker}` is no `host:port`")
             );
         }
         if let Some(topic) = self.topic.constant() {
             anyhow::ensure!(
                 is_topic(topic.as_bytes()),
-                "`topic`: Kafka takes no topic named `{topic}`: 1 to 249 letters, digits, dots, underscores and hyphens"
+                wrong!(
+                    "topic",
+                    ": Kafka takes no topic named `{topic}`: 1 to 249 letters, digits, dots, underscores and hyphens"
+                )
             );
         }
         anyhow::ensure!(
             self.acks == Acks::All || !self.idempotent,
-            "`acks` other than `all` needs `idempotent: false`"
+            wrong!("acks", " other than `all` needs `idempotent: false`")
         );
         let mut client = ClientConfig::new();
         client
@@ -312,19 +316,19 @@ impl SaslSettings {
         };
         client.set("sasl.mechanism", mechanism);
         if self.mechanism == Mechanism::Oauthbearer {
-            anyhow::ensure!(self.token_file.is_some(), "`sasl`: `oauthbearer` needs `token_file`");
+            anyhow::ensure!(self.token_file.is_some(), wrong!("sasl", ": `oauthbearer` needs `token_file`"));
             anyhow::ensure!(
                 self.username.is_none() && self.password.is_none(),
-                "`sasl`: `oauthbearer` takes `token_file`, no `username` and no `password`"
+                wrong!("sasl", ": `oauthbearer` takes `token_file`, no `username` and no `password`")
             );
             return Ok(());
         }
         anyhow::ensure!(
             self.token_file.is_none(),
-            "`sasl`: `token_file` belongs to `mechanism: oauthbearer`"
+            wrong!("sasl", ": `token_file` belongs to `mechanism: oauthbearer`")
         );
         let (Some(username), Some(password)) = (&self.username, &self.password) else {
-            anyhow::bail!("`sasl`: this mechanism needs `username` and `password`");
+            anyhow::bail!(wrong!("sasl", ": this mechanism needs `username` and `password`"));
         };
         client.set("sasl.username", username).set("sasl.password", password.expose());
         Ok(())
@@ -334,12 +338,14 @@ impl SaslSettings {
 impl TlsSettings {
     fn set(&self, client: &mut ClientConfig) -> anyhow::Result<()> {
         let file = |key: &str, path: &Path| -> anyhow::Result<String> {
-            anyhow::ensure!(path.is_file(), "`tls.{key}`: there is no file {}", path.display());
-            path.to_str().map(str::to_owned).ok_or_else(|| anyhow::anyhow!("`tls.{key}` is no text"))
+            anyhow::ensure!(path.is_file(), wrong!("tls.{key}", ": there is no file {}", path.display()));
+            path.to_str()
+                .map(str::to_owned)
+                .ok_or_else(|| anyhow::anyhow!(wrong!("tls.{key}", " is no text")))
         };
         anyhow::ensure!(
             self.cert.is_some() == self.key.is_some(),
-            "`tls`: `cert` and `key` belong together; one of them is missing"
+            wrong!("tls", ": `cert` and `key` belong together; one of them is missing")
         );
         match &self.ca {
             Some(ca) => client.set("ssl.ca.location", file("ca", ca)?),

@@ -11,6 +11,7 @@ use globset::{GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
 use super::settings::Glob;
+use flitch_core::setting::wrong;
 
 /// What the system calls a file: device, inode, and when it was made where the file system knows it (ns since 1970).
 /// Device and inode may be given to another file once the first is gone.
@@ -84,7 +85,7 @@ impl Globs {
     pub fn new(include: &[Glob], exclude: &[Glob]) -> anyhow::Result<Globs> {
         anyhow::ensure!(
             !include.is_empty(),
-            "`include` is empty: name the files to read, such as /var/log/nginx/*.log"
+            wrong!("include", " is empty: name the files to read, such as /var/log/nginx/*.log")
         );
         let mut roots = Vec::with_capacity(include.len());
         for glob in include {

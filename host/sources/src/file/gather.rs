@@ -14,6 +14,7 @@ use flitch_core::units::Bytes;
 
 use super::container::{ATTRS, At, Container, Format, STREAM, Streams};
 use super::settings::{Codec, FileSettings, MultilineSettings};
+use flitch_core::setting::wrong;
 
 /// A line that is no record.
 #[derive(Debug)]
@@ -63,8 +64,7 @@ impl Gather {
         let limit = settings.max_line.0;
         anyhow::ensure!(
             (1..=1 << 28).contains(&limit),
-            "`max_line` is {}: it must lie between 1 and 256MiB",
-            settings.max_line
+            wrong!("max_line", " is {}: it must lie between 1 and 256MiB", settings.max_line)
         );
         let limit = limit as usize;
         let lines = || Lines::new(&settings.message_field);
@@ -80,9 +80,10 @@ impl Gather {
         }
         let form = match (settings.codec, &settings.multiline) {
             (Codec::Json, None) => Form::Json(Builder::new()),
-            (Codec::Json, Some(_)) => anyhow::bail!(
-                "`multiline` joins lines of text, and with `codec: json` each line is a record: leave one of them out"
-            ),
+            (Codec::Json, Some(_)) => anyhow::bail!(wrong!(
+                "multiline",
+                " joins lines of text, and with `codec: json` each line is a record: leave one of them out"
+            )),
             (_, None) => Form::Lines(lines()),
             (_, Some(multiline)) => Form::Groups(lines(), Groups::new(multiline)?),
         };
@@ -92,8 +93,11 @@ impl Gather {
     fn container(settings: &FileSettings, format: Format, longest: usize) -> anyhow::Result<Container> {
         anyhow::ensure!(
             settings.charset.may_be_utf8(),
-            "`charset` is {}, and what container runtimes write is UTF-8: leave it out",
-            String::from(settings.charset)
+            wrong!(
+                "charset",
+                " is {}, and what container runtimes write is UTF-8: leave it out",
+                String::from(settings.charset)
+            )
         );
         for (key, name) in [
             ("message_field", &settings.message_field),
@@ -102,7 +106,10 @@ impl Gather {
         ] {
             anyhow::ensure!(
                 name != STREAM && name != ATTRS,
-                "`{key}` is `{name}`, a field of its own of each line of a container: give it another name"
+                wrong!(
+                    "{key}",
+                    " is `{name}`, a field of its own of each line of a container: give it another name"
+                )
             );
         }
         let groups = match &settings.multiline {
@@ -207,13 +214,17 @@ impl Groups {
             (Some(start), None) => (true, start),
             (None, Some(more)) => (false, more),
             (Some(_), Some(_)) => {
-                anyhow::bail!("`multiline` has both `start` and `continue`: leave one of them out")
+                anyhow::bail!(wrong!("multiline", " has both `start` and `continue`: leave one of them out"))
             }
-            (None, None) => anyhow::bail!(
-                "`multiline` needs `start`, which matches the first line of a record, or `continue`, which matches its others"
-            ),
+            (None, None) => anyhow::bail!(wrong!(
+                "multiline",
+                " needs `start`, which matches the first line of a record, or `continue`, which matches its others"
+            )),
         };
-        anyhow::ensure!(settings.max_lines > 0, "`multiline.max_lines` is 0: a record has one line at least");
+        anyhow::ensure!(
+            settings.max_lines > 0,
+            wrong!("multiline.max_lines", " is 0: a record has one line at least")
+        );
         let pattern = pattern.compile().map_err(anyhow::Error::msg)?;
         Ok(Groups { begins, pattern, max_lines: settings.max_lines })
     }

@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::wire::{Cursor, Limits, Scanner, Token};
 use flitch_core::secret::Secret;
+use flitch_core::setting::wrong;
 
 /// A PING is a few hundred bytes.
 const LIMITS: Limits = Limits { bytes: 64 << 10, depth: 4 };
@@ -41,9 +42,12 @@ pub struct SecuritySettings {
 impl SecuritySettings {
     /// Refuses what would let everybody in, such as a key from a variable that is empty.
     pub(super) fn check(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(!self.shared_key.expose().is_empty(), "`security.shared_key` is empty");
+        anyhow::ensure!(!self.shared_key.expose().is_empty(), wrong!("security.shared_key", " is empty"));
         for (user, password) in &self.users {
-            anyhow::ensure!(!password.expose().is_empty(), "`security.users.{user}`: the password is empty");
+            anyhow::ensure!(
+                !password.expose().is_empty(),
+                wrong!("security.users.{user}", ": the password is empty")
+            );
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ use super::{connection, handshake, udp};
 use flitch_core::net::address::Endpoint;
 use flitch_core::net::connections::Connections;
 use flitch_core::net::tls::{Acceptor, TlsSettings};
+use flitch_core::setting::wrong;
 use flitch_core::tasks;
 
 /// Where it listens when only a port is named.
@@ -68,7 +69,7 @@ pub async fn bind(name: &str, settings: &ForwardSettings) -> anyhow::Result<Vec<
             }
             Endpoint::Tcp(address) => address,
         };
-        let wrong = || format!("`listen`: cannot listen on {address}");
+        let wrong = || wrong!("listen", ": cannot listen on {address}");
         let found = address.resolve(ALL).await.with_context(wrong)?;
         let mut bound = Err(io::ErrorKind::AddrNotAvailable.into());
         for to in found {
@@ -81,8 +82,9 @@ pub async fn bind(name: &str, settings: &ForwardSettings) -> anyhow::Result<Vec<
         let at = socket.local_addr()?;
         let udp = if settings.udp_heartbeat {
             let what = || {
-                format!(
-                    "`listen`: cannot listen for UDP heartbeats on {at} (`udp_heartbeat: false` goes without)"
+                wrong!(
+                    "listen",
+                    ": cannot listen for UDP heartbeats on {at} (`udp_heartbeat: false` goes without)"
                 )
             };
             Some(UdpSocket::bind(at).await.with_context(what)?)
@@ -107,18 +109,18 @@ async fn bind_unix(path: &Path, mode: u32) -> anyhow::Result<(UnixListener, OwnP
     let shown = path.display();
     if let Ok(there) = std::fs::symlink_metadata(path) {
         if !there.file_type().is_socket() {
-            bail!("`listen`: {shown} exists and is no socket");
+            bail!(wrong!("listen", ": {shown} exists and is no socket"));
         }
         if UnixStream::connect(path).await.is_ok() {
-            bail!("`listen`: another process listens on {shown}");
+            bail!(wrong!("listen", ": another process listens on {shown}"));
         }
         std::fs::remove_file(path)
-            .with_context(|| format!("`listen`: cannot remove the old socket {shown}"))?;
+            .with_context(|| wrong!("listen", ": cannot remove the old socket {shown}"))?;
     }
-    let socket = UnixListener::bind(path).with_context(|| format!("`listen`: cannot listen on {shown}"))?;
+    let socket = UnixListener::bind(path).with_context(|| wrong!("listen", ": cannot listen on {shown}"))?;
     let own = OwnPath(path.to_owned());
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
-        .with_context(|| format!("`unix_mode`: cannot set it on {shown}"))?;
+        .with_context(|| wrong!("unix_mode", ": cannot set it on {shown}"))?;
     Ok((socket, own))
 }
 

@@ -42,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 use super::{BESIDE, Running, SourceContext, SourceKind, Starting};
 use flitch_core::net::address::Endpoint;
 use flitch_core::net::tls::TlsSettings;
+use flitch_core::setting::wrong;
 use hub::Hub;
 use listen::Listener;
 
@@ -52,9 +53,15 @@ impl SourceKind for ForwardSettings {
 
     fn check(&self) -> anyhow::Result<()> {
         if let Some(field) = &self.metadata_field {
-            anyhow::ensure!(!field.is_empty(), "`metadata_field` is empty; `null` leaves metadata away");
+            anyhow::ensure!(
+                !field.is_empty(),
+                wrong!("metadata_field", " is empty; `null` leaves metadata away")
+            );
             let own = field.starts_with('@');
-            anyhow::ensure!(!own, "`metadata_field`: names that begin with `@` are flitch's own: `{field}`");
+            anyhow::ensure!(
+                !own,
+                wrong!("metadata_field", ": names that begin with `@` are flitch's own: `{field}`")
+            );
         }
         self.tls.as_ref().map(TlsSettings::acceptor).transpose()?;
         self.mode()?;

@@ -10,6 +10,7 @@ use super::SecuritySettings;
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::net::address::Endpoints;
 use flitch_core::net::tls::TlsSettings;
+use flitch_core::setting::wrong;
 use flitch_core::units::{Bytes, Span};
 
 /// Takes in records by the Fluent forward protocol: from Docker's `fluentd` log driver, Fluentd, Fluent Bit, and the
@@ -105,7 +106,7 @@ impl ForwardSettings {
         let mode = u32::from_str_radix(&self.unix_mode, 8).ok().filter(|mode| *mode <= 0o777);
         mode.ok_or_else(|| {
             let text = &self.unix_mode;
-            anyhow!("`unix_mode`: `{text}` is no mode: write three octal digits such as \"0660\"")
+            anyhow!(wrong!("unix_mode", ": `{text}` is no mode: write three octal digits such as \"0660\""))
         })
     }
 

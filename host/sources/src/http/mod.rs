@@ -22,6 +22,7 @@ use flitch_core::net::connections::{Connections, Slot};
 use flitch_core::net::serve::{Patience, Visit};
 use flitch_core::net::tls::{Acceptor, TlsSettings};
 use flitch_core::secret::Secret;
+use flitch_core::setting::wrong;
 use flitch_core::tasks;
 use flitch_core::units::{Bytes, Span};
 
@@ -132,15 +133,18 @@ impl SourceKind for HttpSettings {
         let Some(auth) = &self.auth else { return Ok(()) };
         anyhow::ensure!(
             !auth.bearer.is_empty() || !auth.basic.is_empty(),
-            "`auth` names no token and no user, so nobody could post"
+            wrong!("auth", " names no token and no user, so nobody could post")
         );
         // A variable that is empty must not open the door.
         anyhow::ensure!(
             auth.bearer.iter().all(|token| !token.expose().is_empty()),
-            "`auth.bearer`: a token is empty"
+            wrong!("auth.bearer", ": a token is empty")
         );
         for (user, password) in &auth.basic {
-            anyhow::ensure!(!password.expose().is_empty(), "`auth.basic.{user}`: the password is empty");
+            anyhow::ensure!(
+                !password.expose().is_empty(),
+                wrong!("auth.basic.{user}", ": the password is empty")
+            );
         }
         Ok(())
     }
@@ -218,7 +222,7 @@ async fn start(settings: HttpSettings, cx: SourceContext) -> anyhow::Result<Runn
     settings.check()?;
     let listen = &settings.listen;
     let bound = listen.bind(ALL).await;
-    let listener = bound.with_context(|| format!("`listen`: cannot listen on {listen}"))?;
+    let listener = bound.with_context(|| wrong!("listen", ": cannot listen on {listen}"))?;
     serve(listener, settings, cx)
 }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{Encoding, Format, Naming, cells, csv, ndjson_with};
 use crate::batch::{Encoded, Records};
+use crate::setting::wrong;
 
 /// How an output keeps its records apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,42 +98,51 @@ impl Encoding {
         if self.format != Format::Ndjson
             && let Some((key, _)) = named.into_iter().find(|(_, set)| *set)
         {
-            anyhow::bail!(
-                "`encoding.{key}` is for `format: ndjson`: with `format: {name}` other keys say what is written"
-            );
+            anyhow::bail!(wrong!(
+                "encoding.{key}",
+                " is for `format: ndjson`: with `format: {name}` other keys say what is written"
+            ));
         }
         match (self.format, &self.field) {
             (Format::Text | Format::Raw, None) => {
-                anyhow::bail!(
-                    "`encoding`: `format: {name}` needs `field`, the one that is written: `field: message`"
-                )
+                anyhow::bail!(wrong!(
+                    "encoding",
+                    ": `format: {name}` needs `field`, the one that is written: `field: message`"
+                ))
             }
             (Format::Text | Format::Raw, Some(field)) => {
-                anyhow::ensure!(!field.is_empty(), "`encoding.field` is empty");
+                anyhow::ensure!(!field.is_empty(), wrong!("encoding.field", " is empty"));
             }
             (Format::Ndjson | Format::Csv, Some(_)) => {
-                anyhow::bail!(
-                    "`encoding.field` is for `format: text` and `format: raw`, not for `format: {name}`"
-                )
+                anyhow::bail!(wrong!(
+                    "encoding.field",
+                    " is for `format: text` and `format: raw`, not for `format: {name}`"
+                ))
             }
             (Format::Ndjson | Format::Csv, None) => {}
         }
         if self.format == Format::Csv {
             anyhow::ensure!(
                 !self.columns.is_empty(),
-                "`encoding`: `format: csv` needs `columns`, the fields that are written: `columns: [\"@timestamp\", message]`"
+                wrong!(
+                    "encoding",
+                    ": `format: csv` needs `columns`, the fields that are written: `columns: [\"@timestamp\", message]`"
+                )
             );
             for (place, column) in self.columns.iter().enumerate() {
-                anyhow::ensure!(!column.is_empty(), "`encoding.columns` has an empty name");
+                anyhow::ensure!(!column.is_empty(), wrong!("encoding.columns", " has an empty name"));
                 let twice = self.columns[..place].contains(column);
-                anyhow::ensure!(!twice, "`encoding.columns`: `{column}` stands there twice");
+                anyhow::ensure!(!twice, wrong!("encoding.columns", ": `{column}` stands there twice"));
             }
         } else {
             anyhow::ensure!(
                 self.columns.is_empty(),
-                "`encoding.columns` is for `format: csv`; `only` picks the fields of `format: ndjson`"
+                wrong!(
+                    "encoding.columns",
+                    " is for `format: csv`; `only` picks the fields of `format: ndjson`"
+                )
             );
-            anyhow::ensure!(self.header, "`encoding.header` is for `format: csv`");
+            anyhow::ensure!(self.header, wrong!("encoding.header", " is for `format: csv`"));
         }
         Ok(())
     }
