@@ -137,6 +137,10 @@ impl Step {
     }
 
     /// A new instance, after a few tries.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a pause between two attempts that ends early costs an attempt"
+    )]
     fn start(&mut self) -> Result<Instance, Fault> {
         let mut patience = PATIENCE.iter();
         loop {

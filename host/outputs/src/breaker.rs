@@ -20,13 +20,13 @@ const REMINDER: Duration = Duration::from_secs(60);
 pub(super) struct Breaker {
     output: String,
     settings: RetrySettings,
-    state: Mutex<State>,
+    state: Mutex<Circuit>,
     changed: Notify,
     open: metrics::Gauge,
 }
 
 #[derive(Default)]
-struct State {
+struct Circuit {
     /// Failures in a row. Of writes that were under way together only one counts.
     failures: u32,
     last_failure: Option<Instant>,
@@ -131,7 +131,7 @@ impl Breaker {
         Duration::ZERO
     }
 
-    fn log(&self, state: &mut State, error: &WriteError) {
+    fn log(&self, state: &mut Circuit, error: &WriteError) {
         let now = Instant::now();
         let kind = error.kind();
         match &mut state.trouble {

@@ -32,7 +32,7 @@ mod rotate;
 /// the end of the process loses nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Sync {
+pub enum SyncMode {
     /// Before they count as delivered, and the names of new files too: safe from a power failure. Every batch waits for
     /// the disk.
     Batch,
@@ -64,7 +64,7 @@ pub struct FileSettings {
     pub gzip: bool,
     /// When records are forced to the disk: `batch`, `interval` or `never`.
     #[serde(default)]
-    pub sync: Sync,
+    pub sync: SyncMode,
     /// How often, with `sync: interval`.
     #[serde(default = "sync_interval")]
     pub sync_interval: Span,
@@ -82,7 +82,7 @@ impl FileSettings {
     /// Settings for one path, all else by default.
     pub fn new(path: Template) -> FileSettings {
         let (keep, sync_interval) = (keep(), sync_interval());
-        FileSettings { path, max_bytes: None, keep, gzip: false, sync: Sync::default(), sync_interval }
+        FileSettings { path, max_bytes: None, keep, gzip: false, sync: SyncMode::default(), sync_interval }
     }
 }
 
@@ -93,7 +93,7 @@ pub struct FileOutput {
     root: Root,
     path: Template,
     encoder: Encoder,
-    sync: Sync,
+    sync: SyncMode,
     interval: Duration,
 }
 
@@ -117,7 +117,7 @@ impl OutputKind for FileSettings {
 
     fn idle(&self) -> Vec<(&'static str, &'static str)> {
         let mut idle = Vec::new();
-        if self.sync != Sync::Interval {
+        if self.sync != SyncMode::Interval {
             idle.push(("sync_interval", "`sync_interval` is for `sync: interval` alone"));
         }
         if self.max_bytes.is_none() {
@@ -192,7 +192,7 @@ impl FileOutput {
             written.refused.push(Refusal { row, reason });
         }
         let shared = self.shared.clone();
-        let sync = self.sync == Sync::Batch;
+        let sync = self.sync == SyncMode::Batch;
         let encoded = text.clone();
         let parts = tokio::task::spawn_blocking(move || {
             let mut files = shared.files.lock();
@@ -220,7 +220,7 @@ impl FileOutput {
                 }
             }
         }
-        if self.sync == Sync::Interval && written.bytes > 0 {
+        if self.sync == SyncMode::Interval && written.bytes > 0 {
             self.sync_later();
         }
         written.refused.sort_unstable_by_key(|r| r.row);
@@ -318,7 +318,7 @@ impl Output for FileOutput {
 
     fn close(&self) -> Answer<'_, ()> {
         let shared = self.shared.clone();
-        let sync = self.sync != Sync::Never;
+        let sync = self.sync != SyncMode::Never;
         Box::pin(async move {
             let close = move || {
                 if sync {

@@ -76,11 +76,11 @@ pub struct StatusBoard {
     started: Instant,
     ready: AtomicBool,
     health: Arc<Health>,
-    state: Mutex<State>,
+    state: Mutex<Wired>,
 }
 
 #[derive(Default)]
-struct State {
+struct Wired {
     generation: u64,
     last_reload_error: Option<String>,
     pipelines: BTreeMap<Arc<str>, PipelineStatus>,

@@ -37,7 +37,7 @@ pub struct Reading<T> {
 
 /// Reads `node` as a `T`.
 pub fn read<'t, T: Deserialize<'t>>(node: &'t Node) -> Reading<T> {
-    let mut reader = Reader::default();
+    let mut reader = Findings::default();
     let mut errors: Vec<ReadError> = Vec::new();
     let value = loop {
         let de = De { node, head: head(node), reader: &reader, part: Part::All };
@@ -96,7 +96,7 @@ fn head(node: &Node) -> Location {
 }
 
 #[derive(Default)]
-struct Reader {
+struct Findings {
     /// Places of keys and values that were wrong in an earlier pass.
     left_out: HashSet<Location>,
     secrets: RefCell<Vec<Location>>,
@@ -104,7 +104,7 @@ struct Reader {
     lacking: RefCell<Vec<(Location, String)>>,
 }
 
-impl Reader {
+impl Findings {
     /// Whether the map at `head` lacks `key` only because its value, or a key that was meant for it, was left out.
     fn lacks(&self, head: Location, key: &str) -> bool {
         let lacking = self.lacking.borrow();
@@ -136,7 +136,7 @@ struct De<'t, 'r> {
     node: &'t Node,
     /// Where errors about the node as a whole are shown: its key, if it has one.
     head: Location,
-    reader: &'r Reader,
+    reader: &'r Findings,
     part: Part,
 }
 

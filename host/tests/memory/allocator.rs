@@ -1,6 +1,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
+
+use parking_lot::{Mutex, MutexGuard};
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
@@ -49,7 +50,7 @@ unsafe impl GlobalAlloc for Counting {
 /// The right to be the only test that runs, since all of them share one count.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(|error| error.into_inner())
+    ONE.lock()
 }
 
 /// Bytes that were held at the peak of `run` beyond those before it.

@@ -16,7 +16,7 @@ pub struct Closed;
 #[derive(Debug)]
 pub struct Queue<T> {
     capacity: usize,
-    state: Mutex<State<T>>,
+    state: Mutex<Inside<T>>,
     room: Notify,
     item: Signal,
     /// Pushes that wait for room.
@@ -40,7 +40,7 @@ impl Drop for Waiting<'_> {
 }
 
 #[derive(Debug)]
-struct State<T> {
+struct Inside<T> {
     items: VecDeque<(T, usize)>,
     weight: usize,
     closed: bool,
@@ -71,18 +71,18 @@ impl<T> Queue<T> {
     pub fn new(capacity: usize) -> Queue<T> {
         Queue {
             capacity,
-            state: Mutex::new(State { items: VecDeque::new(), weight: 0, closed: false }),
+            state: Mutex::new(Inside { items: VecDeque::new(), weight: 0, closed: false }),
             room: Notify::new(),
             item: Signal::default(),
             waiting: AtomicUsize::new(0),
         }
     }
 
-    fn has_room(&self, state: &State<T>, weight: usize) -> bool {
+    fn has_room(&self, state: &Inside<T>, weight: usize) -> bool {
         state.items.is_empty() || state.weight + weight <= self.capacity
     }
 
-    fn put(&self, state: &mut State<T>, item: T, weight: usize) {
+    fn put(&self, state: &mut Inside<T>, item: T, weight: usize) {
         state.weight += weight;
         state.items.push_back((item, weight));
         self.item.one();
@@ -91,7 +91,7 @@ impl<T> Queue<T> {
         }
     }
 
-    fn get(&self, state: &mut State<T>) -> Option<T> {
+    fn get(&self, state: &mut Inside<T>) -> Option<T> {
         let (item, weight) = state.items.pop_front()?;
         state.weight -= weight;
         self.room.notify_one();

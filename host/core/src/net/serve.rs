@@ -92,10 +92,10 @@ struct Terms {
 /// What is under way on a connection.
 struct Activity {
     slot: Slot,
-    state: Mutex<State>,
+    state: Mutex<Doing>,
 }
 
-struct State {
+struct Doing {
     under_way: usize,
     /// Whether a request has come.
     spoke: bool,
@@ -106,7 +106,7 @@ struct State {
 impl Activity {
     fn new(slot: Slot) -> Activity {
         slot.rest();
-        Activity { slot, state: Mutex::new(State { under_way: 0, spoke: false, since: Instant::now() }) }
+        Activity { slot, state: Mutex::new(Doing { under_way: 0, spoke: false, since: Instant::now() }) }
     }
 
     fn begin(self: &Arc<Self>) -> UnderWay {

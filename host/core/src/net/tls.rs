@@ -50,7 +50,7 @@ impl TlsSettings {
     /// A file cannot be read, or does not hold what it should; the text names setting and file.
     pub fn acceptor(&self) -> anyhow::Result<Acceptor> {
         let seen = self.stamps();
-        let state = State { tls: self.read()?, seen, looked: Instant::now() };
+        let state = Loaded { tls: self.read()?, seen, looked: Instant::now() };
         Ok(Acceptor { settings: self.clone(), state: Mutex::new(state) })
     }
 
@@ -101,10 +101,10 @@ type Stamps = [Option<FileStamp>; 3];
 /// What a listener accepts connections with.
 pub struct Acceptor {
     settings: TlsSettings,
-    state: Mutex<State>,
+    state: Mutex<Loaded>,
 }
 
-struct State {
+struct Loaded {
     tls: TlsAcceptor,
     /// The files when they were read last.
     seen: Stamps,

@@ -18,11 +18,11 @@ use super::Verdict;
 /// with those that are safe behind one that is stuck: of neighbours that are safe the last alone is remembered.
 #[derive(Debug)]
 pub struct Watermark<P> {
-    state: Arc<Mutex<State<P>>>,
+    state: Arc<Mutex<Tickets<P>>>,
 }
 
 #[derive(Debug)]
-struct State<P> {
+struct Tickets<P> {
     /// Tickets of earlier epochs settle into the void: their records are sent again under new ones.
     epoch: u64,
     /// The number of the next ticket.
@@ -41,7 +41,7 @@ impl<P> Clone for Watermark<P> {
 
 impl<P> Default for Watermark<P> {
     fn default() -> Self {
-        let state = State { epoch: 0, next: 0, open: BTreeMap::new(), safe: None, failed: false };
+        let state = Tickets { epoch: 0, next: 0, open: BTreeMap::new(), safe: None, failed: false };
         Watermark { state: Arc::new(Mutex::new(state)) }
     }
 }

@@ -8,7 +8,7 @@ use flitch_model::condition::{Test, ValueTest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::value::Reader;
+use self::value::Cells;
 use crate::batch::{Column, Records, path};
 
 mod value;
@@ -170,9 +170,9 @@ fn exists(field: &str, records: &Records) -> Mask {
 
 /// Tests one place of a column.
 fn at<'a>(test: &'a ValueTest, column: Column<'a>) -> Option<Box<dyn Fn(usize) -> bool + 'a>> {
-    let reader = Reader::new(column)?;
+    let reader = Cells::new(column)?;
     Some(match (test.only_text(), reader) {
-        (Some(wanted), Reader::Text(array)) => {
+        (Some(wanted), Cells::Text(array)) => {
             Box::new(move |place| array.is_valid(place) && array.value(place) == wanted)
         }
         (_, reader) => Box::new(move |place| reader.read(place, |cell| test.holds(cell)).unwrap_or(false)),

@@ -37,7 +37,7 @@ impl Specimen for FileSettings {
     const VARIANTS: usize = 3;
 
     async fn subject(variant: usize, cx: &OutputContext) -> Subject {
-        let sync = [Sync::Batch, Sync::Interval, Sync::Never][variant];
+        let sync = [SyncMode::Batch, SyncMode::Interval, SyncMode::Never][variant];
         let folder = tempfile::tempdir().unwrap();
         let of = |name| FileSettings { sync, ..settings(folder.path(), name) }.open(cx).unwrap();
         let (output, by_field) = (of("a/b/out.ndjson"), of("c/{k}"));

@@ -69,13 +69,13 @@ struct Known {
 #[derive(Debug)]
 pub struct Chunk {
     key: Key,
-    state: Mutex<State>,
+    state: Mutex<Fate>,
     /// Wakes those that wait to know whether they are the same chunk.
     decided: Notify,
 }
 
 #[derive(Debug)]
-struct State {
+struct Fate {
     verdict: Option<Verdict>,
     /// The connection on which it came last.
     link: Arc<Link>,
@@ -181,7 +181,7 @@ impl Chunks {
         let is_lost = known.lost.pop(&key).is_some();
         let verdict = is_lost.then_some(Verdict::Safe);
         let (waiting, owing) = if is_lost { (Vec::new(), Some(waiting)) } else { (vec![waiting], None) };
-        let state = State { verdict, link: link.clone(), waiting, is_over: false };
+        let state = Fate { verdict, link: link.clone(), waiting, is_over: false };
         let chunk = Arc::new(Chunk { key, state: Mutex::new(state), decided: Notify::new() });
         known.open.insert(key, chunk.clone());
         drop(known);

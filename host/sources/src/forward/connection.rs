@@ -53,7 +53,7 @@ impl From<Closed> for End {
     }
 }
 
-struct Reader {
+struct Session {
     hub: Arc<Hub>,
     stream: StreamId,
     room: Arc<Semaphore>,
@@ -84,7 +84,7 @@ struct Reader {
     urgent: bool,
 }
 
-impl Drop for Reader {
+impl Drop for Session {
     fn drop(&mut self) {
         self.link.close();
     }
@@ -105,7 +105,7 @@ pub async fn serve<S>(
     let (reading, writing) = tokio::io::split(stream);
     let (link, answers) = Link::new(peer, hub.chunks.clone());
     let stop = hub.cx.stop.child_token();
-    let reader = Reader {
+    let reader = Session {
         stream: StreamId::next(),
         room: hub.room(),
         alive,
@@ -164,7 +164,7 @@ pub async fn serve<S>(
     tokio::join!(read, write);
 }
 
-impl Reader {
+impl Session {
     async fn run<R: AsyncRead + Unpin>(mut self, mut from: R) -> End {
         let end = match self.read(&mut from).await {
             Ok(()) => End::Quiet,

@@ -13,13 +13,13 @@ pub struct Batches<'a> {
     shared: &'a Shared,
     text: &'a [u8],
     constants: Constants,
-    reader: Reader<'a>,
+    reader: Form<'a>,
     /// Whether the text is known to be readable to its end.
     is_checked: bool,
     is_at_end: bool,
 }
 
-enum Reader<'a> {
+enum Form<'a> {
     Lines(Lines, &'a [u8]),
     Objects(Objects<'a>, Builder),
 }
@@ -30,9 +30,9 @@ impl<'a> Batches<'a> {
         let constants = Constants::new().text(TAG, tag).timestamp(TIMESTAMP, shared.cx.clock.now());
         let reader = match codec {
             HttpCodec::Lines => {
-                Reader::Lines(Lines::new("message"), text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text))
+                Form::Lines(Lines::new("message"), text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text))
             }
-            HttpCodec::Json | HttpCodec::Auto => Reader::Objects(Objects::new(text), Builder::new()),
+            HttpCodec::Json | HttpCodec::Auto => Form::Objects(Objects::new(text), Builder::new()),
         };
         Batches { shared, text, constants, reader, is_checked: false, is_at_end: false }
     }
@@ -47,7 +47,7 @@ impl<'a> Batches<'a> {
         }
         let invalid = self.shared.settings.invalid_utf8;
         let finished = match &mut self.reader {
-            Reader::Lines(lines, rest) => {
+            Form::Lines(lines, rest) => {
                 while !lines.full(&self.shared.cx.cut) && !rest.is_empty() {
                     let line = next_line(rest);
                     if !line.is_empty() {
@@ -57,7 +57,7 @@ impl<'a> Batches<'a> {
                 self.is_at_end = rest.is_empty();
                 (lines.rows() > 0).then(|| lines.finish(invalid, &self.constants))
             }
-            Reader::Objects(objects, fields) => {
+            Form::Objects(objects, fields) => {
                 let unreadable = |error: DecodeError| Answer::Unreadable {
                     line: error.line(self.text),
                     reason: error.to_string(),

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use bytes::Buf;
 
-use super::{End, Reader};
+use super::{End, Session};
 use crate::forward::acks::Claim;
 use crate::forward::gather::{Gather, Origin, Step};
 use crate::forward::inflate::Inflate;
@@ -12,7 +12,7 @@ use crate::forward::message::{self, Body, Compression, Message};
 use crate::forward::wire::Fault;
 use flitch_core::receipt::Verdict;
 
-impl Reader {
+impl Session {
     /// Takes the messages in the buffer that are complete.
     pub(super) async fn messages(&mut self) -> Result<(), End> {
         let mut buffer = std::mem::take(&mut self.buffer);
