@@ -111,18 +111,20 @@ impl<'a> Flattening<'a, '_> {
         while let Some(key) = self.scanner.member(&mut first)? {
             let is_at_top = depth == 1 && parent == 0;
             self.push(&key, is_at_top)?;
+            let is_rest = is_at_top && self.path == REST;
+            if is_rest {
+                self.path.insert(0, '_');
+            }
             if depth == 1 && self.names >= self.limits.names && !(is_at_top && reserved(&self.path).is_some())
             {
                 let value = self.scanner.raw_value(self.above + depth)?;
                 self.columns.unset(self.row, &self.path);
                 self.rest.push(b',');
-                write_name(key.plain().map_or(&self.scratch, str::as_bytes), &mut self.rest);
+                let name = key.plain().map_or(&*self.scratch, str::as_bytes);
+                write_name(if is_rest { b"_@rest" } else { name }, &mut self.rest);
                 self.rest.extend_from_slice(value.as_bytes());
                 self.path.truncate(parent);
                 continue;
-            }
-            if is_at_top && self.path == REST {
-                self.path.insert(0, '_');
             }
             let start = self.scanner.value_start();
             match self.scanner.token()? {

@@ -20,7 +20,7 @@
 //!
 //! A text named `@timestamp` at the top of a record is the event's time if it is RFC 3339 and int64 nanoseconds hold
 //! it; the column then has the instant, and the text's own offset from UTC is gone. Any other value of that name goes
-//! to `_@timestamp`, as Logstash has it, and a `@tag` that is no text to `_@tag`.
+//! to `_@timestamp`, as Logstash has it, a `@tag` that is no text to `_@tag`, and [`REST`] of a record itself to `_@rest`.
 //!
 //! What a record costs is bounded by its size, whatever its names are: of its members those past [`MAX_NAMES`] stand
 //! in one json column, [`REST`], and a batch is cut before its absent values outweigh those that came.
@@ -272,6 +272,8 @@ impl Builder {
 
     #[inline(never)]
     fn find_key(&mut self, name: &[u8]) {
+        // What stands under that name is written at the top of the record.
+        let name = if self.open.len() == 1 && name == REST.as_bytes() { b"_@rest" } else { name };
         if self.lane.taken > 0 {
             self.leave_lane();
             if self.tree.is(self.guess, ROOT, name) {

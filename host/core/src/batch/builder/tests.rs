@@ -29,6 +29,29 @@ fn record(builder: &mut Builder, fill: impl FnOnce(&mut Builder)) {
 }
 
 #[test]
+fn what_a_record_itself_calls_rest_is_not_lost() {
+    let mut b = Builder::new();
+    for line in
+        [r#"{"@rest":[1]}"#, r#"{"@rest":{}}"#, r#"{"@rest":{"@rest":1}}"#, r#"{"a":{"@rest":1},"@rest":2}"#]
+    {
+        crate::batch::decode::decode_line(&mut b, line.as_bytes()).expect("JSON");
+    }
+    let records = b.finish(InvalidUtf8::Replace, &Constants::new()).records;
+    let text = records.ndjson();
+    let lines: Vec<_> =
+        (0..4).map(|row| String::from_utf8_lossy(text.row(row)).trim_end().to_owned()).collect();
+    assert_eq!(
+        lines,
+        [
+            r#"{"_@rest":[1]}"#,
+            r#"{"_@rest":{}}"#,
+            r#"{"_@rest":{"@rest":1}}"#,
+            r#"{"_@rest":2,"a":{"@rest":1}}"#
+        ]
+    );
+}
+
+#[test]
 fn members_become_columns_and_those_that_lack_are_absent() {
     let mut b = Builder::new();
     record(&mut b, |b| {
