@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
+mod same;
 mod values;
 
 fn folder(name: &str) -> PathBuf {
