@@ -72,5 +72,6 @@ pub fn count(run: impl FnOnce()) -> usize {
 fn what_is_held_is_counted() {
     let _alone = alone();
     let held = peak(|| drop((vec![0_u8; 3 << 20], Vec::<u8>::with_capacity(1 << 20))));
-    assert!((4 << 20..5 << 20).contains(&held), "{held}");
+    // A thread of the harness may give something back meanwhile.
+    assert!(held.abs_diff(4 << 20) < 1 << 19, "{held}");
 }
