@@ -6,7 +6,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{RetrySettings, WriteError};
+use super::output::WriteError;
+use super::retry::RetrySettings;
 use flitch_core::telemetry::Metric;
 
 /// How often a trouble that lasts is logged again.

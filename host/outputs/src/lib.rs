@@ -1,17 +1,6 @@
 //! Stage 6: outputs. An output writes a parcel, which is a batch or what it wants gathered of several, and says per record
 //! what was refused. It never retries and never sleeps: the delivery loop does that for all of them.
 
-use std::future::Future;
-use std::path::PathBuf;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::time::Duration;
-
-use flitch_core::batch::Encoded;
-use flitch_core::batch::encode::{Encoder, Framing};
-use flitch_core::clock::Clock;
-use flitch_core::telemetry::Health;
-
 pub mod blackhole;
 mod breaker;
 #[cfg(test)]
@@ -20,154 +9,15 @@ mod deliver;
 pub mod file;
 mod gather;
 pub mod kafka;
+mod output;
 mod parcel;
+mod retry;
 pub mod settings;
 pub mod stdout;
 
-pub use deliver::{RetrySettings, deliver};
+pub use deliver::deliver;
 pub use gather::Wants;
+pub use output::{Answer, Output, OutputContext, OutputKind, Refusal, WriteError, Written};
 pub use parcel::Parcel;
+pub use retry::RetrySettings;
 pub use settings::OutputSettings;
-
-/// What every output is given.
-#[derive(Clone, Debug)]
-pub struct OutputContext {
-    /// Its name in the configuration.
-    pub name: Arc<str>,
-    /// How it writes records.
-    pub encoder: Encoder,
-    /// A folder of its own for what it keeps on disk; made by the output when it needs it.
-    pub state_dir: PathBuf,
-    /// The time of day.
-    pub clock: Clock,
-    /// Where it tells that something beside its writes has failed.
-    pub health: Arc<Health>,
-}
-
-/// What the settings of each type of output answer.
-pub trait OutputKind: Send + Sync {
-    /// Whether the settings make sense together. Files that they name are read; nothing is connected to.
-    ///
-    /// # Errors
-    /// As of [`OutputKind::open`].
-    fn check(&self, cx: &OutputContext) -> anyhow::Result<()> {
-        self.open(cx).map(drop)
-    }
-
-    /// Opens the output. No connection and no file is made yet.
-    ///
-    /// # Errors
-    /// The text names the key that is wrong.
-    fn open(&self, cx: &OutputContext) -> anyhow::Result<Arc<dyn Output>>;
-
-    /// How it keeps records apart.
-    fn framing(&self) -> Framing {
-        Framing::Lines
-    }
-
-    /// Files and connections that it may hold open at once.
-    fn descriptors(&self) -> u64;
-
-    /// Keys that change nothing beside the others, each with the reason.
-    fn idle(&self) -> Vec<(&'static str, &'static str)> {
-        Vec::new()
-    }
-}
-
-/// A future that an output answers with.
-pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, WriteError>> + Send + 'a>>;
-
-/// Writes parcels to one destination.
-pub trait Output: Send + Sync + 'static {
-    /// Writes all rows. `Ok` means that every row not named in the answer is safe at the destination.
-    fn write<'a>(&'a self, parcel: &'a Parcel) -> Answer<'a, Written>;
-
-    /// What is to be gathered before it is written. None: each batch is a parcel by itself, and costs nothing more.
-    fn wants(&self) -> Option<Wants> {
-        None
-    }
-
-    /// How many writes may be under way at once. With more than one, batches may arrive out of order.
-    fn concurrency(&self) -> usize {
-        1
-    }
-
-    /// Tries the destination without writing records: name resolution, connection, credentials, existence.
-    fn probe(&self) -> Answer<'_, ()>;
-
-    /// Called once after the last write: flush, close files, leave.
-    fn close(&self) -> Answer<'_, ()> {
-        Box::pin(std::future::ready(Ok(())))
-    }
-}
-
-/// What became of a write that went through.
-#[derive(Debug, Default)]
-pub struct Written {
-    /// Bytes that were written, as encoded.
-    pub bytes: u64,
-    /// Rows that the destination will never take, in ascending order: they go to the dead letters.
-    pub refused: Vec<Refusal>,
-    /// Rows to write again, in ascending order, and why; the others are safe.
-    pub again: Option<(Vec<u32>, WriteError)>,
-}
-
-/// A row that the destination will never take.
-#[derive(Debug)]
-pub struct Refusal {
-    /// The row's number in the parcel.
-    pub row: u32,
-    /// Why, for the dead letter.
-    pub reason: String,
-}
-
-impl Written {
-    /// Refuses what has no text.
-    fn of(encoded: &Encoded) -> Written {
-        let refusal = |(row, reason): &(u32, Arc<str>)| Refusal { row: *row, reason: reason.to_string() };
-        Written { refused: encoded.refused.iter().map(refusal).collect(), ..Written::default() }
-    }
-}
-
-/// Why a batch was not written, by what the caller can do next.
-#[derive(Debug, thiserror::Error)]
-pub enum WriteError {
-    /// The destination asks for a pause: wait, then write the same again.
-    #[error("the destination is busy: {reason}")]
-    Busy {
-        /// How long it asked to wait.
-        after: Option<Duration>,
-        /// What it said.
-        reason: String,
-    },
-    /// No answer, or none that tells: write the same again, some of it may be there already.
-    #[error("the destination cannot be reached: {reason}")]
-    Unreachable {
-        /// What failed.
-        reason: String,
-    },
-    /// Credentials or rights are missing: an operator must act; writing the same again may help after that.
-    #[error("the destination denies access: {reason}")]
-    Denied {
-        /// What it said.
-        reason: String,
-    },
-    /// The batch as a whole will never be taken: halve it until the bad records stand alone.
-    #[error("the destination refuses the batch: {reason}")]
-    Poison {
-        /// What it said.
-        reason: String,
-    },
-}
-
-impl WriteError {
-    /// Its kind, as the metrics name it.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            WriteError::Busy { .. } => "busy",
-            WriteError::Unreachable { .. } => "unreachable",
-            WriteError::Denied { .. } => "denied",
-            WriteError::Poison { .. } => "poison",
-        }
-    }
-}
