@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::chain::{Chain, Program};
 use super::filter::{Filter, FilterContext};
-use super::instance::Wanted;
+use super::guest::Wanted;
+use super::judgement::Judgement;
 use super::settings::FilterSettings;
-use super::step::Rejected;
+use super::settle::Rejected;
 use flitch_core::batch::{Batch, Records, StreamId};
 use flitch_core::receipt::{self, Ledger};
 
@@ -32,6 +33,12 @@ impl Alone {
         let batch = self.chain.apply(Batch { records, receipt, stream: StreamId::UNORDERED });
         batch.receipt.delivered();
         (batch.records, self.chain.take_rejected())
+    }
+
+    /// What the filter says becomes of `records`. Nothing is settled and no record is counted, so that a trial may ask as
+    /// often as it likes.
+    pub fn judge(&mut self, records: &Records) -> Judgement {
+        self.chain.steps[0].judge(records)
     }
 
     /// What became of the records so far.

@@ -12,12 +12,10 @@
 //! letters whatever `on_error` says, and the reason says so.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use super::instance::{Fault, FaultKind};
-use super::step::{Outcome, Step};
-use flitch_core::batch::Records;
+use super::guest::{Fault, FaultKind};
 
 /// Into how many parts a batch is cut.
 const WAYS: usize = 8;
@@ -28,63 +26,62 @@ const LEAST: Duration = Duration::from_secs(3);
 /// The least time that a part of a batch is given.
 const SHORTEST: Duration = Duration::from_millis(50);
 
-impl Step {
-    /// Finds the records that cause `fault` when `records` are handed over, rejects them, and runs the others.
-    pub(super) fn isolate(&mut self, records: &Records, fault: Fault, outcome: &mut Outcome) {
-        let limit = self.filter.limits.time.0;
-        let patience = limit.saturating_mul(PATIENCE).max(LEAST);
-        let (all, began) = (records.rows(), Instant::now());
-        let mut fault = fault;
-        let mut left = Vec::new();
-        let mut suspects = VecDeque::new();
-        if all == 1 && fault.kind != FaultKind::Start {
-            return self.condemn(records, 0, &fault, outcome);
-        }
-        cut(&mut left, 0, all);
-        loop {
-            let (from, rows, is_suspect) = match (left.pop(), suspects.front()) {
-                (Some((from, rows)), _) => (from, rows, false),
-                (None, Some(&row)) => (row, 1, true),
-                (None, None) => return,
-            };
-            if is_suspect {
-                suspects.pop_front();
-            }
-            let unjudged = match fault.kind {
-                FaultKind::Start => Some(fault.to_string()),
-                _ if began.elapsed() > patience => Some(format!(
-                    "the search for the records that fail ({fault}) took longer than {patience:?}; this one was not \
-                     judged"
-                )),
-                _ => None,
-            };
-            if let Some(reason) = unjudged {
-                let reason: Arc<str> = reason.into();
-                outcome.unjudged.extend((from..from + rows).map(|row| (row as u32, reason.clone())));
-                continue;
-            }
-            let part = records.slice(from, rows);
-            let time = match is_suspect {
-                true => limit,
-                false => (limit.saturating_mul(rows as u32) / all as u32).max(SHORTEST).min(limit),
-            };
-            let Err(next) = self.attempt(&part, from, time, outcome) else { continue };
-            match next.kind {
-                FaultKind::Start => left.push((from, rows)),
-                _ if rows > 1 => cut(&mut left, from, rows),
-                FaultKind::Deadline if time < limit => suspects.push_back(from),
-                _ => self.condemn(&part, from, &next, outcome),
-            }
-            fault = next;
-        }
-    }
+/// What is done with the rows of a batch while those that fail are searched.
+pub trait Search {
+    /// Tries these rows, for at most `time`. After a fault none of them is judged.
+    fn attempt(&mut self, rows: Range<usize>, time: Duration) -> Result<(), Fault>;
 
-    /// Rejects a record that stands alone.
-    fn condemn(&self, record: &Records, from: usize, fault: &Fault, outcome: &mut Outcome) {
-        let reason: Arc<str> = fault.to_string().into();
-        if self.reject_all(record, from, &reason, outcome).is_err() {
-            outcome.unjudged.push((from as u32, reason));
+    /// This row alone brings the fault about.
+    fn condemn(&mut self, row: usize, fault: &Fault);
+
+    /// These rows are judged by nobody.
+    fn give_up(&mut self, rows: Range<usize>, reason: &str);
+}
+
+/// Finds the rows that cause `fault` when all `all` are handed over, for which the plugin has the time `limit`, and
+/// runs the others.
+pub fn isolate(all: usize, limit: Duration, fault: Fault, search: &mut dyn Search) {
+    let patience = limit.saturating_mul(PATIENCE).max(LEAST);
+    let began = Instant::now();
+    let mut fault = fault;
+    let mut left = Vec::new();
+    let mut suspects = VecDeque::new();
+    if all == 1 && fault.kind != FaultKind::Start {
+        return search.condemn(0, &fault);
+    }
+    cut(&mut left, 0, all);
+    loop {
+        let (from, rows, is_suspect) = match (left.pop(), suspects.front()) {
+            (Some((from, rows)), _) => (from, rows, false),
+            (None, Some(&row)) => (row, 1, true),
+            (None, None) => return,
+        };
+        if is_suspect {
+            suspects.pop_front();
         }
+        let unjudged = match fault.kind {
+            FaultKind::Start => Some(fault.to_string()),
+            _ if began.elapsed() > patience => Some(format!(
+                "the search for the records that fail ({fault}) took longer than {patience:?}; this one was not judged"
+            )),
+            _ => None,
+        };
+        if let Some(reason) = unjudged {
+            search.give_up(from..from + rows, &reason);
+            continue;
+        }
+        let time = match is_suspect {
+            true => limit,
+            false => (limit.saturating_mul(rows as u32) / all as u32).max(SHORTEST).min(limit),
+        };
+        let Err(next) = search.attempt(from..from + rows, time) else { continue };
+        match next.kind {
+            FaultKind::Start => left.push((from, rows)),
+            _ if rows > 1 => cut(&mut left, from, rows),
+            FaultKind::Deadline if time < limit => suspects.push_back(from),
+            _ => search.condemn(from, &next),
+        }
+        fault = next;
     }
 }
 

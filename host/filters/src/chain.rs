@@ -7,10 +7,10 @@ use anyhow::bail;
 use parking_lot::Mutex;
 
 use super::filter::{Filter, FilterContext};
-use super::instance::{Instance, Wanted};
-use super::plugin::{Component, Origin};
+use super::guest::{Component, Instance, Wanted};
 use super::settings::{FilterSettings, Refused};
-use super::step::{Rejected, Step};
+use super::settle::Rejected;
+use super::step::Step;
 use flitch_core::batch::Batch;
 
 /// A chain of filters that is loaded, linked, configured and tried: what a worker makes its [`Chain`] from.
@@ -44,15 +44,12 @@ impl Program {
 
     /// The files that its plugins come from.
     pub fn files(&self) -> impl Iterator<Item = PathBuf> {
-        self.filters.iter().filter_map(|filter| match filter.plugin.origin() {
-            Origin::File(path) => Some(path.clone()),
-            Origin::Stock => None,
-        })
+        self.filters.iter().filter_map(|filter| filter.plugin().origin().file()).map(PathBuf::from)
     }
 
     /// Whether a file that a plugin comes from holds other code now.
     pub fn is_stale(&self) -> bool {
-        self.filters.iter().any(|filter| filter.plugin.is_stale())
+        self.filters.iter().any(|filter| filter.plugin().is_stale())
     }
 
     /// Whether batches go through unchanged, so that no worker is needed.
@@ -62,7 +59,11 @@ impl Program {
 
     /// Most workers that may run it: as many as its scarcest filter may have instances.
     pub fn max_workers(&self) -> Option<usize> {
-        self.filters.iter().filter_map(|filter| filter.instances).min().map(std::num::NonZeroUsize::get)
+        self.filters
+            .iter()
+            .filter_map(|filter| filter.configured.instances)
+            .min()
+            .map(std::num::NonZeroUsize::get)
     }
 
     /// The filters, in order.
@@ -96,7 +97,8 @@ pub(super) struct Tried {
 
 /// Loads a filter from where its plugin comes from, and tries it.
 pub(super) fn load(name: &str, settings: &FilterSettings, cx: &FilterContext) -> anyhow::Result<Tried> {
-    try_out(name, settings, Component::load(&cx.engine, cx.stock, &settings.plugin, &cx.folder)?, cx)
+    let origin = cx.stock.origin(&settings.plugin, &cx.folder)?;
+    try_out(name, settings, Component::load(&cx.engine, origin)?, cx)
 }
 
 /// Makes a filter of `plugin`, and tries it.
@@ -108,13 +110,13 @@ pub(super) fn try_out(
 ) -> anyhow::Result<Tried> {
     let try_out = || {
         let filter = Arc::new(Filter::new(name, settings, plugin, cx)?);
-        let mut instance = match Instance::start(&filter) {
+        let mut instance = match Instance::start(&filter.guest) {
             Ok(Ok(instance)) => instance,
-            Ok(Err(reason)) => return Err(Refused::new(filter.plugin.name(), reason).into()),
-            Err(fault) => bail!("{} cannot start: {fault}", filter.plugin.name()),
+            Ok(Err(reason)) => return Err(Refused::new(filter.plugin().name(), reason).into()),
+            Err(fault) => bail!("{} cannot start: {fault}", filter.plugin().name()),
         };
         instance.try_out().map_err(|reason| {
-            anyhow::anyhow!("{} fails on an empty batch: {reason}", filter.plugin.name())
+            anyhow::anyhow!("{} fails on an empty batch: {reason}", filter.plugin().name())
         })?;
         Ok(Tried { filter, instance })
     };
@@ -126,7 +128,7 @@ pub(super) fn try_out(
 /// One worker's instances of a chain's filters.
 #[derive(Debug)]
 pub struct Chain {
-    steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
 }
 
 impl Chain {

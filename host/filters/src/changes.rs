@@ -5,54 +5,21 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::BooleanBuffer;
-use arrow_schema::FieldRef;
 
-use super::answer::{Remove, SetColumn};
 use super::columns;
-use super::instance::{Fault, FaultKind};
-use super::limits::Bounds;
+use super::guest::answer::{Remove, SetColumn};
+use super::guest::limits::Bounds;
+use super::guest::{Fault, FaultKind};
 use flitch_core::batch::path::{is_above, names_between};
-use flitch_core::batch::{Column, Kind, REST, Records, object, path};
+use flitch_core::batch::{Kind, REST, Records, object, path};
 
+mod slot;
 mod take;
+
+use slot::Slot;
 
 /// Bytes of names in each record that an answer may bring along for nothing.
 const FREE_NAMES: usize = 4096;
-
-/// A column while the changes are made.
-struct Slot {
-    field: FieldRef,
-    kind: Kind,
-    array: ArrayRef,
-    /// One value for all rows.
-    constant: bool,
-}
-
-impl Slot {
-    fn name(&self) -> &str {
-        self.field.name()
-    }
-
-    fn of(column: Column<'_>) -> Option<Slot> {
-        let kind = Kind::of(column.field())?;
-        let constant = matches!(column, Column::Constant(..));
-        Some(Slot { field: column.field().clone(), kind, array: column.array().clone(), constant })
-    }
-
-    /// A value for each row.
-    fn expand(&mut self, rows: usize) {
-        if std::mem::take(&mut self.constant) {
-            self.array = columns::repeat(&self.array, rows);
-        }
-    }
-
-    /// Leaves the values of the rows in `keep`; false if none is left.
-    fn mask(&mut self, keep: &BooleanBuffer) -> bool {
-        self.expand(keep.len());
-        self.array = columns::mask(&self.array, keep);
-        !columns::is_empty(&self.array)
-    }
-}
 
 /// The records that go on, with the columns of `set` and without those of `remove`. `take` are the rows that go on,
 /// none where all do.
@@ -93,11 +60,7 @@ pub fn apply(
 fn records_of(slots: Vec<Slot>, rows: usize) -> Result<Records, Fault> {
     let (constants, columns): (Vec<Slot>, Vec<Slot>) = slots.into_iter().partition(|slot| slot.constant);
     let pairs = |slots: Vec<Slot>| slots.into_iter().map(|slot| (slot.field, slot.array)).collect();
-    Records::of(rows, pairs(columns), pairs(constants)).map_err(nonsense)
-}
-
-fn nonsense(reason: impl std::fmt::Display) -> Fault {
-    Fault::new(FaultKind::Answer, &reason.to_string())
+    Records::of(rows, pairs(columns), pairs(constants)).map_err(Fault::nonsense)
 }
 
 fn in_time(bounds: &Bounds) -> Result<(), Fault> {
@@ -116,7 +79,7 @@ fn check_names(set: &[SetColumn], rows: usize, bounds: &Bounds) -> Result<(), Fa
     let bytes = set.iter().map(names).fold(0, usize::saturating_add);
     let most = bounds.bytes.saturating_add(rows.saturating_mul(FREE_NAMES));
     if bytes > most {
-        return Err(nonsense(format_args!(
+        return Err(Fault::nonsense(format_args!(
             "the names of its columns would take {bytes} bytes in the records; it may have {most}"
         )));
     }
@@ -217,7 +180,7 @@ fn set_column(slots: &mut Vec<Slot>, column: SetColumn, rows: usize, bounds: &Bo
                 slot.expand(rows);
             }
             let (merged, both) =
-                columns::merge((kind, &array), (slot.kind, &slot.array)).map_err(nonsense)?;
+                columns::merge((kind, &array), (slot.kind, &slot.array)).map_err(Fault::nonsense)?;
             let field = if merged == kind { field } else { Arc::new(merged.field(name)) };
             *slot = Slot { field, kind: merged, array: both, constant: false };
         }

@@ -6,6 +6,7 @@ use arrow_array::{Array, ArrayRef, BooleanArray, StringArray, make_array};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::ArrowError;
 
+pub use super::guest::answer::present;
 use flitch_core::batch::Kind;
 pub use flitch_core::batch::convert::value;
 pub use flitch_core::batch::convert::{common_kind, convert, repeat};
@@ -17,14 +18,6 @@ pub fn mask(array: &ArrayRef, keep: &BooleanBuffer) -> ArrayRef {
     let data = array.to_data().into_builder().nulls(nulls);
     // SAFETY: only the bitmap of nulls is new, and it has as many bits as the array has rows.
     make_array(unsafe { data.build_unchecked() })
-}
-
-/// Which rows have a value.
-pub fn present(array: &ArrayRef) -> BooleanBuffer {
-    match array.nulls() {
-        Some(nulls) => nulls.inner().clone(),
-        None => BooleanBuffer::new_set(array.len()),
-    }
 }
 
 /// Whether no row has a value.

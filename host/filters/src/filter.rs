@@ -1,49 +1,29 @@
 //! One filter of the configuration, and what filters are loaded with.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::bindings::PluginPre;
-use super::engine::Engine;
-use super::host::State;
+use super::guest::{Component, Engine, Environment, Guest, Wasi};
 use super::metrics::FilterMetrics;
-use super::plugin::{Component, Stock};
-use super::settings::{Allow, FilterSettings, LimitSettings, OnError};
+use super::origin::Stock;
+use super::settings::FilterSettings;
 use super::tables::Tables;
-use super::voice::Voice;
-use flitch_core::dead_letter::DeadLetters;
+use flitch_core::dead_letter::{Cause, DeadLetters};
 use flitch_core::setting::wrong;
 
-/// One filter of the configuration, its plugin loaded and checked: what instances are made from.
+/// One filter of the configuration, its plugin loaded and checked.
 pub struct Filter {
     /// Its name in the configuration.
     pub name: Arc<str>,
-    /// The plugin's code.
-    pub plugin: Component,
-    /// The settings of the plugin, as JSON text.
-    pub settings: String,
-    /// Limits of each instance.
-    pub limits: LimitSettings,
     /// What it was made of.
     pub configured: FilterSettings,
-    /// What becomes of records that it rejects or cannot survive.
-    pub on_error: OnError,
-    /// Most instances.
-    pub instances: Option<NonZeroUsize>,
-    /// What it may reach.
-    pub allow: Allow,
-    /// Its lines in the log.
-    pub voice: Arc<Voice>,
-    /// What is counted for it.
+    /// What its instances are made from.
+    pub guest: Arc<Guest>,
+    /// What is counted when its records are settled.
     pub metrics: FilterMetrics,
-    /// Tables that it may look things up in.
-    pub tables: Arc<Tables>,
     /// Where its dead letters go; none where the caller takes the rejected records itself.
     pub dead_letters: Option<DeadLetters>,
-    /// The plugin, linked.
-    pub pre: PluginPre<State>,
 }
 
 /// What filters are loaded with.
@@ -69,39 +49,53 @@ impl Filter {
         plugin: Component,
         cx: &FilterContext,
     ) -> anyhow::Result<Filter> {
-        if settings.wasi == super::settings::Wasi::None && !settings.allow.is_empty() {
+        if settings.wasi == Wasi::None && !settings.allow.is_empty() {
             anyhow::bail!(wrong!(
                 "allow",
                 " grants something that only WASI can use: take `wasi: none` away"
             ));
         }
-        let pre = plugin.link(&cx.engine, settings.wasi)?;
         let name: Arc<str> = name.into();
+        let (limits, allow) = (settings.limits, settings.allow.clone());
+        let environment = Environment::new(name.clone(), limits, allow, cx.tables.clone());
+        let text = serde_json::to_string(&settings.settings).context("settings")?;
         Ok(Filter {
-            voice: Arc::new(Voice::new(name.clone())),
+            guest: Arc::new(Guest::link(&cx.engine, plugin, settings.wasi, text, environment)?),
             metrics: FilterMetrics::new(&name),
-            settings: serde_json::to_string(&settings.settings).context("settings")?,
             configured: settings.clone(),
-            limits: settings.limits,
-            on_error: settings.on_error,
-            instances: settings.instances,
-            allow: settings.allow.clone(),
-            tables: cx.tables.clone(),
             dead_letters: cx.dead_letters.clone(),
             name,
-            plugin,
-            pre,
         })
+    }
+
+    /// The plugin's code.
+    pub fn plugin(&self) -> &Component {
+        &self.guest.component
     }
 
     /// The plugin and its code, as reasons name them: `dissect (sha256 0123456789ab)`.
     pub fn label(&self) -> String {
-        format!("{} (sha256 {})", self.plugin.name(), &self.plugin.sha256()[..12])
+        format!("{} (sha256 {})", self.plugin().name(), &self.plugin().sha256()[..12])
+    }
+
+    /// The reasons with who gives them. Rows that share a reason go on sharing it.
+    pub fn causes(&self, rejected: &[(u32, Arc<str>)]) -> Vec<Cause> {
+        let mut last: Option<(&Arc<str>, Arc<str>)> = None;
+        let mut causes = Vec::with_capacity(rejected.len());
+        for (row, reason) in rejected {
+            let whole = match &last {
+                Some((same, whole)) if Arc::ptr_eq(same, reason) => whole.clone(),
+                _ => format!("filter {}, plugin {}: {reason}", self.name, self.label()).into(),
+            };
+            causes.push(Cause { row: *row, reason: Arc::clone(&whole) });
+            last = Some((reason, whole));
+        }
+        causes
     }
 }
 
 impl std::fmt::Debug for Filter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Filter").field("name", &self.name).field("plugin", &self.plugin.name()).finish()
+        f.debug_struct("Filter").field("name", &self.name).field("plugin", &self.plugin().name()).finish()
     }
 }

@@ -2,11 +2,11 @@
 
 use arrow_array::Array;
 
-use super::answer::Answer;
-use super::bindings::exports::flitch::filter::filter::Removal;
-use super::bindings::{BlobsResult, Changes, ColumnResult, Rejection, ValuesResult};
 use super::changes;
-use super::limits::Bounds;
+use super::guest::answer::Answer;
+use super::guest::bindings::exports::flitch::filter::filter::Removal;
+use super::guest::bindings::{BlobsResult, Changes, ColumnResult, Rejection, ValuesResult};
+use super::guest::limits::Bounds;
 use flitch_core::batch::builder::Builder;
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::decode::decode_line;

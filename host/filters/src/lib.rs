@@ -6,39 +6,33 @@
 //! takes too long, wants too much memory or answers nonsense costs the record that it did so on: see [`bisect`].
 
 mod alone;
-mod answer;
-mod bindings;
 mod bisect;
-mod cache;
 mod chain;
 mod changes;
 mod columns;
-mod engine;
 mod filter;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
-mod host;
-mod instance;
-mod limits;
-mod lower;
+mod guest;
+mod judge;
+mod judgement;
 mod metrics;
-mod plugin;
+mod origin;
 mod settings;
+mod settle;
 mod step;
 pub mod swap;
 mod tables;
-mod voice;
-mod wasi;
 mod workers;
 
 pub use alone::Alone;
 pub use chain::{Chain, LoadError, Program};
-pub use engine::Engine;
 pub use filter::{Filter, FilterContext};
-pub use instance::Wanted;
-pub use plugin::{Component, Origin, Stock};
-pub use settings::{Allow, FilterSettings, LimitSettings, OnError, Refused, Wasi};
-pub use step::Rejected;
+pub use guest::{Allow, Component, Engine, FaultKind, LimitSettings, Origin, Wanted, Wasi};
+pub use judgement::{Judgement, Part, Traffic};
+pub use origin::Stock;
+pub use settings::{FilterSettings, OnError, Refused};
+pub use settle::Rejected;
 pub use tables::{TableFormat, TableSettings, Tables};
 pub use workers::Workers;
 

@@ -10,51 +10,24 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::bindings::ColumnResult;
-use super::limits::Bounds;
-use super::voice::cut;
+use super::guest::bindings::ColumnResult;
+use super::guest::limits::Bounds;
+use super::guest::voice::cut;
+use super::guest::{Lookup, LookupError};
 use flitch_core::tasks;
 use flitch_core::telemetry::health::{Health, Part};
 
 mod answer;
 mod rows;
+mod settings;
+
+pub use settings::{TableFormat, TableSettings};
 
 use rows::Rows;
 
 /// How often files are looked at.
 const EVERY: Duration = Duration::from_secs(5);
-
-/// A file that filters look things up in.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct TableSettings {
-    /// The file; a relative path is from the folder of the configuration file. It is read again when it changes.
-    pub path: PathBuf,
-    /// The column of a CSV file, or the field of an NDJSON file, that holds the key. Of two rows with one key the last
-    /// counts.
-    #[serde(default = "default_key")]
-    pub key: String,
-    /// How the file is written; told by its ending where it is not set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub format: Option<TableFormat>,
-}
-
-fn default_key() -> String {
-    "key".to_owned()
-}
-
-/// How a table's file is written.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-pub enum TableFormat {
-    /// Comma-separated values under a line of names (RFC 4180). All values are text; an empty one is absent.
-    Csv,
-    /// A JSON object a line.
-    Ndjson,
-}
 
 /// The tables of a configuration.
 #[derive(Debug, Default)]
@@ -71,17 +44,6 @@ struct Table {
     rows: ArcSwap<Rows>,
     /// What the file looked like when it was read last, also in vain.
     seen: parking_lot::Mutex<Option<Seen>>,
-}
-
-/// Why a guest gets nothing from a table.
-#[derive(Debug, PartialEq, Eq)]
-pub enum LookupError {
-    /// It asks for what is not there: said to the guest.
-    Refused(String),
-    /// What it asks for takes more bytes than may cross the border.
-    TooMuch,
-    /// Its time is up.
-    Late,
 }
 
 /// What tells that a file has changed.
@@ -135,9 +97,10 @@ impl Tables {
         })?;
         Ok(())
     }
+}
 
-    /// The answer to a guest's `lookup`, within `bounds`.
-    pub fn lookup(
+impl Lookup for Tables {
+    fn lookup(
         &self,
         table: &str,
         keys: ColumnResult,

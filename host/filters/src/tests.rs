@@ -17,6 +17,8 @@ mod cases;
 mod faults;
 mod hostile;
 mod invariance;
+mod judging;
+mod layers;
 mod loading;
 mod wasi;
 

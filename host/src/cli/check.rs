@@ -11,7 +11,7 @@ use crate::config::{self, ConfigError, Loaded, Problem, report};
 use flitch_core::clock::Clock;
 use flitch_core::tasks;
 use flitch_core::telemetry::escape::Escaped;
-use flitch_filters::{Alone, FilterContext, FilterSettings, Origin, Tables};
+use flitch_filters::{Alone, FilterContext, FilterSettings, Tables};
 use flitch_outputs::Output;
 
 /// How long `--probe` waits for the answer of an output.
@@ -114,11 +114,8 @@ impl Check<'_> {
 }
 
 fn describe(alone: &Alone, settings: &FilterSettings) -> String {
-    let plugin = &alone.filter().plugin;
-    let origin = match plugin.origin() {
-        Origin::Stock => "stock".to_owned(),
-        Origin::File(path) => path.display().to_string(),
-    };
+    let plugin = alone.filter().plugin();
+    let origin = plugin.origin();
     let sha256 = &plugin.sha256()[..12];
     format!("{} ({origin}, {} KiB, sha256 {sha256})", settings.plugin, plugin.size() / 1024)
 }

@@ -16,8 +16,7 @@ use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::batch::{Cut, TAG, decode};
 use flitch_core::telemetry::escape::{self, Escaped};
 use flitch_filters::{
-    Allow, Alone, Component, Engine, FilterContext, FilterSettings, Origin, Rejected, TableSettings, Tables,
-    Wanted,
+    Allow, Alone, Component, Engine, FilterContext, FilterSettings, Rejected, TableSettings, Tables, Wanted,
 };
 
 mod guide;
@@ -238,12 +237,9 @@ fn refuse(reason: &str, record: &Value) -> std::io::Result<()> {
 fn inspect(args: &PluginArgs) -> Result<(), Failure> {
     let engine = super::engine()?;
     let start = Instant::now();
-    let component = Component::load(&engine, STOCK, &args.plugin, Path::new(".")).map_err(wrong)?;
+    let origin = STOCK.origin(&args.plugin, Path::new(".")).map_err(wrong)?;
+    let component = Component::load(&engine, origin).map_err(wrong)?;
     let loading = start.elapsed();
-    let origin = match component.origin() {
-        Origin::Stock => "the flitch binary".to_owned(),
-        Origin::File(path) => path.display().to_string(),
-    };
     // What a component says of itself may be anything.
     let shown = |name: String| Escaped(name).to_string();
     let list = |names: Vec<String>| match names.is_empty() {
@@ -251,8 +247,9 @@ fn inspect(args: &PluginArgs) -> Result<(), Failure> {
         false => names.into_iter().map(shown).collect::<Vec<_>>().join("\n            "),
     };
     let mut text = format!(
-        "name        {}\nfrom        {origin}\nsize        {} bytes\nsha256      {}\nexports     {}\nimports     {}\nloaded in   {loading:.1?}\n",
+        "name        {}\nfrom        {}\nsize        {} bytes\nsha256      {}\nexports     {}\nimports     {}\nloaded in   {loading:.1?}\n",
         component.name(),
+        component.origin(),
         component.size(),
         component.sha256(),
         list(component.exports()),
@@ -277,7 +274,7 @@ fn inspect(args: &PluginArgs) -> Result<(), Failure> {
                 &format!("reads       unknown with these settings: {}\n", Escaped(format_args!("{error:#}")))
         }
     }
-    if let (Origin::Stock, Some(readme)) = (component.origin(), STOCK.readme(&args.plugin)) {
+    if let Some(readme) = STOCK.readme(&args.plugin) {
         text += &format!("\n{}", guide::of(readme));
     }
     Ok(std::io::stdout().write_all(text.as_bytes())?)

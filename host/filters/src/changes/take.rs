@@ -3,10 +3,10 @@
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, UInt32Array};
 
-use super::{Slot, nonsense};
-use crate::answer::copies;
-use crate::instance::Fault;
-use crate::limits::Bounds;
+use super::slot::Slot;
+use crate::guest::Fault;
+use crate::guest::answer::copies;
+use crate::guest::limits::Bounds;
 
 /// Takes the rows. Where one stands twice all of them must fit, as large as they are when they are written.
 pub(super) fn rows(slots: &mut [Slot], take: &[u32], rows: usize, bounds: &Bounds) -> Result<(), Fault> {
@@ -15,14 +15,14 @@ pub(super) fn rows(slots: &mut [Slot], take: &[u32], rows: usize, bounds: &Bound
         let bytes = take.iter().map(|row| sizes[*row as usize]).fold(0, usize::saturating_add);
         if bytes > bounds.bytes {
             let most = bounds.bytes;
-            return Err(nonsense(format_args!(
+            return Err(Fault::nonsense(format_args!(
                 "it takes rows so often that they would need {bytes} bytes; it may have {most}"
             )));
         }
     }
     let take = UInt32Array::from(take.to_vec());
     for slot in slots.iter_mut().filter(|slot| !slot.constant) {
-        slot.array = arrow_select::take::take(&slot.array, &take, None).map_err(nonsense)?;
+        slot.array = arrow_select::take::take(&slot.array, &take, None).map_err(Fault::nonsense)?;
     }
     Ok(())
 }

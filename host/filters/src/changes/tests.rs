@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::*;
 use crate::tests::{records, rows};
+use flitch_core::batch::Column;
 use flitch_core::batch::merge::concat;
 
 /// Paths that meet in every way: the same, one below the other, side by side, and names that only begin alike.

@@ -65,14 +65,14 @@ fn keep(old: &Filter, settings: &FilterSettings, cx: &FilterContext) -> Option<T
         return None;
     }
     // What it needs besides its code may be what is missing now.
-    chain::try_out(&old.name, settings, old.plugin.clone(), cx).ok()
+    chain::try_out(&old.name, settings, old.plugin().clone(), cx).ok()
 }
 
 fn report(old: &Filter, failed: &LoadError) {
     count(&failed.filter, "failed");
     tracing::error!(
         filter = failed.filter,
-        running = old.plugin.sha256(),
+        running = old.plugin().sha256(),
         error = format!("{:#}", failed.error),
         "the new generation of the filter cannot be used; the old one goes on"
     );
@@ -88,8 +88,8 @@ pub(super) fn announce(old: &Program, new: &Program) {
         count(&filter.name, "swapped");
         tracing::info!(
             filter = &*filter.name,
-            from = before.map(|f| f.plugin.sha256()),
-            to = filter.plugin.sha256(),
+            from = before.map(|f| f.plugin().sha256()),
+            to = filter.plugin().sha256(),
             "a new generation of the filter is in force"
         );
     }
@@ -102,7 +102,7 @@ pub fn is_same(one: &Program, other: &Program) -> bool {
 }
 
 fn same(one: &Arc<Filter>, other: &Arc<Filter>) -> bool {
-    one.plugin.sha256() == other.plugin.sha256() && one.settings == other.settings
+    one.plugin().sha256() == other.plugin().sha256() && one.guest.settings == other.guest.settings
 }
 
 fn count(filter: &str, result: &'static str) {

@@ -4,12 +4,13 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, ArrayRef, UInt32Array, new_null_array};
 
-use super::LookupError;
 use super::rows::{Rows, write_key};
-use crate::bindings::{BlobsResult, ColumnResult, ValuesResult};
 use crate::columns;
-use crate::limits::Bounds;
-use crate::voice::cut;
+use crate::guest::answer::column_of;
+use crate::guest::bindings::{BlobsResult, ColumnResult, ValuesResult};
+use crate::guest::limits::Bounds;
+use crate::guest::voice::cut;
+use crate::guest::{LookupError, lower};
 use flitch_core::batch::{Column, Kind};
 
 /// Keys that are looked for between two looks at the clock.
@@ -71,7 +72,7 @@ fn places(rows: &Rows, keys: ColumnResult, bounds: &Bounds) -> Result<UInt32Arra
         ValuesResult::Float64(v) => v.len(),
         ValuesResult::Boolean(_) => return Err(LookupError::Refused("a boolean is no key".to_owned())),
     };
-    let keys = crate::answer::column_of(keys, count)
+    let keys = column_of(keys, count)
         .map_err(|reason| LookupError::Refused(format!("the keys are no column: {reason}")))?;
     let mut text = Vec::new();
     let mut place = |row: usize| {
@@ -131,5 +132,5 @@ fn text(array: &ArrayRef) -> BlobsResult {
 }
 
 fn bits(bits: &arrow_buffer::BooleanBuffer) -> Vec<u8> {
-    super::super::lower::bits(bits).to_vec()
+    lower::bits(bits).to_vec()
 }

@@ -1,7 +1,7 @@
 use std::fs;
 
 use super::*;
-use crate::bindings::{BlobsResult, ValuesResult};
+use crate::guest::bindings::{BlobsResult, ValuesResult};
 
 fn keys(keys: &[&str]) -> ColumnResult {
     let mut blobs = BlobsResult { data: Vec::new(), ends: Vec::new() };

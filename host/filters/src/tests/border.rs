@@ -11,12 +11,12 @@ use wasmtime::Store;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use super::super::bindings::flitch::filter::{columns, host};
-use super::super::bindings::{
+use super::super::guest::bindings::flitch::filter::{columns, host};
+use super::super::guest::bindings::{
     self, Batch, BlobsParam, BlobsResult, ColumnParam, ColumnResult, Level, Plugin, ValuesParam, ValuesResult,
 };
-use super::super::limits::Bounds;
-use super::super::tables::LookupError;
+use super::super::guest::limits::Bounds;
+use super::super::guest::{Lookup, LookupError};
 use super::*;
 
 /// What the guest finds, and has said.

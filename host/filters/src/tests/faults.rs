@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::guest::limits::Bounds;
 use flitch_core::batch::{Batch, StreamId};
 use flitch_core::dead_letter::DeadLetters;
 use flitch_core::receipt::{self, Accounts, Ledger, Verdict};
@@ -215,7 +216,7 @@ fn rejected_records_become_dead_letters_with_the_filter_and_its_plugin() {
 fn a_filter_that_copies_a_row_over_and_over_is_stopped_before_it_takes_the_hosts_memory() {
     let records = messages(&[&"x".repeat(1 << 20), "y"]);
     let take = vec![0; 1 << 20];
-    let bounds = limits::Bounds { bytes: 16 << 20, ..limits::Bounds::none() };
+    let bounds = Bounds { bytes: 16 << 20, ..Bounds::none() };
     let fault = changes::apply(&records, Some(&take), Vec::new(), &[], &bounds).unwrap_err();
     assert!(fault.reason.contains("may have 16777216"), "{fault}");
 }

@@ -109,7 +109,7 @@ fn a_second_start_compiles_nothing_and_damaged_code_is_compiled_again() {
         let mut guest = Alone::load("c", &settings, &cx).unwrap();
         let (out, _) = guest.run(messages(&["a"]));
         assert_eq!(rows(&out)[0]["upper"], "A");
-        guest.filter().plugin.is_from_cache()
+        guest.filter().plugin().is_from_cache()
     };
     assert!(!load());
     let kept = files();
@@ -140,7 +140,7 @@ fn what_a_plugin_reads_and_imports_can_be_asked() {
     let wanted = guest.wanted().unwrap();
     assert!(wanted.has("message") && !wanted.has("other"));
     assert!(guest.memory() > 0);
-    let plugin = &guest.filter().plugin;
+    let plugin = guest.filter().plugin();
     assert_eq!(plugin.exports(), ["flitch:filter/filter@1.0.0"]);
     assert!(plugin.imports().iter().all(|name| name.starts_with("flitch:filter/")), "{:?}", plugin.imports());
 }

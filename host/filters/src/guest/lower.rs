@@ -1,6 +1,7 @@
 //! Arrow columns as a guest sees them. Nothing is copied here but what has no place in Arrow's own layout: a constant
 //! that is asked for, a bitmap that does not begin at a byte, offsets that do not begin at zero.
 
+use ahash::HashSet;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, ArrayRef};
@@ -8,8 +9,29 @@ use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, OffsetBuffer};
 use arrow_schema::FieldRef;
 
 use super::bindings::{Batch, BlobsParam, ColumnParam, ValuesParam};
-use super::instance::Wanted;
-use flitch_core::batch::{Column, Kind, Records};
+use flitch_core::batch::convert::repeat;
+use flitch_core::batch::{Column, Kind, Records, path};
+
+/// The columns that an instance asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Each column of the batch.
+    All,
+    /// The columns at these paths and below them.
+    Only(HashSet<String>),
+}
+
+impl Wanted {
+    /// Whether the column of this name is among them.
+    pub fn has(&self, name: &str) -> bool {
+        match self {
+            Wanted::All => true,
+            Wanted::Only(names) => {
+                names.contains(name) || path::above(name).any(|outer| names.contains(outer))
+            }
+        }
+    }
+}
 
 /// The columns of a batch that a filter asked for, ready to be handed over.
 #[derive(Debug)]
@@ -80,7 +102,7 @@ impl HandedColumn {
         let kind = Kind::of(field)?;
         let array = match column {
             Column::Rows(_, array) => array.clone(),
-            Column::Constant(_, array) => super::columns::repeat(array, rows),
+            Column::Constant(_, array) => repeat(array, rows),
         };
         let present = array.nulls().filter(|n| n.null_count() > 0).map(|n| bits(n.inner()));
         let (data, ends) = values(kind, &array)?;

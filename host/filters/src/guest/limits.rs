@@ -9,6 +9,8 @@ use super::settings::LimitSettings;
 /// One tick of the epoch: how exactly a deadline is kept.
 pub const TICK: Duration = Duration::from_millis(10);
 
+/// Most streams, clocks and the like of WASI that an instance may hold at once.
+pub const MAX_HANDLES: usize = 256;
 /// Core instances, memories and tables of one component. The largest that language tools make need some 200.
 const MAX_PARTS: usize = 1000;
 /// What an element of a table takes.

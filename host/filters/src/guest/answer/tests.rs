@@ -1,6 +1,7 @@
 use super::*;
-use crate::bindings::Rejection;
-use crate::bindings::exports::flitch::filter::filter::Removal;
+use crate::guest::bindings::exports::flitch::filter::filter::Removal;
+use crate::guest::bindings::{BlobsResult, ColumnResult, ValuesResult};
+use flitch_core::batch::REST;
 
 fn blobs(values: &[&str]) -> BlobsResult {
     let mut blobs = BlobsResult { data: Vec::new(), ends: Vec::new() };

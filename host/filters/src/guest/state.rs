@@ -9,10 +9,11 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::bindings::flitch::filter::{columns, host};
 use super::bindings::{ColumnResult, Level};
-use super::filter::Filter;
-use super::limits::{Bounds, Limiter};
-use super::tables::LookupError;
-use super::voice;
+use super::limits::{Bounds, Limiter, MAX_HANDLES};
+use super::lookup::{Lookup, LookupError};
+use super::metrics::GuestMetrics;
+use super::settings::{Allow, LimitSettings};
+use super::voice::{Voice, one_line};
 
 /// Most bytes of what a guest said last that the reason of a fault repeats.
 const MAX_LAST_WORDS: usize = 500;
@@ -21,6 +22,35 @@ const MAX_LAST_WORDS: usize = 500;
 #[derive(Debug, thiserror::Error)]
 #[error("{0} is too large")]
 pub struct TooMuch(pub &'static str);
+
+/// What the instances of a plugin find around them.
+pub struct Environment {
+    /// The name of the filter that they run for.
+    pub name: Arc<str>,
+    /// Limits of each instance.
+    pub limits: LimitSettings,
+    /// What they may reach.
+    pub allow: Allow,
+    /// Their lines in the log.
+    pub voice: Arc<Voice>,
+    /// What is counted for them.
+    pub metrics: GuestMetrics,
+    /// What they may look things up in.
+    pub tables: Arc<dyn Lookup>,
+}
+
+impl Environment {
+    /// The surroundings of a plugin that runs for the filter `name`.
+    pub fn new(
+        name: Arc<str>,
+        limits: LimitSettings,
+        allow: Allow,
+        tables: Arc<dyn Lookup>,
+    ) -> Arc<Environment> {
+        let (voice, metrics) = (Arc::new(Voice::new(name.clone())), GuestMetrics::new(&name));
+        Arc::new(Environment { name, limits, allow, voice, metrics, tables })
+    }
+}
 
 /// What the host keeps for one instance.
 pub struct State {
@@ -32,25 +62,25 @@ pub struct State {
     pub answer: usize,
     /// What the guest said last as an error during the call: where it panics, why.
     pub last_words: Option<String>,
-    filter: Arc<Filter>,
+    environment: Arc<Environment>,
     wasi: WasiCtx,
     table: ResourceTable,
 }
 
 impl State {
-    /// The state of a new instance of `filter`.
-    pub fn new(filter: Arc<Filter>) -> anyhow::Result<State> {
+    /// The state of a new instance, which finds `wasi`.
+    pub fn new(environment: Arc<Environment>, wasi: WasiCtx) -> State {
         let mut table = ResourceTable::new();
-        table.set_max_capacity(super::wasi::MAX_HANDLES);
-        Ok(State {
-            limiter: Limiter::new(&filter.limits),
-            deadline: Instant::now() + filter.limits.time.0,
+        table.set_max_capacity(MAX_HANDLES);
+        State {
+            limiter: Limiter::new(&environment.limits),
+            deadline: Instant::now() + environment.limits.time.0,
             answer: 0,
             last_words: None,
-            wasi: super::wasi::context(&filter.allow, &filter.voice)?,
+            wasi,
             table,
-            filter,
-        })
+            environment,
+        }
     }
 }
 
@@ -70,15 +100,15 @@ impl host::Host for State {
             Level::Warn => tracing::Level::WARN,
             Level::Error => tracing::Level::ERROR,
         };
-        self.filter.voice.say(level, &message);
+        self.environment.voice.say(level, &message);
         if level == tracing::Level::ERROR {
-            self.last_words = Some(voice::one_line(&message, MAX_LAST_WORDS).into_owned());
+            self.last_words = Some(one_line(&message, MAX_LAST_WORDS).into_owned());
         }
         Ok(())
     }
 
     fn count(&mut self, counter: String, delta: u64) -> wasmtime::Result<()> {
-        self.filter.metrics.count(&counter, delta);
+        self.environment.metrics.count(&counter, delta);
         Ok(())
     }
 
@@ -89,7 +119,7 @@ impl host::Host for State {
         want: Vec<String>,
     ) -> wasmtime::Result<Result<Vec<ColumnResult>, String>> {
         let bounds = Bounds { bytes: self.answer, until: self.deadline };
-        match self.filter.tables.lookup(&table, keys, &want, &bounds) {
+        match self.environment.tables.lookup(&table, keys, &want, &bounds) {
             Ok(found) => Ok(Ok(found)),
             Err(LookupError::Refused(reason)) => Ok(Err(reason)),
             Err(LookupError::TooMuch) => Err(wasmtime::Error::new(TooMuch("what it looks up"))),

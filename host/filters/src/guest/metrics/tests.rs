@@ -4,7 +4,7 @@ use super::*;
 fn a_filter_counts_under_so_many_names_over_all_its_generations() {
     let filter: Arc<str> = "counts_a_lot".into();
     for generation in 0..3 {
-        let metrics = FilterMetrics::new(&filter);
+        let metrics = GuestMetrics::new(&filter);
         for n in 0..1000 {
             metrics.count(&format!("{generation}/{n}"), 1);
         }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::plugin::hex;
+use super::hash::{hex, sha256};
 
 /// The ending of compiled code.
 const ENDING: &str = "cwasm";
@@ -154,7 +154,7 @@ fn discard(path: &Path, why: &str) {
 
 /// Writes the file aside and renames it, so that no reader sees a part of it.
 fn keep(folder: &Path, head: &str, code: &[u8]) -> io::Result<()> {
-    let name = format!("{head}{}.{ENDING}", hex(&Sha256::digest(code)));
+    let name = format!("{head}{}.{ENDING}", sha256(code));
     let aside = folder.join(format!("{name}.{}.tmp", std::process::id()));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
     let written = file.write_all(code).and_then(|()| file.sync_data());

@@ -4,127 +4,87 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ahash::HashSet;
 use wasmtime::{Store, Trap};
 
-use super::answer::{Answer, MAX_REASON};
-use super::bindings::{Batch, Changes, Fields, Plugin};
-use super::filter::Filter;
-use super::host::{State, TooMuch};
-use super::limits;
+use super::answer::Answer;
+use super::bindings::{Batch, Changes, Fields, Plugin, PluginPre};
+use super::component::Component;
+use super::engine::Engine;
+use super::fault::{Fault, FaultKind};
+use super::limits::{self, MAX_HANDLES};
+use super::lower::Wanted;
 use super::metrics::InstanceMetrics;
-use super::voice::one_line;
-use flitch_core::batch::path;
+use super::settings::Wasi;
+use super::state::{Environment, State, TooMuch};
+use super::voice::{MAX_REASON, one_line};
+use super::wasi;
 
-/// Why an instance cannot be used any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// What kind of fault it is.
-    pub kind: FaultKind,
-    /// What happened, for people.
-    pub reason: String,
+/// A plugin that is linked, its settings, and what it finds around it: what instances are made from.
+pub struct Guest {
+    /// The plugin's code.
+    pub component: Component,
+    /// The settings of the plugin, as JSON text.
+    pub settings: String,
+    /// What the instances find around them.
+    pub environment: Arc<Environment>,
+    pre: PluginPre<State>,
 }
 
-/// The kinds of faults, as metrics name them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FaultKind {
-    /// The guest trapped: a panic, an index out of bounds, the end of its stack.
-    Trap,
-    /// It took longer than it may.
-    Deadline,
-    /// It wanted more memory than it may have.
-    Memory,
-    /// Its answer was too large, or no sense.
-    Answer,
-    /// A new instance could not be made.
-    Start,
-}
-
-impl Fault {
-    /// A fault. What the guest had a say in is kept to a line of no more than [`MAX_REASON`] bytes.
-    pub fn new(kind: FaultKind, reason: &str) -> Fault {
-        Fault { kind, reason: one_line(reason, MAX_REASON).into_owned() }
-    }
-}
-
-impl FaultKind {
-    /// The name in metrics and reasons.
-    pub fn name(self) -> &'static str {
-        match self {
-            FaultKind::Trap => "trap",
-            FaultKind::Deadline => "deadline",
-            FaultKind::Memory => "memory",
-            FaultKind::Answer => "answer",
-            FaultKind::Start => "start",
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.kind.name(), self.reason)
-    }
-}
-
-/// The columns that an instance asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// Each column of the batch.
-    All,
-    /// The columns at these paths and below them.
-    Only(HashSet<String>),
-}
-
-impl Wanted {
-    /// Whether the column of this name is among them.
-    pub fn has(&self, name: &str) -> bool {
-        match self {
-            Wanted::All => true,
-            Wanted::Only(names) => {
-                names.contains(name) || path::above(name).any(|outer| names.contains(outer))
-            }
-        }
+impl Guest {
+    /// Links `component` with what `wasi` grants.
+    ///
+    /// # Errors
+    /// What it imports that it is not granted, or how it does not fit the contract.
+    pub fn link(
+        engine: &Engine,
+        component: Component,
+        wasi: Wasi,
+        settings: String,
+        environment: Arc<Environment>,
+    ) -> anyhow::Result<Guest> {
+        Ok(Guest { pre: component.link(engine, wasi)?, component, settings, environment })
     }
 }
 
 /// A plugin that is instantiated and configured, for one worker.
 pub struct Instance {
     store: Store<State>,
-    guest: Plugin,
+    plugin: Plugin,
     wanted: Wanted,
-    filter: Arc<Filter>,
+    guest: Arc<Guest>,
     metrics: InstanceMetrics,
 }
 
 impl Instance {
-    /// Instantiates and configures the plugin of `filter`. An `Err` in the answer is what the plugin says about its
-    /// settings.
-    pub fn start(filter: &Arc<Filter>) -> Result<Result<Instance, String>, Fault> {
-        let state =
-            State::new(filter.clone()).map_err(|e| Fault::new(FaultKind::Start, &format!("{e:#}")))?;
-        let mut store = Store::new(filter.pre.engine(), state);
+    /// Instantiates and configures the plugin. An `Err` in the answer is what it says about its settings.
+    pub fn start(guest: &Arc<Guest>) -> Result<Result<Instance, String>, Fault> {
+        let environment = &guest.environment;
+        let limits = &environment.limits;
+        let context = wasi::context(&environment.allow, &environment.voice)
+            .map_err(|e| Fault::new(FaultKind::Start, &format!("{e:#}")))?;
+        let mut store = Store::new(guest.pre.engine(), State::new(environment.clone(), context));
         store.limiter(|state| &mut state.limiter);
         // The epoch reaches code that runs in circles. What a guest asks of the host in a straight line must end, too.
         store.call_hook(|store, _| match store.data().deadline <= Instant::now() {
             true => Err(Trap::Interrupt.into()),
             false => Ok(()),
         });
-        store.set_max_component_handles(super::wasi::MAX_HANDLES);
-        arm(&mut store, filter.limits.time.0, limits::answer(&filter.limits, 0));
-        let guest = match filter.pre.instantiate(&mut store) {
-            Ok(guest) => guest,
-            Err(error) => return Err(fault(&mut store, error, &filter.limits.time.0)),
+        store.set_max_component_handles(MAX_HANDLES);
+        arm(&mut store, limits.time.0, limits::answer(limits, 0));
+        let plugin = match guest.pre.instantiate(&mut store) {
+            Ok(plugin) => plugin,
+            Err(error) => return Err(fault(&mut store, error, &limits.time.0)),
         };
-        let fields = guest.flitch_filter_filter().call_configure(&mut store, &filter.settings);
+        let fields = plugin.flitch_filter_filter().call_configure(&mut store, &guest.settings);
         let wanted = match fields {
             Ok(Ok(Fields::All)) => Wanted::All,
             Ok(Ok(Fields::Only(names))) => Wanted::Only(names.into_iter().collect()),
             Ok(Err(refused)) => return Ok(Err(one_line(&refused, MAX_REASON).into_owned())),
-            Err(error) => return Err(fault(&mut store, error, &filter.limits.time.0)),
+            Err(error) => return Err(fault(&mut store, error, &limits.time.0)),
         };
-        let mut metrics = filter.metrics.instance();
+        let mut metrics = environment.metrics.instance();
         metrics.memory(store.data().limiter.used());
-        Ok(Ok(Instance { store, guest, wanted, filter: filter.clone(), metrics }))
+        Ok(Ok(Instance { store, plugin, wanted, guest: guest.clone(), metrics }))
     }
 
     /// The columns that it asked for.
@@ -139,7 +99,7 @@ impl Instance {
 
     /// Gives it an empty batch, to see that it answers at all.
     pub fn try_out(&mut self) -> Result<(), String> {
-        let time = self.filter.limits.time.0;
+        let time = self.guest.environment.limits.time.0;
         match self.apply(Batch { rows: 0, columns: &[] }, 0, time) {
             Ok(Ok(changes)) => Answer::check(changes, 0).map(|_| ()),
             Ok(Err(reason)) => Err(one_line(&reason, MAX_REASON).into_owned()),
@@ -155,10 +115,10 @@ impl Instance {
         bytes: usize,
         time: Duration,
     ) -> Result<Result<Changes, String>, Fault> {
-        arm(&mut self.store, time, limits::answer(&self.filter.limits, bytes));
+        arm(&mut self.store, time, limits::answer(&self.guest.environment.limits, bytes));
         let began = Instant::now();
-        let answer = self.guest.flitch_filter_filter().call_apply(&mut self.store, batch);
-        self.filter.metrics.ran(began.elapsed());
+        let answer = self.plugin.flitch_filter_filter().call_apply(&mut self.store, batch);
+        self.guest.environment.metrics.ran(began.elapsed());
         self.metrics.memory(self.store.data().limiter.used());
         answer.map_err(|error| fault(&mut self.store, error, &time))
     }
@@ -166,7 +126,7 @@ impl Instance {
 
 impl fmt::Debug for Instance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Instance").field("filter", &self.filter.name).finish_non_exhaustive()
+        f.debug_struct("Instance").field("filter", &self.guest.environment.name).finish_non_exhaustive()
     }
 }
 

@@ -12,6 +12,8 @@ const BURST: f64 = 100.0;
 const PER_SECOND: f64 = 10.0;
 /// Most bytes of a line.
 const MAX_LINE: usize = 4096;
+/// Most bytes that are kept of what a guest says is wrong with a record, or with its batch.
+pub const MAX_REASON: usize = 2048;
 
 /// What the instances of one filter say in the host's log: so many lines and no more.
 #[derive(Debug)]

@@ -1,15 +1,16 @@
-//! A plugin: where it comes from, its code, and whether it fits the contract.
+//! A plugin's code, and whether it fits the contract.
 
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use sha2::{Digest, Sha256};
 use wasmtime::component::types::ComponentItem;
 
 use super::bindings::PluginPre;
 use super::engine::Engine;
-use super::host::State;
+use super::hash::sha256;
+use super::origin::Origin;
 use super::settings::Wasi;
+use super::state::State;
 
 /// The interface that a plugin exports.
 const FILTER: &str = "flitch:filter/filter@1.0.0";
@@ -19,20 +20,10 @@ const OURS: &str = "flitch:filter/";
 const WASI: &[&str] =
     &["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
 
-/// Where a plugin comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The binary itself.
-    Stock,
-    /// A file.
-    File(PathBuf),
-}
-
 /// The compiled code of a plugin.
 #[derive(Clone)]
 pub struct Component {
-    name: String,
-    origin: Origin,
+    origin: Arc<dyn Origin>,
     size: usize,
     sha256: String,
     code: wasmtime::component::Component,
@@ -40,41 +31,31 @@ pub struct Component {
 }
 
 impl Component {
-    /// Loads a stock plugin by its bare name, or a file by its path, which is from `folder` where it is relative.
-    pub fn load(engine: &Engine, stock: Stock, plugin: &str, folder: &Path) -> anyhow::Result<Component> {
-        match origin(plugin, folder) {
-            Origin::Stock => {
-                let Some(bytes) = stock.component(plugin) else {
-                    bail!("no stock plugin is named `{plugin}`{}", stock.hint(plugin));
-                };
-                Component::compile(engine, plugin, Origin::Stock, bytes)
-            }
-            Origin::File(path) => {
-                let bytes = std::fs::read(&path)
-                    .with_context(|| format!("cannot read the plugin {}", path.display()))?;
-                let stem = path.file_stem().map(|name| name.to_string_lossy().into_owned());
-                let name = stem.as_deref().unwrap_or(plugin);
-                Component::compile(engine, name, Origin::File(path), &bytes)
-                    .with_context(|| format!("the plugin {plugin}"))
-            }
-        }
+    /// Loads a plugin from where it comes from. Compiles what is not in the cache, and blocks.
+    ///
+    /// # Errors
+    /// Why it cannot be read, or why it is no component.
+    pub fn load(engine: &Engine, origin: Arc<dyn Origin>) -> anyhow::Result<Component> {
+        let bytes = origin.load()?;
+        Component::compile(engine, &bytes, origin.clone())
+            .with_context(|| format!("the plugin from {origin}"))
     }
 
-    fn compile(engine: &Engine, name: &str, origin: Origin, bytes: &[u8]) -> anyhow::Result<Component> {
+    fn compile(engine: &Engine, bytes: &[u8], origin: Arc<dyn Origin>) -> anyhow::Result<Component> {
         check_magic(bytes)?;
-        let sha256 = hex(&Sha256::digest(bytes));
+        let sha256 = sha256(bytes);
         let (code, cached) = engine.cache().component(engine.wasm(), bytes, &sha256)?;
-        Ok(Component { name: name.to_owned(), origin, size: bytes.len(), sha256, code, cached })
+        Ok(Component { origin, size: bytes.len(), sha256, code, cached })
     }
 
     /// Its name, for people.
     pub fn name(&self) -> &str {
-        &self.name
+        self.origin.name()
     }
 
     /// Where it comes from.
-    pub fn origin(&self) -> &Origin {
-        &self.origin
+    pub fn origin(&self) -> &dyn Origin {
+        &*self.origin
     }
 
     /// Bytes of the component.
@@ -87,14 +68,9 @@ impl Component {
         &self.sha256
     }
 
-    /// Whether the file that it comes from holds other code now.
+    /// Whether other code is now where it comes from. Blocks.
     pub fn is_stale(&self) -> bool {
-        match &self.origin {
-            Origin::Stock => false,
-            Origin::File(path) => {
-                std::fs::read(path).is_ok_and(|bytes| hex(&Sha256::digest(bytes)) != self.sha256)
-            }
-        }
+        self.origin.is_stale(&self.sha256)
     }
 
     /// Whether its compiled code was in the cache, so that nothing was compiled.
@@ -152,53 +128,7 @@ impl Component {
 
 impl std::fmt::Debug for Component {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Component").field("name", &self.name).field("sha256", &self.sha256).finish()
-    }
-}
-
-/// Where the plugin of this name or path comes from.
-pub fn origin(plugin: &str, folder: &Path) -> Origin {
-    if plugin.contains('/') || plugin.ends_with(".wasm") {
-        Origin::File(folder.join(plugin))
-    } else {
-        Origin::Stock
-    }
-}
-
-/// The plugins that the binary holds, each with its name, its component and its README.
-#[derive(Clone, Copy, Default)]
-pub struct Stock(pub &'static [(&'static str, &'static [u8], &'static str)]);
-
-impl Stock {
-    /// Their names.
-    pub fn names(self) -> impl Iterator<Item = &'static str> {
-        self.0.iter().map(|(name, ..)| *name)
-    }
-
-    /// The README of one.
-    pub fn readme(self, name: &str) -> Option<&'static str> {
-        self.0.iter().find(|(stock, ..)| *stock == name).map(|(.., readme)| *readme)
-    }
-
-    /// The component of one.
-    pub fn component(self, name: &str) -> Option<&'static [u8]> {
-        self.0.iter().find(|(stock, ..)| *stock == name).map(|(_, bytes, _)| *bytes)
-    }
-
-    fn hint(self, plugin: &str) -> String {
-        let likeness = |name: &str| strsim::jaro_winkler(name, plugin);
-        let near = self.names().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-        let all = self.names().collect::<Vec<_>>().join(", ");
-        match near {
-            Some(near) if likeness(near) > 0.7 => format!("; did you mean `{near}`? (There are {all})"),
-            _ => format!("; there are {all}. The path of a file has a `/` or ends in `.wasm`"),
-        }
-    }
-}
-
-impl std::fmt::Debug for Stock {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.names()).finish()
+        f.debug_struct("Component").field("name", &self.name()).field("sha256", &self.sha256).finish()
     }
 }
 
@@ -229,12 +159,4 @@ fn check_import(import: &str, wasi: Wasi) -> anyhow::Result<()> {
         }
         _ => bail!("it imports {import}, which flitch does not have"),
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

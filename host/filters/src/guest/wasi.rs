@@ -13,15 +13,13 @@ use wasmtime_wasi::p2::bindings::sync::filesystem::types;
 use wasmtime_wasi::p2::{DynPollable, OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{FsPerms, WasiCtx};
 
-use super::host::State;
 use super::settings::Allow;
+use super::state::State;
 use super::voice::Voice;
 
 /// A line of output that grows past this is cut into several.
 const LINE: usize = 4096;
 
-/// Most streams, clocks and the like that an instance may hold at once.
-pub const MAX_HANDLES: usize = 256;
 /// Most random bytes of one call.
 const MAX_RANDOM: u64 = 1 << 20;
 

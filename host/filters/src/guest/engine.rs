@@ -8,9 +8,10 @@ use wasmtime::component::Linker;
 use wasmtime::{Config, EngineWeak};
 
 use super::cache::Cache;
-use super::host::State;
+
 use super::limits::TICK;
 use super::settings::Wasi;
+use super::state::State;
 use flitch_core::tasks;
 use flitch_core::telemetry::health::{Health, Part};
 

@@ -1,0 +1,26 @@
+//! Where a plugin comes from.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::Path;
+
+/// Where a plugin comes from. It is shown as people know it: the path of a file, for one.
+pub trait Origin: fmt::Display + fmt::Debug + Send + Sync {
+    /// The plugin's name, for people.
+    fn name(&self) -> &str;
+
+    /// The component as it is there now.
+    ///
+    /// # Errors
+    /// Why it cannot be read. Blocks.
+    fn load(&self) -> anyhow::Result<Cow<'static, [u8]>>;
+
+    /// Whether another component is there now than the one of this hash (SHA-256, in hex). What cannot be read is no
+    /// other. Blocks.
+    fn is_stale(&self, sha256: &str) -> bool;
+
+    /// The file to watch for other code, where it comes from one.
+    fn file(&self) -> Option<&Path> {
+        None
+    }
+}

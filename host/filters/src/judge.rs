@@ -1,0 +1,249 @@
+//! Asks a plugin what becomes of a batch, and finds the records that it cannot survive.
+//!
+//! To judge is to do nothing about it: no receipt, no dead letter and no counter of records knows of it. So the same
+//! batch may be judged as often as somebody likes, by the filter that is in force and by one that is only tried. What a
+//! plugin does of its own accord (lines in the log, counters of its own) goes to the environment that it was given.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::bisect::{self, Search};
+use super::changes;
+use super::filter::Filter;
+use super::guest::answer::{Answer, copies, reason};
+use super::guest::limits::Bounds;
+use super::guest::lower::Handed;
+use super::guest::{Fault, FaultKind, Instance};
+use super::judgement::{Judgement, Part, Traffic};
+use super::settings::OnError;
+use flitch_core::batch::{Records, merge};
+
+/// The column that says why a record is as it came, where `on_error: pass` lets it go on.
+const ERROR: &str = "@error";
+/// How long to wait before a plugin that did not start is started again, and again.
+const PATIENCE: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(200)];
+
+/// A filter that says what becomes of batches, with an instance of its own.
+#[derive(Debug)]
+pub struct Judge {
+    filter: Arc<Filter>,
+    instance: Option<Instance>,
+}
+
+impl Judge {
+    /// A judge that begins with `instance`, or makes one when the first batch comes.
+    pub fn new(filter: Arc<Filter>, instance: Option<Instance>) -> Judge {
+        Judge { filter, instance }
+    }
+
+    /// The filter.
+    pub fn filter(&self) -> &Arc<Filter> {
+        &self.filter
+    }
+
+    /// The instance, if there is one now.
+    pub fn instance(&self) -> Option<&Instance> {
+        self.instance.as_ref()
+    }
+
+    /// What becomes of `records`.
+    pub fn judge(&mut self, records: &Records) -> Judgement {
+        let mut judgement = Judgement::default();
+        let time = self.filter.configured.limits.time.0;
+        if let Err(fault) = self.attempt(records, 0, time, &mut judgement) {
+            let mut trial = Trial { judge: self, records, judgement: &mut judgement };
+            bisect::isolate(records.rows(), time, fault, &mut trial);
+        }
+        judgement.sort();
+        judgement
+    }
+
+    /// Hands `records`, which are the rows from `from` on of the batch that came, to the plugin, and adds what becomes
+    /// of them to `judgement`. After a fault the instance is gone, and no row is judged that was not before.
+    fn attempt(
+        &mut self,
+        records: &Records,
+        from: usize,
+        time: Duration,
+        judgement: &mut Judgement,
+    ) -> Result<(), Fault> {
+        let mut instance = match self.instance.take() {
+            Some(instance) => instance,
+            None => self.start(&mut judgement.faults)?,
+        };
+        let done = caught(|| match ask(&mut instance, records, time, &mut judgement.handed)? {
+            Ok(answer) => self.accept(records, from, answer, judgement),
+            Err(said) => self.reject_all(records, from, &reason(&said), judgement),
+        });
+        match done {
+            Ok(()) => self.instance = Some(instance),
+            Err(fault) => {
+                judgement.faults.push(fault.kind);
+                tracing::debug!(filter = &*self.filter.name, %fault, rows = records.rows(), "an instance is thrown away");
+                return Err(fault);
+            }
+        }
+        Ok(())
+    }
+
+    /// A new instance, after a few tries.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a pause between two attempts that ends early costs an attempt"
+    )]
+    fn start(&self, faults: &mut Vec<FaultKind>) -> Result<Instance, Fault> {
+        let mut patience = PATIENCE.iter();
+        loop {
+            let fault = match Instance::start(&self.filter.guest) {
+                Ok(Ok(instance)) => return Ok(instance),
+                Ok(Err(refused)) => {
+                    Fault::new(FaultKind::Start, &format!("it refuses its settings: {refused}"))
+                }
+                Err(fault) => Fault::new(FaultKind::Start, &fault.to_string()),
+            };
+            faults.push(fault.kind);
+            match patience.next() {
+                Some(wait) => std::thread::park_timeout(*wait),
+                None => return Err(fault),
+            }
+        }
+    }
+
+    /// Adds the records that an answer lets go on.
+    fn accept(
+        &self,
+        records: &Records,
+        from: usize,
+        answer: Answer,
+        judgement: &mut Judgement,
+    ) -> Result<(), Fault> {
+        let Answer { take, rows: going, set, remove, rejected, bytes } = answer;
+        let is_changed = !set.is_empty() || !remove.is_empty();
+        let bounds =
+            Bounds::of(&self.filter.configured.limits, if take.is_some() { records.memory() } else { 0 });
+        let changed = changes::apply(records, take.as_deref(), set, &remove, &bounds)?;
+        let (dropped, grown) = tally(records.rows(), take.as_deref(), rejected.len());
+        let (records, rows) = if self.filter.configured.on_error == OnError::Pass && !rejected.is_empty() {
+            let passed = self.passed(records, &rejected)?;
+            let mut rows = take.unwrap_or_default();
+            let order = order(&rows, &rejected);
+            rows.extend(rejected.iter().map(|(row, _)| *row));
+            let rows = order.iter().map(|place| rows[*place as usize]).collect();
+            let all = merge::concat(&[changed, passed]).and_then(|all| all.take(&order.into()));
+            (all.map_err(Fault::nonsense)?, Some(rows))
+        } else {
+            (changed, take)
+        };
+        judgement.answered.add(going, bytes);
+        judgement.parts.push(Part { from, records, rows, is_changed });
+        judgement.rejected.extend(rejected.into_iter().map(|(row, reason)| (row + from as u32, reason)));
+        judgement.dropped += dropped;
+        judgement.grown += grown;
+        Ok(())
+    }
+
+    /// Rejects all of `records` for one reason.
+    fn reject_all(
+        &self,
+        records: &Records,
+        from: usize,
+        reason: &Arc<str>,
+        judgement: &mut Judgement,
+    ) -> Result<(), Fault> {
+        let rejected = |from: usize| -> Vec<(u32, Arc<str>)> {
+            (from..from + records.rows()).map(|row| (row as u32, reason.clone())).collect()
+        };
+        if self.filter.configured.on_error == OnError::Pass {
+            let records = self.passed(records, &rejected(0))?;
+            judgement.parts.push(Part { from, records, rows: None, is_changed: false });
+        }
+        judgement.rejected.extend(rejected(from));
+        Ok(())
+    }
+
+    /// The rejected rows as they came, with the reasons.
+    fn passed(&self, records: &Records, rejected: &[(u32, Arc<str>)]) -> Result<Records, Fault> {
+        let rows: Vec<u32> = rejected.iter().map(|(row, _)| *row).collect();
+        let rows = records.take(&rows.into()).map_err(Fault::nonsense)?;
+        let reasons: Vec<Arc<str>> =
+            self.filter.causes(rejected).into_iter().map(|cause| cause.reason).collect();
+        changes::with_text(&rows, ERROR, &reasons)
+    }
+}
+
+/// The search for the records that fail among those of a batch.
+struct Trial<'a> {
+    judge: &'a mut Judge,
+    records: &'a Records,
+    judgement: &'a mut Judgement,
+}
+
+impl Search for Trial<'_> {
+    fn attempt(&mut self, rows: Range<usize>, time: Duration) -> Result<(), Fault> {
+        let part = self.records.slice(rows.start, rows.len());
+        self.judge.attempt(&part, rows.start, time, self.judgement)
+    }
+
+    fn condemn(&mut self, row: usize, fault: &Fault) {
+        let reason: Arc<str> = fault.to_string().into();
+        let record = self.records.slice(row, 1);
+        if self.judge.reject_all(&record, row, &reason, self.judgement).is_err() {
+            self.judgement.unjudged.push((row as u32, reason));
+        }
+    }
+
+    fn give_up(&mut self, rows: Range<usize>, reason: &str) {
+        let reason: Arc<str> = reason.into();
+        self.judgement.unjudged.extend(rows.map(|row| (row as u32, reason.clone())));
+    }
+}
+
+/// What `work` comes to. An answer over which the host panics costs what any other that it cannot use costs.
+fn caught<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(Fault::new(FaultKind::Answer, "the host panicked over its answer: please report this"))
+    })
+}
+
+/// Asks the plugin what becomes of `records`. The inner error is the plugin's own: it rejects them all.
+fn ask(
+    instance: &mut Instance,
+    records: &Records,
+    time: Duration,
+    traffic: &mut Traffic,
+) -> Result<Result<Answer, String>, Fault> {
+    let handed = Handed::gather(records, instance.wanted());
+    traffic.add(records.rows(), handed.bytes());
+    let columns = handed.columns();
+    match instance.apply(handed.batch(&columns), handed.bytes(), time)? {
+        Ok(changes) => Answer::check(changes, records.rows()).map(Ok).map_err(Fault::nonsense),
+        Err(reason) => Ok(Err(reason)),
+    }
+}
+
+/// How many of `rows` rows were left out, and how many came on top.
+fn tally(rows: usize, take: Option<&[u32]>, rejected: usize) -> (usize, usize) {
+    let Some(take) = take else { return (0, 0) };
+    let grown = copies(take, rows);
+    (rows - (take.len() - grown) - rejected, grown)
+}
+
+/// Where each row of the output stands in the rows of `take` followed by the rejected ones: each of those before the
+/// first row that came after it.
+fn order(take: &[u32], rejected: &[(u32, Arc<str>)]) -> Vec<u32> {
+    let mut order = Vec::with_capacity(take.len() + rejected.len());
+    let mut left =
+        rejected.iter().enumerate().map(|(place, (row, _))| ((take.len() + place) as u32, *row)).peekable();
+    for (place, row) in take.iter().enumerate() {
+        while let Some((passed, _)) = left.next_if(|(_, passed)| passed < row) {
+            order.push(passed);
+        }
+        order.push(place as u32);
+    }
+    order.extend(left.map(|(place, _)| place));
+    order
+}
+
+#[cfg(test)]
+mod tests;

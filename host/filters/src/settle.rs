@@ -1,0 +1,97 @@
+//! Makes a judgement good: counts it, and settles the records that end at the filter.
+
+use std::sync::Arc;
+
+use super::filter::Filter;
+use super::judgement::Judgement;
+use super::settings::OnError;
+use flitch_core::batch::Records;
+use flitch_core::dead_letter::Cause;
+use flitch_core::receipt::Receipt;
+
+/// A record that a filter rejected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// The filter's name in the configuration.
+    pub filter: Arc<str>,
+    /// Why.
+    pub reason: Arc<str>,
+    /// The record as it came to the filter: a JSON object and a newline.
+    pub record: Vec<u8>,
+}
+
+/// Settles the records that end at `filter`, which judged `records` so. The rejected ones come back where it has no
+/// dead letters.
+pub fn settle(
+    filter: &Filter,
+    records: &Records,
+    judgement: &mut Judgement,
+    receipt: &mut Receipt,
+) -> Vec<Rejected> {
+    let share = |rows: usize| records.memory() * rows / records.rows().max(1);
+    let metrics = &filter.metrics;
+    metrics.records_in.add(judgement.handed.rows, judgement.handed.bytes);
+    metrics.records_out.add(judgement.answered.rows, judgement.answered.bytes);
+    judgement.faults.iter().for_each(|kind| metrics.trapped(kind.name()));
+    if judgement.grown > 0 {
+        receipt.grow(judgement.grown);
+    }
+    if judgement.dropped > 0 {
+        receipt.split(judgement.dropped).dropped();
+        metrics.dropped.add(judgement.dropped, share(judgement.dropped));
+    }
+    let rejected = std::mem::take(&mut judgement.rejected);
+    let mut dead = std::mem::take(&mut judgement.unjudged);
+    if rejected.is_empty() && dead.is_empty() {
+        return Vec::new();
+    }
+    metrics.rejected(rejected.len() + dead.len());
+    if let Some((_, reason)) = dead.first() {
+        let line = format!("{} records go to the dead letters unjudged: {reason}", dead.len());
+        filter.guest.environment.voice.say(tracing::Level::WARN, &line);
+    }
+    match filter.configured.on_error {
+        OnError::Pass => {}
+        OnError::Drop if rejected.is_empty() => {}
+        OnError::Drop => {
+            receipt.split(rejected.len()).dropped();
+            metrics.dropped.add(rejected.len(), share(rejected.len()));
+        }
+        OnError::DeadLetter => {
+            dead.extend(rejected);
+            dead.sort_by_key(|(row, _)| *row);
+        }
+    }
+    if dead.is_empty() {
+        return Vec::new();
+    }
+    bury(filter, records, filter.causes(&dead), receipt.split(dead.len()), share(dead.len()))
+}
+
+/// Puts rows among the dead letters, and waits until they are there. Where that is given up, the receipt says so to
+/// the source.
+fn bury(
+    filter: &Filter,
+    records: &Records,
+    causes: Vec<Cause>,
+    receipt: Receipt,
+    bytes: usize,
+) -> Vec<Rejected> {
+    let Some(dead_letters) = &filter.dead_letters else {
+        let text = records.ndjson();
+        let rejected = causes.into_iter().map(|cause| Rejected {
+            filter: filter.name.clone(),
+            record: text.row(cause.row as usize).to_vec(),
+            reason: cause.reason,
+        });
+        let rejected = rejected.collect();
+        receipt.dead_lettered();
+        return rejected;
+    };
+    let put = || dead_letters.records("filter", &filter.name, records, &causes);
+    if dead_letters.until_written(&filter.name, put) {
+        receipt.dead_lettered();
+        filter.metrics.dead_lettered.add(causes.len(), bytes);
+    }
+    Vec::new()
+}
