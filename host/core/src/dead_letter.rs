@@ -20,7 +20,6 @@ use crate::clock::Clock;
 use crate::units::Bytes;
 
 mod folder;
-pub mod pack;
 mod patience;
 pub mod read;
 pub mod replay;

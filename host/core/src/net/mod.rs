@@ -3,6 +3,7 @@
 pub mod address;
 pub mod connections;
 pub mod descriptors;
+pub mod forward;
 pub mod serve;
 pub mod tls;
 

@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::link::Link;
+use flitch_core::net::forward::write::answer;
 use flitch_core::receipt::Verdict;
 
 /// What a connection tells its client.
@@ -29,11 +30,6 @@ pub enum Reply {
     Ack(Owed),
     /// The chunk must come again: close the connection, so that the client sends it again.
     Again(#[expect(dead_code, reason = "held until the reply is taken")] OwnedSemaphorePermit),
-}
-
-/// The answer to a chunk id: `{"ack": <the id as it came>}`. `chunk` is the MessagePack value.
-pub fn answer(chunk: &[u8]) -> Arc<[u8]> {
-    [b"\x81\xa3ack", chunk].concat().into()
 }
 
 /// Names a chunk: a digest of its peer, its tag (some clients number their chunks by tag) and its id, so that whatever

@@ -19,9 +19,9 @@ use super::partial::Partials;
 use super::pool::{Hold, SMALL};
 use super::strangers::Place;
 use super::tags::Tags;
-use super::wire::{Limits, Scanner};
 use flitch_core::batch::StreamId;
 use flitch_core::buffers::Closed;
+use flitch_core::net::forward::wire::{Limits, Scanner};
 use pace::Pace;
 
 mod pace;

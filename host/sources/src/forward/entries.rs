@@ -20,16 +20,15 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::wire::{Cursor, Fault, Limits, Token};
 use flitch_core::batch::builder::Builder;
+use flitch_core::net::forward::wire::{Cursor, Fault, Limits, Token};
+use flitch_core::net::forward::{GROUP_END, GROUP_START, RECORD_DEPTH};
 
-/// Maps and arrays inside each other that a record may have.
-pub const RECORD_DEPTH: usize = 64;
 /// Maps and arrays inside each other that are passed over, so that a record too deep costs itself alone.
 pub const SCAN_DEPTH: usize = 1 << 16;
 
 /// Nanoseconds of a second.
-pub const NANOS: i64 = 1_000_000_000;
+const NANOS: i64 = 1_000_000_000;
 const ANY: Limits = Limits { bytes: usize::MAX, depth: SCAN_DEPTH };
 
 /// Why an entry is not taken.
@@ -58,12 +57,6 @@ pub enum Head<'a> {
     /// Fluent Bit's mark that a group ends.
     GroupEnd,
 }
-
-/// The time of the mark at the start of a group, in seconds: -1, in the 32 bits that an EventTime has for them. Source:
-/// Fluent Bit's `include/fluent-bit/flb_log_event.h`.
-const GROUP_START: u32 = -1_i32 as u32;
-/// The same at its end.
-pub const GROUP_END: u32 = -2_i32 as u32;
 
 /// Reads what stands before the record of an entry.
 #[inline]
@@ -271,3 +264,6 @@ fn nested(token: Token<'_>, cursor: &mut Cursor<'_>, to: &mut Builder, depth: us
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

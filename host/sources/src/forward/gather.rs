@@ -9,12 +9,12 @@ use super::entries::{self, BadEntry, Head, SCAN_DEPTH};
 use super::group::Group;
 use super::partial::{Line, Partials, Taken};
 use super::tags::Tags;
-use super::wire::{Cursor, Fault, Limits, Token, skip};
 use flitch_core::batch::builder::{Builder, Changed, Handle, same_name};
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::lines::TRUNCATED;
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::batch::{Cut, Records, TAG, TIMESTAMP};
+use flitch_core::net::forward::wire::{Cursor, Fault, Limits, Token, skip};
 
 /// Entries that are no records, or bytes that hold no entries.
 #[derive(Debug)]

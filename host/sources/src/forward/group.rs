@@ -4,8 +4,8 @@
 //! Source: Fluent Bit's `flb_log_event_encoder_group_init` and `flb_log_event_decoder.c`.
 
 use super::entries::{self, BadEntry};
-use super::wire::{Cursor, Token};
 use flitch_core::batch::builder::Builder;
+use flitch_core::net::forward::wire::{Cursor, Token};
 
 /// Longest head of a group, in bytes. Each record of the group gets a copy of it.
 const LONGEST: usize = 16 << 10;

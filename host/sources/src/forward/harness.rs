@@ -21,7 +21,9 @@ use flitch_core::net::connections::Connections;
 #[cfg(test)]
 mod talk;
 #[cfg(test)]
-pub use talk::{pack, packed, recordings, testdata};
+pub use flitch_core::testing::pack;
+#[cfg(test)]
+pub use talk::{packed, recordings, testdata};
 
 /// A client of a source under test, and what comes out at the source's other end.
 pub struct Client {

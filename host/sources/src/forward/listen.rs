@@ -18,9 +18,10 @@ use super::hub::{Alive, Hub};
 use super::link::Peer;
 use super::settings::ForwardSettings;
 use super::strangers::Place;
-use super::{connection, handshake, udp};
+use super::{connection, udp};
 use flitch_core::net::address::Endpoint;
 use flitch_core::net::connections::Connections;
+use flitch_core::net::forward::handshake::server::shake;
 use flitch_core::net::tls::{Acceptor, TlsSettings};
 use flitch_core::setting::wrong;
 use flitch_core::tasks;
@@ -248,7 +249,7 @@ async fn greet<S>(
 {
     let mut buffer = BytesMut::new();
     if let Some(security) = &hub.settings.security {
-        let shake = handshake::shake(&mut stream, &mut buffer, security);
+        let shake = shake(&mut stream, &mut buffer, security);
         match hub.cx.stop.run_until_cancelled(timeout_at(limit, shake)).await {
             Some(Ok(Ok(hostname))) => peer = peer.named(&hostname),
             Some(Ok(Err(error))) => {

@@ -4,8 +4,8 @@
 //! string or bytes PackedForward, anything else Message.
 
 use super::entries::{BadEntry, SCAN_DEPTH};
-use super::wire::{Cursor, Limits, Token, skip};
 use crate::MOST_TAG;
+use flitch_core::net::forward::wire::{Cursor, Limits, Token, skip};
 
 /// Most bytes of a chunk id.
 const MOST_ID: usize = 4096;

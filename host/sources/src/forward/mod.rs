@@ -10,12 +10,10 @@
 //! before it sends the next: a piece is answered when it is in memory, and only the last one when the line is safe.
 
 mod acks;
-pub mod client;
 mod connection;
 mod entries;
 pub mod gather;
 mod group;
-mod handshake;
 mod hub;
 mod inflate;
 mod link;
@@ -27,9 +25,7 @@ mod settings;
 mod strangers;
 pub mod tags;
 mod udp;
-mod wire;
 
-pub use handshake::SecuritySettings;
 pub use settings::ForwardSettings;
 
 use std::convert::Infallible;
@@ -41,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{BESIDE, Running, SourceContext, SourceKind, Starting};
 use flitch_core::net::address::Endpoint;
+use flitch_core::net::forward::handshake::SecuritySettings;
 use flitch_core::net::tls::TlsSettings;
 use flitch_core::setting::wrong;
 use hub::Hub;

@@ -13,7 +13,7 @@ use memchr::memmem;
 use tokio::time::Instant;
 
 use super::entries::SCAN_DEPTH;
-use super::wire::{Cursor, Limits, Token};
+use flitch_core::net::forward::wire::{Cursor, Limits, Token};
 
 const ANY: Limits = Limits { bytes: usize::MAX, depth: SCAN_DEPTH };
 /// Bytes that an open line counts for beside its text.

@@ -6,9 +6,9 @@ use anyhow::anyhow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::SecuritySettings;
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::net::address::Endpoints;
+use flitch_core::net::forward::handshake::SecuritySettings;
 use flitch_core::net::tls::TlsSettings;
 use flitch_core::setting::wrong;
 use flitch_core::units::{Bytes, Span};

@@ -8,12 +8,14 @@ use jiff::Timestamp;
 
 use super::connect::{Server, Stream, TlsArgs, Trust};
 use flitch_core::batch::{TAG, TIMESTAMP};
-use flitch_core::dead_letter::pack::{self, Members};
 use flitch_core::dead_letter::read::Letter;
 use flitch_core::dead_letter::replay::{CHUNK, Letters};
+use flitch_core::net::forward::client::{Client, unique};
+use flitch_core::net::forward::handshake::SecuritySettings;
+use flitch_core::net::forward::pack::{self, Members};
+use flitch_core::net::forward::{RECORD_DEPTH, write};
 use flitch_sources::MOST_TAG;
-use flitch_sources::forward::client::{self, Client};
-use flitch_sources::forward::{ForwardSettings, SecuritySettings};
+use flitch_sources::forward::ForwardSettings;
 
 /// The tag of messages whose records have none, or one that is too long for a message. A tag of the record's own, which is
 /// sent with it, takes its place.
@@ -56,7 +58,7 @@ impl Forward {
             security: settings.security.clone(),
             most: CHUNK.min(settings.max_message.0 as usize / 2),
             client: None,
-            id: client::unique()?,
+            id: unique()?,
             sent: 0,
             tag: String::new(),
             entries: Vec::new(),
@@ -90,8 +92,8 @@ impl Forward {
         let time = text(TIMESTAMP).and_then(|time| time.parse::<Timestamp>().ok());
         let begin = self.entries.len();
         let ns = time.and_then(|time| i64::try_from(time.as_nanosecond()).ok()).unwrap_or(0);
-        client::begin_entry(ns, &mut self.entries);
-        if pack::map(&members, client::RECORD_DEPTH, &mut self.entries).is_err() {
+        write::begin_entry(ns, &mut self.entries);
+        if pack::map(&members, RECORD_DEPTH, &mut self.entries).is_err() {
             self.entries.truncate(begin);
             return Ok(false);
         }
@@ -113,9 +115,9 @@ impl Forward {
         self.sent += 1;
         let chunk = format!("{}-{}", self.id, self.sent);
         let mut message = Vec::with_capacity(self.entries.len() + self.tag.len() + 128);
-        client::begin(&self.tag, self.count, &mut message);
+        write::begin(&self.tag, self.count, &mut message);
         message.append(&mut self.entries);
-        client::end(&chunk, &mut message);
+        write::end(&chunk, &mut message);
         self.count = 0;
         self.unanswered += message.len();
         self.waiting.insert(chunk);

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use flitch_sources::forward::client;
+use flitch_core::net::forward::write;
 use flitch_sources::generator::samples;
 
 /// How often a sender sends.
@@ -123,10 +123,10 @@ impl Wire {
 }
 
 fn forward_message(seed: u64, from: u64, count: u64, chunk: &str, out: &mut Vec<u8>) -> anyhow::Result<()> {
-    client::begin("docker.demo", u32::try_from(count)?, out);
+    write::begin("docker.demo", u32::try_from(count)?, out);
     for number in from..from + count {
         let record = samples::docker(seed, number);
-        client::begin_entry(samples::time(number), out);
+        write::begin_entry(samples::time(number), out);
         encode::write_map_len(out, 5)?;
         for (key, value) in [
             ("container_id", record.container_id.as_str()),
@@ -140,13 +140,13 @@ fn forward_message(seed: u64, from: u64, count: u64, chunk: &str, out: &mut Vec<
         encode::write_str(out, "seq")?;
         encode::write_uint(out, number)?;
     }
-    client::end(chunk, out);
+    write::end(chunk, out);
     Ok(())
 }
 
 /// Waits for the answer to a chunk.
 async fn acknowledged(stream: &mut BufReader<TcpStream>, chunk: &str) -> anyhow::Result<()> {
-    let wanted = client::ack(chunk);
+    let wanted = write::ack(chunk);
     let mut answer = vec![0; wanted.len()];
     stream.read_exact(&mut answer).await.context("the forward source closed the connection")?;
     if answer != wanted {

@@ -9,7 +9,7 @@ use crate::forward::acks::Claim;
 use crate::forward::gather::{Gather, Origin, Step};
 use crate::forward::inflate::Inflate;
 use crate::forward::message::{self, Body, Compression, Message};
-use crate::forward::wire::Fault;
+use flitch_core::net::forward::wire::Fault;
 use flitch_core::receipt::Verdict;
 
 impl Session {

@@ -6,9 +6,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use crate::forward::ForwardSettings;
-use crate::forward::acks::answer;
 use crate::forward::harness::{Client, json, pack, packed};
 use flitch_core::dead_letter::{DeadLetterSettings, WhenFull};
+use flitch_core::net::forward::write::answer;
 use flitch_core::receipt::Accounts;
 use flitch_core::units::Bytes;
 

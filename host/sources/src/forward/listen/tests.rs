@@ -2,11 +2,11 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::forward::acks::answer;
 use crate::forward::harness::{json, pack};
 use crate::{SourceContext, forward, testing};
 use flitch_core::batch::Batch;
 use flitch_core::buffers::Buffer;
+use flitch_core::net::forward::write::answer;
 
 fn settings(listen: &str) -> ForwardSettings {
     ForwardSettings { listen: listen.parse().unwrap(), ..ForwardSettings::default() }

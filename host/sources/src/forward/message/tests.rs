@@ -1,8 +1,8 @@
 use serde_json::json;
 
 use crate::MOST_TAG;
-use crate::forward::acks::answer;
 use crate::forward::harness::{Client, pack, packed};
+use flitch_core::net::forward::write::answer;
 
 #[tokio::test(start_paused = true)]
 async fn a_tag_that_http_would_refuse_for_its_length_costs_its_message_alone() {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::write::infallible;
 use crate::batch::lossless;
 use crate::batch::number::{Number, number};
 
@@ -52,10 +53,10 @@ struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 /// # Errors
 /// It cannot be. What was appended is of no use then.
 pub fn map(Members(members): &Members<'_>, depth: usize, out: &mut Vec<u8>) -> Result<(), Unfit> {
-    written(encode::write_map_len(out, members.len().try_into().map_err(|_| Unfit)?));
+    infallible(encode::write_map_len(out, members.len().try_into().map_err(|_| Unfit)?));
     for (name, member) in members {
         // What is behind a mark is a part of the text.
-        written(encode::write_str(out, &name[name.len() - lossless::unmarked(name.as_bytes()).len()..]));
+        infallible(encode::write_str(out, &name[name.len() - lossless::unmarked(name.as_bytes()).len()..]));
         value(member.get(), depth, out)?;
     }
     Ok(())
@@ -65,34 +66,30 @@ fn value(json: &str, depth: usize, out: &mut Vec<u8>) -> Result<(), Unfit> {
     let inner = || depth.checked_sub(1).ok_or(Unfit);
     match json.as_bytes() {
         [b'{', ..] => match lossless::read_bytes(json.as_bytes()) {
-            Some((bytes, length)) if length == json.len() => written(encode::write_bin(out, &bytes)),
+            Some((bytes, length)) if length == json.len() => infallible(encode::write_bin(out, &bytes)),
             _ => map(&serde_json::from_str(json).map_err(|_| Unfit)?, inner()?, out)?,
         },
         [b'[', ..] => {
             let inner = inner()?;
             let items: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| Unfit)?;
-            written(encode::write_array_len(out, items.len().try_into().map_err(|_| Unfit)?));
+            infallible(encode::write_array_len(out, items.len().try_into().map_err(|_| Unfit)?));
             for item in items {
                 value(item.get(), inner, out)?;
             }
         }
         [b'"', ..] => {
             let Name(text) = serde_json::from_str(json).map_err(|_| Unfit)?;
-            written(encode::write_str(out, &text));
+            infallible(encode::write_str(out, &text));
         }
-        b"true" => written(encode::write_bool(out, true).map_err(ValueWriteError::InvalidMarkerWrite)),
-        b"false" => written(encode::write_bool(out, false).map_err(ValueWriteError::InvalidMarkerWrite)),
-        b"null" => written(encode::write_nil(out).map_err(ValueWriteError::InvalidMarkerWrite)),
+        b"true" => infallible(encode::write_bool(out, true).map_err(ValueWriteError::InvalidMarkerWrite)),
+        b"false" => infallible(encode::write_bool(out, false).map_err(ValueWriteError::InvalidMarkerWrite)),
+        b"null" => infallible(encode::write_nil(out).map_err(ValueWriteError::InvalidMarkerWrite)),
         text => match (number(text), json.parse()) {
-            (Ok((Number::Int(n), _)), _) => written(encode::write_sint(out, n)),
-            (Ok((Number::Float(x), _)), _) => written(encode::write_f64(out, x)),
-            (Ok((Number::Other, _)), Ok(n)) => written(encode::write_uint(out, n)),
+            (Ok((Number::Int(n), _)), _) => infallible(encode::write_sint(out, n)),
+            (Ok((Number::Float(x), _)), _) => infallible(encode::write_f64(out, x)),
+            (Ok((Number::Other, _)), Ok(n)) => infallible(encode::write_uint(out, n)),
             _ => return Err(Unfit),
         },
     }
     Ok(())
-}
-
-fn written<T>(result: Result<T, ValueWriteError>) {
-    result.map(drop).expect("a vector takes every byte");
 }

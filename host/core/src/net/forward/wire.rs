@@ -1,10 +1,14 @@
 //! MessagePack, read in place: a cursor that gives tokens, and a scanner that finds where a value ends.
 //!
+//! It is written by hand, and of `rmp` takes the markers alone: `rmp`'s reader copies or goes through `io::Read`, cannot
+//! say where a value ends that has not come to its end yet, and bounds neither the depth nor the length that a head
+//! claims. Here no byte is looked at twice, and what a stranger claims is checked before anything is allocated for it.
+//!
 //! Source: the MessagePack specification, <https://github.com/msgpack/msgpack/blob/master/spec.md>.
 
 use rmp::Marker;
 
-use flitch_core::batch::builder::same_name;
+use crate::batch::builder::same_name;
 
 /// What is wrong with bytes that should be MessagePack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,8 +1,11 @@
+use bytes::BytesMut;
 use serde_json::{Value, json};
-use tokio::io::duplex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
+use super::server::{check, shake};
 use super::*;
-use crate::forward::harness::pack;
+use crate::net::forward::wire::{Cursor, Scanner, Token};
+use crate::testing::pack;
 
 const NONCE: &[u8] = b"0123456789abcdef";
 const SALT: &[u8] = b"fedcba9876543210";
@@ -65,7 +68,7 @@ fn text(token: Token<'_>) -> String {
 /// Plays a client that knows this key. Answers what the server says of it.
 async fn client(key: &str) -> (Value, anyhow::Result<()>, BytesMut) {
     let (mut near, mut far) = duplex(4096);
-    let served = flitch_core::tasks::joined(async move {
+    let served = crate::tasks::joined(async move {
         let mut buffer = BytesMut::new();
         let outcome = shake(&mut far, &mut buffer, &settings(&[])).await;
         (outcome, buffer)

@@ -1,0 +1,110 @@
+//! The side of the one who wants to be let in: the PING that answers a HELO, and what a PONG proves.
+
+use std::io;
+
+use rmp::encode;
+
+use super::{LIMITS, SecuritySettings, digest, random};
+use crate::net::forward::wire::{Cursor, Token};
+use crate::net::forward::write::{infallible, text};
+use crate::net::forward::wrong;
+
+/// The answer of a client to a HELO.
+#[derive(Debug)]
+pub struct Ping {
+    message: Vec<u8>,
+    salt: [u8; 16],
+    nonce: Vec<u8>,
+}
+
+impl Ping {
+    /// The answer to this HELO, a complete MessagePack value, of a client that calls itself `hostname` and is the first
+    /// of the users.
+    ///
+    /// # Errors
+    /// It is no HELO; or the system gives no random bytes.
+    pub fn answer(helo: &[u8], hostname: &str, settings: &SecuritySettings) -> io::Result<Ping> {
+        let (nonce, auth) = challenge(helo).ok_or_else(|| wrong("it does not begin with a HELO"))?;
+        let salt = random().map_err(io::Error::other)?;
+        let key = settings.shared_key.expose().as_bytes();
+        let proof = digest(&[&salt, hostname.as_bytes(), nonce, key]);
+        let (user, password) = match settings.users.first_key_value() {
+            Some((user, password)) => {
+                (user.as_str(), digest(&[auth, user.as_bytes(), password.expose().as_bytes()]))
+            }
+            None => ("", String::new()),
+        };
+        let mut message = Vec::new();
+        infallible(encode::write_array_len(&mut message, 6));
+        text("PING", &mut message);
+        text(hostname, &mut message);
+        infallible(encode::write_bin(&mut message, &salt));
+        for part in [&proof, user, &password] {
+            text(part, &mut message);
+        }
+        Ok(Ping { message, salt, nonce: nonce.to_owned() })
+    }
+
+    /// The message to send.
+    pub fn message(&self) -> &[u8] {
+        &self.message
+    }
+
+    /// Whether a PONG, a complete MessagePack value, lets the client in, and proves that the server knows the key.
+    ///
+    /// # Errors
+    /// It does not, or is no PONG.
+    pub fn verify(&self, pong: &[u8], settings: &SecuritySettings) -> io::Result<()> {
+        let (hostname, proof) = verdict(pong)?;
+        let key = settings.shared_key.expose().as_bytes();
+        match proof == digest(&[&self.salt, hostname, &self.nonce, key]).as_bytes() {
+            true => Ok(()),
+            false => Err(wrong("it does not know the shared key itself")),
+        }
+    }
+}
+
+/// The nonce and the salt for passwords of a HELO.
+fn challenge(helo: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut cursor = Cursor::new(helo, 0);
+    let [Ok(Token::Array(2)), Ok(Token::Text(b"HELO")), Ok(Token::Map(pairs))] =
+        [cursor.token(), cursor.token(), cursor.token()]
+    else {
+        return None;
+    };
+    let (mut nonce, mut auth) = (None, &[][..]);
+    for _ in 0..pairs {
+        let Ok(Token::Text(name)) = cursor.token() else { return None };
+        let value = cursor.value(LIMITS).ok()?;
+        let bytes = match Cursor::new(value, 0).token() {
+            Ok(Token::Text(bytes) | Token::Bytes(bytes)) => bytes,
+            _ => continue,
+        };
+        match name {
+            b"nonce" => nonce = Some(bytes),
+            b"auth" => auth = bytes,
+            _ => {}
+        }
+    }
+    Some((nonce?, auth))
+}
+
+/// The hostname and the proof of a PONG that lets the client in.
+fn verdict(pong: &[u8]) -> io::Result<(&[u8], &[u8])> {
+    let shape = || wrong("it answers the PING with something else than a PONG");
+    let mut cursor = Cursor::new(pong, 0);
+    let [Ok(Token::Array(5)), Ok(Token::Text(b"PONG")), Ok(Token::Boolean(lets_in))] =
+        [cursor.token(), cursor.token(), cursor.token()]
+    else {
+        return Err(shape());
+    };
+    let mut next = || match cursor.token() {
+        Ok(Token::Text(bytes) | Token::Bytes(bytes)) => Ok(bytes),
+        _ => Err(shape()),
+    };
+    let (reason, hostname, proof) = (next()?, next()?, next()?);
+    match lets_in {
+        true => Ok((hostname, proof)),
+        false => Err(wrong(&format!("it refuses the handshake: {}", String::from_utf8_lossy(reason)))),
+    }
+}
