@@ -2,7 +2,8 @@
 
 use rdkafka::types::RDKafkaErrorCode as Code;
 
-use super::{KafkaSettings, Refusal, SaslSettings, WriteError, Written};
+use super::{KafkaSettings, Refusal, WriteError, Written};
+use flitch_kafka::{advice, is_denial};
 
 /// The failed rows of a write.
 #[derive(Default)]
@@ -33,41 +34,10 @@ fn kind(code: Code) -> Kind {
         // librdkafka compares a record with `message.max.bytes` before it takes it; the broker, with a limit of its own,
         // a whole message set.
         Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidMessageSize => Kind::Suspect,
-        Code::Authentication
-        | Code::SaslAuthenticationFailed
-        | Code::UnsupportedSASLMechanism
-        | Code::IllegalSASLState
-        | Code::TopicAuthorizationFailed
-        | Code::ClusterAuthorizationFailed
-        | Code::TransactionalIdAuthorizationFailed
-        | Code::SSL => Kind::Denied,
         Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => Kind::Unknown,
+        code if is_denial(code) => Kind::Denied,
         _ => Kind::Again,
     }
-}
-
-/// What an operator can do about a refusal.
-fn check(code: Code, reason: &str, settings: &KafkaSettings) -> String {
-    match (code, &settings.sasl) {
-        (Code::SSL, _) if is_alert(reason) => {
-            "check `tls`: the brokers want a certificate (`cert` and `key`) that they trust".to_owned()
-        }
-        (Code::SSL, _) => {
-            "check `tls`: `ca` must hold the authority that signed the brokers' certificates, and \
-                           `brokers` the names that the certificates are for"
-                .to_owned()
-        }
-        (_, Some(SaslSettings { token_file: Some(file), .. })) => {
-            format!("check `sasl`: the token in {} must be one that the brokers accept", file.display())
-        }
-        _ => "check `sasl`: mechanism, user name and password".to_owned(),
-    }
-}
-
-/// Whether a broker ended the TLS session. In TLS 1.3 a client's certificate is refused when the handshake is over for
-/// the client, so that librdkafka calls it a failure of the transport.
-pub(super) fn is_alert(reason: &str) -> bool {
-    reason.contains("SSL alert number")
 }
 
 impl Fates {
@@ -123,9 +93,9 @@ impl Fates {
             Some(WriteError::Unreachable { reason })
         } else if let Some(code) = first(Kind::Again) {
             Some(match trouble {
-                Some((global, reason)) if kind(global) == Kind::Denied => {
-                    WriteError::Denied { reason: format!("{reason}; {}", check(global, &reason, settings)) }
-                }
+                Some((global, reason)) if kind(global) == Kind::Denied => WriteError::Denied {
+                    reason: format!("{reason}; {}", advice(global, &reason, settings.sasl.as_ref())),
+                },
                 // Of a port that wants TLS, or credentials, and hangs up, librdkafka tells no more than this.
                 Some((Code::AllBrokersDown, reason)) => WriteError::Unreachable {
                     reason: format!(

@@ -7,12 +7,10 @@ mod context;
 mod fate;
 mod produce;
 mod settings;
-mod token;
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow_array::Array;
@@ -26,14 +24,16 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, PurgeConfig, ThreadedProducer};
 use rdkafka::types::RDKafkaErrorCode;
 
-use self::context::{Context, News};
+use self::context::{Context, Queue};
 use self::produce::{Shipment, Topic};
-pub use self::settings::{Acks, Compression, KafkaSettings, Mechanism, SaslSettings, Stamp, TlsSettings};
+pub use self::settings::{Acks, Compression, KafkaSettings, Stamp};
 use super::{Answer, Output, OutputContext, OutputKind, Parcel, Refusal, WriteError, Written};
 use flitch_core::batch::encode::{Encoder, Framing};
 use flitch_core::batch::template::{Rendered, Template};
 use flitch_core::batch::{Column, Encoded, Records, TIMESTAMP};
 use flitch_core::net::tls::FileStamp;
+use flitch_kafka::settings::is_topic;
+use flitch_kafka::{News, Part};
 
 /// Writes under way at once: with batches of a thousand records enough to fill every connection.
 const CONCURRENCY: usize = 16;
@@ -66,18 +66,25 @@ struct Producer {
     topics: Mutex<HashMap<Vec<u8>, Arc<Topic>>>,
     threaded: Arc<ThreadedProducer<Context>>,
     news: Arc<News>,
+    queue: Arc<Queue>,
+    /// A topic was forbidden or unknown: ask the brokers before the next write.
+    stale: AtomicBool,
     /// The files of `tls` when it began.
     files: Vec<Option<FileStamp>>,
 }
 
 impl Producer {
     fn new(name: &str, client: &ClientConfig, settings: &KafkaSettings) -> Result<Arc<Producer>, KafkaError> {
-        let news = Arc::new(News::default());
-        let token = settings.token_file().map(Path::to_owned);
-        let files = settings.stamps();
-        let context = Context { output: name.to_owned(), news: news.clone(), token };
+        let (news, queue) = (Arc::new(News::default()), Arc::new(Queue::default()));
+        let connection = settings.connection();
+        let token = connection.token_file().map(ToOwned::to_owned);
+        let files = connection.stamps();
+        let part = Part::Output(name.to_owned());
+        let client_context = flitch_kafka::Context { part, news: news.clone(), token };
+        let context = Context { client: client_context, queue: queue.clone() };
         let threaded = Arc::new(client.create_with_context::<_, ThreadedProducer<Context>>(context)?);
-        Ok(Arc::new(Producer { topics: Mutex::default(), threaded, news, files }))
+        let (topics, stale) = (Mutex::default(), AtomicBool::new(false));
+        Ok(Arc::new(Producer { topics, threaded, news, queue, stale, files }))
     }
 
     /// Why a new one must take over.
@@ -86,7 +93,7 @@ impl Producer {
         if self.news.is_fatal() {
             return Some(format!("it failed for good: {}", reason.unwrap_or_default()));
         }
-        let renewed = code == Some(RDKafkaErrorCode::SSL) && self.files != settings.stamps();
+        let renewed = code == Some(RDKafkaErrorCode::SSL) && self.files != settings.connection().stamps();
         renewed.then(|| "the files of `tls` have changed".to_owned())
     }
 
@@ -95,7 +102,7 @@ impl Producer {
         if let Some(topic) = topics.get(name) {
             return Ok(topic.clone());
         }
-        if !settings::is_topic(name) {
+        if !is_topic(name) {
             return Err(RDKafkaErrorCode::InvalidTopic);
         }
         let text = std::str::from_utf8(name).map_err(|_| RDKafkaErrorCode::InvalidTopic)?;
@@ -198,7 +205,7 @@ impl Kafka {
         }
         let gate = self.gate.lock().await;
         let producer = self.producer()?;
-        if producer.news.stale.swap(false, Ordering::AcqRel) {
+        if producer.stale.swap(false, Ordering::AcqRel) {
             self.refresh(&producer).await;
         }
         let text = self.encoder.encode(records);
@@ -257,7 +264,7 @@ impl Kafka {
                 }
                 group = full.into_iter().map(|(row, _)| row).collect();
                 if must_wait {
-                    room(&producer.news).await;
+                    room(&producer.queue).await;
                 }
             }
         }
@@ -271,7 +278,7 @@ impl Kafka {
         }
         let trouble = producer.news.trouble(self.settings.timeout.0 + Duration::from_secs(1));
         if fates.doubts_topic() {
-            producer.news.stale.store(true, Ordering::Release);
+            producer.stale.store(true, Ordering::Release);
         }
         if self.settings.topic.constant().is_none() {
             // Records choose among topics: one that there is not, or without rights, holds up no other.
@@ -420,11 +427,11 @@ fn produce_each(
 }
 
 /// Waits until a message has left the queue.
-async fn room(news: &News) {
-    let room = news.room.notified();
+async fn room(queue: &Queue) {
+    let room = queue.room.notified();
     tokio::pin!(room);
     room.as_mut().enable();
-    news.crowded.store(true, Ordering::Release);
+    queue.crowded.store(true, Ordering::Release);
     // The last message may have left before the line above.
     let _ = tokio::time::timeout(CROWDED, room).await;
 }

@@ -13,6 +13,7 @@ use super::super::contract::{self, Found, Specimen, Subject, WriteBatch};
 use super::*;
 use flitch_core::batch::Kind;
 use flitch_core::secret::Secret;
+use flitch_kafka::settings::{Mechanism, SaslSettings, TlsSettings};
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 

@@ -22,7 +22,7 @@ struct Claims {
 }
 
 /// Reads a token; the error says what is wrong with the file, without the token.
-pub(super) fn read(path: &Path) -> Result<OAuthToken, String> {
+pub fn read(path: &Path) -> Result<OAuthToken, String> {
     let text =
         std::fs::read_to_string(path).map_err(|e| format!("`sasl.token_file` {}: {e}", path.display()))?;
     let token = text.trim();

@@ -1,0 +1,11 @@
+//! What everybody needs who speaks with Kafka: the settings of a client of librdkafka, its tokens, and what it tells
+//! outside of answers.
+
+mod advice;
+mod context;
+pub mod settings;
+mod token;
+
+pub use advice::{advice, is_alert, is_denial};
+pub use context::{Context, News, Part};
+pub use settings::Connection;
