@@ -66,7 +66,10 @@ impl Loaded {
     /// An error that came up when a part was put to work; `path` is the part's place: `outputs.events`,
     /// `filters.parse.plugin`. Secrets are taken out of the text.
     pub fn error(&self, path: &str, error: &anyhow::Error) -> Problem {
-        self.about(path, path, error)
+        match path.strip_prefix("filters.").filter(|name| self.config.filters.contains_key(*name)) {
+            Some(name) => self.filter_error(name, error),
+            None => self.about(path, path, error),
+        }
     }
 
     /// An error that came up when the filter of this name was loaded: about its settings, or else about its plugin.

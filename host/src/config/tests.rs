@@ -176,6 +176,8 @@ fn errors_of_later_have_a_place_and_no_secret() {
     let refused = Refused::new("dissect", "settings.field: too long".to_owned());
     let error = loaded.filter_error("parse", &refused.into());
     assert!(format!("{error:?}").starts_with("flitch.yaml:5:48: filters.parse.settings: "), "{error:?}");
+    let error = loaded.error("filters.parse", &anyhow::anyhow!("no such file"));
+    assert_eq!(format!("{error:?}"), "flitch.yaml:5:20: filters.parse.plugin: no such file");
     let error = loaded.error("pipelines.clicks", &wrong!("from", " is odd").into());
     assert!(format!("{error:?}").starts_with("flitch.yaml:11:13:"), "{error:?}");
 }
