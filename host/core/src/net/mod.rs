@@ -1,8 +1,10 @@
 //! What several listeners need of the network.
 
 pub mod address;
+pub mod budget;
 pub mod connections;
 pub mod descriptors;
+pub mod expand;
 pub mod forward;
 pub mod serve;
 pub mod tls;

@@ -5,22 +5,11 @@
 
 use super::entries::{BadEntry, SCAN_DEPTH};
 use crate::MOST_TAG;
+use flitch_core::net::expand::Coding;
 use flitch_core::net::forward::wire::{Cursor, Limits, Token, skip};
 
 /// Most bytes of a chunk id.
 const MOST_ID: usize = 4096;
-
-/// How the entries of a PackedForward message are compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Compression {
-    /// Not at all: no option, or `text`.
-    #[default]
-    None,
-    /// `gzip`, perhaps several members one after the other.
-    Gzip,
-    /// `zstd` (fluentd 1.19).
-    Zstd,
-}
 
 /// What the entries are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +27,8 @@ pub struct Message<'a> {
     pub tag: &'a [u8],
     /// The entries.
     pub body: Body<'a>,
-    /// How they are compressed.
-    pub compression: Compression,
+    /// How they are compressed: not at all without the option, or where it says `text`; zstd is of fluentd 1.19.
+    pub compression: Option<Coding>,
     /// The chunk id that the sender wants back: the MessagePack value as it stands in the message.
     pub chunk: Option<&'a [u8]>,
 }
@@ -63,7 +52,7 @@ pub fn parse<'a>(bytes: &'a [u8], start: usize, parts: &[usize]) -> Result<Messa
     let forward = matches!(second, Some(Token::Array(_)));
     let options = part(if packed || forward { 2 } else { 3 });
     let (chunk, compression) = match options.map(read_options).transpose() {
-        Ok(read) => read.unwrap_or((None, Ok(Compression::None))),
+        Ok(read) => read.unwrap_or((None, Ok(None))),
         Err(e) => return Err((e, None)),
     };
     let bad = |text: &str| (shape(text), chunk);
@@ -93,19 +82,19 @@ pub fn parse<'a>(bytes: &'a [u8], start: usize, parts: &[usize]) -> Result<Messa
     let compression = match compression {
         Err(wrong) if packed => return Err((BadEntry::Shape(wrong), chunk)),
         Ok(compression) if packed => compression,
-        _ => Compression::None,
+        _ => None,
     };
     Ok(Message { tag, body, compression, chunk })
 }
 
 /// The chunk id, and the compression if it is known.
-type Options<'a> = (Option<&'a [u8]>, Result<Compression, String>);
+type Options<'a> = (Option<&'a [u8]>, Result<Option<Coding>, String>);
 
 fn read_options(bytes: &[u8]) -> Result<Options<'_>, BadEntry> {
     let mut cursor = Cursor::new(bytes, 0);
-    let Token::Map(pairs) = cursor.token()? else { return Ok((None, Ok(Compression::None))) };
+    let Token::Map(pairs) = cursor.token()? else { return Ok((None, Ok(None))) };
     let mut chunk = None;
-    let mut compression = Ok(Compression::None);
+    let mut compression = Ok(None);
     for _ in 0..pairs {
         let key = cursor.at();
         let Ok(Token::Text(name) | Token::Bytes(name)) = cursor.token() else {
@@ -126,9 +115,9 @@ fn read_options(bytes: &[u8]) -> Result<Options<'_>, BadEntry> {
             }
             (b"compressed", Ok(Token::Text(name) | Token::Bytes(name))) => {
                 compression = match name {
-                    b"gzip" => Ok(Compression::Gzip),
-                    b"zstd" => Ok(Compression::Zstd),
-                    b"text" | b"" => Ok(Compression::None),
+                    b"gzip" => Ok(Some(Coding::Gzip)),
+                    b"zstd" => Ok(Some(Coding::Zstd)),
+                    b"text" | b"" => Ok(None),
                     _ => {
                         let name = String::from_utf8_lossy(&name[..name.len().min(32)]);
                         Err(format!("no known compression: `{name}`; gzip and zstd are"))

@@ -15,7 +15,6 @@ mod entries;
 pub mod gather;
 mod group;
 mod hub;
-mod inflate;
 mod link;
 mod listen;
 mod message;

@@ -8,7 +8,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use flitch_core::net::budget::{Budget, Share};
 
 /// Bytes that every connection may hold without asking.
 pub const SMALL: usize = 64 << 10;
@@ -18,9 +20,7 @@ const PERMIT: usize = 1024;
 /// The memory that connections share.
 #[derive(Debug)]
 pub struct Pool {
-    room: Arc<Semaphore>,
-    /// Permits of `room` when nobody holds any.
-    permits: usize,
+    room: Budget,
     /// The right to go on without room.
     exempt: Arc<Semaphore>,
     waiting: AtomicUsize,
@@ -29,14 +29,13 @@ pub struct Pool {
 impl Pool {
     /// A pool of `bytes` bytes.
     pub fn new(bytes: usize) -> Arc<Pool> {
-        let permits = (bytes / PERMIT).clamp(1, Semaphore::MAX_PERMITS / 2);
-        let (room, exempt) = (Arc::new(Semaphore::new(permits)), Arc::new(Semaphore::new(1)));
-        Arc::new(Pool { room, permits, exempt, waiting: AtomicUsize::new(0) })
+        let (room, exempt) = (Budget::new(bytes, PERMIT), Arc::new(Semaphore::new(1)));
+        Arc::new(Pool { room, exempt, waiting: AtomicUsize::new(0) })
     }
 
     /// What a new connection holds.
     pub fn hold(self: &Arc<Self>) -> Hold {
-        Hold { pool: self.clone(), permits: None, exempt: None }
+        Hold { pool: self.clone(), share: self.room.share(), exempt: None }
     }
 
     /// Whether a connection waits for room.
@@ -49,7 +48,7 @@ impl Pool {
 #[derive(Debug)]
 pub struct Hold {
     pool: Arc<Pool>,
-    permits: Option<OwnedSemaphorePermit>,
+    share: Share,
     exempt: Option<OwnedSemaphorePermit>,
 }
 
@@ -67,13 +66,13 @@ impl Hold {
     pub fn bytes(&self) -> usize {
         match &self.exempt {
             Some(_) => usize::MAX,
-            None => SMALL + self.taken() * PERMIT,
+            None => SMALL + self.share.bytes(),
         }
     }
 
     /// Whether the connection holds memory of the pool.
     pub fn is_large(&self) -> bool {
-        self.permits.is_some() || self.exempt.is_some()
+        self.share.bytes() > 0 || self.exempt.is_some()
     }
 
     /// Takes what `bytes` bytes need, if the pool has it. Answers whether the connection may hold so many now.
@@ -81,11 +80,8 @@ impl Hold {
         if bytes <= self.bytes() {
             return true;
         }
-        let more = (bytes - self.bytes()).div_ceil(PERMIT).min(self.pool.permits) as u32;
-        match self.pool.room.clone().try_acquire_many_owned(more) {
-            Ok(permits) => self.add(permits),
-            Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => {}
-        }
+        // Whether that is enough is seen below: the pool may be smaller than what is wanted.
+        let _ = self.share.try_take(bytes - self.bytes());
         bytes <= self.bytes()
     }
 
@@ -93,42 +89,17 @@ impl Hold {
     pub async fn grow(&mut self, step: usize) {
         self.pool.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting(&self.pool.waiting);
-        let more = step.div_ceil(PERMIT).clamp(1, self.pool.permits) as u32;
-        let permits = tokio::select! {
+        tokio::select! {
             biased;
-            permits = self.pool.room.clone().acquire_many_owned(more) => permits.ok(),
-            exempt = self.pool.exempt.clone().acquire_owned() => {
-                self.exempt = exempt.ok();
-                None
-            }
-        };
-        drop(_waiting);
-        if let Some(permits) = permits {
-            self.add(permits);
+            () = self.share.take(step.max(1)) => {}
+            exempt = self.pool.exempt.clone().acquire_owned() => self.exempt = exempt.ok(),
         }
     }
 
     /// Gives back what is not needed for `bytes` bytes.
     pub fn shrink(&mut self, bytes: usize) {
         self.exempt = None;
-        let needed = bytes.saturating_sub(SMALL).div_ceil(PERMIT);
-        let spare = self.taken().saturating_sub(needed);
-        match &mut self.permits {
-            Some(_) if needed == 0 => self.permits = None,
-            Some(permits) => drop(permits.split(spare)),
-            None => {}
-        }
-    }
-
-    fn taken(&self) -> usize {
-        self.permits.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
-    }
-
-    fn add(&mut self, more: OwnedSemaphorePermit) {
-        match &mut self.permits {
-            Some(permits) => permits.merge(more),
-            None => self.permits = Some(more),
-        }
+        self.share.shrink(bytes.saturating_sub(SMALL));
     }
 }
 

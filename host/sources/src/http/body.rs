@@ -1,17 +1,16 @@
 //! Takes in the body of a request: how much, how fast, and how far it may expand.
 
 use std::io::{BufRead, BufReader, Read};
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Body;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use super::answer::Answer;
-use super::content::Coding;
+use flitch_core::net::budget::{Budget, Share};
+use flitch_core::net::expand::Coding;
 
 /// What a request takes at least, in bytes: its header, its answer, and what columns cost that hold a single record.
 const LEAST: usize = 8 << 10;
@@ -26,43 +25,28 @@ const LOOK: Duration = Duration::from_secs(1);
 const PRESSED: Pace = Pace { wait: Duration::from_secs(2), rate: 64 << 10 };
 
 /// Room for one request among those that are under way. Given back when it is dropped.
-pub struct Room {
-    pending: Arc<Semaphore>,
-    /// What all requests share, in bytes. A larger request takes all of it.
-    most: usize,
-    taken: Option<OwnedSemaphorePermit>,
-}
+pub struct Room(Share);
 
 impl Room {
-    /// No room yet, of `most` bytes that `pending` has a permit each for.
-    pub fn new(pending: &Arc<Semaphore>, most: usize) -> Room {
-        Room { pending: pending.clone(), most, taken: None }
+    /// No room yet, of what all requests share, which has a piece for each byte. A larger request takes all of it.
+    pub fn of(pending: &Budget) -> Room {
+        Room(pending.share())
     }
 
     /// Takes as much as makes room for `bytes` bytes in all.
     fn reach(&mut self, bytes: usize) -> Result<(), Answer> {
-        let taken = self.taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let more = bytes.max(LEAST).min(self.most).saturating_sub(taken);
-        if more == 0 {
-            return Ok(());
-        }
-        let more = u32::try_from(more).map_err(|_| Answer::Full)?;
-        let more = self.pending.clone().try_acquire_many_owned(more).map_err(|_| Answer::Full)?;
-        match &mut self.taken {
-            Some(taken) => taken.merge(more),
-            none => *none = Some(more),
-        }
-        Ok(())
+        let more = bytes.max(LEAST).min(self.0.budget().bytes()).saturating_sub(self.0.bytes());
+        if self.0.try_take(more) { Ok(()) } else { Err(Answer::Full) }
     }
 
     /// Whether `bytes` bytes more would find room now.
     fn has(&self, bytes: usize) -> bool {
-        self.pending.available_permits() >= bytes.min(self.most)
+        self.0.budget().free() >= bytes.min(self.0.budget().bytes())
     }
 
     /// Whether less than half of all room is left.
     fn is_short(&self) -> bool {
-        self.pending.available_permits() < self.most / 2
+        self.0.budget().free() < self.0.budget().bytes() / 2
     }
 }
 
@@ -166,10 +150,11 @@ pub fn expand(codings: &[Coding], body: Bytes, limit: usize, room: &mut Room) ->
     if codings.is_empty() || body.is_empty() {
         return Ok(body);
     }
-    let mut reader: Box<dyn BufRead + '_> = Box::new(&*body);
+    let mut reader: Box<dyn BufRead + Send + '_> = Box::new(&*body);
     // What was applied last is undone first.
     for coding in codings.iter().rev() {
-        reader = decoder(*coding, reader).map_err(|error| unreadable(*coding, &error))?;
+        let decoder = coding.decoder(reader, ZSTD_WINDOW).map_err(|error| unreadable(*coding, &error))?;
+        reader = Box::new(BufReader::new(decoder));
     }
     let mut expanded = Vec::new();
     loop {
@@ -189,29 +174,8 @@ pub fn expand(codings: &[Coding], body: Bytes, limit: usize, room: &mut Room) ->
     }
 }
 
-fn decoder<'a>(coding: Coding, mut from: Box<dyn BufRead + 'a>) -> std::io::Result<Box<dyn BufRead + 'a>> {
-    Ok(match coding {
-        Coding::Gzip => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(from))),
-        // What the world calls deflate is mostly zlib, and sometimes raw (RFC 9110, section 8.4.1.2).
-        Coding::Deflate if from.fill_buf()?.first().is_some_and(|b| b & 0x0f == 8) => {
-            Box::new(BufReader::new(flate2::bufread::ZlibDecoder::new(from)))
-        }
-        Coding::Deflate => Box::new(BufReader::new(flate2::bufread::DeflateDecoder::new(from))),
-        Coding::Zstd => {
-            let mut decoder = zstd::stream::read::Decoder::with_buffer(from)?;
-            decoder.window_log_max(ZSTD_WINDOW)?;
-            Box::new(BufReader::new(decoder))
-        }
-    })
-}
-
 fn unreadable(coding: Coding, error: &std::io::Error) -> Answer {
-    let name = match coding {
-        Coding::Gzip => "gzip",
-        Coding::Deflate => "deflate",
-        Coding::Zstd => "zstd",
-    };
-    Answer::Unreadable { line: 1, reason: format!("the body is no {name}: {error}") }
+    Answer::Unreadable { line: 1, reason: format!("the body is no {}: {error}", coding.name()) }
 }
 
 #[cfg(test)]

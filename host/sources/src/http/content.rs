@@ -4,17 +4,10 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 
 use super::HttpCodec;
 use super::answer::Answer;
+use flitch_core::net::expand::Coding;
 
 /// Most content encodings, one inside the other: what a client or a proxy adds is one each.
 const MOST_CODINGS: usize = 2;
-
-/// A content encoding (RFC 9110, section 8.4.1; RFC 8878 for zstd).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Coding {
-    Gzip,
-    Deflate,
-    Zstd,
-}
 
 /// The content encodings of a body, in the order in which they were applied: several header lines are one list
 /// (RFC 9110, sections 5.3 and 8.4).

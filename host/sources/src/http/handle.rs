@@ -83,7 +83,7 @@ async fn take(parts: &Parts, body: &mut Incoming, shared: &Shared) -> Result<Ans
     if shared.cx.intake.is_full() {
         return Err(Answer::Full);
     }
-    let mut room = body::Room::new(&shared.pending, settings.most_pending());
+    let mut room = body::Room::of(&shared.pending);
     let pace = body::Pace { wait: settings.read_timeout.0, rate: settings.min_rate.0 };
     let raw = body::read(body, settings.max_body.0 as usize, pace, &mut room).await?;
     let bytes = raw.len();

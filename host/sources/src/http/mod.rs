@@ -18,6 +18,7 @@ use answer::Answers;
 use super::{BESIDE, ChangedValues, Running, SourceContext, SourceKind, Starting};
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::net::address::{Address, Endpoint};
+use flitch_core::net::budget::Budget;
 use flitch_core::net::connections::{Connections, Slot};
 use flitch_core::net::serve::{Patience, Visit};
 use flitch_core::net::tls::{Acceptor, TlsSettings};
@@ -158,13 +159,6 @@ impl SourceKind for HttpSettings {
     }
 }
 
-impl HttpSettings {
-    /// [`HttpSettings::max_pending`] as permits, one a byte.
-    fn most_pending(&self) -> usize {
-        (self.max_pending.0 as usize).min(Semaphore::MAX_PERMITS)
-    }
-}
-
 /// How the body of a request is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -205,7 +199,7 @@ struct Shared {
     settings: HttpSettings,
     cx: SourceContext,
     /// Bytes of bodies that may yet be taken in.
-    pending: Arc<Semaphore>,
+    pending: Budget,
     /// Requests that may yet be made batches of: as each holds a batch, and what its decoder needs, until the pipelines
     /// take it, they are no more than keep the processors busy.
     hands: Semaphore,
@@ -231,7 +225,7 @@ fn serve(listener: TcpListener, settings: HttpSettings, cx: SourceContext) -> an
     tracing::info!(source = %cx.name, address = %listener.local_addr()?, "listening for HTTP");
     let open = || Connections::new(&cx.name, settings.max_connections);
     let (connections, late) = (open(), open());
-    let pending = Arc::new(Semaphore::new(settings.most_pending()));
+    let pending = Budget::new(settings.max_pending.0 as usize, 1);
     let (hands, answers) = (Semaphore::new(hands()), Answers::new(&cx.name));
     let changed = ChangedValues::new(&cx.name);
     let shared = Arc::new(Shared { settings, cx, pending, hands, answers, changed });

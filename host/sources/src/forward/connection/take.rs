@@ -7,10 +7,13 @@ use bytes::Buf;
 use super::{End, Session};
 use crate::forward::acks::Claim;
 use crate::forward::gather::{Gather, Origin, Step};
-use crate::forward::inflate::Inflate;
-use crate::forward::message::{self, Body, Compression, Message};
+use crate::forward::message::{self, Body, Message};
+use flitch_core::net::expand::{Bounds, Expand};
 use flitch_core::net::forward::wire::Fault;
 use flitch_core::receipt::Verdict;
+
+/// zstd frames may ask for a window of 2 to this many bytes: 16 MiB, twice what its level 19 uses.
+const ZSTD_WINDOW: u32 = 24;
 
 impl Session {
     /// Takes the messages in the buffer that are complete.
@@ -154,34 +157,33 @@ impl Session {
         self.gather.begin_message();
         let (most, longest) = self.hub.settings.expansion();
         let unreadable = |why: &dyn Display| format!("the entries of a message cannot be read: {why}");
-        let mut inflate = match message.compression {
-            Compression::None => None,
-            compression => match Inflate::new(entries, compression, most, longest) {
-                Ok(inflate) => Some(inflate),
-                Err(error) => {
-                    self.gather.dead(unreadable(&error), entries);
-                    return Ok(());
-                }
-            },
+        let bounds = Bounds { zstd_window: ZSTD_WINDOW, most, longest };
+        let expand = message.compression.map(|coding| Expand::new(entries, coding, bounds)).transpose();
+        let mut expand = match expand {
+            Ok(expand) => expand,
+            Err(error) => {
+                self.gather.dead(unreadable(&error), entries);
+                return Ok(());
+            }
         };
         let mut at = 0;
         loop {
-            let more = match &inflate {
+            let more = match &expand {
                 // What is expanded next, and as much again for the columns that are made of it.
-                Some(inflate) => inflate.needs(at),
+                Some(expand) => expand.needs(at),
                 None => entries.len().min(2 * self.hub.cx.cut.bytes),
             };
             if self.room_for(more).await? {
                 branch(&mut self.gather);
             }
-            if let Some(inflate) = &mut inflate {
-                if let Err(error) = inflate.advance(at) {
+            if let Some(expand) = &mut expand {
+                if let Err(error) = expand.advance(at) {
                     self.gather.dead(unreadable(&error), entries);
                     return Ok(());
                 }
                 at = 0;
             }
-            let (window, last) = inflate.as_ref().map_or((entries, true), |i| (i.window(), i.is_last()));
+            let (window, last) = expand.as_ref().map_or((entries, true), |e| (e.window(), e.is_last()));
             let joins = self.partials.as_ref().is_some_and(|p| p.may_stand_in(window));
             loop {
                 let partials = self.partials.as_mut().filter(|_| joins);
@@ -194,7 +196,7 @@ impl Session {
                     }
                     Step::Drained => break,
                     Step::Broken(fault) => {
-                        let rest = if inflate.is_some() { entries } else { &entries[at..] };
+                        let rest = if expand.is_some() { entries } else { &entries[at..] };
                         self.gather.dead(unreadable(&fault), rest);
                         return Ok(());
                     }

@@ -47,20 +47,20 @@ impl Body for Drip {
     }
 }
 
-fn pending(bytes: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(bytes))
+fn pending(bytes: usize) -> Budget {
+    Budget::new(bytes, 1)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_body_takes_no_room_for_what_has_not_come() {
     let pending = pending(64 * MIB);
-    let mut room = Room::new(&pending, 64 * MIB);
+    let mut room = Room::of(&pending);
     let mut slow = drip(16 * MIB as u64, 1024, usize::MAX, Duration::from_secs(1));
     let read = read(&mut slow, 16 * MIB, PACE, &mut room);
     assert!(timeout(Duration::from_secs(20), read).await.is_err(), "it comes at the pace that is asked for");
-    assert!(64 * MIB - pending.available_permits() <= 64 << 10, "{}", pending.available_permits());
+    assert!(64 * MIB - pending.free() <= 64 << 10, "{}", pending.free());
     drop(room);
-    assert_eq!(pending.available_permits(), 64 * MIB);
+    assert_eq!(pending.free(), 64 * MIB);
 }
 
 #[tokio::test(start_paused = true)]
@@ -69,7 +69,7 @@ async fn a_body_that_comes_slower_than_the_lowest_rate_is_given_up() {
         [(1, 1, false), (1, 29, false), (4000, 4, false), (4200, 4, true), (4 * MIB, 29, true)]
     {
         let pending = pending(64 * MIB);
-        let mut room = Room::new(&pending, 64 * MIB);
+        let mut room = Room::of(&pending);
         let pieces = (4 * MIB).div_ceil(piece);
         let mut body = drip(0, piece, pieces, Duration::from_secs(every));
         let read = read(&mut body, 8 * MIB, PACE, &mut room).await;
@@ -84,15 +84,16 @@ async fn a_body_that_comes_slower_than_the_lowest_rate_is_given_up() {
 async fn a_body_whose_next_piece_does_not_come_is_given_up() {
     let (begun, pending) = (Instant::now(), pending(MIB));
     let mut body = drip(0, 1 << 19, 2, Duration::from_secs(40));
-    let read = read(&mut body, MIB, PACE, &mut Room::new(&pending, MIB)).await;
+    let read = read(&mut body, MIB, PACE, &mut Room::of(&pending)).await;
     assert_eq!((read, begun.elapsed()), (Err(Answer::TooSlow), PACE.wait));
 }
 
 #[tokio::test(start_paused = true)]
 async fn slow_bodies_are_given_up_soon_while_memory_is_short() {
     let (begun, pending) = (Instant::now(), pending(4 * MIB));
-    let mut room = Room::new(&pending, 4 * MIB);
-    let _others = pending.clone().acquire_many_owned(3 * MIB as u32).await.unwrap();
+    let mut room = Room::of(&pending);
+    let mut others = pending.share();
+    assert!(others.try_take(3 * MIB));
     let mut body = drip(0, 2048, 1000, Duration::from_secs(1));
     assert_eq!(read(&mut body, 4 * MIB, PACE, &mut room).await, Err(Answer::TooSlow));
     assert!(begun.elapsed() <= Duration::from_secs(4), "{:?}", begun.elapsed());
@@ -103,7 +104,7 @@ async fn a_body_that_stops_halfway_holds_its_memory_no_longer_than_others_can_sp
     let (begun, pending) = (Instant::now(), pending(4 * MIB));
     let mut body = drip(0, 3 * MIB, 2, Duration::from_secs(20));
     body.wait = Box::pin(tokio::time::sleep(Duration::ZERO));
-    let read = read(&mut body, 8 * MIB, PACE, &mut Room::new(&pending, 4 * MIB)).await;
+    let read = read(&mut body, 8 * MIB, PACE, &mut Room::of(&pending)).await;
     assert_eq!((read, begun.elapsed()), (Err(Answer::TooSlow), PRESSED.wait));
 }
 
@@ -111,12 +112,12 @@ async fn a_body_that_stops_halfway_holds_its_memory_no_longer_than_others_can_sp
 async fn a_body_expands_into_no_more_than_there_is_room_for() {
     let bomb: Bytes = zstd::encode_all(&vec![b' '; 32 * MIB][..], 1).unwrap().into();
     let pending = pending(64 * MIB);
-    let mut first = Room::new(&pending, 64 * MIB);
+    let mut first = Room::of(&pending);
     expand(&[Coding::Zstd], bomb.clone(), 64 * MIB, &mut first).unwrap();
-    let mut second = Room::new(&pending, 64 * MIB);
+    let mut second = Room::of(&pending);
     assert_eq!(expand(&[Coding::Zstd], bomb.clone(), 64 * MIB, &mut second), Err(Answer::Full));
     drop(first);
     drop(second);
-    let mut alone = Room::new(&pending, 64 * MIB);
+    let mut alone = Room::of(&pending);
     assert_eq!(expand(&[Coding::Zstd], bomb, 64 * MIB, &mut alone).unwrap().len(), 32 * MIB);
 }
