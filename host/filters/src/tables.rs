@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -15,6 +15,7 @@ use super::guest::bindings::ColumnResult;
 use super::guest::limits::Bounds;
 use super::guest::voice::cut;
 use super::guest::{Lookup, LookupError};
+use flitch_core::file_stamp::FileStamp;
 use flitch_core::tasks;
 use flitch_core::telemetry::health::{Health, Part};
 
@@ -43,11 +44,8 @@ struct Table {
     format: TableFormat,
     rows: ArcSwap<Rows>,
     /// What the file looked like when it was read last, also in vain.
-    seen: parking_lot::Mutex<Option<Seen>>,
+    seen: parking_lot::Mutex<Option<FileStamp>>,
 }
-
-/// What tells that a file has changed.
-type Seen = (SystemTime, u64, u64);
 
 impl Tables {
     /// Reads all tables. Relative paths are from `folder`. An error names the table.
@@ -132,7 +130,7 @@ impl Table {
                 format!("cannot tell the format of {}: add `format: csv` or `format: ndjson`", path.display())
             })?,
         };
-        let seen = seen(&path);
+        let seen = FileStamp::of(&path);
         let rows = Rows::read(&path, &settings.key, format)?;
         tracing::info!(table = name, rows = rows.len(), path = %path.display(), "table read");
         Ok(Table {
@@ -147,7 +145,7 @@ impl Table {
 
     fn refresh(&self) {
         let mut seen_before = self.seen.lock();
-        let now = seen(&self.path);
+        let now = FileStamp::of(&self.path);
         if now.is_none() || *seen_before == now {
             return;
         }
@@ -179,12 +177,6 @@ fn format_of(path: &Path) -> Option<TableFormat> {
         "ndjson" | "jsonl" => Some(TableFormat::Ndjson),
         _ => None,
     }
-}
-
-fn seen(path: &Path) -> Option<Seen> {
-    use std::os::unix::fs::MetadataExt;
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
 }
 
 #[cfg(test)]

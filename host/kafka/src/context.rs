@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use tracing::field::{DisplayValue, display};
 
 use crate::{is_alert, token};
+use flitch_core::telemetry::Quiet;
 
 /// librdkafka repeats itself at every attempt to connect; the same kind of line is logged once in this time.
 const QUIET: Duration = Duration::from_secs(30);
@@ -30,7 +31,7 @@ pub struct News {
     fatal: AtomicBool,
     /// Told when a credential is refused.
     pub refusal: Notify,
-    logged: Mutex<HashMap<String, Instant>>,
+    logged: Mutex<HashMap<String, Quiet>>,
 }
 
 impl News {
@@ -51,16 +52,13 @@ impl News {
         self.fatal.store(true, Ordering::Release);
     }
 
-    fn quiet(&self, what: &str) -> bool {
+    /// Whether a line of this kind was logged a short time ago.
+    fn is_repeated(&self, kind: &str) -> bool {
         let mut logged = self.logged.lock();
-        let now = Instant::now();
-        match logged.get(what) {
-            Some(at) if now.duration_since(*at) < QUIET => true,
-            _ => {
-                logged.insert(what.to_owned(), now);
-                false
-            }
+        if !logged.contains_key(kind) {
+            logged.insert(kind.to_owned(), Quiet::every(QUIET));
         }
+        !logged[kind].may_say()
     }
 }
 
@@ -111,7 +109,7 @@ impl ClientContext for Context {
             RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug | RDKafkaLogLevel::Notice => {
                 tracing::debug!(output, source, facility, "librdkafka: {message}");
             }
-            _ if self.news.quiet(facility) => {
+            _ if self.news.is_repeated(facility) => {
                 tracing::debug!(output, source, facility, "librdkafka: {message}")
             }
             _ => tracing::warn!(output, source, facility, "librdkafka: {message}"),

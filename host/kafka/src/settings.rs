@@ -7,8 +7,8 @@ use rdkafka::ClientConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use flitch_core::file_stamp::FileStamp;
 use flitch_core::net::address::Address;
-use flitch_core::net::tls::{FileStamp, file_stamp};
 use flitch_core::router::{OneOrMore, Scalar};
 use flitch_core::secret::Secret;
 use flitch_core::setting::wrong;
@@ -169,7 +169,7 @@ impl Connection<'_> {
     /// What the files of `tls` are like.
     pub fn stamps(&self) -> Vec<Option<FileStamp>> {
         let files = self.tls.iter().flat_map(|tls| [&tls.ca, &tls.cert, &tls.key]);
-        files.map(|file| file_stamp(file.as_ref()?)).collect()
+        files.map(|file| FileStamp::of(file.as_ref()?)).collect()
     }
 
     /// The file of the OAuth token.

@@ -6,6 +6,8 @@ use hyper::header::HOST;
 use hyper::http::uri::Authority;
 use hyper::{Request, Version};
 
+use flitch_core::machine::hostname;
+
 /// The names that the listener answers for.
 ///
 /// A web page whose name is made to lead to this machine (DNS rebinding) would otherwise have the browser of whoever
@@ -18,7 +20,7 @@ pub struct Hosts {
 impl Hosts {
     /// Those of a listener at this address: `more` beside its own.
     pub fn new<'a>(listen: IpAddr, more: impl IntoIterator<Item = &'a str>) -> Hosts {
-        let names = ["localhost", flitch_sources::file::hostname()].into_iter().map(str::to_owned);
+        let names = ["localhost", hostname()].into_iter().map(str::to_owned);
         let more = more.into_iter().map(|name| host(name).unwrap_or_else(|| name.to_owned()));
         let names = names.chain(more).map(|name| plain(&name)).collect();
         Hosts { listen: listen.to_canonical(), names }

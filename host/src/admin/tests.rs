@@ -17,7 +17,7 @@ fn status(hosts: &Hosts, host: &str) -> u16 {
 #[test]
 fn the_listener_answers_to_its_own_names_and_to_no_other() {
     let hosts = Hosts::new(Ipv4Addr::LOCALHOST.into(), ["flitch.logging.svc"]);
-    let machine = flitch_sources::file::hostname();
+    let machine = flitch_core::machine::hostname();
     let ours =
         ["localhost", "LocalHost:9598", "localhost.", "127.0.0.1:9598", "127.8.8.8", "[::1]:9598", "[::1]"];
     for host in ours.into_iter().chain(["flitch.logging.svc:80", "Flitch.Logging.Svc", machine]) {

@@ -1,9 +1,7 @@
 //! A buffer as everybody has it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +9,7 @@ use super::Closed;
 use super::memory::Memory;
 use super::store::{Stats, Store};
 use crate::batch::Batch;
-use crate::telemetry::Tally;
+use crate::telemetry::{Quiet, Tally};
 use crate::units::Bytes;
 
 /// What happens to records that meet a full buffer.
@@ -41,9 +39,6 @@ impl Default for BufferSettings {
     }
 }
 
-/// How often a buffer that drops says so.
-const REMINDER: Duration = Duration::from_secs(60);
-
 /// What waits for an output. Clones are the same buffer.
 #[derive(Clone, Debug)]
 pub struct Buffer(Arc<Inner>);
@@ -55,8 +50,8 @@ struct Inner {
     best_effort: bool,
     /// Counts what is dropped.
     dropped: Tally,
-    /// When it last said that it drops.
-    said: Mutex<Option<Instant>>,
+    /// Says that it drops.
+    said: Quiet,
 }
 
 /// Where the batches are. An enum, and no `dyn`, so that no wait is a box.
@@ -82,7 +77,7 @@ impl Buffer {
             kept: Kept::Memory(Memory::new(settings.max_bytes.0 as usize)),
             best_effort: best_effort || settings.when_full == WhenFull::DropNewest,
             dropped,
-            said: Mutex::default(),
+            said: Quiet::a_minute(),
         }))
     }
 
@@ -135,9 +130,7 @@ impl Buffer {
     }
 
     fn complain(&self) {
-        let mut said = self.0.said.lock();
-        if said.is_none_or(|at| at.elapsed() >= REMINDER) {
-            *said = Some(Instant::now());
+        if self.0.said.may_say() {
             tracing::warn!(output = %self.0.name, "the buffer is full; records are dropped (`best_effort`)");
         }
     }

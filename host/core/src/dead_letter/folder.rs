@@ -2,10 +2,11 @@
 
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::{DeadLetterSettings, WhenFull};
+use crate::file_stamp::is_at;
 
 const PREFIX: &str = "letters-";
 const SUFFIX: &str = ".ndjson";
@@ -276,13 +277,5 @@ impl Current {
     /// Whether the path still leads to this file: a replay or a person may have taken it away.
     fn is_there(&self) -> bool {
         is_at(&self.file, &self.path)
-    }
-}
-
-/// Whether `path` leads to `file`.
-fn is_at(file: &File, path: &Path) -> bool {
-    match (std::fs::metadata(path), file.metadata()) {
-        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
-        _ => false,
     }
 }

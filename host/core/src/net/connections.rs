@@ -15,14 +15,12 @@ use rustix::io::Errno;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::telemetry::Metric;
+use crate::telemetry::{Metric, Quiet};
 
 /// How long to wait when the system has no room for one more connection: the ones in use must be given back first.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long a connection may rest before it is asked to leave for another: time for a header to come.
 const RESTED: Duration = Duration::from_millis(500);
-/// Time between two log lines about the same thing.
-const QUIET: Duration = Duration::from_secs(60);
 
 /// Why a connection is closed that did nothing wrong but wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +41,8 @@ struct Shared {
     most: usize,
     slots: Arc<Semaphore>,
     resting: Mutex<Resting>,
-    said_full: Mutex<Option<Instant>>,
-    said_short: Mutex<Option<Instant>>,
+    said_full: Quiet,
+    said_short: Quiet,
     errors: metrics::Counter,
     silent: metrics::Counter,
     room: metrics::Counter,
@@ -67,8 +65,8 @@ impl Connections {
             most,
             slots: Arc::new(Semaphore::new(most)),
             resting: Mutex::default(),
-            said_full: Mutex::default(),
-            said_short: Mutex::default(),
+            said_full: Quiet::a_minute(),
+            said_short: Quiet::a_minute(),
             errors: Metric::AcceptErrors.counter(&[("listener", name)]),
             silent: let_go("silent"),
             room: let_go("room"),
@@ -100,7 +98,7 @@ impl Connections {
                 tracing::debug!(listener = shared.name, %error, "a client had gone before it was taken");
                 continue;
             }
-            if may_say(&shared.said_short) {
+            if shared.said_short.may_say() {
                 was_short.get_or_insert(Instant::now());
                 let help = match is_shortage(&error) {
                     true => {
@@ -121,7 +119,7 @@ impl Connections {
         if let Ok(permit) = self.shared.slots.clone().try_acquire_owned() {
             return self.given(permit);
         }
-        if may_say(&self.shared.said_full) {
+        if self.shared.said_full.may_say() {
             let (listener, most) = (&self.shared.name, self.shared.most);
             tracing::warn!(
                 listener,
@@ -170,16 +168,6 @@ impl Shared {
         first.remove().1.notify_one();
         None
     }
-}
-
-/// Whether the time has come to log something again.
-fn may_say(said: &Mutex<Option<Instant>>) -> bool {
-    let (mut said, now) = (said.lock(), Instant::now());
-    let may = said.is_none_or(|before| now.duration_since(before) >= QUIET);
-    if may {
-        *said = Some(now);
-    }
-    may
 }
 
 fn is_shortage(error: &io::Error) -> bool {

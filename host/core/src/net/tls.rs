@@ -1,9 +1,8 @@
 //! TLS for servers: settings, and what a listener accepts connections with.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::setting::wrong;
 use anyhow::{Context, anyhow};
@@ -17,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_rustls::{Accept, TlsAcceptor};
+
+use crate::file_stamp::FileStamp;
 
 /// Time between two looks at the files of a certificate.
 const LOOK: Duration = Duration::from_secs(1);
@@ -56,7 +57,7 @@ impl TlsSettings {
 
     /// What the files are like, without their content.
     fn stamps(&self) -> Stamps {
-        [Some(&self.cert), Some(&self.key), self.client_ca.as_ref()].map(|file| file_stamp(file?))
+        [Some(&self.cert), Some(&self.key), self.client_ca.as_ref()].map(|file| FileStamp::of(file?))
     }
 
     fn read(&self) -> anyhow::Result<TlsAcceptor> {
@@ -85,15 +86,6 @@ impl TlsSettings {
         })?;
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
-}
-
-/// Time of the last change, length and inode of a file: another file has another one.
-pub type FileStamp = (SystemTime, u64, u64);
-
-/// The stamp of a file; none where it cannot be found.
-pub fn file_stamp(file: &Path) -> Option<FileStamp> {
-    let there = std::fs::metadata(file).ok()?;
-    Some((there.modified().ok()?, there.len(), there.ino()))
 }
 
 type Stamps = [Option<FileStamp>; 3];

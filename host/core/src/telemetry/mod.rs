@@ -6,9 +6,11 @@ pub mod escape;
 pub mod health;
 pub mod log;
 mod names;
+mod quiet;
 
 pub use health::{Health, Part};
 pub use names::Metric;
+pub use quiet::Quiet;
 
 /// Counts records and bytes under one set of labels.
 #[derive(Clone)]

@@ -1,25 +1,24 @@
 //! Watches the files that plugins come from.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
+
+use flitch_core::file_stamp::FileStamp;
 
 /// How often files are looked at where the kernel tells nothing: network folders, bind mounts.
 const EVERY: Duration = Duration::from_secs(2);
 /// How long a file must stay the same before it is taken for written.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// What tells that a file is another: its time, size and inode; none where it is missing.
-type Look = Option<(SystemTime, u64, u64)>;
-
 /// Watches files that plugins come from. The kernel's word (inotify) is a hint; a look every few seconds finds what it
 /// does not tell.
 pub struct Watch {
-    files: BTreeMap<PathBuf, Look>,
+    files: BTreeMap<PathBuf, Option<FileStamp>>,
     told: Arc<Notify>,
     kernel: Option<RecommendedWatcher>,
 }
@@ -36,7 +35,7 @@ impl Watch {
         self.files = files
             .into_iter()
             .map(|file| {
-                let seen = before.remove(&file).unwrap_or_else(|| look(&file));
+                let seen = before.remove(&file).unwrap_or_else(|| FileStamp::of(&file));
                 (file, seen)
             })
             .collect();
@@ -72,15 +71,15 @@ impl Watch {
 
     fn differs(&self) -> bool {
         // A file that is gone has no new code: its plugin goes on.
-        self.files.iter().any(|(file, seen)| look(file).is_some_and(|now| *seen != Some(now)))
+        self.files.iter().any(|(file, seen)| FileStamp::of(file).is_some_and(|now| *seen != Some(now)))
     }
 
     /// Waits until the files stay as they are; whether they are others then.
     async fn settled(&mut self) -> bool {
         loop {
-            let now: Vec<Look> = self.files.keys().map(|file| look(file)).collect();
+            let now: Vec<Option<FileStamp>> = self.files.keys().map(|file| FileStamp::of(file)).collect();
             tokio::time::sleep(QUIET).await;
-            if self.files.keys().zip(&now).all(|(file, now)| look(file) == *now) {
+            if self.files.keys().zip(&now).all(|(file, now)| FileStamp::of(file) == *now) {
                 let differs = self.differs();
                 for (seen, now) in self.files.values_mut().zip(now) {
                     *seen = now.or(*seen);
@@ -101,10 +100,4 @@ impl std::fmt::Debug for Watch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Watch").field("files", &self.files.keys()).finish_non_exhaustive()
     }
-}
-
-fn look(file: &Path) -> Look {
-    use std::os::unix::fs::MetadataExt;
-    let metadata = std::fs::metadata(file).ok()?;
-    Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
 }

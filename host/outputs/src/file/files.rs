@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use rustix::fs::OFlags;
 use super::fault::{Fault, Root};
 use super::place::Place;
 use super::rotate::{Rotation, sync_folder};
+use flitch_core::file_stamp::is_same;
 
 /// Most files that are open at once.
 pub(super) const OPEN: usize = 256;
@@ -108,7 +109,7 @@ impl Files {
         }
         let there = fs::metadata(path);
         let same = |open: &Open| match (&there, open.file.metadata()) {
-            (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+            (Ok(a), Ok(b)) => is_same(a, &b),
             _ => false,
         };
         if self.open.get(path).is_some_and(|open| !same(open)) {

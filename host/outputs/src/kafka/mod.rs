@@ -31,7 +31,7 @@ use super::{Answer, Output, OutputContext, OutputKind, Parcel, Refusal, WriteErr
 use flitch_core::batch::encode::{Encoder, Framing};
 use flitch_core::batch::template::{Rendered, Template};
 use flitch_core::batch::{Column, Encoded, Records, TIMESTAMP};
-use flitch_core::net::tls::FileStamp;
+use flitch_core::file_stamp::FileStamp;
 use flitch_kafka::settings::is_topic;
 use flitch_kafka::{News, Part};
 

@@ -13,7 +13,7 @@
 //! always the beginning of a line, and a restart needs nothing else. Only the records of containers are kept while they
 //! are open, since those of the other stream pass them by: see `container::Position`.
 
-use std::sync::{Arc, OnceLock, atomic};
+use std::sync::{Arc, atomic};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -163,14 +163,4 @@ fn finish(mut tailer: Tailer, bell: &Bell, is_left: &dyn Fn() -> bool) {
     if !is_left() {
         tailer.save_moved(Instant::now());
     }
-}
-
-/// This machine's name.
-pub fn hostname() -> &'static str {
-    static NAME: OnceLock<String> = OnceLock::new();
-    NAME.get_or_init(|| {
-        let read = |path| std::fs::read_to_string(path).ok().filter(|name| !name.trim().is_empty());
-        let name = read("/proc/sys/kernel/hostname").or_else(|| read("/etc/hostname"));
-        name.map_or_else(|| "localhost".to_owned(), |name| name.trim().to_owned())
-    })
 }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha512};
 
 use super::wire::Limits;
+use crate::machine::hostname;
 use crate::secret::Secret;
 use crate::setting::wrong;
 
@@ -56,11 +57,7 @@ impl SecuritySettings {
 }
 
 fn self_hostname() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    match name.trim() {
-        "" => "flitch".to_owned(),
-        name => name.to_owned(),
-    }
+    hostname().to_owned()
 }
 
 /// Random bytes that no one can foresee.

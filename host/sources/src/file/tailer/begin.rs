@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::{StreamId, TAG, TIMESTAMP};
+use flitch_core::machine::hostname;
 use flitch_core::receipt::Watermark;
 
 use super::super::charset::Coding;
@@ -13,7 +14,6 @@ use super::super::checkpoint::Checkpoint;
 use super::super::container::Position;
 use super::super::discover::{FileId, Found};
 use super::super::fingerprint::{HEAD, Trail, read_at, read_head};
-use super::super::hostname;
 use super::super::read::Blank;
 use super::super::settings::ReadFrom;
 use super::super::tail::{Compressed, Tail, Twin, modified};
