@@ -160,7 +160,5 @@ impl Drop for Turn<'_> {
 
 /// Between half of a time and all of it, so that many writers do not come back at once.
 fn jittered(time: Duration) -> Duration {
-    use std::hash::{BuildHasher, RandomState};
-    let random = RandomState::new().hash_one(0u8) as f64 / u64::MAX as f64;
-    time.mul_f64(0.5 + random / 2.0)
+    time.mul_f64(0.5 + fastrand::f64() / 2.0)
 }

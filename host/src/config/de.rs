@@ -1,6 +1,6 @@
 //! A serde deserializer over the tree, whose errors know where they stand.
 //!
-//! It differs from others in three points. An enum is read from a map with a key `type`, without the buffering that
+//! It is written by hand because it differs from those of the YAML crates in three points. An enum is read from a map with a key `type`, without the buffering that
 //! makes serde lose the place. A value of one type that was written as another is taken where nothing can be lost
 //! (`tag: 17` is the text `17`). And after an error it reads again without the wrong value, so that one run tells
 //! all that is wrong.

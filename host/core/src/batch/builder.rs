@@ -15,6 +15,10 @@
 //! assert_eq!(finished.records.rows(), 1);
 //! ```
 //!
+//! It is written by hand: the builders of arrow want the type of each column before the first value, and the readers of
+//! arrow-json a schema, while here a name is first heard of in any record, and a record that turns out to be wrong takes
+//! back what it wrote.
+//!
 //! What has no column type of its own becomes a json column, and so do values of several kinds that meet in one: each
 //! keeps its own kind there, so that it means the same in whatever company it came (see [`super::mixed`]).
 //!

@@ -10,6 +10,7 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{AUTHORIZATION, CONNECTION, EXPECT, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, Version};
+use percent_encoding::percent_decode_str;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{SemaphorePermit, oneshot};
 use tokio::time::timeout;
@@ -127,26 +128,7 @@ fn tag_of(path: &str, shared: &Shared) -> String {
     if path.is_empty() {
         return shared.settings.tag.clone().unwrap_or_else(|| shared.cx.name.to_string());
     }
-    percent_decoded(path).replace('/', ".")
-}
-
-fn percent_decoded(text: &str) -> String {
-    let hex = |b: u8| (b as char).to_digit(16).map(|d| d as u8);
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        match (first, tail) {
-            (b'%', [high, low, tail @ ..]) if hex(*high).is_some() && hex(*low).is_some() => {
-                out.push(hex(*high).unwrap_or(0) << 4 | hex(*low).unwrap_or(0));
-                rest = tail;
-            }
-            _ => {
-                out.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    percent_decode_str(path).decode_utf8_lossy().replace('/', ".")
 }
 
 /// Whether the request carries one of the tokens, or one of the users' passwords. Compared in constant time.

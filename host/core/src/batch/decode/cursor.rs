@@ -1,4 +1,8 @@
 //! The place in a JSON text (RFC 8259) up to which it is read.
+//!
+//! It is written by hand because no crate's reader gives both the text of a value as it stood (a number that float64
+//! would change, a lone surrogate) and the values of the others in one pass without a tree, and tells where a record
+//! ends that is broken, so that the next one is read all the same.
 
 use super::{DecodeError, MAX_NESTING};
 use crate::batch::builder::Builder;
