@@ -1,4 +1,4 @@
-//! What several listeners need of the network.
+//! What several parts need of the network.
 
 pub mod address;
 pub mod budget;

@@ -8,17 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore,
-    SignatureScheme, StreamOwned,
-};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use flitch_core::net::address::Endpoint;
+use flitch_core::net::tls::client::{self, Trust};
 use flitch_core::telemetry::escape::Escaped;
 
 /// How long a source may take to answer.
@@ -37,14 +31,6 @@ pub struct TlsArgs {
     /// A PEM file with the key of `--cert`.
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
-}
-
-/// By what a server is believed.
-pub enum Trust<'a> {
-    /// The roots of `--ca`.
-    Roots,
-    /// It has this very certificate, the first in a PEM file.
-    Same(&'a Path),
 }
 
 /// A server, and how to speak with it.
@@ -138,90 +124,19 @@ impl std::fmt::Display for Server {
 }
 
 impl TlsArgs {
-    /// The TLS of a client.
+    /// The TLS of a client that believes a server with the certificate in the file `known`, and no other; or, without
+    /// one, what `--ca` says. `--ca` wins over the file.
     ///
     /// # Errors
     /// A file cannot be read, or `--ca` is wanted and missing.
-    pub fn client(&self, trust: &Trust<'_>) -> anyhow::Result<ClientConfig> {
-        let provider = Arc::new(ring::default_provider());
-        let verifier: Arc<dyn ServerCertVerifier> = match (trust, &self.ca) {
-            (Trust::Same(file), None) => {
-                let certificate = certificates(file)?.swap_remove(0);
-                Arc::new(Same { certificate, provider: provider.clone() })
-            }
-            (_, Some(ca)) => {
-                let mut roots = RootCertStore::empty();
-                for root in certificates(ca)? {
-                    roots.add(root).with_context(|| ca.display().to_string())?;
-                }
-                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build()?
-            }
-            (Trust::Roots, None) => {
+    pub fn client(&self, known: Option<&Path>) -> anyhow::Result<ClientConfig> {
+        let trust = match (&self.ca, known) {
+            (Some(ca), _) => Trust::Roots(ca),
+            (None, Some(certificate)) => Trust::Same(certificate),
+            (None, None) => {
                 bail!("name a file with the roots of its certificate (`--ca`), or the source by its name")
             }
         };
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier);
-        Ok(match (&self.cert, &self.key) {
-            (Some(cert), Some(key)) => {
-                let own = PrivateKeyDer::from_pem_file(key).with_context(|| key.display().to_string())?;
-                builder.with_client_auth_cert(certificates(cert)?, own)?
-            }
-            _ => builder.with_no_client_auth(),
-        })
-    }
-}
-
-fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let all: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
-    let all = all.with_context(|| format!("cannot read {}", file.display()))?;
-    anyhow::ensure!(!all.is_empty(), "{} holds no certificate in PEM", file.display());
-    Ok(all)
-}
-
-/// Believes one certificate, whatever name stands in it.
-#[derive(Debug)]
-struct Same {
-    certificate: CertificateDer<'static>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Same {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        match *end_entity == self.certificate {
-            true => Ok(ServerCertVerified::assertion()),
-            false => Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        client::config(trust, self.cert.as_deref().zip(self.key.as_deref()))
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use anyhow::Context;
 use jiff::Timestamp;
 
-use super::connect::{Server, Stream, TlsArgs, Trust};
+use super::connect::{Server, Stream, TlsArgs};
 use flitch_core::batch::{TAG, TIMESTAMP};
 use flitch_core::dead_letter::read::Letter;
 use flitch_core::dead_letter::replay::{CHUNK, Letters};
@@ -52,7 +52,7 @@ impl Forward {
     /// It listens nowhere in particular, or its certificate cannot be read.
     pub fn to_source(settings: &ForwardSettings, tls: &TlsArgs) -> anyhow::Result<Forward> {
         let listen = settings.listen.iter().next().context("it listens nowhere")?;
-        let tls = settings.tls.as_ref().map(|own| tls.client(&Trust::Same(&own.cert))).transpose()?;
+        let tls = settings.tls.as_ref().map(|own| tls.client(Some(&own.cert))).transpose()?;
         Ok(Forward {
             server: Server::behind(listen, tls)?,
             security: settings.security.clone(),

@@ -7,7 +7,7 @@ use anyhow::bail;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::connect::{Server, TlsArgs, Trust};
+use super::connect::{Server, TlsArgs};
 use flitch_core::dead_letter::replay::Sink;
 use flitch_core::net::address::Endpoint;
 use flitch_core::secret::Secret;
@@ -35,7 +35,7 @@ impl Post {
     pub fn to_url(url: &str, tls: &TlsArgs) -> anyhow::Result<Post> {
         let (rest, tls, port) = match url.split_once("://") {
             Some(("http", rest)) => (rest, None, 80),
-            Some(("https", rest)) => (rest, Some(tls.client(&Trust::Roots)?), 443),
+            Some(("https", rest)) => (rest, Some(tls.client(None)?), 443),
             _ => bail!("it is neither a URL of HTTP nor the name of a source"),
         };
         let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -57,7 +57,7 @@ impl Post {
         if settings.codec == HttpCodec::Lines {
             bail!("it reads lines of text (`codec: lines`), and the records are JSON");
         }
-        let tls = settings.tls.as_ref().map(|own| tls.client(&Trust::Same(&own.cert))).transpose()?;
+        let tls = settings.tls.as_ref().map(|own| tls.client(Some(&own.cert))).transpose()?;
         let authorization = settings.auth.as_ref().and_then(|auth| {
             let bearer = auth.bearer.first().map(|token| Secret::new(format!("Bearer {}", token.expose())));
             let user = auth.basic.first_key_value();

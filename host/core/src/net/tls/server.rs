@@ -1,4 +1,4 @@
-//! TLS for servers: settings, and what a listener accepts connections with.
+//! TLS of listeners: settings, and what they accept connections with.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,0 +1,106 @@
+//! TLS of those who connect: whom they believe, and what they show.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+/// By what a server is believed.
+#[derive(Clone, Copy, Debug)]
+pub enum Trust<'a> {
+    /// Its certificate leads to one of the roots in a PEM file, and is for the name by which it is reached.
+    Roots(&'a Path),
+    /// It has this very certificate, the first in a PEM file, whatever name stands in it.
+    Same(&'a Path),
+}
+
+/// The TLS of a client, which shows the certificate in the PEM file `own.0` with the key in `own.1` to servers that ask
+/// for one.
+///
+/// # Errors
+/// A file cannot be read, or does not hold what it should; the text names the file.
+pub fn config(trust: Trust<'_>, own: Option<(&Path, &Path)>) -> anyhow::Result<ClientConfig> {
+    let provider = Arc::new(ring::default_provider());
+    let verifier: Arc<dyn ServerCertVerifier> = match trust {
+        Trust::Same(file) => {
+            let certificate = certificates(file)?.swap_remove(0);
+            Arc::new(Same { certificate, provider: provider.clone() })
+        }
+        Trust::Roots(file) => {
+            let mut roots = RootCertStore::empty();
+            for root in certificates(file)? {
+                roots.add(root).with_context(|| file.display().to_string())?;
+            }
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build()?
+        }
+    };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    Ok(match own {
+        Some((cert, key)) => {
+            let own = PrivateKeyDer::from_pem_file(key).with_context(|| key.display().to_string())?;
+            builder.with_client_auth_cert(certificates(cert)?, own)?
+        }
+        None => builder.with_no_client_auth(),
+    })
+}
+
+fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+    let all = all.with_context(|| format!("cannot read {}", file.display()))?;
+    anyhow::ensure!(!all.is_empty(), "{} holds no certificate in PEM", file.display());
+    Ok(all)
+}
+
+/// Believes one certificate, whatever name stands in it.
+#[derive(Debug)]
+struct Same {
+    certificate: CertificateDer<'static>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Same {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        match *end_entity == self.certificate {
+            true => Ok(ServerCertVerified::assertion()),
+            false => Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,6 @@
+//! TLS of those who are connected to, and of those who connect.
+
+pub mod client;
+pub mod server;
+
+pub use server::{Acceptor, TlsSettings};
