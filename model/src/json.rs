@@ -4,6 +4,7 @@ use crate::number::{Number, number, write_float};
 use crate::path::{push_name, write_json_name};
 
 /// Appends `text` as a JSON string with its quotes. Bytes that are not UTF-8 pass as they are.
+#[inline]
 pub fn write_string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     write_escaped(text, out);
