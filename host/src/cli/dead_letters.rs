@@ -15,9 +15,9 @@ use flitch_core::telemetry::escape::{self, Escaped};
 use flitch_core::units::Span;
 use flitch_sources::SourceSettings;
 
-mod connect;
+pub mod connect;
 mod forward;
-mod post;
+pub mod post;
 
 use connect::TlsArgs;
 use forward::Forward;

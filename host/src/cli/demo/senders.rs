@@ -8,11 +8,15 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rmp::encode;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::dead_letters::connect::TlsArgs;
+use crate::cli::dead_letters::post::Post;
+use flitch_core::dead_letter::replay::Sink;
 use flitch_core::net::forward::write;
 use flitch_sources::generator::samples;
 
@@ -60,7 +64,9 @@ impl Sender {
                 Wire::File(std::fs::OpenOptions::new().append(true).open(&path).context("the log")?)
             }
             Sender::Forward(address) => Wire::Forward(connect(&address).await?),
-            Sender::Http(address) => Wire::Http(connect(&address).await?, address),
+            Sender::Http(address) => {
+                Wire::Http(Some(Post::to_url(&format!("http://{address}/web.events"), &TlsArgs::default())?))
+            }
         };
         let begin = Instant::now();
         let mut ticks = tokio::time::interval(TICK);
@@ -93,7 +99,8 @@ async fn connect(address: &str) -> anyhow::Result<BufReader<TcpStream>> {
 enum Wire {
     File(std::fs::File),
     Forward(BufReader<TcpStream>),
-    Http(BufReader<TcpStream>, String),
+    /// Taken out while it sends.
+    Http(Option<Post>),
 }
 
 impl Wire {
@@ -112,11 +119,17 @@ impl Wire {
                 stream.get_mut().write_all(buffer).await?;
                 acknowledged(stream, &chunk).await
             }
-            Wire::Http(stream, host) => {
+            Wire::Http(post) => {
                 for number in from..from + count {
                     web_event(seed, number, buffer)?;
                 }
-                post(stream, host, buffer).await
+                let (client, body) = (post.take(), std::mem::take(buffer));
+                let mut client = client.context("an earlier post failed")?;
+                // It blocks: who sends dead letters again waits for nothing else.
+                let sent = spawn_blocking(move || client.send(&body).map(|()| (client, body)));
+                let (client, body) = sent.await??;
+                (*post, *buffer) = (Some(client), body);
+                Ok(())
             }
         }
     }
@@ -163,43 +176,4 @@ fn web_event(seed: u64, number: u64, out: &mut Vec<u8>) -> anyhow::Result<()> {
     }
     writeln!(out, "\"device_is_mobile\":{is_mobile},\"seq\":{number}}}")?;
     Ok(())
-}
-
-/// Posts a body and waits for the answer; as often as it takes, while the source asks to wait.
-async fn post(stream: &mut BufReader<TcpStream>, host: &str, body: &[u8]) -> anyhow::Result<()> {
-    let head = format!(
-        "POST /web.events HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-ndjson\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    loop {
-        stream.get_mut().write_all(head.as_bytes()).await?;
-        stream.get_mut().write_all(body).await?;
-        let (status, text) = answer(stream).await.context("the http source closed the connection")?;
-        match status {
-            200 => return Ok(()),
-            429 | 503 => tokio::time::sleep(Duration::from_millis(100)).await,
-            _ => bail!("the http source answered {status}: {}", text.trim()),
-        }
-    }
-}
-
-async fn answer(stream: &mut BufReader<TcpStream>) -> anyhow::Result<(u16, String)> {
-    let mut line = String::new();
-    stream.read_line(&mut line).await?;
-    let status = line.split(' ').nth(1).context("no status")?.parse()?;
-    let mut length = 0;
-    loop {
-        line.clear();
-        stream.read_line(&mut line).await?;
-        let header = line.trim_end().to_ascii_lowercase();
-        if header.is_empty() {
-            break;
-        }
-        if let Some(value) = header.strip_prefix("content-length:") {
-            length = value.trim().parse()?;
-        }
-    }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).await?;
-    Ok((status, String::from_utf8_lossy(&body).into_owned()))
 }
