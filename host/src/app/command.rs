@@ -69,7 +69,12 @@ impl Control {
     pub async fn ask(&self, command: Command) -> Answer {
         let (answer, answered) = oneshot::channel();
         self.requests.send(Request { command, answer }).await.map_err(|_| Refused::Ending)?;
-        answered.await.map_err(|_| Refused::Ending)?
+        tokio::select! {
+            biased;
+            answer = answered => answer.map_err(|_| Refused::Ending)?,
+            // What is sent in the moment in which the daemon lets go of the other end is in nobody's hands.
+            () = self.requests.closed() => Err(Refused::Ending),
+        }
     }
 
     /// Makes the daemon drain and end, whatever it is about.
