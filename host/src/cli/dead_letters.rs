@@ -21,7 +21,7 @@ pub mod post;
 
 use connect::TlsArgs;
 use forward::Forward;
-use post::Post;
+use post::{Post, Waiting};
 
 /// A source that takes records again.
 enum To {
@@ -225,7 +225,7 @@ fn again(folder: &Path, filter: &Filter, to: Option<To>) -> Result<(), Failure> 
     let mut unfit = 0;
     let done = match to {
         None => replay::replay(folder, filter, &mut Stdout),
-        Some(To::Http(mut post)) => replay::replay(folder, filter, &mut post),
+        Some(To::Http(post)) => replay::replay(folder, filter, &mut Waiting::new(post)?),
         Some(To::Forward(mut forward)) => {
             let done = replay::send(folder, filter, &mut forward);
             unfit = forward.unfit();

@@ -6,6 +6,7 @@ pub mod connections;
 pub mod descriptors;
 pub mod expand;
 pub mod forward;
+pub mod http_client;
 pub mod serve;
 pub mod tls;
 

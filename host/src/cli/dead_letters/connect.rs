@@ -1,22 +1,22 @@
 //! How a replay reaches a source: the address that it listens on, with TLS where it has it.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-use flitch_core::net::address::Endpoint;
+use flitch_core::net::address::{Address, Endpoint};
 use flitch_core::net::tls::client::{self, Trust};
 use flitch_core::telemetry::escape::Escaped;
 
 /// How long a source may take to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the one who replays brings for TLS.
 #[derive(Debug, Default, clap::Args)]
@@ -31,6 +31,21 @@ pub struct TlsArgs {
     /// A PEM file with the key of `--cert`.
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
+}
+
+/// The address by which a listener on this machine is reached from here.
+///
+/// # Errors
+/// The system chose its port.
+pub fn beside(listen: &Address) -> anyhow::Result<Address> {
+    if listen.port() == 0 {
+        bail!("it listens on a port that the system chose: name it by its URL");
+    }
+    Ok(match listen.host() {
+        None | Some("0.0.0.0") => SocketAddr::from((Ipv4Addr::LOCALHOST, listen.port())).into(),
+        Some("::") => SocketAddr::from((Ipv6Addr::LOCALHOST, listen.port())).into(),
+        Some(_) => listen.clone(),
+    })
 }
 
 /// A server, and how to speak with it.
@@ -51,30 +66,15 @@ pub trait Stream: Read + Write {}
 impl<S: Read + Write> Stream for S {}
 
 impl Server {
-    /// The server at `host:port`.
-    pub fn at(address: &str, tls: Option<ClientConfig>) -> anyhow::Result<Server> {
-        let (host, port) = address.rsplit_once(':').context("write host:port")?;
-        let host = host.trim_matches(['[', ']']).to_owned();
-        let port = port.parse().with_context(|| format!("`{port}` is no port"))?;
-        Ok(Server { place: Place::Tcp(host, port), tls: tls.map(Arc::new) })
-    }
-
     /// The server that listens on this machine. On a unix socket nobody speaks TLS.
     pub fn behind(listen: &Endpoint, tls: Option<ClientConfig>) -> anyhow::Result<Server> {
         let listen = match listen {
             Endpoint::Tcp(address) => address,
             Endpoint::Unix(path) => return Ok(Server { place: Place::Unix(path.clone()), tls: None }),
         };
-        if listen.port() == 0 {
-            bail!("it listens on a port that the system chose: name it by its URL");
-        }
-        let text = listen.to_string();
-        let host = match text.rsplit_once(':').map_or("", |(host, _)| host) {
-            "" | "0.0.0.0" => "127.0.0.1",
-            "[::]" => "::1",
-            host => host.trim_matches(['[', ']']),
-        };
-        Ok(Server { place: Place::Tcp(host.to_owned(), listen.port()), tls: tls.map(Arc::new) })
+        let address = beside(listen)?;
+        let host = address.host().unwrap_or_default().to_owned();
+        Ok(Server { place: Place::Tcp(host, address.port()), tls: tls.map(Arc::new) })
     }
 
     /// An error of a connection to it. It is none of standard output's, whose reader may go away in peace.

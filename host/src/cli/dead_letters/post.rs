@@ -1,30 +1,40 @@
 //! Posts NDJSON to an HTTP source.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::time::{Duration, Instant};
+use std::io;
+use std::time::Duration;
 
-use anyhow::bail;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, StatusCode, Url};
+use rustls::ClientConfig;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::{Instant, sleep};
 
-use super::connect::{Server, TlsArgs};
+use super::connect::{PATIENCE, TlsArgs, beside};
 use flitch_core::dead_letter::replay::Sink;
-use flitch_core::net::address::Endpoint;
+use flitch_core::net::http_client::{self, Settings, beginning};
 use flitch_core::secret::Secret;
 use flitch_core::telemetry::escape::Escaped;
 use flitch_sources::http::{HttpCodec, HttpSettings};
 
-/// How long a source that asks to wait is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How long between two tries.
+/// How long between two tries, while a source asks to wait.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Most bytes of what a source says about its answer that are told.
+const SAID: usize = 4 << 10;
 
 /// An HTTP source.
 pub struct Post {
-    server: Server,
-    path: String,
-    /// The value of the header `Authorization`.
-    authorization: Option<Secret>,
+    client: Client,
+    /// Where it takes records. Credentials in it are sent as such.
+    url: Url,
+    /// The credentials of the configuration.
+    credentials: Option<Credentials>,
+}
+
+enum Credentials {
+    Bearer(Secret),
+    Basic(String, Secret),
 }
 
 impl Post {
@@ -33,20 +43,12 @@ impl Post {
     /// # Errors
     /// It is no URL of HTTP, or a file for TLS cannot be read.
     pub fn to_url(url: &str, tls: &TlsArgs) -> anyhow::Result<Post> {
-        let (rest, tls, port) = match url.split_once("://") {
-            Some(("http", rest)) => (rest, None, 80),
-            Some(("https", rest)) => (rest, Some(tls.client(None)?), 443),
+        let tls = match url.split_once("://") {
+            Some(("http", _)) => None,
+            Some(("https", _)) => Some(tls.client(None)?),
             _ => bail!("it is neither a URL of HTTP nor the name of a source"),
         };
-        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let (credentials, host) = match host.rsplit_once('@') {
-            Some((credentials, host)) => (Some(credentials), host),
-            None => (None, host),
-        };
-        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
-        let address = if has_port { host.to_owned() } else { format!("{host}:{port}") };
-        let path = if path.is_empty() { "/" } else { path }.to_owned();
-        Ok(Post { server: Server::at(&address, tls)?, path, authorization: credentials.map(basic) })
+        Post::new(url, tls, None)
     }
 
     /// One of the configuration, with its TLS and the credentials that it takes.
@@ -58,77 +60,100 @@ impl Post {
             bail!("it reads lines of text (`codec: lines`), and the records are JSON");
         }
         let tls = settings.tls.as_ref().map(|own| tls.client(Some(&own.cert))).transpose()?;
-        let authorization = settings.auth.as_ref().and_then(|auth| {
-            let bearer = auth.bearer.first().map(|token| Secret::new(format!("Bearer {}", token.expose())));
-            let user = auth.basic.first_key_value();
-            bearer.or_else(|| user.map(|(user, password)| basic(&format!("{user}:{}", password.expose()))))
+        let credentials = settings.auth.as_ref().and_then(|auth| {
+            let bearer = auth.bearer.first().map(|token| Credentials::Bearer(token.clone()));
+            let basic = auth.basic.first_key_value();
+            bearer
+                .or_else(|| basic.map(|(user, password)| Credentials::Basic(user.clone(), password.clone())))
         });
-        Ok(Post {
-            server: Server::behind(&Endpoint::Tcp(settings.listen.clone()), tls)?,
-            path: "/".to_owned(),
-            authorization,
-        })
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        Post::new(&format!("{scheme}://{}/", beside(&settings.listen)?), tls, credentials)
     }
 
-    /// Posts records. Answers the status where the source takes them, or asks to wait.
-    fn post(&self, records: &[u8]) -> io::Result<u16> {
-        let mut stream = self.server.connect().map_err(|error| self.server.failed(&error))?;
-        let authorization = self.authorization.as_ref();
-        let authorization = authorization.map(|value| format!("Authorization: {}\r\n", value.expose()));
-        let head = format!(
-            "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-ndjson\r\nContent-Length: {}\r\n{}Connection: close\r\n\r\n",
-            self.path,
-            self.server,
-            records.len(),
-            authorization.unwrap_or_default()
-        );
-        // A source that refuses by the head alone closes before it has read the rest; its answer says why.
-        let sent = stream
-            .write_all(head.as_bytes())
-            .and_then(|()| stream.write_all(records))
-            .and_then(|()| stream.flush());
-        let mut answer = BufReader::new(stream);
-        let mut status = String::new();
-        let read = answer.read_line(&mut status);
-        if status.is_empty() {
-            // What was read says more than that writing failed: TLS tells there why it ended.
-            let none = || io::Error::new(io::ErrorKind::UnexpectedEof, "no answer");
-            return Err(self.server.failed(&read.err().or(sent.err()).unwrap_or_else(none)));
-        }
-        let code = status.split(' ').nth(1).and_then(|code| code.parse().ok());
-        if let Some(code @ (200..300 | 429 | 503)) = code {
-            return Ok(code);
-        }
-        let mut rest = String::new();
-        // What the source says about it is worth a word, but its absence is not.
-        let _ = answer.read_to_string(&mut rest);
-        let body = rest.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        let why = format!("{} answered {}: {}", self.server, Escaped(status.trim()), Escaped(body.trim()));
-        Err(io::Error::other(why))
+    fn new(url: &str, tls: Option<ClientConfig>, credentials: Option<Credentials>) -> anyhow::Result<Post> {
+        let url = Url::parse(url).context("it is no URL")?;
+        let client = http_client::client(Settings {
+            tls,
+            proxy: None,
+            connect_timeout: PATIENCE,
+            timeout: PATIENCE,
+            keep: false,
+        })?;
+        Ok(Post { client, url, credentials })
     }
-}
 
-#[expect(clippy::disallowed_methods, reason = "a source that is full does not say when it has room again")]
-fn pause() {
-    std::thread::sleep(PAUSE);
-}
-
-fn basic(credentials: &str) -> Secret {
-    Secret::new(format!("Basic {}", STANDARD.encode(credentials)))
-}
-
-impl Sink for Post {
-    fn send(&mut self, records: &[u8]) -> io::Result<()> {
+    /// Posts records, whole ones as NDJSON, until the source takes them. `Ok` means that they are safe.
+    ///
+    /// # Errors
+    /// It does not answer, refuses them, or has had no room for a while. The text names it, without a password.
+    pub async fn send(&self, records: Bytes) -> io::Result<()> {
         let begin = Instant::now();
         loop {
-            match self.post(records)? {
-                200..300 => return Ok(()),
-                code if begin.elapsed() > PATIENCE => {
-                    let why = format!("{} has no room for so many records ({code})", self.server);
-                    return Err(io::Error::other(why));
-                }
-                _ => pause(),
+            let status = self.once(records.clone()).await?;
+            if status.is_success() {
+                return Ok(());
             }
+            if begin.elapsed() > PATIENCE {
+                return Err(self.failed(&format!(" has no room for so many records ({})", status.as_u16())));
+            }
+            // A source that is full does not say when it has room again.
+            sleep(PAUSE).await;
         }
     }
+
+    /// Posts them once. Answers the status where the source takes them, or asks to wait.
+    async fn once(&self, records: Bytes) -> io::Result<StatusCode> {
+        let request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/x-ndjson");
+        let request = match &self.credentials {
+            None => request,
+            Some(Credentials::Bearer(token)) => request.bearer_auth(token.expose()),
+            Some(Credentials::Basic(user, password)) => request.basic_auth(user, Some(password.expose())),
+        };
+        let answer = request.body(records).send().await.map_err(|error| {
+            let why = match error.is_timeout() {
+                true => format!("no answer within {} s", PATIENCE.as_secs()),
+                false => http_client::reason(&error),
+            };
+            self.failed(&format!(": {why}"))
+        })?;
+        let status = answer.status();
+        let said = beginning(answer, SAID).await;
+        match status {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Ok(status),
+            status if status.is_success() => Ok(status),
+            status => Err(self.failed(&format!(" answered {status}: {}", said.trim()))),
+        }
+    }
+
+    /// An error of the source. It is none of standard output's, whose reader may go away in peace.
+    fn failed(&self, what: &str) -> io::Error {
+        let (host, port) = (self.url.host_str().unwrap_or_default(), self.url.port_or_known_default());
+        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        io::Error::other(format!("{host}{port}{}", Escaped(what)))
+    }
 }
+
+/// Posts from a thread that waits for each answer.
+pub struct Waiting {
+    post: Post,
+    runtime: Runtime,
+}
+
+impl Waiting {
+    /// What waits for `post`.
+    ///
+    /// # Errors
+    /// The system gives no means to wait for connections.
+    pub fn new(post: Post) -> io::Result<Waiting> {
+        Ok(Waiting { post, runtime: Builder::new_current_thread().enable_all().build()? })
+    }
+}
+
+impl Sink for Waiting {
+    fn send(&mut self, records: &[u8]) -> io::Result<()> {
+        self.runtime.block_on(self.post.send(Bytes::copy_from_slice(records)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,16 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use bytes::Bytes;
 use rmp::encode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::dead_letters::connect::TlsArgs;
 use crate::cli::dead_letters::post::Post;
-use flitch_core::dead_letter::replay::Sink;
 use flitch_core::net::forward::write;
 use flitch_sources::generator::samples;
 
@@ -65,7 +64,7 @@ impl Sender {
             }
             Sender::Forward(address) => Wire::Forward(connect(&address).await?),
             Sender::Http(address) => {
-                Wire::Http(Some(Post::to_url(&format!("http://{address}/web.events"), &TlsArgs::default())?))
+                Wire::Http(Post::to_url(&format!("http://{address}/web.events"), &TlsArgs::default())?)
             }
         };
         let begin = Instant::now();
@@ -99,8 +98,7 @@ async fn connect(address: &str) -> anyhow::Result<BufReader<TcpStream>> {
 enum Wire {
     File(std::fs::File),
     Forward(BufReader<TcpStream>),
-    /// Taken out while it sends.
-    Http(Option<Post>),
+    Http(Post),
 }
 
 impl Wire {
@@ -123,13 +121,7 @@ impl Wire {
                 for number in from..from + count {
                     web_event(seed, number, buffer)?;
                 }
-                let (client, body) = (post.take(), std::mem::take(buffer));
-                let mut client = client.context("an earlier post failed")?;
-                // It blocks: who sends dead letters again waits for nothing else.
-                let sent = spawn_blocking(move || client.send(&body).map(|()| (client, body)));
-                let (client, body) = sent.await??;
-                (*post, *buffer) = (Some(client), body);
-                Ok(())
+                Ok(post.send(Bytes::copy_from_slice(buffer)).await?)
             }
         }
     }

@@ -14,6 +14,9 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootC
 /// By what a server is believed.
 #[derive(Clone, Copy, Debug)]
 pub enum Trust<'a> {
+    /// Its certificate leads to one of the roots of the system (on Debian those of `ca-certificates`; else where
+    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` point), and is for the name by which it is reached.
+    System,
     /// Its certificate leads to one of the roots in a PEM file, and is for the name by which it is reached.
     Roots(&'a Path),
     /// It has this very certificate, the first in a PEM file, whatever name stands in it.
@@ -28,6 +31,10 @@ pub enum Trust<'a> {
 pub fn config(trust: Trust<'_>, own: Option<(&Path, &Path)>) -> anyhow::Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match trust {
+        Trust::System => {
+            let system = rustls_platform_verifier::Verifier::new(provider.clone());
+            Arc::new(system.context("the roots of the system cannot be used")?)
+        }
         Trust::Same(file) => {
             let certificate = certificates(file)?.swap_remove(0);
             Arc::new(Same { certificate, provider: provider.clone() })
@@ -51,6 +58,16 @@ pub fn config(trust: Trust<'_>, own: Option<(&Path, &Path)>) -> anyhow::Result<C
         }
         None => builder.with_no_client_auth(),
     })
+}
+
+/// The TLS of a client that believes no server: one that is to speak without TLS alone.
+///
+/// # Errors
+/// No version of TLS can be spoken.
+pub fn nobody() -> anyhow::Result<ClientConfig> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
 fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {

@@ -1,0 +1,91 @@
+//! Speaking HTTP to servers, for all who do: what a client connects by, how long it waits, and what it says when that
+//! went wrong.
+
+use std::error::Error;
+use std::time::Duration;
+
+use anyhow::Context;
+use reqwest::{Client, Proxy, Response, Url, redirect};
+use rustls::ClientConfig;
+
+use super::tls;
+
+/// How a client calls itself.
+const USER_AGENT: &str = concat!("flitch/", env!("CARGO_PKG_VERSION"));
+/// How long a connection that is kept may rest until its next request: less than servers commonly allow, so that a
+/// request seldom meets a connection that is being closed.
+const IDLE: Duration = Duration::from_secs(20);
+
+/// How a client reaches its servers.
+#[derive(Debug)]
+pub struct Settings {
+    /// TLS of `https://`, as [`config`](tls::client::config) makes it. Without it a client speaks with no server of `https://`.
+    pub tls: Option<ClientConfig>,
+    /// The proxy through which all servers are reached (`http://user:password@host:port`); what the environment says of
+    /// proxies counts for nothing.
+    pub proxy: Option<Url>,
+    /// Longest time for a connection, TLS handshake included.
+    pub connect_timeout: Duration,
+    /// Longest time from the begin of a request to the end of its answer, the connection included.
+    pub timeout: Duration,
+    /// Whether connections are kept for the next requests. A request can fail then because its connection is closed by
+    /// the server in that moment, and may have arrived: it takes somebody who tries again.
+    pub keep: bool,
+}
+
+/// A client that goes where it is sent and nowhere else: an answer that redirects is an answer like another.
+///
+/// # Errors
+/// The proxy's URL is none that a proxy can have.
+pub fn client(settings: Settings) -> anyhow::Result<Client> {
+    let tls = match settings.tls {
+        Some(tls) => tls,
+        // Left out, reqwest would look for ciphers of the whole process, and there are none.
+        None => tls::client::nobody()?,
+    };
+    let mut builder = Client::builder()
+        .user_agent(USER_AGENT)
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .no_proxy()
+        .connect_timeout(settings.connect_timeout)
+        .timeout(settings.timeout)
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(if settings.keep { usize::MAX } else { 0 })
+        .tls_backend_preconfigured(tls);
+    if let Some(proxy) = settings.proxy {
+        builder = builder.proxy(Proxy::all(proxy).context("the proxy")?);
+    }
+    Ok(builder.build()?)
+}
+
+/// Why a request failed, in the words of whoever knows most of it, and without the URL, in which a password may stand.
+/// For logs and terminals it is escaped like anything that a server says.
+pub fn reason(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    let mut deepest: Option<&dyn Error> = error.source();
+    while let Some(deeper) = deepest.and_then(Error::source) {
+        deepest = Some(deeper);
+    }
+    match deepest {
+        Some(error) => error.to_string(),
+        None => "the request cannot be made".to_owned(),
+    }
+}
+
+/// Reads an answer to its end, so that its connection can be used again, and keeps its first `most` bytes as text. What
+/// is much longer, or breaks off, is read no further.
+pub async fn beginning(mut answer: Response, most: usize) -> String {
+    let mut kept = Vec::new();
+    while kept.len() < most {
+        let Ok(Some(piece)) = answer.chunk().await else { break };
+        let room = most - kept.len();
+        kept.extend_from_slice(&piece[..piece.len().min(room)]);
+    }
+    String::from_utf8_lossy(&kept).into_owned()
+}
+
+#[cfg(test)]
+mod tests;

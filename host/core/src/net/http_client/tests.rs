@@ -1,0 +1,189 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
+use bytes::Bytes;
+use flitch_tests::tls::{Authority, IdentityFiles};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::{Request, StatusCode};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::tls::TlsSettings;
+use super::tls::client::{Trust, config};
+use super::*;
+use crate::net::connections::Connections;
+use crate::net::serve::{Patience, Visit};
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// What a server answers to a path: the request line and the agent, a long text, a redirect, or nothing.
+async fn answer(request: Request<Incoming>) -> hyper::Response<Full<Bytes>> {
+    let agent = request.headers().get("user-agent").map_or(&b""[..], |agent| agent.as_bytes());
+    let text = format!("{} {} {}", request.method(), request.uri(), String::from_utf8_lossy(agent));
+    let mut answer = hyper::Response::new(Full::new(text.into()));
+    match request.uri().path() {
+        "/long" => *answer.body_mut() = Full::new(vec![b'x'; 1 << 20].into()),
+        "/moved" => {
+            *answer.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+            answer.headers_mut().insert("location", "/".parse().unwrap());
+        }
+        "/never" => std::future::pending().await,
+        _ => {}
+    }
+    answer
+}
+
+/// A listener, and how many connections it took.
+struct Server {
+    address: SocketAddr,
+    taken: Arc<AtomicUsize>,
+}
+
+async fn server(tls: Option<TlsSettings>) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = Server { address: listener.local_addr().unwrap(), taken: Default::default() };
+    let acceptor = tls.map(|tls| Arc::new(tls.acceptor().unwrap()));
+    let (connections, taken) = (Connections::new("test", 8), server.taken.clone());
+    crate::tasks::client(async move {
+        loop {
+            let (stream, _) = connections.accept(|| listener.accept()).await;
+            taken.fetch_add(1, Relaxed);
+            let patience = Patience { header: LONG, idle: LONG };
+            let visit = Visit { slot: connections.slot().await, patience, stop: CancellationToken::new() };
+            let acceptor = acceptor.clone();
+            crate::tasks::client(async move { visit.serve(stream, acceptor.as_deref(), answer).await });
+        }
+    });
+    server
+}
+
+fn settings() -> Settings {
+    Settings { tls: None, proxy: None, connect_timeout: LONG, timeout: LONG, keep: true }
+}
+
+async fn get(client: &Client, url: &str) -> Result<(u16, String), String> {
+    let answer = client.get(url).send().await.map_err(|error| reason(&error))?;
+    Ok((answer.status().as_u16(), beginning(answer, 100).await))
+}
+
+#[tokio::test]
+async fn a_client_says_who_it_is_follows_nobody_and_keeps_its_connection() {
+    let server = server(None).await;
+    let client = client(settings()).unwrap();
+    let at = |path: &str| format!("http://{}{path}", server.address);
+    let (status, said) = get(&client, &at("/a?b=c")).await.unwrap();
+    assert_eq!((status, said), (200, format!("GET /a?b=c flitch/{}", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(get(&client, &at("/moved")).await.unwrap().0, 307);
+    assert_eq!(server.taken.load(Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_client_that_keeps_no_connection_has_one_for_each_request() {
+    let server = server(None).await;
+    let client = client(Settings { keep: false, ..settings() }).unwrap();
+    for _ in 0..3 {
+        get(&client, &format!("http://{}/", server.address)).await.unwrap();
+    }
+    assert_eq!(server.taken.load(Relaxed), 3);
+}
+
+#[tokio::test]
+async fn of_a_long_answer_the_beginning_is_kept() {
+    let server = server(None).await;
+    let client = client(settings()).unwrap();
+    let (status, said) = get(&client, &format!("http://{}/long", server.address)).await.unwrap();
+    assert_eq!((status, said), (200, "x".repeat(100)));
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_for_what_is_somewhere_else() {
+    let server = server(None).await;
+    let proxy = Some(format!("http://{}", server.address).parse().unwrap());
+    let client = client(Settings { proxy, ..settings() }).unwrap();
+    let (_, said) = get(&client, "http://no-such-host.invalid/x").await.unwrap();
+    assert!(said.starts_with("GET http://no-such-host.invalid/x "), "{said}");
+}
+
+#[tokio::test]
+async fn what_went_wrong_is_said_without_the_url() {
+    let server = server(None).await;
+    let quick = Settings { timeout: Duration::from_millis(50), ..settings() };
+    let client = client(quick).unwrap();
+    let never = format!("http://ada:hunter2@{}/never", server.address);
+    assert_eq!(get(&client, &never).await.unwrap_err(), "no answer in time");
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let nobody = get(&client, &format!("http://ada:hunter2@{free}/")).await.unwrap_err();
+    assert!(nobody.starts_with("Connection refused"), "{nobody}");
+    assert!(!nobody.contains("hunter2"));
+}
+
+/// A server of TLS with files of an authority's, which may ask for certificates.
+struct Secured {
+    folder: TempDir,
+    authority: Authority,
+    own: IdentityFiles,
+    url: String,
+}
+
+async fn secured(asks: bool) -> Secured {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new("ours").unwrap();
+    let own = authority.server().unwrap().write(folder.path(), "server").unwrap();
+    let ca = authority.write(&folder.path().join("ca.pem")).unwrap();
+    let client_ca = asks.then_some(ca);
+    let (cert, key) = (own.certificate.clone(), own.key.clone());
+    let server = server(Some(TlsSettings { cert, key, client_ca, require_client_cert: true })).await;
+    let url = format!("https://localhost:{}/", server.address.port());
+    Secured { folder, authority, own, url }
+}
+
+#[tokio::test]
+async fn a_server_is_believed_by_its_roots_or_by_its_certificate_and_else_not() {
+    let server = secured(false).await;
+    let reached = async |trust| {
+        let tls = Some(config(trust, None).unwrap());
+        get(&client(Settings { tls, ..settings() }).unwrap(), &server.url).await
+    };
+    let roots = server.folder.path().join("ca.pem");
+    assert_eq!(reached(Trust::Roots(&roots)).await.unwrap().0, 200);
+    assert_eq!(reached(Trust::Same(&server.own.certificate)).await.unwrap().0, 200);
+
+    let others = Authority::new("theirs").unwrap().write(&server.folder.path().join("theirs.pem")).unwrap();
+    let error = reached(Trust::Roots(&others)).await.unwrap_err();
+    assert!(error.contains("invalid peer certificate"), "{error}");
+    // Without TLS no server of TLS is reached, rather than one that is not known.
+    let error = get(&client(settings()).unwrap(), &server.url).await.unwrap_err();
+    assert!(error.contains("UnknownIssuer"), "{error}");
+}
+
+#[tokio::test]
+async fn the_roots_of_the_system_do_not_vouch_for_a_server_of_ours() {
+    let server = secured(false).await;
+    // A machine without any roots says so.
+    let error = match config(Trust::System, None) {
+        Ok(tls) => {
+            let client = client(Settings { tls: Some(tls), ..settings() }).unwrap();
+            get(&client, &server.url).await.unwrap_err()
+        }
+        Err(error) => format!("{error:#}"),
+    };
+    assert!(error.contains("UnknownIssuer") || error.contains("the roots of the system"), "{error}");
+}
+
+#[tokio::test]
+async fn a_certificate_is_shown_to_a_server_that_asks_for_one() {
+    let server = secured(true).await;
+    let own = server.authority.client("edge").unwrap().write(server.folder.path(), "edge").unwrap();
+    let roots = server.folder.path().join("ca.pem");
+    let reached = async |own| {
+        let tls = Some(config(Trust::Roots(&roots), own).unwrap());
+        get(&client(Settings { tls, ..settings() }).unwrap(), &server.url).await
+    };
+    assert_eq!(reached(Some((own.certificate.as_path(), own.key.as_path()))).await.unwrap().0, 200);
+    let error = reached(None).await.unwrap_err();
+    assert!(error.contains("CertificateRequired"), "{error}");
+}
