@@ -13,6 +13,9 @@ use wasi_preview1_component_adapter_provider::{
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
+#[path = "../host/stock/build/guests.rs"]
+mod guests;
+
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const CONTRACT: &str = "../wit/filter.wit";
@@ -26,10 +29,10 @@ const FILTERS: [(&str, &str, &[&str]); 2] = [
 
 fn main() -> Result<()> {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
-    for input in [CONTRACT, FOLDER, "build.rs"] {
+    for input in [CONTRACT, FOLDER, "build.rs", "../host/stock/build"] {
         println!("cargo::rerun-if-changed={input}");
     }
-    rust_conformance(&out)?;
+    rust_conformance()?;
     println!("cargo::rerun-if-env-changed=PATH");
     let missing = Command::new("clang-19").arg("--version").output().is_err();
     if missing {
@@ -58,47 +61,10 @@ const RUST: [&str; 8] = [
 ];
 
 /// Builds the conformance guest of the Rust SDK as the SDK's tutorial says: for `wasm32-wasip2`, which makes a component.
-fn rust_conformance(out: &Path) -> Result<()> {
-    const TARGET: &str = "wasm32-wasip2";
+fn rust_conformance() -> Result<()> {
     RUST.iter().for_each(|input| println!("cargo::rerun-if-changed={input}"));
-    // OUT_DIR is <target>/<profile>/build/<package>/out. The inner build has a target directory of its own: that of the
-    // outer build is locked while this script runs.
-    let target = out.ancestors().nth(4).ok_or("OUT_DIR lies in a target directory")?.join("conformance");
-    let mut cargo = Command::new(std::env::var_os("CARGO").ok_or("cargo sets CARGO")?);
-    cargo
-        .args([
-            "build",
-            "--lib",
-            "--profile",
-            "plugin",
-            "--target",
-            TARGET,
-            "--package",
-            "flitch-conformance",
-        ])
-        .arg("--target-dir")
-        .arg(&target)
-        .current_dir("..");
-    // What was meant for the outer build: flags of another machine, clippy, coverage.
-    for name in [
-        "CARGO_ENCODED_RUSTFLAGS",
-        "RUSTFLAGS",
-        "RUSTC_WORKSPACE_WRAPPER",
-        "CARGO_BUILD_TARGET",
-        "CARGO_TARGET_DIR",
-        "CARGO_BUILD_TARGET_DIR",
-        "CARGO_BUILD_RUSTFLAGS",
-    ] {
-        cargo.env_remove(name);
-    }
-    let built = cargo.output()?;
-    if !built.status.success() {
-        let said = String::from_utf8_lossy(&built.stderr);
-        return Err(
-            format!("the conformance guest does not compile (rustup target add {TARGET}?):\n{said}").into()
-        );
-    }
-    let built = target.join(TARGET).join("plugin/flitch_conformance.wasm");
+    let built = guests::compile(Path::new(".."), "flitch-conformance", "wasm32-wasip2", "conformance", &[])?;
+    let built = built.join("flitch_conformance.wasm");
     println!("cargo::rustc-env=FLITCH_RUST_CONFORMANCE={}", built.display());
     Ok(())
 }

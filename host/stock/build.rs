@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
+#[path = "build/guests.rs"]
+mod guests;
+
 const TARGET: &str = "wasm32-unknown-unknown";
 
 fn main() {
@@ -17,17 +20,19 @@ fn main() {
     let names = plugins(&root.join("plugins"));
     rerun_if_changed(&root, &names);
 
-    // OUT_DIR is <target>/<profile>/build/<package>/out. The inner build has a target directory
-    // of its own: that of the outer build is locked while this script runs.
-    let target = out.ancestors().nth(4).expect("OUT_DIR lies in a target directory").join("plugins");
-    compile(&root, &target);
+    let set = [
+        ("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker().into_os_string()),
+        ("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", "-C target-feature=+simd128,+bulk-memory".into()),
+    ];
+    let set: Vec<_> = set.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
+    let components = guests::compile(&root, "flitch-plugin-*", TARGET, "plugins", &set);
+    let components = components.unwrap_or_else(|error| panic!("{error}"));
 
     let mut table = String::from(
         "/// The stock filters: name, component and README.\npub static STOCK: &[(&str, &[u8], &str)] = &[\n",
     );
     for name in &names {
-        let built =
-            target.join(TARGET).join("plugin").join(format!("flitch_plugin_{}.wasm", name.replace('-', "_")));
+        let built = components.join(format!("flitch_plugin_{}.wasm", name.replace('-', "_")));
         let kept = out.join(format!("{name}.wasm"));
         fs::copy(&built, &kept).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
         let readme = root.join("plugins").join(name).join("README.md");
@@ -72,36 +77,6 @@ fn rerun_if_changed(root: &Path, names: &[String]) {
     }
     for path in paths {
         println!("cargo::rerun-if-changed={}", root.join(path).display());
-    }
-}
-
-fn compile(root: &Path, target: &Path) {
-    let mut cargo = Command::new(var("CARGO"));
-    cargo
-        .args(["build", "--lib", "--profile", "plugin", "--target", TARGET, "--package", "flitch-plugin-*"])
-        .arg("--target-dir")
-        .arg(target)
-        .current_dir(root)
-        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker())
-        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", "-C target-feature=+simd128,+bulk-memory");
-    // What was meant for the outer build: flags of another machine, clippy, coverage.
-    for name in [
-        "CARGO_ENCODED_RUSTFLAGS",
-        "RUSTFLAGS",
-        "RUSTC_WORKSPACE_WRAPPER",
-        "CARGO_BUILD_TARGET",
-        "CARGO_TARGET_DIR",
-        "CARGO_BUILD_TARGET_DIR",
-        "CARGO_BUILD_RUSTFLAGS",
-    ] {
-        cargo.env_remove(name);
-    }
-    let built = cargo.output().unwrap_or_else(|error| panic!("cargo: {error}"));
-    if !built.status.success() {
-        panic!(
-            "the stock filters do not compile; if the target is missing: rustup target add {TARGET}\n{}",
-            String::from_utf8_lossy(&built.stderr)
-        );
     }
 }
 

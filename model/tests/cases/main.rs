@@ -1,29 +1,14 @@
 //! The values of `wit/cases`, by the model itself.
 
 use std::borrow::Cow;
-use std::path::Path;
 
 use flitch_model::value::Scalar;
 use flitch_model::{json, mixed, number, path, time};
 use serde_json::Value as Json;
 
-/// The cases of a file, each by its line.
-fn cases(name: &str) -> Vec<(String, Json)> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit/cases/values").join(name);
-    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let case = |line: &str| (line.to_owned(), serde_json::from_str(line).expect(line));
-    let cases: Vec<_> = text.lines().map(case).collect();
-    assert!(!cases.is_empty());
-    cases
-}
+mod read;
 
-fn text(json: &Json) -> &str {
-    json.as_str().unwrap_or_else(|| panic!("{json} is no text"))
-}
-
-fn texts(json: &Json) -> Vec<&str> {
-    json.as_array().unwrap_or_else(|| panic!("{json} is no list")).iter().map(text).collect()
-}
+use read::{cases, text, texts};
 
 /// A value with its kind: `{"int64": 5}`.
 fn scalar(json: &Json) -> Scalar<'_> {

@@ -4,21 +4,10 @@ use flitch_sdk::json::{Decoded, Limits, decode, flatten, mixed_text, text_of};
 use flitch_sdk::{ColumnSet, Value, path, time};
 use serde_json::Value as Json;
 
-/// The cases of a file, each by its line.
-fn cases(name: &str) -> Vec<(String, Json)> {
-    let file = format!("../../wit/cases/values/{name}");
-    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
-    let case = |line: &str| (line.to_owned(), serde_json::from_str(line).expect(line));
-    text.lines().map(case).collect()
-}
+#[path = "../../../model/tests/cases/read.rs"]
+mod read;
 
-fn text(json: &Json) -> &str {
-    json.as_str().unwrap_or_else(|| panic!("{json} is no text"))
-}
-
-fn texts(json: &Json) -> Vec<&str> {
-    json.as_array().unwrap_or_else(|| panic!("{json} is no list")).iter().map(text).collect()
-}
+use read::{cases, text, texts};
 
 /// The columns of one JSON object.
 fn columns(object: &str) -> Option<ColumnSet> {
