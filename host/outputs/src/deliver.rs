@@ -230,7 +230,7 @@ impl Courier {
     /// Buries what is refused of a member.
     async fn refuse(&self, refused: Refused) {
         let Refused { member, refusals } = refused;
-        let causes = refusals.into_iter().map(|r| Cause { row: r.row, reason: r.reason.into() });
+        let causes = refusals.into_iter().map(|r| Cause { row: r.row, reason: r.reason });
         self.bury(member.receipt, &member.records, causes.collect()).await;
     }
 

@@ -186,11 +186,9 @@ impl FileOutput {
         let text = self.encoder.encode(records);
         let mut written = Written::of(&text);
         written.refused.retain(|refused| paths.row(refused.row as usize).is_some());
-        for &row in paths.missing() {
-            let reason =
-                format!("the path `{}` has a field that is missing, empty or no name for a file", self.path);
-            written.refused.push(Refusal { row, reason });
-        }
+        written.refused.extend(Refusal::all(paths.missing(), || {
+            format!("the path `{}` has a field that is missing, empty or no name for a file", self.path)
+        }));
         let shared = self.shared.clone();
         let sync = self.sync == SyncMode::Batch;
         let encoded = text.clone();
@@ -211,8 +209,7 @@ impl FileOutput {
             match result {
                 Ok(()) => written.bytes += length as u64,
                 Err(Fault::Refused(reason)) => {
-                    let refuse = |row| Refusal { row, reason: reason.clone() };
-                    written.refused.extend(part.into_iter().map(refuse));
+                    written.refused.extend(Refusal::all(&part, || reason));
                 }
                 Err(Fault::Again(error)) => {
                     again.extend(part);

@@ -99,9 +99,7 @@ impl Gather {
             }
             Rendered::Rows(_) => member.records.rows(),
         };
-        let refusal =
-            |&row: &u32| Refusal { row, reason: format!("a field of the key `{template}` is missing") };
-        let refusals: Vec<Refusal> = keys.missing().iter().map(refusal).collect();
+        let refusals = Refusal::all(keys.missing(), || format!("a field of the key `{template}` is missing"));
         for (key, group) in groups(&keys, rows) {
             let receipt = member.receipt.split(group.len());
             let records =

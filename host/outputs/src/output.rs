@@ -102,14 +102,25 @@ pub struct Written {
 pub struct Refusal {
     /// The row's number in the parcel.
     pub row: u32,
-    /// Why, for the dead letter.
-    pub reason: String,
+    /// Why, for the dead letter; rows may share it.
+    pub reason: Arc<str>,
+}
+
+impl Refusal {
+    /// The refusals of rows that share a reason.
+    pub fn all(rows: &[u32], reason: impl FnOnce() -> String) -> Vec<Refusal> {
+        if rows.is_empty() {
+            return Vec::new();
+        }
+        let reason: Arc<str> = reason().into();
+        rows.iter().map(|&row| Refusal { row, reason: reason.clone() }).collect()
+    }
 }
 
 impl Written {
     /// Refuses what has no text.
     pub(crate) fn of(encoded: &Encoded) -> Written {
-        let refusal = |(row, reason): &(u32, Arc<str>)| Refusal { row: *row, reason: reason.to_string() };
+        let refusal = |(row, reason): &(u32, Arc<str>)| Refusal { row: *row, reason: reason.clone() };
         Written { refused: encoded.refused.iter().map(refusal).collect(), ..Written::default() }
     }
 }

@@ -233,6 +233,18 @@ async fn a_record_without_the_key_is_a_dead_letter_alone() {
     assert_eq!(verdicts.lock().values().collect::<Vec<_>>(), [&Verdict::Safe; 2]);
 }
 
+#[test]
+fn records_without_the_key_share_the_reason() {
+    let keys = StringArray::from_iter([None, Some("k"), None]);
+    let columns = vec![(Arc::new(Kind::Text.field("k")), Arc::new(keys) as _)];
+    let records = Arc::new(Records::of(3, columns, vec![]).unwrap());
+    let receipt = issue(&Arc::default(), 3, 3, |_| {});
+    let mut gather = Gather::new("out", Some(by_key(far())));
+    let refused = gather.add(Batch { records, receipt, stream: StreamId::UNORDERED }).unwrap().refusals;
+    assert_eq!(refused.iter().map(|refusal| refusal.row).collect::<Vec<_>>(), [0, 2]);
+    assert!(Arc::ptr_eq(&refused[0].reason, &refused[1].reason));
+}
+
 #[tokio::test(start_paused = true)]
 async fn receipts_are_settled_batch_by_batch_when_their_parts_are_safe() {
     let mut bench = Bench::new(by_key(Wants { rows: 2, ..far() }));

@@ -1,5 +1,7 @@
 //! What becomes of records that librdkafka did not deliver.
 
+use std::sync::Arc;
+
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use super::{KafkaSettings, Refusal, WriteError, Written};
@@ -42,8 +44,13 @@ fn kind(code: Code) -> Kind {
 
 impl Fates {
     /// A row that Kafka never takes.
-    pub fn refuse(&mut self, row: u32, reason: String) {
-        self.refused.push(Refusal { row, reason });
+    pub fn refuse(&mut self, row: u32, reason: impl Into<Arc<str>>) {
+        self.refused.push(Refusal { row, reason: reason.into() });
+    }
+
+    /// The same of rows that share a reason.
+    pub fn refuse_all(&mut self, rows: &[u32], reason: impl FnOnce() -> String) {
+        self.refused.extend(Refusal::all(rows, reason));
     }
 
     /// A row that failed with this code.
@@ -71,7 +78,7 @@ impl Fates {
         };
         for (row, code) in self.again.extract_if(.., of_topic) {
             let reason = format!("topic `{}`: {code}", String::from_utf8_lossy(topic(row)));
-            self.refused.push(Refusal { row, reason });
+            self.refused.push(Refusal { row, reason: reason.into() });
         }
     }
 

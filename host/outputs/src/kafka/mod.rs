@@ -197,9 +197,8 @@ impl Kafka {
         let rows = records.rows();
         let mut fates = fate::Fates::default();
         let topics = records.render(&self.settings.topic);
-        for &row in topics.missing() {
-            fates.refuse(row, format!("a field of the topic `{}` is missing", self.settings.topic));
-        }
+        let topic = &self.settings.topic;
+        fates.refuse_all(topics.missing(), || format!("a field of the topic `{topic}` is missing"));
         if topics.missing().len() == rows {
             return fates.answer(rows, 0);
         }
@@ -210,7 +209,7 @@ impl Kafka {
         }
         let text = self.encoder.encode(records);
         let without = text.refused.iter().filter(|(row, _)| topics.row(*row as usize).is_some());
-        let without = without.map(|(row, reason)| fates.refuse(*row, reason.to_string())).count();
+        let without = without.map(|(row, reason)| fates.refuse(*row, reason.clone())).count();
         let count = rows - topics.missing().len() - without;
         if count == 0 {
             return fates.answer(rows, 0);
