@@ -29,7 +29,9 @@ pub const REST: &str = "@rest";
 pub const MAX_DEPTH: usize = 8;
 /// Most members of an object below the record itself; one with more is one json value.
 pub const MAX_MEMBERS: usize = 64;
-/// Most names of one record that become columns, those of objects included.
+/// Most names of one record that become columns. Those of objects count, and those of their members, even where such an
+/// object turns out to be one json value: that one has more members than [`MAX_MEMBERS`], or is open when the limit is
+/// reached and has members behind it.
 pub const MAX_NAMES: usize = 256;
 /// Most objects and arrays inside one another in a JSON text.
 pub const MAX_NESTING: usize = 128;

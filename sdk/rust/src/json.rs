@@ -18,8 +18,8 @@ pub use flitch_model::{MAX_DEPTH, MAX_MEMBERS, MAX_NAMES, REST};
 pub struct Limits {
     /// Depth past which an object stays one json value; 1 keeps every object within the text.
     pub depth: usize,
-    /// Names of one text past which its other members stand in [`REST`], or, below a prefix, the whole text stays one
-    /// json value.
+    /// Names of one text, those of objects and of their members included, past which its other members stand in [`REST`],
+    /// or, below a prefix, the whole text stays one json value. An object that is open then is one json value.
     pub names: usize,
 }
 
@@ -71,7 +71,7 @@ struct Flattening<'a, 'c> {
     limits: Limits,
     /// Objects that the text will lie in.
     above: usize,
-    /// Columns that the text has so far.
+    /// Names that were met so far: each costs something, even if its object turns out to be one json value.
     names: usize,
     /// The members past the limit, each behind a comma.
     rest: Vec<u8>,
@@ -83,7 +83,7 @@ impl<'a> Flattening<'a, '_> {
     fn document(&mut self, prefix: &str) -> Result<()> {
         let start = self.scanner.value_start();
         match self.scanner.token()? {
-            Token::Object => self.object(1)?,
+            Token::Object => _ = self.object(1)?,
             token => return Err(Error::new(format!("{} where an object should be", token.name()))),
         }
         let text = self.scanner.since(start);
@@ -104,10 +104,12 @@ impl<'a> Flattening<'a, '_> {
         Ok(())
     }
 
-    /// The members of an object whose brace has been read.
-    fn object(&mut self, depth: usize) -> Result<()> {
+    /// The members of an object whose brace has been read. Answers whether they have columns: not where it has none, or
+    /// one too many. Then the scanner stands somewhere within the object.
+    fn object(&mut self, depth: usize) -> Result<bool> {
         let parent = self.path.len();
         let mut first = true;
+        let mut members = 0;
         while let Some(key) = self.scanner.member(&mut first)? {
             let is_at_top = depth == 1 && parent == 0;
             self.push(&key, is_at_top)?;
@@ -126,14 +128,25 @@ impl<'a> Flattening<'a, '_> {
                 self.path.truncate(parent);
                 continue;
             }
+            members += 1;
+            if depth > 1 && (members > MAX_MEMBERS || self.names >= self.limits.names) {
+                self.path.truncate(parent);
+                return Ok(false);
+            }
+            self.names += 1;
             let start = self.scanner.value_start();
             match self.scanner.token()? {
-                Token::Object if depth < self.limits.depth && self.opens(start, depth)? => {
+                Token::Object if depth < self.limits.depth => {
                     if is_at_top && reserved(&self.path).is_some() {
                         self.misname();
                     }
                     self.once();
-                    self.object(depth + 1)?;
+                    if !self.object(depth + 1)? {
+                        self.scanner.seek(start);
+                        let raw = self.scanner.raw_value(self.above + depth)?;
+                        self.columns.unset(self.row, &self.path);
+                        self.columns.set(self.row, &self.path, Value::Json(raw));
+                    }
                 }
                 Token::Object | Token::Array => {
                     self.scanner.seek(start);
@@ -149,7 +162,7 @@ impl<'a> Flattening<'a, '_> {
             }
             self.path.truncate(parent);
         }
-        Ok(())
+        Ok(members > 0)
     }
 
     /// Goes to a member, whose name stays in the scratch if it has escapes.
@@ -179,16 +192,6 @@ impl<'a> Flattening<'a, '_> {
         Ok(())
     }
 
-    /// Whether an object is to be opened: it has members, and not too many. The scanner stands
-    /// behind its brace, and stays there.
-    fn opens(&mut self, start: usize, depth: usize) -> Result<bool> {
-        let inside = self.scanner.position();
-        self.scanner.seek(start);
-        let members = self.scanner.count_members(self.above + depth)?;
-        self.scanner.seek(inside);
-        Ok((1..=MAX_MEMBERS).contains(&members) && self.names + members <= self.limits.names)
-    }
-
     /// Of two objects of one path in the text the first one goes.
     fn once(&mut self) {
         let hash = fnv(self.path.as_bytes());
@@ -200,7 +203,6 @@ impl<'a> Flattening<'a, '_> {
     }
 
     fn leaf(&mut self, value: Value<'_>, is_at_top: bool) {
-        self.names += 1;
         if !is_at_top || !self.path.starts_with('@') {
             return self.columns.set(self.row, &self.path, value);
         }

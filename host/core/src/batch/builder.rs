@@ -92,6 +92,9 @@ pub struct Builder {
     /// order of the stamps is that of the members.
     stamp: u64,
     began: u64,
+    /// The stamp at which the record has all the names that become columns. What is stamped without a name of the record
+    /// moves it on.
+    limit: u64,
     /// `began` of the record before.
     before: u64,
     /// The objects that are open, the record first.
@@ -142,6 +145,7 @@ impl Builder {
             used: 0,
             stamp: 0,
             began: 0,
+            limit: MAX_NAMES as u64,
             before: 0,
             open: vec![Open { node: ROOT, members: 0, previous: NONE }],
             current: NONE,
@@ -180,6 +184,7 @@ impl Builder {
         debug_assert!(self.open.len() == 1 && self.json_depth == 0, "the record before is not ended");
         self.stamp += 1;
         (self.before, self.began) = (self.began, self.stamp);
+        self.limit = self.stamp + MAX_NAMES as u64;
         self.open[0].members = 0;
         self.open[0].previous = NONE;
         self.current = NONE;
@@ -313,7 +318,7 @@ impl Builder {
     /// Whether the record has all the names that become columns.
     #[inline]
     fn has_names_enough(&self) -> bool {
-        self.stamp - self.began >= MAX_NAMES as u64
+        self.stamp >= self.limit
     }
 
     /// A handle on the member `name` at the top of each record, for [`Builder::at`]. The builder remembers it for
@@ -337,6 +342,7 @@ impl Builder {
         let guess = self.guess;
         let node = self.handles[handle.0 as usize];
         self.enter(node);
+        self.limit += 1;
         if node == self.time || node == self.tag {
             self.given[usize::from(node == self.tag)] = self.began;
         }

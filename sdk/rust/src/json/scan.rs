@@ -81,10 +81,6 @@ impl<'a> Scanner<'a> {
         Self { text, at: 0 }
     }
 
-    pub(super) fn position(&self) -> usize {
-        self.at
-    }
-
     /// What was read since a position.
     pub(super) fn since(&self, start: usize) -> &'a str {
         &self.text[start..self.at]
@@ -261,17 +257,6 @@ impl<'a> Scanner<'a> {
                 _ => return self.unexpected("a comma or the end of an array"),
             }
         }
-    }
-
-    /// How many members the object that starts here has.
-    pub(super) fn count_members(&mut self, depth: usize) -> Result<usize> {
-        self.token()?;
-        let (mut first, mut members) = (true, 0);
-        while self.member(&mut first)?.is_some() {
-            members += 1;
-            self.skip_value(depth + 1)?;
-        }
-        Ok(members)
     }
 
     /// Nothing but white space may follow.

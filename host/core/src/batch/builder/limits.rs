@@ -84,6 +84,7 @@ impl Builder {
         self.misnamed += 1;
         let node = self.misnamed_node(named);
         self.enter(node);
+        self.limit += 1;
         // Another value under this name would take the place of this one.
         self.tree.nodes[named as usize].stamp = self.stamp;
     }

@@ -61,6 +61,7 @@ impl Builder {
         self.folded = true;
         self.unset(open.node);
         self.stamp += 1;
+        self.limit += 1;
         self.tree.nodes[open.node as usize].stamp = self.stamp;
         self.return_to(open.node);
     }
