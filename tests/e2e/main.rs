@@ -18,6 +18,7 @@ mod harness;
 mod http;
 mod http_security;
 mod kafka_security;
+mod kafka_source;
 mod life;
 mod outputs;
 mod plugin;

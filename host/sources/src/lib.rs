@@ -1,14 +1,16 @@
-//! Stage 1: sources. A source owns its position (file offset, forward chunk, HTTP request) and moves it only when the
+//! Stage 1: sources. A source owns its position (file offset, forward chunk, HTTP request, Kafka offset) and moves it only when the
 //! receipt of a batch settles. Awaiting the [`Intake`](flitch_core::inlet::Intake) is the only backpressure there is, and it
 //! goes from the pipelines of one configuration to those of the next by itself: a source never hears of a reload that
 //! does not stop it.
 
+mod bell;
 #[cfg(test)]
 mod contract;
 pub mod file;
 pub mod forward;
 pub mod generator;
 pub mod http;
+pub mod kafka;
 pub mod settings;
 mod source;
 

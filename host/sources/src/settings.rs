@@ -9,6 +9,7 @@ kinds! {
         File(file::FileSettings),
         Forward(forward::ForwardSettings),
         Http(http::HttpSettings),
+        Kafka(kafka::KafkaSettings),
         Generator(generator::GeneratorSettings),
     }
 }

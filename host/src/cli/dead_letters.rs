@@ -111,7 +111,7 @@ impl Which {
             Some(SourceSettings::Forward(settings)) => {
                 Forward::to_source(settings, tls).map(To::Forward).map_err(wrong)
             }
-            Some(SourceSettings::File(_) | SourceSettings::Generator(_)) => Err(wrong(anyhow!(
+            Some(_) => Err(wrong(anyhow!(
                 "records are sent to sources of `type: http` and `type: forward` alone; another way is stdout"
             ))),
             None => {

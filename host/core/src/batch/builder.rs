@@ -321,10 +321,10 @@ impl Builder {
         self.stamp >= self.limit
     }
 
-    /// A handle on the member `name` at the top of each record, for [`Builder::at`]. The builder remembers it for
-    /// good, so it is meant for the handful of columns that a source always fills.
-    pub fn raw_column(&mut self, name: &str) -> Handle {
-        let node = self.tree.find(ROOT, name.as_bytes());
+    /// A handle on the value at `path` in each record, for [`Builder::at`]. The builder remembers it for good, so it is
+    /// meant for the handful of columns that a source always fills.
+    pub fn raw_column(&mut self, path: &str) -> Handle {
+        let node = self.tree.find_path(path);
         let handle = self.handles.iter().position(|n| *n == node).unwrap_or_else(|| {
             self.handles.push(node);
             self.handles.len() - 1
@@ -332,7 +332,7 @@ impl Builder {
         Handle(handle as u32)
     }
 
-    /// The same as [`Builder::key`] with the handle's name, at the top of the record only, and faster.
+    /// The same as [`Builder::key`] with the handle's name, called at the top of the record only, and faster.
     #[inline]
     pub fn at(&mut self, handle: Handle) -> &mut Builder {
         debug_assert!(

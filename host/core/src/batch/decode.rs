@@ -47,11 +47,21 @@ pub fn decode_lossless_line(builder: &mut Builder, line: &[u8]) -> Result<(), De
     one(builder, line, true)
 }
 
-fn one(builder: &mut Builder, line: &[u8], lossless: bool) -> Result<(), DecodeError> {
-    let mut cursor = Cursor::new(line, lossless);
+/// Reads the object that is `text` into the record that `builder` has begun. A member takes the place of what the record
+/// has under its name. The caller ends the record, or cancels it after an error.
+pub fn decode_members(builder: &mut Builder, text: &[u8]) -> Result<(), DecodeError> {
+    members(builder, text, false)
+}
+
+fn members(builder: &mut Builder, text: &[u8], lossless: bool) -> Result<(), DecodeError> {
+    let mut cursor = Cursor::new(text, lossless);
     cursor.skip_mark();
+    cursor.record(builder).and_then(|()| cursor.end())
+}
+
+fn one(builder: &mut Builder, line: &[u8], lossless: bool) -> Result<(), DecodeError> {
     builder.begin_record();
-    let read = cursor.record(builder).and_then(|()| cursor.end());
+    let read = members(builder, line, lossless);
     match read {
         Ok(()) => builder.end_record(),
         Err(_) => builder.cancel_record(),

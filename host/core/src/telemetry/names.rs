@@ -112,6 +112,15 @@ metrics_list! {
     PartFailures = "flitch_part_failures_total",
     /// Panics, of whatever task or thread: each is a fault of flitch, and costs no more than a duplicate.
     Panics = "flitch_panics_total",
+    /// Messages of a partition that are written and not safe yet, by source, topic and partition; 0 where another member of
+    /// the group has it.
+    KafkaLag = "flitch_kafka_lag_messages",
+    /// Times that partitions were given to a source by its consumer group, or taken from it.
+    KafkaRebalances = "flitch_kafka_rebalances_total",
+    /// Messages without a value that a source has passed over.
+    KafkaTombstones = "flitch_kafka_tombstones_total",
+    /// Messages that brokers have deleted before a source could read them.
+    KafkaOverrun = "flitch_kafka_overrun_messages_total",
     /// Connections of forward clients that are open, by source.
     ForwardConnections = "flitch_forward_connections",
     /// Chunks that a forward source has answered as safe.

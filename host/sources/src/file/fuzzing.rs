@@ -4,9 +4,9 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::bell::Bell;
 use super::tailer::{Next, Tailer};
 use super::{Charset, Codec, Compression, FileSettings, MultilineSettings, Pattern};
+use crate::bell::Bell;
 use crate::testing;
 use flitch_core::fuzzing::{Bytes, check_lines, value};
 use flitch_core::units::Bytes as Size;

@@ -19,9 +19,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::{BESIDE, Running, SourceContext, SourceKind, Starting};
+use crate::bell::{Bell, Hint};
 use flitch_core::tasks;
 
-mod bell;
 mod charset;
 mod checkpoint;
 mod container;
@@ -45,7 +45,6 @@ mod rig;
 #[cfg(test)]
 mod tests;
 
-use bell::{Bell, Hint};
 pub use charset::Charset;
 use discover::Globs;
 use gather::Gather;

@@ -16,11 +16,11 @@ use flitch_core::buffers::Buffer;
 use flitch_core::receipt::Accounts;
 
 use super::FileSettings;
-use super::bell::Bell;
 use super::checkpoint::Store;
 use super::settings::Glob;
 use super::tailer::{Next, Tailer};
 use super::watch::News;
+use crate::bell::Bell;
 
 const START: i64 = 1_700_000_000_000_000_000;
 

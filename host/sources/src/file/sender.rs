@@ -12,11 +12,11 @@ use flitch_core::buffers::Closed;
 use flitch_core::receipt::{self, Verdict};
 use flitch_core::telemetry::{Metric, Tally};
 
-use super::bell::{Bell, Hint};
 use super::container::Position;
 use super::gather::{Bad, Gather};
 use super::settled::Settled;
 use super::tail::Tail;
+use crate::bell::{Bell, Hint};
 
 /// A batch on its way into the pipelines.
 type Push = Pin<Box<dyn Future<Output = Result<(), Closed>> + Send>>;

@@ -15,7 +15,6 @@ use crate::SourceContext;
 use flitch_core::buffers::Closed;
 use flitch_core::telemetry::Metric;
 
-use super::bell::Bell;
 use super::checkpoint::{Checkpoint, Store};
 use super::content::{Content, End};
 use super::discover::{FileId, Globs, is_absent};
@@ -24,6 +23,7 @@ use super::read::{ReadError, Reader};
 use super::sender::Sender;
 use super::settings::FileSettings;
 use super::tail::{Change, Tail, modified};
+use crate::bell::Bell;
 
 mod begin;
 mod discovery;

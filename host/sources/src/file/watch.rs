@@ -8,7 +8,7 @@ use notify::event::{EventKind, ModifyKind, RenameMode};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
 
-use super::bell::{Bell, Hint};
+use crate::bell::{Bell, Hint};
 
 /// Most folders that are watched: the system has few watches to give.
 const MOST: usize = 1024;

@@ -1,4 +1,4 @@
-//! What wakes the thread of a source.
+//! What wakes the thread of a source that has one.
 
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -8,8 +8,8 @@ use parking_lot::{Condvar, Mutex};
 
 /// Why the thread is woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hint {
-    /// The system saw changes.
+pub(crate) enum Hint {
+    /// There may be something to read.
     News,
     /// Records came back, or the last ones have settled.
     Settled,
@@ -23,7 +23,7 @@ pub(super) enum Hint {
 
 /// The hints since somebody last listened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Told {
+pub(crate) struct Told {
     pub news: bool,
     pub settled: bool,
     pub first: bool,
@@ -34,7 +34,7 @@ pub(super) struct Told {
 /// Carries hints to the thread. Each is kept once, however often it comes, so that nothing piles up while the thread
 /// is busy.
 #[derive(Debug, Default)]
-pub(super) struct Bell {
+pub(crate) struct Bell {
     told: Mutex<Told>,
     rung: Condvar,
 }

@@ -1,0 +1,191 @@
+//! From messages to the records of a batch.
+
+use flitch_core::batch::builder::{Builder, Finished, Handle};
+use flitch_core::batch::constants::Constants;
+use flitch_core::batch::decode::decode_members;
+use flitch_core::batch::{Cut, TIMESTAMP};
+
+use super::queue::Message;
+use super::settings::{Codec, KafkaSettings, Tombstones};
+
+/// A message that is no record.
+pub(super) struct Bad {
+    pub offset: i64,
+    pub reason: String,
+    pub value: Vec<u8>,
+}
+
+/// Gathers records of one partition at a time.
+pub(super) struct Gather {
+    settings: KafkaSettings,
+    builder: Builder,
+    columns: Columns,
+    pub bad: Vec<Bad>,
+    bad_bytes: usize,
+    /// Bytes of the records as they came.
+    bytes: usize,
+    /// Messages that were passed over since they have no value.
+    pub tombstones: u64,
+}
+
+/// The columns that are filled in each record.
+struct Columns {
+    time: Handle,
+    message: Handle,
+    key: Option<Handle>,
+    offset: Option<Handle>,
+    timestamp: Option<Handle>,
+    headers: Option<Handle>,
+}
+
+impl Gather {
+    /// Gathers as the settings say.
+    pub fn new(settings: &KafkaSettings) -> Gather {
+        let mut builder = Builder::new();
+        let mut column = |name: &str| builder.raw_column(name);
+        let fields = &settings.fields;
+        let columns = Columns {
+            time: column(TIMESTAMP),
+            message: column(&settings.message_field),
+            key: fields.key.as_deref().map(&mut column),
+            offset: fields.offset.as_deref().map(&mut column),
+            timestamp: fields.timestamp.as_deref().map(&mut column),
+            headers: fields.headers.as_deref().map(&mut column),
+        };
+        Gather {
+            settings: settings.clone(),
+            builder,
+            columns,
+            bad: Vec::new(),
+            bad_bytes: 0,
+            bytes: 0,
+            tombstones: 0,
+        }
+    }
+
+    /// Adds the records of a message.
+    pub fn take(&mut self, message: &Message) {
+        let Some(value) = message.value() else {
+            match self.settings.tombstones {
+                Tombstones::Skip => self.tombstones += 1,
+                Tombstones::Keep => {
+                    self.begin(message, message.size());
+                    self.builder.end_record();
+                }
+            }
+            return;
+        };
+        match self.settings.codec {
+            Codec::Lines => self.lines(message, value),
+            Codec::Json => self.json(message, value),
+            Codec::Raw => {
+                self.begin(message, message.size());
+                self.builder.at(self.columns.message).bytes_value(value);
+                self.builder.end_record();
+            }
+        }
+    }
+
+    fn lines(&mut self, message: &Message, value: &[u8]) {
+        let mut size = message.size();
+        let mut rest = value;
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            let line = &rest[..end];
+            self.line(message, line.strip_suffix(b"\r").unwrap_or(line), size);
+            size = 0;
+            rest = &rest[end + 1..];
+            if rest.is_empty() {
+                return;
+            }
+        }
+        self.line(message, rest, size);
+    }
+
+    fn line(&mut self, message: &Message, line: &[u8], size: usize) {
+        self.begin(message, size);
+        self.builder.at(self.columns.message).text(line);
+        self.builder.end_record();
+    }
+
+    fn json(&mut self, message: &Message, value: &[u8]) {
+        self.begin(message, message.size());
+        match decode_members(&mut self.builder, value) {
+            Ok(()) => self.builder.end_record(),
+            Err(error) => {
+                self.builder.cancel_record();
+                self.bytes -= message.size();
+                self.bad_bytes += value.len();
+                let (offset, reason) = (message.offset(), error.to_string());
+                self.bad.push(Bad { offset, reason, value: value.to_vec() });
+            }
+        }
+    }
+
+    /// Begins a record with what the message has beside its value.
+    #[inline]
+    fn begin(&mut self, message: &Message, size: usize) {
+        let Gather { builder, columns, .. } = self;
+        self.bytes += size;
+        builder.begin_record();
+        let ns = message.time().and_then(|ms| ms.checked_mul(1_000_000));
+        if let Some(ns) = ns {
+            builder.at(columns.time).timestamp(ns);
+        }
+        if let Some(column) = columns.key
+            && let Some(key) = message.key()
+        {
+            builder.at(column).text(key);
+        }
+        if let Some(column) = columns.offset {
+            builder.at(column).int(message.offset());
+        }
+        if let Some(column) = columns.timestamp
+            && let Some(ns) = ns
+        {
+            builder.at(column).timestamp(ns);
+        }
+        if let Some(column) = columns.headers {
+            headers(builder, column, message);
+        }
+    }
+
+    /// Whether nothing was gathered.
+    pub fn is_empty(&self) -> bool {
+        self.builder.rows() == 0 && self.bad.is_empty()
+    }
+
+    /// Whether it is time to send.
+    #[inline]
+    pub fn is_full(&self, cut: &Cut) -> bool {
+        self.builder.full(cut) || self.bad.len() >= cut.rows || self.bad_bytes >= cut.bytes
+    }
+
+    /// What was gathered: the records, if there are any, with the bytes that they came as.
+    pub fn finish(&mut self, constants: &Constants) -> Option<(Finished, usize)> {
+        self.bad_bytes = 0;
+        let bytes = std::mem::take(&mut self.bytes);
+        (self.builder.rows() > 0).then(|| (self.builder.finish(self.settings.invalid_utf8, constants), bytes))
+    }
+
+    /// Forgets what was gathered.
+    pub fn clear(&mut self) {
+        self.builder.clear();
+        self.bad.clear();
+        (self.bytes, self.bad_bytes) = (0, 0);
+    }
+}
+
+fn headers(builder: &mut Builder, column: Handle, message: &Message) {
+    let mut headers = message.headers().peekable();
+    if headers.peek().is_none() {
+        return;
+    }
+    builder.at(column).begin_object();
+    for (name, value) in headers {
+        match value {
+            Some(value) => builder.key(name).text(value),
+            None => builder.key(name).null(),
+        }
+    }
+    builder.end_object();
+}

@@ -1,0 +1,98 @@
+//! How far a group is behind what is written.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use flitch_core::batch::constants::Constants;
+use flitch_core::batch::{StreamId, TAG};
+use flitch_core::receipt::Watermark;
+use flitch_core::telemetry::Metric;
+
+use super::offsets::Beginning;
+use super::partition::{Partition, State};
+use super::queue::Queue;
+use super::settings::KafkaSettings;
+
+/// How often it is looked at.
+const OFTEN: Duration = Duration::from_secs(1);
+/// Most partitions of a source that have a gauge of their own in the life of a process.
+const MOST: usize = 1_000;
+
+/// The gauges of one source.
+pub(super) struct Lag {
+    source: Arc<str>,
+    /// Labels that were given out.
+    known: HashMap<(Arc<str>, i32), metrics::Gauge>,
+    next: Instant,
+}
+
+impl Lag {
+    pub fn new(source: &Arc<str>) -> Lag {
+        Lag { source: source.clone(), known: HashMap::new(), next: Instant::now() }
+    }
+
+    /// A partition that begins there.
+    pub fn begin(&mut self, settings: &KafkaSettings, at: Beginning) -> anyhow::Result<Partition> {
+        let Beginning { topic, partition: number, offset, is_committed } = at;
+        let mut constants = Constants::new().text(TAG, &settings.tag_of(&topic, number)?);
+        if let Some(column) = &settings.fields.topic {
+            constants = constants.text(column, &topic);
+        }
+        if let Some(column) = &settings.fields.partition {
+            constants = constants.int(column, number.into());
+        }
+        let topic: Arc<str> = topic.into();
+        let lag = self.gauge(&topic, number);
+        Ok(Partition {
+            state: offset.map_or(State::GoBack(Instant::now()), |_| State::Reading),
+            mark: Watermark::new(offset),
+            next: offset.unwrap_or(0),
+            sent: offset.unwrap_or(0),
+            committed: offset.filter(|_| is_committed),
+            stream: StreamId::next(),
+            topic,
+            number,
+            constants,
+            lag,
+        })
+    }
+
+    fn gauge(&mut self, topic: &Arc<str>, number: i32) -> Option<metrics::Gauge> {
+        let key = (topic.clone(), number);
+        if !self.known.contains_key(&key) && self.known.len() < MOST {
+            let partition = number.to_string();
+            let labels = [("source", &*self.source), ("topic", topic), ("partition", &*partition)];
+            let gauge = Metric::KafkaLag.gauge(&labels);
+            self.known.insert(key.clone(), gauge);
+        }
+        self.known.get(&key).cloned()
+    }
+
+    /// Brings the gauges up to date, once in a while.
+    pub fn show<'a>(
+        &mut self,
+        now: Instant,
+        queue: &Queue,
+        partitions: impl IntoIterator<Item = &'a Partition>,
+    ) {
+        if now < self.next {
+            return;
+        }
+        self.next = now + OFTEN;
+        for partition in partitions {
+            let Some(gauge) = &partition.lag else { continue };
+            let safe = partition.mark.safe();
+            if let (Some(safe), Some(end)) = (safe, queue.end_of(&partition.topic, partition.number)) {
+                gauge.set((end - safe).max(0) as f64);
+            }
+        }
+    }
+
+    /// A partition is read by others now.
+    pub fn forget(&self, partition: &Partition) {
+        if let Some(gauge) = &partition.lag {
+            gauge.set(0.0);
+        }
+    }
+}

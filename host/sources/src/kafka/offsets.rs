@@ -1,0 +1,108 @@
+//! Where to begin in a partition.
+
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::context::Context;
+use super::settings::Start;
+
+/// How long brokers have to answer: what else the group asks waits for as long.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Where to begin in one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Beginning {
+    pub topic: String,
+    pub partition: i32,
+    /// The offset of the first message to read; none, where there is no saying.
+    pub offset: Option<i64>,
+    /// Whether it is the position of the group.
+    pub is_committed: bool,
+}
+
+/// Where to begin in these partitions: at the position of the group, or, where it has none, where `start` says.
+///
+/// # Errors
+/// The brokers did not answer, or not for all of them.
+pub(super) fn beginnings(
+    consumer: &BaseConsumer<Context>,
+    partitions: &TopicPartitionList,
+    start: Start,
+) -> KafkaResult<Vec<Beginning>> {
+    if partitions.count() == 0 {
+        return Ok(Vec::new());
+    }
+    let committed = consumer.committed_offsets(partitions.clone(), PATIENCE)?;
+    let mut all = Vec::with_capacity(committed.count());
+    let mut without = TopicPartitionList::new();
+    for element in committed.elements() {
+        element.error()?;
+        let offset = raw(element.offset());
+        if offset.is_none() {
+            without.add_partition(element.topic(), element.partition());
+        }
+        let (topic, partition) = (element.topic().to_owned(), element.partition());
+        all.push(Beginning { topic, partition, offset, is_committed: offset.is_some() });
+    }
+    let asked = match start {
+        Start::Committed => return Ok(all),
+        Start::Earliest => Offset::Beginning,
+        Start::Latest => Offset::End,
+        Start::Time(time) => {
+            Offset::Offset(time.ns.div_euclid(1_000_000) + i64::from(time.ns % 1_000_000 != 0))
+        }
+    };
+    let mut found = ask(consumer, without, asked)?;
+    // Behind all that there is, a time has no offset.
+    let mut behind = TopicPartitionList::new();
+    for element in found.elements().iter().filter(|element| raw(element.offset()).is_none()) {
+        behind.add_partition(element.topic(), element.partition());
+    }
+    let ends = ask(consumer, behind, Offset::End)?;
+    for element in ends.elements() {
+        found.set_partition_offset(element.topic(), element.partition(), element.offset())?;
+    }
+    for beginning in all.iter_mut().filter(|beginning| beginning.offset.is_none()) {
+        let element = found.find_partition(&beginning.topic, beginning.partition);
+        beginning.offset = element.and_then(|element| raw(element.offset()));
+    }
+    Ok(all)
+}
+
+/// The first offset that a partition still has.
+///
+/// # Errors
+/// The brokers did not answer.
+pub(super) fn earliest(consumer: &BaseConsumer<Context>, topic: &str, partition: i32) -> KafkaResult<i64> {
+    let mut list = TopicPartitionList::new();
+    list.add_partition(topic, partition);
+    let found = ask(consumer, list, Offset::Beginning)?;
+    let offset = found.elements().first().and_then(|element| raw(element.offset()));
+    offset.ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset))
+}
+
+/// Asks for offsets by a time, of which two stand for the beginning and the end (`ListOffsets` of the protocol).
+fn ask(
+    consumer: &BaseConsumer<Context>,
+    mut list: TopicPartitionList,
+    asked: Offset,
+) -> KafkaResult<TopicPartitionList> {
+    if list.count() == 0 {
+        return Ok(list);
+    }
+    list.set_all_offsets(asked)?;
+    let found = consumer.offsets_for_times(list, PATIENCE)?;
+    found.elements().iter().try_for_each(|element| element.error())?;
+    Ok(found)
+}
+
+fn raw(offset: Offset) -> Option<i64> {
+    match offset {
+        Offset::Offset(offset) => Some(offset),
+        _ => None,
+    }
+}

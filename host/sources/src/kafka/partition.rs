@@ -1,0 +1,54 @@
+//! One partition that this member of the group reads.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use metrics::Gauge;
+
+use flitch_core::batch::StreamId;
+use flitch_core::batch::constants::Constants;
+use flitch_core::receipt::Watermark;
+
+/// What is done with a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// It is read.
+    Reading,
+    /// Its records came back, or nobody says where it begins: it is read from the safe position, not before this time.
+    GoBack(Instant),
+    /// The brokers have deleted what comes next.
+    Overrun,
+    /// It goes to another member.
+    Leaving,
+}
+
+/// A partition from its assignment to its revocation. What is on its way of one that was revoked settles into a watermark
+/// that nobody looks at any more, so that it moves no position.
+pub(super) struct Partition {
+    pub topic: Arc<str>,
+    pub number: i32,
+    pub state: State,
+    /// The offset behind the last message up to which all are safe.
+    pub mark: Watermark<i64>,
+    /// The offset that comes next; those before it were taken.
+    pub next: i64,
+    /// The offset behind the last message that was sent.
+    pub sent: i64,
+    /// The position of the group, as far as this member knows.
+    pub committed: Option<i64>,
+    pub stream: StreamId,
+    pub constants: Constants,
+    pub lag: Option<Gauge>,
+}
+
+impl Partition {
+    /// Whether records of it are on their way that may yet become safe.
+    pub fn is_waiting(&self) -> bool {
+        self.mark.open() > 0 && !self.mark.failed()
+    }
+
+    /// The position to commit, if it has moved.
+    pub fn moved(&self) -> Option<i64> {
+        self.mark.safe().filter(|safe| self.committed != Some(*safe))
+    }
+}

@@ -1,0 +1,489 @@
+//! The thread of a source: reads its partitions, and does what the group wants.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{Offset, TopicPartitionList};
+
+use flitch_core::buffers::Closed;
+use flitch_core::file_stamp::FileStamp;
+use flitch_core::telemetry::Metric;
+use flitch_kafka::{News, Part};
+
+use super::context::{Context, Rebalance, Told, assign, release};
+use super::gather::Gather;
+use super::lag::Lag;
+use super::partition::{Partition, State};
+use super::queue::{Message, Queue};
+use super::sender::Sender;
+use super::settings::KafkaSettings;
+use super::trouble::Trouble;
+use crate::SourceContext;
+use crate::bell::Bell;
+
+/// The longest pause between two looks at what the client tells, by which it knows that this member is alive.
+pub(super) const LOOK: Duration = Duration::from_millis(500);
+/// The pause before something is tried again that the brokers, or the disk, did not let through.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Messages that are read before the client is heard again.
+const ROUND: usize = 4096;
+/// How long a seek may take, which waits for nobody but a thread of the client.
+const SEEK: Duration = Duration::from_secs(1);
+
+type Partitions = HashMap<Arc<str>, HashMap<i32, Partition>, ahash::RandomState>;
+
+/// Reads as one member of the group, from when it joins until it leaves.
+pub(super) struct Reader {
+    pub settings: KafkaSettings,
+    pub out: Sender,
+    pub gather: Gather,
+    pub queue: Queue,
+    pub consumer: Arc<BaseConsumer<Context>>,
+    pub news: Arc<News>,
+    pub told: Arc<Told>,
+    pub partitions: Partitions,
+    /// The partition of what is gathered, or was gathered last, and how its messages name the topic.
+    current: Option<(usize, Arc<str>, i32)>,
+    /// Whether some partition has a state that must be looked at.
+    pub is_uneasy: bool,
+    /// What was revoked first and is not released, and until when it is held.
+    revoked_until: Option<Instant>,
+    /// When to ask again where partitions begin.
+    pub assign_at: Option<Instant>,
+    next_commit: Instant,
+    pub trouble: Trouble,
+    pub lag: Lag,
+    pub rebalances: metrics::Counter,
+    /// The files of `tls` when it began.
+    files: Vec<Option<FileStamp>>,
+}
+
+/// How long there is nothing to do.
+pub(super) enum Next {
+    Now,
+    At(Instant),
+}
+
+impl Reader {
+    /// Joins the group.
+    ///
+    /// # Errors
+    /// librdkafka refuses the settings.
+    pub fn new(settings: &KafkaSettings, cx: SourceContext, bell: &Arc<Bell>) -> anyhow::Result<Reader> {
+        let (news, told) = (Arc::<News>::default(), Arc::<Told>::default());
+        let connection = settings.connection();
+        let client = flitch_kafka::Context {
+            part: Part::Source(cx.name.to_string()),
+            news: news.clone(),
+            token: connection.token_file().map(ToOwned::to_owned),
+        };
+        let context = Context { client, told: told.clone() };
+        let files = connection.stamps();
+        let consumer = super::consumer(settings.client(&cx.name)?, context)?;
+        let consumer = Arc::new(consumer);
+        let queue = Queue::new(&consumer, bell);
+        super::subscribe(&consumer, &settings.topics)?;
+        Ok(Reader {
+            gather: Gather::new(settings),
+            settings: settings.clone(),
+            queue,
+            consumer,
+            news,
+            told,
+            partitions: Partitions::default(),
+            current: None,
+            is_uneasy: false,
+            revoked_until: None,
+            assign_at: None,
+            next_commit: Instant::now() + settings.commit_interval.0,
+            trouble: Trouble::new(&cx.name),
+            lag: Lag::new(&cx.name),
+            rebalances: Metric::KafkaRebalances.counter(&[("source", &cx.name)]),
+            files,
+            out: Sender::new(cx, bell.clone()),
+        })
+    }
+
+    /// One round: what the client tells, what the group wants, and some messages.
+    ///
+    /// # Errors
+    /// The client is beyond repair, or the pipelines take nothing more in.
+    pub fn turn(&mut self, now: Instant) -> anyhow::Result<Next> {
+        self.hear()?;
+        self.rebalance(now);
+        if self.out.take_came_back() {
+            self.is_uneasy = true;
+            // What could not be put among the dead letters cannot be a moment later, either.
+            let at = if self.out.take_unburied() { now + AGAIN } else { now };
+            for partition in self.partitions.values_mut().flat_map(HashMap::values_mut) {
+                if partition.mark.failed() && partition.state == State::Reading {
+                    partition.state = State::GoBack(at);
+                }
+            }
+        }
+        let uneasy_at = if self.is_uneasy { self.mend(now) } else { None };
+        self.out.push_on()?;
+        let has_more = self.read()?;
+        self.commit(now, false);
+        let partitions = self.partitions.values().flat_map(HashMap::values);
+        self.lag.show(now, &self.queue, partitions);
+        if has_more {
+            return Ok(Next::Now);
+        }
+        let at = [uneasy_at, self.revoked_until, self.assign_at];
+        let at = at.into_iter().flatten().fold(now + LOOK, Instant::min);
+        Ok(Next::At(at.min(self.next_commit.max(now + Duration::from_millis(1)))))
+    }
+
+    /// Takes what the client tells. That it asks at all is how the group knows that this member is alive.
+    pub fn hear(&mut self) -> anyhow::Result<()> {
+        let mut has_more = true;
+        while has_more {
+            match self.consumer.poll(Duration::ZERO) {
+                None => {}
+                // It came before its queue was forwarded, and those behind it may have overtaken it.
+                Some(Ok(message)) => {
+                    use rdkafka::Message as _;
+                    let found = self.partitions.get_mut(message.topic());
+                    if let Some(partition) = found.and_then(|t| t.get_mut(&message.partition())) {
+                        partition.state = State::GoBack(Instant::now());
+                        self.is_uneasy = true;
+                    }
+                }
+                Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
+                    anyhow::bail!("the client failed for good: {code}");
+                }
+                Some(Err(error)) => self.trouble.tell(&error, &self.news, &self.settings),
+            }
+            has_more = self.queue.has_events();
+        }
+        if self.news.is_fatal() {
+            let (_, reason) =
+                self.news.trouble(Duration::MAX).unwrap_or((RDKafkaErrorCode::Fatal, String::new()));
+            anyhow::bail!("the client failed for good: {reason}");
+        }
+        self.trouble.look(&self.news, &self.settings);
+        if let Some(error) = self.told.failed_commit.lock().take() {
+            // The next commit has all of them again.
+            for partition in self.partitions.values_mut().flat_map(HashMap::values_mut) {
+                partition.committed = None;
+            }
+            self.trouble.commit_failed(&error);
+        }
+        Ok(())
+    }
+
+    /// Whether the files of `tls` have changed since they were refused: a new client reads them.
+    pub fn wants_new_client(&self) -> bool {
+        let refused = self.news.trouble(Duration::MAX).is_some_and(|(code, _)| code == RDKafkaErrorCode::SSL);
+        refused && self.files != self.settings.connection().stamps()
+    }
+
+    /// Does what the group wants, in the order in which it wants it.
+    fn rebalance(&mut self, now: Instant) {
+        loop {
+            let Some(wanted) = self.told.rebalances.lock().pop_front() else { return };
+            let is_done = match &wanted {
+                Rebalance::Assign(partitions) => self.assign(partitions, now),
+                Rebalance::Revoke(partitions) => self.revoke(partitions, now),
+            };
+            if !is_done {
+                self.told.rebalances.lock().push_front(wanted);
+                return;
+            }
+            self.rebalances.increment(1);
+        }
+    }
+
+    /// Leaves partitions to other members, once what is on its way of them is safe, or has taken too long.
+    fn revoke(&mut self, list: &TopicPartitionList, now: Instant) -> bool {
+        let elements = list.elements();
+        let of: Vec<(&str, i32)> = elements.iter().map(|e| (e.topic(), e.partition())).collect();
+        let is_lost = self.consumer.assignment_lost();
+        let mut is_waiting = false;
+        for (topic, number) in &of {
+            self.forget(topic, *number);
+            let Some(partition) = self.partitions.get_mut(*topic).and_then(|t| t.get_mut(number)) else {
+                continue;
+            };
+            partition.state = State::Leaving;
+            is_waiting |= partition.is_waiting();
+        }
+        let until = *self.revoked_until.get_or_insert(now + self.settings.rebalance_wait.0);
+        if is_waiting && !is_lost && now < until {
+            return false;
+        }
+        self.revoked_until = None;
+        let mut safe = TopicPartitionList::new();
+        for (topic, number) in &of {
+            let Some(partition) = self.partitions.get_mut(*topic).and_then(|t| t.remove(number)) else {
+                continue;
+            };
+            if let Some(offset) = partition.moved() {
+                safe.add_partition_offset(topic, *number, Offset::Offset(offset)).ok();
+            }
+            self.lag.forget(&partition);
+        }
+        // Of those who have lost their partitions the brokers take no position.
+        if safe.count() > 0
+            && !is_lost
+            && let Err(error) = self.consumer.commit(&safe, CommitMode::Async)
+        {
+            self.trouble.commit_failed(&error);
+        }
+        if let Err(error) = release(&self.consumer, list) {
+            self.trouble.tell(&error, &self.news, &self.settings);
+        }
+        let source = &self.out.cx.name;
+        tracing::info!(%source, partitions = of.len(), is_lost, "partitions go to other members of the group");
+        true
+    }
+
+    /// Reads messages until the pipelines are full, there are none, or it is time to hear what the client tells. Answers
+    /// whether there may be more.
+    fn read(&mut self) -> Result<bool, Closed> {
+        for _ in 0..ROUND {
+            if self.out.is_blocked() {
+                return Ok(false);
+            }
+            let Some((handle, number)) = self.queue.peek() else {
+                // There is nothing more to wait for.
+                self.flush()?;
+                return Ok(false);
+            };
+            let is_current = self.current.as_ref().is_some_and(|(h, _, n)| *h == handle && *n == number);
+            if !is_current || self.gather.is_full(&self.out.cx.cut) {
+                self.flush()?;
+                if self.out.is_blocked() {
+                    return Ok(false);
+                }
+            }
+            if let Some(message) = self.queue.next() {
+                self.take(&message, is_current);
+            }
+        }
+        Ok(true)
+    }
+
+    #[inline]
+    fn take(&mut self, message: &Message, is_current: bool) {
+        let number = message.partition();
+        if !is_current {
+            let topic = self.partitions.get_key_value(message.topic()).map(|(topic, _)| topic.clone());
+            self.current = topic.map(|topic| (message.topic_handle(), topic, number));
+        }
+        let Some((_, topic, _)) = &self.current else { return };
+        // What still comes of a partition that is not ours any more is for somebody else.
+        let Some(partition) = self.partitions.get_mut(topic).and_then(|t| t.get_mut(&number)) else { return };
+        if let Some((code, reason)) = message.error() {
+            let is_overrun =
+                matches!(code, RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange);
+            if !is_overrun {
+                self.trouble.of_partition(topic, number, code, &reason);
+            } else if partition.state == State::Reading {
+                partition.state = State::Overrun;
+                self.is_uneasy = true;
+            }
+            return;
+        }
+        if partition.state == State::Reading && message.offset() >= partition.next {
+            self.gather.take(message);
+            partition.next = message.offset() + 1;
+        }
+    }
+
+    /// Sends what is gathered.
+    pub fn flush(&mut self) -> Result<(), Closed> {
+        let Some((_, topic, number)) = &self.current else { return Ok(()) };
+        let Some(partition) = self.partitions.get_mut(topic).and_then(|t| t.get_mut(number)) else {
+            return Ok(());
+        };
+        if self.gather.is_empty() && partition.sent == partition.next {
+            return Ok(());
+        }
+        if partition.mark.failed() {
+            // Nothing may overtake what came back.
+            self.gather.clear();
+            if partition.state == State::Reading {
+                partition.state = State::GoBack(Instant::now());
+                self.is_uneasy = true;
+            }
+            return Ok(());
+        }
+        self.trouble.is_over();
+        self.out.send(partition, &mut self.gather)
+    }
+
+    /// Lets go of what was taken of a partition and is not on its way.
+    pub fn forget(&mut self, topic: &str, number: i32) {
+        self.queue.forget(topic, number);
+        if self.current.as_ref().is_some_and(|(_, t, n)| &**t == topic && *n == number) {
+            self.gather.clear();
+            self.current = None;
+        }
+    }
+
+    /// Commits the positions that have moved, each `commit_interval`, or `at_once`.
+    pub fn commit(&mut self, now: Instant, at_once: bool) {
+        if now < self.next_commit && !at_once {
+            return;
+        }
+        self.next_commit = now + self.settings.commit_interval.0;
+        let mut moved = TopicPartitionList::new();
+        for partition in self.partitions.values_mut().flat_map(HashMap::values_mut) {
+            if let Some(offset) = partition.moved()
+                && moved
+                    .add_partition_offset(&partition.topic, partition.number, Offset::Offset(offset))
+                    .is_ok()
+            {
+                partition.committed = Some(offset);
+            }
+        }
+        if moved.count() > 0
+            && let Err(error) = self.consumer.commit(&moved, CommitMode::Async)
+        {
+            *self.told.failed_commit.lock() = Some(error);
+        }
+    }
+
+    /// Whether something is on its way.
+    pub fn is_waiting(&self) -> bool {
+        self.out.is_blocked() || self.partitions.values().flat_map(HashMap::values).any(Partition::is_waiting)
+    }
+
+    /// Leaves the group, with all that is safe committed.
+    pub fn leave(mut self) {
+        self.commit(Instant::now(), true);
+        self.told.is_leaving.store(true, Ordering::Release);
+        for partition in self.partitions.values().flat_map(HashMap::values) {
+            self.lag.forget(partition);
+        }
+    }
+
+    /// Brings partitions that are not as they should be to where they are read again. Answers when to look again.
+    fn mend(&mut self, now: Instant) -> Option<Instant> {
+        let mut next: Option<Instant> = None;
+        let wanted = |partition: &Partition| match partition.state {
+            State::GoBack(at) => Some((partition.topic.clone(), partition.number, at)),
+            State::Overrun => Some((partition.topic.clone(), partition.number, now)),
+            State::Reading | State::Leaving => None,
+        };
+        let all: Vec<_> = self.partitions.values().flat_map(HashMap::values).filter_map(wanted).collect();
+        for (topic, number, at) in all {
+            let at = if at <= now { self.mend_one(&topic, number, now) } else { Some(at) };
+            next = next.into_iter().chain(at).min();
+        }
+        self.is_uneasy = next.is_some();
+        next
+    }
+
+    fn mend_one(&mut self, topic: &str, number: i32, now: Instant) -> Option<Instant> {
+        self.forget(topic, number);
+        let partition = self.partitions.get(topic)?.get(&number)?;
+        let later = now + AGAIN;
+        let offset = match partition.state {
+            State::Overrun => super::offsets::earliest(&self.consumer, topic, number).map(|first| {
+                let lost = (first - partition.next).max(0);
+                self.trouble.overrun(topic, number, partition.next, lost);
+                Some(first)
+            }),
+            _ => match partition.mark.safe() {
+                Some(safe) => Ok(Some(safe)),
+                None => self.placed(topic, number),
+            },
+        };
+        let partition = self.partitions.get_mut(topic)?.get_mut(&number)?;
+        if partition.mark.safe().is_none() && matches!(offset, Ok(Some(_))) {
+            let mut list = TopicPartitionList::new();
+            list.add_partition(topic, number);
+            self.consumer.resume(&list).ok();
+        }
+        let sought = match offset {
+            Ok(Some(offset)) => {
+                self.consumer.seek(topic, number, Offset::Offset(offset), SEEK).map(|()| offset)
+            }
+            Ok(None) => {
+                self.trouble.nowhere(topic, number);
+                partition.state = State::GoBack(later);
+                return Some(later);
+            }
+            Err(error) => Err(error),
+        };
+        let offset = match sought {
+            Ok(offset) => offset,
+            Err(error) => {
+                self.trouble.tell(&error, &self.news, &self.settings);
+                if partition.state != State::Overrun {
+                    partition.state = State::GoBack(later);
+                }
+                return Some(later);
+            }
+        };
+        let source = &self.out.cx.name;
+        if partition.mark.failed() {
+            tracing::warn!(%source, topic, partition = number, from = offset, "records came back; they are read again");
+        }
+        if partition.state == State::Overrun || partition.mark.safe().is_none() {
+            partition.mark = flitch_core::receipt::Watermark::new(Some(offset));
+        } else {
+            partition.mark.restart();
+        }
+        (partition.next, partition.sent, partition.state) = (offset, offset, State::Reading);
+        None
+    }
+
+    /// The position of the group in a partition of which it had none.
+    fn placed(&self, topic: &str, number: i32) -> Result<Option<i64>, KafkaError> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(topic, number);
+        let found = super::offsets::beginnings(&self.consumer, &list, self.settings.start)?;
+        Ok(found.first().and_then(|beginning| beginning.offset))
+    }
+
+    /// Begins to read partitions. Answers false where the brokers do not say where.
+    fn assign(&mut self, list: &TopicPartitionList, now: Instant) -> bool {
+        if self.assign_at.is_some_and(|at| now < at) {
+            return false;
+        }
+        self.assign_at = None;
+        let begun = super::offsets::beginnings(&self.consumer, list, self.settings.start)
+            .map_err(anyhow::Error::new)
+            .and_then(|beginnings| self.begin(beginnings));
+        if let Err(error) = begun {
+            self.trouble.no_beginning(&error);
+            self.assign_at = Some(now + AGAIN);
+            return false;
+        }
+        true
+    }
+
+    fn begin(&mut self, beginnings: Vec<super::offsets::Beginning>) -> anyhow::Result<()> {
+        let mut list = TopicPartitionList::new();
+        for at in &beginnings {
+            self.queue.forward(&at.topic, at.partition)?;
+            let offset = at.offset.map_or(Offset::Beginning, Offset::Offset);
+            list.add_partition_offset(&at.topic, at.partition, offset)?;
+        }
+        assign(&self.consumer, &list)?;
+        let mut without = TopicPartitionList::new();
+        for at in beginnings.iter().filter(|at| at.offset.is_none()) {
+            without.add_partition(&at.topic, at.partition);
+        }
+        if without.count() > 0 {
+            self.consumer.pause(&without)?;
+        }
+        let source = self.out.cx.name.clone();
+        tracing::info!(%source, partitions = beginnings.len(), "partitions are assigned by the group");
+        for at in beginnings {
+            self.is_uneasy |= at.offset.is_none();
+            let partition = self.lag.begin(&self.settings, at)?;
+            self.partitions.entry(partition.topic.clone()).or_default().insert(partition.number, partition);
+        }
+        Ok(())
+    }
+}

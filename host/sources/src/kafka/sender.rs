@@ -1,0 +1,152 @@
+//! From what was gathered of a partition to batches on their way.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use flitch_core::batch::TIMESTAMP;
+use flitch_core::buffers::Closed;
+use flitch_core::receipt::{self, Verdict};
+use flitch_core::telemetry::{Metric, Tally};
+
+use super::gather::Gather;
+use super::partition::Partition;
+use crate::bell::{Bell, Hint};
+use crate::{ChangedValues, SourceContext};
+
+/// A batch on its way into the pipelines.
+type Push = Pin<Box<dyn Future<Output = Result<(), Closed>> + Send>>;
+
+/// Hands batches on.
+pub(super) struct Sender {
+    pub cx: SourceContext,
+    bell: Arc<Bell>,
+    waker: Waker,
+    /// A batch that waits for room in the pipelines.
+    waiting: Option<Push>,
+    /// Records of some partition came back.
+    came_back: Arc<AtomicBool>,
+    /// Dead letters could not be written.
+    unburied: bool,
+    changed: ChangedValues,
+    tombstones: metrics::Counter,
+    dead: Tally,
+}
+
+impl Sender {
+    pub fn new(cx: SourceContext, bell: Arc<Bell>) -> Sender {
+        Sender {
+            waker: bell.waker(),
+            bell,
+            waiting: None,
+            came_back: Arc::default(),
+            unburied: false,
+            changed: ChangedValues::new(&cx.name),
+            tombstones: Metric::KafkaTombstones.counter(&[("source", &cx.name)]),
+            dead: Tally::dead_lettered("source", &cx.name),
+            cx,
+        }
+    }
+
+    /// Whether a batch waits for room: nothing may be sent before it has found it.
+    pub fn is_blocked(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// Whether records came back since this was asked last.
+    pub fn take_came_back(&self) -> bool {
+        self.came_back.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether dead letters could not be written since this was asked last.
+    pub fn take_unburied(&mut self) -> bool {
+        std::mem::take(&mut self.unburied)
+    }
+
+    /// Tries again to hand on the batch that waits. The bell rings when there may be room for it.
+    pub fn push_on(&mut self) -> Result<(), Closed> {
+        let Some(waiting) = &mut self.waiting else { return Ok(()) };
+        match waiting.as_mut().poll(&mut Context::from_waker(&self.waker)) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(done) => {
+                self.waiting = None;
+                done
+            }
+        }
+    }
+
+    /// Sends what was gathered of a partition, which was read up to its next offset.
+    pub fn send(&mut self, partition: &mut Partition, gather: &mut Gather) -> Result<(), Closed> {
+        self.tombstones.increment(std::mem::take(&mut gather.tombstones));
+        let constants = partition.constants.clone().timestamp(TIMESTAMP, self.cx.clock.now());
+        let finished = gather.finish(&constants);
+        // The dead letters come first: the position that the records take with them lies behind the bad ones too.
+        if !gather.bad.is_empty() {
+            let is_buried = self.bury(partition, gather);
+            gather.bad.clear();
+            if !is_buried {
+                self.unburied = true;
+                return Ok(());
+            }
+        }
+        let on_settled = self.on_settled(partition);
+        partition.sent = partition.next;
+        let Some((finished, bytes)) = finished else {
+            // What is no record is safe.
+            on_settled(Verdict::Safe);
+            return Ok(());
+        };
+        self.changed.count(finished.changed());
+        let records = Arc::new(finished.records);
+        let (intake, stream) = (self.cx.intake.clone(), partition.stream);
+        self.waiting = Some(Box::pin(async move { intake.send(records, bytes, stream, on_settled).await }));
+        self.push_on()
+    }
+
+    /// Puts messages that are no records among the dead letters. Answers whether they are there; where not, they count as
+    /// come back.
+    fn bury(&self, partition: &Partition, gather: &Gather) -> bool {
+        let name = &self.cx.name;
+        let bytes = gather.bad.iter().map(|bad| bad.value.len()).sum();
+        let again = self.again(partition);
+        let receipt = receipt::issue(self.cx.intake.ledger(), gather.bad.len(), bytes, again);
+        let (topic, number) = (&partition.topic, partition.number);
+        let origin = |offset: i64| format!("topic {topic}, partition {number}, offset {offset}");
+        let reasons: Vec<String> =
+            gather.bad.iter().map(|bad| format!("{}: {}", origin(bad.offset), bad.reason)).collect();
+        let letters = reasons.iter().zip(&gather.bad).map(|(reason, bad)| (&**reason, &*bad.value));
+        if let Err(error) = self.cx.dead_letters.raw("source", name, letters) {
+            tracing::error!(source = %name, %error, "cannot write dead letters; the messages are read again");
+            return false;
+        }
+        self.dead.add(gather.bad.len(), bytes);
+        receipt.dead_lettered();
+        true
+    }
+
+    /// What settles messages before those that are sent next.
+    fn again(&self, partition: &Partition) -> impl FnOnce(Verdict) + Send + 'static {
+        let ticket = partition.mark.ticket(partition.sent);
+        let (came_back, bell) = (self.came_back.clone(), self.bell.clone());
+        move |verdict| {
+            ticket.settle(verdict);
+            if verdict == Verdict::Again {
+                came_back.store(true, Ordering::Release);
+                bell.ring(Hint::Settled);
+            }
+        }
+    }
+
+    /// What settles the next batch of a partition.
+    fn on_settled(&self, partition: &Partition) -> impl FnOnce(Verdict) + Send + 'static {
+        let ticket = partition.mark.ticket(partition.next);
+        let (came_back, bell) = (self.came_back.clone(), self.bell.clone());
+        move |verdict| {
+            ticket.settle(verdict);
+            came_back.fetch_or(verdict == Verdict::Again, Ordering::AcqRel);
+            bell.ring(Hint::Settled);
+        }
+    }
+}

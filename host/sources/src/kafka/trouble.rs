@@ -1,0 +1,139 @@
+//! What goes wrong between a source and its brokers, told once for as long as it lasts.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
+
+use flitch_core::telemetry::Quiet;
+use flitch_kafka::{News, advice, is_denial};
+
+use super::settings::KafkaSettings;
+
+/// News of the client that is older than this is over.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// What can be wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Client(RDKafkaErrorCode),
+    Partition(String, i32),
+    Beginning,
+}
+
+/// What is wrong with one source.
+pub(super) struct Trouble {
+    source: Arc<str>,
+    /// What was said last, and is not over: the kind, since librdkafka words it otherwise each time.
+    said: Option<Kind>,
+    commit: Quiet,
+    overrun: Quiet,
+}
+
+impl Trouble {
+    pub fn new(source: &Arc<str>) -> Trouble {
+        Trouble { source: source.clone(), said: None, commit: Quiet::a_minute(), overrun: Quiet::a_minute() }
+    }
+
+    /// Messages come.
+    #[inline]
+    pub fn is_over(&mut self) {
+        if self.said.is_some() {
+            self.said = None;
+            tracing::info!(source = %self.source, "messages come again");
+        }
+    }
+
+    fn say(&mut self, kind: Kind, what: impl FnOnce() -> String) {
+        if self.said.as_ref() != Some(&kind) {
+            tracing::error!(source = %self.source, "{}", what());
+            self.said = Some(kind);
+        }
+    }
+
+    /// The client says that something failed; it tries again by itself.
+    pub fn tell(&mut self, error: &KafkaError, news: &News, settings: &KafkaSettings) {
+        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+        let topics = || settings.topics.join(", ");
+        match code {
+            RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition => {
+                self.say(Kind::Client(code), || {
+                    format!("of `topics` ({}) one is missing; it is read when it is there", topics())
+                });
+            }
+            RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed => {
+                self.say(Kind::Client(code), || {
+                    let group = &settings.group;
+                    format!(
+                        "{code}: the user needs the right to read `topics` ({}) and the group `{group}`",
+                        topics()
+                    )
+                });
+            }
+            RDKafkaErrorCode::PollExceeded => self.say(Kind::Client(code), || {
+                "the group took this member for dead, since it did not ask in time; it joins again".to_owned()
+            }),
+            RDKafkaErrorCode::Unknown => self.say(Kind::Client(code), || error.to_string()),
+            _ => self.look(news, settings),
+        }
+    }
+
+    /// Looks whether the client has told of brokers that refuse or cannot be reached.
+    pub fn look(&mut self, news: &News, settings: &KafkaSettings) {
+        let Some((code, reason)) = news.trouble(FRESH) else { return };
+        if is_denial(code) {
+            let advice = || format!("{reason}; {}", advice(code, &reason, settings.sasl.as_ref()));
+            self.say(Kind::Client(code), advice);
+        } else if code == RDKafkaErrorCode::AllBrokersDown {
+            let brokers = || settings.brokers.join(", ");
+            self.say(Kind::Client(code), || {
+                format!("the brokers cannot be reached ({}): {reason}", brokers())
+            });
+        }
+    }
+
+    /// A partition cannot be read now.
+    pub fn of_partition(&mut self, topic: &str, partition: i32, code: RDKafkaErrorCode, reason: &str) {
+        let kind = Kind::Partition(topic.to_owned(), partition);
+        self.say(kind, || format!("topic {topic}, partition {partition}: {code}: {reason}"));
+    }
+
+    /// The brokers do not say where partitions begin.
+    pub fn no_beginning(&mut self, error: &dyn Display) {
+        self.say(Kind::Beginning, || {
+            format!("the brokers do not say where the partitions of this member begin: {error}")
+        });
+    }
+
+    /// Of a partition the group has no position, and must not guess one.
+    pub fn nowhere(&mut self, topic: &str, partition: i32) {
+        self.say(Kind::Partition(topic.to_owned(), partition), || {
+            format!(
+                "topic {topic}, partition {partition}: the group has no position, and `start` is `committed`: commit \
+                 one, or choose another `start`"
+            )
+        });
+    }
+
+    /// Messages were deleted before they were read.
+    pub fn overrun(&self, topic: &str, partition: i32, from: i64, lost: i64) {
+        flitch_core::telemetry::Metric::KafkaOverrun
+            .counter(&[("source", &self.source)])
+            .increment(lost.unsigned_abs());
+        if self.overrun.may_say() {
+            tracing::error!(
+                source = %self.source, topic, partition, from, messages = lost,
+                "the brokers have deleted messages before they were read (retention); it goes on behind them"
+            );
+        }
+    }
+
+    /// Positions are not committed.
+    pub fn commit_failed(&self, error: &KafkaError) {
+        if self.commit.may_say() {
+            tracing::warn!(source = %self.source, %error, "positions were not committed; they are with the next commit");
+        }
+    }
+}
