@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpStream, UnixStream};
 
 use crate::buffers::Buffer;
 use crate::inlet::Inlet;
+use crate::net::address::Endpoint;
+use crate::net::listen::Stream;
 use crate::router::{Route, Router};
 use crate::telemetry::Tally;
 
@@ -14,6 +18,29 @@ pub fn pipeline(bytes: u64) -> (Inlet, Buffer) {
     let buffer = Buffer::with_room(bytes);
     let router = Arc::new(Router::new(vec![Route::to(buffer.clone())], Tally::noop()));
     (Inlet::new(0, router), buffer)
+}
+
+/// So many clients that connect and say nothing.
+pub async fn silent_clients(to: &Endpoint, count: usize) -> Vec<Stream> {
+    let mut clients = Vec::new();
+    for _ in 0..count {
+        clients.push(match to {
+            Endpoint::Tcp(address) => {
+                Stream::Left(TcpStream::connect(address.to_string()).await.expect("somebody who listens"))
+            }
+            Endpoint::Unix(path) => {
+                Stream::Right(UnixStream::connect(path).await.expect("somebody who listens"))
+            }
+        });
+    }
+    clients
+}
+
+/// Waits until the other end of a connection has closed it, without an answer.
+pub async fn closed(mut client: Stream) {
+    // It may be closed with a reset.
+    let said = client.read(&mut [0; 64]).await.unwrap_or(0);
+    assert_eq!(said, 0, "it is answered though it has said nothing");
 }
 
 /// A JSON value as MessagePack.

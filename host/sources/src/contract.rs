@@ -9,12 +9,13 @@ use std::time::Duration;
 use arrow_array::cast::AsArray;
 use tokio::time::{Instant, timeout};
 
-use super::SourceKind;
 use super::testing::context;
+use super::{BESIDE, SourceKind};
 use flitch_core::batch::Cut;
 use flitch_core::buffers::Buffer;
 use flitch_core::inlet::Inlet;
-use flitch_core::testing::pipeline;
+use flitch_core::setting::Wrong;
+use flitch_core::testing::{closed, pipeline, silent_clients};
 
 /// How many records a source is fed with.
 pub(super) const RECORDS: usize = 6;
@@ -47,6 +48,7 @@ pub(super) async fn keep<S: Specimen>() {
     it_goes_on_in_order_behind_a_reload_and_sends_nothing_twice::<S>().await;
     it_sends_again_what_a_reload_has_left::<S>().await;
     it_goes_on_when_its_pipelines_close_before_it_has_others::<S>().await;
+    where_it_listens_silent_clients_keep_out_nobody::<S>().await;
 }
 
 /// How the pipelines before the reload end.
@@ -176,4 +178,38 @@ async fn it_sends_again_what_a_reload_has_left<S: Specimen>() {
 
 async fn it_goes_on_when_its_pipelines_close_before_it_has_others<S: Specimen>() {
     through::<S>(End::Closed).await;
+}
+
+/// Where it listens, it is a listener like all others: an address that is taken is told with its setting, silent clients
+/// make room for those that speak, and its address can be had again as soon as it has ended.
+async fn where_it_listens_silent_clients_keep_out_nobody<S: Specimen>() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = S::specimen(folder.path());
+    if settings.listens().is_empty() {
+        return;
+    }
+    let most = usize::try_from(settings.descriptors() - BESIDE).unwrap();
+    assert!(most <= 16, "{settings:?}: for this test it takes few connections at a time, and not {most}");
+    let mut clients = Vec::new();
+    // The second time is behind a reload that stopped it.
+    for _ in 0..2 {
+        let (cx, buffer, _state) = context("one");
+        let running = flitch_core::tasks::joined(settings.start(cx.clone()).await.expect("it starts"));
+        let taken = settings.start(context("two").0).await.err().expect("the address is taken");
+        let key = taken.downcast_ref::<Wrong>().map(|wrong| wrong.key().to_owned());
+        assert_eq!(key.as_deref(), Some("listen"), "{taken:#}");
+        for endpoint in settings.listens() {
+            clients.extend(silent_clients(&endpoint, 2 * most).await);
+        }
+        let expected = settings.feed(folder.path()).await;
+        let mut seen = HashSet::new();
+        while seen.len() < expected.len() {
+            seen.extend(next(&buffer).await);
+        }
+        cx.stop.cancel();
+        timeout(LONG, running).await.expect("it ends").expect("no panic").expect("no error");
+    }
+    for client in clients {
+        timeout(LONG, closed(client)).await.expect("it is closed");
+    }
 }

@@ -18,7 +18,7 @@ mod source;
 pub mod testing;
 
 pub use settings::SourceSettings;
-use source::BESIDE;
+use source::{ALL, BESIDE};
 pub use source::{ChangedValues, MOST_TAG, Running, SourceContext, SourceKind, Starting};
 
 #[cfg(test)]

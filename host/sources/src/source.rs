@@ -1,6 +1,7 @@
 //! What every source is given, and answers with.
 
 use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,6 +21,9 @@ pub type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
 /// A source that binds or opens what it reads from.
 pub type Starting = Pin<Box<dyn Future<Output = anyhow::Result<Running>> + Send>>;
+
+/// Where a source listens when only a port is named.
+pub(super) const ALL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Descriptors that a source may hold beside connections or files: listeners, a client that waits for its turn, a
 /// checkpoint, a watch.

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use flitch_core::net::address::Address;
 use flitch_core::net::connections::Connections;
+use flitch_core::net::listen::{Client, Listener};
 use flitch_core::net::serve::{Patience, Visit};
 use flitch_core::tasks;
 use hosts::Hosts;
@@ -69,25 +70,22 @@ pub async fn start(
     board: Arc<StatusBoard>,
     stop: CancellationToken,
 ) -> std::io::Result<(SocketAddr, tokio::task::JoinHandle<()>)> {
-    let listener = settings.listen.bind(LOOPBACK).await?;
-    let address = listener.local_addr()?;
+    let mut listener = Listener::tcp(&settings.listen, LOOPBACK).await?;
+    let address = listener.address().ok_or(std::io::ErrorKind::AddrNotAvailable)?;
     let names = settings.listen.host().into_iter().chain(settings.hosts.iter().map(String::as_str));
     let hosts = Arc::new(Hosts::new(address.ip(), names));
     let connections = Connections::new("admin", settings.max_connections);
     let task = tasks::joined(async move {
-        let serve_all = async {
-            loop {
-                let (stream, _) = connections.accept(|| listener.accept()).await;
-                let visit = Visit { slot: connections.slot().await, patience: PATIENCE, stop: stop.clone() };
-                let (board, hosts) = (board.clone(), hosts.clone());
-                let answer = move |request: Request<_>| {
-                    let answer = answer(&request, &board, &hosts);
-                    async move { answer }
-                };
-                tasks::client(async move { visit.serve(stream, None, answer).await });
-            }
+        let serve = |client: Client, slot| {
+            let visit = Visit { slot, patience: PATIENCE, stop: stop.clone() };
+            let (board, hosts) = (board.clone(), hosts.clone());
+            let answer = move |request: Request<_>| {
+                let answer = answer(&request, &board, &hosts);
+                async move { answer }
+            };
+            async move { visit.serve(client.stream, None, answer).await }
         };
-        stop.run_until_cancelled(serve_all).await;
+        listener.serve(&connections, &stop, serve).await;
         connections.ended().await;
     });
     Ok((address, task))

@@ -1,6 +1,10 @@
 use std::net::Ipv4Addr;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use super::*;
+use flitch_core::net::address::Endpoint;
+use flitch_core::testing::{closed, silent_clients};
 
 fn ask(hosts: &Hosts, method: &str, path: &str, host: Option<&str>) -> Response<Full<Bytes>> {
     let mut request = Request::builder().method(method).uri(path);
@@ -67,4 +71,25 @@ fn what_is_not_there_is_told_from_what_is() {
     let refused = ask(&hosts, "POST", "/metrics", Some("localhost"));
     assert_eq!((refused.status().as_u16(), refused.headers()[ALLOW].to_str().unwrap()), (405, "GET, HEAD"));
     assert_eq!(status("GET", "/readyz"), 503);
+}
+
+#[tokio::test]
+async fn silent_clients_keep_out_nobody() {
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into();
+    let settings = AdminSettings { listen, max_connections: 4, ..AdminSettings::default() };
+    let stop = CancellationToken::new();
+    let (address, serving) = start(&settings, Arc::default(), stop.clone()).await.unwrap();
+    let clients = silent_clients(&Endpoint::Tcp(address.into()), 8).await;
+    let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+    client.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut said = String::new();
+    client.read_to_string(&mut said).await.unwrap();
+    assert!(said.starts_with("HTTP/1.1 200 "), "{said}");
+    stop.cancel();
+    serving.await.unwrap();
+    for client in clients {
+        closed(client).await;
+    }
+    let again = AdminSettings { listen: address.into(), ..settings };
+    start(&again, Arc::default(), stop).await.expect("the address is free");
 }

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::lookup_host;
 
 /// What may stand where an address is wanted.
 const FORMS: &str = "write `8080`, `host:8080` or `[::1]:8080`";
@@ -51,14 +51,6 @@ impl Address {
             return Err(io::Error::new(io::ErrorKind::NotFound, format!("`{host}` has no address")));
         }
         Ok(found)
-    }
-
-    /// Listens on the first address of the host that can be had.
-    ///
-    /// # Errors
-    /// The host's name cannot be resolved, or none of its addresses can be had.
-    pub async fn bind(&self, alone: IpAddr) -> io::Result<TcpListener> {
-        TcpListener::bind(&*self.resolve(alone).await?).await
     }
 
     /// Whether both cannot be listened on at once, as far as can be told without asking a name server. `alone` is what

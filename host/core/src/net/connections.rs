@@ -1,6 +1,6 @@
 //! Taking connections: no more than a bound at a time, and through shortages of the system.
 //!
-//! A listener [`accept`](Connections::accept)s a client and then waits for a [`Slot`] for it, so that there is a client
+//! A [`Listener`](super::listen::Listener) accepts a client and then waits for a [`Slot`] for it, so that there is a client
 //! to make room for when room is made: where all slots are taken, the connection that has rested longest is asked to
 //! leave. Clients that connect and say nothing so keep out nobody.
 
@@ -76,7 +76,7 @@ impl Connections {
 
     /// The next client that `accept` has. Waits through errors, such as that no file descriptor is free, which are
     /// counted, and logged once a minute at most.
-    pub async fn accept<T, F>(&self, accept: impl Fn() -> F) -> T
+    pub(super) async fn accept<T, F>(&self, accept: impl Fn() -> F) -> T
     where
         F: Future<Output = io::Result<T>>,
     {

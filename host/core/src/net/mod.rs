@@ -7,6 +7,7 @@ pub mod descriptors;
 pub mod expand;
 pub mod forward;
 pub mod http_client;
+pub mod listen;
 pub mod serve;
 pub mod tls;
 

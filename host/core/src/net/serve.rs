@@ -11,7 +11,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -51,14 +50,13 @@ pub struct Visit {
 
 impl Visit {
     /// Answers the requests of the client until it goes, says nothing for too long, or is asked to leave.
-    pub async fn serve<A, F, B>(self, stream: TcpStream, tls: Option<&Acceptor>, answer: A)
+    pub async fn serve<S, A, F, B>(self, stream: S, tls: Option<&Acceptor>, answer: A)
     where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
-        // Answers are small and senders wait for them.
-        let _ = stream.set_nodelay(true);
         let Visit { slot, patience, stop } = self;
         let is_late = stop.is_cancelled();
         let patience = if is_late { Patience { idle: PARTING, ..patience } } else { patience };

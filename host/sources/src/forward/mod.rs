@@ -40,7 +40,7 @@ use flitch_core::net::forward::handshake::SecuritySettings;
 use flitch_core::net::tls::TlsSettings;
 use flitch_core::setting::wrong;
 use hub::Hub;
-use listen::Listener;
+use listen::Door;
 
 impl SourceKind for ForwardSettings {
     fn start(&self, cx: SourceContext) -> Starting {
@@ -82,11 +82,11 @@ impl SourceKind for ForwardSettings {
 /// Opens the listeners.
 async fn start(settings: ForwardSettings, cx: SourceContext) -> anyhow::Result<Running> {
     settings.check()?;
-    let listeners = listen::bind(&cx.name, &settings).await?;
-    Ok(Box::pin(run(settings, cx, listeners)))
+    let doors = listen::bind(&cx.name, &settings).await?;
+    Ok(Box::pin(run(settings, cx, doors)))
 }
 
-async fn run(settings: ForwardSettings, cx: SourceContext, listeners: Vec<Listener>) -> anyhow::Result<()> {
+async fn run(settings: ForwardSettings, cx: SourceContext, doors: Vec<Door>) -> anyhow::Result<()> {
     let (hub, resends) = Hub::new(settings, cx);
     let (alive, gone) = mpsc::channel(1);
     let mut tasks = JoinSet::new();
@@ -95,12 +95,12 @@ async fn run(settings: ForwardSettings, cx: SourceContext, listeners: Vec<Listen
         resending.await;
         Ok(())
     });
-    for mut listener in listeners {
-        tracing::info!(source = &*hub.cx.name, address = listener.address(), "listening");
-        if let Some(heartbeats) = listener.heartbeats(hub.cx.stop.clone()) {
+    for mut door in doors {
+        tracing::info!(source = &*hub.cx.name, address = door.address(), "listening");
+        if let Some(heartbeats) = door.heartbeats(hub.cx.stop.clone()) {
             tasks.spawn(heartbeats);
         }
-        let listening = listener.run(hub.clone(), alive.clone());
+        let listening = door.run(hub.clone(), alive.clone());
         tasks.spawn(async move {
             listening.await;
             Ok(())

@@ -247,7 +247,7 @@ async fn one_connection_may_mix_tags_and_modes() {
 impl Specimen for ForwardSettings {
     fn specimen(_: &Path) -> ForwardSettings {
         let listen = format!("127.0.0.1:{}", flitch_tests::ports::free());
-        serde_json::from_value(json!({ "listen": listen })).unwrap()
+        serde_json::from_value(json!({ "listen": listen, "max_connections": 8 })).unwrap()
     }
 
     async fn feed(&self, _: &Path) -> Vec<String> {

@@ -3,32 +3,28 @@
 //! A request is taken as a whole or not at all: what cannot be read is named in the answer, by line, and then no
 //! record of the request has been taken.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use answer::Answers;
 
-use super::{BESIDE, ChangedValues, Running, SourceContext, SourceKind, Starting};
+use super::{ALL, BESIDE, ChangedValues, Running, SourceContext, SourceKind, Starting};
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::net::address::{Address, Endpoint};
 use flitch_core::net::budget::Budget;
 use flitch_core::net::connections::{Connections, Slot};
+use flitch_core::net::listen::{Client, Listener, Stream};
 use flitch_core::net::serve::{Patience, Visit};
 use flitch_core::net::tls::{Acceptor, TlsSettings};
 use flitch_core::secret::Secret;
 use flitch_core::setting::wrong;
-use flitch_core::tasks;
 use flitch_core::units::{Bytes, Span};
-
-/// Where it listens when only a port is named.
-pub(super) const ALL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 mod answer;
 mod body;
@@ -215,14 +211,14 @@ fn hands() -> usize {
 async fn start(settings: HttpSettings, cx: SourceContext) -> anyhow::Result<Running> {
     settings.check()?;
     let listen = &settings.listen;
-    let bound = listen.bind(ALL).await;
+    let bound = Listener::tcp(listen, ALL).await;
     let listener = bound.with_context(|| wrong!("listen", ": cannot listen on {listen}"))?;
     serve(listener, settings, cx)
 }
 
-fn serve(listener: TcpListener, settings: HttpSettings, cx: SourceContext) -> anyhow::Result<Running> {
+fn serve(mut listener: Listener, settings: HttpSettings, cx: SourceContext) -> anyhow::Result<Running> {
     let tls = settings.tls.as_ref().map(TlsSettings::acceptor).transpose()?.map(Arc::new);
-    tracing::info!(source = %cx.name, address = %listener.local_addr()?, "listening for HTTP");
+    tracing::info!(source = %cx.name, address = %listener, "listening for HTTP");
     let open = || Connections::new(&cx.name, settings.max_connections);
     let (connections, late) = (open(), open());
     let pending = Budget::new(settings.max_pending.0 as usize, 1);
@@ -231,33 +227,14 @@ fn serve(listener: TcpListener, settings: HttpSettings, cx: SourceContext) -> an
     let shared = Arc::new(Shared { settings, cx, pending, hands, answers, changed });
     Ok(Box::pin(async move {
         let stop = shared.cx.stop.clone();
-        let greet = |stream, slot| {
+        let greet = |client: Client, slot| {
             let (shared, tls) = (shared.clone(), tls.clone());
-            tasks::client(async move { welcome(stream, slot, tls.as_deref(), shared).await });
+            async move { welcome(client.stream, slot, tls.as_deref(), shared).await }
         };
-        let mut client = None;
-        let take_all = async {
-            loop {
-                let (stream, _) = connections.accept(|| listener.accept()).await;
-                // It waits for its slot outside of this future, which may be dropped.
-                client = Some(stream);
-                let slot = connections.slot().await;
-                if let Some(stream) = client.take() {
-                    greet(stream, slot);
-                }
-            }
-        };
-        stop.run_until_cancelled(take_all).await;
+        listener.serve(&connections, &stop, greet).await;
         // Who comes until the last connection has ended is told so, on connections that nobody waits for.
-        let tell_all = async {
-            loop {
-                let stream = match client.take() {
-                    Some(stream) => stream,
-                    None => late.accept(|| listener.accept()).await.0,
-                };
-                greet(stream, late.slot().await);
-            }
-        };
+        let for_ever = CancellationToken::new();
+        let tell_all = listener.serve(&late, &for_ever, greet);
         tokio::select! {
             () = connections.ended() => Ok(()),
             () = tell_all => unreachable!("it listens for ever"),
@@ -265,7 +242,7 @@ fn serve(listener: TcpListener, settings: HttpSettings, cx: SourceContext) -> an
     }))
 }
 
-async fn welcome(stream: TcpStream, slot: Slot, tls: Option<&Acceptor>, shared: Arc<Shared>) {
+async fn welcome(stream: Stream, slot: Slot, tls: Option<&Acceptor>, shared: Arc<Shared>) {
     let settings = &shared.settings;
     let patience = Patience { header: settings.header_timeout.0, idle: settings.idle_timeout.0 };
     let visit = Visit { slot, patience, stop: shared.cx.stop.clone() };

@@ -28,8 +28,8 @@ async fn server(settings: serde_json::Value) -> Server {
     let mut settings = settings;
     settings["listen"] = "127.0.0.1:0".into();
     let settings: HttpSettings = serde_json::from_value(settings).unwrap();
-    let listener = settings.listen.bind(ALL).await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = Listener::tcp(&settings.listen, ALL).await.unwrap();
+    let address = listener.address().unwrap();
     let (ledger, stop) = (cx.intake.ledger().clone(), cx.stop.clone());
     let running = flitch_core::tasks::joined(serve(listener, settings, cx).unwrap());
     Server { address, buffer, ledger, stop, running, _folder: folder }
@@ -321,7 +321,10 @@ impl Specimen for HttpSettings {
 
     fn specimen(_: &Path) -> HttpSettings {
         let listen = format!("127.0.0.1:{}", flitch_tests::ports::free());
-        serde_json::from_value(serde_json::json!({ "listen": listen, "codec": "lines" })).unwrap()
+        serde_json::from_value(
+            serde_json::json!({ "listen": listen, "codec": "lines", "max_connections": 8 }),
+        )
+        .unwrap()
     }
 
     async fn feed(&self, _: &Path) -> Vec<String> {

@@ -81,12 +81,3 @@ fn addresses_that_cannot_be_had_at_once_are_known() {
     assert!(!taken("80", "81") && !taken("10.0.0.1:80", "80") && !taken("g:80", "h:80"));
     assert!(!taken("0", "0"), "the system chooses another port for each");
 }
-
-#[tokio::test]
-async fn a_port_alone_is_on_the_address_that_the_listener_has_by_itself() {
-    let alone = address("0").bind(HERE).await.unwrap();
-    assert_eq!(alone.local_addr().unwrap().ip(), HERE);
-    let named = address("localhost:0").bind(ALL).await.unwrap();
-    assert!(named.local_addr().unwrap().ip().is_loopback());
-    assert!(address(&alone.local_addr().unwrap().to_string()).bind(ALL).await.is_err(), "it is taken");
-}

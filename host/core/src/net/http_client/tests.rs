@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -16,6 +16,7 @@ use super::tls::TlsSettings;
 use super::tls::client::{Trust, config};
 use super::*;
 use crate::net::connections::Connections;
+use crate::net::listen::{Client as Caller, Listener};
 use crate::net::serve::{Patience, Visit};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -44,19 +45,20 @@ struct Server {
 }
 
 async fn server(tls: Option<TlsSettings>) -> Server {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = Server { address: listener.local_addr().unwrap(), taken: Default::default() };
+    let mut listener =
+        Listener::tcp(&"127.0.0.1:0".parse().unwrap(), Ipv4Addr::LOCALHOST.into()).await.unwrap();
+    let server = Server { address: listener.address().unwrap(), taken: Default::default() };
     let acceptor = tls.map(|tls| Arc::new(tls.acceptor().unwrap()));
     let (connections, taken) = (Connections::new("test", 8), server.taken.clone());
     crate::tasks::client(async move {
-        loop {
-            let (stream, _) = connections.accept(|| listener.accept()).await;
+        let serve = |caller: Caller, slot| {
             taken.fetch_add(1, Relaxed);
             let patience = Patience { header: LONG, idle: LONG };
-            let visit = Visit { slot: connections.slot().await, patience, stop: CancellationToken::new() };
+            let visit = Visit { slot, patience, stop: CancellationToken::new() };
             let acceptor = acceptor.clone();
-            crate::tasks::client(async move { visit.serve(stream, acceptor.as_deref(), answer).await });
-        }
+            async move { visit.serve(caller.stream, acceptor.as_deref(), answer).await }
+        };
+        listener.serve(&connections, &CancellationToken::new(), serve).await;
     });
     server
 }

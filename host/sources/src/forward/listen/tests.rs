@@ -1,5 +1,8 @@
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 use super::*;
 use crate::forward::harness::{json, pack};
@@ -23,9 +26,9 @@ struct Source {
 impl Source {
     async fn start(settings: ForwardSettings) -> Source {
         let (cx, buffer, folder) = testing::context("forward");
-        let listeners = bind("forward", &settings).await.unwrap();
-        let addresses = listeners.iter().map(|l| l.address().to_owned()).collect();
-        let running = flitch_core::tasks::joined(forward::run(settings, cx.clone(), listeners));
+        let doors = bind("forward", &settings).await.unwrap();
+        let addresses = doors.iter().map(Door::address).collect();
+        let running = flitch_core::tasks::joined(forward::run(settings, cx.clone(), doors));
         Source { cx, buffer, addresses, running, _folder: folder }
     }
 

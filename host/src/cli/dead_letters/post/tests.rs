@@ -1,3 +1,4 @@
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use http_body_util::{BodyExt, Full};
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use flitch_core::net::connections::Connections;
+use flitch_core::net::listen::{Client as Caller, Listener};
 use flitch_core::net::serve::{Patience, Visit};
 use flitch_core::tasks;
 
@@ -21,8 +23,9 @@ struct Source {
 }
 
 async fn source(answers: &[(u16, &'static str)]) -> Source {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let source = Source { port: listener.local_addr().unwrap().port(), came: Arc::default() };
+    let mut listener =
+        Listener::tcp(&"127.0.0.1:0".parse().unwrap(), Ipv4Addr::LOCALHOST.into()).await.unwrap();
+    let source = Source { port: listener.address().unwrap().port(), came: Arc::default() };
     let answers = Arc::new(Mutex::new(answers.to_vec()));
     let (came, connections) = (source.came.clone(), Connections::new("test", 8));
     let answer = move |request: Request<Incoming>| {
@@ -40,12 +43,13 @@ async fn source(answers: &[(u16, &'static str)]) -> Source {
         }
     };
     tasks::client(async move {
-        loop {
-            let (stream, _) = connections.accept(|| listener.accept()).await;
+        let serve = |caller: Caller, slot| {
             let patience = Patience { header: PATIENCE, idle: PATIENCE };
-            let visit = Visit { slot: connections.slot().await, patience, stop: CancellationToken::new() };
-            visit.serve(stream, None, answer.clone()).await;
-        }
+            let visit = Visit { slot, patience, stop: CancellationToken::new() };
+            let answer = answer.clone();
+            async move { visit.serve(caller.stream, None, answer).await }
+        };
+        listener.serve(&connections, &CancellationToken::new(), serve).await;
     });
     source
 }
