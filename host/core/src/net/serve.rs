@@ -26,6 +26,9 @@ const CONNECTION_WINDOW: u32 = 512 << 10;
 /// Time between two questions of HTTP/2 whether the client is still there, and the time that it has for the answer.
 const PING: Duration = Duration::from_secs(20);
 const PONG: Duration = Duration::from_secs(20);
+/// A look that comes so much too late says that the process, or the machine, stood still. That is not held against clients:
+/// their time begins anew.
+const STALL: Duration = Duration::from_secs(1);
 /// How long a client that waits is given to hear that its connection ends.
 const PARTING: Duration = Duration::from_secs(1);
 
@@ -169,7 +172,11 @@ impl Activity {
                     }
                 }
                 () = sleep_until(look) => {
-                    if self.end(&patience).is_some_and(|end| end <= Instant::now()) {
+                    let now = Instant::now();
+                    if now - look > STALL {
+                        // What came meanwhile is not read yet, and the client may have stood still as well.
+                        self.state.lock().since = now;
+                    } else if self.end(&patience).is_some_and(|end| end <= now) {
                         break;
                     }
                 }

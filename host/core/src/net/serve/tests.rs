@@ -79,6 +79,19 @@ async fn a_header_that_comes_a_byte_at_a_time_has_no_more_time_than_another() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn time_in_which_the_process_stood_still_is_not_held_against_a_client() {
+    let Served { mut client, ended, .. } = served().await;
+    tokio::task::yield_now().await;
+    tokio::time::advance(10 * HEADER).await;
+    tokio::task::yield_now().await;
+    client.write_all(REQUEST).await.unwrap();
+    answer(&mut client).await;
+    let lasted = ended.await.unwrap();
+    let expected = 10 * HEADER + IDLE;
+    assert!((expected..=expected + PARTING).contains(&lasted), "{lasted:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_is_kept_for_the_next_request_and_no_longer_than_that() {
     let Served { mut client, ended, .. } = served().await;
     client.write_all(REQUEST).await.unwrap();
