@@ -65,6 +65,19 @@ impl Lines {
         self.end_line();
     }
 
+    /// Adds the line that `write` appends, and takes back what it appended where it answers nothing.
+    #[inline]
+    pub fn write<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Option<T>) -> Option<T> {
+        self.take_room();
+        let start = self.lines.data.len();
+        let written = write(&mut self.lines.data);
+        match written {
+            Some(_) => self.end_line(),
+            None => self.lines.data.truncate(start),
+        }
+        written
+    }
+
     #[inline]
     fn take_room(&mut self) {
         if self.lines.data.capacity() == 0 && self.rows() == 0 {

@@ -31,6 +31,9 @@ const OPEN_BYTES: usize = 64 << 20;
 /// Open lines of full length for which there is room in any case.
 const OPEN_LINES: usize = 16;
 
+/// So many lines of a chunk are taken for what most are, and are not, before the others are read with care at once.
+const VAIN: u32 = 4;
+
 /// How the lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
@@ -62,6 +65,15 @@ struct Entry<'a> {
     attrs: &'a [u8],
     /// The text is the first part of a longer one.
     cut: bool,
+}
+
+/// A line of a file that is a record by itself, without its text.
+struct Alone {
+    /// ns since 1970.
+    time: i64,
+    stream: Stream,
+    /// The line's bytes, its end included.
+    length: usize,
 }
 
 /// What a chunk of a file is taken with.
@@ -138,19 +150,39 @@ impl Container {
     pub fn append(&mut self, chunk: &[u8], cut: &Cut, limit: usize, at: At<'_>, bad: &mut Vec<Bad>) -> usize {
         let streams = at.streams.get_or_insert_with(|| Box::new(Streams::at(Position::at(at.base))));
         let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', chunk) {
-            let line = &chunk[start..end];
-            if self.entries.full(cut)
-                || self.entries.rows() + bad.len() >= cut.rows
-                || line.len() > limit + 1
-                || line.first() == Some(&0)
-            {
+        let mut alone = self.are_alone(streams, at.base);
+        let mut vain = 0;
+        while !self.entries.full(cut) && self.entries.rows() + bad.len() < cut.rows {
+            if alone && vain < VAIN {
+                if let Some(length) = self.alone(&chunk[start..], limit) {
+                    start += length;
+                    continue;
+                }
+                vain += 1;
+            }
+            let Some(length) = memchr::memchr(b'\n', &chunk[start..]) else { break };
+            let line = &chunk[start..start + length];
+            if length > limit + 1 || line.first() == Some(&0) {
                 break;
             }
             self.line(line, at.base + start as u64, at.now, streams, bad);
-            start = end + 1;
+            start += length + 1;
+            alone = self.are_alone(streams, at.base + start as u64);
         }
         start
+    }
+
+    /// Whether each complete line from `place` on is a record by itself.
+    fn are_alone(&self, streams: &Streams, place: u64) -> bool {
+        self.format == Format::Docker && self.rules.groups.is_none() && streams.are_closed_from(place)
+    }
+
+    /// Takes the line at the head of `chunk` as [`Container::line`] would, and answers its length; none where it is one
+    /// that this does not know.
+    #[inline]
+    fn alone(&mut self, chunk: &[u8], limit: usize) -> Option<usize> {
+        let Container { rules, entries, stamps, .. } = self;
+        entries.write(|text| docker::alone(chunk, limit, rules.longest, stamps, text))
     }
 
     #[inline]

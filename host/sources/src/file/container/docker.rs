@@ -8,8 +8,15 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::stamp::Stamps;
-use super::{Entry, Stream};
+use super::{Alone, Entry, Stream};
+use escapes::unescape;
 use flitch_core::batch::decode;
+
+/// The members that are looked for, as Docker writes them.
+const LOG: &[u8] = br#"{"log":""#;
+const TIME: &[u8] = br#","time":""#;
+/// More bytes than a time of RFC 3339 with nine digits of a second has.
+const LONGEST_TIME: usize = 40;
 
 /// Takes a line without its LF apart, or answers what is wrong with it. Text with escapes is written to `scratch`.
 #[inline]
@@ -25,11 +32,41 @@ pub(super) fn entry<'a>(
         return Err("its `attrs` is no JSON");
     }
     let (partial, text) = match found.text {
-        Text::Line(text) => (false, text),
         Text::Piece(text) => (true, text),
-        Text::Unescaped(length) => ended(&scratch[..length]),
+        Text::Unescaped => ended(scratch),
     };
     Ok(Entry { time, stream: found.stream, partial, text, attrs: found.attrs, cut: false })
+}
+
+/// Takes the line at the head of `chunk`, its LF included, as [`entry`] would, and appends its text to `text`; none where
+/// it is a piece, has attributes, more text than `longest` or more bytes than `limit`, is written in another way, or
+/// is wrong.
+#[inline]
+pub(super) fn alone(
+    chunk: &[u8],
+    limit: usize,
+    longest: usize,
+    stamps: &mut Stamps,
+    text: &mut Vec<u8>,
+) -> Option<Alone> {
+    let start = text.len();
+    let rest = chunk.strip_prefix(LOG)?;
+    let rest = &rest[unescape(rest, text)?..];
+    let (partial, line) = ended(&text[start..]);
+    if partial || line.len() > longest {
+        return None;
+    }
+    let end = start + line.len();
+    text.truncate(end);
+    let (stream, rest) = stream(rest);
+    let rest = rest.strip_prefix(TIME)?;
+    let time = &rest[..memchr::memchr(b'"', &rest[..rest.len().min(LONGEST_TIME)])?];
+    let rest = rest[time.len()..].strip_prefix(b"\"}\n")?;
+    let length = chunk.len() - rest.len();
+    if length > limit {
+        return None;
+    }
+    Some(Alone { time: stamps.parse(time)?, stream, length })
 }
 
 /// Whether a text goes on in the next entry, and the text without the end of its line.
@@ -41,12 +78,10 @@ fn ended(text: &[u8]) -> (bool, &[u8]) {
 }
 
 enum Text<'a> {
-    /// A line that has no escape but the LF at its end, without that.
-    Line(&'a [u8]),
-    /// A piece without any.
+    /// A piece without escapes.
     Piece(&'a [u8]),
-    /// It is in the scratch, of this length.
-    Unescaped(usize),
+    /// It is in the scratch.
+    Unescaped,
 }
 
 struct Found<'a> {
@@ -59,145 +94,34 @@ struct Found<'a> {
 /// Finds the members where Docker puts them; none where the line is written in another way, or is wrong.
 #[inline]
 fn as_docker_writes<'a>(line: &'a [u8], scratch: &mut Vec<u8>) -> Option<Found<'a>> {
-    let rest = line.strip_prefix(br#"{"log":""#)?;
+    let rest = line.strip_prefix(LOG)?;
     let end = memchr::memchr2(b'"', b'\\', rest)?;
     let (text, rest) = match &rest[end..] {
         [b'"', after @ ..] => (Text::Piece(&rest[..end]), after),
-        [b'\\', b'n', b'"', after @ ..] => (Text::Line(&rest[..end]), after),
         _ => {
-            let (end, length) = unescape(rest, end, scratch)?;
-            (Text::Unescaped(length), &rest[end..])
+            scratch.clear();
+            (Text::Unescaped, &rest[unescape(rest, scratch)?..])
         }
     };
-    let (stream, rest) = if let Some(rest) = rest.strip_prefix(br#","stream":"stdout""#) {
+    let (stream, rest) = stream(rest);
+    let (attrs, rest) = match rest.strip_prefix(br#","attrs":"#) {
+        Some(object) => object.split_at(object_end(object)?),
+        None => (&[][..], rest),
+    };
+    let time = rest.strip_prefix(TIME)?.strip_suffix(br#""}"#)?;
+    Some(Found { text, stream, attrs, time })
+}
+
+/// The stream that is named at the head of `rest`, and what comes after it.
+#[inline]
+fn stream(rest: &[u8]) -> (Stream, &[u8]) {
+    if let Some(rest) = rest.strip_prefix(br#","stream":"stdout""#) {
         (Stream::Out, rest)
     } else if let Some(rest) = rest.strip_prefix(br#","stream":"stderr""#) {
         (Stream::Err, rest)
     } else {
         (Stream::Unnamed, rest)
-    };
-    let (attrs, rest) = match rest.strip_prefix(br#","attrs":"#) {
-        Some(object) => object.split_at(object_end(object)?),
-        None => (&[][..], rest),
-    };
-    let time = rest.strip_prefix(br#","time":""#)?.strip_suffix(br#""}"#)?;
-    Some(Found { text, stream, attrs, time })
-}
-
-/// So many bytes are copied and looked at together.
-const BLOCK: usize = 16;
-/// After so many blocks without an escape the next one is searched for.
-const BLOCKS: usize = 4;
-
-/// What the byte after a backslash stands for; zero where an escape has more than that byte, or where it is none.
-const ESCAPES: [u8; 256] = {
-    let mut escapes = [0; 256];
-    escapes[b'n' as usize] = b'\n';
-    escapes[b't' as usize] = b'\t';
-    escapes[b'r' as usize] = b'\r';
-    escapes[b'b' as usize] = 8;
-    escapes[b'f' as usize] = 12;
-    escapes[b'"' as usize] = b'"';
-    escapes[b'\\' as usize] = b'\\';
-    escapes[b'/' as usize] = b'/';
-    escapes
-};
-
-/// Writes the string at the head of `rest` to the head of `scratch`: its first `plain` bytes have no escape, then one
-/// comes. Answers where the text after its closing quote begins, and the length of what was written; none where it is
-/// no string.
-fn unescape(rest: &[u8], plain: usize, scratch: &mut Vec<u8>) -> Option<(usize, usize)> {
-    // A text is nowhere longer than what it is written as, and a block may be copied past its end.
-    if scratch.len() < rest.len() + BLOCK {
-        scratch.resize(rest.len() + BLOCK, 0);
     }
-    scratch[..plain].copy_from_slice(&rest[..plain]);
-    let (mut from, mut to) = (plain, plain);
-    loop {
-        if rest[from] == b'"' {
-            return Some((from + 1, to));
-        }
-        let after = *rest.get(from + 1)?;
-        let byte = ESCAPES[usize::from(after)];
-        if byte != 0 {
-            scratch[to] = byte;
-            (from, to) = (from + 2, to + 1);
-        } else {
-            let (character, length) = character(rest, from)?;
-            to += character.encode_utf8(&mut scratch[to..]).len();
-            from += length;
-        }
-        let copied = copy_plain(rest.get(from..)?, &mut scratch[to..])?;
-        (from, to) = (from + copied, to + copied);
-    }
-}
-
-/// Copies what stands before the next quote or backslash, and answers its length; none where neither comes.
-#[inline]
-fn copy_plain(from: &[u8], to: &mut [u8]) -> Option<usize> {
-    let mut at = 0;
-    for _ in 0..BLOCKS {
-        let Some(block) = from.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>()) else { break };
-        to.get_mut(at..at + BLOCK)?.copy_from_slice(block);
-        match found(block) {
-            0 => at += BLOCK,
-            found => return Some(at + found.trailing_zeros() as usize / BITS),
-        }
-    }
-    let next = at + memchr::memchr2(b'"', b'\\', &from[at..])?;
-    to[at..next].copy_from_slice(&from[at..next]);
-    Some(next)
-}
-
-/// Bits of a byte in what [`found`] answers.
-#[cfg(target_arch = "x86_64")]
-const BITS: usize = 1;
-#[cfg(not(target_arch = "x86_64"))]
-const BITS: usize = 8;
-
-/// The quotes and backslashes of a block: the highest bit of each is set, and none below the first one's.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-fn found(block: &[u8; BLOCK]) -> u32 {
-    use std::arch::x86_64::{
-        __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
-    };
-    // SAFETY: every x86_64 has SSE2, and the load reads the 16 bytes of the block, wherever they begin.
-    unsafe {
-        let bytes = _mm_loadu_si128(block.as_ptr().cast::<__m128i>());
-        let quotes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"' as i8));
-        let backslashes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\' as i8));
-        _mm_movemask_epi8(_mm_or_si128(quotes, backslashes)) as u32
-    }
-}
-
-/// The quotes and backslashes of a block: the highest bit of each is set, and none below the first one's.
-#[cfg(not(target_arch = "x86_64"))]
-#[inline]
-fn found(block: &[u8; BLOCK]) -> u128 {
-    const ONES: u128 = u128::from_ne_bytes([1; BLOCK]);
-    let block = u128::from_le_bytes(*block);
-    // The lowest byte of which the high bit is set in this is the lowest zero.
-    let zeros = |block: u128| block.wrapping_sub(ONES) & !block & (ONES << 7);
-    zeros(block ^ (ONES * b'"' as u128)) | zeros(block ^ (ONES * b'\\' as u128))
-}
-
-/// The character that the escapes `\uXXXX` at `at` stand for, and the length of these; none where they are no text.
-#[inline(never)]
-fn character(rest: &[u8], at: usize) -> Option<(char, usize)> {
-    let high = unit(rest, at)?;
-    if !(0xd800..0xdc00).contains(&high) {
-        return Some((char::from_u32(high)?, 6));
-    }
-    // The first half of a character past the sixteen bits; what has no second is no text.
-    let low = unit(rest, at + 6).filter(|low| (0xdc00..0xe000).contains(low))?;
-    Some((char::from_u32(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00))?, 12))
-}
-
-/// The value of the escape `\uXXXX` at `at`.
-fn unit(rest: &[u8], at: usize) -> Option<u32> {
-    let digits = rest.get(at..at + 6)?.strip_prefix(b"\\u")?;
-    digits.iter().try_fold(0, |value, digit| Some(value * 16 + char::from(*digit).to_digit(16)?))
 }
 
 /// Where the object at the head of `text` ends, if it is one.
@@ -263,5 +187,6 @@ fn in_any_form<'a>(
     Ok(Entry { time, stream, partial, text, attrs: attrs.as_bytes(), cut: false })
 }
 
+mod escapes;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use arrow_array::{ArrayRef, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::FieldRef;
 
-use super::{ATTRS, STREAM, Stream};
+use super::{ATTRS, Alone, STREAM, Stream};
 use flitch_core::batch::builder::{Builder, Finished};
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::decode::decode_line;
@@ -60,6 +60,18 @@ impl Entries {
         if self.attrs.is_some() || !attrs.is_empty() {
             self.push_attrs(attrs);
         }
+    }
+
+    /// Adds an entry whose text `write` appends, without attributes; none where it answers nothing, and appends in vain.
+    #[inline]
+    pub(super) fn write(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Option<Alone>) -> Option<usize> {
+        let Alone { time, stream, length } = self.lines.write(write)?;
+        self.times.push(time);
+        self.streams.push(stream);
+        if self.attrs.is_some() {
+            self.push_attrs(&[]);
+        }
+        Some(length)
     }
 
     #[inline(never)]

@@ -98,6 +98,11 @@ impl Streams {
         start < self.resume[STREAMS.len()]
     }
 
+    /// Whether no line is open, and none that begins at `start` or later was taken before.
+    pub(super) fn are_closed_from(&self, start: u64) -> bool {
+        self.slots.iter().all(|slot| slot.open.is_none()) && self.resume.iter().all(|resume| start >= *resume)
+    }
+
     /// Takes an entry that begins at `start` of the file, and puts what is complete by it into `out`.
     #[inline]
     pub(super) fn take(

@@ -86,16 +86,33 @@ proptest! {
     }
 
     #[test]
-    fn a_line_cut_anywhere_is_no_entry_and_no_panic(at in 0..150usize, byte in any::<u8>()) {
-        let line = r#"{"log":"\u003c\"\\\u00e9\ud83d\ude00\t\n","stream":"stdout","attrs":{"a":"\"}"},"time":"2020-01-31T10:00:00.1Z"}"#;
+    fn a_line_cut_anywhere_is_no_entry_and_no_panic(
+        at in 0..150usize,
+        byte in any::<u8>(),
+        attrs in any::<bool>(),
+    ) {
+        let attrs = if attrs { r#""attrs":{"a":"\"}"},"# } else { "" };
+        let line = format!(
+            r#"{{"log":"\u003c\"\\\u00e9\ud83d\ude00\t\n","stream":"stdout",{attrs}"time":"2020-01-31T10:00:00.1Z"}}"#
+        );
         let mut bytes = line.as_bytes().to_vec();
         let at = at % bytes.len();
         let (mut stamps, mut scratch) = (Stamps::default(), Vec::new());
         prop_assert!(entry(&bytes[..at], &mut stamps, &mut scratch).is_err());
+        prop_assert!(alone(&bytes[..at], 1 << 20, 1 << 20, &mut stamps, &mut scratch).is_none());
         bytes[at] = byte;
         // Whatever it is now, both readers agree on its text.
         let mut other = Vec::new();
         let slow = in_any_form(&bytes, &mut stamps.clone(), &mut other).map(|e| (e.text.to_vec(), e.partial));
+        bytes.push(b'\n');
+        let mut text = b"before".to_vec();
+        let alone = alone(&bytes, 1 << 20, 1 << 20, &mut stamps.clone(), &mut text);
+        bytes.pop();
+        if let Some(alone) = alone {
+            let entry = entry(&bytes, &mut stamps.clone(), &mut scratch).unwrap();
+            prop_assert_eq!((alone.time, alone.stream, alone.length), (entry.time, entry.stream, bytes.len() + 1));
+            prop_assert_eq!((&text[6..], false, &b""[..]), (entry.text, entry.partial, entry.attrs));
+        }
         if let (Ok(fast), Ok(slow)) = (entry(&bytes, &mut stamps, &mut scratch), slow) {
             prop_assert_eq!((fast.text.to_vec(), fast.partial), slow);
         }
