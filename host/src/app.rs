@@ -15,13 +15,14 @@ use tokio::task::JoinSet;
 use crate::admin::{Exporter, PipelineStatus, StatusBoard};
 use crate::config::Config;
 use crate::pipeline::{PipelineSettings, Wiring};
+use flitch_core::buffers::{self, BufferContext, Shelf};
 use flitch_core::clock::Clock;
 use flitch_core::dead_letter::{self, DeadLetters};
 use flitch_filters::{Engine, FilterContext, Program, Tables, Workers};
 
 mod apart;
 mod apply;
-mod claim;
+pub(crate) mod claim;
 mod command;
 mod daemon;
 mod diff;
@@ -98,9 +99,18 @@ impl App {
             dead_letters: Some(dead_letters.clone()),
             folder: folder.to_owned(),
         };
+        let buffers = BufferContext {
+            folder: config.data_dir.join(buffers::FOLDER),
+            shelf: Shelf::default(),
+            ledgers: Arc::new(|source| Exporter::get().ledger(source)),
+            dead_letters: Some(dead_letters.clone()),
+            health: board.health().clone(),
+            clock: Clock::system(),
+        };
         let wiring = Wiring {
             health: board.health().clone(),
             dead_letters,
+            buffers,
             data_dir: config.data_dir.clone(),
             clock: Clock::system(),
         };

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::OutputConfig;
 use flitch_core::batch::Cut;
-use flitch_core::buffers::Buffer;
+use flitch_core::buffers::{Buffer, BufferContext};
 use flitch_core::clock::Clock;
 use flitch_core::dead_letter::DeadLetters;
 use flitch_core::inlet::{Inlet, Intake};
@@ -37,6 +37,8 @@ pub struct Wiring {
     pub health: Arc<Health>,
     /// Where records go that no stage can take further.
     pub dead_letters: DeadLetters,
+    /// What buffers on disk need.
+    pub buffers: BufferContext,
     /// The folder of everything that flitch keeps.
     pub data_dir: PathBuf,
     /// The time of day.
@@ -88,14 +90,16 @@ impl Wiring {
     /// among the dead letters, and settles their receipts.
     ///
     /// # Errors
-    /// The output cannot be opened; the text names the key that is wrong.
+    /// The output or its buffer cannot be opened; the text names the key that is wrong.
     pub fn outflow(&self, name: &str, config: &OutputConfig) -> anyhow::Result<Outflow> {
         let output = config.open(name, &self.data_dir, &self.clock, &self.health)?;
         let dropped = Tally::dropped_by_route(name);
+        let buffer = Buffer::open(name, &config.buffer, config.best_effort, dropped, &self.buffers)
+            .map_err(|error| error.context("buffer"))?;
         Ok(Outflow {
             name: name.into(),
             output,
-            buffer: Buffer::open(name, &config.buffer, config.best_effort, dropped),
+            buffer,
             retry: config.retry.clone(),
             dead_letters: self.dead_letters.clone(),
             leave: CancellationToken::new(),

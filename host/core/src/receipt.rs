@@ -165,7 +165,7 @@ struct Freed {
 }
 
 impl Bond {
-    fn ledger(&self) -> &Ledger {
+    fn ledger(&self) -> &Arc<Ledger> {
         match self {
             Bond::Owed(shared) => &shared.ledger,
             Bond::Free(freed) => &freed.ledger,
@@ -227,6 +227,11 @@ impl Receipt {
         self.bond.ledger().source()
     }
 
+    /// The accounts in which the records stand.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        self.bond.ledger()
+    }
+
     /// One more share, for a copy of `records` of the records.
     pub fn branch(&self, records: usize) -> Receipt {
         self.bond.ledger().copied.fetch_add(records as u64, Ordering::AcqRel);
@@ -237,10 +242,7 @@ impl Receipt {
     /// unsettled counts as dropped, also in `lost`, with its part of `bytes`.
     pub fn detach(mut self, lost: Tally, bytes: usize) -> Receipt {
         let records = std::mem::take(&mut self.records);
-        let ledger = match &self.bond {
-            Bond::Owed(shared) => shared.ledger.clone(),
-            Bond::Free(freed) => freed.ledger.clone(),
-        };
+        let ledger = self.bond.ledger().clone();
         let freed = Freed { ledger, lost, bytes: bytes / records.max(1) as usize };
         Receipt { bond: Bond::Free(Arc::new(freed)), records }
     }
@@ -289,6 +291,13 @@ impl Receipt {
         self.bond.ledger().stored.fetch_add(records, Ordering::AcqRel);
     }
 
+    /// A buffer keeps the records, and whoever waits goes on waiting until [`Held::let_go`].
+    pub fn held(mut self) -> Held {
+        let records = std::mem::take(&mut self.records);
+        self.bond.ledger().stored.fetch_add(records, Ordering::AcqRel);
+        Held(Some(self.bond.clone()))
+    }
+
     /// The records are among the dead letters.
     pub fn dead_lettered(mut self) {
         let records = std::mem::take(&mut self.records);
@@ -311,6 +320,31 @@ impl Drop for Receipt {
                 freed.lost.add(self.records as usize, self.records as usize * freed.bytes);
             }
         }
+    }
+}
+
+/// A share of records that a buffer keeps, and that are not safe for whoever waits. Dropping it means *send again*.
+#[must_use = "a share that is dropped makes its source send the records again"]
+pub struct Held(Option<Bond>);
+
+impl Held {
+    /// The records arrived.
+    pub fn let_go(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(Bond::Owed(shared)) = &self.0 {
+            shared.again.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Held")
     }
 }
 

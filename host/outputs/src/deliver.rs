@@ -72,6 +72,10 @@ pub async fn deliver(
         () = stop.cancelled() => true,
         () = work => false,
     };
+    if stopped && buffer.keeps() {
+        tracing::info!(output = %name, "stopped; what is not delivered stays in the buffer on disk");
+        return;
+    }
     if stopped && buffer.is_best_effort() {
         buffer.leave();
         tracing::warn!(output = %name, "stopped; what is not delivered is dropped and counted (`best_effort`)");

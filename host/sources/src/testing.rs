@@ -16,7 +16,7 @@ use flitch_core::testing::pipeline;
 
 /// A context for a source under test, whose state is in a folder, and the buffer where its batches arrive.
 pub fn context_in(folder: &Path, name: &str) -> (SourceContext, Buffer) {
-    let (inlet, buffer) = pipeline(BufferSettings::default().max_bytes.0);
+    let (inlet, buffer) = pipeline(BufferSettings::default().most_bytes());
     let stop = CancellationToken::new();
     let cx = SourceContext {
         name: name.into(),

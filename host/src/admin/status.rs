@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::Exporter;
-use flitch_core::buffers::{Buffer, Stats};
+use flitch_core::buffers::{Buffer, DiskStats, Stats};
+use flitch_core::clock::Clock;
 use flitch_core::receipt::Accounts;
 use flitch_core::telemetry::health::Failures;
 use flitch_core::telemetry::{Health, Metric};
@@ -69,6 +70,33 @@ pub struct OutputStatus {
     pub buffered_bytes: u64,
     /// Whether its buffer is full, so that sources wait.
     pub full: bool,
+    /// What is on disk, for a buffer that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk: Option<DiskStatus>,
+}
+
+/// A buffer on disk.
+#[derive(Clone, Debug, Serialize)]
+pub struct DiskStatus {
+    /// Files of frames.
+    pub segments: u64,
+    /// Their bytes.
+    pub file_bytes: u64,
+    /// How long ago the oldest record was stored that waits.
+    pub oldest_seconds: Option<f64>,
+    /// Frames that could not be read since the start.
+    pub parked: u64,
+    /// Whether the disk takes nothing, so that sources wait though the buffer has room.
+    pub failing: bool,
+}
+
+impl DiskStatus {
+    fn of(stats: DiskStats) -> DiskStatus {
+        let DiskStats { segments, bytes, oldest, parked, failing } = stats;
+        let now = Clock::system().now();
+        let oldest_seconds = oldest.map(|oldest| now.saturating_sub(oldest).max(0) as f64 / 1e9);
+        DiskStatus { segments, file_bytes: bytes, oldest_seconds, parked, failing }
+    }
 }
 
 /// What the running parts tell the admin listener.
@@ -140,7 +168,8 @@ impl StatusBoard {
         };
         let output = |(name, buffer): (&Arc<str>, &Buffer)| {
             let Stats { records, bytes, full, .. } = buffer.stats();
-            (name.clone(), OutputStatus { buffered_records: records, buffered_bytes: bytes, full })
+            let disk = buffer.on_disk().map(DiskStatus::of);
+            (name.clone(), OutputStatus { buffered_records: records, buffered_bytes: bytes, full, disk })
         };
         Status {
             version: env!("CARGO_PKG_VERSION"),
@@ -161,6 +190,11 @@ impl StatusBoard {
             let stats = buffer.stats();
             Metric::BufferBytes.gauge(&[("output", name)]).set(stats.bytes as f64);
             Metric::BufferRecords.gauge(&[("output", name)]).set(stats.records as f64);
+            let Some(disk) = buffer.on_disk().map(DiskStatus::of) else { continue };
+            Metric::BufferSegments.gauge(&[("output", name)]).set(disk.segments as f64);
+            Metric::BufferFileBytes.gauge(&[("output", name)]).set(disk.file_bytes as f64);
+            Metric::BufferOldestSeconds.gauge(&[("output", name)]).set(disk.oldest_seconds.unwrap_or(0.0));
+            Metric::BufferFailing.gauge(&[("output", name)]).set(f64::from(u8::from(disk.failing)));
         }
     }
 }

@@ -11,7 +11,7 @@ use super::diff::{self, Change, Diff, Filters};
 use super::drain::{Old, discard};
 use super::{App, AppError, Output, Pipeline, Source, apart, at};
 use crate::admin::Exporter;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::pipeline::Buffers;
 use flitch_core::inlet::Inlet;
 use flitch_core::telemetry::{Health, Part};
@@ -297,6 +297,12 @@ impl App {
             }
         }
         self.wiring.dead_letters.configure(&config.dead_letter);
+        let look = config.clone();
+        let tell = move || {
+            look.left_buffers().iter().for_each(|folder| tracing::warn!("{}", config::left_buffer(folder)));
+        };
+        // Nobody waits for what it says.
+        drop(tokio::task::spawn_blocking(tell));
         self.config = Some(config);
         self.show();
     }

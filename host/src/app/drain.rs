@@ -124,8 +124,8 @@ pub(super) async fn finish(pipelines: Vec<Pipeline>, outputs: Vec<Output>, deadl
         let ended = match timeout_at(deadline, &mut output.task).await {
             Ok(ended) => ended,
             Err(_) => {
-                // What nobody waits for is dropped.
-                in_time &= output.buffer.is_best_effort();
+                // What nobody waits for is dropped, and what is on disk goes on after the next start.
+                in_time &= output.buffer.is_best_effort() || output.buffer.keeps();
                 output.leave.cancel();
                 output.task.await
             }

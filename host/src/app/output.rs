@@ -44,6 +44,7 @@ async fn run(flow: Outflow, part: Part, before: Option<CancellationToken>, ended
     }
     // What is left goes back to its sources now, and not when the last of them lets go of the buffer.
     flow.buffer.leave();
+    flow.buffer.ended().await;
 }
 
 #[cfg(test)]

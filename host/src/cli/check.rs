@@ -31,7 +31,8 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let loaded = config::load(&args.config.path)?;
     let mut stdout = std::io::stdout();
-    let warnings: Vec<Problem> = loaded.warnings.iter().cloned().chain(loaded.unwritable()).collect();
+    let of_disk = loaded.unwritable().into_iter().chain(loaded.left_buffers());
+    let warnings: Vec<Problem> = loaded.warnings.iter().cloned().chain(of_disk).collect();
     stdout.write_all(report::render(&warnings, super::has_colors(&stdout)).as_bytes())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let _inside = runtime.enter();

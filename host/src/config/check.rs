@@ -1,8 +1,9 @@
 //! What one piece of the configuration alone cannot tell: names that point nowhere, parts that nobody uses, two
 //! listeners on one address.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 
 use super::de::suggest;
 use super::model::Config;
@@ -10,7 +11,7 @@ use super::report::Problem;
 use super::source::SourceFile;
 use crate::admin;
 use crate::pipeline::PipelineSettings;
-use flitch_core::buffers::WhenFull;
+use flitch_core::buffers::{self, Ack, WhenFull};
 use flitch_core::net::address::Endpoint;
 use flitch_core::net::descriptors::{self, Excess};
 
@@ -28,6 +29,7 @@ pub fn check(config: &Config, file: &SourceFile) -> Vec<Problem> {
     checker.unused();
     checker.odd();
     checker.contradictions();
+    checker.buffers();
     checker.addresses();
     checker.descriptors();
     checker.idle();
@@ -183,6 +185,35 @@ impl Checker<'_> {
                             the two away"
                     .to_owned();
                 self.push(&path, message, help);
+            }
+        }
+    }
+
+    /// Settings of buffers on disk beside one in memory, and two buffers in one folder.
+    fn buffers(&mut self) {
+        let config = self.config;
+        let below = config.data_dir.join(buffers::FOLDER);
+        let mut taken: BTreeMap<PathBuf, &str> = BTreeMap::new();
+        for (name, output) in &config.outputs {
+            let path = format!("outputs.{name}.buffer");
+            let Some(folder) = output.buffer.folder(name, &below) else {
+                let help = "a buffer on disk has it: `type: disk`".to_owned();
+                if output.buffer.ack == Some(Ack::Stored) {
+                    let message =
+                        "`ack: stored` needs a buffer that outlives the process, and this one is in memory";
+                    self.push(&format!("{path}.ack"), message.to_owned(), help.clone());
+                }
+                if output.buffer.path.is_some() {
+                    self.push(&format!("{path}.path"), "a buffer in memory has no folder".to_owned(), help);
+                }
+                continue;
+            };
+            if let Some(other) = taken.insert(folder.clone(), name) {
+                let message = format!("the buffer of `{other}` has the folder {} too", folder.display());
+                let help = "give each buffer a `path` of its own".to_owned();
+                let own = format!("{path}.path");
+                let place = if self.file.locate_key(&own).is_some() { own } else { path };
+                self.push(&place, message, help);
             }
         }
     }

@@ -156,8 +156,10 @@ impl<'s> Docs<'s> {
             .and_then(Value::as_array)
             .map(|keys| keys.iter().filter_map(Value::as_str).collect())
             .unwrap_or_default();
+        // The heading says it.
+        let is_kind = |key: &str| key == "type" && properties[key].get("const").is_some();
         let mut keys: Vec<&String> =
-            properties.keys().filter(|key| *key != "type" && !without.contains(&key.as_str())).collect();
+            properties.keys().filter(|key| !is_kind(key) && !without.contains(&key.as_str())).collect();
         keys.sort_by_key(|key| !required.contains(&key.as_str()));
         for key in &keys {
             let property = &properties[*key];

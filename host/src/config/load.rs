@@ -1,12 +1,12 @@
 //! From a file to a configuration that was found right.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
 use super::check;
 use super::interpolate::Outside;
-use super::model::Config;
+use super::model::{Config, left_buffer};
 use super::report::{ConfigError, Problem};
 use super::source::{self, SourceFile};
 use flitch_core::setting::Wrong;
@@ -61,6 +61,16 @@ impl Loaded {
         let help =
             "flitch keeps positions and dead letters there: run it as a user who may, or name another folder";
         Some(self.file.at("data_dir", message).help(help.to_owned()).warning())
+    }
+
+    /// Warnings about buffers on disk in which records wait for outputs that are not in use any more.
+    pub fn left_buffers(&self) -> Vec<Problem> {
+        let left = self.config.left_buffers();
+        let warning = |folder: PathBuf| {
+            let help = "give the output its name again, or empty the folder: `flitch buffer drain`";
+            self.file.at("outputs", left_buffer(&folder)).help(help.to_owned()).warning()
+        };
+        left.into_iter().map(warning).collect()
     }
 
     /// An error that came up when a part was put to work; `path` is the part's place: `outputs.events`,

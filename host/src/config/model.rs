@@ -1,7 +1,7 @@
 //! What a configuration file holds.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -11,6 +11,7 @@ use super::output::OutputConfig;
 use crate::admin::AdminSettings;
 use crate::pipeline::PipelineSettings;
 use flitch_core::batch::Cut;
+use flitch_core::buffers;
 use flitch_core::dead_letter::DeadLetterSettings;
 use flitch_core::units::{Bytes, Span, or_zero};
 use flitch_filters::{FilterSettings, TableSettings};
@@ -23,7 +24,7 @@ use flitch_sources::SourceSettings;
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The folder of everything that flitch keeps: positions of files, dead letters, compiled plugins.
+    /// The folder of everything that flitch keeps: positions of files, buffers on disk, dead letters, compiled plugins.
     #[serde(default = "data_dir")]
     pub data_dir: PathBuf,
     /// Where records come from, each under a name of its own.
@@ -57,6 +58,16 @@ pub struct Config {
 }
 
 impl Config {
+    /// The folders of buffers on disk in which records wait, and which no output in use has.
+    pub fn left_buffers(&self) -> Vec<PathBuf> {
+        let below = self.data_dir.join(buffers::FOLDER);
+        let used = |name: &str| self.pipelines.values().any(|p| p.to.iter().any(|to| to.output == name));
+        let used = self.outputs.iter().filter(|(name, _)| used(name));
+        let own: BTreeSet<PathBuf> =
+            used.filter_map(|(name, output)| output.buffer.folder(name, &below)).collect();
+        buffers::folders(&below).into_iter().filter(|folder| !own.contains(folder)).collect()
+    }
+
     /// How many files and connections each part that is in use may hold open at once, under the part's path.
     pub fn descriptors(&self) -> Vec<(String, u64)> {
         let mut parts: Vec<(String, u64)> = Vec::new();
@@ -73,6 +84,11 @@ impl Config {
         }
         parts
     }
+}
+
+/// What is said of such a folder.
+pub fn left_buffer(folder: &Path) -> String {
+    format!("records wait in the buffer {}, and no output that is in use has it", folder.display())
 }
 
 fn data_dir() -> PathBuf {

@@ -304,6 +304,11 @@ impl StreamId {
     /// Batches whose order does not matter: HTTP requests.
     pub const UNORDERED: StreamId = StreamId(0);
 
+    /// The number that stands for it in this process.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
     /// A stream of its own.
     pub fn next() -> StreamId {
         static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);

@@ -61,7 +61,7 @@ mod tests {
         const KEEPS: bool = false;
 
         fn open(settings: &BufferSettings, best_effort: bool, dropped: Tally) -> Buffer {
-            Buffer::open("out", settings, best_effort, dropped)
+            Buffer::in_memory("out", settings, best_effort, dropped)
         }
     }
 

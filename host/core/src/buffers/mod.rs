@@ -17,11 +17,21 @@
 mod buffer;
 #[cfg(test)]
 mod contract;
+mod disk;
 mod memory;
 mod queue;
 mod store;
 mod sync;
 
-pub use buffer::{Buffer, BufferSettings, WhenFull};
+pub use buffer::{Ack, Buffer, BufferKind, BufferSettings, WhenFull};
+pub use disk::{BufferContext, DiskStats, Shelf, offline};
 pub use queue::{Closed, Queue};
 pub use store::Stats;
+
+/// The folder of the buffers on disk below `data_dir`.
+pub const FOLDER: &str = "buffers";
+
+/// The folders in `folder` that hold records on disk.
+pub fn folders(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    disk::folders(folder)
+}

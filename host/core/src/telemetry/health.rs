@@ -62,7 +62,7 @@ pub struct Part {
 }
 
 impl Part {
-    /// The part `name` of a kind: source, worker, output, listener, sync, compress, clock, refresh.
+    /// The part `name` of a kind: source, worker, output, listener, sync, compress, buffer, disk, clock, refresh.
     pub fn new(health: &Arc<Health>, kind: &'static str, name: &str) -> Part {
         Part { health: health.clone(), kind, name: name.into() }
     }

@@ -58,6 +58,18 @@ metrics_list! {
     BufferBytes = "flitch_buffer_bytes",
     /// Records that wait in the buffer of an output.
     BufferRecords = "flitch_buffer_records",
+    /// Files of frames of a buffer on disk.
+    BufferSegments = "flitch_buffer_segments",
+    /// Bytes of these files, those of records that were delivered included.
+    BufferFileBytes = "flitch_buffer_file_bytes",
+    /// How long ago the oldest record was stored that waits in a buffer on disk.
+    BufferOldestSeconds = "flitch_buffer_oldest_seconds",
+    /// Frames of a buffer on disk that could not be read and were put aside, by output.
+    BufferParked = "flitch_buffer_parked_frames_total",
+    /// Time that a sync of a buffer on disk took.
+    BufferSyncSeconds = "flitch_buffer_sync_seconds",
+    /// 1 while the disk of a buffer takes nothing, else 0.
+    BufferFailing = "flitch_buffer_failing",
     /// Bytes of records that are gathered for an output and not being written yet.
     ParcelBytes = "flitch_parcel_bytes",
     /// Records handed to a filter; those of a batch that was halved to find a poison record count again.
@@ -108,7 +120,7 @@ metrics_list! {
     WriteErrors = "flitch_write_errors_total",
     /// 1 while an output lets only one write at a time probe its destination, else 0.
     BreakerOpen = "flitch_breaker_open",
-    /// Times that a part (source, worker, output, listener, sync and compress of an output's files, clock, refresh of tables) ended or panicked unasked, by part and name.
+    /// Times that a part (source, worker, output, listener, sync and compress of an output's files, buffer, disk of a buffer, clock, refresh of tables) ended or panicked unasked, by part and name.
     PartFailures = "flitch_part_failures_total",
     /// Panics, of whatever task or thread: each is a fault of flitch, and costs no more than a duplicate.
     Panics = "flitch_panics_total",

@@ -120,8 +120,8 @@ impl Bench {
 
     /// In front of an output that no source waits for, with room for so many bytes.
     fn best_effort(output: Scripted, bytes: u64) -> Bench {
-        let settings = BufferSettings { max_bytes: Bytes(bytes), ..BufferSettings::default() };
-        let buffer = Buffer::open("out", &settings, true, Tally::noop());
+        let settings = BufferSettings { max_bytes: Some(Bytes(bytes)), ..BufferSettings::default() };
+        let buffer = Buffer::in_memory("out", &settings, true, Tally::noop());
         Bench { buffer, ..Bench::new(output) }
     }
 

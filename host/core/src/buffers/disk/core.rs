@@ -1,0 +1,418 @@
+//! What the thread of a buffer shares with those who push and lease.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::super::{Ack, Closed};
+use super::{DiskStats, QUEUE, WINDOW};
+use crate::batch::{Batch, Records, StreamId};
+use crate::buffers::store::Stats;
+use crate::receipt::{Held, Ledger, Verdict, restore};
+
+/// A batch that is not written yet.
+#[derive(Debug)]
+pub struct Queued {
+    pub batch: Batch,
+    /// What it counts for as it stands in memory.
+    pub bytes: u64,
+}
+
+/// A batch that was stored, and is in memory.
+#[derive(Debug)]
+pub struct Entry {
+    pub sequence: u64,
+    pub records: Arc<Records>,
+    pub ledger: Arc<Ledger>,
+    pub weight: u64,
+    pub time: i64,
+}
+
+/// What there is to lease.
+pub enum Taken {
+    Batch(Batch),
+    /// There is nothing now.
+    Nothing,
+    /// There will be nothing more.
+    Over,
+}
+
+/// What the thread does next.
+#[derive(Default)]
+pub struct Job {
+    /// Whether to write; with what is left of the last time.
+    pub write: bool,
+    pub queued: Vec<Queued>,
+    /// Ranges of sequences.
+    pub settled: Vec<(u64, u64)>,
+    pub read: bool,
+    /// Whether it is the last one.
+    pub stop: bool,
+}
+
+#[derive(Debug, Default)]
+pub struct State {
+    /// `max_bytes`.
+    pub limit: u64,
+    pub ack: Ack,
+    /// Bytes and records that are not settled, wherever they are.
+    pub used: u64,
+    pub records: u64,
+    queued: VecDeque<Queued>,
+    queued_bytes: u64,
+    /// Batches that the thread has in its hands.
+    pub writing: usize,
+    ready: VecDeque<Entry>,
+    ready_bytes: u64,
+    /// Leases that came back.
+    returned: BTreeMap<u64, Entry>,
+    /// What is leased, with the time at which it was stored.
+    leases: BTreeMap<u64, i64>,
+    /// Whether more is on disk than in memory.
+    pub has_unread: bool,
+    settled: Vec<(u64, u64)>,
+    /// Shares of sources that wait for the delivery.
+    pub held: HashMap<u64, Held>,
+    /// Whether each of those who have the buffer takes batches. A later one takes over from those before it.
+    views: BTreeMap<u64, bool>,
+    next_view: u64,
+    /// The last one of whom a batch came.
+    pushed_by: u64,
+    /// Everybody has left.
+    pub stopping: bool,
+    done: bool,
+    pub disk: DiskStats,
+}
+
+impl State {
+    /// Whether there is room for so many bytes.
+    fn has_room(&self, bytes: u64) -> bool {
+        let in_memory = self.queued.is_empty() || self.queued_bytes + bytes <= QUEUE;
+        in_memory && (self.used == 0 || self.used + bytes <= self.limit)
+    }
+
+    /// Whether the next batch may have to wait: a disk that fails now may fail for long.
+    fn is_full(&self) -> bool {
+        self.disk.failing || !self.has_room(1)
+    }
+
+    fn is_open(&self, view: u64) -> bool {
+        !self.done && self.views.get(&view).is_some_and(|open| *open)
+    }
+
+    fn is_superseded(&self, view: u64) -> bool {
+        self.views.range(view + 1..).next().is_some()
+    }
+
+    /// Whether nothing is to come for `view`, whatever is there.
+    fn is_past(&self, view: u64) -> bool {
+        let left = !self.views.contains_key(&view) || self.done;
+        left || self.pushed_by > view || (!self.is_open(view) && self.is_superseded(view))
+    }
+
+    /// Whether nothing waits to be leased, now or later.
+    fn is_drained(&self) -> bool {
+        let written = self.queued.is_empty() && self.writing == 0 && !self.has_unread;
+        written && self.ready.is_empty() && self.returned.is_empty()
+    }
+
+    fn wants_read(&self) -> bool {
+        self.has_unread && self.ready_bytes <= WINDOW / 2 && !self.stopping
+    }
+
+    /// Whether a batch may go to those that are in memory.
+    pub fn has_window(&self, weight: u64) -> bool {
+        self.ready.is_empty() || self.ready_bytes + weight <= WINDOW
+    }
+
+    /// Puts a batch to those that are leased next.
+    pub fn publish(&mut self, entry: Entry) {
+        self.ready_bytes += entry.weight;
+        self.ready.push_back(entry);
+    }
+
+    /// Counts a frame no more.
+    pub fn let_go(&mut self, weight: u64, records: u64) {
+        self.used = self.used.saturating_sub(weight);
+        self.records = self.records.saturating_sub(records);
+    }
+
+    /// Nothing is there: what is still counted was lost with a frame whose size nobody knows any more.
+    pub fn reckon(&mut self) {
+        if self.is_drained() && self.leases.is_empty() {
+            (self.used, self.records) = (0, 0);
+        }
+    }
+
+    fn settle(&mut self, sequence: u64) {
+        match self.settled.last_mut() {
+            Some((_, end)) if *end == sequence => *end += 1,
+            _ => self.settled.push((sequence, sequence + 1)),
+        }
+    }
+}
+
+/// See [`super`].
+#[derive(Debug)]
+pub struct Core {
+    pub state: Mutex<State>,
+    /// Wakes the thread.
+    pub work: Condvar,
+    /// Wakes who waits for room.
+    pub room: Notify,
+    /// Wakes who waits for a batch.
+    pub item: Notify,
+    waiting: AtomicUsize,
+    /// All that comes out is of one stream: its order is that of each stream that went in.
+    stream: StreamId,
+    /// Cancelled when the thread has ended.
+    pub done: CancellationToken,
+}
+
+impl Core {
+    /// The core of a buffer where so much waits.
+    pub fn new(used: u64, records: u64) -> Core {
+        let has_unread = records > 0 || used > 0;
+        Core {
+            state: Mutex::new(State { used, records, has_unread, next_view: 1, ..State::default() }),
+            work: Condvar::new(),
+            room: Notify::new(),
+            item: Notify::new(),
+            waiting: AtomicUsize::new(0),
+            stream: StreamId::next(),
+            done: CancellationToken::new(),
+        }
+    }
+
+    /// Somebody more has the buffer, with settings that hold for all from now on. None where it has ended.
+    pub fn open(&self, limit: u64, ack: Ack) -> Option<u64> {
+        let mut state = self.state.lock();
+        if state.done {
+            return None;
+        }
+        let view = state.next_view;
+        state.next_view += 1;
+        state.views.insert(view, true);
+        (state.limit, state.ack, state.stopping) = (limit, ack, false);
+        self.room.notify_one();
+        Some(view)
+    }
+
+    /// Takes nothing more from `view`.
+    pub fn close(&self, view: u64) {
+        if let Some(open) = self.state.lock().views.get_mut(&view) {
+            *open = false;
+        }
+        self.wake_all();
+    }
+
+    /// `view` neither pushes nor leases any more.
+    pub fn leave(&self, view: u64) {
+        let mut state = self.state.lock();
+        if state.views.remove(&view).is_some() && state.views.is_empty() {
+            state.stopping = true;
+            state.ready.clear();
+            state.returned.clear();
+            state.ready_bytes = 0;
+        }
+        drop(state);
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
+        self.room.notify_waiters();
+        self.room.notify_one();
+        self.item.notify_waiters();
+        self.item.notify_one();
+        self.work.notify_one();
+    }
+
+    /// Waits until the thread has ended, unless somebody has the buffer.
+    pub async fn ended(&self, view: u64) {
+        let goes_on = self.state.lock().views.keys().any(|other| *other != view);
+        if !goes_on {
+            self.done.cancelled().await;
+        }
+    }
+
+    /// See [`super::Store::try_push`].
+    pub fn try_push(&self, view: u64, batch: Batch, bytes: u64) -> Result<Result<(), Batch>, Closed> {
+        let mut state = self.state.lock();
+        if !state.is_open(view) {
+            return Err(Closed);
+        }
+        if !state.has_room(bytes) {
+            return Ok(Err(batch));
+        }
+        if state.pushed_by < view {
+            state.pushed_by = view;
+            // Those before it get nothing more.
+            self.item.notify_waiters();
+        }
+        state.used += bytes;
+        state.records += batch.records.rows() as u64;
+        state.queued_bytes += bytes;
+        state.queued.push_back(Queued { batch, bytes });
+        if state.has_room(1) {
+            self.room.notify_one();
+        }
+        self.work.notify_one();
+        Ok(Ok(()))
+    }
+
+    /// See [`super::Store::push`].
+    pub async fn push(&self, view: u64, batch: Batch, bytes: u64) -> Result<(), Closed> {
+        struct Waiting<'a>(&'a AtomicUsize);
+        impl Drop for Waiting<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        let mut batch = batch;
+        loop {
+            let room = self.room.notified();
+            match self.try_push(view, batch, bytes)? {
+                Ok(()) => return Ok(()),
+                Err(back) => batch = back,
+            }
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            let _waiting = Waiting(&self.waiting);
+            room.await;
+        }
+    }
+
+    /// The oldest batch for `view`.
+    pub fn take(self: &Arc<Core>, view: u64) -> Taken {
+        let mut state = self.state.lock();
+        if state.is_past(view) {
+            self.item.notify_one();
+            return Taken::Over;
+        }
+        let entry = match state.returned.pop_first() {
+            Some((_, entry)) => Some(entry),
+            None => state.ready.pop_front().inspect(|entry| state.ready_bytes -= entry.weight),
+        };
+        let Some(entry) = entry else {
+            let over = !state.is_open(view) && state.is_drained();
+            if over {
+                // All who wait hear of it, one after the other.
+                self.item.notify_one();
+                return Taken::Over;
+            }
+            return Taken::Nothing;
+        };
+        state.leases.insert(entry.sequence, entry.time);
+        if state.wants_read() {
+            self.work.notify_one();
+        }
+        // Who is closed hears of the last one.
+        if !state.ready.is_empty() || !state.returned.is_empty() || !state.is_open(view) {
+            self.item.notify_one();
+        }
+        drop(state);
+        let (records, ledger) = (entry.records.clone(), entry.ledger.clone());
+        let core = self.clone();
+        let receipt = restore(&ledger, records.rows(), move |verdict| core.end(entry, verdict));
+        Taken::Batch(Batch { records, receipt, stream: self.stream })
+    }
+
+    /// A lease has ended.
+    fn end(&self, entry: Entry, verdict: Verdict) {
+        let mut state = self.state.lock();
+        state.leases.remove(&entry.sequence);
+        let held = match verdict {
+            Verdict::Safe => {
+                state.let_go(entry.weight, entry.records.rows() as u64);
+                state.settle(entry.sequence);
+                self.room.notify_one();
+                state.held.remove(&entry.sequence)
+            }
+            Verdict::Again => {
+                if !state.stopping {
+                    state.returned.insert(entry.sequence, entry);
+                    self.item.notify_one();
+                }
+                None
+            }
+        };
+        drop(state);
+        self.work.notify_one();
+        // The source may do what it likes when it hears of it.
+        if let Some(held) = held {
+            held.let_go();
+        }
+    }
+
+    /// What is inside.
+    pub fn stats(&self, view: u64) -> Stats {
+        let state = self.state.lock();
+        let full = self.waiting.load(Ordering::Relaxed) > 0 || state.is_full();
+        Stats { records: state.records, bytes: state.used, full, closed: !state.is_open(view) }
+    }
+
+    /// See [`super::Store::is_full`].
+    pub fn is_full(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0 || self.state.lock().is_full()
+    }
+
+    /// What is on disk.
+    pub fn on_disk(&self) -> DiskStats {
+        let state = self.state.lock();
+        let leased = state.leases.first_key_value().map(|(sequence, time)| (*sequence, *time));
+        let entries = [state.returned.first_key_value().map(|(_, entry)| entry), state.ready.front()];
+        let inside = entries.into_iter().flatten().map(|entry| (entry.sequence, entry.time));
+        let oldest = inside.chain(leased).min().map(|(_, time)| time);
+        DiskStats { oldest, ..state.disk }
+    }
+
+    /// Waits for work. `pending` says that there is something left to be written, which waits until `write_at`, as
+    /// reading does until `read_at`.
+    pub fn job(
+        &self,
+        pending: bool,
+        write_at: Option<std::time::Instant>,
+        read_at: Option<std::time::Instant>,
+    ) -> Job {
+        let mut state = self.state.lock();
+        loop {
+            let now = std::time::Instant::now();
+            let is_due = |at: Option<std::time::Instant>| at.is_none_or(|at| at <= now);
+            let to_write = pending || !state.queued.is_empty();
+            let write = to_write && (is_due(write_at) || state.stopping);
+            let read = state.wants_read() && is_due(read_at);
+            let stop = state.stopping && !to_write && state.leases.is_empty();
+            if write || read || stop || !state.settled.is_empty() {
+                let mut job = Job { write, read, stop, ..Job::default() };
+                job.settled = std::mem::take(&mut state.settled);
+                if write && !pending {
+                    job.queued = std::mem::take(&mut state.queued).into();
+                    state.queued_bytes = 0;
+                    state.writing = job.queued.len();
+                    self.room.notify_one();
+                }
+                return job;
+            }
+            let until = [write_at.filter(|_| to_write), read_at.filter(|_| state.wants_read())];
+            match until.into_iter().flatten().min() {
+                Some(until) => _ = self.work.wait_until(&mut state, until),
+                None => self.work.wait(&mut state),
+            }
+        }
+    }
+
+    /// The thread has ended.
+    pub fn finish(&self) {
+        let mut state = self.state.lock();
+        state.done = true;
+        let left = (std::mem::take(&mut state.queued), std::mem::take(&mut state.held));
+        drop(state);
+        // Their sources send them again.
+        drop(left);
+        self.done.cancel();
+        self.wake_all();
+    }
+}

@@ -1,0 +1,445 @@
+//! The segments of one buffer: frames are appended, read in order, and settled in any order. One thread has it.
+//!
+//! - What [`Log::append`] answered for outlives a crash: the file is synced, and so is the folder where a file was made.
+//! - A write or a sync that fails promises nothing, and what is in the file after what was synced before is given up: the
+//!   same frames go to a new segment. (After a failed sync a file may say that all is well, and hold something else.)
+//! - A segment is removed when all its frames are settled.
+//! - A segment that was there at the start is never appended to.
+
+use std::any::Any;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow_buffer::Buffer;
+
+use super::acks::Acks;
+use super::frame::{self, Draft, HEAD, Head};
+use super::fs::{File, Fs};
+use super::recover::{self, Segment, Segments, Tail, Waiting};
+use super::segment::{self, Found, HEADER, Header};
+use crate::batch::Records;
+
+/// The file whose lock says that a buffer is in use.
+pub const LOCK: &str = "lock";
+/// What raw frames are called that nobody can read, after their sequence.
+pub const PARKED: &str = ".parked";
+/// How often a frame is read that the disk does not give out.
+const TRIES: u32 = 3;
+/// Parts of a write that are gathered.
+const PARTS: usize = 1000;
+
+/// A place in a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    segment: u64,
+    at: u64,
+}
+
+/// A frame that was written and synced.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed {
+    /// Its sequence.
+    pub sequence: u64,
+    /// What it counts for.
+    pub weight: u64,
+    end: Place,
+}
+
+/// What [`Log::read`] finds.
+#[derive(Debug)]
+pub enum Read {
+    /// The next frame.
+    Frame(Head, Records, Arc<str>),
+    /// No frame that can be trusted. It was passed over, and its bytes are kept in a file of their own.
+    Parked(Parked),
+    /// Everything was read.
+    End,
+}
+
+/// Bytes that are no frame, or not the one that was written.
+#[derive(Debug)]
+pub struct Parked {
+    /// What is wrong.
+    pub why: String,
+    /// Bytes that were passed over.
+    pub bytes: u64,
+    /// What the head says, where it can be read.
+    pub head: Option<Head>,
+    /// The records, where they can be read all the same, and their source.
+    pub records: Option<(Records, Arc<str>)>,
+}
+
+/// See the text of the module.
+pub struct Log {
+    fs: Arc<dyn Fs>,
+    folder: PathBuf,
+    /// The next segment begins when one has so many bytes.
+    segment_bytes: u64,
+    segments: Segments,
+    acks: Acks,
+    /// The segment that is appended to, by its first frame, and where it was synced.
+    current: Option<(u64, Box<dyn File>)>,
+    /// The sequence of the next frame to be written.
+    next: u64,
+    /// Where the next frame is read from, and its sequence.
+    place: Place,
+    unread: u64,
+    reading: Option<(u64, Box<dyn File>)>,
+    failed_reads: u32,
+    sync_seconds: metrics::Histogram,
+    _lock: Box<dyn Any + Send>,
+}
+
+/// What was found when a log was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// What waits.
+    pub waiting: Waiting,
+    /// Bytes of a torn frame that were cut off.
+    pub torn: u64,
+    /// The end of the last segment, where it is no frame.
+    pub parked: Option<Parked>,
+}
+
+impl Log {
+    /// Opens the log in a folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// The disk's; [`io::ErrorKind::WouldBlock`] where somebody else has it; [`segment::Newer`].
+    pub fn open(fs: Arc<dyn Fs>, folder: &Path) -> io::Result<(Log, Opened)> {
+        fs.make_folder(folder)?;
+        let lock = fs.lock(&folder.join(LOCK))?;
+        let acks = Acks::open(&*fs, folder)?;
+        let (mut segments, waiting, tail) = recover::survey(&*fs, folder, acks.set())?;
+        let next = segments.values().map(|segment| segment.end).max().unwrap_or(1).max(acks.set().end());
+        let mut opened = Opened { waiting, torn: 0, parked: None };
+        if let Some((&first, &last)) = segments.last_key_value() {
+            opened.cut(&*fs, folder, first, last, &tail)?;
+        }
+        let gone: Vec<u64> = segments
+            .iter()
+            .filter(|(first, segment)| acks.set().covers(**first, segment.end))
+            .map(|(first, _)| *first)
+            .collect();
+        for first in gone {
+            fs.remove(&folder.join(segment::name(first)))?;
+            segments.remove(&first);
+        }
+        let first = segments.keys().next().copied().unwrap_or(next);
+        let log = Log {
+            fs,
+            folder: folder.to_owned(),
+            segment_bytes: 64 << 20,
+            segments,
+            acks,
+            current: None,
+            next,
+            place: Place { segment: first, at: HEADER as u64 },
+            unread: first,
+            reading: None,
+            failed_reads: 0,
+            sync_seconds: metrics::Histogram::noop(),
+            _lock: lock,
+        };
+        Ok((log, opened))
+    }
+
+    /// Takes down how long syncs take.
+    pub fn measure(&mut self, sync_seconds: metrics::Histogram) {
+        self.sync_seconds = sync_seconds;
+    }
+
+    /// How large segments become before the next one begins.
+    pub fn set_segment_bytes(&mut self, bytes: u64) {
+        self.segment_bytes = bytes;
+    }
+
+    /// How many segments there are, and their bytes.
+    pub fn segments(&self) -> (u64, u64) {
+        (self.segments.len() as u64, self.segments.values().map(|segment| segment.length).sum())
+    }
+
+    /// Whether there is something to read.
+    pub fn has_unread(&self) -> bool {
+        self.unread < self.next
+    }
+
+    /// Writes frames and syncs them.
+    ///
+    /// # Errors
+    /// None of them is promised to be there; they can be appended again.
+    pub fn append(&mut self, drafts: &[Draft<'_>], time: i64) -> io::Result<Vec<Placed>> {
+        let appended = self.try_append(drafts, time);
+        if appended.is_err() {
+            self.give_up_current();
+        }
+        appended
+    }
+
+    fn try_append(&mut self, drafts: &[Draft<'_>], time: i64) -> io::Result<Vec<Placed>> {
+        self.make_current()?;
+        let (first, file) = self.current.as_ref().expect("it was made");
+        let segment = self.segments.get_mut(first).expect("the current segment is one of them");
+        let (mut at, mut end) = (segment.length, segment.length);
+        let mut placed = Vec::with_capacity(drafts.len());
+        let mut parts: Vec<Buffer> = Vec::new();
+        for (sequence, draft) in (self.next..).zip(drafts) {
+            let (head, frame) = frame::encode(sequence, time, draft).map_err(io::Error::other)?;
+            if !parts.is_empty() && parts.len() + frame.len() > PARTS {
+                file.write_at(&parts, at)?;
+                at = end;
+                parts.clear();
+            }
+            parts.extend(frame);
+            end += head.bytes();
+            placed.push(Placed { sequence, weight: head.weight, end: Place { segment: *first, at: end } });
+        }
+        file.write_at(&parts, at)?;
+        let begin = Instant::now();
+        file.sync()?;
+        self.sync_seconds.record(begin.elapsed().as_secs_f64());
+        self.next += drafts.len() as u64;
+        (segment.end, segment.length) = (self.next, end);
+        Ok(placed)
+    }
+
+    /// Sees that there is a segment to append to.
+    fn make_current(&mut self) -> io::Result<()> {
+        if let Some((first, _)) = &self.current {
+            if self.segments.get(first).is_some_and(|segment| segment.length < self.segment_bytes) {
+                return Ok(());
+            }
+            self.current = None;
+        }
+        let path = self.folder.join(segment::name(self.next));
+        let file = self.fs.create(&path)?;
+        file.write_at(&[Buffer::from(&Header::write()[..])], 0)?;
+        self.fs.sync_folder(&self.folder)?;
+        self.segments.insert(self.next, Segment { end: self.next, length: HEADER as u64 });
+        self.current = Some((self.next, file));
+        Ok(())
+    }
+
+    /// Ends the current segment where it was synced last.
+    fn give_up_current(&mut self) {
+        let Some((first, file)) = self.current.take() else { return };
+        let Some(segment) = self.segments.get(&first) else { return };
+        if segment.end > first {
+            // Where that fails too, what stays there is passed over: the next segment says where this one ends.
+            let _ = file.truncate(segment.length).and_then(|()| file.sync());
+        } else {
+            self.segments.remove(&first);
+            let _ = self.fs.remove(&self.folder.join(segment::name(first)));
+        }
+    }
+
+    /// Passes over a frame that need not be read, if it is the next one.
+    pub fn pass(&mut self, placed: &Placed) -> bool {
+        if self.unread != placed.sequence {
+            return false;
+        }
+        self.unread += 1;
+        self.place = placed.end;
+        true
+    }
+
+    /// The next frame that is not settled.
+    ///
+    /// # Errors
+    /// The disk's: it may be tried again.
+    pub fn read(&mut self) -> io::Result<Read> {
+        let read = self.try_read();
+        self.failed_reads = if read.is_err() { self.failed_reads + 1 } else { 0 };
+        match read {
+            Err(error) if self.failed_reads >= TRIES => {
+                self.failed_reads = 0;
+                Ok(self.skip_segment(&error))
+            }
+            read => read,
+        }
+    }
+
+    fn try_read(&mut self) -> io::Result<Read> {
+        loop {
+            let Some((&first, &segment)) = self.segments.range(self.place.segment..).next() else {
+                self.unread = self.next;
+                return Ok(Read::End);
+            };
+            if first != self.place.segment {
+                self.place = Place { segment: first, at: HEADER as u64 };
+                self.unread = first;
+            }
+            let is_current = self.current.as_ref().is_some_and(|(current, _)| *current == first);
+            let at = self.place.at;
+            if at >= segment.length {
+                if is_current {
+                    return Ok(Read::End);
+                }
+                // Frames that should be at its end are not there any more.
+                self.acks.add(self.unread, segment.end);
+                self.unread = self.unread.max(segment.end);
+                if self.segments.range(first + 1..).next().is_none() {
+                    self.unread = self.next;
+                    return Ok(Read::End);
+                }
+                self.place = Place { segment: first + 1, at: HEADER as u64 };
+                continue;
+            }
+            let file = self.file(first)?;
+            match segment::look(file, at, segment.length)? {
+                Found::End => unreachable!("the place is before the end"),
+                Found::Frame(head) if head.sequence < self.unread || self.acks.set().has(head.sequence) => {
+                    self.go_on(at + head.bytes(), (head.sequence + 1).max(self.unread));
+                }
+                Found::Frame(head) => {
+                    let payload = segment::read(self.file(first)?, at + HEAD as u64, head.length as usize)?;
+                    let end = at + head.bytes();
+                    let (why, records) = match (head.decode(&payload), head.fits(&payload)) {
+                        (Ok((records, source)), true) => {
+                            self.go_on(end, head.sequence + 1);
+                            return Ok(Read::Frame(head, records, source));
+                        }
+                        (Err(why), true) => (why, None),
+                        (decoded, false) => ("its checksum does not fit".to_owned(), decoded.ok()),
+                    };
+                    return self.park(end, Some(head), why, records);
+                }
+                Found::Broken { next, .. } if recover::is_blank(self.file(first)?, at, next)? => {
+                    self.go_on(next, self.unread);
+                }
+                Found::Broken { next, .. } => {
+                    return self.park(next, None, "no frame begins where one should".to_owned(), None);
+                }
+            }
+        }
+    }
+
+    /// The next frame is read from `at`, and has the sequence `unread` or a later one.
+    fn go_on(&mut self, at: u64, unread: u64) {
+        // Frames in between are not there any more.
+        if self.unread + 1 < unread {
+            self.acks.add(self.unread, unread - 1);
+        }
+        self.place.at = at;
+        self.unread = unread;
+    }
+
+    fn file(&mut self, first: u64) -> io::Result<&dyn File> {
+        if self.reading.as_ref().is_none_or(|(open, _)| *open != first) {
+            self.reading = Some((first, self.fs.open(&self.folder.join(segment::name(first)))?));
+        }
+        Ok(&*self.reading.as_ref().expect("it was opened").1)
+    }
+
+    /// Keeps the bytes up to `to` in a file of their own, and passes over them.
+    fn park(
+        &mut self,
+        to: u64,
+        head: Option<Head>,
+        why: String,
+        records: Option<(Records, Arc<str>)>,
+    ) -> io::Result<Read> {
+        let Place { segment, at } = self.place;
+        let sequence = head.map_or(self.unread, |head| head.sequence);
+        let raw = segment::read(self.file(segment)?, at, (to - at) as usize)?;
+        let kept = keep(&*self.fs, &self.folder, sequence, raw);
+        self.go_on(to, if head.is_some() { sequence + 1 } else { self.unread });
+        match kept {
+            Ok(()) => {
+                if head.is_some() {
+                    self.acks.add(sequence, sequence + 1);
+                }
+            }
+            // Then the segment stays, and they are parked after the next start.
+            Err(error) => {
+                tracing::error!(folder = ?self.folder, %error, "a broken frame cannot be put aside")
+            }
+        }
+        Ok(Read::Parked(Parked { why, bytes: to - at, head, records }))
+    }
+
+    /// Goes on behind a segment that the disk does not give out. It stays.
+    fn skip_segment(&mut self, error: &io::Error) -> Read {
+        let first = self.place.segment;
+        let Some(segment) = self.segments.get(&first).copied() else { return Read::End };
+        let bytes = segment.length.saturating_sub(self.place.at);
+        self.unread = segment.end;
+        self.place = Place { segment: first, at: segment.length };
+        self.reading = None;
+        let why = format!("{} cannot be read: {error}", segment::name(first));
+        Read::Parked(Parked { why, bytes, head: None, records: None })
+    }
+
+    /// Settles the frames `from..to`.
+    pub fn settle(&mut self, from: u64, to: u64) {
+        self.acks.add(from, to);
+    }
+
+    /// Writes what was settled, and removes segments of which all frames are. Answers whether there is more room than
+    /// before.
+    ///
+    /// # Errors
+    /// The disk's: it is tried again the next time.
+    pub fn sweep(&mut self) -> io::Result<bool> {
+        let current = self.current.as_ref().map(|(first, _)| *first);
+        let set = self.acks.set();
+        let gone = |(first, segment): &(&u64, &Segment)| {
+            current != Some(**first) && set.covers(**first, segment.end)
+        };
+        let gone: Vec<u64> = self.segments.iter().filter(gone).map(|(first, _)| *first).collect();
+        for first in &gone {
+            self.fs.remove(&self.folder.join(segment::name(*first)))?;
+            self.segments.remove(first);
+        }
+        self.acks.write(&*self.fs)?;
+        Ok(!gone.is_empty())
+    }
+
+    /// Makes last what was settled, and removes the current segment too if it holds nothing more.
+    ///
+    /// # Errors
+    /// The disk's: some frames may come again.
+    pub fn close(&mut self) -> io::Result<()> {
+        self.current = None;
+        self.sweep()?;
+        self.acks.sync()
+    }
+}
+
+impl Opened {
+    /// Cuts off what comes after the last frame, which is kept if it may have been one, and makes what is left last: a
+    /// process that was killed may have written it without a sync.
+    fn cut(&mut self, fs: &dyn Fs, folder: &Path, first: u64, last: Segment, tail: &Tail) -> io::Result<()> {
+        let file = fs.open(&folder.join(segment::name(first)))?;
+        let bytes = match tail {
+            Tail::None => return file.sync(),
+            Tail::Torn(bytes) | Tail::Broken(bytes) => *bytes,
+        };
+        if *tail == Tail::Torn(bytes) {
+            self.torn = bytes;
+        } else {
+            let raw = segment::read(&*file, last.length, bytes as usize)?;
+            if let Err(error) = keep(fs, folder, last.end, raw) {
+                tracing::error!(?folder, %error, "a broken frame cannot be put aside");
+                return Ok(());
+            }
+            let why = "no frame begins where one should".to_owned();
+            self.parked = Some(Parked { why, bytes, head: None, records: None });
+        }
+        file.truncate(last.length)?;
+        file.sync()
+    }
+}
+
+/// Keeps raw bytes in a file that is called after a sequence.
+fn keep(fs: &dyn Fs, folder: &Path, sequence: u64, raw: Buffer) -> io::Result<()> {
+    let file = fs.create(&folder.join(format!("{sequence:020}{PARKED}")))?;
+    file.write_at(&[raw], 0)?;
+    file.sync()?;
+    fs.sync_folder(folder)
+}
+
+#[cfg(test)]
+pub(super) mod tests;

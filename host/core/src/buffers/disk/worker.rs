@@ -1,0 +1,330 @@
+//! The thread that has the log of a buffer.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::core::{Core, Entry, Job, Queued};
+use super::frame::Draft;
+use super::log::{Log, Parked, Placed, Read};
+use super::shelf::Ledgers;
+use crate::buffers::Ack;
+use crate::clock::Clock;
+use crate::dead_letter::{Cause, DeadLetters};
+use crate::receipt::restore;
+use crate::telemetry::{Metric, Part, Quiet, Tally};
+
+/// Frames that are read before what waits to be written has its turn.
+const READS: usize = 16;
+
+/// How long the thread waits after a disk has failed.
+#[derive(Clone, Copy, Debug)]
+pub struct Pauses {
+    /// After the first failure; it doubles with each one after it.
+    pub first: Duration,
+    /// The longest one.
+    pub longest: Duration,
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Pauses { first: Duration::from_millis(100), longest: Duration::from_secs(5) }
+    }
+}
+
+/// Where the worker tells what becomes of frames.
+pub struct Telling {
+    pub name: Arc<str>,
+    pub ledgers: Ledgers,
+    pub dead_letters: Option<DeadLetters>,
+    pub clock: Clock,
+    /// The disk, as a part that can be down.
+    pub part: Part,
+}
+
+pub struct Worker {
+    // Before the core: who hears that it is done can open the log.
+    log: Option<Log>,
+    core: Arc<Core>,
+    telling: Telling,
+    pauses: Pauses,
+    /// What could not be written, to be written again.
+    pending: Vec<Queued>,
+    write_at: Option<Instant>,
+    read_at: Option<Instant>,
+    failures: u32,
+    /// Says that acknowledgements cannot be written.
+    said: Quiet,
+    parked: metrics::Counter,
+    dead: Tally,
+}
+
+impl Worker {
+    pub fn new(log: Log, core: Arc<Core>, telling: Telling, pauses: Pauses) -> Worker {
+        let labels = [("output", &*telling.name)];
+        let mut log = log;
+        log.measure(Metric::BufferSyncSeconds.histogram(&labels));
+        let mut worker = Worker {
+            log: Some(log),
+            core,
+            pauses,
+            pending: Vec::new(),
+            write_at: None,
+            read_at: None,
+            failures: 0,
+            said: Quiet::a_minute(),
+            parked: Metric::BufferParked.counter(&labels),
+            dead: Tally::dead_lettered("output", &telling.name),
+            telling,
+        };
+        worker.tell_disk();
+        worker
+    }
+
+    /// Works until everybody has left the buffer, and what waits is written.
+    pub fn run(&mut self) {
+        loop {
+            let job = self.core.job(!self.pending.is_empty(), self.write_at, self.read_at);
+            let stop = job.stop;
+            self.perform(job);
+            if stop {
+                return;
+            }
+        }
+    }
+
+    fn perform(&mut self, job: Job) {
+        let Job { write, queued, settled, read, stop } = job;
+        self.pending.extend(queued);
+        if write {
+            self.write();
+        }
+        if !settled.is_empty() || stop {
+            self.settle(&settled, stop);
+        }
+        if read {
+            self.read();
+        }
+        self.tell_disk();
+    }
+
+    fn log(&mut self) -> &mut Log {
+        self.log.as_mut().expect("it is there until the worker is dropped")
+    }
+
+    /// Writes what is pending with one sync.
+    fn write(&mut self) {
+        let now = self.telling.clock.now();
+        let pending = std::mem::take(&mut self.pending);
+        let draft = |queued: &Queued| -> (u64, Arc<str>) {
+            (queued.batch.stream.number(), queued.batch.receipt.source().clone())
+        };
+        let heads: Vec<(u64, Arc<str>)> = pending.iter().map(draft).collect();
+        let drafts: Vec<Draft<'_>> = pending
+            .iter()
+            .zip(&heads)
+            .map(|(queued, (stream, source))| Draft {
+                records: &queued.batch.records,
+                source,
+                stream: *stream,
+                weight: queued.bytes,
+            })
+            .collect();
+        let appended = self.log().append(&drafts, now);
+        drop(drafts);
+        match appended {
+            Ok(placed) => {
+                self.recovered();
+                self.publish(pending, &placed, now);
+            }
+            Err(error) => {
+                self.pending = pending;
+                self.failed(&error);
+            }
+        }
+    }
+
+    /// Tells the sources of what is stored, and gives it out, from memory if nothing older waits on disk.
+    fn publish(&mut self, queued: Vec<Queued>, placed: &[Placed], time: i64) {
+        let core = self.core.clone();
+        let ack = core.state.lock().ack;
+        let mut held = Vec::new();
+        let mut entries = Vec::with_capacity(queued.len());
+        let mut grown = 0;
+        for (Queued { batch, bytes }, placed) in queued.into_iter().zip(placed) {
+            grown += placed.weight.saturating_sub(bytes);
+            let ledger = batch.receipt.ledger().clone();
+            match ack {
+                Ack::Stored => batch.receipt.stored(),
+                Ack::Delivered => held.push((placed.sequence, batch.receipt.held())),
+            }
+            let Placed { sequence, weight, .. } = *placed;
+            entries.push(Entry { sequence, records: batch.records, ledger, weight, time });
+        }
+        let mut state = core.state.lock();
+        state.used += grown;
+        state.writing = 0;
+        state.held.extend(held);
+        let log = self.log();
+        if !state.stopping {
+            for (entry, placed) in entries.into_iter().zip(placed) {
+                if !state.has_window(entry.weight) || !log.pass(placed) {
+                    break;
+                }
+                state.publish(entry);
+            }
+        }
+        state.has_unread = log.has_unread();
+        drop(state);
+        core.item.notify_one();
+    }
+
+    fn failed(&mut self, error: &io::Error) {
+        self.failures += 1;
+        let doubled = 2u32.saturating_pow(self.failures.min(16) - 1);
+        let pause = self.pauses.first.saturating_mul(doubled).min(self.pauses.longest);
+        self.write_at = Some(Instant::now() + pause);
+        if self.failures == 1 {
+            self.telling.part.down(&error.to_string(), pause);
+        }
+        let mut state = self.core.state.lock();
+        state.disk.failing = true;
+        if !state.stopping {
+            return;
+        }
+        // Nobody is there to wait for it.
+        state.writing = 0;
+        for queued in &self.pending {
+            state.let_go(queued.bytes, queued.batch.records.rows() as u64);
+        }
+        drop(state);
+        let records: usize = self.pending.iter().map(|queued| queued.batch.records.rows()).sum();
+        tracing::error!(output = %self.telling.name, records, %error, "records cannot be stored; their sources send them again");
+        self.pending.clear();
+    }
+
+    fn recovered(&mut self) {
+        self.write_at = None;
+        if self.failures > 0 {
+            self.failures = 0;
+            self.telling.part.up();
+            self.core.state.lock().disk.failing = false;
+        }
+    }
+
+    fn settle(&mut self, settled: &[(u64, u64)], stop: bool) {
+        let log = self.log();
+        settled.iter().for_each(|(from, to)| log.settle(*from, *to));
+        let swept = if stop { log.close().map(|()| true) } else { log.sweep() };
+        match swept {
+            // A disk that was full may not be any more.
+            Ok(true) => self.write_at = None,
+            Ok(false) => {}
+            Err(error) => {
+                if self.said.may_say() {
+                    let name = &self.telling.name;
+                    tracing::error!(output = %name, %error, "what was delivered cannot be noted down; it may be sent twice after a restart");
+                }
+            }
+        }
+    }
+
+    /// Reads ahead.
+    fn read(&mut self) {
+        self.read_at = None;
+        let mut has_parked = false;
+        for _ in 0..READS {
+            match self.log().read() {
+                Ok(Read::Frame(head, records, source)) => {
+                    let ledger = (self.telling.ledgers)(&source);
+                    let (sequence, weight, time) = (head.sequence, head.weight, head.time);
+                    let has_unread = self.log().has_unread();
+                    let mut state = self.core.state.lock();
+                    state.has_unread = has_unread;
+                    state.publish(Entry { sequence, records: Arc::new(records), ledger, weight, time });
+                    let goes_on = state.has_window(weight);
+                    drop(state);
+                    self.core.item.notify_one();
+                    if !goes_on {
+                        break;
+                    }
+                }
+                Ok(Read::Parked(parked)) => {
+                    has_parked = true;
+                    self.park(parked);
+                }
+                Ok(Read::End) => break,
+                Err(error) => {
+                    tracing::error!(output = %self.telling.name, %error, "what is stored cannot be read; it is tried again");
+                    self.read_at = Some(Instant::now() + self.pauses.first);
+                    break;
+                }
+            }
+        }
+        if has_parked {
+            self.settle(&[], false);
+        }
+        let has_unread = self.log().has_unread();
+        let mut state = self.core.state.lock();
+        state.has_unread = has_unread;
+        state.reckon();
+        drop(state);
+        // Who waits for the end hears of it.
+        self.core.item.notify_one();
+        self.core.room.notify_one();
+    }
+
+    /// Counts what could not be read; the records of it that can be read all the same are dead letters.
+    pub fn park(&mut self, parked: Parked) {
+        let Parked { why, bytes, head, records } = parked;
+        self.parked.increment(1);
+        let held = {
+            let mut state = self.core.state.lock();
+            state.disk.parked += 1;
+            head.and_then(|head| {
+                state.let_go(head.weight, u64::from(head.rows));
+                state.held.remove(&head.sequence)
+            })
+        };
+        // Its source may have it still.
+        drop(held);
+        let name = self.telling.name.clone();
+        let rows = head.map(|head| head.rows);
+        tracing::error!(output = %name, why, bytes, records = rows, "a frame of the buffer cannot be read; it is put aside (`*.parked`)");
+        let (Some((records, source)), Some(letters)) = (records, &self.telling.dead_letters) else { return };
+        let reason: Arc<str> = format!("its frame in the buffer is broken: {why}").into();
+        let cause = |row| Cause { row, reason: reason.clone() };
+        let causes: Vec<Cause> = (0..records.rows() as u32).map(cause).collect();
+        match letters.records("output", &name, &records, &causes) {
+            Ok(()) => {
+                self.dead.add(records.rows(), records.memory());
+                restore(&(self.telling.ledgers)(&source), records.rows(), |_| {}).dead_lettered();
+            }
+            Err(error) => {
+                tracing::error!(output = %name, %error, "the records of a broken frame cannot be put among the dead letters");
+            }
+        }
+    }
+
+    fn tell_disk(&mut self) {
+        let core = self.core.clone();
+        let mut state = core.state.lock();
+        let log = self.log();
+        log.set_segment_bytes(segment_bytes(state.limit));
+        let (segments, bytes) = log.segments();
+        (state.disk.segments, state.disk.bytes) = (segments, bytes);
+    }
+}
+
+/// Segments are so large that some of them are the whole buffer, and no larger than is quickly looked through.
+fn segment_bytes(max_bytes: u64) -> u64 {
+    (max_bytes / 8).clamp(256 << 10, 64 << 20)
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.log = None;
+        self.pending.clear();
+        self.core.finish();
+    }
+}
