@@ -13,6 +13,7 @@ use flitch_core::telemetry::escape::Lines;
 use flitch_core::telemetry::log;
 use flitch_filters::Engine;
 
+mod buffer;
 mod check;
 mod config;
 mod dead_letters;
@@ -84,6 +85,9 @@ enum Command {
     /// Look at records that no stage could take further, and send them again.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
+    /// Look at what waits on disk for outputs, mend it, and take it out.
+    #[command(subcommand)]
+    Buffer(buffer::Command),
     /// About the configuration file.
     #[command(subcommand)]
     Config(config::Command),
@@ -179,6 +183,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Plugin(command) => plugin::run(&command),
         Command::DeadLetters(command) => dead_letters::run(&command),
+        Command::Buffer(command) => buffer::run(&command),
         Command::Config(command) => config::run(&command),
         Command::Version => version::run(),
         Command::Completions { shell } => {
