@@ -11,6 +11,7 @@
 use std::path::Path;
 
 mod cases;
+mod disk;
 #[path = "../stages/mod.rs"]
 mod list;
 mod many_files;
@@ -65,6 +66,9 @@ fn main() {
         }
     }
     calibrate();
+    if wanted("buffer on disk") {
+        disk::compare(records, runs);
+    }
     if wanted("start") {
         measure::start_and_idle();
     }

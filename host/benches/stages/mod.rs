@@ -176,8 +176,13 @@ fn encode_parsed(rows: usize) -> Stage {
 
 /// The same with the event's own time.
 fn encode_timed(rows: usize) -> Stage {
+    encoding(timed(rows))
+}
+
+/// nginx lines taken apart, with the event's own time.
+pub fn timed(rows: usize) -> Arc<Records> {
     let format = json!({"field": "time", "format": "clf"});
-    encoding(filter("timestamp", format).run(parsed(rows)).0)
+    filter("timestamp", format).run(parsed(rows)).0
 }
 
 fn through(plugin: &str, settings: serde_json::Value, rows: usize) -> Stage {
