@@ -259,11 +259,14 @@ impl App {
         for (name, source) in &self.sources {
             let Some(handover) = source.intake.connect(self.inlets(&config, &made, name)) else { continue };
             let fed = self.pipelines.values().filter(|p| p.settings.from.iter().any(|from| **from == **name));
-            let replaced =
-                fed.flat_map(|p| &p.settings.to).filter(|to| made.outputs.contains_key(&*to.output));
-            // What nobody waits for holds up no stream either.
-            let replaced = replaced.filter_map(|to| self.outputs.get(&*to.output));
-            let ends = replaced.filter(|old| !old.buffer.is_best_effort()).map(|old| old.ended.clone());
+            let replaced = fed
+                .flat_map(|p| &p.settings.to)
+                .filter_map(|to| Some((self.outputs.get(&*to.output)?, made.outputs.get(&*to.output)?)));
+            // What nobody waits for holds up no stream either, and what goes on in the same buffer keeps its order there.
+            let holds_up = |(old, new): &(&Output, &Output)| {
+                !old.buffer.is_best_effort() && !old.buffer.goes_on_as(&new.buffer)
+            };
+            let ends = replaced.filter(holds_up).map(|(old, _)| old.ended.clone());
             handovers.push((handover, ends.collect()));
         }
         self.filters = made.filters;

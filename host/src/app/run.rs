@@ -92,7 +92,7 @@ pub async fn run(path: &Path, config: Config) -> Result<Ended, RunError> {
     };
     stop_admin.cancel();
     match ended {
-        Ended::Drained => tracing::info!("every record arrived; stopped"),
+        Ended::Drained => tracing::info!("every record arrived, or waits on disk; stopped"),
         Ended::Left => tracing::warn!(
             "the drain timeout passed; records that had not arrived are sent again by \
             the sources that can"

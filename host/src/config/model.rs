@@ -11,7 +11,7 @@ use super::output::OutputConfig;
 use crate::admin::AdminSettings;
 use crate::pipeline::PipelineSettings;
 use flitch_core::batch::Cut;
-use flitch_core::buffers;
+use flitch_core::buffers::{self, BufferKind};
 use flitch_core::dead_letter::DeadLetterSettings;
 use flitch_core::units::{Bytes, Span, or_zero};
 use flitch_filters::{FilterSettings, TableSettings};
@@ -80,11 +80,15 @@ impl Config {
         }
         let used = |name: &str| self.pipelines.values().any(|p| p.to.iter().any(|to| to.output == name));
         for (name, output) in self.outputs.iter().filter(|(name, _)| used(name)) {
-            parts.push((format!("outputs.{name}"), output.kind.descriptors()));
+            let buffer = if output.buffer.kind == BufferKind::Disk { BUFFER_FILES } else { 0 };
+            parts.push((format!("outputs.{name}"), output.kind.descriptors() + buffer));
         }
         parts
     }
 }
+
+/// Files that a buffer on disk holds open: its lock, what is settled, one segment to write and one to read, one to park.
+const BUFFER_FILES: u64 = 5;
 
 /// What is said of such a folder.
 pub fn left_buffer(folder: &Path) -> String {

@@ -183,6 +183,14 @@ impl Buffer {
         matches!(self.0.kept, Kept::Disk(_))
     }
 
+    /// Whether `other` takes over what waits in it.
+    pub fn goes_on_as(&self, other: &Buffer) -> bool {
+        match (&self.0.kept, &other.0.kept) {
+            (Kept::Disk(one), Kept::Disk(other)) => one.is_same(other),
+            _ => false,
+        }
+    }
+
     /// What is on disk; none where it is in memory.
     pub fn on_disk(&self) -> Option<DiskStats> {
         match &self.0.kept {

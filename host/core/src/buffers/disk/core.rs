@@ -1,6 +1,5 @@
 //! What the thread of a buffer shares with those who push and lease.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,28 +8,11 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{Ack, Closed};
-use super::{DiskStats, QUEUE, WINDOW};
-use crate::batch::{Batch, Records, StreamId};
+use super::DiskStats;
+use super::state::{Entry, Queued, State};
+use crate::batch::{Batch, StreamId};
 use crate::buffers::store::Stats;
-use crate::receipt::{Held, Ledger, Verdict, restore};
-
-/// A batch that is not written yet.
-#[derive(Debug)]
-pub struct Queued {
-    pub batch: Batch,
-    /// What it counts for as it stands in memory.
-    pub bytes: u64,
-}
-
-/// A batch that was stored, and is in memory.
-#[derive(Debug)]
-pub struct Entry {
-    pub sequence: u64,
-    pub records: Arc<Records>,
-    pub ledger: Arc<Ledger>,
-    pub weight: u64,
-    pub time: i64,
-}
+use crate::receipt::{Verdict, restore};
 
 /// What there is to lease.
 pub enum Taken {
@@ -52,108 +34,6 @@ pub struct Job {
     pub read: bool,
     /// Whether it is the last one.
     pub stop: bool,
-}
-
-#[derive(Debug, Default)]
-pub struct State {
-    /// `max_bytes`.
-    pub limit: u64,
-    pub ack: Ack,
-    /// Bytes and records that are not settled, wherever they are.
-    pub used: u64,
-    pub records: u64,
-    queued: VecDeque<Queued>,
-    queued_bytes: u64,
-    /// Batches that the thread has in its hands.
-    pub writing: usize,
-    ready: VecDeque<Entry>,
-    ready_bytes: u64,
-    /// Leases that came back.
-    returned: BTreeMap<u64, Entry>,
-    /// What is leased, with the time at which it was stored.
-    leases: BTreeMap<u64, i64>,
-    /// Whether more is on disk than in memory.
-    pub has_unread: bool,
-    settled: Vec<(u64, u64)>,
-    /// Shares of sources that wait for the delivery.
-    pub held: HashMap<u64, Held>,
-    /// Whether each of those who have the buffer takes batches. A later one takes over from those before it.
-    views: BTreeMap<u64, bool>,
-    next_view: u64,
-    /// The last one of whom a batch came.
-    pushed_by: u64,
-    /// Everybody has left.
-    pub stopping: bool,
-    done: bool,
-    pub disk: DiskStats,
-}
-
-impl State {
-    /// Whether there is room for so many bytes.
-    fn has_room(&self, bytes: u64) -> bool {
-        let in_memory = self.queued.is_empty() || self.queued_bytes + bytes <= QUEUE;
-        in_memory && (self.used == 0 || self.used + bytes <= self.limit)
-    }
-
-    /// Whether the next batch may have to wait: a disk that fails now may fail for long.
-    fn is_full(&self) -> bool {
-        self.disk.failing || !self.has_room(1)
-    }
-
-    fn is_open(&self, view: u64) -> bool {
-        !self.done && self.views.get(&view).is_some_and(|open| *open)
-    }
-
-    fn is_superseded(&self, view: u64) -> bool {
-        self.views.range(view + 1..).next().is_some()
-    }
-
-    /// Whether nothing is to come for `view`, whatever is there.
-    fn is_past(&self, view: u64) -> bool {
-        let left = !self.views.contains_key(&view) || self.done;
-        left || self.pushed_by > view || (!self.is_open(view) && self.is_superseded(view))
-    }
-
-    /// Whether nothing waits to be leased, now or later.
-    fn is_drained(&self) -> bool {
-        let written = self.queued.is_empty() && self.writing == 0 && !self.has_unread;
-        written && self.ready.is_empty() && self.returned.is_empty()
-    }
-
-    fn wants_read(&self) -> bool {
-        self.has_unread && self.ready_bytes <= WINDOW / 2 && !self.stopping
-    }
-
-    /// Whether a batch may go to those that are in memory.
-    pub fn has_window(&self, weight: u64) -> bool {
-        self.ready.is_empty() || self.ready_bytes + weight <= WINDOW
-    }
-
-    /// Puts a batch to those that are leased next.
-    pub fn publish(&mut self, entry: Entry) {
-        self.ready_bytes += entry.weight;
-        self.ready.push_back(entry);
-    }
-
-    /// Counts a frame no more.
-    pub fn let_go(&mut self, weight: u64, records: u64) {
-        self.used = self.used.saturating_sub(weight);
-        self.records = self.records.saturating_sub(records);
-    }
-
-    /// Nothing is there: what is still counted was lost with a frame whose size nobody knows any more.
-    pub fn reckon(&mut self) {
-        if self.is_drained() && self.leases.is_empty() {
-            (self.used, self.records) = (0, 0);
-        }
-    }
-
-    fn settle(&mut self, sequence: u64) {
-        match self.settled.last_mut() {
-            Some((_, end)) if *end == sequence => *end += 1,
-            _ => self.settled.push((sequence, sequence + 1)),
-        }
-    }
 }
 
 /// See [`super`].
@@ -191,13 +71,13 @@ impl Core {
     /// Somebody more has the buffer, with settings that hold for all from now on. None where it has ended.
     pub fn open(&self, limit: u64, ack: Ack) -> Option<u64> {
         let mut state = self.state.lock();
-        if state.done {
+        if state.done || state.stopping {
             return None;
         }
         let view = state.next_view;
         state.next_view += 1;
         state.views.insert(view, true);
-        (state.limit, state.ack, state.stopping) = (limit, ack, false);
+        (state.limit, state.ack) = (limit, ack);
         self.room.notify_one();
         Some(view)
     }
@@ -250,8 +130,6 @@ impl Core {
         }
         if state.pushed_by < view {
             state.pushed_by = view;
-            // Those before it get nothing more.
-            self.item.notify_waiters();
         }
         state.used += bytes;
         state.records += batch.records.rows() as u64;
@@ -291,6 +169,9 @@ impl Core {
         if state.is_past(view) {
             self.item.notify_one();
             return Taken::Over;
+        }
+        if state.gives_way(view) {
+            return Taken::Nothing;
         }
         let entry = match state.returned.pop_first() {
             Some((_, entry)) => Some(entry),
@@ -369,15 +250,17 @@ impl Core {
         DiskStats { oldest, ..state.disk }
     }
 
-    /// Waits for work. `pending` says that there is something left to be written, which waits until `write_at`, as
-    /// reading does until `read_at`.
+    /// Waits for work. So many batches are left to be written, `pending`, and wait until `write_at`, as reading does
+    /// until `read_at`.
     pub fn job(
         &self,
-        pending: bool,
+        pending: usize,
         write_at: Option<std::time::Instant>,
         read_at: Option<std::time::Instant>,
     ) -> Job {
         let mut state = self.state.lock();
+        state.writing = pending;
+        let pending = pending > 0;
         loop {
             let now = std::time::Instant::now();
             let is_due = |at: Option<std::time::Instant>| at.is_none_or(|at| at <= now);

@@ -15,18 +15,19 @@ use std::time::Instant;
 use arrow_buffer::Buffer;
 
 use super::acks::Acks;
-use super::frame::{self, Draft, HEAD, Head};
+use super::frame::{self, Draft};
 use super::fs::{File, Fs};
 use super::recover::{self, Segment, Segments, Tail, Waiting};
-use super::segment::{self, Found, HEADER, Header};
-use crate::batch::Records;
+use super::segment::{self, HEADER, Header};
+
+mod read;
+
+pub use read::{Parked, Read};
 
 /// The file whose lock says that a buffer is in use.
 pub const LOCK: &str = "lock";
 /// What raw frames are called that nobody can read, after their sequence.
 pub const PARKED: &str = ".parked";
-/// How often a frame is read that the disk does not give out.
-const TRIES: u32 = 3;
 /// Parts of a write that are gathered.
 const PARTS: usize = 1000;
 
@@ -45,30 +46,6 @@ pub struct Placed {
     /// What it counts for.
     pub weight: u64,
     end: Place,
-}
-
-/// What [`Log::read`] finds.
-#[derive(Debug)]
-pub enum Read {
-    /// The next frame.
-    Frame(Head, Records, Arc<str>),
-    /// No frame that can be trusted. It was passed over, and its bytes are kept in a file of their own.
-    Parked(Parked),
-    /// Everything was read.
-    End,
-}
-
-/// Bytes that are no frame, or not the one that was written.
-#[derive(Debug)]
-pub struct Parked {
-    /// What is wrong.
-    pub why: String,
-    /// Bytes that were passed over.
-    pub bytes: u64,
-    /// What the head says, where it can be read.
-    pub head: Option<Head>,
-    /// The records, where they can be read all the same, and their source.
-    pub records: Option<(Records, Arc<str>)>,
 }
 
 /// See the text of the module.
@@ -243,133 +220,6 @@ impl Log {
         self.unread += 1;
         self.place = placed.end;
         true
-    }
-
-    /// The next frame that is not settled.
-    ///
-    /// # Errors
-    /// The disk's: it may be tried again.
-    pub fn read(&mut self) -> io::Result<Read> {
-        let read = self.try_read();
-        self.failed_reads = if read.is_err() { self.failed_reads + 1 } else { 0 };
-        match read {
-            Err(error) if self.failed_reads >= TRIES => {
-                self.failed_reads = 0;
-                Ok(self.skip_segment(&error))
-            }
-            read => read,
-        }
-    }
-
-    fn try_read(&mut self) -> io::Result<Read> {
-        loop {
-            let Some((&first, &segment)) = self.segments.range(self.place.segment..).next() else {
-                self.unread = self.next;
-                return Ok(Read::End);
-            };
-            if first != self.place.segment {
-                self.place = Place { segment: first, at: HEADER as u64 };
-                self.unread = first;
-            }
-            let is_current = self.current.as_ref().is_some_and(|(current, _)| *current == first);
-            let at = self.place.at;
-            if at >= segment.length {
-                if is_current {
-                    return Ok(Read::End);
-                }
-                // Frames that should be at its end are not there any more.
-                self.acks.add(self.unread, segment.end);
-                self.unread = self.unread.max(segment.end);
-                if self.segments.range(first + 1..).next().is_none() {
-                    self.unread = self.next;
-                    return Ok(Read::End);
-                }
-                self.place = Place { segment: first + 1, at: HEADER as u64 };
-                continue;
-            }
-            let file = self.file(first)?;
-            match segment::look(file, at, segment.length)? {
-                Found::End => unreachable!("the place is before the end"),
-                Found::Frame(head) if head.sequence < self.unread || self.acks.set().has(head.sequence) => {
-                    self.go_on(at + head.bytes(), (head.sequence + 1).max(self.unread));
-                }
-                Found::Frame(head) => {
-                    let payload = segment::read(self.file(first)?, at + HEAD as u64, head.length as usize)?;
-                    let end = at + head.bytes();
-                    let (why, records) = match (head.decode(&payload), head.fits(&payload)) {
-                        (Ok((records, source)), true) => {
-                            self.go_on(end, head.sequence + 1);
-                            return Ok(Read::Frame(head, records, source));
-                        }
-                        (Err(why), true) => (why, None),
-                        (decoded, false) => ("its checksum does not fit".to_owned(), decoded.ok()),
-                    };
-                    return self.park(end, Some(head), why, records);
-                }
-                Found::Broken { next, .. } if recover::is_blank(self.file(first)?, at, next)? => {
-                    self.go_on(next, self.unread);
-                }
-                Found::Broken { next, .. } => {
-                    return self.park(next, None, "no frame begins where one should".to_owned(), None);
-                }
-            }
-        }
-    }
-
-    /// The next frame is read from `at`, and has the sequence `unread` or a later one.
-    fn go_on(&mut self, at: u64, unread: u64) {
-        // Frames in between are not there any more.
-        if self.unread + 1 < unread {
-            self.acks.add(self.unread, unread - 1);
-        }
-        self.place.at = at;
-        self.unread = unread;
-    }
-
-    fn file(&mut self, first: u64) -> io::Result<&dyn File> {
-        if self.reading.as_ref().is_none_or(|(open, _)| *open != first) {
-            self.reading = Some((first, self.fs.open(&self.folder.join(segment::name(first)))?));
-        }
-        Ok(&*self.reading.as_ref().expect("it was opened").1)
-    }
-
-    /// Keeps the bytes up to `to` in a file of their own, and passes over them.
-    fn park(
-        &mut self,
-        to: u64,
-        head: Option<Head>,
-        why: String,
-        records: Option<(Records, Arc<str>)>,
-    ) -> io::Result<Read> {
-        let Place { segment, at } = self.place;
-        let sequence = head.map_or(self.unread, |head| head.sequence);
-        let raw = segment::read(self.file(segment)?, at, (to - at) as usize)?;
-        let kept = keep(&*self.fs, &self.folder, sequence, raw);
-        self.go_on(to, if head.is_some() { sequence + 1 } else { self.unread });
-        match kept {
-            Ok(()) => {
-                if head.is_some() {
-                    self.acks.add(sequence, sequence + 1);
-                }
-            }
-            // Then the segment stays, and they are parked after the next start.
-            Err(error) => {
-                tracing::error!(folder = ?self.folder, %error, "a broken frame cannot be put aside")
-            }
-        }
-        Ok(Read::Parked(Parked { why, bytes: to - at, head, records }))
-    }
-
-    /// Goes on behind a segment that the disk does not give out. It stays.
-    fn skip_segment(&mut self, error: &io::Error) -> Read {
-        let first = self.place.segment;
-        let Some(segment) = self.segments.get(&first).copied() else { return Read::End };
-        let bytes = segment.length.saturating_sub(self.place.at);
-        self.unread = segment.end;
-        self.place = Place { segment: first, at: segment.length };
-        self.reading = None;
-        let why = format!("{} cannot be read: {error}", segment::name(first));
-        Read::Parked(Parked { why, bytes, head: None, records: None })
     }
 
     /// Settles the frames `from..to`.

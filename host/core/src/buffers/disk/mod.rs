@@ -3,7 +3,8 @@
 //! A buffer has a folder with segments of frames ([`segment`], [`frame`]), the file `settled` ([`acks`]), the file `lock`,
 //! and a file for what could not be read (`*.parked`). [`log`] keeps all of them, and is all there is of the format.
 //! One thread has the log ([`worker`]): it writes all batches that wait with one sync, tells their sources, reads ahead,
-//! and removes segments that are settled. What is shared with those who push and lease is in [`core`](self::core):
+//! and removes segments that are settled. What is shared with those who push and lease is in [`core`](self::core) and
+//! [`state`]:
 //!
 //! - Batches that are not written yet, [`QUEUE`] bytes of them at most. A batch is given out when it is synced, and not
 //!   before.
@@ -31,6 +32,7 @@ pub mod offline;
 mod recover;
 mod segment;
 mod shelf;
+mod state;
 mod worker;
 
 use self::core::{Core, Taken};
@@ -68,6 +70,11 @@ impl Disk {
     /// What is on disk.
     pub fn on_disk(&self) -> DiskStats {
         self.core.on_disk()
+    }
+
+    /// Whether both have one core.
+    pub fn is_same(&self, other: &Disk) -> bool {
+        Arc::ptr_eq(&self.core, &other.core)
     }
 
     /// Waits until nothing of it is in this process any more, unless another goes on with it.

@@ -1,8 +1,9 @@
 //! The buffers on disk that are open in this process, by their folders.
 //!
 //! A reload that changes an output makes its new buffer while the old one goes on. Both are then views of one core: the
-//! new one takes over what waits when the old one is closed, or when the first batch is pushed into the new one. A
-//! reload that is refused lets go of the new one, and nothing has happened.
+//! new one takes over what waits when the old one is closed. From the first batch on that is pushed into the new one, the
+//! old one gives out nothing: it may go to another place. A reload that is refused lets go of the new one, and the old
+//! one goes on.
 
 use std::collections::HashMap;
 use std::io;

@@ -307,9 +307,19 @@ async fn what_comes_by_the_new_buffer_of_a_reload_does_not_go_to_the_old_output(
     push(&old, machine.batch(0)).await;
     assert_eq!(next(&old).await, Some(0));
     push(&new, machine.batch(1)).await;
-    assert!(lease(&old).await.is_none());
+    until(|| machine.verdicts().len() == 2).await;
+    assert!(old.try_lease().is_none());
     push(&old, machine.batch(2)).await;
+    old.close();
+    assert!(lease(&old).await.is_none());
     assert_eq!((next(&new).await, next(&new).await), (Some(1), Some(2)));
+    // One that is refused after all leaves what came by it to the other.
+    let refused = machine.open();
+    push(&refused, machine.batch(3)).await;
+    until(|| machine.verdicts().len() == 4).await;
+    assert!(new.try_lease().is_none());
+    end(refused).await;
+    assert_eq!(next(&new).await, Some(3));
 }
 
 #[tokio::test]

@@ -4,10 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::core::{Core, Entry, Job, Queued};
+use super::core::{Core, Job};
 use super::frame::Draft;
 use super::log::{Log, Parked, Placed, Read};
 use super::shelf::Ledgers;
+use super::state::{Entry, Queued};
 use crate::buffers::Ack;
 use crate::clock::Clock;
 use crate::dead_letter::{Cause, DeadLetters};
@@ -84,7 +85,7 @@ impl Worker {
     /// Works until everybody has left the buffer, and what waits is written.
     pub fn run(&mut self) {
         loop {
-            let job = self.core.job(!self.pending.is_empty(), self.write_at, self.read_at);
+            let job = self.core.job(self.pending.len(), self.write_at, self.read_at);
             let stop = job.stop;
             self.perform(job);
             if stop {

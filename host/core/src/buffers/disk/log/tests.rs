@@ -6,8 +6,9 @@ use arrow_array::types::Int64Type;
 
 use super::super::faulty::Faulty;
 use super::super::fs::Real;
+use super::super::segment::Found;
 use super::*;
-use crate::batch::Kind;
+use crate::batch::{Kind, Records};
 
 mod damage;
 mod model;
