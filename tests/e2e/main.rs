@@ -9,6 +9,7 @@ mod chaos;
 mod config;
 mod dead_letters;
 mod demo;
+mod disk_buffer;
 mod docker;
 mod file;
 mod filters;
