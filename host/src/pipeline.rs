@@ -64,6 +64,7 @@ impl Wiring {
             state_dir: self.data_dir.join("sources").join(&**name),
             dead_letters: self.dead_letters.clone(),
             clock: self.clock.clone(),
+            health: self.health.clone(),
             stop,
         };
         Inflow { settings: settings.clone(), cx }

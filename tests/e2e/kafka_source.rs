@@ -274,9 +274,74 @@ fn credentials_over_tls_open_a_topic_and_wrong_ones_are_told_once() {
     }
     let mut flitch = Flitch::start(FLITCH, &config("wrong", &plain.replace("c2VjcmV0", "d3Jvbmc=")));
     log_says(&flitch, "check `sasl`");
+    let ailment = flitch.status()["ailments"]["source in"].to_string();
+    assert!(ailment.contains("check `sasl`"), "{ailment}");
     let begun = std::time::Instant::now();
     eventually("some more tries", DEADLINE, || begun.elapsed() > Duration::from_secs(4));
     assert_eq!(flitch.log().matches("check `sasl`").count(), 1, "{}", flitch.log());
     assert!(!flitch.log().contains("d3Jvbmc="), "the secret is shown: {}", flitch.log());
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+}
+
+/// `flitch check --probe`: its exit code and what it said.
+fn probe(config: &str) -> (Option<i32>, String) {
+    let flitch = Flitch::new(FLITCH, config);
+    let ended = flitch.cli(&["check", "--probe", "-c", &flitch.config_file().to_string_lossy()], "");
+    (ended.status.code(), format!("{}{}", ended.stdout, ended.stderr))
+}
+
+#[test]
+fn a_topic_that_is_missing_is_told_by_the_probe_and_read_when_it_is_there() {
+    let kafka = Kafka::shared();
+    let bootstrap = kafka.bootstrap();
+    kafka.create_topic("found-out", 1).unwrap();
+    let config = |topic: &str, bootstrap: &str| {
+        let source = source(bootstrap, topic, "found", "");
+        let source =
+            source.replace("log_level: \"0\"", "log_level: \"0\", topic.metadata.refresh.interval.ms: 500");
+        pipeline(&source, &[], &kafka_output(&kafka.bootstrap(), "found-out"))
+    };
+    for (topic, words) in
+        [("not-there", "topic `not-there`: it is missing"), ("\"^not-there.*\"", "none that matches")]
+    {
+        let (code, said) = probe(&config(topic, &bootstrap));
+        assert!(code == Some(1) && said.contains(words), "{said}");
+    }
+    let nobody = format!("127.0.0.1:{}", flitch_tests::ports::free());
+    let (code, said) = probe(&config("found-out", &nobody));
+    assert!(code == Some(1) && said.contains("the brokers cannot be reached"), "{said}");
+    let (code, said) = probe(&config("found-out", &bootstrap));
+    assert_eq!(code, Some(0), "{said}");
+
+    let mut flitch = Flitch::start(FLITCH, &config("found-late", &bootstrap));
+    log_says(&flitch, "one is missing");
+    kafka.create_topic("found-late", 1).unwrap();
+    write(&bootstrap, "found-late", 0..100);
+    expect_numbers(&bootstrap, "found-out", 100);
+    let ailments = || flitch.status()["ailments"].as_object().unwrap().len();
+    eventually("all is well", DEADLINE, || ailments() == 0);
+    assert_eq!(flitch.log().matches("one is missing").count(), 1, "{}", flitch.log());
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+}
+
+#[test]
+fn messages_that_were_deleted_before_they_were_read_are_counted_and_the_others_come() {
+    let kafka = Kafka::shared();
+    let bootstrap = kafka.bootstrap();
+    kafka.create_topic("purged", 1).unwrap();
+    kafka.create_topic("purged-out", 1).unwrap();
+    write(&bootstrap, "purged", 0..100);
+    let config =
+        pipeline(&source(&bootstrap, "purged", "purged", ""), &[], &kafka_output(&bootstrap, "purged-out"));
+    let mut flitch = Flitch::start(FLITCH, &config);
+    expect_numbers(&bootstrap, "purged-out", 100);
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+    write(&bootstrap, "purged", 100..200);
+    kafka.delete_before("purged", 0, 150).unwrap();
+    flitch.run();
+    let sums = flitch.settled_after(50, DEADLINE);
+    assert_eq!((sums.received, sums.delivered), (50, 50), "{sums}");
+    log_says(&flitch, "have deleted messages");
+    assert_eq!(flitch.metrics().count("flitch_kafka_overrun_messages_total", &[]), 50);
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
 }

@@ -11,6 +11,7 @@ mod dead_letters;
 mod demo;
 mod disk_buffer;
 mod docker;
+mod event_hubs;
 mod file;
 mod filters;
 mod forward;

@@ -12,7 +12,8 @@ use crate::measure::{Cost, Run};
 /// A pipeline to measure.
 pub struct Case {
     pub name: &'static str,
-    /// The configuration; `{dir}` is the folder of the run, `{kafka}` a broker.
+    /// The configuration; `{dir}` is the folder of the run, `{kafka}` a broker to write to, `{topics}` one that has the
+    /// records, and `{group}` a consumer group that nobody has used.
     pub config: String,
     /// Brings the records to the daemon that runs.
     pub feed: fn(&Run, &Path, u64),
@@ -221,6 +222,10 @@ fn pack(from: u64, count: u64, out: &mut Vec<u8>) {
     }
 }
 
+/// A line of nginx's combined log.
+pub const COMBINED: &str =
+    r#"^(\S+) (\S+) (\S+) \[([^\]]+)\] "(\S+) (\S+) ([^"]+)" (\d+) (\d+) "([^"]*)" "([^"]*)"$"#;
+
 /// A row that measures the machine.
 pub type Calibration = (&'static str, fn(&Path) -> Cost);
 
@@ -232,8 +237,7 @@ pub const CALIBRATIONS: [Calibration; 2] = [
 
 /// Parses a tenth of the lines by the `regex` crate, as Rust code without columns would.
 fn native_regex(lines: &Path) -> Cost {
-    let pattern = r#"^(\S+) (\S+) (\S+) \[([^\]]+)\] "(\S+) (\S+) ([^"]+)" (\d+) (\d+) "([^"]*)" "([^"]*)"$"#;
-    let pattern = regex::Regex::new(pattern).expect("a valid pattern");
+    let pattern = regex::Regex::new(COMBINED).expect("a valid pattern");
     let text = fs::read_to_string(lines).expect("the lines were written");
     let mut places = pattern.capture_locations();
     let (mut records, mut sum) = (0, 0);

@@ -12,6 +12,7 @@ use std::path::Path;
 
 mod cases;
 mod disk;
+mod kafka;
 #[path = "../stages/mod.rs"]
 mod list;
 mod many_files;
@@ -59,7 +60,10 @@ fn main() {
         }
     };
     calibrate();
-    for case in cases::all() {
+    for (name, calibrate) in kafka::CALIBRATIONS.into_iter().filter(|(name, _)| wanted(name)) {
+        print(name, (0..runs).map(|_| calibrate(&lines)).min_by(Cost::cheaper));
+    }
+    for case in cases::all().into_iter().chain(kafka::cases()) {
         if wanted(case.name) {
             let best = (0..runs).map(|_| run(&case, &lines, records)).min_by(Cost::cheaper);
             print(case.name, best);
@@ -78,7 +82,7 @@ fn main() {
 }
 
 fn run(case: &cases::Case, lines: &Path, records: u64) -> Cost {
-    let run = Run::start(case);
+    let run = Run::start(case, lines);
     (case.feed)(&run, lines, records);
     run.finish(records)
 }

@@ -2,13 +2,15 @@
 
 use std::cmp::Ordering;
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use flitch_tests::flitch::Flitch;
 use flitch_tests::servers::mock_kafka::MockKafka;
-use flitch_tests::wait;
+use flitch_tests::{ports, wait};
 
 use crate::cases::Case;
+use crate::kafka;
 
 /// Longest time that one run may take.
 pub const PATIENCE: Duration = Duration::from_secs(600);
@@ -70,11 +72,15 @@ pub struct Run {
 }
 
 impl Run {
-    pub fn start(case: &Case) -> Run {
+    pub fn start(case: &Case, lines: &Path) -> Run {
         let kafka =
             case.config.contains("{kafka}").then(|| MockKafka::start(1).expect("a mock broker starts"));
         let brokers = kafka.as_ref().map(MockKafka::bootstrap).unwrap_or_default();
-        let config = case.config.replace("{kafka}", &brokers);
+        let mut config = case.config.replace("{kafka}", &brokers);
+        if config.contains("{topics}") {
+            let group = ports::free().to_string();
+            config = config.replace("{topics}", &kafka::topics(lines).0).replace("{group}", &group);
+        }
         let flitch = Flitch::start(env!("CARGO_BIN_EXE_flitch"), &config);
         let cpu = cpu_of(flitch.pid());
         Run { flitch, _kafka: kafka, cpu, begun: Instant::now() }

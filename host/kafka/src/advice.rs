@@ -2,7 +2,7 @@
 
 use rdkafka::types::RDKafkaErrorCode as Code;
 
-use crate::settings::SaslSettings;
+use crate::settings::{Connection, SaslSettings};
 
 /// Whether rights are missing, or credentials are refused.
 pub fn is_denial(code: Code) -> bool {
@@ -20,8 +20,8 @@ pub fn is_denial(code: Code) -> bool {
 }
 
 /// What an operator can do about a refusal.
-pub fn advice(code: Code, reason: &str, sasl: Option<&SaslSettings>) -> String {
-    match (code, sasl) {
+pub(crate) fn advice(code: Code, reason: &str, connection: &Connection<'_>) -> String {
+    match (code, connection.sasl) {
         (Code::SSL, _) if is_alert(reason) => {
             "check `tls`: the brokers want a certificate (`cert` and `key`) that they trust".to_owned()
         }
@@ -30,6 +30,7 @@ pub fn advice(code: Code, reason: &str, sasl: Option<&SaslSettings>) -> String {
                            `brokers` the names that the certificates are for"
                 .to_owned()
         }
+        _ if connection.preset.check.is_some() => connection.preset.check.unwrap_or_default().to_owned(),
         (_, Some(SaslSettings { token_file: Some(file), .. })) => {
             format!("check `sasl`: the token in {} must be one that the brokers accept", file.display())
         }

@@ -2,22 +2,21 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rdkafka::ClientContext;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{ClientContext, Statistics};
 use tokio::sync::Notify;
 use tracing::field::{DisplayValue, display};
 
-use crate::{is_alert, token};
-use flitch_core::telemetry::Quiet;
+use crate::{Tokens, is_alert};
+use flitch_core::telemetry::{Metric, Quiet};
 
 /// librdkafka repeats itself at every attempt to connect; the same kind of line is logged once in this time.
 const QUIET: Duration = Duration::from_secs(30);
@@ -27,6 +26,8 @@ const QUIET: Duration = Duration::from_secs(30);
 pub struct News {
     /// The last global error and when it came: why requests time out.
     trouble: Mutex<Option<(RDKafkaErrorCode, String, Instant)>>,
+    /// When no broker could be reached last.
+    alone: Mutex<Option<Instant>>,
     /// The client is beyond repair.
     fatal: AtomicBool,
     /// Told when a credential is refused.
@@ -40,6 +41,11 @@ impl News {
         let trouble = self.trouble.lock();
         let (code, reason, at) = trouble.as_ref()?;
         (at.elapsed() <= age).then(|| (*code, reason.clone()))
+    }
+
+    /// Whether the client has told, no longer than `age` ago, that it reaches no broker.
+    pub fn is_alone(&self, age: Duration) -> bool {
+        self.alone.lock().is_some_and(|at| at.elapsed() <= age)
     }
 
     /// Whether the client failed for good.
@@ -87,16 +93,16 @@ pub struct Context {
     pub part: Part,
     /// Where the news go.
     pub news: Arc<News>,
-    /// The file of the OAuth token.
-    pub token: Option<PathBuf>,
+    /// Where OAuth tokens come from.
+    pub tokens: Option<Tokens>,
 }
 
 impl ClientContext for Context {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        let path = self.token.as_deref().ok_or("`sasl.token_file` is not set")?;
-        token::read(path).map_err(|error| {
+        let tokens = self.tokens.as_ref().ok_or("`sasl.token_file` is not set")?;
+        tokens.get().map_err(|error| {
             let (output, source) = self.part.fields();
             tracing::error!(output, source, "no OAuth token: {error}");
             error.into()
@@ -116,6 +122,21 @@ impl ClientContext for Context {
         }
     }
 
+    /// How long brokers hold requests back: Event Hubs do so where more comes than is paid for.
+    fn stats(&self, statistics: Statistics) {
+        let longest = statistics.brokers.values().filter_map(|broker| Some(broker.throttle.as_ref()?.max));
+        let seconds = longest.max().unwrap_or(0).max(0) as f64 / 1_000.0;
+        let (kind, name) = match &self.part {
+            Part::Output(name) => ("output", name),
+            Part::Source(name) => ("source", name),
+        };
+        Metric::KafkaThrottle.gauge(&[(kind, name)]).set(seconds);
+        if seconds > 0.0 && !self.news.is_repeated("throttle") {
+            let (output, source) = self.part.fields();
+            tracing::warn!(output, source, seconds, "the brokers hold requests back (throttling)");
+        }
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         let code = match error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown) {
             RDKafkaErrorCode::BrokerTransportFailure if is_alert(reason) => RDKafkaErrorCode::SSL,
@@ -125,6 +146,9 @@ impl ClientContext for Context {
         tracing::debug!(output, source, ?code, "librdkafka: {reason}");
         if code == RDKafkaErrorCode::Fatal {
             self.news.set_fatal();
+        }
+        if code == RDKafkaErrorCode::AllBrokersDown {
+            *self.news.alone.lock() = Some(Instant::now());
         }
         let refused = matches!(
             code,

@@ -3,9 +3,12 @@
 
 mod advice;
 mod context;
+pub mod entra;
+pub mod event_hubs;
 pub mod settings;
 mod token;
 
-pub use advice::{advice, is_alert, is_denial};
+pub use advice::{is_alert, is_denial};
 pub use context::{Context, News, Part};
 pub use settings::Connection;
+pub use token::Tokens;

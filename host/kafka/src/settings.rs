@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rdkafka::ClientConfig;
+use rdkafka::types::RDKafkaErrorCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,9 @@ use flitch_core::net::address::Address;
 use flitch_core::router::{OneOrMore, Scalar};
 use flitch_core::secret::Secret;
 use flitch_core::setting::wrong;
+
+use crate::Tokens;
+use crate::advice::advice;
 
 /// How the client proves who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -115,6 +119,19 @@ pub struct Connection<'a> {
     pub tls: Option<&'a TlsSettings>,
     /// Options of librdkafka.
     pub options: &'a BTreeMap<String, OptionValue>,
+    /// What no key of the settings says.
+    pub preset: &'a Preset,
+}
+
+/// What a part has that is Kafka under another name, and that no key of the settings says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Preset {
+    /// Where tokens come from, in the place of `sasl`.
+    pub tokens: Option<Tokens>,
+    /// What to do where credentials are refused, in the words of its own keys.
+    pub check: Option<&'static str>,
+    /// Options of librdkafka, which those of the settings win over.
+    pub options: BTreeMap<&'static str, String>,
 }
 
 impl Connection<'_> {
@@ -147,13 +164,19 @@ impl Connection<'_> {
         for (option, value) in own {
             client.set(option, value);
         }
-        let protocol = match (self.sasl, self.tls) {
-            (None, None) => "plaintext",
-            (None, Some(_)) => "ssl",
-            (Some(_), None) => "sasl_plaintext",
-            (Some(_), Some(_)) => "sasl_ssl",
+        for (option, value) in &self.preset.options {
+            client.set(*option, value);
+        }
+        let protocol = match (self.sasl.is_some() || self.preset.tokens.is_some(), self.tls) {
+            (false, None) => "plaintext",
+            (false, Some(_)) => "ssl",
+            (true, None) => "sasl_plaintext",
+            (true, Some(_)) => "sasl_ssl",
         };
         client.set("security.protocol", protocol);
+        if self.preset.tokens.is_some() {
+            client.set("sasl.mechanism", "OAUTHBEARER");
+        }
         if let Some(sasl) = self.sasl {
             sasl.set(&mut client)?;
         }
@@ -172,9 +195,15 @@ impl Connection<'_> {
         files.map(|file| FileStamp::of(file.as_ref()?)).collect()
     }
 
-    /// The file of the OAuth token.
-    pub fn token_file(&self) -> Option<&Path> {
-        self.sasl?.token_file.as_deref()
+    /// Where OAuth tokens come from.
+    pub fn tokens(&self) -> Option<Tokens> {
+        let file = || self.sasl?.token_file.clone().map(Tokens::File);
+        self.preset.tokens.clone().or_else(file)
+    }
+
+    /// What an operator can do about a refusal.
+    pub fn advice(&self, code: RDKafkaErrorCode, reason: &str) -> String {
+        advice(code, reason, self)
     }
 }
 

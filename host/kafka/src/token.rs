@@ -1,6 +1,6 @@
-//! OAuth tokens from a file, as Kubernetes and token agents write them.
+//! OAuth tokens, from a file as Kubernetes and token agents write it, or from Microsoft Entra ID.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
@@ -8,17 +8,47 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rdkafka::client::OAuthToken;
 use serde::Deserialize;
 
+use crate::entra::Entra;
+
 /// When a token without an end is read again.
 const AGAIN: Duration = Duration::from_secs(300);
 
+/// Where tokens come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tokens {
+    /// A file, which somebody writes anew before they end.
+    File(PathBuf),
+    /// Microsoft Entra ID.
+    Entra(Entra),
+}
+
+impl Tokens {
+    /// A token that has not ended. May block.
+    ///
+    /// # Errors
+    /// Why there is none, without a token.
+    pub fn get(&self) -> Result<OAuthToken, String> {
+        match self {
+            Tokens::File(path) => read(path),
+            Tokens::Entra(entra) => entra.token().map_err(|error| format!("{error:#}")),
+        }
+    }
+}
+
 /// What is read of a JWT (RFC 7519, section 4.1).
-#[derive(Deserialize)]
-struct Claims {
-    #[serde(default)]
-    sub: Option<String>,
+#[derive(Default, Deserialize)]
+pub(crate) struct Claims {
+    #[serde(default, rename = "sub")]
+    pub subject: Option<String>,
     /// Seconds since 1970.
-    #[serde(default)]
-    exp: Option<f64>,
+    #[serde(default, rename = "exp")]
+    pub end: Option<f64>,
+}
+
+/// What a token says, if it is a JWT.
+pub(crate) fn claims(token: &str) -> Claims {
+    let payload = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    payload.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default()
 }
 
 /// Reads a token; the error says what is wrong with the file, without the token.
@@ -29,9 +59,7 @@ pub fn read(path: &Path) -> Result<OAuthToken, String> {
     if token.is_empty() {
         return Err(format!("`sasl.token_file` {} is empty", path.display()));
     }
-    let payload = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
-    let claims = payload.and_then(|json| serde_json::from_slice::<Claims>(&json).ok());
-    let (subject, end) = claims.map_or((None, None), |c| (c.sub, c.exp));
+    let Claims { subject, end } = claims(token);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     if let Some(over) = end.map(|end| now.as_secs_f64() - end).filter(|over| *over >= 0.0) {
         let path = path.display();

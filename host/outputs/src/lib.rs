@@ -6,6 +6,7 @@ mod breaker;
 #[cfg(test)]
 mod contract;
 mod deliver;
+pub mod event_hubs;
 pub mod file;
 mod gather;
 pub mod kafka;

@@ -7,6 +7,7 @@ kinds! {
     /// Where records go, by `type`.
     pub enum OutputSettings: OutputKind, kept by crate::contract::keep {
         Kafka(kafka::KafkaSettings),
+        EventHubs(event_hubs::EventHubsSettings),
         File(file::FileSettings),
         Stdout(stdout::StdoutSettings),
         Blackhole(blackhole::BlackholeSettings),

@@ -6,6 +6,7 @@
 mod bell;
 #[cfg(test)]
 mod contract;
+pub mod event_hubs;
 pub mod file;
 pub mod forward;
 pub mod generator;
@@ -19,7 +20,7 @@ pub mod testing;
 
 pub use settings::SourceSettings;
 use source::{ALL, BESIDE};
-pub use source::{ChangedValues, MOST_TAG, Running, SourceContext, SourceKind, Starting};
+pub use source::{ChangedValues, MOST_TAG, Probing, Running, SourceContext, SourceKind, Starting};
 
 #[cfg(test)]
 #[path = "../../core/src/memory.rs"]

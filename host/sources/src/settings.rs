@@ -10,6 +10,7 @@ kinds! {
         Forward(forward::ForwardSettings),
         Http(http::HttpSettings),
         Kafka(kafka::KafkaSettings),
+        EventHubs(event_hubs::EventHubsSettings),
         Generator(generator::GeneratorSettings),
     }
 }

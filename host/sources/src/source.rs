@@ -14,7 +14,7 @@ use flitch_core::clock::Clock;
 use flitch_core::dead_letter::DeadLetters;
 use flitch_core::inlet::Intake;
 use flitch_core::net::address::Endpoint;
-use flitch_core::telemetry::Metric;
+use flitch_core::telemetry::{Health, Metric};
 
 /// A source that is bound and ready; the future runs it until it is told to stop and its receipts are settled.
 pub type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
@@ -24,6 +24,9 @@ pub type Starting = Pin<Box<dyn Future<Output = anyhow::Result<Running>> + Send>
 
 /// Where a source listens when only a port is named.
 pub(super) const ALL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// Whether what a source reads from is there and may be read; the error says what is not.
+pub type Probing = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
 /// Descriptors that a source may hold beside connections or files: listeners, a client that waits for its turn, a
 /// checkpoint, a watch.
@@ -51,6 +54,11 @@ pub trait SourceKind: Send + Sync {
     /// Keys that change nothing beside the others, each with the reason.
     fn idle(&self) -> Vec<(&'static str, &'static str)> {
         Vec::new()
+    }
+
+    /// Asks whether what the source of this name reads from is there and may be read; none, where there is nothing to ask.
+    fn probe(&self, _name: &str) -> Option<Probing> {
+        None
     }
 
     /// Where it listens. A port alone is on every address of the machine.
@@ -106,6 +114,8 @@ pub struct SourceContext {
     pub dead_letters: DeadLetters,
     /// The time of day.
     pub clock: Clock,
+    /// Where it tells what it cannot do now.
+    pub health: Arc<Health>,
     /// Cancelled when the source must stop: take in nothing more, hand on what is there, wait for the receipts.
     pub stop: CancellationToken,
 }

@@ -25,6 +25,7 @@ pub fn context_in(folder: &Path, name: &str) -> (SourceContext, Buffer) {
         state_dir: folder.join("state"),
         dead_letters: DeadLetters::open(&folder.join("dead")).expect("a writable folder"),
         clock: Clock::fake(1_700_000_000_000_000_000),
+        health: Arc::default(),
         stop,
     };
     (cx, buffer)

@@ -36,6 +36,9 @@ pub struct Status {
     pub outputs: BTreeMap<Arc<str>, OutputStatus>,
     /// Parts that ended or panicked unasked since the start, by kind and name (`source in`). They are started again.
     pub failures: BTreeMap<String, Failures>,
+    /// What parts that run cannot do now, each with the reason (`source in`): a topic that is missing, credentials that
+    /// are refused. They go on trying.
+    pub ailments: BTreeMap<String, String>,
 }
 
 /// A source's accounts.
@@ -181,6 +184,7 @@ impl StatusBoard {
             pipelines: state.pipelines.clone(),
             outputs: state.buffers.iter().map(output).collect(),
             failures: self.health.failures(),
+            ailments: self.health.ailments(),
         }
     }
 

@@ -6,15 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{ConfigFile, Failure};
-use crate::config::OutputConfig;
 use crate::config::{self, ConfigError, Loaded, Problem, report};
 use flitch_core::clock::Clock;
 use flitch_core::tasks;
 use flitch_core::telemetry::escape::Escaped;
 use flitch_filters::{Alone, FilterContext, FilterSettings, Tables};
-use flitch_outputs::Output;
+use flitch_sources::Probing;
 
-/// How long `--probe` waits for the answer of an output.
+/// How long `--probe` waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Of `flitch check`.
@@ -22,7 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Args {
     #[command(flatten)]
     config: ConfigFile,
-    /// Also ask every output whether it could write: name resolution, connection, credentials, existence.
+    /// Also ask every output whether it could write, and sources whether there is what they read from: name resolution,
+    /// connection, credentials, existence.
     #[arg(long)]
     probe: bool,
 }
@@ -40,12 +40,14 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     stdout.write_all(lines.concat().as_bytes())?;
     if args.probe {
         let data_dir = &loaded.config.data_dir;
-        let open = |(name, output): (&String, &OutputConfig)| {
-            let opened = output.open(name, data_dir, &Clock::system(), &Arc::default());
-            Ok((name.clone(), opened?))
-        };
-        let outputs = loaded.config.outputs.iter().map(open).collect::<anyhow::Result<_>>()?;
-        runtime.block_on(probe(outputs))?;
+        let sources = loaded.config.sources.iter();
+        let mut asked: Vec<(String, Probing)> =
+            sources.filter_map(|(name, source)| Some((name.clone(), source.probe(name)?))).collect();
+        for (name, output) in &loaded.config.outputs {
+            let output = output.open(name, data_dir, &Clock::system(), &Arc::default())?;
+            asked.push((name.clone(), Box::pin(async move { Ok(output.probe().await?) })));
+        }
+        runtime.block_on(probe(asked))?;
     }
     writeln!(stdout, "{}: all right", args.config.path.display())?;
     Ok(())
@@ -121,14 +123,14 @@ fn describe(alone: &Alone, settings: &FilterSettings) -> String {
     format!("{} ({origin}, {} KiB, sha256 {sha256})", settings.plugin, plugin.size() / 1024)
 }
 
-/// Asks all outputs at once, and tells what each said.
-async fn probe(outputs: Vec<(String, Arc<dyn Output>)>) -> anyhow::Result<()> {
-    let asked = outputs.into_iter().map(|(name, output)| {
+/// Asks all parts at once, and tells what each said.
+async fn probe(parts: Vec<(String, Probing)>) -> anyhow::Result<()> {
+    let asked = parts.into_iter().map(|(name, answer)| {
         tasks::joined(async move {
             let start = Instant::now();
-            let answer = match tokio::time::timeout(PATIENCE, output.probe()).await {
+            let answer = match tokio::time::timeout(PATIENCE, answer).await {
                 Ok(Ok(())) => Ok(start.elapsed()),
-                Ok(Err(error)) => Err(error.to_string()),
+                Ok(Err(error)) => Err(format!("{error:#}")),
                 Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
             };
             (name, answer)

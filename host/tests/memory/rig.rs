@@ -43,6 +43,7 @@ impl Rig {
             cut: Cut::default(),
             state_dir: folder.path().join("state"),
             dead_letters: DeadLetters::open(&folder.path().join("dead")).unwrap(),
+            health: Arc::default(),
             clock: Clock::system(),
             stop,
         };

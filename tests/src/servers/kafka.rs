@@ -6,10 +6,10 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::folder::Folder;
 use crate::process::{Process, Signal, run};
@@ -141,6 +141,15 @@ impl Kafka {
             (0..partitions).all(|partition| self.leader(name, partition).is_some())
         })
         .with_context(|| format!("topic {name} got no leaders"))
+    }
+
+    /// Deletes the messages of a partition before `offset`, as their retention would.
+    pub fn delete_before(&self, topic: &str, partition: i32, offset: i64) -> Result<()> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(offset))?;
+        let admin: AdminClient<DefaultClientContext> = self.client().create()?;
+        let deleted = block_on(admin.delete_records(&list, &AdminOptions::new()))?;
+        Ok(deleted.elements().iter().try_for_each(|element| element.error())?)
     }
 
     /// The node that leads a partition; none while there is no leader.

@@ -25,6 +25,7 @@ pub fn pause(failures: u32) -> Duration {
 #[derive(Debug, Default)]
 pub struct Health {
     parts: Mutex<BTreeMap<String, Failures>>,
+    ailments: Mutex<BTreeMap<String, String>>,
 }
 
 /// What became of a part: `source in`, `worker clicks-0`, `output events`, `listener admin`,
@@ -45,11 +46,46 @@ impl Health {
         self.parts.lock().clone()
     }
 
+    /// What parts that run cannot do now, each with the reason.
+    pub fn ailments(&self) -> BTreeMap<String, String> {
+        self.ailments.lock().clone()
+    }
+
     /// The parts that do not run, each with the reason.
     pub fn down(&self) -> Vec<String> {
         let parts = self.parts.lock();
         let down = parts.iter().filter(|(_, failures)| failures.down);
         down.map(|(part, failures)| format!("{part}: {}", failures.reason)).collect()
+    }
+}
+
+/// What a part that runs cannot do now: it tries by itself, and somebody may have to help. Dropping it says that all is
+/// well.
+#[derive(Debug)]
+pub struct Ailment {
+    health: Arc<Health>,
+    part: String,
+}
+
+impl Ailment {
+    /// That of the part `name` of a kind (see [`Part::new`]); all is well.
+    pub fn of(health: &Arc<Health>, kind: &str, name: &str) -> Ailment {
+        Ailment { health: health.clone(), part: format!("{kind} {name}") }
+    }
+
+    /// Says what is wrong, or that all is well.
+    pub fn set(&self, reason: Option<String>) {
+        let mut ailments = self.health.ailments.lock();
+        match reason {
+            Some(reason) => ailments.insert(self.part.clone(), reason),
+            None => ailments.remove(&self.part),
+        };
+    }
+}
+
+impl Drop for Ailment {
+    fn drop(&mut self) {
+        self.set(None);
     }
 }
 

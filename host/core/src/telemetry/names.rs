@@ -127,6 +127,8 @@ metrics_list! {
     /// Messages of a partition that are written and not safe yet, by source, topic and partition; 0 where another member of
     /// the group has it.
     KafkaLag = "flitch_kafka_lag_messages",
+    /// Longest time, in seconds, that brokers held back a request of an output or a source lately (throttling).
+    KafkaThrottle = "flitch_kafka_throttle_seconds",
     /// Times that partitions were given to a source by its consumer group, or taken from it.
     KafkaRebalances = "flitch_kafka_rebalances_total",
     /// Messages without a value that a source has passed over.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
 use super::{KafkaSettings, Refusal, WriteError, Written};
-use flitch_kafka::{advice, is_denial};
+use flitch_kafka::is_denial;
 
 /// The failed rows of a write.
 #[derive(Default)]
@@ -101,7 +101,7 @@ impl Fates {
         } else if let Some(code) = first(Kind::Again) {
             Some(match trouble {
                 Some((global, reason)) if kind(global) == Kind::Denied => WriteError::Denied {
-                    reason: format!("{reason}; {}", advice(global, &reason, settings.sasl.as_ref())),
+                    reason: format!("{reason}; {}", settings.connection().advice(global, &reason)),
                 },
                 // Of a port that wants TLS, or credentials, and hangs up, librdkafka tells no more than this.
                 Some((Code::AllBrokersDown, reason)) => WriteError::Unreachable {

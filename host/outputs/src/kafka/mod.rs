@@ -38,7 +38,7 @@ use flitch_kafka::{News, Part};
 /// Writes under way at once: with batches of a thousand records enough to fill every connection.
 const CONCURRENCY: usize = 16;
 /// Connections to brokers, about: how many there are is not known before.
-const DESCRIPTORS: u64 = 64;
+pub(super) const DESCRIPTORS: u64 = 64;
 /// How long a full queue is left alone when no delivery report announces room.
 const CROWDED: Duration = Duration::from_millis(50);
 /// How long the brokers have to answer what they know of a topic.
@@ -77,10 +77,10 @@ impl Producer {
     fn new(name: &str, client: &ClientConfig, settings: &KafkaSettings) -> Result<Arc<Producer>, KafkaError> {
         let (news, queue) = (Arc::new(News::default()), Arc::new(Queue::default()));
         let connection = settings.connection();
-        let token = connection.token_file().map(ToOwned::to_owned);
+        let tokens = connection.tokens();
         let files = connection.stamps();
         let part = Part::Output(name.to_owned());
-        let client_context = flitch_kafka::Context { part, news: news.clone(), token };
+        let client_context = flitch_kafka::Context { part, news: news.clone(), tokens };
         let context = Context { client: client_context, queue: queue.clone() };
         let threaded = Arc::new(client.create_with_context::<_, ThreadedProducer<Context>>(context)?);
         let (topics, stale) = (Mutex::default(), AtomicBool::new(false));
@@ -450,4 +450,4 @@ impl Output for Kafka {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

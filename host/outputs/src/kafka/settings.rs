@@ -11,7 +11,7 @@ use flitch_core::router::OneOrMore;
 use flitch_core::setting::wrong;
 use flitch_core::units::{Bytes, Span, or_zero};
 use flitch_kafka::Connection;
-use flitch_kafka::settings::{OptionValue, SaslSettings, TlsSettings, brokers, is_topic};
+use flitch_kafka::settings::{OptionValue, Preset, SaslSettings, TlsSettings, brokers, is_topic};
 
 /// How messages are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -108,6 +108,10 @@ pub struct KafkaSettings {
     #[schemars(extend("writeOnly" = true))]
     #[serde(default)]
     pub options: BTreeMap<String, OptionValue>,
+    /// What a preset adds.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub preset: Preset,
 }
 
 fn yes() -> bool {
@@ -144,11 +148,12 @@ impl KafkaSettings {
             sasl: None,
             tls: None,
             options: BTreeMap::new(),
+            preset: Preset::default(),
         }
     }
 
     /// What goes to librdkafka. An error names the key that does not fit.
-    pub(super) fn client(&self, name: &str) -> anyhow::Result<ClientConfig> {
+    pub(crate) fn client(&self, name: &str) -> anyhow::Result<ClientConfig> {
         if let Some(topic) = self.topic.constant() {
             anyhow::ensure!(
                 is_topic(topic.as_bytes()),
@@ -178,12 +183,13 @@ impl KafkaSettings {
     }
 
     /// The brokers, and how the output speaks with them.
-    pub(super) fn connection(&self) -> Connection<'_> {
+    pub(crate) fn connection(&self) -> Connection<'_> {
         Connection {
             brokers: &self.brokers,
             sasl: self.sasl.as_ref(),
             tls: self.tls.as_ref(),
             options: &self.options,
+            preset: &self.preset,
         }
     }
 }

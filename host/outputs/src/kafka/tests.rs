@@ -78,7 +78,7 @@ fn read(cluster: &Cluster, topic: &str, count: usize) -> Vec<Read> {
 }
 
 /// Reads all values of `logs`.
-fn everything(cluster: &Cluster) -> Vec<Vec<u8>> {
+pub(crate) fn everything(cluster: &Cluster) -> Vec<Vec<u8>> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", cluster.bootstrap_servers())
         .set("group.id", "test")

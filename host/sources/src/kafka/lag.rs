@@ -83,7 +83,7 @@ impl Lag {
         for partition in partitions {
             let Some(gauge) = &partition.lag else { continue };
             let safe = partition.mark.safe();
-            if let (Some(safe), Some(end)) = (safe, queue.end_of(&partition.topic, partition.number)) {
+            if let (Some(safe), Some((_, end))) = (safe, queue.bounds(&partition.topic, partition.number)) {
                 gauge.set((end - safe).max(0) as f64);
             }
         }

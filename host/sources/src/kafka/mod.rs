@@ -18,7 +18,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 
-use super::{Running, SourceContext, SourceKind, Starting};
+use super::{Probing, Running, SourceContext, SourceKind, Starting};
 use crate::bell::{Bell, Hint};
 use flitch_core::buffers::Closed;
 use flitch_core::setting::wrong;
@@ -30,6 +30,7 @@ mod gather;
 mod lag;
 mod offsets;
 mod partition;
+mod probe;
 mod queue;
 mod reader;
 mod sender;
@@ -41,7 +42,7 @@ use reader::{LOOK, Next, Reader};
 pub use settings::{Codec, Fields, KafkaSettings, Start, Tombstones};
 
 /// Connections to brokers, about: how many there are is not known before.
-const DESCRIPTORS: u64 = 64;
+pub(super) const DESCRIPTORS: u64 = 64;
 
 impl SourceKind for KafkaSettings {
     fn start(&self, cx: SourceContext) -> Starting {
@@ -58,13 +59,17 @@ impl SourceKind for KafkaSettings {
         // It would say that it knows no broker.
         client.set_log_level(RDKafkaLogLevel::Emerg);
         let part = Part::Source("check".to_owned());
-        let client_context = flitch_kafka::Context { part, news: Arc::default(), token: None };
+        let client_context = flitch_kafka::Context { part, news: Arc::default(), tokens: None };
         let consumer = consumer(client, Context { client: client_context, told: Arc::default() })?;
         for (place, topic) in self.topics.iter().enumerate() {
             let taken = subscribe(&consumer, std::slice::from_ref(topic));
             taken.with_context(|| wrong!("topics[{place}]", ": `{topic}` is no regular expression"))?;
         }
         Ok(())
+    }
+
+    fn probe(&self, name: &str) -> Option<Probing> {
+        Some(Box::pin(probe::probe(self.clone(), name.to_owned())))
     }
 
     fn descriptors(&self) -> u64 {

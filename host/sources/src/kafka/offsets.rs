@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::context::Context;
@@ -71,18 +70,6 @@ pub(super) fn beginnings(
         beginning.offset = element.and_then(|element| raw(element.offset()));
     }
     Ok(all)
-}
-
-/// The first offset that a partition still has.
-///
-/// # Errors
-/// The brokers did not answer.
-pub(super) fn earliest(consumer: &BaseConsumer<Context>, topic: &str, partition: i32) -> KafkaResult<i64> {
-    let mut list = TopicPartitionList::new();
-    list.add_partition(topic, partition);
-    let found = ask(consumer, list, Offset::Beginning)?;
-    let offset = found.elements().first().and_then(|element| raw(element.offset()));
-    offset.ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset))
 }
 
 /// Asks for offsets by a time, of which two stand for the beginning and the end (`ListOffsets` of the protocol).

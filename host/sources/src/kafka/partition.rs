@@ -16,8 +16,6 @@ pub(super) enum State {
     Reading,
     /// Its records came back, or nobody says where it begins: it is read from the safe position, not before this time.
     GoBack(Instant),
-    /// The brokers have deleted what comes next.
-    Overrun,
     /// It goes to another member.
     Leaving,
 }

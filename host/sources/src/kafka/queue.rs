@@ -134,8 +134,8 @@ impl Queue {
         }
     }
 
-    /// The first offset that the brokers have no message of yet, as they said last.
-    pub fn end_of(&self, topic: &str, partition: i32) -> Option<i64> {
+    /// The first offset that brokers still have, and the first that they have no message of yet, as they said last.
+    pub fn bounds(&self, topic: &str, partition: i32) -> Option<(i64, i64)> {
         let topic = CString::new(topic).ok()?;
         let (mut low, mut high) = (0, 0);
         // SAFETY: the client is alive, the name ends in NUL, and the numbers are written before it returns.
@@ -143,7 +143,7 @@ impl Queue {
             let client = self.consumer.client().native_ptr();
             ffi::rd_kafka_get_watermark_offsets(client, topic.as_ptr(), partition, &mut low, &mut high)
         };
-        (code == ffi::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
+        (code == ffi::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some((low, high))
     }
 }
 

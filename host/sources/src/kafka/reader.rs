@@ -80,7 +80,7 @@ impl Reader {
         let client = flitch_kafka::Context {
             part: Part::Source(cx.name.to_string()),
             news: news.clone(),
-            token: connection.token_file().map(ToOwned::to_owned),
+            tokens: connection.tokens(),
         };
         let context = Context { client, told: told.clone() };
         let files = connection.stamps();
@@ -101,7 +101,7 @@ impl Reader {
             revoked_until: None,
             assign_at: None,
             next_commit: Instant::now() + settings.commit_interval.0,
-            trouble: Trouble::new(&cx.name),
+            trouble: Trouble::new(&cx),
             lag: Lag::new(&cx.name),
             rebalances: Metric::KafkaRebalances.counter(&[("source", &cx.name)]),
             files,
@@ -132,7 +132,8 @@ impl Reader {
         self.commit(now, false);
         let partitions = self.partitions.values().flat_map(HashMap::values);
         self.lag.show(now, &self.queue, partitions);
-        if has_more {
+        // What was read may have a state that is to be looked at.
+        if has_more || self.is_uneasy && uneasy_at.is_none() {
             return Ok(Next::Now);
         }
         let at = [uneasy_at, self.revoked_until, self.assign_at];
@@ -281,17 +282,17 @@ impl Reader {
         // What still comes of a partition that is not ours any more is for somebody else.
         let Some(partition) = self.partitions.get_mut(topic).and_then(|t| t.get_mut(&number)) else { return };
         if let Some((code, reason)) = message.error() {
-            let is_overrun =
-                matches!(code, RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange);
-            if !is_overrun {
-                self.trouble.of_partition(topic, number, code, &reason);
-            } else if partition.state == State::Reading {
-                partition.state = State::Overrun;
-                self.is_uneasy = true;
-            }
-            return;
+            return self.trouble.of_partition(topic, number, code, &reason);
         }
         if partition.state == State::Reading && message.offset() >= partition.next {
+            if message.offset() > partition.next
+                && let Some((low, _)) = self.queue.bounds(topic, number)
+                && low > partition.next
+            {
+                // Else they were compacted, or are what transactions leave.
+                let lost = low.min(message.offset()) - partition.next;
+                self.trouble.overrun(topic, number, partition.next, lost);
+            }
             self.gather.take(message);
             partition.next = message.offset() + 1;
         }
@@ -310,7 +311,8 @@ impl Reader {
             // Nothing may overtake what came back.
             self.gather.clear();
             if partition.state == State::Reading {
-                partition.state = State::GoBack(Instant::now());
+                let pause = if self.out.take_unburied() { AGAIN } else { Duration::ZERO };
+                partition.state = State::GoBack(Instant::now() + pause);
                 self.is_uneasy = true;
             }
             return Ok(());
@@ -370,7 +372,6 @@ impl Reader {
         let mut next: Option<Instant> = None;
         let wanted = |partition: &Partition| match partition.state {
             State::GoBack(at) => Some((partition.topic.clone(), partition.number, at)),
-            State::Overrun => Some((partition.topic.clone(), partition.number, now)),
             State::Reading | State::Leaving => None,
         };
         let all: Vec<_> = self.partitions.values().flat_map(HashMap::values).filter_map(wanted).collect();
@@ -386,16 +387,9 @@ impl Reader {
         self.forget(topic, number);
         let partition = self.partitions.get(topic)?.get(&number)?;
         let later = now + AGAIN;
-        let offset = match partition.state {
-            State::Overrun => super::offsets::earliest(&self.consumer, topic, number).map(|first| {
-                let lost = (first - partition.next).max(0);
-                self.trouble.overrun(topic, number, partition.next, lost);
-                Some(first)
-            }),
-            _ => match partition.mark.safe() {
-                Some(safe) => Ok(Some(safe)),
-                None => self.placed(topic, number),
-            },
+        let offset = match partition.mark.safe() {
+            Some(safe) => Ok(Some(safe)),
+            None => self.placed(topic, number),
         };
         let partition = self.partitions.get_mut(topic)?.get_mut(&number)?;
         if partition.mark.safe().is_none() && matches!(offset, Ok(Some(_))) {
@@ -418,9 +412,7 @@ impl Reader {
             Ok(offset) => offset,
             Err(error) => {
                 self.trouble.tell(&error, &self.news, &self.settings);
-                if partition.state != State::Overrun {
-                    partition.state = State::GoBack(later);
-                }
+                partition.state = State::GoBack(later);
                 return Some(later);
             }
         };
@@ -428,7 +420,7 @@ impl Reader {
         if partition.mark.failed() {
             tracing::warn!(%source, topic, partition = number, from = offset, "records came back; they are read again");
         }
-        if partition.state == State::Overrun || partition.mark.safe().is_none() {
+        if partition.mark.safe().is_none() {
             partition.mark = flitch_core::receipt::Watermark::new(Some(offset));
         } else {
             partition.mark.restart();

@@ -13,7 +13,7 @@ use flitch_core::router::OneOrMore;
 use flitch_core::setting::wrong;
 use flitch_core::units::{Bytes, Span, or_zero};
 use flitch_kafka::Connection;
-use flitch_kafka::settings::{OptionValue, SaslSettings, TlsSettings, brokers, is_topic};
+use flitch_kafka::settings::{OptionValue, Preset, SaslSettings, TlsSettings, brokers, is_topic};
 
 /// The part of `queue` that one answer of a broker may fill.
 const ANSWERS: u64 = 8;
@@ -83,6 +83,10 @@ pub struct KafkaSettings {
     #[schemars(extend("writeOnly" = true))]
     #[serde(default)]
     pub options: BTreeMap<String, OptionValue>,
+    /// What a preset adds.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub preset: Preset,
 }
 
 /// Where to begin in a partition of which the group has no position.
@@ -245,6 +249,7 @@ impl KafkaSettings {
             sasl: None,
             tls: None,
             options: BTreeMap::new(),
+            preset: Preset::default(),
         }
     }
 
@@ -252,7 +257,7 @@ impl KafkaSettings {
     ///
     /// # Errors
     /// A setting does not fit; the text names its key.
-    pub(super) fn client(&self, name: &str) -> anyhow::Result<ClientConfig> {
+    pub(crate) fn client(&self, name: &str) -> anyhow::Result<ClientConfig> {
         self.check_names()?;
         let queue = self.queue.0.clamp(64 << 10, (i32::MAX as u64) << 10);
         let answer = (queue / ANSWERS).clamp(*ANSWER.start(), *ANSWER.end());
@@ -263,8 +268,8 @@ impl KafkaSettings {
                 // Positions are committed when records are safe, and by nobody else.
                 ("enable.auto.commit", "false".to_owned()),
                 ("enable.auto.offset.store", "false".to_owned()),
-                // A position that is not there any more is never passed over in silence.
-                ("auto.offset.reset", "error".to_owned()),
+                // Where the messages at a position are deleted; how many those were is told.
+                ("auto.offset.reset", "earliest".to_owned()),
                 ("partition.assignment.strategy", "cooperative-sticky".to_owned()),
                 ("queued.max.messages.kbytes", (queue >> 10).to_string()),
                 ("queued.min.messages", (queue / AHEAD).clamp(1_000, 100_000).to_string()),
@@ -330,12 +335,13 @@ impl KafkaSettings {
     }
 
     /// The brokers, and how the source speaks with them.
-    pub(super) fn connection(&self) -> Connection<'_> {
+    pub(crate) fn connection(&self) -> Connection<'_> {
         Connection {
             brokers: &self.brokers,
             sasl: self.sasl.as_ref(),
             tls: self.tls.as_ref(),
             options: &self.options,
+            preset: &self.preset,
         }
     }
 }

@@ -8,9 +8,11 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
 use flitch_core::telemetry::Quiet;
-use flitch_kafka::{News, advice, is_denial};
+use flitch_core::telemetry::health::Ailment;
+use flitch_kafka::{News, is_denial};
 
 use super::settings::KafkaSettings;
+use crate::SourceContext;
 
 /// News of the client that is older than this is over.
 const FRESH: Duration = Duration::from_secs(10);
@@ -23,18 +25,42 @@ enum Kind {
     Beginning,
 }
 
+/// Why brokers refuse the client or cannot be reached, if it has told so lately.
+pub(super) fn why(news: &News, settings: &KafkaSettings) -> Option<(RDKafkaErrorCode, String)> {
+    let (code, reason) = news.trouble(FRESH)?;
+    if is_denial(code) {
+        return Some((code, format!("{reason}; {}", settings.connection().advice(code, &reason))));
+    }
+    news.is_alone(FRESH).then(|| {
+        let brokers = settings.brokers.join(", ");
+        let hint = "where they run, check that `tls` and `sasl` are what this port of theirs wants";
+        (
+            RDKafkaErrorCode::AllBrokersDown,
+            format!("the brokers cannot be reached ({brokers}): {reason}; {hint}"),
+        )
+    })
+}
+
 /// What is wrong with one source.
 pub(super) struct Trouble {
     source: Arc<str>,
     /// What was said last, and is not over: the kind, since librdkafka words it otherwise each time.
     said: Option<Kind>,
+    ailment: Ailment,
     commit: Quiet,
     overrun: Quiet,
 }
 
 impl Trouble {
-    pub fn new(source: &Arc<str>) -> Trouble {
-        Trouble { source: source.clone(), said: None, commit: Quiet::a_minute(), overrun: Quiet::a_minute() }
+    pub fn new(cx: &SourceContext) -> Trouble {
+        let ailment = Ailment::of(&cx.health, "source", &cx.name);
+        Trouble {
+            source: cx.name.clone(),
+            ailment,
+            said: None,
+            commit: Quiet::a_minute(),
+            overrun: Quiet::a_minute(),
+        }
     }
 
     /// Messages come.
@@ -42,14 +68,17 @@ impl Trouble {
     pub fn is_over(&mut self) {
         if self.said.is_some() {
             self.said = None;
+            self.ailment.set(None);
             tracing::info!(source = %self.source, "messages come again");
         }
     }
 
     fn say(&mut self, kind: Kind, what: impl FnOnce() -> String) {
         if self.said.as_ref() != Some(&kind) {
-            tracing::error!(source = %self.source, "{}", what());
+            let what = what();
+            tracing::error!(source = %self.source, "{what}");
             self.said = Some(kind);
+            self.ailment.set(Some(what));
         }
     }
 
@@ -82,15 +111,8 @@ impl Trouble {
 
     /// Looks whether the client has told of brokers that refuse or cannot be reached.
     pub fn look(&mut self, news: &News, settings: &KafkaSettings) {
-        let Some((code, reason)) = news.trouble(FRESH) else { return };
-        if is_denial(code) {
-            let advice = || format!("{reason}; {}", advice(code, &reason, settings.sasl.as_ref()));
-            self.say(Kind::Client(code), advice);
-        } else if code == RDKafkaErrorCode::AllBrokersDown {
-            let brokers = || settings.brokers.join(", ");
-            self.say(Kind::Client(code), || {
-                format!("the brokers cannot be reached ({}): {reason}", brokers())
-            });
+        if let Some((code, what)) = why(news, settings) {
+            self.say(Kind::Client(code), || what);
         }
     }
 

@@ -1,0 +1,254 @@
+//! Tokens of Microsoft Entra ID (once Azure Active Directory): as an application, as the identity of the machine or of the
+//! pod, or as whoever is logged in.
+//!
+//! The flows are those of Microsoft's identity platform: a client secret or a federated assertion (`oauth2/v2.0/token`),
+//! the instance metadata service of a machine (`api-version=2018-02-01`), and the command `az`. They are written here
+//! since the library for them, azure_identity, brings some eighteen crates and a second way to speak HTTP, and has the
+//! address of the metadata service built in.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rdkafka::client::OAuthToken;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use flitch_core::net::http_client::{Settings, beginning, client, reason};
+use flitch_core::net::tls::client::{Trust, config};
+use flitch_core::secret::Secret;
+use flitch_core::setting::wrong;
+
+use crate::token::claims;
+
+/// Longest time for a token to come.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Most bytes of an answer, of which a token takes some two thousand.
+const MOST: usize = 64 << 10;
+/// What a form leaves as it is (RFC 3986, section 2.3).
+const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// How flitch proves to Microsoft Entra ID who it is.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[schemars(rename = "EntraAuth", tag = "type")]
+pub enum AuthSettings {
+    /// An application with a secret.
+    ClientSecret {
+        /// The tenant: its id, or a domain of it.
+        tenant_id: String,
+        /// The application's id.
+        client_id: String,
+        /// Its secret.
+        client_secret: Secret,
+        /// Who gives out tokens; another in sovereign clouds (`https://login.microsoftonline.us`).
+        #[serde(default = "authority")]
+        authority: String,
+    },
+    /// The identity that the machine has from Azure.
+    ManagedIdentity {
+        /// The id of one that was assigned to it by a user; not set, the machine's own.
+        #[serde(default)]
+        client_id: Option<String>,
+        /// The metadata service.
+        #[serde(default = "metadata_service")]
+        endpoint: String,
+    },
+    /// The identity of a pod, by a token that Kubernetes writes to a file.
+    WorkloadIdentity {
+        /// The tenant; not set, `AZURE_TENANT_ID` of the environment.
+        #[serde(default)]
+        tenant_id: Option<String>,
+        /// The application's id; not set, `AZURE_CLIENT_ID`.
+        #[serde(default)]
+        client_id: Option<String>,
+        /// The file, which is read for each token; not set, `AZURE_FEDERATED_TOKEN_FILE`.
+        #[serde(default)]
+        token_file: Option<PathBuf>,
+        /// Who gives out tokens; not set, `AZURE_AUTHORITY_HOST`, or that of the public cloud.
+        #[serde(default)]
+        authority: Option<String>,
+    },
+    /// Whoever is logged in by `az login`, for tries by hand.
+    AzureCli {},
+}
+
+fn authority() -> String {
+    "https://login.microsoftonline.com".to_owned()
+}
+
+fn metadata_service() -> String {
+    "http://169.254.169.254".to_owned()
+}
+
+/// Gets tokens for one audience.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entra {
+    /// Who asks.
+    pub auth: AuthSettings,
+    /// Whom the tokens are for: `https://NAMESPACE.servicebus.windows.net`.
+    pub audience: String,
+}
+
+/// What is read of an answer. Numbers are texts where the metadata service answers.
+#[derive(Deserialize)]
+struct Answer {
+    access_token: Option<String>,
+    #[serde(default)]
+    expires_in: serde_json::Value,
+    error: Option<String>,
+    error_description: Option<String>,
+}
+
+/// What `az` prints.
+#[derive(Deserialize)]
+struct Printed {
+    #[serde(rename = "accessToken")]
+    access_token: String,
+}
+
+/// A request for a token.
+enum Ask {
+    /// A form to this URL.
+    Post(String, Vec<(&'static str, String)>),
+    /// This URL of the metadata service.
+    Get(String),
+}
+
+impl AuthSettings {
+    /// Whether what the settings name can be what they say.
+    ///
+    /// # Errors
+    /// A key and what is wrong with it.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let (key, url) = match self {
+            AuthSettings::ClientSecret { authority, .. } => ("auth.authority", authority),
+            AuthSettings::ManagedIdentity { endpoint, .. } => ("auth.endpoint", endpoint),
+            AuthSettings::WorkloadIdentity { authority: Some(authority), .. } => {
+                ("auth.authority", authority)
+            }
+            AuthSettings::WorkloadIdentity { .. } | AuthSettings::AzureCli {} => return Ok(()),
+        };
+        let is_url = url.starts_with("https://") || url.starts_with("http://");
+        anyhow::ensure!(is_url, wrong!("{key}", ": `{url}` is no URL: write https://HOST"));
+        Ok(())
+    }
+}
+
+impl Entra {
+    /// A token that is new. Blocks for as long as its giver takes; not for threads of a runtime that others wait for.
+    ///
+    /// # Errors
+    /// Why there is none, without what is secret.
+    pub fn token(&self) -> anyhow::Result<OAuthToken> {
+        let (token, expires_in) = if let AuthSettings::AzureCli {} = self.auth {
+            (self.of_command()?, None)
+        } else {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(self.ask())?
+        };
+        let claims = claims(&token);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let end = expires_in.map(|seconds| (now + Duration::from_secs(seconds)).as_millis() as i64);
+        let end = end.or(claims.end.map(|seconds| (seconds * 1_000.0) as i64));
+        let lifetime_ms = end.context("the token does not say when it ends")?;
+        let principal_name = claims.subject.unwrap_or_else(|| "flitch".to_owned());
+        Ok(OAuthToken { token, principal_name, lifetime_ms })
+    }
+
+    async fn ask(&self) -> anyhow::Result<(String, Option<u64>)> {
+        let ask = self.request()?;
+        let (Ask::Post(url, _) | Ask::Get(url)) = &ask;
+        let tls = url.starts_with("https:").then(|| config(Trust::System, None)).transpose()?;
+        let settings =
+            Settings { tls, proxy: None, connect_timeout: PATIENCE / 2, timeout: PATIENCE, keep: false };
+        let client = client(settings)?;
+        let request = match &ask {
+            Ask::Get(url) => client.get(url).header("Metadata", "true"),
+            Ask::Post(url, form) => client
+                .post(url)
+                .header("Content-Type", "application/x-www-form-urlencoded")
+                .body(encoded(form)),
+        };
+        let answer = request.send().await.map_err(|e| anyhow::anyhow!("{url}: {}", reason(&e)))?;
+        let status = answer.status();
+        let text = beginning(answer, MOST).await;
+        let answer = serde_json::from_str::<Answer>(&text)
+            .map_err(|_| anyhow::anyhow!("{url} answers {status} and no JSON"))?;
+        let Answer { access_token: Some(token), expires_in, .. } = answer else {
+            let why = answer.error_description.or(answer.error).unwrap_or_default();
+            let why = why.lines().next().unwrap_or_default();
+            anyhow::bail!("{url} answers {status}: {why}");
+        };
+        let seconds = expires_in.as_u64().or_else(|| expires_in.as_str()?.parse().ok());
+        Ok((token, seconds))
+    }
+
+    fn request(&self) -> anyhow::Result<Ask> {
+        let token_url = |authority: &str, tenant: &str| {
+            format!("{}/{tenant}/oauth2/v2.0/token", authority.trim_end_matches('/'))
+        };
+        let form = |client: &str| {
+            vec![
+                ("grant_type", "client_credentials".to_owned()),
+                ("client_id", client.to_owned()),
+                ("scope", format!("{}/.default", self.audience)),
+            ]
+        };
+        Ok(match &self.auth {
+            AuthSettings::ClientSecret { tenant_id, client_id, client_secret, authority } => {
+                let mut form = form(client_id);
+                form.push(("client_secret", client_secret.expose().to_owned()));
+                Ask::Post(token_url(authority, tenant_id), form)
+            }
+            AuthSettings::ManagedIdentity { client_id, endpoint } => {
+                let mut query =
+                    vec![("api-version", "2018-02-01".to_owned()), ("resource", self.audience.clone())];
+                query.extend(client_id.clone().map(|id| ("client_id", id)));
+                let path = "metadata/identity/oauth2/token";
+                Ask::Get(format!("{}/{path}?{}", endpoint.trim_end_matches('/'), encoded(&query)))
+            }
+            AuthSettings::WorkloadIdentity { tenant_id, client_id, token_file, authority } => {
+                let of = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+                let wanted = |value: &Option<String>, key: &str, name: &str| {
+                    let found = value.clone().or_else(|| of(name));
+                    found.with_context(|| format!("neither `auth.{key}` nor {name} is set"))
+                };
+                let file = token_file.clone().or_else(|| of("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from));
+                let file = file.context("neither `auth.token_file` nor AZURE_FEDERATED_TOKEN_FILE is set")?;
+                let assertion = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+                let mut form = form(&wanted(client_id, "client_id", "AZURE_CLIENT_ID")?);
+                let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+                form.push(("client_assertion_type", kind.to_owned()));
+                form.push(("client_assertion", assertion.trim().to_owned()));
+                let tenant = wanted(tenant_id, "tenant_id", "AZURE_TENANT_ID")?;
+                let giver = authority.clone().or_else(|| of("AZURE_AUTHORITY_HOST"));
+                Ask::Post(token_url(&giver.unwrap_or_else(self::authority), &tenant), form)
+            }
+            AuthSettings::AzureCli {} => anyhow::bail!("`az` is a command, and asked as one"),
+        })
+    }
+
+    /// The token that `az` prints.
+    fn of_command(&self) -> anyhow::Result<String> {
+        let args = ["account", "get-access-token", "--output", "json", "--resource", &self.audience];
+        let ended = Command::new("az").args(args).output().context("the command `az` cannot be run")?;
+        let said = String::from_utf8_lossy(&ended.stderr);
+        let why = said.lines().next().unwrap_or_default();
+        anyhow::ensure!(ended.status.success(), "`az account get-access-token`: {why}");
+        let printed: Printed =
+            serde_json::from_slice(&ended.stdout).context("`az` prints something else than a token")?;
+        Ok(printed.access_token)
+    }
+}
+
+/// Names and values as `application/x-www-form-urlencoded` has them.
+fn encoded(pairs: &[(&'static str, String)]) -> String {
+    let pair = |(name, value): &(&str, String)| format!("{name}={}", utf8_percent_encode(value, FORM));
+    pairs.iter().map(pair).collect::<Vec<_>>().join("&")
+}
+
+#[cfg(test)]
+mod tests;

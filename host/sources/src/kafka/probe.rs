@@ -1,0 +1,95 @@
+//! Whether topics are there and may be read, asked without joining the group.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
+use regex::Regex;
+
+use flitch_kafka::{News, Part};
+
+use super::context::Context;
+use super::settings::KafkaSettings;
+use super::trouble::why;
+
+/// How long brokers have to answer each question.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// How long the client may take to say that it wants a token.
+const HEARD: Duration = Duration::from_millis(100);
+/// What the client may have told since, at most.
+const EVENTS: usize = 64;
+
+/// Asks for each of the topics, and for the group.
+///
+/// # Errors
+/// The first thing that is missing or not allowed.
+pub(super) async fn probe(settings: KafkaSettings, name: String) -> anyhow::Result<()> {
+    tokio::task::spawn_blocking(move || ask(&settings, &name)).await?
+}
+
+fn ask(settings: &KafkaSettings, name: &str) -> anyhow::Result<()> {
+    let news = Arc::<News>::default();
+    let client = flitch_kafka::Context {
+        part: Part::Source(name.to_owned()),
+        news: news.clone(),
+        tokens: settings.connection().tokens(),
+    };
+    let consumer = super::consumer(settings.client(name)?, Context { client, told: Arc::default() })?;
+    let hear = |patience| while consumer.poll(patience).is_some() {};
+    // A token is asked for first of all.
+    hear(HEARD);
+    let explained = |error: KafkaError| {
+        (0..EVENTS).for_each(|_| hear(Duration::ZERO));
+        match why(&news, settings) {
+            Some((_, why)) => anyhow::Error::msg(why),
+            None => anyhow::Error::new(error),
+        }
+    };
+    let mut first = TopicPartitionList::new();
+    for topic in &settings.topics {
+        let found = if topic.starts_with('^') {
+            matching(&consumer, topic).map_err(explained)?
+        } else {
+            one(&consumer, topic).map_err(explained)?
+        };
+        let found = found.with_context(|| format!("topic `{topic}`"))?;
+        if !found.is_empty() {
+            first.add_partition(&found, 0);
+        }
+    }
+    if first.count() == 0 {
+        return Ok(());
+    }
+    let committed = consumer.committed_offsets(first, PATIENCE).map_err(explained)?;
+    for element in committed.elements() {
+        element.error().with_context(|| format!("group `{}`", settings.group))?;
+    }
+    Ok(())
+}
+
+/// Whether a topic is there and may be read. Answers its name.
+fn one(consumer: &BaseConsumer<Context>, topic: &str) -> Result<anyhow::Result<String>, KafkaError> {
+    let found = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+    let error = found.topics().iter().find_map(|topic| topic.error()).map(RDKafkaErrorCode::from);
+    Ok(match error {
+        None => Ok(topic.to_owned()),
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+            Err(anyhow::anyhow!("it is missing: create it"))
+        }
+        Some(code) => Err(anyhow::anyhow!("{code}")),
+    })
+}
+
+/// A topic that matches; an empty text, where there is no saying.
+fn matching(consumer: &BaseConsumer<Context>, pattern: &str) -> Result<anyhow::Result<String>, KafkaError> {
+    let found = consumer.fetch_metadata(None, PATIENCE)?;
+    // librdkafka's own expressions are POSIX's, which differ in what is rare.
+    let Ok(regex) = Regex::new(pattern) else { return Ok(Ok(String::new())) };
+    let mut names = found.topics().iter().map(|topic| topic.name());
+    let matching = names.find(|name| regex.is_match(name));
+    Ok(matching.map(str::to_owned).ok_or_else(|| anyhow::anyhow!("there is none that matches")))
+}
