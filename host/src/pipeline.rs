@@ -18,6 +18,7 @@ use flitch_core::dead_letter::DeadLetters;
 use flitch_core::inlet::{Inlet, Intake};
 use flitch_core::receipt::Ledger;
 use flitch_core::router::{Route, Router};
+use flitch_core::setting::wrong;
 use flitch_core::telemetry::{Health, Tally};
 use flitch_filters::{Program, Workers};
 use flitch_outputs::{Output, RetrySettings};
@@ -96,7 +97,7 @@ impl Wiring {
         let output = config.open(name, &self.data_dir, &self.clock, &self.health)?;
         let dropped = Tally::dropped_by_route(name);
         let buffer = Buffer::open(name, &config.buffer, config.best_effort, dropped, &self.buffers)
-            .map_err(|error| error.context("buffer"))?;
+            .map_err(|error| error.context(wrong!("buffer", " cannot be opened")))?;
         Ok(Outflow {
             name: name.into(),
             output,

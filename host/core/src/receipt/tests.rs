@@ -54,6 +54,25 @@ fn what_a_buffer_keeps_is_safe_and_the_sum_holds_when_another_process_gives_it_o
 }
 
 #[test]
+fn a_share_that_is_held_counts_as_stored_and_is_safe_when_it_is_let_go_of() {
+    for arrives in [true, false] {
+        let (ledger, mut receipt, told) = issued(5);
+        receipt.split(2).delivered();
+        let held = receipt.held();
+        let accounts = ledger.read();
+        assert_eq!((accounts.stored, accounts.in_flight()), (3, 0));
+        assert!(told.try_recv().is_err(), "its source waits");
+        if arrives {
+            held.let_go()
+        } else {
+            drop(held)
+        }
+        assert_eq!(told.try_recv(), Ok(if arrives { Verdict::Safe } else { Verdict::Again }));
+        assert_eq!((ledger.read().returned, ledger.read().in_flight()), (0, 0));
+    }
+}
+
+#[test]
 fn a_receipt_dropped_unsettled_means_send_again() {
     let (ledger, receipt, told) = issued(3);
     drop(receipt);

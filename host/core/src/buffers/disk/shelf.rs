@@ -103,7 +103,7 @@ fn start(name: &str, wanted: &Wanted, cx: &BufferContext) -> anyhow::Result<Arc<
             folder.display()
         ),
         Err(error) => {
-            return Err(error).with_context(|| format!("cannot open the buffer in {}", folder.display()));
+            return Err(error).with_context(|| folder.display().to_string());
         }
     };
     tell(name, folder, &opened.waiting, opened.torn);

@@ -27,9 +27,9 @@ impl Subject for OnDisk {
     const KEEPS: bool = true;
 
     fn open(settings: &BufferSettings, best_effort: bool, dropped: Tally) -> Buffer {
-        let folder = tempfile::tempdir().unwrap().keep();
-        let wanted = Wanted::real(folder, settings.most_bytes(), Ack::Stored);
-        let disk = Shelf::default().open("out", &wanted, &Machine::default().context()).unwrap();
+        let machine = Machine::default();
+        let wanted = machine.wanted(settings);
+        let disk = machine.shelf.open("out", &wanted, &machine.context()).unwrap();
         Buffer::on_disk_of(disk, settings, best_effort, dropped)
     }
 }
@@ -72,15 +72,18 @@ impl Machine {
         }
     }
 
-    fn open_with(&self, settings: &BufferSettings) -> anyhow::Result<Buffer> {
-        let pauses = Pauses { first: Duration::from_millis(1), longest: Duration::from_millis(2) };
-        let wanted = Wanted {
+    fn wanted(&self, settings: &BufferSettings) -> Wanted {
+        Wanted {
             fs: Arc::new(self.fs.clone()),
             folder: folder().to_owned(),
             max_bytes: settings.most_bytes(),
             ack: settings.ack.unwrap_or_default(),
-            pauses,
-        };
+            pauses: Pauses { first: Duration::from_millis(1), longest: Duration::from_millis(2) },
+        }
+    }
+
+    fn open_with(&self, settings: &BufferSettings) -> anyhow::Result<Buffer> {
+        let wanted = self.wanted(settings);
         let disk = self.shelf.open("out", &wanted, &self.context())?;
         Ok(Buffer::on_disk_of(disk, settings, false, Tally::noop()))
     }
