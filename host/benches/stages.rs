@@ -10,6 +10,7 @@ use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 
 fn main() {
+    flitch::allocator::keep();
     divan::main();
 }
 

@@ -13,6 +13,7 @@ pub const STOCK: flitch_filters::Stock = flitch_filters::Stock(flitch_stock::STO
 
 // What stands beside the way.
 pub mod admin;
+pub mod allocator;
 pub mod app;
 pub mod cli;
 pub mod config;

@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    flitch::allocator::keep();
     flitch::cli::main()
 }

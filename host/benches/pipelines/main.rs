@@ -26,6 +26,7 @@ fn main() {
     if std::env::args().any(|arg| arg == "--test") {
         return;
     }
+    flitch::allocator::keep();
     let filter = std::env::args().nth(1).filter(|arg| !arg.starts_with("--"));
     let setting =
         |name: &str, default: u64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);

@@ -14,6 +14,8 @@ use flitch_core::net::expand::Coding;
 
 /// What a request takes at least, in bytes: its header, its answer, and what columns cost that hold a single record.
 const LEAST: usize = 8 << 10;
+/// How many times what has come is taken for a body that says that it is as long, so that little of it is moved.
+const GROWTH: usize = 4;
 /// The first piece of memory that a body expands into, in bytes. Each further one doubles it.
 const FIRST: usize = 16 << 10;
 /// The largest window of zstd, as a power of two: what RFC 9659 allows a content encoding. It is memory that a frame of
@@ -101,7 +103,7 @@ where
             earlier => {
                 if length > whole.capacity() {
                     let most = if hint >= length { hint } else { limit };
-                    let capacity = length.max(most.min(2 * whole.capacity()));
+                    let capacity = length.max(most.min(GROWTH * length));
                     room.reach(capacity)?;
                     whole.reserve_exact(capacity - whole.len());
                 }
