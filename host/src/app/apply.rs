@@ -227,6 +227,7 @@ impl App {
         let patience =
             self.config.as_ref().map_or(std::time::Duration::ZERO, |config| config.drain_timeout.0);
         let deadline = Instant::now() + patience;
+        let _rushed: Vec<_> = self.outputs.values().map(|output| output.buffer.rush()).collect();
         let mut stopped = Vec::new();
         for name in names {
             let Some(source) = self.sources.get_mut(name) else { continue };

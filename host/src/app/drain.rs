@@ -18,6 +18,7 @@ impl App {
     pub async fn drain(mut self, timeout: Duration) -> bool {
         self.board.set_ready(false);
         let deadline = Instant::now() + timeout;
+        let rushed: Vec<_> = self.outputs.values().map(|output| output.buffer.rush()).collect();
         for source in self.sources.values() {
             source.stop.cancel();
         }
@@ -25,6 +26,7 @@ impl App {
         for (name, mut source) in std::mem::take(&mut self.sources) {
             in_time &= source.ended(&name, deadline).await;
         }
+        drop(rushed);
         let pipelines = std::mem::take(&mut self.pipelines).into_values().collect();
         let outputs = std::mem::take(&mut self.outputs).into_values().collect();
         let mut old = std::mem::take(&mut self.old);

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Closed;
 use super::disk::{BufferContext, Disk, DiskStats, Wanted};
 use super::memory::Memory;
+use super::rush::{Rush, Rushed};
 use super::store::{Stats, Store};
 use crate::batch::Batch;
 use crate::telemetry::{Quiet, Tally};
@@ -98,6 +99,7 @@ struct Inner {
     dropped: Tally,
     /// Says that it drops.
     said: Quiet,
+    rush: Arc<Rush>,
 }
 
 /// Where the batches are. An enum, and no `dyn`, so that no wait is a box.
@@ -164,6 +166,7 @@ impl Buffer {
             best_effort: best_effort || settings.when_full == WhenFull::DropNewest,
             dropped,
             said: Quiet::a_minute(),
+            rush: Arc::default(),
         }))
     }
 
@@ -257,6 +260,17 @@ impl Buffer {
     /// The oldest batch, if there is one now.
     pub fn try_lease(&self) -> Option<Batch> {
         kept!(self, store => store.try_lease())
+    }
+
+    /// Whoever empties it is to wait for nothing more to come, for as long as the answer lives: a source waits for the end
+    /// of what it has sent.
+    pub fn rush(&self) -> Rushed {
+        self.0.rush.begin()
+    }
+
+    /// Whether it is so now.
+    pub fn is_rushed(&self) -> bool {
+        self.0.rush.is_on()
     }
 
     /// Refuses new batches; those inside can still be leased.

@@ -20,12 +20,14 @@ mod contract;
 mod disk;
 mod memory;
 mod queue;
+mod rush;
 mod store;
 mod sync;
 
 pub use buffer::{Ack, Buffer, BufferKind, BufferSettings, WhenFull};
 pub use disk::{BufferContext, DiskStats, Shelf, offline};
 pub use queue::{Closed, Queue};
+pub use rush::Rushed;
 pub use store::Stats;
 
 /// The folder of the buffers on disk below `data_dir`.
