@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Fetches the servers and clients of the tests that Debian does not have, at pinned versions, into
-# $FLITCH_CACHE (~/.cache/flitch): Apache Kafka from Maven Central, forward clients from npm and PyPI.
+# $FLITCH_CACHE (~/.cache/flitch): Apache Kafka from Maven Central, forward clients from npm and PyPI, an S3 server as
+# a Go module, and Azurite, Microsoft's emulator of Azure's storage, from npm.
 # A finished part carries a stamp with its version; what has its stamp is not fetched again.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
@@ -10,6 +11,8 @@ scala_version=2.13
 slf4j_version=1.7.36
 fluent_js_version=1.0.10
 fluent_py_version=0.11.1
+versitygw_version=v1.8.0
+azurite_version=3.35.0
 
 mkdir -p "$FLITCH_CACHE"
 # Two runs at once (two test binaries, two clones) take turns.
@@ -63,7 +66,20 @@ fluent_py() {
     test -d fluent
 }
 
+# Go's checksum database vouches for the module and all that it needs.
+versitygw() {
+  GOBIN="$PWD" GOFLAGS=-trimpath retry 3 go install "github.com/versity/versitygw/cmd/versitygw@$versitygw_version" \
+    </dev/null >&2 && test -x versitygw
+}
+
+azurite() {
+  retry 3 npm install --silent --no-audit --no-fund --ignore-scripts --prefix . "azurite@$azurite_version" </dev/null >&2 &&
+    test -e node_modules/.bin/azurite
+}
+
 part kafka "kafka_$scala_version-$kafka_version slf4j-simple-$slf4j_version" kafka
 part fluent-js "@fluent-org/logger@$fluent_js_version" fluent_js
 part fluent-py "fluent-logger==$fluent_py_version" fluent_py
+part versitygw "versitygw $versitygw_version" versitygw
+part azurite "azurite@$azurite_version" azurite
 say "servers are in $FLITCH_CACHE"

@@ -56,6 +56,8 @@ if [ "$stage" = test ]; then
   # The clients of other languages that the forward source is tested with.
   need nodejs have node
   need npm have npm
+  # The S3 server is built from its source.
+  need golang-go have go
   need python3 have python3
   need python3-pip python3 -m pip --version
 fi

@@ -4,6 +4,7 @@
 //! sums hold. Records may come twice where something failed; none may be missing.
 
 mod attacks;
+mod azure_blob;
 mod brokers;
 mod chaos;
 mod config;
@@ -25,4 +26,5 @@ mod life;
 mod outputs;
 mod plugin;
 mod reload;
+mod s3;
 mod support;

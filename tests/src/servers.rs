@@ -1,8 +1,10 @@
 //! Servers that flitch talks to, real ones wherever they can be had.
 
+pub mod azurite;
 pub mod consumer;
 pub mod docker;
 pub mod kafka;
 pub mod logrotate;
 pub mod mock_kafka;
 pub mod nginx;
+pub mod s3;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use flitch_tests::flitch::Flitch;
 use flitch_tests::servers::mock_kafka::MockKafka;
+use flitch_tests::servers::s3::S3;
 use flitch_tests::{ports, wait};
 
 use crate::cases::Case;
@@ -67,6 +68,8 @@ pub struct Run {
     pub flitch: Flitch,
     /// Holds the broker that the case writes to, if it does.
     _kafka: Option<MockKafka>,
+    /// The same for a store.
+    _s3: Option<S3>,
     cpu: Duration,
     begun: Instant,
 }
@@ -76,14 +79,16 @@ impl Run {
         let kafka =
             case.config.contains("{kafka}").then(|| MockKafka::start(1).expect("a mock broker starts"));
         let brokers = kafka.as_ref().map(MockKafka::bootstrap).unwrap_or_default();
-        let mut config = case.config.replace("{kafka}", &brokers);
+        let s3 = case.config.contains("{s3}").then(|| S3::start(&["bench"]).expect("an S3 server starts"));
+        let endpoint = s3.as_ref().map(S3::endpoint).unwrap_or_default();
+        let mut config = case.config.replace("{kafka}", &brokers).replace("{s3}", &endpoint);
         if config.contains("{topics}") {
             let group = ports::free().to_string();
             config = config.replace("{topics}", &kafka::topics(lines).0).replace("{group}", &group);
         }
         let flitch = Flitch::start(env!("CARGO_BIN_EXE_flitch"), &config);
         let cpu = cpu_of(flitch.pid());
-        Run { flitch, _kafka: kafka, cpu, begun: Instant::now() }
+        Run { flitch, _kafka: kafka, _s3: s3, cpu, begun: Instant::now() }
     }
 
     /// Waits until all records have ended, and says what they cost.

@@ -264,6 +264,11 @@ impl Receipt {
         self.records += records as u64;
     }
 
+    /// Whether both are shares of one receipt.
+    pub fn is_of(&self, other: &Receipt) -> bool {
+        self.bond.is_of(&other.bond)
+    }
+
     /// Joins a share that [`Receipt::split`] or [`Receipt::branch`] took from the same receipt.
     ///
     /// # Panics

@@ -36,6 +36,9 @@ pub async fn deliver(
 ) {
     let courier = Courier::new(&name, output, policy, dead_letters, stop.clone());
     let work = async {
+        if let Some(plan) = courier.output.builds() {
+            return staged::work(&courier, plan, &buffer).await;
+        }
         let most = courier.output.concurrency().max(1);
         let mut under_way: Vec<Pin<Box<dyn Future<Output = ()> + Send + '_>>> = Vec::with_capacity(most);
         let mut gather = Gather::new(&courier.name, courier.output.wants());
@@ -273,6 +276,8 @@ fn all(records: &Records, reason: &str) -> Vec<Cause> {
     let reason: Arc<str> = reason.into();
     (0..records.rows() as u32).map(|row| Cause { row, reason: reason.clone() }).collect()
 }
+
+mod staged;
 
 #[cfg(test)]
 mod tests;

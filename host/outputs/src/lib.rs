@@ -1,6 +1,7 @@
 //! Stage 6: outputs. An output writes a parcel, which is a batch or what it wants gathered of several, and says per record
 //! what was refused. It never retries and never sleeps: the delivery loop does that for all of them.
 
+pub mod azure_blob;
 pub mod blackhole;
 mod breaker;
 #[cfg(test)]
@@ -9,11 +10,15 @@ mod deliver;
 pub mod event_hubs;
 pub mod file;
 mod gather;
+pub mod gcs;
 pub mod kafka;
+mod object;
 mod output;
 mod parcel;
 mod retry;
+pub mod s3;
 pub mod settings;
+pub mod staging;
 pub mod stdout;
 
 pub use deliver::deliver;

@@ -13,6 +13,7 @@ use flitch_core::telemetry::Health;
 
 use super::gather::Wants;
 use super::parcel::Parcel;
+use super::staging::{Object, Plan};
 
 /// What every output is given.
 #[derive(Clone, Debug)]
@@ -53,6 +54,11 @@ pub trait OutputKind: Send + Sync {
     /// Files and connections that it may hold open at once.
     fn descriptors(&self) -> u64;
 
+    /// Whether it builds objects on disk, and so keeps no records that it could give up.
+    fn builds(&self) -> bool {
+        false
+    }
+
     /// Keys that change nothing beside the others, each with the reason.
     fn idle(&self) -> Vec<(&'static str, &'static str)> {
         Vec::new()
@@ -70,6 +76,22 @@ pub trait Output: Send + Sync + 'static {
     /// What is to be gathered before it is written. None: each batch is a parcel by itself, and costs nothing more.
     fn wants(&self) -> Option<Wants> {
         None
+    }
+
+    /// What is to be built on disk, to be written by [`Output::send`] and never by [`Output::write`]. None: nothing.
+    fn builds(&self) -> Option<Plan> {
+        None
+    }
+
+    /// Called once before the first object: puts in order what a process before this one has left at the destination.
+    fn begin(&self) -> Answer<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Writes an object that was built. `Ok` means that it is at the destination as a whole, once, whoever wrote it.
+    fn send<'a>(&'a self, object: &'a Object) -> Answer<'a, ()> {
+        let reason = format!("this output builds nothing: {}", object.name);
+        Box::pin(std::future::ready(Err(WriteError::Denied { reason })))
     }
 
     /// How many writes may be under way at once. With more than one, batches may arrive out of order.

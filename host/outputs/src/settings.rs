@@ -8,6 +8,9 @@ kinds! {
     pub enum OutputSettings: OutputKind, kept by crate::contract::keep {
         Kafka(kafka::KafkaSettings),
         EventHubs(event_hubs::EventHubsSettings),
+        S3(s3::S3Settings),
+        AzureBlob(azure_blob::AzureBlobSettings),
+        Gcs(gcs::GcsSettings),
         File(file::FileSettings),
         Stdout(stdout::StdoutSettings),
         Blackhole(blackhole::BlackholeSettings),

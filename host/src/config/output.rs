@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::ensure;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -12,6 +13,7 @@ use super::de;
 use flitch_core::batch::encode::{Encoder, Encoding};
 use flitch_core::buffers::BufferSettings;
 use flitch_core::clock::Clock;
+use flitch_core::setting::wrong;
 use flitch_core::telemetry::Health;
 use flitch_outputs::{Output, OutputContext, OutputSettings, RetrySettings};
 
@@ -39,6 +41,10 @@ impl OutputConfig {
         clock: &Clock,
         health: &Arc<Health>,
     ) -> anyhow::Result<OutputContext> {
+        ensure!(
+            self.retry.attempts.is_none() || !self.kind.builds(),
+            wrong!("retry.attempts", " is not for this type: an object is written until it goes through")
+        );
         Ok(OutputContext {
             name: name.into(),
             encoder: Encoder::new(self.encoding.clone(), self.kind.framing())?,

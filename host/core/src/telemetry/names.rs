@@ -70,7 +70,7 @@ metrics_list! {
     BufferSyncSeconds = "flitch_buffer_sync_seconds",
     /// 1 while the disk of a buffer takes nothing, else 0.
     BufferFailing = "flitch_buffer_failing",
-    /// Bytes of records that are gathered for an output and not being written yet.
+    /// Bytes of records that are gathered for an output, in memory or on its disk, and not written yet.
     ParcelBytes = "flitch_parcel_bytes",
     /// Records handed to a filter; those of a batch that was halved to find a poison record count again.
     FilterRecordsIn = "flitch_filter_records_in_total",

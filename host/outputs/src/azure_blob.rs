@@ -1,0 +1,189 @@
+//! Azure Blob Storage.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::Context;
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+
+use crate::object::{Extras, ObjectOutput, descriptors, retries, store_settings};
+use crate::{Output, OutputContext, OutputKind};
+use flitch_core::secret::Secret;
+use flitch_core::setting::wrong;
+
+store_settings! {
+    /// Writes block blobs to a container of Azure Blob Storage: a line of JSON (NDJSON) for each record, or as `encoding`
+    /// says.
+    pub struct AzureBlobSettings {
+        /// The container. It must be there.
+        pub container: String,
+        /// The storage account. It may stand in `connection_string` instead.
+        #[serde(default)]
+        pub account: Option<String>,
+        /// Another address than `https://<account>.blob.core.windows.net`: of a sovereign cloud, or an emulator
+        /// (`http://127.0.0.1:10000/devstoreaccount1`).
+        #[serde(default)]
+        pub endpoint: Option<String>,
+        /// Account, key or SAS, and address in one, as the portal shows it:
+        /// `DefaultEndpointsProtocol=https;AccountName=…;AccountKey=…;EndpointSuffix=core.windows.net`.
+        #[serde(default)]
+        pub connection_string: Option<Secret>,
+        /// A key of the account.
+        #[serde(default)]
+        pub account_key: Option<Secret>,
+        /// A shared access signature for the container or the account, with the rights to create and to write.
+        #[serde(default)]
+        pub sas_token: Option<Secret>,
+        /// As whom tokens of Microsoft Entra are asked for: `managed_identity`, `workload_identity`, `client_secret` or
+        /// `azure_cli`. Not set, and without a key or a SAS: by what of `AZURE_CLIENT_ID`, `AZURE_TENANT_ID`,
+        /// `AZURE_FEDERATED_TOKEN_FILE` and `AZURE_CLIENT_SECRET` the environment has, else the identity of the machine.
+        #[serde(default)]
+        pub auth: Option<AzureAuth>,
+        /// The client of that identity; for `managed_identity` where the machine has several.
+        #[serde(default)]
+        pub client_id: Option<String>,
+        /// The secret of that client, for `auth: client_secret`.
+        #[serde(default)]
+        pub client_secret: Option<Secret>,
+        /// Its tenant.
+        #[serde(default)]
+        pub tenant_id: Option<String>,
+    }
+}
+
+/// As whom tokens are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AzureAuth {
+    /// The identity that Azure gave to the machine.
+    ManagedIdentity,
+    /// The identity that Kubernetes gave to the pod (`AZURE_FEDERATED_TOKEN_FILE`).
+    WorkloadIdentity,
+    /// A client with a secret.
+    ClientSecret,
+    /// Who is logged in with `az`.
+    AzureCli,
+}
+
+impl AzureAuth {
+    fn name(self) -> &'static str {
+        match self {
+            AzureAuth::ManagedIdentity => "managed_identity",
+            AzureAuth::WorkloadIdentity => "workload_identity",
+            AzureAuth::ClientSecret => "client_secret",
+            AzureAuth::AzureCli => "azure_cli",
+        }
+    }
+}
+
+/// What is taken from the environment where the settings have no credentials.
+const ENVIRONMENT: [(&str, AzureConfigKey); 5] = [
+    ("AZURE_CLIENT_ID", AzureConfigKey::ClientId),
+    ("AZURE_CLIENT_SECRET", AzureConfigKey::ClientSecret),
+    ("AZURE_TENANT_ID", AzureConfigKey::AuthorityId),
+    ("AZURE_AUTHORITY_HOST", AzureConfigKey::AuthorityHost),
+    ("AZURE_FEDERATED_TOKEN_FILE", AzureConfigKey::FederatedTokenFile),
+];
+
+/// The pairs of a connection string.
+fn pairs(text: &str) -> anyhow::Result<HashMap<&str, &str>> {
+    let parts = text.split(';').filter(|part| !part.trim().is_empty());
+    let pairs: Option<_> = parts.map(|part| part.trim().split_once('=')).collect();
+    pairs.context(wrong!("connection_string", " is none: it is a list of `Name=value` with `;` between them"))
+}
+
+impl AzureBlobSettings {
+    fn builder(&self) -> anyhow::Result<MicrosoftAzureBuilder> {
+        anyhow::ensure!(!self.container.is_empty(), wrong!("container", " is empty"));
+        let string = match &self.connection_string {
+            Some(text) => pairs(text.expose())?,
+            None => HashMap::new(),
+        };
+        let of_string = |name: &str| string.get(name).map(|value| (*value).to_owned());
+        let Some(account) = self.account.clone().or_else(|| of_string("AccountName")) else {
+            anyhow::bail!(wrong!(
+                "account",
+                " is missing, and no `connection_string` with `AccountName` is there"
+            ));
+        };
+        let key =
+            self.account_key.as_ref().map(|key| key.expose().to_owned()).or_else(|| of_string("AccountKey"));
+        let sas = self.sas_token.as_ref().map(|sas| sas.expose().to_owned());
+        let sas = sas.or_else(|| of_string("SharedAccessSignature"));
+        let ways = [key.is_some(), sas.is_some(), self.auth.is_some()].iter().filter(|way| **way).count();
+        anyhow::ensure!(
+            ways <= 1,
+            wrong!("auth", ", a key of the account and a SAS exclude each other: keep one of them")
+        );
+        anyhow::ensure!(
+            self.auth == Some(AzureAuth::ClientSecret) || self.client_secret.is_none(),
+            wrong!("client_secret", " is for `auth: client_secret`")
+        );
+        if self.auth == Some(AzureAuth::ClientSecret) {
+            let is_whole =
+                self.client_id.is_some() && self.client_secret.is_some() && self.tenant_id.is_some();
+            anyhow::ensure!(
+                is_whole,
+                wrong!("auth", ": `client_secret` needs `client_id`, `client_secret` and `tenant_id`")
+            );
+        }
+        let endpoint = self.endpoint.clone().or_else(|| of_string("BlobEndpoint")).or_else(|| {
+            let suffix = of_string("EndpointSuffix")?;
+            let protocol = of_string("DefaultEndpointsProtocol").unwrap_or_else(|| "https".to_owned());
+            Some(format!("{protocol}://{account}.blob.{suffix}"))
+        });
+        let mut builder = MicrosoftAzureBuilder::new()
+            .with_container_name(&self.container)
+            .with_account(&account)
+            .with_retry(retries())
+            .with_http_connector(self.connector()?);
+        if let Some(endpoint) = endpoint {
+            anyhow::ensure!(
+                endpoint.starts_with("http://") || endpoint.starts_with("https://"),
+                wrong!("endpoint", " must begin with `https://` (or `http://`): `{endpoint}`")
+            );
+            builder = builder.with_endpoint(endpoint.trim_end_matches('/').to_owned()).with_allow_http(true);
+        }
+        if let Some(key) = key {
+            return Ok(builder.with_access_key(key));
+        }
+        if let Some(sas) = sas {
+            return Ok(builder.with_config(AzureConfigKey::SasKey, sas.trim_start_matches('?')));
+        }
+        for (name, key) in ENVIRONMENT {
+            let is_secret = key == AzureConfigKey::ClientSecret && self.auth.is_some();
+            if let Some(value) = std::env::var(name).ok().filter(|value| !value.is_empty() && !is_secret) {
+                builder = builder.with_config(key, value);
+            }
+        }
+        if let Some(auth) = self.auth {
+            builder = builder.with_credential_type(auth.name());
+        }
+        if let Some(id) = &self.client_id {
+            builder = builder.with_client_id(id);
+        }
+        if let Some(secret) = &self.client_secret {
+            builder = builder.with_client_secret(secret.expose());
+        }
+        if let Some(tenant) = &self.tenant_id {
+            builder = builder.with_tenant_id(tenant);
+        }
+        Ok(builder)
+    }
+}
+
+impl OutputKind for AzureBlobSettings {
+    fn open(&self, cx: &OutputContext) -> anyhow::Result<Arc<dyn Output>> {
+        let store = self.builder()?.build().context("the store cannot be used")?;
+        let extras = Extras { with_parts: false, ..Extras::default() };
+        Ok(Arc::new(ObjectOutput::new(Arc::new(store), &self.common(), extras, cx)?))
+    }
+
+    fn builds(&self) -> bool {
+        true
+    }
+
+    fn descriptors(&self) -> u64 {
+        descriptors()
+    }
+}

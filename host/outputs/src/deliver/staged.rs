@@ -1,0 +1,178 @@
+//! The delivery loop of outputs that build objects on disk: batches go into the yard, and what comes out of it is written,
+//! as often as it takes.
+
+use std::future::{Future, pending, ready};
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::task::JoinError;
+use tokio::time::Instant;
+
+use super::{Courier, one_of, until};
+use crate::Answer;
+use crate::parcel::Refused;
+use crate::staging::{Plan, Sealed, Yard};
+use flitch_core::buffers::Buffer;
+use flitch_core::telemetry::Metric;
+
+/// How long after a failure the yard is opened again.
+const REST: Duration = Duration::from_secs(1);
+
+/// How long nothing has come when somebody waits for the end of what is on its way, or for room: then nothing more does.
+const LULL: Duration = Duration::from_millis(200);
+
+/// What was done in a yard: it comes back with the rows that belong to no object.
+type Done = Result<(Box<Yard>, Option<Refused>), JoinError>;
+type Job = Pin<Box<dyn Future<Output = Done> + Send>>;
+
+/// Takes the batches of `buffer` to the output until it is closed and all objects are written.
+pub(super) async fn work(courier: &Courier, plan: Plan, buffer: &Buffer) {
+    let most = courier.output.concurrency().max(1);
+    let mut under_way: Vec<Pin<Box<dyn Future<Output = ()> + Send + '_>>> = Vec::with_capacity(most);
+    under_way.push(Box::pin(courier.begin()));
+    let mut open = true;
+    let mut yard = Some(opened(courier, &plan).await);
+    let mut job: Option<Job> = None;
+    let (mut came, mut looked) = (Instant::now(), Instant::now());
+    loop {
+        while under_way.len() < most
+            && let Some(sealed) = yard.as_mut().and_then(|yard| yard.pop())
+        {
+            under_way.push(Box::pin(courier.send(sealed)));
+        }
+        let is_done = yard.as_ref().is_some_and(|yard| yard.is_empty()) && under_way.is_empty();
+        if !open && is_done {
+            return;
+        }
+        let due = yard.as_ref().and_then(|yard| yard.due());
+        let has_room = yard.as_mut().is_some_and(|yard| yard.takes_more());
+        let lull =
+            (has_room && yard.as_ref().is_some_and(|yard| yard.is_open())).then(|| came.max(looked) + LULL);
+        let is_stuck = yard.as_ref().is_some_and(|yard| yard.is_stuck()) && under_way.len() < most;
+        tokio::select! {
+            biased;
+            panicked = one_of(&mut under_way), if !under_way.is_empty() => courier.failed(panicked),
+            done = of(&mut job), if job.is_some() => {
+                job = None;
+                match done {
+                    Ok((back, refused)) => {
+                        yard = Some(back);
+                        under_way.extend(refused.map(|refused| -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+                            Box::pin(courier.refuse(refused))
+                        }));
+                    }
+                    Err(_) => {
+                        courier.failed(1);
+                        yard = Some(opened(courier, &plan).await);
+                    }
+                }
+            }
+            () = until(due), if due.is_some() => job = with(yard.take(), |yard| {
+                yard.tend(Instant::now());
+                None
+            }),
+            () = ready(()), if is_stuck => job = with(yard.take(), |yard| {
+                yard.close_largest(Instant::now());
+                None
+            }),
+            batch = buffer.lease(), if open && has_room && under_way.len() <= most => match batch {
+                Some(batch) if batch.records.rows() == 0 => batch.receipt.delivered(),
+                Some(batch) => {
+                    came = Instant::now();
+                    job = with(yard.take(), move |yard| yard.put(batch, Instant::now()));
+                }
+                None => {
+                    open = false;
+                    job = with(yard.take(), close_all);
+                }
+            },
+            () = until(lull), if lull.is_some() => {
+                looked = Instant::now();
+                // In a buffer that is full and gives out nothing is what has gone into the yard already.
+                if buffer.is_rushed() || buffer.is_full() {
+                    job = with(yard.take(), close_all);
+                }
+            }
+        }
+    }
+}
+
+fn close_all(yard: &mut Yard) -> Option<Refused> {
+    yard.close_all(Instant::now());
+    None
+}
+
+/// Does something in the yard where it may block.
+fn with(
+    yard: Option<Box<Yard>>,
+    work: impl FnOnce(&mut Yard) -> Option<Refused> + Send + 'static,
+) -> Option<Job> {
+    let mut yard = yard?;
+    let job = tokio::task::spawn_blocking(move || {
+        let refused = work(&mut yard);
+        (yard, refused)
+    });
+    Some(Box::pin(job))
+}
+
+/// The end of a job; for ever where there is none.
+async fn of(job: &mut Option<Job>) -> Done {
+    match job {
+        Some(job) => job.await,
+        None => pending().await,
+    }
+}
+
+/// Opens a yard; tries until there is one.
+async fn opened(courier: &Courier, plan: &Plan) -> Box<Yard> {
+    loop {
+        let plan = plan.clone();
+        match tokio::task::spawn_blocking(move || Yard::new(plan)).await {
+            Ok(Ok(yard)) => return Box::new(yard),
+            Ok(Err(error)) => {
+                tracing::error!(output = %courier.name, "cannot build objects: {error}; records wait");
+            }
+            Err(_) => courier.failed(1),
+        }
+        tokio::time::sleep(REST).await;
+    }
+}
+
+impl Courier {
+    /// Puts in order what is left of a process before this one.
+    async fn begin(&self) {
+        self.repeat(|| self.output.begin()).await;
+    }
+
+    /// Writes an object until it goes through, and settles what is in it.
+    async fn send(&self, sealed: Sealed) {
+        let Sealed { object, shares } = sealed;
+        self.repeat(|| self.output.send(&object)).await;
+        self.delivered.add(object.rows as usize, object.text as usize);
+        shares.into_iter().for_each(|share| share.delivered());
+    }
+
+    /// Asks the output for something until it is done.
+    async fn repeat<'o>(&self, what: impl Fn() -> Answer<'o, ()>) {
+        let mut attempts = 0;
+        loop {
+            let turn = self.breaker.turn().await;
+            if attempts > 0 {
+                self.retries.increment(1);
+            }
+            attempts += 1;
+            let begin = Instant::now();
+            let answer = what().await;
+            self.seconds.record(begin.elapsed().as_secs_f64());
+            let Err(error) = answer else {
+                return self.breaker.success();
+            };
+            Metric::WriteErrors.counter(&[("output", &*self.name), ("kind", error.kind())]).increment(1);
+            let pause = self.breaker.failure(&error, begin);
+            drop(turn);
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+}

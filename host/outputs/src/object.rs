@@ -1,0 +1,349 @@
+//! Stores of objects (S3, Azure Blob, Google Cloud Storage), which differ in their settings alone.
+//!
+//! An object is named by what is in it, and is written only where there is none of that name: so a write that is repeated
+//! because its answer was lost, and records that come again in the same order, write nothing twice.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::multipart::MultipartStore;
+use object_store::path::Path;
+use object_store::{
+    Attribute, Attributes, Error, ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions,
+    PutPayload, TagSet,
+};
+
+use self::fault::{Fault, classify, fault};
+use self::notes::Notes;
+use crate::staging::{Compression, Object, Plan};
+use crate::{Answer, Output, OutputContext, Parcel, WriteError, Written};
+use flitch_core::batch::encode::Format;
+use flitch_core::batch::template::Template;
+use flitch_core::setting::wrong;
+use flitch_core::units::{Bytes, Span};
+
+mod fault;
+mod http;
+mod notes;
+mod settings;
+
+pub(crate) use http::{Connector, retries};
+pub(crate) use settings::store_settings;
+
+/// What is written in one request; what is larger goes in parts. S3 allows 10,000 parts.
+const PART: u64 = 8 << 20;
+/// Longest name that all stores allow, in bytes.
+const LONGEST: usize = 1024;
+/// Objects that are written at once.
+const WRITES: usize = 4;
+
+/// A store that can write in parts.
+pub(crate) trait Store: ObjectStore + MultipartStore {}
+
+impl<S: ObjectStore + MultipartStore> Store for S {}
+
+/// What the settings of all stores have.
+#[derive(Clone, Debug)]
+pub(crate) struct Common<'a> {
+    pub key: &'a Template,
+    pub compression: Compression,
+    pub max_bytes: Bytes,
+    pub max_age: Span,
+    pub max_idle: Span,
+    pub max_open: usize,
+    pub max_staged: Bytes,
+}
+
+/// What is asked of the store for each object.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Extras {
+    pub storage_class: Option<String>,
+    pub tags: TagSet,
+    /// Whether a write in parts can be told them too.
+    pub with_parts: bool,
+}
+
+/// See the settings of the stores.
+pub(crate) struct ObjectOutput {
+    store: Arc<dyn Store>,
+    plan: Plan,
+    notes: Notes,
+    attributes: Attributes,
+    extras: Extras,
+}
+
+impl ObjectOutput {
+    /// An output to `store`. Nothing is connected to.
+    ///
+    /// # Errors
+    /// The text names the key that is wrong.
+    pub fn new(
+        store: Arc<dyn Store>,
+        common: &Common<'_>,
+        extras: Extras,
+        cx: &OutputContext,
+    ) -> anyhow::Result<ObjectOutput> {
+        let key = common.key.to_string();
+        anyhow::ensure!(
+            !key.starts_with('/'),
+            wrong!("key", " must not begin with `/`: names of objects do not")
+        );
+        anyhow::ensure!(
+            !key.split('/').any(|part| matches!(part, "." | "..")),
+            wrong!("key", " must not have a part `.` or `..`: `{key}`")
+        );
+        let limits = [("max_bytes", common.max_bytes.0), ("max_staged", common.max_staged.0)];
+        for (name, value) in limits {
+            anyhow::ensure!(value > 0, wrong!("{name}", " of 0 leaves room for no record"));
+        }
+        anyhow::ensure!(common.max_open > 0, wrong!("max_open", " of 0 leaves room for no object"));
+        let most = PART * 10_000;
+        anyhow::ensure!(
+            common.max_bytes.0 <= most,
+            wrong!("max_bytes", " is more than an object can have: {most} bytes at most")
+        );
+        for (name, time) in [("max_age", common.max_age), ("max_idle", common.max_idle)] {
+            anyhow::ensure!(!time.0.is_zero(), wrong!("{name}", " of 0 would write each batch by itself"));
+        }
+        // One more byte, which the yard takes away again: a name that ends in a slash has no empty part then.
+        let key = Template::parse(&format!("{key}_")).map_err(anyhow::Error::msg)?.for_paths();
+        let format = cx.encoder.encoding().format;
+        let content_type = match (common.compression, format) {
+            (Compression::Zstd, _) => "application/zstd",
+            (Compression::Gzip, _) => "application/gzip",
+            (Compression::None, Format::Ndjson) => "application/x-ndjson",
+            (Compression::None, Format::Csv) => "text/csv",
+            (Compression::None, Format::Text) => "text/plain",
+            (Compression::None, Format::Raw) => "application/octet-stream",
+        };
+        let mut attributes = Attributes::new();
+        attributes.insert(Attribute::ContentType, content_type.into());
+        if let Some(class) = &extras.storage_class {
+            attributes.insert(Attribute::StorageClass, class.clone().into());
+        }
+        let suffix = match format {
+            Format::Ndjson => ".ndjson",
+            Format::Csv => ".csv",
+            Format::Text => ".log",
+            Format::Raw => ".bin",
+        };
+        let plan = Plan {
+            output: cx.name.clone(),
+            folder: cx.state_dir.join("staging"),
+            key,
+            longest: LONGEST,
+            encoder: cx.encoder.clone(),
+            compression: common.compression,
+            extension: format!("{suffix}{}", common.compression.extension()),
+            bytes: common.max_bytes.0,
+            age: common.max_age.0,
+            idle: common.max_idle.0,
+            open: common.max_open,
+            held: common.max_staged.0,
+        };
+        Ok(ObjectOutput { store, plan, notes: Notes::new(cx.state_dir.join("uploads")), attributes, extras })
+    }
+
+    async fn put(&self, object: &Object) -> Result<(), WriteError> {
+        let path = path(&object.name);
+        if object.length > PART {
+            return self.put_parts(&path, object).await;
+        }
+        let bytes = read(object, 0, object.length).await?;
+        let options = |mode| PutOptions {
+            mode,
+            tags: self.extras.tags.clone(),
+            attributes: self.attributes.clone(),
+            ..PutOptions::default()
+        };
+        let created = self.store.put_opts(&path, bytes.clone(), options(PutMode::Create)).await;
+        let written = match created {
+            // A store that cannot look whether there is one: the same is written over the same.
+            Err(error) if fault(&error) == Fault::NotImplemented => {
+                self.store.put_opts(&path, bytes, options(PutMode::Overwrite)).await
+            }
+            created => created,
+        };
+        match written {
+            Ok(_) => Ok(()),
+            Err(error) if fault(&error) == Fault::Exists => Ok(()),
+            Err(error) => Err(classify(&error)),
+        }
+    }
+
+    /// Writes in parts. What breaks off goes on where it stood.
+    async fn put_parts(&self, path: &Path, object: &Object) -> Result<(), WriteError> {
+        let mut progress = object.progress.lock().clone();
+        let upload = match &progress.upload {
+            Some(upload) => upload.clone(),
+            None => {
+                // One who may only write is told nothing here.
+                if self.store.head(path).await.is_ok() {
+                    return Ok(());
+                }
+                let mut options = PutMultipartOptions::default();
+                if self.extras.with_parts {
+                    options.attributes = self.attributes.clone();
+                    options.tags = self.extras.tags.clone();
+                }
+                let begun = self.store.create_multipart_opts(path, options).await;
+                let upload = begun.map_err(|error| classify(&error))?;
+                if let Err(error) = self.notes.write(object, path, &upload).await {
+                    let _ = self.store.abort_multipart(path, &upload).await;
+                    return Err(WriteError::Unreachable { reason: error.to_string() });
+                }
+                progress.upload = Some(upload.clone());
+                *object.progress.lock() = progress.clone();
+                upload
+            }
+        };
+        let done = self.finish(path, object, &upload).await;
+        match done {
+            Ok(()) => {
+                self.notes.remove(object).await;
+                Ok(())
+            }
+            Err(error) => {
+                if matches!(error, Error::NotFound { .. }) {
+                    // The store knows nothing of it any more; it may be whole.
+                    *object.progress.lock() = Default::default();
+                }
+                Err(classify(&error))
+            }
+        }
+    }
+
+    async fn finish(&self, path: &Path, object: &Object, upload: &String) -> Result<(), Error> {
+        let mut parts = object.progress.lock().parts.clone();
+        let count = object.length.div_ceil(PART) as usize;
+        while parts.len() < count {
+            let from = parts.len() as u64 * PART;
+            let bytes = read(object, from, PART.min(object.length - from)).await;
+            let bytes = bytes.map_err(|error| Error::Generic { store: "disk", source: Box::new(error) })?;
+            let part = self.store.put_part(path, upload, parts.len(), bytes).await?;
+            parts.push(part.content_id.clone());
+            object.progress.lock().parts.push(part.content_id);
+        }
+        let parts =
+            parts.into_iter().map(|content_id| object_store::multipart::PartId { content_id }).collect();
+        self.store.complete_multipart(path, upload, parts).await.map(drop)
+    }
+
+    /// Ends the writes in parts that a process before this one has begun and not ended.
+    async fn abort_leftovers(&self) -> Result<(), WriteError> {
+        let left =
+            self.notes.left().await.map_err(|error| WriteError::Unreachable { reason: error.to_string() })?;
+        for note in left {
+            match self.store.abort_multipart(&Path::from(note.object.as_str()), &note.upload).await {
+                Ok(()) | Err(Error::NotFound { .. }) => self.notes.forget(&note).await,
+                Err(error) => return Err(classify(&error)),
+            }
+            tracing::info!(output = %self.plan.output, object = note.object, "a write in parts that had broken off is ended");
+        }
+        Ok(())
+    }
+
+    /// Begins a write and ends it, so that nothing is there afterwards.
+    async fn try_write(&self) -> Result<(), WriteError> {
+        let mut name =
+            self.plan.key.literal_prefix().rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+        name.push_str("/.flitch-probe");
+        let path = path(&name);
+        let upload = self.store.create_multipart(&path).await.map_err(|error| classify(&error))?;
+        if upload.is_empty() {
+            // Azure has no begin of a write: what is said so, and never completed, it forgets.
+            let part = self.store.put_part(&path, &upload, 0, PutPayload::from_static(b"-")).await;
+            part.map_err(|error| classify(&error))?;
+        }
+        match self.store.abort_multipart(&path, &upload).await {
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(classify(&error)),
+        }
+    }
+}
+
+/// The name of an object as stores have it: what some do not allow in names is written `%XX`.
+fn path(name: &str) -> Path {
+    Path::from(name)
+}
+
+async fn read(object: &Object, from: u64, length: u64) -> Result<PutPayload, WriteError> {
+    let path = object.path.clone();
+    let bytes = tokio::task::spawn_blocking(move || {
+        use std::os::unix::fs::FileExt;
+        let mut bytes = vec![0; length as usize];
+        std::fs::File::open(&path)?.read_exact_at(&mut bytes, from)?;
+        Ok::<_, std::io::Error>(PutPayload::from(bytes))
+    });
+    let said =
+        |error: String| WriteError::Unreachable { reason: format!("{}: {error}", object.path.display()) };
+    bytes.await.map_err(|error| said(error.to_string()))?.map_err(|error| said(error.to_string()))
+}
+
+impl Output for ObjectOutput {
+    fn write<'a>(&'a self, _: &'a Parcel) -> Answer<'a, Written> {
+        let reason = "objects are built before they are written".to_owned();
+        Box::pin(std::future::ready(Err(WriteError::Denied { reason })))
+    }
+
+    fn builds(&self) -> Option<Plan> {
+        Some(self.plan.clone())
+    }
+
+    fn begin(&self) -> Answer<'_, ()> {
+        Box::pin(self.abort_leftovers())
+    }
+
+    fn send<'a>(&'a self, object: &'a Object) -> Answer<'a, ()> {
+        Box::pin(self.put(object))
+    }
+
+    fn concurrency(&self) -> usize {
+        WRITES
+    }
+
+    fn probe(&self) -> Answer<'_, ()> {
+        Box::pin(self.try_write())
+    }
+}
+
+/// Descriptors of an output: a connection and a file for each write, and those that rest.
+pub(crate) fn descriptors() -> u64 {
+    WRITES as u64 * 4
+}
+
+/// Where a date of the default key comes from.
+pub(crate) fn default_key() -> Template {
+    Template::parse("date={@timestamp:%Y-%m-%d|unknown}/").expect("it is a template")
+}
+
+pub(crate) fn default_max_bytes() -> Bytes {
+    Bytes(256 << 20)
+}
+
+pub(crate) fn default_max_age() -> Span {
+    Span(Duration::from_secs(300))
+}
+
+pub(crate) fn default_max_idle() -> Span {
+    Span(Duration::from_secs(60))
+}
+
+pub(crate) fn default_max_open() -> usize {
+    10_000
+}
+
+pub(crate) fn default_max_staged() -> Bytes {
+    Bytes(2 << 30)
+}
+
+pub(crate) fn default_timeout() -> Span {
+    Span(Duration::from_secs(120))
+}
+
+/// A file of certificates, as the settings have it.
+pub(crate) type CaFile = Option<PathBuf>;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+use super::*;
+
+#[derive(Debug, thiserror::Error)]
+#[error("Error performing PUT https://store/bucket?sig=secret in 3ms - {0}")]
+struct Outer(#[source] Inner);
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Inner(String);
+
+fn answer(text: &str) -> Error {
+    Error::Generic { store: "S3", source: Box::new(Outer(Inner(text.to_owned()))) }
+}
+
+fn status(status: &str, code: &str, message: &str) -> Error {
+    let body =
+        format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>");
+    answer(&format!("Server returned non-2xx status code: {status}: {body}"))
+}
+
+#[test]
+fn what_a_store_says_is_told_in_its_words_and_without_the_address() {
+    let error = classify(&status("403 Forbidden", "AccessDenied", "Access Denied"));
+    assert_eq!(
+        error.to_string(),
+        "the destination denies access: 403 Forbidden: AccessDenied: Access Denied"
+    );
+    let error = classify(&answer("connection refused"));
+    assert_eq!(error.to_string(), "the destination cannot be reached: connection refused");
+    let json = "Server returned non-2xx status code: 404 Not Found: {\"error\":{\"code\":\"gone\",\"message\":\"no\"}}";
+    assert_eq!(said(&answer(json)).text, "404 Not Found: gone: no");
+    assert_eq!(
+        said(&answer("Server returned non-2xx status code: 500 Internal Server Error: ")).text,
+        "500 Internal Server Error"
+    );
+}
+
+#[test]
+fn what_an_operator_must_mend_is_told_from_what_passes() {
+    let kind = |error: &Error| classify(error).kind();
+    assert_eq!(
+        kind(&status("503 Service Unavailable", "SlowDown", "Please reduce your request rate.")),
+        "busy"
+    );
+    assert_eq!(kind(&status("429 Too Many Requests", "", "")), "busy");
+    assert_eq!(kind(&status("400 Bad Request", "ExpiredToken", "The provided token has expired.")), "denied");
+    assert_eq!(kind(&status("403 Forbidden", "SignatureDoesNotMatch", "")), "denied");
+    assert_eq!(kind(&status("500 Internal Server Error", "InternalError", "")), "unreachable");
+    let missing = |code| {
+        let text = format!("Server returned non-2xx status code: 404 Not Found: <Code>{code}</Code>");
+        Error::NotFound { path: "a".into(), source: Box::new(Outer(Inner(text))) }
+    };
+    assert_eq!(kind(&missing("NoSuchBucket")), "denied");
+    assert_eq!(kind(&missing("NoSuchUpload")), "unreachable");
+}
+
+#[test]
+fn one_of_two_writes_at_once_is_no_object_that_is_there() {
+    let exists = |code| {
+        let text = format!("Server returned non-2xx status code: 409 Conflict: <Code>{code}</Code>");
+        Error::AlreadyExists { path: "a".into(), source: Box::new(Outer(Inner(text))) }
+    };
+    assert_eq!(fault(&exists("ConditionalRequestConflict")), Fault::Other);
+    assert_eq!(fault(&exists("OperationAborted")), Fault::Other);
+    assert_eq!(fault(&exists("BlobAlreadyExists")), Fault::Exists);
+    let text =
+        "Server returned non-2xx status code: 412 Precondition Failed: <Code>PreconditionFailed</Code>";
+    let there = Error::AlreadyExists { path: "a".into(), source: Box::new(Outer(Inner(text.to_owned()))) };
+    assert_eq!(fault(&there), Fault::Exists);
+}

@@ -1,0 +1,174 @@
+//! Amazon S3, and what speaks its protocol.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Context;
+use object_store::TagSet;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+
+use crate::object::{Extras, ObjectOutput, descriptors, retries, store_settings};
+use crate::{Output, OutputContext, OutputKind};
+use flitch_core::secret::Secret;
+use flitch_core::setting::wrong;
+
+store_settings! {
+    /// Writes objects to a bucket of Amazon S3, or of a store that speaks its protocol (MinIO, Ceph, R2): a line of JSON
+    /// (NDJSON) for each record, or as `encoding` says.
+    pub struct S3Settings {
+        /// The bucket. It must be there.
+        pub bucket: String,
+        /// Its region. Not set: `AWS_REGION` or `AWS_DEFAULT_REGION` of the environment, else `us-east-1`.
+        #[serde(default)]
+        pub region: Option<String>,
+        /// Another store than Amazon's: `https://minio.example.com:9000`.
+        #[serde(default)]
+        pub endpoint: Option<String>,
+        /// Whether the bucket stands in the path (`https://host/bucket/…`) and not in the name of the host. With
+        /// `endpoint` and `false` the endpoint has the bucket in its name already.
+        #[serde(default = "yes")]
+        pub force_path_style: bool,
+        /// The id of the key that signs requests. Without it the environment is asked (`AWS_ACCESS_KEY_ID`; web identity:
+        /// `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_ARN`; containers and pods: `AWS_CONTAINER_CREDENTIALS_…`), then
+        /// the machine (IMDS). Credentials that end are renewed.
+        #[serde(default)]
+        pub access_key_id: Option<String>,
+        /// The key.
+        #[serde(default)]
+        pub secret_access_key: Option<Secret>,
+        /// What goes with a key that ends.
+        #[serde(default)]
+        pub session_token: Option<Secret>,
+        /// How the store encrypts objects: `AES256`, `aws:kms` or `aws:kms:dsse`. Not set: as the bucket says.
+        #[serde(default)]
+        pub server_side_encryption: Option<ServerSideEncryption>,
+        /// The key of KMS that it is encrypted with.
+        #[serde(default)]
+        pub ssekms_key_id: Option<String>,
+        /// The storage class: `STANDARD_IA`, `GLACIER_IR`. Not set: as the bucket says.
+        #[serde(default)]
+        pub storage_class: Option<String>,
+        /// Tags of objects, names and values.
+        #[serde(default)]
+        pub tags: BTreeMap<String, String>,
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// How a store encrypts objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+pub enum ServerSideEncryption {
+    /// With keys of S3.
+    #[serde(rename = "AES256")]
+    Aes256,
+    /// With a key of KMS.
+    #[serde(rename = "aws:kms")]
+    Kms,
+    /// With a key of KMS, twice.
+    #[serde(rename = "aws:kms:dsse")]
+    KmsDsse,
+}
+
+/// What is taken from the environment where the settings have no key.
+const ENVIRONMENT: [(&str, AmazonS3ConfigKey); 9] = [
+    ("AWS_ACCESS_KEY_ID", AmazonS3ConfigKey::AccessKeyId),
+    ("AWS_SECRET_ACCESS_KEY", AmazonS3ConfigKey::SecretAccessKey),
+    ("AWS_SESSION_TOKEN", AmazonS3ConfigKey::Token),
+    ("AWS_WEB_IDENTITY_TOKEN_FILE", AmazonS3ConfigKey::WebIdentityTokenFile),
+    ("AWS_ROLE_ARN", AmazonS3ConfigKey::RoleArn),
+    ("AWS_ROLE_SESSION_NAME", AmazonS3ConfigKey::RoleSessionName),
+    ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", AmazonS3ConfigKey::ContainerCredentialsRelativeUri),
+    ("AWS_CONTAINER_CREDENTIALS_FULL_URI", AmazonS3ConfigKey::ContainerCredentialsFullUri),
+    ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", AmazonS3ConfigKey::ContainerAuthorizationTokenFile),
+];
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+impl S3Settings {
+    fn builder(&self) -> anyhow::Result<AmazonS3Builder> {
+        anyhow::ensure!(!self.bucket.is_empty(), wrong!("bucket", " is empty"));
+        anyhow::ensure!(
+            self.access_key_id.is_some() == self.secret_access_key.is_some(),
+            wrong!("access_key_id", " and `secret_access_key` go together")
+        );
+        anyhow::ensure!(
+            self.session_token.is_none() || self.access_key_id.is_some(),
+            wrong!("session_token", " goes with `access_key_id`")
+        );
+        if let Some(endpoint) = &self.endpoint {
+            anyhow::ensure!(
+                endpoint.starts_with("http://") || endpoint.starts_with("https://"),
+                wrong!("endpoint", " must begin with `https://` (or `http://`): `{endpoint}`")
+            );
+        }
+        let is_kms = matches!(
+            self.server_side_encryption,
+            Some(ServerSideEncryption::Kms | ServerSideEncryption::KmsDsse)
+        );
+        anyhow::ensure!(
+            self.ssekms_key_id.is_none() || is_kms,
+            wrong!("ssekms_key_id", " is for `server_side_encryption: aws:kms`")
+        );
+        let region = self.region.clone().or_else(|| environment("AWS_REGION"));
+        let region = region.or_else(|| environment("AWS_DEFAULT_REGION"));
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(&self.bucket)
+            .with_region(region.unwrap_or_else(|| "us-east-1".to_owned()))
+            .with_virtual_hosted_style_request(!self.force_path_style)
+            .with_retry(retries())
+            .with_http_connector(self.connector()?);
+        if let Some(endpoint) = &self.endpoint {
+            builder = builder.with_endpoint(endpoint).with_allow_http(true);
+        }
+        match (&self.access_key_id, &self.secret_access_key) {
+            (Some(id), Some(secret)) => {
+                builder = builder.with_access_key_id(id).with_secret_access_key(secret.expose());
+                if let Some(token) = &self.session_token {
+                    builder = builder.with_token(token.expose());
+                }
+            }
+            _ => {
+                for (name, key) in ENVIRONMENT {
+                    if let Some(value) = environment(name) {
+                        builder = builder.with_config(key, value);
+                    }
+                }
+            }
+        }
+        if let Some(encryption) = &self.server_side_encryption {
+            let name = match encryption {
+                ServerSideEncryption::Aes256 => "AES256",
+                ServerSideEncryption::Kms => "aws:kms",
+                ServerSideEncryption::KmsDsse => "aws:kms:dsse",
+            };
+            builder = builder.with_config("aws_server_side_encryption".parse()?, name);
+        }
+        if let Some(key) = &self.ssekms_key_id {
+            builder = builder.with_config("aws_sse_kms_key_id".parse()?, key);
+        }
+        Ok(builder)
+    }
+}
+
+impl OutputKind for S3Settings {
+    fn open(&self, cx: &OutputContext) -> anyhow::Result<Arc<dyn Output>> {
+        let store = self.builder()?.build().context("the store cannot be used")?;
+        let mut tags = TagSet::default();
+        self.tags.iter().for_each(|(name, value)| tags.push(name, value));
+        let extras = Extras { storage_class: self.storage_class.clone(), tags, with_parts: true };
+        Ok(Arc::new(ObjectOutput::new(Arc::new(store), &self.common(), extras, cx)?))
+    }
+
+    fn builds(&self) -> bool {
+        true
+    }
+
+    fn descriptors(&self) -> u64 {
+        descriptors()
+    }
+}

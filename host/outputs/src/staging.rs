@@ -1,0 +1,192 @@
+//! What an output builds on disk before it writes it: objects of many batches, for stores that take few big things and
+//! nothing behind their end. There is one way for all of them; an output says only what it wants built ([`Plan`]) and
+//! writes what is [`Object`]. The records are with their sources until then: what a crash leaves here is worth nothing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use flitch_core::batch::encode::Encoder;
+use flitch_core::batch::template::Template;
+use flitch_core::private;
+
+mod press;
+mod yard;
+
+pub(super) use yard::{Sealed, Yard};
+
+/// How objects are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Compression {
+    /// As they are.
+    None,
+    /// gzip, in members one behind the other; the name ends in `.gz`.
+    Gzip,
+    /// Zstandard, level 1, in frames one behind the other; the name ends in `.zst`.
+    #[default]
+    Zstd,
+}
+
+impl Compression {
+    /// What a name ends in.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Compression::None => "",
+            Compression::Gzip => ".gz",
+            Compression::Zstd => ".zst",
+        }
+    }
+}
+
+/// What an output wants built. An object is closed by whichever of its limits it reaches first.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The name of the output, for logs and metrics.
+    pub output: Arc<str>,
+    /// Where it is built; of nobody else.
+    pub folder: PathBuf,
+    /// Where an object of a record goes and how its name begins, a template for paths with one more byte at its end, so
+    /// that a folder is not a name that is empty.
+    pub key: Template,
+    /// Longest name.
+    pub longest: usize,
+    /// How records are written.
+    pub encoder: Encoder,
+    /// How objects are compressed.
+    pub compression: Compression,
+    /// What names end in.
+    pub extension: String,
+    /// Bytes of text in an object, before it is compressed.
+    pub bytes: u64,
+    /// Time since its first record came.
+    pub age: Duration,
+    /// Time since its last record came.
+    pub idle: Duration,
+    /// Most objects that are open at once. For one more the one is closed to which nothing came for the longest time.
+    pub open: usize,
+    /// Most bytes of all that is not written yet. Where more comes the largest is closed, and no batch is taken until
+    /// there is room.
+    pub held: u64,
+}
+
+/// An object that is whole. Its file is removed with it.
+#[derive(Debug)]
+pub struct Object {
+    /// Its name: of the same records, in the same order, always the same.
+    pub name: String,
+    /// How many records.
+    pub rows: u64,
+    /// Bytes of its records as text, before they were compressed.
+    pub text: u64,
+    /// Its bytes.
+    pub path: PathBuf,
+    /// How many.
+    pub length: u64,
+    /// How far a write came that broke off.
+    pub progress: Mutex<Progress>,
+    _held: Held,
+}
+
+/// How far a write in parts came.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// The store's name for the write.
+    pub upload: Option<String>,
+    /// The store's names for the parts that it has.
+    pub parts: Vec<String>,
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        // One that stays is removed at the next start.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Bytes that count for as long as this lives.
+#[derive(Debug)]
+struct Held {
+    all: Arc<AtomicU64>,
+    own: u64,
+}
+
+impl Held {
+    fn new(all: &Arc<AtomicU64>) -> Held {
+        Held { all: all.clone(), own: 0 }
+    }
+
+    fn add(&mut self, bytes: u64) {
+        self.own += bytes;
+        self.all.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    fn remove(&mut self, bytes: u64) {
+        self.own -= bytes;
+        self.all.fetch_sub(bytes, Ordering::AcqRel);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.own, Ordering::AcqRel);
+    }
+}
+
+/// What the names of this process begin with: two generations of an output build in one folder.
+static SESSION: LazyLock<String> = LazyLock::new(|| format!("{:016x}", fastrand::u64(..)));
+
+/// See [`SESSION`].
+pub(super) fn session() -> &'static str {
+    &SESSION
+}
+
+/// A new name in `folder` that nobody has.
+pub(super) fn own_name(folder: &Path) -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    folder.join(format!("{}-{}", *SESSION, NEXT.fetch_add(1, Ordering::Relaxed)))
+}
+
+/// What is left in `folder` of processes that have ended.
+///
+/// # Errors
+/// The system's; that there is no such folder is none.
+pub(super) fn leftovers(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut left = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if !entry.file_name().to_string_lossy().starts_with(SESSION.as_str()) {
+            left.push(entry.path());
+        }
+    }
+    Ok(left)
+}
+
+/// Makes a folder of one's own below `folder`, after what a crash left there is removed.
+///
+/// # Errors
+/// The system's, with the path.
+fn own_folder(folder: &Path) -> std::io::Result<PathBuf> {
+    let said = |path: &Path, error: std::io::Error| {
+        std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+    };
+    for left in leftovers(folder).map_err(|error| said(folder, error))? {
+        std::fs::remove_dir_all(&left).map_err(|error| said(&left, error))?;
+    }
+    let own = own_name(folder);
+    private::folder(&own).map_err(|error| said(&own, error))?;
+    Ok(own)
+}
+
+#[cfg(test)]
+mod tests;

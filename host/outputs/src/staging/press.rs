@@ -1,0 +1,47 @@
+//! Compresses pieces of text, each so that it can be read by itself: what stands one behind the other is one text again.
+
+use std::io::{self, Write};
+
+use flate2::write::GzEncoder;
+use zstd::bulk::Compressor;
+
+use super::Compression;
+
+/// Level of zstd: 3 takes 1.7 times as long for 1 % less.
+const ZSTD: i32 = 1;
+
+/// Compresses for all objects of an output: what it needs for that is too much to have once for each.
+pub(super) enum Press {
+    Plain,
+    Gzip,
+    Zstd(Compressor<'static>),
+}
+
+impl Press {
+    /// # Errors
+    /// There is no memory.
+    pub fn new(compression: Compression) -> io::Result<Press> {
+        Ok(match compression {
+            Compression::None => Press::Plain,
+            Compression::Gzip => Press::Gzip,
+            Compression::Zstd => Press::Zstd(Compressor::new(ZSTD)?),
+        })
+    }
+
+    /// Calls `then` with the text as it is written.
+    ///
+    /// # Errors
+    /// As of `then`; or there is no memory.
+    pub fn press<T>(&mut self, text: &[u8], then: impl FnOnce(&[u8]) -> io::Result<T>) -> io::Result<T> {
+        match self {
+            Press::Plain => then(text),
+            Press::Gzip => {
+                let mut gzip =
+                    GzEncoder::new(Vec::with_capacity(text.len() / 4), flate2::Compression::new(6));
+                gzip.write_all(text)?;
+                then(&gzip.finish()?)
+            }
+            Press::Zstd(zstd) => then(&zstd.compress(text)?),
+        }
+    }
+}

@@ -1,0 +1,456 @@
+//! Objects in the making.
+
+use std::collections::VecDeque;
+use std::fs::OpenOptions;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use lru::LruCache;
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+
+use super::press::Press;
+use super::{Held, Object, Plan, own_folder};
+use crate::Refusal;
+use crate::parcel::{Member, Refused};
+use flitch_core::batch::template::Rendered;
+use flitch_core::batch::{Batch, Encoded};
+use flitch_core::private;
+use flitch_core::receipt::Receipt;
+use flitch_core::telemetry::{Metric, Quiet};
+
+/// Text of one object that is compressed at once.
+const PIECE: usize = 1 << 20;
+/// Most text of all objects in memory. Where more comes it is written in smaller pieces.
+const BUFFERED: usize = 32 << 20;
+/// What is counted for an object beside its bytes, and for a share of a receipt.
+const OBJECT: u64 = 4096;
+const SHARE: u64 = 64;
+/// How long a disk rests that could not be written to.
+const REST: Duration = Duration::from_secs(1);
+/// What stands behind the key in the name of an object: half of a SHA-256.
+const ID: usize = 32;
+
+/// An object that may still grow.
+struct Open {
+    key: Arc<[u8]>,
+    /// What is not in the file yet.
+    text: Vec<u8>,
+    /// Of all text that is in the file.
+    digest: Sha256,
+    /// Bytes of all its text.
+    length: u64,
+    rows: u64,
+    path: PathBuf,
+    /// Bytes in the file.
+    written: u64,
+    shares: Vec<Receipt>,
+    held: Held,
+    began: Instant,
+    touched: Instant,
+}
+
+/// Rows of a batch, one behind the other, and their key: none where they have no text.
+struct Run<'k> {
+    key: Result<Option<&'k [u8]>, Arc<str>>,
+    end: usize,
+}
+
+/// An object that is whole, and the shares that it settles.
+pub(crate) struct Sealed {
+    pub object: Object,
+    pub shares: Vec<Receipt>,
+}
+
+/// All that is built for one output. It blocks on the disk. Dropped, all that is in it is sent again by its sources.
+pub(crate) struct Yard {
+    plan: Plan,
+    folder: PathBuf,
+    press: Press,
+    header: Option<bytes::Bytes>,
+    /// The one first to which nothing came for the longest time.
+    open: LruCache<Arc<[u8]>, Open, ahash::RandomState>,
+    /// Whole but for what the disk has not taken.
+    closing: Vec<Open>,
+    sealed: VecDeque<Sealed>,
+    buffered: usize,
+    held: Arc<AtomicU64>,
+    next: u64,
+    /// Until when the disk rests.
+    rest: Option<Instant>,
+    due: Option<Instant>,
+    shown: metrics::Gauge,
+    said_disk: Quiet,
+    said_full: Quiet,
+}
+
+impl Yard {
+    /// An empty yard in a fresh folder. What processes before this one have left there is removed.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn new(plan: Plan) -> io::Result<Yard> {
+        Ok(Yard {
+            folder: own_folder(&plan.folder)?,
+            press: Press::new(plan.compression)?,
+            header: plan.encoder.header(),
+            open: LruCache::unbounded_with_hasher(ahash::RandomState::new()),
+            closing: Vec::new(),
+            sealed: VecDeque::new(),
+            buffered: 0,
+            held: Arc::default(),
+            next: 0,
+            rest: None,
+            due: None,
+            shown: Metric::ParcelBytes.gauge(&[("output", &plan.output)]),
+            said_disk: Quiet::a_minute(),
+            said_full: Quiet::a_minute(),
+            plan,
+        })
+    }
+
+    /// Takes a batch in. Answers the rows that belong to no object.
+    pub fn put(&mut self, batch: Batch, now: Instant) -> Option<Refused> {
+        let Batch { records, mut receipt, .. } = batch;
+        let text = self.plan.encoder.encode(&records);
+        let keys = records.render(&self.plan.key);
+        let mut refusals = Vec::new();
+        match &keys {
+            Rendered::Same(key) if self.is_short(key) && text.refused.is_empty() => {
+                self.fill(key, &text, 0..records.rows(), &mut receipt, now);
+            }
+            keys => {
+                let mut from = 0;
+                while from < records.rows() {
+                    let run = self.run(keys, &text, from, records.rows());
+                    match run.key {
+                        Ok(Some(key)) => self.fill(key, &text, from..run.end, &mut receipt, now),
+                        Ok(None) => {
+                            let place = text.refused.partition_point(|(row, _)| (*row as usize) < from);
+                            refusals
+                                .push(Refusal { row: from as u32, reason: text.refused[place].1.clone() });
+                        }
+                        Err(reason) => {
+                            refusals.extend(
+                                (from..run.end)
+                                    .map(|row| Refusal { row: row as u32, reason: reason.clone() }),
+                            );
+                        }
+                    }
+                    from = run.end;
+                }
+            }
+        }
+        self.relieve();
+        self.look(now);
+        (!refusals.is_empty()).then_some(Refused { member: Member { records, receipt }, refusals })
+    }
+
+    /// Rows from `from` on that share a key.
+    fn run<'k>(&self, keys: &'k Rendered, text: &Encoded, from: usize, rows: usize) -> Run<'k> {
+        let Some(key) = keys.row(from) else {
+            let key = self.shown_key();
+            let why = format!("the key `{key}` has a field that is missing, empty or no name for a folder");
+            return Run { key: Err(why.into()), end: from + 1 };
+        };
+        if !self.is_short(key) {
+            let why = format!("the key `{}` becomes longer than the store allows", self.shown_key());
+            return Run { key: Err(why.into()), end: from + 1 };
+        }
+        if !text.has(from as u32) {
+            return Run { key: Ok(None), end: from + 1 };
+        }
+        let is_same = |row: &usize| keys.row(*row) == Some(key) && text.has(*row as u32);
+        let end = (from + 1..rows).find(|row| !is_same(row)).unwrap_or(rows);
+        Run { key: Ok(Some(key)), end }
+    }
+
+    /// Whether a name that begins with `key` is short enough: what a store may want escaped counts as that.
+    fn is_short(&self, key: &[u8]) -> bool {
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.=/:+@!$&'(),; ".contains(byte);
+        let length: usize = key.iter().map(|byte| if plain(byte) { 1 } else { 3 }).sum();
+        length + ID + self.plan.extension.len() <= self.plan.longest
+    }
+
+    /// The key as the configuration has it.
+    fn shown_key(&self) -> String {
+        let mut key = self.plan.key.to_string();
+        key.pop();
+        key
+    }
+
+    /// Puts rows into the objects of a key, as many as it takes. An object ends with the record that fills it, wherever
+    /// its batch ends.
+    fn fill(&mut self, key: &[u8], text: &Encoded, rows: Range<usize>, receipt: &mut Receipt, now: Instant) {
+        let mut from = rows.start;
+        while from < rows.end {
+            let most = self.plan.bytes;
+            let start = if from == 0 { 0 } else { text.ends[from - 1] };
+            if !self.open.contains(key) {
+                self.begin(key, now);
+            }
+            let Some(open) = self.open.get_mut(key) else { return };
+            let room = most.saturating_sub(open.length);
+            let fit = text.ends[from..rows.end].partition_point(|end| u64::from(end - start) < room);
+            let to = (from + fit + 1).min(rows.end);
+            let capacity = open.text.capacity();
+            let bytes = &text.text[start as usize..text.ends[to - 1] as usize];
+            open.text.extend_from_slice(bytes);
+            open.length += bytes.len() as u64;
+            open.rows += (to - from) as u64;
+            let share = receipt.split(to - from);
+            match open.shares.last_mut() {
+                Some(last) if last.is_of(&share) => last.join(share),
+                _ => {
+                    open.shares.push(share);
+                    open.held.add(SHARE);
+                }
+            }
+            open.held.add(bytes.len() as u64);
+            open.touched = now;
+            self.buffered += open.text.capacity() - capacity;
+            if open.length >= most {
+                self.close(key);
+            } else if open.text.len() >= PIECE
+                && let Err(error) = open.write(&mut self.press, &mut self.buffered)
+            {
+                self.broken(&error);
+            }
+            from = to;
+        }
+    }
+
+    fn begin(&mut self, key: &[u8], now: Instant) {
+        if self.open.len() >= self.plan.open.max(1) {
+            self.close_idle();
+        }
+        let key: Arc<[u8]> = key.into();
+        let mut held = Held::new(&self.held);
+        held.add(OBJECT);
+        let text = self.header.as_ref().map(|header| header.to_vec()).unwrap_or_default();
+        held.add(text.len() as u64);
+        self.buffered += text.capacity();
+        self.next += 1;
+        let open = Open {
+            key: key.clone(),
+            length: text.len() as u64,
+            text,
+            digest: Sha256::new(),
+            rows: 0,
+            path: self.folder.join(self.next.to_string()),
+            written: 0,
+            shares: Vec::new(),
+            held,
+            began: now,
+            touched: now,
+        };
+        self.open.put(key, open);
+    }
+
+    fn close_idle(&mut self) {
+        if let Some((_, open)) = self.open.pop_lru() {
+            self.finish(open);
+        }
+    }
+
+    fn close(&mut self, key: &[u8]) {
+        if let Some(open) = self.open.pop(key) {
+            self.finish(open);
+        }
+    }
+
+    /// Writes what is left of an object, and seals it.
+    fn finish(&mut self, mut open: Open) {
+        match open.write(&mut self.press, &mut self.buffered) {
+            Ok(()) => self.seal(open),
+            Err(error) => {
+                self.broken(&error);
+                self.closing.push(open);
+            }
+        }
+    }
+
+    fn seal(&mut self, open: Open) {
+        let Open { key, digest, length, rows, path, written, shares, held, .. } = open;
+        let id = hex(&digest.finalize()[..16]);
+        let mut name = String::from_utf8_lossy(&key[..key.len() - 1]).into_owned();
+        name.push_str(&id);
+        name.push_str(&self.plan.extension);
+        let progress = Default::default();
+        let header = self.header.as_ref().map_or(0, |header| header.len() as u64);
+        let object =
+            Object { name, rows, text: length - header, path, length: written, progress, _held: held };
+        self.sealed.push_back(Sealed { object, shares });
+    }
+
+    fn broken(&mut self, error: &io::Error) {
+        self.rest = Some(Instant::now() + REST);
+        if self.said_disk.may_say() {
+            let folder = self.folder.display();
+            tracing::error!(output = %self.plan.output, "cannot build objects in {folder}: {error}; records wait");
+        }
+    }
+
+    /// Keeps the text in memory below its bound: what is more than the mean is written.
+    fn relieve(&mut self) {
+        if self.buffered <= BUFFERED || self.rest.is_some() {
+            return;
+        }
+        let mean = self.buffered / self.open.len().max(1);
+        let mut wrote = Ok(());
+        for (_, open) in self.open.iter_mut().filter(|(_, open)| open.text.capacity() >= mean) {
+            wrote = open.write(&mut self.press, &mut self.buffered);
+            if wrote.is_err() {
+                break;
+            }
+        }
+        if let Err(error) = wrote {
+            self.broken(&error);
+        }
+    }
+
+    /// Closes what is old or idle, and tries again what the disk has not taken.
+    pub fn tend(&mut self, now: Instant) {
+        if self.rest.is_some_and(|until| until <= now) {
+            self.rest = None;
+            for open in std::mem::take(&mut self.closing) {
+                self.finish(open);
+            }
+        }
+        while self.open.peek_lru().is_some_and(|(_, open)| open.touched + self.plan.idle <= now) {
+            self.close_idle();
+        }
+        let is_old = |open: &Open| open.began + self.plan.age <= now;
+        let old: Vec<Arc<[u8]>> =
+            self.open.iter().filter(|(_, open)| is_old(open)).map(|(key, _)| key.clone()).collect();
+        old.iter().for_each(|key| self.close(key));
+        self.relieve();
+        self.look(now);
+    }
+
+    /// Closes all: nothing more will come.
+    pub fn close_all(&mut self, now: Instant) {
+        while !self.open.is_empty() {
+            self.close_idle();
+        }
+        self.look(now);
+    }
+
+    /// Whether more is held than may be, and nothing of it can be written: [`Yard::close_largest`] mends that.
+    pub fn is_stuck(&self) -> bool {
+        self.is_full() && self.sealed.is_empty() && self.rest.is_none() && !self.open.is_empty()
+    }
+
+    /// Closes the largest.
+    pub fn close_largest(&mut self, now: Instant) {
+        let largest = self.open.iter().max_by_key(|(_, open)| open.held.own).map(|(key, _)| key.clone());
+        if let Some(key) = largest {
+            self.close(&key);
+        }
+        self.look(now);
+    }
+
+    /// Finds when there is something to do.
+    fn look(&mut self, now: Instant) {
+        let idle = self.open.peek_lru().map(|(_, open)| open.touched + self.plan.idle);
+        let old = self.open.iter().map(|(_, open)| open.began + self.plan.age).min();
+        let due = idle.into_iter().chain(old).min();
+        self.due = match self.rest {
+            Some(rest) => Some(rest.max(now)),
+            None => due,
+        };
+    }
+
+    /// When [`Yard::tend`] has something to do.
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// The next object to write.
+    pub fn pop(&mut self) -> Option<Sealed> {
+        self.sealed.pop_front()
+    }
+
+    /// Bytes of all that is not written yet.
+    fn held(&self) -> u64 {
+        self.held.load(Ordering::Acquire)
+    }
+
+    fn is_full(&self) -> bool {
+        self.held() >= self.plan.held
+    }
+
+    /// Whether a batch can be taken in.
+    pub fn takes_more(&mut self) -> bool {
+        self.shown.set(self.held() as f64);
+        let is_full = self.is_full();
+        if is_full && self.said_full.may_say() {
+            let most = self.plan.held;
+            tracing::warn!(output = %self.plan.output, most, "as many bytes wait on disk as may; sources wait until objects are written");
+        }
+        !is_full && self.rest.is_none()
+    }
+
+    /// Where it builds.
+    #[cfg(test)]
+    pub fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+
+    /// Whether anything is in it that may still grow.
+    pub fn is_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.closing.is_empty() && self.sealed.is_empty()
+    }
+}
+
+impl Open {
+    /// Writes what is in memory. Where that fails it stays there, and what came into the file is written over.
+    fn write(&mut self, press: &mut Press, buffered: &mut usize) -> io::Result<()> {
+        if self.text.is_empty() {
+            return Ok(());
+        }
+        let Open { text, path, written, .. } = self;
+        let length = press.press(text, |bytes| {
+            let file = private::open(OpenOptions::new().write(true).create(true), path)?;
+            file.write_all_at(bytes, *written)?;
+            Ok(bytes.len() as u64)
+        })?;
+        let text = std::mem::take(&mut self.text);
+        self.digest.update(&text);
+        *buffered -= text.capacity();
+        self.written += length;
+        self.held.add(length);
+        self.held.remove(text.len() as u64);
+        Ok(())
+    }
+}
+
+impl Drop for Yard {
+    fn drop(&mut self) {
+        self.shown.set(0.0);
+        let open = self.open.iter().map(|(_, open)| open);
+        for open in open.chain(&self.closing) {
+            let _ = std::fs::remove_file(&open.path);
+        }
+        // One in which objects are that are being written stays until the next start.
+        let _ = std::fs::remove_dir(&self.folder);
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,81 @@
+//! Blobs in Azurite, read back record by record.
+
+use std::collections::BTreeSet;
+
+use flitch_tests::flitch::Flitch;
+use flitch_tests::servers::azurite::{ACCOUNT, Azurite, KEY};
+use flitch_tests::wait::eventually;
+
+use crate::support::*;
+
+/// The output `out`, which writes to the container `logs`.
+fn output(azurite: &Azurite, more: &str) -> String {
+    format!(
+        "out: {{ type: azure_blob, container: logs, endpoint: \"{}\", account: {ACCOUNT}, {more} }}",
+        azurite.endpoint()
+    )
+}
+
+/// The numbers in the container, each once.
+#[track_caller]
+fn numbers(azurite: &Azurite) -> BTreeSet<usize> {
+    let mut seen = BTreeSet::new();
+    for (name, text) in azurite.blobs("logs").unwrap() {
+        for line in String::from_utf8(text).unwrap().lines() {
+            let at = line.find("n=").expect("a line has a number");
+            let number = line[at + 2..at + 9].parse().expect("a number");
+            assert!(seen.insert(number), "{number} twice, in {name} too");
+        }
+    }
+    seen
+}
+
+#[test]
+fn every_record_is_in_a_blob_once_whatever_the_credentials_and_a_replay_adds_none() {
+    let azurite = Azurite::start("logs").unwrap();
+    let string = format!("AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={}", azurite.endpoint());
+    let text = "key: \"a/\", encoding: { format: text, field: message }";
+    for credentials in [format!("account_key: \"{KEY}\""), format!("connection_string: \"{string}\"")] {
+        let config =
+            pipeline(&file_source("app.log"), &[], &output(&azurite, &format!("{text}, {credentials}")));
+        let mut flitch = Flitch::new(FLITCH, &config);
+        append(&flitch.at("app.log"), 0..20_000);
+        flitch.run();
+        eventually("all is taken", DEADLINE, || flitch.metrics().sums().received == 20_000);
+        assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+        assert_eq!(numbers(&azurite), (0..20_000).collect());
+        assert!(!flitch.log().contains(KEY), "{}", flitch.log());
+    }
+}
+
+#[test]
+fn a_blob_of_many_blocks_is_whole() {
+    let azurite = Azurite::start("logs").unwrap();
+    let more = format!(
+        "key: \"a/\", compression: none, account_key: \"{KEY}\", encoding: {{ format: text, field: message }}"
+    );
+    let mut flitch = Flitch::new(FLITCH, &pipeline(&file_source("app.log"), &[], &output(&azurite, &more)));
+    append(&flitch.at("app.log"), 0..300_000);
+    flitch.run();
+    eventually("all is taken", DEADLINE, || flitch.metrics().sums().received == 300_000);
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+    assert_eq!(numbers(&azurite).len(), 300_000);
+    assert_eq!(azurite.blobs("logs").unwrap().len(), 1);
+}
+
+#[test]
+fn what_the_service_refuses_is_told_by_name() {
+    let azurite = Azurite::start("logs").unwrap();
+    let probe = |config: &str| {
+        let flitch = Flitch::new(FLITCH, config);
+        let ended = flitch.cli(&["check", "--probe", "-c", &flitch.config_file().to_string_lossy()], "");
+        format!("{}{}", ended.stdout, ended.stderr)
+    };
+    let config =
+        pipeline(&file_source("app.log"), &[], &output(&azurite, &format!("account_key: \"{KEY}\"")));
+    assert!(probe(&config).contains(" ready"), "{}", probe(&config));
+    let said = probe(&config.replace("container: logs", "container: elsewhere"));
+    assert!(said.contains("ContainerNotFound"), "{said}");
+    let said = probe(&config.replace(KEY, "d3Jvbmc="));
+    assert!(said.contains("403") && !said.contains("d3Jvbmc"), "{said}");
+}

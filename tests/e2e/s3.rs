@@ -1,0 +1,167 @@
+//! Objects on a real S3 server, read back record by record.
+
+use std::collections::BTreeSet;
+
+use flitch_tests::flitch::Flitch;
+use flitch_tests::servers::s3::{KEY, KEY_ID, S3};
+use flitch_tests::wait::eventually;
+
+use crate::support::*;
+
+/// The output `out`, which writes to the bucket `logs`.
+fn output(s3: &S3, more: &str) -> String {
+    format!(
+        "out: {{ type: s3, bucket: logs, endpoint: \"{}\", access_key_id: {KEY_ID}, secret_access_key: {KEY}, {more} }}",
+        s3.endpoint()
+    )
+}
+
+/// How often each of the numbers stands in the bucket; each must at least once.
+#[track_caller]
+fn count(s3: &S3, records: usize) -> usize {
+    let lines = s3.lines("logs");
+    let number = |line: &String| {
+        let at = line.find("n=").expect("a line has a number");
+        line[at + 2..at + 9].parse::<usize>().expect("a number")
+    };
+    let seen: BTreeSet<usize> = lines.iter().map(number).collect();
+    assert_eq!(seen, (0..records).collect(), "what is missing, or nobody wrote");
+    lines.len()
+}
+
+#[test]
+fn every_record_is_in_an_object_once_and_the_folders_are_those_of_the_key() {
+    let s3 = S3::start(&["logs"]).unwrap();
+    let config =
+        pipeline(&file_source("app.log"), &[], &output(&s3, "key: \"app={app|none}/d={@timestamp:%Y}/\""));
+    let mut flitch = Flitch::new(FLITCH, &config);
+    append(&flitch.at("app.log"), 0..20_000);
+    flitch.run();
+    eventually("all is staged", DEADLINE, || flitch.metrics().sums().in_flight == 20_000);
+    assert!(s3.objects("logs").is_empty(), "nothing is written before its time");
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+    assert_eq!(count(&s3, 20_000), 20_000);
+    let names: Vec<String> = s3.objects("logs").into_keys().collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    assert!(names[0].starts_with("app=none/d=20") && names[0].ends_with(".ndjson.zst"), "{names:?}");
+}
+
+#[test]
+fn a_replay_of_everything_leaves_the_same_objects() {
+    let s3 = S3::start(&["logs"]).unwrap();
+    let small =
+        "key: \"all/\", max_bytes: 300KB, compression: none, encoding: { format: text, field: message }";
+    let mut found = Vec::new();
+    for _ in 0..2 {
+        let mut flitch = Flitch::new(FLITCH, &pipeline(&file_source("app.log"), &[], &output(&s3, small)));
+        append(&flitch.at("app.log"), 0..30_000);
+        flitch.run();
+        eventually("all is taken", DEADLINE, || flitch.metrics().sums().received == 30_000);
+        assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+        assert_eq!(count(&s3, 30_000), 30_000);
+        let names: Vec<String> = s3.objects("logs").into_keys().collect();
+        assert!(names.len() > 5, "{names:?}");
+        found.push(names);
+    }
+    assert_eq!(found[0], found[1]);
+}
+
+/// Files below `data_dir` in which objects are built.
+fn staged(flitch: &Flitch) -> usize {
+    let sessions = std::fs::read_dir(flitch.at("data/outputs/out/staging")).into_iter().flatten();
+    sessions.flatten().flat_map(|session| std::fs::read_dir(session.path())).flatten().count()
+}
+
+#[test]
+fn a_kill_while_objects_are_built_loses_no_record_and_writes_none_twice() {
+    let s3 = S3::start(&["logs"]).unwrap();
+    let config = pipeline(&file_source("app.log"), &[], &output(&s3, "key: \"a/\", compression: none"));
+    let mut flitch = Flitch::new(FLITCH, &config);
+    append(&flitch.at("app.log"), 0..30_000);
+    flitch.run();
+    eventually("all is staged", DEADLINE, || {
+        flitch.metrics().sums().in_flight == 30_000 && staged(&flitch) > 0
+    });
+    flitch.kill();
+    assert!(staged(&flitch) > 0);
+    flitch.run();
+    eventually("all is staged again", DEADLINE, || flitch.metrics().sums().in_flight == 30_000);
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+    assert_eq!(count(&s3, 30_000), 30_000);
+    assert_eq!((s3.objects("logs").len(), staged(&flitch)), (1, 0));
+}
+
+/// A flitch that writes an object of 40 MB in parts.
+fn large(s3: &S3, lines: usize) -> Flitch {
+    let more = format!(
+        "key: \"a/\", compression: none, max_bytes: {}MiB, encoding: {{ format: text, field: message }}",
+        30
+    );
+    let mut flitch = Flitch::new(FLITCH, &pipeline(&file_source("app.log"), &[], &output(s3, &more)));
+    append(&flitch.at("app.log"), 0..lines);
+    flitch.run();
+    eventually("a write in parts begins", DEADLINE, || s3.unfinished("logs") > 0);
+    flitch
+}
+
+/// Lines of [`large`]: more than an object of 30 MiB has.
+const LARGE: usize = 450_000;
+
+#[test]
+fn a_write_in_parts_goes_on_when_the_store_comes_back() {
+    let mut s3 = S3::start(&["logs"]).unwrap();
+    let mut flitch = large(&s3, LARGE);
+    s3.kill();
+    eventually("flitch sees it", DEADLINE, || flitch.log().contains("cannot be reached"));
+    s3.restart().unwrap();
+    eventually("the object", DEADLINE, || !s3.objects("logs").is_empty());
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+    assert_eq!(count(&s3, LARGE), LARGE);
+    assert_eq!((s3.objects("logs").len(), s3.unfinished("logs")), (2, 0));
+}
+
+#[test]
+fn a_write_in_parts_that_a_kill_has_cut_is_ended_by_the_next_start() {
+    let s3 = S3::start(&["logs"]).unwrap();
+    let mut flitch = large(&s3, LARGE);
+    flitch.kill();
+    flitch.run();
+    eventually("all is taken", DEADLINE, || {
+        let sums = flitch.metrics().sums();
+        sums.received as usize == LARGE || sums.delivered > 0
+    });
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+    assert_eq!(count(&s3, LARGE), LARGE);
+    assert_eq!((s3.objects("logs").len(), s3.unfinished("logs")), (2, 0), "{}", flitch.log());
+}
+
+#[test]
+fn a_store_that_refuses_says_why_by_name_and_records_wait_for_it() {
+    let s3 = S3::start(&[]).unwrap();
+    let probe = |config: &str| {
+        let flitch = Flitch::new(FLITCH, config);
+        let ended = flitch.cli(&["check", "--probe", "-c", &flitch.config_file().to_string_lossy()], "");
+        format!("{}{}", ended.stdout, ended.stderr)
+    };
+    let config = pipeline(&file_source("app.log"), &[], &output(&s3, "key: \"a/\", max_idle: 200ms"));
+    let said = probe(&config);
+    assert!(said.contains("NOT READY") && said.contains("NoSuchBucket"), "{said}");
+    let said = probe(&config.replace(KEY, "another-key"));
+    assert!(said.contains("SignatureDoesNotMatch") && !said.contains("another-key"), "{said}");
+    let mut flitch = Flitch::new(
+        FLITCH,
+        &config.replace("key: \"a/\"", "key: \"a/\", retry: { initial: 50ms, max: 200ms }"),
+    );
+    append(&flitch.at("app.log"), 0..1_000);
+    flitch.run();
+    log_says(&flitch, "NoSuchBucket");
+    assert!(!flitch.log().contains(KEY), "{}", flitch.log());
+    let sums = flitch.metrics().sums();
+    assert_eq!((sums.in_flight, sums.dead_lettered), (1_000, 0), "{sums}");
+    std::fs::create_dir_all(s3.bucket("logs")).unwrap();
+    let sums = flitch.settled_after(1_000, DEADLINE);
+    assert_eq!((sums.delivered, sums.dead_lettered), (1_000, 0), "{sums}");
+    assert_eq!(count(&s3, 1_000), 1_000);
+    assert!(probe(&config).contains("ready"));
+    assert_eq!(s3.unfinished("logs"), 0, "a probe leaves nothing");
+}

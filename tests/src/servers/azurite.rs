@@ -1,0 +1,96 @@
+//! Azurite, Microsoft's emulator of Azure's storage.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::s3::decompressed;
+use crate::folder::Folder;
+use crate::process::{Process, Signal, run};
+use crate::{cache, http, ports, wait};
+
+/// The account that Azurite knows.
+pub const ACCOUNT: &str = "devstoreaccount1";
+/// Its key, which Microsoft has published.
+pub const KEY: &str =
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+
+/// Makes a container that everybody may read: its arguments are port, account, key and name.
+const MAKE_CONTAINER: &str = r#"
+import base64, email.utils, hashlib, hmac, http.client, sys
+port, account, key, name = sys.argv[1:]
+path = f"/{account}/{name}"
+headers = {"x-ms-blob-public-access": "container", "x-ms-date": email.utils.formatdate(usegmt=True), "x-ms-version": "2021-12-02"}
+named = "".join(f"{n}:{headers[n]}\n" for n in sorted(headers))
+text = "PUT\n" + "\n" * 11 + named + f"/{account}{path}\nrestype:container"
+digest = hmac.new(base64.b64decode(key), text.encode(), hashlib.sha256).digest()
+headers["Authorization"] = f"SharedKey {account}:{base64.b64encode(digest).decode()}"
+headers["Content-Length"] = "0"
+connection = http.client.HTTPConnection("127.0.0.1", int(port))
+connection.request("PUT", path + "?restype=container", headers=headers)
+answer = connection.getresponse()
+if answer.status != 201:
+    sys.exit(f"{answer.status} {answer.read().decode()}")
+"#;
+
+/// A running Azurite. It ends when it is dropped.
+pub struct Azurite {
+    _process: Process,
+    port: u16,
+    _folder: Folder,
+}
+
+impl Azurite {
+    /// Starts Azurite, which keeps all in memory, with a container.
+    pub fn start(container: &str) -> Result<Azurite> {
+        let program = cache().join("azurite/node_modules/.bin/azurite-blob");
+        if !program.exists() {
+            bail!("no Azurite in {}: run `make servers`", program.display());
+        }
+        let mut folder = Folder::new("azurite")?;
+        let port = ports::free();
+        let mut command = Command::new(program);
+        command.args(["--silent", "--disableTelemetry", "--inMemoryPersistence", "--skipApiVersionCheck"]);
+        command.args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string()]);
+        command.current_dir(folder.path());
+        let log = folder.path().join("azurite.log");
+        let mut process = Process::start("azurite", &command, &log, Signal::Kill).context("Azurite")?;
+        folder.used_by(process.pid())?;
+        let up = wait::poll(Duration::from_secs(60), || {
+            process.ended().is_some() || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        if up.is_none() || process.ended().is_some() {
+            bail!("Azurite did not start: {}", process.tail());
+        }
+        run(Command::new("python3").args([
+            "-c",
+            MAKE_CONTAINER,
+            &port.to_string(),
+            ACCOUNT,
+            KEY,
+            container,
+        ]))?;
+        Ok(Azurite { _process: process, port, _folder: folder })
+    }
+
+    /// The address of the account, as a setting.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}/{ACCOUNT}", self.port)
+    }
+
+    /// The blobs of a container by name, decompressed. There are few.
+    pub fn blobs(&self, container: &str) -> Result<BTreeMap<String, Vec<u8>>> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        let get = |path: String| -> Result<Vec<u8>> {
+            let answer = http::get(address, &format!("/{ACCOUNT}/{container}{path}"))?;
+            ensure!(answer.status == 200, "{path}: {}", answer.status);
+            Ok(answer.body)
+        };
+        let listed = String::from_utf8(get("?restype=container&comp=list".to_owned())?)?;
+        let names = listed.split("<Name>").skip(1).filter_map(|rest| Some(rest.split_once("</Name>")?.0));
+        names.map(|name| Ok((name.to_owned(), decompressed(name, &get(format!("/{name}"))?)))).collect()
+    }
+}
