@@ -65,6 +65,9 @@ pub struct Log {
     unread: u64,
     reading: Option<(u64, Box<dyn File>)>,
     failed_reads: u32,
+    missing: u64,
+    /// Bytes were put aside that do not say which frame they were.
+    has_parked_unknown: bool,
     sync_seconds: metrics::Histogram,
     _lock: Box<dyn Any + Send>,
 }
@@ -117,6 +120,8 @@ impl Log {
             unread: first,
             reading: None,
             failed_reads: 0,
+            missing: 0,
+            has_parked_unknown: false,
             sync_seconds: metrics::Histogram::noop(),
             _lock: lock,
         };

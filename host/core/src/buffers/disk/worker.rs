@@ -262,7 +262,13 @@ impl Worker {
                 }
             }
         }
-        if has_parked {
+        let missing = self.log().take_missing();
+        if missing > 0 {
+            self.core.state.lock().disk.parked += missing;
+            self.parked.increment(missing);
+            tracing::error!(output = %self.telling.name, frames = missing, "frames of the buffer are not where they were written; what was in them is lost, unless their sources have it");
+        }
+        if has_parked || missing > 0 {
             self.settle(&[], false);
         }
         let has_unread = self.log().has_unread();

@@ -61,6 +61,7 @@ impl Log {
                 return Ok(Read::End);
             };
             if first != self.place.segment {
+                self.miss(self.unread, first);
                 self.place = Place { segment: first, at: HEADER as u64 };
                 self.unread = first;
             }
@@ -70,8 +71,7 @@ impl Log {
                 if is_current {
                     return Ok(Read::End);
                 }
-                // Frames that should be at its end are not there any more.
-                self.acks.add(self.unread, segment.end);
+                self.miss(self.unread, segment.end);
                 self.unread = self.unread.max(segment.end);
                 if self.segments.range(first + 1..).next().is_none() {
                     self.unread = self.next;
@@ -111,12 +111,26 @@ impl Log {
 
     /// The next frame is read from `at`, and has the sequence `unread` or a later one.
     fn go_on(&mut self, at: u64, unread: u64) {
-        // Frames in between are not there any more.
-        if self.unread + 1 < unread {
-            self.acks.add(self.unread, unread - 1);
-        }
+        self.miss(self.unread, unread.saturating_sub(1));
         self.place.at = at;
         self.unread = unread;
+    }
+
+    /// Settles the frames `from..to`, which are not where they should be.
+    fn miss(&mut self, from: u64, to: u64) {
+        if from < to && !self.acks.set().covers(from, to) {
+            let missing = (from..to).filter(|sequence| !self.acks.set().has(*sequence)).count() as u64;
+            // The first of them may be what was just put aside, and is counted as that.
+            self.missing +=
+                missing - u64::from(std::mem::take(&mut self.has_parked_unknown).min(missing > 0));
+            self.acks.add(from, to);
+        }
+    }
+
+    /// How many frames were found missing since this was asked last: bytes that were put aside were theirs, or somebody
+    /// took them away.
+    pub fn take_missing(&mut self) -> u64 {
+        std::mem::take(&mut self.missing)
     }
 
     fn file(&mut self, first: u64) -> io::Result<&dyn File> {
@@ -135,6 +149,7 @@ impl Log {
         records: Option<(Records, Arc<str>)>,
     ) -> io::Result<Read> {
         let Place { segment, at } = self.place;
+        self.has_parked_unknown |= head.is_none();
         let sequence = head.map_or(self.unread, |head| head.sequence);
         let raw = segment::read(self.file(segment)?, at, (to - at) as usize)?;
         let kept = keep(&*self.fs, &self.folder, sequence, raw);

@@ -13,10 +13,11 @@ fn written() -> (Faulty, Vec<i64>) {
     (fs, vec![1, 2, 3, 4, 5])
 }
 
-/// Opens a log on a damaged disk, and answers the numbers in it and how much was parked.
-fn opened(fs: &Faulty) -> (Vec<i64>, usize) {
+/// Opens a log on a damaged disk, and answers the numbers in it, how much was parked, and how much more is missing.
+fn opened(fs: &Faulty) -> (Vec<i64>, usize, u64) {
     let (mut log, opened) = Log::open(Arc::new(fs.clone()), folder()).unwrap();
     let (found, parked) = read_all(&mut log);
+    let missing = log.take_missing();
     // It goes on, and gets rid of all it has.
     let placed = append(&mut log, &[9]).unwrap();
     assert_eq!(read_all(&mut log).0, [(placed[0].sequence, 9)]);
@@ -24,7 +25,7 @@ fn opened(fs: &Faulty) -> (Vec<i64>, usize) {
     log.close().unwrap();
     assert_eq!(segments(fs), 0, "{found:?}");
     let numbers = found.iter().map(|(_, number)| *number).collect();
-    (numbers, parked.len() + usize::from(opened.parked.is_some()))
+    (numbers, parked.len() + usize::from(opened.parked.is_some()), missing)
 }
 
 #[test]
@@ -35,13 +36,13 @@ fn a_flipped_bit_anywhere_costs_its_frame_alone_which_is_put_aside() {
         for place in 0..bytes.len() {
             let fs = fs.copy();
             fs.edit(&path, |bytes| bytes[place] ^= 1 << (place % 8));
-            let (found, parked) = opened(&fs);
+            let (found, parked, missing) = opened(&fs);
             let at = format!("{}:{place}: {found:?}", path.display());
             assert!(found.is_sorted() && found.iter().all(|number| all.contains(number)), "{at}");
             match all.len() - found.len() {
                 0 => assert!(place < HEADER && parked == 0, "{at}"),
                 1 => {
-                    assert_eq!(parked, 1, "{at}");
+                    assert_eq!((parked, missing), (1, 0), "{at}");
                     assert_eq!(
                         fs.files().keys().filter(|path| path.to_str().unwrap().ends_with(PARKED)).count(),
                         1
@@ -51,6 +52,19 @@ fn a_flipped_bit_anywhere_costs_its_frame_alone_which_is_put_aside() {
             }
         }
     }
+}
+
+#[test]
+fn frames_that_somebody_took_away_are_counted() {
+    let (fs, all) = written();
+    let firsts: Vec<_> = fs.files().into_keys().filter(|path| path.extension().is_some()).collect();
+    let second = segment::first(firsts[1].file_name().unwrap().to_str().unwrap()).unwrap();
+    fs.edit(&firsts[0], |bytes| bytes.truncate(HEADER));
+    let mut log = open(&fs);
+    let found = read_all(&mut log).0;
+    assert_eq!(found.len() as u64, all.len() as u64 + 1 - second);
+    assert_eq!(log.take_missing(), second - 1);
+    assert_eq!(log.take_missing(), 0);
 }
 
 #[test]
@@ -65,17 +79,17 @@ fn a_tail_that_is_torn_at_any_byte_is_cut_off_and_nothing_is_said_to_be_broken()
     for length in last..bytes.len() {
         let fs = fs.copy();
         fs.edit(&path, |bytes| bytes.truncate(length));
-        assert_eq!(opened(&fs), (all[..4].to_vec(), 0), "{length}");
+        assert_eq!(opened(&fs), (all[..4].to_vec(), 0, 0), "{length}");
         // A file may have grown before its bytes were written.
         let fs = self::written().0;
         fs.edit(&path, |bytes| bytes[length..].fill(0));
-        let (found, _) = opened(&fs);
+        let (found, ..) = opened(&fs);
         assert!(found == all[..4] || found == all && length + 8 > bytes.len(), "{length}: {found:?}");
     }
     for length in 0..HEADER {
         let fs = fs.copy();
         fs.edit(&path, |bytes| bytes.truncate(length));
-        assert_eq!(opened(&fs), (all[..3].to_vec(), 0), "{length}");
+        assert_eq!(opened(&fs), (all[..3].to_vec(), 0, 0), "{length}");
     }
 }
 
@@ -118,8 +132,8 @@ fn a_segment_that_is_gone_or_empty_in_the_middle_costs_itself_alone() {
     };
     let rest: Vec<i64> = (1..=9).filter(|number| !lost.contains(number)).collect();
     fs.remove(&second).unwrap();
-    assert_eq!(opened(&fs), (rest.clone(), 0));
+    assert_eq!(opened(&fs), (rest.clone(), 0, 3));
     let fs = build();
     fs.edit(&second, |bytes| bytes.clear());
-    assert_eq!(opened(&fs), (rest, 0));
+    assert_eq!(opened(&fs), (rest, 0, 3));
 }
