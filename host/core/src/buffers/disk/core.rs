@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::{Ack, Closed};
 use super::DiskStats;
-use super::state::{Entry, Queued, State};
+use super::state::{Queued, Slip, State};
 use crate::batch::{Batch, StreamId};
 use crate::buffers::store::Stats;
 use crate::receipt::{Verdict, restore};
@@ -96,6 +96,7 @@ impl Core {
         if state.views.remove(&view).is_some() && state.views.is_empty() {
             state.stopping = true;
             state.ready.clear();
+            state.again.clear();
             state.returned.clear();
             state.ready_bytes = 0;
         }
@@ -173,9 +174,12 @@ impl Core {
         if state.gives_way(view) {
             return Taken::Nothing;
         }
+        if state.waits_for_again() {
+            return Taken::Nothing;
+        }
         let entry = match state.returned.pop_first() {
             Some((_, entry)) => Some(entry),
-            None => state.ready.pop_front().inspect(|entry| state.ready_bytes -= entry.weight),
+            None => state.ready.pop_front().inspect(|entry| state.ready_bytes -= entry.slip.weight),
         };
         let Some(entry) = entry else {
             let over = !state.is_open(view) && state.is_drained();
@@ -186,7 +190,7 @@ impl Core {
             }
             return Taken::Nothing;
         };
-        state.leases.insert(entry.sequence, entry.time);
+        state.leases.insert(entry.slip.sequence, entry.slip.time);
         if state.wants_read() {
             self.work.notify_one();
         }
@@ -195,27 +199,26 @@ impl Core {
             self.item.notify_one();
         }
         drop(state);
-        let (records, ledger) = (entry.records.clone(), entry.ledger.clone());
-        let core = self.clone();
-        let receipt = restore(&ledger, records.rows(), move |verdict| core.end(entry, verdict));
+        let (records, slip) = (entry.records, entry.slip);
+        let (core, ledger) = (self.clone(), slip.ledger.clone());
+        let receipt = restore(&ledger, slip.rows, move |verdict| core.end(slip, verdict));
         Taken::Batch(Batch { records, receipt, stream: self.stream })
     }
 
     /// A lease has ended.
-    fn end(&self, entry: Entry, verdict: Verdict) {
+    fn end(&self, slip: Slip, verdict: Verdict) {
         let mut state = self.state.lock();
-        state.leases.remove(&entry.sequence);
+        state.leases.remove(&slip.sequence);
         let held = match verdict {
             Verdict::Safe => {
-                state.let_go(entry.weight, entry.records.rows() as u64);
-                state.settle(entry.sequence);
+                state.let_go(slip.weight, slip.rows as u64);
+                state.settle(slip.sequence);
                 self.room.notify_one();
-                state.held.remove(&entry.sequence)
+                state.held.remove(&slip.sequence)
             }
             Verdict::Again => {
                 if !state.stopping {
-                    state.returned.insert(entry.sequence, entry);
-                    self.item.notify_one();
+                    state.again.insert(slip.sequence, slip);
                 }
                 None
             }
@@ -244,8 +247,10 @@ impl Core {
     pub fn on_disk(&self) -> DiskStats {
         let state = self.state.lock();
         let leased = state.leases.first_key_value().map(|(sequence, time)| (*sequence, *time));
-        let entries = [state.returned.first_key_value().map(|(_, entry)| entry), state.ready.front()];
-        let inside = entries.into_iter().flatten().map(|entry| (entry.sequence, entry.time));
+        let again = state.again.first_key_value().map(|(_, slip)| slip);
+        let returned = state.returned.first_key_value().map(|(_, entry)| &entry.slip);
+        let slips = [again, returned, state.ready.front().map(|entry| &entry.slip)];
+        let inside = slips.into_iter().flatten().map(|slip| (slip.sequence, slip.time));
         let oldest = inside.chain(leased).min().map(|(_, time)| time);
         DiskStats { oldest, ..state.disk }
     }

@@ -65,6 +65,8 @@ pub struct Log {
     unread: u64,
     reading: Option<(u64, Box<dyn File>)>,
     failed_reads: u32,
+    /// The frame that was read again last, and where it begins.
+    again: Option<(u64, Place)>,
     missing: u64,
     /// Bytes were put aside that do not say which frame they were.
     has_parked_unknown: bool,
@@ -120,6 +122,7 @@ impl Log {
             unread: first,
             reading: None,
             failed_reads: 0,
+            again: None,
             missing: 0,
             has_parked_unknown: false,
             sync_seconds: metrics::Histogram::noop(),

@@ -10,7 +10,8 @@
 //!   before.
 //! - The next batches to be leased, [`WINDOW`] bytes of them at most. One that was just written goes there as it is, if
 //!   nothing older waits on disk, so that an output which keeps up reads nothing back.
-//! - What is leased. A batch that comes back is given out again from memory.
+//! - What is leased, without its records: who has a lease may hold it for long, and let go of them. A batch that comes
+//!   back is read once more, before anything that came after it is given out.
 //!
 //! What else waits is on disk alone. After a reload the buffer of the same folder goes on: see [`shelf`].
 

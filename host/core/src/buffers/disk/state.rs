@@ -16,14 +16,21 @@ pub struct Queued {
     pub bytes: u64,
 }
 
-/// A batch that was stored, and is in memory.
-#[derive(Debug)]
-pub struct Entry {
+/// A batch that was stored, without its records.
+#[derive(Clone, Debug)]
+pub struct Slip {
     pub sequence: u64,
-    pub records: Arc<Records>,
+    pub rows: usize,
     pub ledger: Arc<Ledger>,
     pub weight: u64,
     pub time: i64,
+}
+
+/// A batch that was stored, and is in memory.
+#[derive(Debug)]
+pub struct Entry {
+    pub slip: Slip,
+    pub records: Arc<Records>,
 }
 
 #[derive(Debug, Default)]
@@ -40,7 +47,9 @@ pub struct State {
     pub writing: usize,
     pub ready: VecDeque<Entry>,
     pub ready_bytes: u64,
-    /// Leases that came back.
+    /// Leases that came back, to be read once more: who leases a batch may hold it for long, and lets go of its records.
+    pub again: BTreeMap<u64, Slip>,
+    /// Those of them that are in memory.
     pub returned: BTreeMap<u64, Entry>,
     /// What is leased, with the time at which it was stored.
     pub leases: BTreeMap<u64, i64>,
@@ -94,11 +103,27 @@ impl State {
     /// Whether nothing waits to be leased, now or later.
     pub fn is_drained(&self) -> bool {
         let written = self.queued.is_empty() && self.writing == 0 && !self.has_unread;
-        written && self.ready.is_empty() && self.returned.is_empty()
+        written && self.ready.is_empty() && self.returned.is_empty() && self.again.is_empty()
+    }
+
+    /// What came back and is to be read next.
+    pub fn wants_again(&self) -> Option<&Slip> {
+        let (_, slip) = self.again.first_key_value()?;
+        // One that is older than all that wait is read in any case.
+        let is_next = self.returned.first_key_value().is_none_or(|(first, _)| slip.sequence < *first);
+        let bytes = || self.returned.values().map(|entry| entry.slip.weight).sum::<u64>();
+        (!self.stopping && (is_next || bytes() <= WINDOW / 2)).then_some(slip)
     }
 
     pub fn wants_read(&self) -> bool {
-        self.has_unread && self.ready_bytes <= WINDOW / 2 && !self.stopping
+        let wants_more = self.has_unread && self.ready_bytes <= WINDOW / 2 && !self.stopping;
+        wants_more || self.wants_again().is_some()
+    }
+
+    /// Whether what comes next is to be read first.
+    pub fn waits_for_again(&self) -> bool {
+        let Some((again, _)) = self.again.first_key_value() else { return false };
+        self.returned.first_key_value().is_none_or(|(returned, _)| again < returned)
     }
 
     /// Whether a batch may go to those that are in memory.
@@ -108,7 +133,7 @@ impl State {
 
     /// Puts a batch to those that are leased next.
     pub fn publish(&mut self, entry: Entry) {
-        self.ready_bytes += entry.weight;
+        self.ready_bytes += entry.slip.weight;
         self.ready.push_back(entry);
     }
 

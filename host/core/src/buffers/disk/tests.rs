@@ -7,8 +7,10 @@ use tokio::time::timeout;
 
 use super::super::contract::{self, Subject};
 use super::faulty::Faulty;
+use super::frame::HEAD;
 use super::fs::{Fs, Real};
 use super::log::tests::{number, records};
+use super::segment::HEADER;
 use super::shelf::{BufferContext, Shelf, Wanted};
 use super::worker::Pauses;
 use super::{QUEUE, segment};
@@ -353,6 +355,49 @@ async fn what_waits_on_disk_is_not_in_memory_and_comes_in_order() {
         assert_eq!(next(&buffer).await, Some(number));
     }
     assert_eq!(buffer.stats().bytes, 0);
+}
+
+#[tokio::test]
+async fn what_is_leased_for_long_is_not_in_memory_and_what_comes_back_is_read_once_more_in_order() {
+    let machine = Machine::default();
+    let buffer = machine.open();
+    let mut leases = Vec::new();
+    for place in 0..4 {
+        push(&buffer, machine.batch(place)).await;
+        let Batch { records, receipt, .. } = lease(&buffer).await.unwrap();
+        let weak = Arc::downgrade(&records);
+        drop(records);
+        assert!(weak.upgrade().is_none());
+        leases.push(receipt);
+    }
+    push(&buffer, machine.batch(4)).await;
+    leases.remove(1).delivered();
+    // Those that came last come back first.
+    while let Some(receipt) = leases.pop() {
+        drop(receipt);
+    }
+    for wanted in [0, 2, 3, 4] {
+        assert_eq!(next(&buffer).await, Some(wanted));
+    }
+    assert_eq!(buffer.stats().records, 0);
+    end(buffer).await;
+}
+
+#[tokio::test]
+async fn what_comes_back_and_cannot_be_read_any_more_is_counted_and_holds_up_nothing() {
+    let machine = Machine::default();
+    let buffer = machine.open();
+    push(&buffer, machine.batch(0)).await;
+    push(&buffer, machine.batch(1)).await;
+    let back = lease(&buffer).await.unwrap();
+    let segment =
+        machine.fs.files().into_keys().find(|path| path.extension().is_some_and(|end| end == "segment"));
+    machine.fs.edit(&segment.unwrap(), |bytes| bytes[HEADER + HEAD] ^= 1);
+    drop(back);
+    assert_eq!(next(&buffer).await, Some(1));
+    until(|| buffer.on_disk().unwrap().parked == 1).await;
+    assert_eq!(buffer.stats().records, 0);
+    end(buffer).await;
 }
 
 #[test]

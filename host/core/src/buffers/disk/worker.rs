@@ -8,13 +8,15 @@ use super::core::{Core, Job};
 use super::frame::Draft;
 use super::log::{Log, Parked, Placed, Read};
 use super::shelf::Ledgers;
-use super::state::{Entry, Queued};
+use super::state::{Entry, Queued, Slip, State};
 use crate::buffers::Ack;
 use crate::clock::Clock;
 use crate::dead_letter::{Cause, DeadLetters};
 use crate::receipt::restore;
 use crate::telemetry::{Metric, Part, Quiet, Tally};
 
+/// How often a frame is read again that the disk does not give out.
+const TRIES: u32 = 3;
 /// Frames that are read before what waits to be written has its turn.
 const READS: usize = 16;
 
@@ -54,6 +56,7 @@ pub struct Worker {
     write_at: Option<Instant>,
     read_at: Option<Instant>,
     failures: u32,
+    failed_again: u32,
     /// Says that acknowledgements cannot be written.
     said: Quiet,
     parked: metrics::Counter,
@@ -73,6 +76,7 @@ impl Worker {
             write_at: None,
             read_at: None,
             failures: 0,
+            failed_again: 0,
             said: Quiet::a_minute(),
             parked: Metric::BufferParked.counter(&labels),
             dead: Tally::dead_lettered("output", &telling.name),
@@ -160,7 +164,8 @@ impl Worker {
                 Ack::Delivered => held.push((placed.sequence, batch.receipt.held())),
             }
             let Placed { sequence, weight, .. } = *placed;
-            entries.push(Entry { sequence, records: batch.records, ledger, weight, time });
+            let slip = Slip { sequence, rows: batch.records.rows(), ledger, weight, time };
+            entries.push(Entry { slip, records: batch.records });
         }
         let mut state = core.state.lock();
         state.used += grown;
@@ -169,7 +174,7 @@ impl Worker {
         let log = self.log();
         if !state.stopping {
             for (entry, placed) in entries.into_iter().zip(placed) {
-                if !state.has_window(entry.weight) || !log.pass(placed) {
+                if !state.has_window(entry.slip.weight) || !log.pass(placed) {
                     break;
                 }
                 state.publish(entry);
@@ -230,11 +235,53 @@ impl Worker {
         }
     }
 
+    /// Reads what came back.
+    fn read_again(&mut self) {
+        for _ in 0..READS {
+            let Some(slip) = self.core.state.lock().wants_again().cloned() else { return };
+            let read = match self.log().read_again(slip.sequence) {
+                Err(error) if self.failed_again + 1 < TRIES => {
+                    self.failed_again += 1;
+                    tracing::error!(output = %self.telling.name, %error, "what came back cannot be read again; it is tried again");
+                    self.read_at = Some(Instant::now() + self.pauses.first);
+                    return;
+                }
+                read => read,
+            };
+            self.failed_again = 0;
+            let mut state = self.core.state.lock();
+            // It may have been left meanwhile.
+            if state.again.remove(&slip.sequence).is_none() {
+                return;
+            }
+            let error = match read {
+                Ok(records) => {
+                    let records = Arc::new(records);
+                    state.returned.insert(slip.sequence, Entry { slip, records });
+                    continue;
+                }
+                Err(error) => error,
+            };
+            state.let_go(slip.weight, slip.rows as u64);
+            state.settle(slip.sequence);
+            state.disk.parked += 1;
+            let held = state.held.remove(&slip.sequence);
+            drop(state);
+            // Its source may have it still.
+            drop(held);
+            self.parked.increment(1);
+            tracing::error!(output = %self.telling.name, records = slip.rows, %error, "a frame of the buffer that came back cannot be read any more; its records are lost, unless their source has them");
+        }
+    }
+
     /// Reads ahead.
     fn read(&mut self) {
         self.read_at = None;
+        self.read_again();
         let mut has_parked = false;
-        for _ in 0..READS {
+        let wants_more = |state: &State| state.has_unread && state.has_window(1);
+        let reads = if wants_more(&self.core.state.lock()) { READS } else { 0 };
+        for _ in 0..reads {
             match self.log().read() {
                 Ok(Read::Frame(head, records, source)) => {
                     let ledger = (self.telling.ledgers)(&source);
@@ -242,7 +289,8 @@ impl Worker {
                     let has_unread = self.log().has_unread();
                     let mut state = self.core.state.lock();
                     state.has_unread = has_unread;
-                    state.publish(Entry { sequence, records: Arc::new(records), ledger, weight, time });
+                    let slip = Slip { sequence, rows: records.rows(), ledger, weight, time };
+                    state.publish(Entry { slip, records: Arc::new(records) });
                     let goes_on = state.has_window(weight);
                     drop(state);
                     self.core.item.notify_one();

@@ -109,6 +109,38 @@ impl Log {
         }
     }
 
+    /// The records of a frame that was given out before.
+    ///
+    /// # Errors
+    /// The disk's, and that the frame is not there, or is not what was written.
+    pub fn read_again(&mut self, sequence: u64) -> io::Result<Records> {
+        let gone = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
+        let found = self.segments.range(..=sequence).next_back();
+        let Some((&first, &segment)) = found.filter(|(_, segment)| sequence < segment.end) else {
+            return Err(gone("its segment is gone".to_owned()));
+        };
+        // What comes back comes back in order, mostly.
+        let mut at = match self.again {
+            Some((before, place)) if place.segment == first && before <= sequence => place.at,
+            _ => HEADER as u64,
+        };
+        loop {
+            match segment::look(self.file(first)?, at, segment.length)? {
+                Found::Frame(head) if head.sequence == sequence => {
+                    let payload = segment::read(self.file(first)?, at + HEAD as u64, head.length as usize)?;
+                    if !head.fits(&payload) {
+                        return Err(gone("its checksum does not fit".to_owned()));
+                    }
+                    self.again = Some((sequence, Place { segment: first, at }));
+                    return Ok(head.decode(&payload).map_err(gone)?.0);
+                }
+                Found::Frame(head) if head.sequence < sequence => at += head.bytes(),
+                Found::Broken { next, .. } => at = next,
+                Found::Frame(_) | Found::End => return Err(gone("it is not in its segment".to_owned())),
+            }
+        }
+    }
+
     /// The next frame is read from `at`, and has the sequence `unread` or a later one.
     fn go_on(&mut self, at: u64, unread: u64) {
         self.miss(self.unread, unread.saturating_sub(1));
