@@ -61,11 +61,11 @@ fn by_the_sdk(text: &str) -> Option<Fields> {
     Some(columns.row(0).map(|(name, value)| (name.to_owned(), words(value.into()))).collect())
 }
 
-/// What stands between the quotes of a name.
+/// What stands between the quotes of a name: odd ones often enough that they come twice in one object.
 fn name() -> impl Strategy<Value = String> {
     let odd =
         ["", "a.b", r"a\\b", r"\u0061", r"\ud800", r"x\udc00.", "@timestamp", "@tag", "@rest", "@x", "ä"];
-    prop_oneof![4 => "[a-c]{1,2}", 1 => prop::sample::select(odd.to_vec()).prop_map(str::to_owned)]
+    prop_oneof![3 => "[a-c]{1,2}", 1 => prop::sample::select(vec!["@timestamp", "_@tag", "@tag"]).prop_map(str::to_owned), 1 => prop::sample::select(odd.to_vec()).prop_map(str::to_owned)]
 }
 
 fn scalar() -> impl Strategy<Value = String> {
@@ -138,9 +138,6 @@ proptest! {
         behind in 0_usize..3,
     ) {
         let more = |n: usize| (format!("n{n}"), n.to_string());
-        // A record with two tags of its own keeps the last, and the SDK the first beside it where that is no text.
-        let is_last = |place: usize| !all[place].0.starts_with('@') || all[place + 1..].iter().all(|next| next.0 != all[place].0);
-        let all = (0..all.len()).filter(|place| is_last(*place)).map(|place| all[place].clone());
         let all: Vec<_> = members(before).into_iter().chain(all).chain((0..behind).map(more)).collect();
         let text = object(&all);
         prop_assert_eq!(by_the_host(&text), by_the_sdk(&text), "{}", text);

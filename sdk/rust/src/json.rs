@@ -53,6 +53,8 @@ pub fn flatten(text: &str, prefix: &str, row: usize, columns: &mut ColumnSet, li
         names: 0,
         rest: Vec::new(),
         opened: Vec::new(),
+        came: [false; 2],
+        has_misnamed: false,
     };
     let done = flattening.document(prefix);
     if done.is_err() {
@@ -77,6 +79,10 @@ struct Flattening<'a, 'c> {
     rest: Vec<u8>,
     /// Hashes of the paths of objects that were opened.
     opened: Vec<u64>,
+    /// Which of the host's names came, as [`RESERVED`] has them.
+    came: [bool; 2],
+    /// A value had no right to such a name.
+    has_misnamed: bool,
 }
 
 impl<'a> Flattening<'a, '_> {
@@ -113,6 +119,9 @@ impl<'a> Flattening<'a, '_> {
         while let Some(key) = self.scanner.member(&mut first)? {
             let is_at_top = depth == 1 && parent == 0;
             self.push(&key, is_at_top)?;
+            if is_at_top && self.path.starts_with('@') {
+                self.take_back_misnamed();
+            }
             let is_rest = is_at_top && self.path == REST;
             if is_rest {
                 self.path.insert(0, '_');
@@ -219,16 +228,28 @@ impl<'a> Flattening<'a, '_> {
         self.columns.set(self.row, &self.path, value);
     }
 
+    /// Where one of the host's names comes again, what had no right to it goes as well: the last one stays.
+    fn take_back_misnamed(&mut self) {
+        let Some(place) = RESERVED.iter().position(|name| *name == self.path) else { return };
+        if std::mem::replace(&mut self.came[place], true) && self.has_misnamed {
+            self.columns.unset(self.row, &format!("_{}", self.path));
+        }
+    }
+
     /// The member has no right to the name that it has.
     fn misname(&mut self) {
+        self.has_misnamed = true;
         self.columns.unset(self.row, &self.path);
         self.path.insert(0, '_');
     }
 }
 
-/// The host's own name that a path at the top is, if it is one.
+/// The names of the host that not every value has a right to.
+const RESERVED: [&str; 2] = [TIMESTAMP, TAG];
+
+/// The one of them that a path at the top is.
 fn reserved(path: &str) -> Option<&'static str> {
-    [TIMESTAMP, TAG].into_iter().find(|name| *name == path)
+    RESERVED.into_iter().find(|name| *name == path)
 }
 
 /// Fowler, Noll and Vo's hash, 1a.
