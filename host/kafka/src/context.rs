@@ -97,6 +97,37 @@ pub struct Context {
     pub tokens: Option<Tokens>,
 }
 
+/// Hands what librdkafka tells a client to the field `client` of its context, which is a [`Context`]: the contexts of
+/// consumers and producers are this and more.
+#[macro_export]
+macro_rules! client_context {
+    ($context:ty) => {
+        impl ::rdkafka::ClientContext for $context {
+            const ENABLE_REFRESH_OAUTH_TOKEN: bool =
+                <$crate::Context as ::rdkafka::ClientContext>::ENABLE_REFRESH_OAUTH_TOKEN;
+
+            fn generate_oauth_token(
+                &self,
+                config: Option<&str>,
+            ) -> Result<::rdkafka::client::OAuthToken, Box<dyn ::std::error::Error>> {
+                self.client.generate_oauth_token(config)
+            }
+
+            fn log(&self, level: ::rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
+                self.client.log(level, facility, message);
+            }
+
+            fn stats(&self, statistics: ::rdkafka::Statistics) {
+                self.client.stats(statistics);
+            }
+
+            fn error(&self, error: ::rdkafka::error::KafkaError, reason: &str) {
+                self.client.error(error, reason);
+            }
+        }
+    };
+}
+
 impl ClientContext for Context {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 

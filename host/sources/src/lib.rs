@@ -12,6 +12,7 @@ pub mod forward;
 pub mod generator;
 pub mod http;
 pub mod kafka;
+mod push;
 pub mod settings;
 mod source;
 

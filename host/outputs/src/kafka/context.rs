@@ -1,15 +1,10 @@
 //! What librdkafka tells a producer outside of answers: the news of its client, and delivery reports.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rdkafka::client::OAuthToken;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::types::RDKafkaErrorCode;
-use rdkafka::{ClientContext, Statistics};
 use tokio::sync::Notify;
 
 use super::produce::Row;
@@ -29,25 +24,7 @@ pub(super) struct Context {
     pub queue: Arc<Queue>,
 }
 
-impl ClientContext for Context {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = flitch_kafka::Context::ENABLE_REFRESH_OAUTH_TOKEN;
-
-    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        self.client.generate_oauth_token(config)
-    }
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.client.log(level, facility, message);
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        self.client.stats(statistics);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.client.error(error, reason);
-    }
-}
+flitch_kafka::client_context!(Context);
 
 impl ProducerContext for Context {
     type DeliveryOpaque = Row;

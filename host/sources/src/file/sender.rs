@@ -1,9 +1,6 @@
 //! From lines to batches on their way.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use crate::{ChangedValues, SourceContext};
 use flitch_core::batch::utf8::InvalidUtf8;
@@ -17,9 +14,7 @@ use super::gather::{Bad, Gather};
 use super::settled::Settled;
 use super::tail::Tail;
 use crate::bell::{Bell, Hint};
-
-/// A batch on its way into the pipelines.
-type Push = Pin<Box<dyn Future<Output = Result<(), Closed>> + Send>>;
+use crate::push::Push;
 
 /// Builds batches and hands them on.
 pub(super) struct Sender {
@@ -29,10 +24,7 @@ pub(super) struct Sender {
     invalid: InvalidUtf8,
     pub settled: Arc<Settled>,
     bell: Arc<Bell>,
-    /// Rings the bell.
-    waker: Waker,
-    /// A batch that waits for room in the pipelines.
-    waiting: Option<Push>,
+    push: Push,
     changed: ChangedValues,
     nuls: metrics::Counter,
     dead: Tally,
@@ -46,9 +38,8 @@ impl Sender {
             cut: cx.cut,
             invalid,
             settled: Arc::new(Settled::new()),
-            waker: bell.waker(),
+            push: Push::new(&bell),
             bell,
-            waiting: None,
             changed: ChangedValues::new(&cx.name),
             nuls: Metric::FileNulBytes.counter(&[("source", &cx.name)]),
             dead: Tally::dead_lettered("source", &cx.name),
@@ -95,28 +86,19 @@ impl Sender {
             let records = Arc::new(finished.records);
             let bytes = bytes.saturating_sub(bad_bytes);
             let (intake, stream) = (self.cx.intake.clone(), tail.stream);
-            self.waiting =
-                Some(Box::pin(async move { intake.send(records, bytes, stream, on_settled).await }));
-            self.push_on()?;
+            self.push.begin(async move { intake.send(records, bytes, stream, on_settled).await })?;
         }
         Ok(())
     }
 
     /// Whether a batch waits for room.
     pub fn is_blocked(&self) -> bool {
-        self.waiting.is_some()
+        self.push.is_blocked()
     }
 
     /// Tries again to hand on the batch that waits. The bell rings when there may be room for it.
     pub fn push_on(&mut self) -> Result<(), Closed> {
-        let Some(waiting) = &mut self.waiting else { return Ok(()) };
-        match waiting.as_mut().poll(&mut Context::from_waker(&self.waker)) {
-            Poll::Pending => Ok(()),
-            Poll::Ready(done) => {
-                self.waiting = None;
-                done
-            }
-        }
+        self.push.go_on()
     }
 
     /// Puts lines that are no records among the dead letters. Answers whether they are there; where not, they count as

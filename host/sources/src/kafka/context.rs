@@ -2,17 +2,14 @@
 //! became of commits.
 
 use std::collections::VecDeque;
-use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
-use rdkafka::client::OAuthToken;
-use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{ClientContext, Statistics, TopicPartitionList};
 
 /// What the group wants of a member.
 pub(super) enum Rebalance {
@@ -39,25 +36,7 @@ pub(super) struct Context {
     pub told: Arc<Told>,
 }
 
-impl ClientContext for Context {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = flitch_kafka::Context::ENABLE_REFRESH_OAUTH_TOKEN;
-
-    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        self.client.generate_oauth_token(config)
-    }
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.client.log(level, facility, message);
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        self.client.stats(statistics);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.client.error(error, reason);
-    }
-}
+flitch_kafka::client_context!(Context);
 
 impl ConsumerContext for Context {
     /// Notes what is wanted: partitions that go to others are held until their records are safe, and meanwhile the others

@@ -1,10 +1,7 @@
 //! From what was gathered of a partition to batches on their way.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
 
 use flitch_core::batch::TIMESTAMP;
 use flitch_core::buffers::Closed;
@@ -14,18 +11,14 @@ use flitch_core::telemetry::{Metric, Tally};
 use super::gather::Gather;
 use super::partition::Partition;
 use crate::bell::{Bell, Hint};
+use crate::push::Push;
 use crate::{ChangedValues, SourceContext};
-
-/// A batch on its way into the pipelines.
-type Push = Pin<Box<dyn Future<Output = Result<(), Closed>> + Send>>;
 
 /// Hands batches on.
 pub(super) struct Sender {
     pub cx: SourceContext,
     bell: Arc<Bell>,
-    waker: Waker,
-    /// A batch that waits for room in the pipelines.
-    waiting: Option<Push>,
+    push: Push,
     /// Records of some partition came back.
     came_back: Arc<AtomicBool>,
     /// Dead letters could not be written.
@@ -38,9 +31,8 @@ pub(super) struct Sender {
 impl Sender {
     pub fn new(cx: SourceContext, bell: Arc<Bell>) -> Sender {
         Sender {
-            waker: bell.waker(),
+            push: Push::new(&bell),
             bell,
-            waiting: None,
             came_back: Arc::default(),
             unburied: false,
             changed: ChangedValues::new(&cx.name),
@@ -52,7 +44,7 @@ impl Sender {
 
     /// Whether a batch waits for room: nothing may be sent before it has found it.
     pub fn is_blocked(&self) -> bool {
-        self.waiting.is_some()
+        self.push.is_blocked()
     }
 
     /// Whether records came back since this was asked last.
@@ -67,14 +59,7 @@ impl Sender {
 
     /// Tries again to hand on the batch that waits. The bell rings when there may be room for it.
     pub fn push_on(&mut self) -> Result<(), Closed> {
-        let Some(waiting) = &mut self.waiting else { return Ok(()) };
-        match waiting.as_mut().poll(&mut Context::from_waker(&self.waker)) {
-            Poll::Pending => Ok(()),
-            Poll::Ready(done) => {
-                self.waiting = None;
-                done
-            }
-        }
+        self.push.go_on()
     }
 
     /// Sends what was gathered of a partition, which was read up to its next offset.
@@ -91,7 +76,7 @@ impl Sender {
                 return Ok(());
             }
         }
-        let on_settled = self.on_settled(partition);
+        let on_settled = self.on_settled(partition, partition.next);
         partition.sent = partition.next;
         let Some((finished, bytes)) = finished else {
             // What is no record is safe.
@@ -101,8 +86,7 @@ impl Sender {
         self.changed.count(finished.changed());
         let records = Arc::new(finished.records);
         let (intake, stream) = (self.cx.intake.clone(), partition.stream);
-        self.waiting = Some(Box::pin(async move { intake.send(records, bytes, stream, on_settled).await }));
-        self.push_on()
+        self.push.begin(async move { intake.send(records, bytes, stream, on_settled).await })
     }
 
     /// Puts messages that are no records among the dead letters. Answers whether they are there; where not, they count as
@@ -110,8 +94,9 @@ impl Sender {
     fn bury(&self, partition: &Partition, gather: &Gather) -> bool {
         let name = &self.cx.name;
         let bytes = gather.bad.iter().map(|bad| bad.value.len()).sum();
-        let again = self.again(partition);
-        let receipt = receipt::issue(self.cx.intake.ledger(), gather.bad.len(), bytes, again);
+        // They stand before those that are sent next.
+        let on_settled = self.on_settled(partition, partition.sent);
+        let receipt = receipt::issue(self.cx.intake.ledger(), gather.bad.len(), bytes, on_settled);
         let (topic, number) = (&partition.topic, partition.number);
         let origin = |offset: i64| format!("topic {topic}, partition {number}, offset {offset}");
         let reasons: Vec<String> =
@@ -126,22 +111,9 @@ impl Sender {
         true
     }
 
-    /// What settles messages before those that are sent next.
-    fn again(&self, partition: &Partition) -> impl FnOnce(Verdict) + Send + 'static {
-        let ticket = partition.mark.ticket(partition.sent);
-        let (came_back, bell) = (self.came_back.clone(), self.bell.clone());
-        move |verdict| {
-            ticket.settle(verdict);
-            if verdict == Verdict::Again {
-                came_back.store(true, Ordering::Release);
-                bell.ring(Hint::Settled);
-            }
-        }
-    }
-
-    /// What settles the next batch of a partition.
-    fn on_settled(&self, partition: &Partition) -> impl FnOnce(Verdict) + Send + 'static {
-        let ticket = partition.mark.ticket(partition.next);
+    /// What settles messages of a partition up to this offset.
+    fn on_settled(&self, partition: &Partition, offset: i64) -> impl FnOnce(Verdict) + Send + 'static {
+        let ticket = partition.mark.ticket(offset);
         let (came_back, bell) = (self.came_back.clone(), self.bell.clone());
         move |verdict| {
             ticket.settle(verdict);
