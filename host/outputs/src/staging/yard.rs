@@ -83,7 +83,12 @@ pub(crate) struct Yard {
     next: u64,
     /// Until when the disk rests.
     rest: Option<Instant>,
+    /// None that is open began before this.
+    oldest: Option<Instant>,
     due: Option<Instant>,
+    /// Why a record has no key, and why a key is none.
+    keyless: Arc<str>,
+    too_long: Arc<str>,
     shown: metrics::Gauge,
     said_disk: Quiet,
     said_full: Quiet,
@@ -95,6 +100,9 @@ impl Yard {
     /// # Errors
     /// The system's, with the path.
     pub fn new(plan: Plan) -> io::Result<Yard> {
+        // Without the byte that stands for a name behind a slash.
+        let mut key = plan.key.to_string();
+        key.pop();
         Ok(Yard {
             folder: own_folder(&plan.folder)?,
             press: Press::new(plan.compression)?,
@@ -106,7 +114,11 @@ impl Yard {
             held: Arc::default(),
             next: 0,
             rest: None,
+            oldest: None,
             due: None,
+            keyless: format!("the key `{key}` has a field that is missing, empty or no name for a folder")
+                .into(),
+            too_long: format!("the key `{key}` becomes longer than the store allows").into(),
             shown: Metric::ParcelBytes.gauge(&[("output", &plan.output)]),
             said_disk: Quiet::a_minute(),
             said_full: Quiet::a_minute(),
@@ -154,13 +166,10 @@ impl Yard {
     /// Rows from `from` on that share a key.
     fn run<'k>(&self, keys: &'k Rendered, text: &Encoded, from: usize, rows: usize) -> Run<'k> {
         let Some(key) = keys.row(from) else {
-            let key = self.shown_key();
-            let why = format!("the key `{key}` has a field that is missing, empty or no name for a folder");
-            return Run { key: Err(why.into()), end: from + 1 };
+            return Run { key: Err(self.keyless.clone()), end: from + 1 };
         };
         if !self.is_short(key) {
-            let why = format!("the key `{}` becomes longer than the store allows", self.shown_key());
-            return Run { key: Err(why.into()), end: from + 1 };
+            return Run { key: Err(self.too_long.clone()), end: from + 1 };
         }
         if !text.has(from as u32) {
             return Run { key: Ok(None), end: from + 1 };
@@ -175,13 +184,6 @@ impl Yard {
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.=/:+@!$&'(),; ".contains(byte);
         let length: usize = key.iter().map(|byte| if plain(byte) { 1 } else { 3 }).sum();
         length + ID + self.plan.extension.len() <= self.plan.longest
-    }
-
-    /// The key as the configuration has it.
-    fn shown_key(&self) -> String {
-        let mut key = self.plan.key.to_string();
-        key.pop();
-        key
     }
 
     /// Puts rows into the objects of a key, as many as it takes. An object ends with the record that fills it, wherever
@@ -250,6 +252,7 @@ impl Yard {
             touched: now,
         };
         self.open.put(key, open);
+        self.oldest.get_or_insert(now);
     }
 
     fn close_idle(&mut self) {
@@ -329,6 +332,7 @@ impl Yard {
         let old: Vec<Arc<[u8]>> =
             self.open.iter().filter(|(_, open)| is_old(open)).map(|(key, _)| key.clone()).collect();
         old.iter().for_each(|key| self.close(key));
+        self.oldest = self.open.iter().map(|(_, open)| open.began).min();
         self.relieve();
         self.look(now);
     }
@@ -358,7 +362,7 @@ impl Yard {
     /// Finds when there is something to do.
     fn look(&mut self, now: Instant) {
         let idle = self.open.peek_lru().map(|(_, open)| open.touched + self.plan.idle);
-        let old = self.open.iter().map(|(_, open)| open.began + self.plan.age).min();
+        let old = self.oldest.filter(|_| idle.is_some()).map(|oldest| oldest + self.plan.age);
         let due = idle.into_iter().chain(old).min();
         self.due = match self.rest {
             Some(rest) => Some(rest.max(now)),
