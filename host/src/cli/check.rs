@@ -35,7 +35,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let warnings: Vec<Problem> = loaded.warnings.iter().cloned().chain(of_disk).collect();
     stdout.write_all(report::render(&warnings, super::has_colors(&stdout)).as_bytes())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let _inside = runtime.enter();
+    let inside = runtime.enter();
     let lines = examine(&loaded, &args.config.path)?;
     stdout.write_all(lines.concat().as_bytes())?;
     if args.probe {
@@ -47,7 +47,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             let output = output.open(name, data_dir, &Clock::system(), &Arc::default())?;
             asked.push((name.clone(), Box::pin(async move { Ok(output.probe().await?) })));
         }
-        runtime.block_on(probe(asked))?;
+        let answer = runtime.block_on(probe(asked));
+        // Who still waits for an answer is not waited for.
+        drop(inside);
+        runtime.shutdown_background();
+        answer?;
     }
     writeln!(stdout, "{}: all right", args.config.path.display())?;
     Ok(())

@@ -1,7 +1,7 @@
 //! Whether topics are there and may be read, asked without joining the group.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rdkafka::TopicPartitionList;
@@ -39,11 +39,16 @@ fn ask(settings: &KafkaSettings, name: &str) -> anyhow::Result<()> {
         tokens: settings.connection().tokens(),
     };
     let consumer = super::consumer(settings.client(name)?, Context { client, told: Arc::default() })?;
-    let hear = |patience| while consumer.poll(patience).is_some() {};
+    // Of a broker that is down it tells without end.
+    let hear = |patience: Duration| {
+        let until = Instant::now() + patience;
+        let left = || until.saturating_duration_since(Instant::now());
+        (0..EVENTS).take_while(|_| consumer.poll(left()).is_some()).for_each(drop);
+    };
     // A token is asked for first of all.
     hear(HEARD);
     let explained = |error: KafkaError| {
-        (0..EVENTS).for_each(|_| hear(Duration::ZERO));
+        hear(Duration::ZERO);
         match why(&news, settings) {
             Some((_, why)) => anyhow::Error::msg(why),
             None => anyhow::Error::new(error),

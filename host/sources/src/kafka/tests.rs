@@ -335,6 +335,20 @@ async fn topics_are_chosen_by_a_regular_expression_too() {
     source.end().await;
 }
 
+/// A broker that is down is told of over and over, faster than anybody would listen.
+#[tokio::test]
+async fn a_probe_of_a_broker_that_is_down_says_so_and_ends() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    let mut settings = KafkaSettings::new(&address, &["any"], "any");
+    for option in ["reconnect.backoff.ms", "reconnect.backoff.max.ms"] {
+        settings.options.insert(option.to_owned(), serde_json::from_str("1").unwrap());
+    }
+    let answer = timeout(LONG, SourceKind::probe(&settings, "in").expect("it can be asked"));
+    answer.await.expect("an answer in time").unwrap_err();
+}
+
 #[test]
 fn settings_that_make_no_sense_are_refused_with_their_key() {
     let good = KafkaSettings::new("localhost:9092", &["logs"], "group");
