@@ -12,6 +12,7 @@ pub mod file;
 mod gather;
 pub mod gcs;
 pub mod kafka;
+pub mod nodes;
 mod object;
 mod output;
 mod parcel;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flitch_core::batch::Encoded;
-use flitch_core::batch::encode::{Encoder, Framing};
+use flitch_core::batch::encode::{Encoder, Format, Framing};
 use flitch_core::clock::Clock;
 use flitch_core::telemetry::Health;
 
@@ -49,6 +49,11 @@ pub trait OutputKind: Send + Sync {
     /// How it keeps records apart.
     fn framing(&self) -> Framing {
         Framing::Lines
+    }
+
+    /// The formats of `encoding` that it can write; none where it has a form of its own for records.
+    fn formats(&self) -> &'static [Format] {
+        &[Format::Ndjson, Format::Text, Format::Raw, Format::Csv]
     }
 
     /// Files and connections that it may hold open at once.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::de;
-use flitch_core::batch::encode::{Encoder, Encoding};
+use flitch_core::batch::encode::{Encoder, Encoding, Format};
 use flitch_core::buffers::BufferSettings;
 use flitch_core::clock::Clock;
 use flitch_core::setting::wrong;
@@ -45,6 +45,7 @@ impl OutputConfig {
             self.retry.attempts.is_none() || !self.kind.builds(),
             wrong!("retry.attempts", " is not for this type: an object is written until it goes through")
         );
+        self.check_format()?;
         Ok(OutputContext {
             name: name.into(),
             encoder: Encoder::new(self.encoding.clone(), self.kind.framing())?,
@@ -52,6 +53,26 @@ impl OutputConfig {
             clock: clock.clone(),
             health: health.clone(),
         })
+    }
+
+    /// Whether records can be written in the format that is asked for.
+    fn check_format(&self) -> anyhow::Result<()> {
+        let (format, formats) = (self.encoding.format, self.kind.formats());
+        let name = format.name();
+        ensure!(
+            !formats.is_empty() || format == Format::default(),
+            wrong!(
+                "encoding.format",
+                ": this type has a form of its own for records, and writes no `{name}`"
+            )
+        );
+        let known =
+            formats.iter().map(|format| format!("`{}`", format.name())).collect::<Vec<_>>().join(", ");
+        ensure!(
+            formats.is_empty() || formats.contains(&format),
+            wrong!("encoding.format", ": this type writes no `{name}`; it writes {known}")
+        );
+        Ok(())
     }
 
     /// Whether the output named `name` can be opened. Nothing is connected to and no file is made.

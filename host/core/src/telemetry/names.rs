@@ -120,6 +120,8 @@ metrics_list! {
     WriteErrors = "flitch_write_errors_total",
     /// 1 while an output lets only one write at a time probe its destination, else 0.
     BreakerOpen = "flitch_breaker_open",
+    /// 1 while a server of an output takes what it is sent, 0 while it rests after a failure.
+    OutputServerUp = "flitch_output_server_up",
     /// Times that a part (source, worker, output, listener, sync and compress of an output's files, buffer, disk of a buffer, clock, refresh of tables) ended or panicked unasked, by part and name.
     PartFailures = "flitch_part_failures_total",
     /// Panics, of whatever task or thread: each is a fault of flitch, and costs no more than a duplicate.

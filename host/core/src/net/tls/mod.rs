@@ -2,5 +2,7 @@
 
 pub mod client;
 pub mod server;
+pub mod towards;
 
 pub use server::{Acceptor, TlsSettings};
+pub use towards::{ClientTls, Renewed};
