@@ -14,7 +14,7 @@ use flitch_kafka::{News, Part};
 
 use super::context::Context;
 use super::settings::KafkaSettings;
-use super::trouble::why;
+use super::trouble::why_failed;
 
 /// How long brokers have to answer each question.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -49,10 +49,7 @@ fn ask(settings: &KafkaSettings, name: &str) -> anyhow::Result<()> {
     hear(HEARD);
     let explained = |error: KafkaError| {
         hear(Duration::ZERO);
-        match why(&news, settings) {
-            Some((_, why)) => anyhow::Error::msg(why),
-            None => anyhow::Error::new(error),
-        }
+        why_failed(error, &news, settings)
     };
     let mut first = TopicPartitionList::new();
     for topic in &settings.topics {

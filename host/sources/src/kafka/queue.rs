@@ -86,8 +86,8 @@ impl Queue {
         unsafe { ffi::rd_kafka_queue_length(self.events.as_ptr()) > 0 }
     }
 
-    /// The topic's handle (see [`Message::topic_handle`]) and the partition of the next message; none where there is
-    /// none now.
+    /// What stands for the topic for as long as this client has it, and the partition, of the next message; none where
+    /// there is none now.
     #[inline]
     pub fn peek(&mut self) -> Option<(usize, i32)> {
         if self.next == self.taken.len() {
@@ -97,6 +97,13 @@ impl Queue {
         // SAFETY: it was taken out of the queue, and not handed on.
         let message = unsafe { message.as_ref() };
         Some((message.rkt as usize, message.partition))
+    }
+
+    /// The topic of the next message; empty where there is none now.
+    pub fn peek_topic(&self) -> &str {
+        let message = self.taken.get(self.next).copied().and_then(NonNull::new);
+        // SAFETY: it was taken out of the queue, and not handed on; so its topic is alive.
+        message.map_or("", |message| unsafe { topic(message.as_ref().rkt) })
     }
 
     /// The next message; none where there is none now.
@@ -186,21 +193,10 @@ impl Message {
         Some((message.err.into(), text))
     }
 
-    /// Stands for the topic for as long as this client has it.
-    #[inline]
-    pub fn topic_handle(&self) -> usize {
-        self.get().rkt as usize
-    }
-
     /// The topic; empty for an error of no topic.
     pub fn topic(&self) -> &str {
-        let topic = self.get().rkt;
-        if topic.is_null() {
-            return "";
-        }
-        // SAFETY: the topic is alive while a message of it is, and its name ends in NUL.
-        let name = unsafe { CStr::from_ptr(ffi::rd_kafka_topic_name(topic)) };
-        name.to_str().unwrap_or_default()
+        // SAFETY: the topic is alive while a message of it is.
+        unsafe { topic(self.get().rkt) }
     }
 
     /// The partition.
@@ -260,6 +256,19 @@ impl Drop for Message {
         // SAFETY: nobody else destroys it.
         unsafe { ffi::rd_kafka_message_destroy(self.0.as_ptr()) }
     }
+}
+
+/// The name of a topic; empty for none.
+///
+/// # Safety
+/// The topic is alive for as long as `'a`, or null.
+unsafe fn topic<'a>(handle: *mut ffi::rd_kafka_topic_t) -> &'a str {
+    if handle.is_null() {
+        return "";
+    }
+    // SAFETY: as the caller says; the name ends in NUL.
+    let name = unsafe { CStr::from_ptr(ffi::rd_kafka_topic_name(handle)) };
+    name.to_str().unwrap_or_default()
 }
 
 /// Bytes that librdkafka lends; none where there are none, which is not the same as no bytes.

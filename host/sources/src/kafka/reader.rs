@@ -15,16 +15,19 @@ use flitch_core::file_stamp::FileStamp;
 use flitch_core::telemetry::Metric;
 use flitch_kafka::{News, Part};
 
-use super::context::{Context, Rebalance, Told, assign, release};
+use super::context::{Context, Told};
 use super::gather::Gather;
 use super::lag::Lag;
 use super::partition::{Partition, State};
-use super::queue::{Message, Queue};
+use super::queue::Queue;
 use super::sender::Sender;
 use super::settings::KafkaSettings;
 use super::trouble::Trouble;
 use crate::SourceContext;
 use crate::bell::Bell;
+
+mod group;
+mod mend;
 
 /// The longest pause between two looks at what the client tells, by which it knows that this member is alive.
 pub(super) const LOOK: Duration = Duration::from_millis(500);
@@ -32,8 +35,6 @@ pub(super) const LOOK: Duration = Duration::from_millis(500);
 const AGAIN: Duration = Duration::from_secs(1);
 /// Messages that are read before the client is heard again.
 const ROUND: usize = 4096;
-/// How long a seek may take, which waits for nobody but a thread of the client.
-const SEEK: Duration = Duration::from_secs(1);
 
 type Partitions = HashMap<Arc<str>, HashMap<i32, Partition>, ahash::RandomState>;
 
@@ -185,70 +186,11 @@ impl Reader {
         refused && self.files != self.settings.connection().stamps()
     }
 
-    /// Does what the group wants, in the order in which it wants it.
-    fn rebalance(&mut self, now: Instant) {
-        loop {
-            let Some(wanted) = self.told.rebalances.lock().pop_front() else { return };
-            let is_done = match &wanted {
-                Rebalance::Assign(partitions) => self.assign(partitions, now),
-                Rebalance::Revoke(partitions) => self.revoke(partitions, now),
-            };
-            if !is_done {
-                self.told.rebalances.lock().push_front(wanted);
-                return;
-            }
-            self.rebalances.increment(1);
-        }
-    }
-
-    /// Leaves partitions to other members, once what is on its way of them is safe, or has taken too long.
-    fn revoke(&mut self, list: &TopicPartitionList, now: Instant) -> bool {
-        let elements = list.elements();
-        let of: Vec<(&str, i32)> = elements.iter().map(|e| (e.topic(), e.partition())).collect();
-        let is_lost = self.consumer.assignment_lost();
-        let mut is_waiting = false;
-        for (topic, number) in &of {
-            self.forget(topic, *number);
-            let Some(partition) = self.partitions.get_mut(*topic).and_then(|t| t.get_mut(number)) else {
-                continue;
-            };
-            partition.state = State::Leaving;
-            is_waiting |= partition.is_waiting();
-        }
-        let until = *self.revoked_until.get_or_insert(now + self.settings.rebalance_wait.0);
-        if is_waiting && !is_lost && now < until {
-            return false;
-        }
-        self.revoked_until = None;
-        let mut safe = TopicPartitionList::new();
-        for (topic, number) in &of {
-            let Some(partition) = self.partitions.get_mut(*topic).and_then(|t| t.remove(number)) else {
-                continue;
-            };
-            if let Some(offset) = partition.moved() {
-                safe.add_partition_offset(topic, *number, Offset::Offset(offset)).ok();
-            }
-            self.lag.forget(&partition);
-        }
-        // Of those who have lost their partitions the brokers take no position.
-        if safe.count() > 0
-            && !is_lost
-            && let Err(error) = self.consumer.commit(&safe, CommitMode::Async)
-        {
-            self.trouble.commit_failed(&error);
-        }
-        if let Err(error) = release(&self.consumer, list) {
-            self.trouble.tell(&error, &self.news, &self.settings);
-        }
-        let source = &self.out.cx.name;
-        tracing::info!(%source, partitions = of.len(), is_lost, "partitions go to other members of the group");
-        true
-    }
-
     /// Reads messages until the pipelines are full, there are none, or it is time to hear what the client tells. Answers
     /// whether there may be more.
     fn read(&mut self) -> Result<bool, Closed> {
-        for _ in 0..ROUND {
+        let mut left = ROUND;
+        while left > 0 {
             if self.out.is_blocked() {
                 return Ok(false);
             }
@@ -264,38 +206,46 @@ impl Reader {
                     return Ok(false);
                 }
             }
-            if let Some(message) = self.queue.next() {
-                self.take(&message, is_current);
+            if !is_current {
+                let topic = self.partitions.get_key_value(self.queue.peek_topic());
+                self.current = topic.map(|(topic, _)| (handle, topic.clone(), number));
             }
+            left = left.saturating_sub(self.take((handle, number)).max(1));
         }
         Ok(true)
     }
 
-    #[inline]
-    fn take(&mut self, message: &Message, is_current: bool) {
-        let number = message.partition();
-        if !is_current {
-            let topic = self.partitions.get_key_value(message.topic()).map(|(topic, _)| topic.clone());
-            self.current = topic.map(|topic| (message.topic_handle(), topic, number));
-        }
-        let Some((_, topic, _)) = &self.current else { return };
-        // What still comes of a partition that is not ours any more is for somebody else.
-        let Some(partition) = self.partitions.get_mut(topic).and_then(|t| t.get_mut(&number)) else { return };
-        if let Some((code, reason)) = message.error() {
-            return self.trouble.of_partition(topic, number, code, &reason);
-        }
-        if partition.state == State::Reading && message.offset() >= partition.next {
+    /// Takes messages of one partition, of which there is one, until a batch is full or others come. Answers how many.
+    fn take(&mut self, of: (usize, i32)) -> usize {
+        let Reader { queue, gather, partitions, trouble, out, current, .. } = self;
+        let topic = current.as_ref().map(|(_, topic, _)| topic.clone()).unwrap_or_default();
+        let number = of.1;
+        let mut partition = partitions.get_mut(&topic).and_then(|t| t.get_mut(&number));
+        let mut count = 0;
+        while count < ROUND && queue.peek() == Some(of) && !gather.is_full(&out.cx.cut) {
+            let Some(message) = queue.next() else { break };
+            count += 1;
+            // What still comes of a partition that is not ours any more is for somebody else.
+            let Some(partition) = partition.as_deref_mut() else { continue };
+            if let Some((code, reason)) = message.error() {
+                trouble.of_partition(&topic, number, code, &reason);
+                continue;
+            }
+            if partition.state != State::Reading || message.offset() < partition.next {
+                continue;
+            }
             if message.offset() > partition.next
-                && let Some((low, _)) = self.queue.bounds(topic, number)
+                && let Some((low, _)) = queue.bounds(&topic, number)
                 && low > partition.next
             {
                 // Else they were compacted, or are what transactions leave.
                 let lost = low.min(message.offset()) - partition.next;
-                self.trouble.overrun(topic, number, partition.next, lost);
+                trouble.overrun(&topic, number, partition.next, lost);
             }
-            self.gather.take(message);
+            gather.take(&message);
             partition.next = message.offset() + 1;
         }
+        count
     }
 
     /// Sends what is gathered.
@@ -365,117 +315,5 @@ impl Reader {
         for partition in self.partitions.values().flat_map(HashMap::values) {
             self.lag.forget(partition);
         }
-    }
-
-    /// Brings partitions that are not as they should be to where they are read again. Answers when to look again.
-    fn mend(&mut self, now: Instant) -> Option<Instant> {
-        let mut next: Option<Instant> = None;
-        let wanted = |partition: &Partition| match partition.state {
-            State::GoBack(at) => Some((partition.topic.clone(), partition.number, at)),
-            State::Reading | State::Leaving => None,
-        };
-        let all: Vec<_> = self.partitions.values().flat_map(HashMap::values).filter_map(wanted).collect();
-        for (topic, number, at) in all {
-            let at = if at <= now { self.mend_one(&topic, number, now) } else { Some(at) };
-            next = next.into_iter().chain(at).min();
-        }
-        self.is_uneasy = next.is_some();
-        next
-    }
-
-    fn mend_one(&mut self, topic: &str, number: i32, now: Instant) -> Option<Instant> {
-        self.forget(topic, number);
-        let partition = self.partitions.get(topic)?.get(&number)?;
-        let later = now + AGAIN;
-        let offset = match partition.mark.safe() {
-            Some(safe) => Ok(Some(safe)),
-            None => self.placed(topic, number),
-        };
-        let partition = self.partitions.get_mut(topic)?.get_mut(&number)?;
-        if partition.mark.safe().is_none() && matches!(offset, Ok(Some(_))) {
-            let mut list = TopicPartitionList::new();
-            list.add_partition(topic, number);
-            self.consumer.resume(&list).ok();
-        }
-        let sought = match offset {
-            Ok(Some(offset)) => {
-                self.consumer.seek(topic, number, Offset::Offset(offset), SEEK).map(|()| offset)
-            }
-            Ok(None) => {
-                self.trouble.nowhere(topic, number);
-                partition.state = State::GoBack(later);
-                return Some(later);
-            }
-            Err(error) => Err(error),
-        };
-        let offset = match sought {
-            Ok(offset) => offset,
-            Err(error) => {
-                self.trouble.tell(&error, &self.news, &self.settings);
-                partition.state = State::GoBack(later);
-                return Some(later);
-            }
-        };
-        let source = &self.out.cx.name;
-        if partition.mark.failed() {
-            tracing::warn!(%source, topic, partition = number, from = offset, "records came back; they are read again");
-        }
-        if partition.mark.safe().is_none() {
-            partition.mark = flitch_core::receipt::Watermark::new(Some(offset));
-        } else {
-            partition.mark.restart();
-        }
-        (partition.next, partition.sent, partition.state) = (offset, offset, State::Reading);
-        None
-    }
-
-    /// The position of the group in a partition of which it had none.
-    fn placed(&self, topic: &str, number: i32) -> Result<Option<i64>, KafkaError> {
-        let mut list = TopicPartitionList::new();
-        list.add_partition(topic, number);
-        let found = super::offsets::beginnings(&self.consumer, &list, self.settings.start)?;
-        Ok(found.first().and_then(|beginning| beginning.offset))
-    }
-
-    /// Begins to read partitions. Answers false where the brokers do not say where.
-    fn assign(&mut self, list: &TopicPartitionList, now: Instant) -> bool {
-        if self.assign_at.is_some_and(|at| now < at) {
-            return false;
-        }
-        self.assign_at = None;
-        let begun = super::offsets::beginnings(&self.consumer, list, self.settings.start)
-            .map_err(anyhow::Error::new)
-            .and_then(|beginnings| self.begin(beginnings));
-        if let Err(error) = begun {
-            self.trouble.no_beginning(&error);
-            self.assign_at = Some(now + AGAIN);
-            return false;
-        }
-        true
-    }
-
-    fn begin(&mut self, beginnings: Vec<super::offsets::Beginning>) -> anyhow::Result<()> {
-        let mut list = TopicPartitionList::new();
-        for at in &beginnings {
-            self.queue.forward(&at.topic, at.partition)?;
-            let offset = at.offset.map_or(Offset::Beginning, Offset::Offset);
-            list.add_partition_offset(&at.topic, at.partition, offset)?;
-        }
-        assign(&self.consumer, &list)?;
-        let mut without = TopicPartitionList::new();
-        for at in beginnings.iter().filter(|at| at.offset.is_none()) {
-            without.add_partition(&at.topic, at.partition);
-        }
-        if without.count() > 0 {
-            self.consumer.pause(&without)?;
-        }
-        let source = self.out.cx.name.clone();
-        tracing::info!(%source, partitions = beginnings.len(), "partitions are assigned by the group");
-        for at in beginnings {
-            self.is_uneasy |= at.offset.is_none();
-            let partition = self.lag.begin(&self.settings, at)?;
-            self.partitions.entry(partition.topic.clone()).or_default().insert(partition.number, partition);
-        }
-        Ok(())
     }
 }

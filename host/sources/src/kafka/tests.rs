@@ -3,9 +3,11 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
+use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+use rdkafka::types::RDKafkaErrorCode;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +17,7 @@ use crate::testing::context;
 use flitch_core::batch::{Batch, Cut};
 use flitch_core::buffers::Buffer;
 use flitch_core::receipt::Ledger;
+use flitch_kafka::News;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -346,7 +349,20 @@ async fn a_probe_of_a_broker_that_is_down_says_so_and_ends() {
         settings.options.insert(option.to_owned(), serde_json::from_str("1").unwrap());
     }
     let answer = timeout(LONG, SourceKind::probe(&settings, "in").expect("it can be asked"));
-    answer.await.expect("an answer in time").unwrap_err();
+    let why = answer.await.expect("an answer in time").unwrap_err();
+    assert!(why.to_string().contains("the brokers cannot be reached"), "{why}");
+}
+
+/// A busy machine lets the answer overtake the news.
+#[test]
+fn a_question_that_failed_names_the_brokers_where_the_client_has_told_nothing_yet() {
+    let settings = KafkaSettings::new("broker:9092", &["any"], "any");
+    let failed = |code| KafkaError::MetadataFetch(code);
+    let why = |code| trouble::why_failed(failed(code), &News::default(), &settings).to_string();
+    let down = why(RDKafkaErrorCode::BrokerTransportFailure);
+    assert!(down.contains("the brokers cannot be reached (broker:9092)"), "{down}");
+    let other = why(RDKafkaErrorCode::TopicAuthorizationFailed);
+    assert!(!other.contains("reached"), "{other}");
 }
 
 #[test]

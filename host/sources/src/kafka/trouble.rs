@@ -31,14 +31,28 @@ pub(super) fn why(news: &News, settings: &KafkaSettings) -> Option<(RDKafkaError
     if is_denial(code) {
         return Some((code, format!("{reason}; {}", settings.connection().advice(code, &reason))));
     }
-    news.is_alone(FRESH).then(|| {
-        let brokers = settings.brokers.join(", ");
-        let hint = "where they run, check that `tls` and `sasl` are what this port of theirs wants";
-        (
-            RDKafkaErrorCode::AllBrokersDown,
-            format!("the brokers cannot be reached ({brokers}): {reason}; {hint}"),
-        )
-    })
+    news.is_alone(FRESH).then(|| (RDKafkaErrorCode::AllBrokersDown, out_of_reach(&reason, settings)))
+}
+
+/// Why a question to the brokers has failed. The client tells of an answer that failed and of brokers that are down in
+/// no order, so the failure by itself must do.
+pub(super) fn why_failed(error: KafkaError, news: &News, settings: &KafkaSettings) -> anyhow::Error {
+    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, OperationTimedOut, Resolve};
+    if let Some((_, why)) = why(news, settings) {
+        return anyhow::Error::msg(why);
+    }
+    match error.rdkafka_error_code() {
+        Some(code @ (AllBrokersDown | BrokerTransportFailure | OperationTimedOut | Resolve)) => {
+            anyhow::Error::msg(out_of_reach(&code.to_string(), settings))
+        }
+        _ => anyhow::Error::new(error),
+    }
+}
+
+fn out_of_reach(reason: &str, settings: &KafkaSettings) -> String {
+    let brokers = settings.brokers.join(", ");
+    let hint = "where they run, check that `tls` and `sasl` are what this port of theirs wants";
+    format!("the brokers cannot be reached ({brokers}): {reason}; {hint}")
 }
 
 /// What is wrong with one source.
