@@ -13,6 +13,7 @@ fluent_js_version=1.0.10
 fluent_py_version=0.11.1
 versitygw_version=v1.8.0
 azurite_version=3.35.0
+maxminddb_version=3.2.0
 
 mkdir -p "$FLITCH_CACHE"
 # Two runs at once (two test binaries, two clones) take turns.
@@ -77,9 +78,19 @@ azurite() {
     test -e node_modules/.bin/azurite
 }
 
+# MaxMind's databases for tests, good and hostile, as the source archive of its reader for Python holds them.
+maxmind() {
+  local archive="maxminddb-$maxminddb_version.tar.gz"
+  retry 3 python3 -m pip download --quiet --disable-pip-version-check --no-input --no-deps \
+    --no-binary :all: "maxminddb==$maxminddb_version" </dev/null >&2 &&
+    tar -xzf "$archive" --strip-components=3 "maxminddb-$maxminddb_version/tests/data/test-data" \
+      "maxminddb-$maxminddb_version/tests/data/bad-data" && rm "$archive" && test -f test-data/GeoLite2-City-Test.mmdb
+}
+
 part kafka "kafka_$scala_version-$kafka_version slf4j-simple-$slf4j_version" kafka
 part fluent-js "@fluent-org/logger@$fluent_js_version" fluent_js
 part fluent-py "fluent-logger==$fluent_py_version" fluent_py
 part versitygw "versitygw $versitygw_version" versitygw
 part azurite "azurite@$azurite_version" azurite
+part maxmind "maxminddb==$maxminddb_version" maxmind
 say "servers are in $FLITCH_CACHE"

@@ -1,4 +1,5 @@
-//! Tables that the host keeps for filters: CSV and NDJSON files, held in columns with an index on one of them.
+//! Tables that the host keeps for filters: CSV and NDJSON files, held in columns with an index on one of them, and
+//! MaxMind DBs, which answer for IP addresses.
 //!
 //! A table is read once and shared by all filters. [`Tables::refresh`] reads those again whose file has changed; one
 //! that cannot be read, or lacks a column that it had, stays as it was.
@@ -20,11 +21,13 @@ use flitch_core::tasks;
 use flitch_core::telemetry::health::{Health, Part};
 
 mod answer;
+mod networks;
 mod rows;
 mod settings;
 
 pub use settings::{TableFormat, TableSettings};
 
+use networks::Networks;
 use rows::Rows;
 
 /// How often files are looked at.
@@ -42,9 +45,46 @@ struct Table {
     configured: TableSettings,
     path: PathBuf,
     format: TableFormat,
-    rows: ArcSwap<Rows>,
+    content: ArcSwap<Content>,
     /// What the file looked like when it was read last, also in vain.
     seen: parking_lot::Mutex<Option<FileStamp>>,
+}
+
+/// What a file holds.
+#[derive(Debug)]
+enum Content {
+    Rows(Rows),
+    Networks(Networks),
+}
+
+impl Content {
+    fn read(path: &Path, key: &str, format: TableFormat) -> anyhow::Result<Content> {
+        Ok(match format {
+            TableFormat::Csv => Content::Rows(Rows::csv(path, key)?),
+            TableFormat::Ndjson => Content::Rows(Rows::ndjson(path, key)?),
+            TableFormat::Mmdb => Content::Networks(Networks::read(path)?),
+        })
+    }
+
+    /// Rows of a file, or nodes of a tree.
+    fn len(&self) -> usize {
+        match self {
+            Content::Rows(rows) => rows.len(),
+            Content::Networks(networks) => networks.len(),
+        }
+    }
+
+    /// What filters may ask this for, and may not ask `new` for.
+    fn lost_by<'a>(&'a self, new: &Content) -> Option<&'a str> {
+        match (self, new) {
+            (Content::Rows(old), Content::Rows(new)) => old.lost_by(new),
+            // A country's database where a city's was.
+            (Content::Networks(old), Content::Networks(new)) => {
+                (old.kind() != new.kind()).then(|| old.kind())
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Tables {
@@ -113,8 +153,11 @@ impl Lookup for Tables {
                 all => format!("no table is named `{table}`; there are {}", cut(&all.join(", "), 1000)),
             }));
         };
-        let rows = found.rows.load();
-        answer::answer(&rows, keys, want, bounds).map_err(|error| match error {
+        let answer = match &**found.content.load() {
+            Content::Rows(rows) => answer::of_rows(rows, keys, want, bounds),
+            Content::Networks(networks) => answer::of_networks(networks, keys, want, bounds),
+        };
+        answer.map_err(|error| match error {
             LookupError::Refused(reason) => LookupError::Refused(format!("table `{table}`: {reason}")),
             error => error,
         })
@@ -127,16 +170,16 @@ impl Table {
         let format = match settings.format {
             Some(format) => format,
             None => format_of(&path).with_context(|| {
-                format!("cannot tell the format of {}: add `format: csv` or `format: ndjson`", path.display())
+                format!("cannot tell the format of {}: add `format: csv`, `ndjson` or `mmdb`", path.display())
             })?,
         };
         let seen = FileStamp::of(&path);
-        let rows = Rows::read(&path, &settings.key, format)?;
-        tracing::info!(table = name, rows = rows.len(), path = %path.display(), "table read");
+        let content = Content::read(&path, &settings.key, format)?;
+        tracing::info!(table = name, rows = content.len(), path = %path.display(), "table read");
         Ok(Table {
             name: name.to_owned(),
             configured: settings.clone(),
-            rows: ArcSwap::from_pointee(rows),
+            content: ArcSwap::from_pointee(content),
             seen: parking_lot::Mutex::new(seen),
             path,
             format,
@@ -150,17 +193,17 @@ impl Table {
             return;
         }
         *seen_before = now;
-        let old = self.rows.load();
-        let new = Rows::read(&self.path, &self.configured.key, self.format).and_then(|new| {
+        let old = self.content.load();
+        let new = Content::read(&self.path, &self.configured.key, self.format).and_then(|new| {
             match old.lost_by(&new) {
-                Some(lost) => anyhow::bail!("the column `{lost}` is gone"),
+                Some(lost) => anyhow::bail!("`{lost}`, which filters may ask for, is gone"),
                 None => Ok(new),
             }
         });
         match new {
             Ok(new) => {
                 tracing::info!(table = self.name, rows = new.len(), "table read again");
-                self.rows.store(Arc::new(new));
+                self.content.store(Arc::new(new));
             }
             Err(error) => tracing::error!(
                 table = self.name,
@@ -175,6 +218,7 @@ fn format_of(path: &Path) -> Option<TableFormat> {
     match path.extension()?.to_str()? {
         "csv" => Some(TableFormat::Csv),
         "ndjson" | "jsonl" => Some(TableFormat::Ndjson),
+        "mmdb" => Some(TableFormat::Mmdb),
         _ => None,
     }
 }

@@ -4,6 +4,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, ArrayRef, UInt32Array, new_null_array};
 
+use super::networks::{MAX_PATHS, Networks};
 use super::rows::{Rows, write_key};
 use crate::columns;
 use crate::guest::answer::column_of;
@@ -17,7 +18,7 @@ use flitch_core::batch::{Column, Kind};
 const STRIDE: usize = 1024;
 
 /// The wanted columns of the rows with these keys. No more is copied than `bounds` allow.
-pub fn answer(
+pub fn of_rows(
     rows: &Rows,
     keys: ColumnResult,
     want: &[String],
@@ -31,14 +32,42 @@ pub fn answer(
             return Err(LookupError::Refused(format!("it has no column `{name}`; it has {all}")));
         }
     }
-    let places = places(rows, keys, bounds)?;
+    let places = places(keys, bounds, |key| Ok(rows.find(key)))?;
+    let columns = want.iter().map(|name| rows.path(name).and_then(|path| rows.column(path)));
+    gather(want, columns, &places, bounds)
+}
+
+/// The same of the networks of these addresses.
+pub fn of_networks(
+    networks: &Networks,
+    keys: ColumnResult,
+    want: &[String],
+    bounds: &Bounds,
+) -> Result<Vec<ColumnResult>, LookupError> {
+    // Before anything is kept for each of them.
+    if want.len() > MAX_PATHS || want.iter().map(String::len).sum::<usize>() > bounds.bytes {
+        return Err(LookupError::TooMuch);
+    }
+    in_time(bounds)?;
+    let mut question = networks.ask(want, bounds);
+    let places = places(keys, bounds, |key| question.find(key))?;
+    let answers = question.answers();
+    let columns = (0..want.len()).map(|number| answers.column(&number.to_string()));
+    gather(want, columns, &places, bounds)
+}
+
+fn gather<'a>(
+    want: &[String],
+    columns: impl Iterator<Item = Option<Column<'a>>>,
+    places: &UInt32Array,
+    bounds: &Bounds,
+) -> Result<Vec<ColumnResult>, LookupError> {
     let mut left = bounds.bytes;
-    let columns = want.iter().map(|name| {
+    let columns = want.iter().zip(columns).map(|(name, column)| {
         in_time(bounds)?;
-        let size =
-            rows.path(name).and_then(|path| rows.column(path)).map_or(0, |column| size(column, &places));
+        let size = column.map_or(0, |column| size(column, places));
         left = left.checked_sub(size + name.len() + size_of::<ColumnResult>()).ok_or(LookupError::TooMuch)?;
-        wanted(rows, name, &places).map_err(LookupError::Refused)
+        wanted(column, name, places).map_err(LookupError::Refused)
     });
     columns.collect()
 }
@@ -65,7 +94,11 @@ fn size(column: Column<'_>, places: &UInt32Array) -> usize {
 }
 
 /// Where each key stands; none where it is absent or unknown.
-fn places(rows: &Rows, keys: ColumnResult, bounds: &Bounds) -> Result<UInt32Array, LookupError> {
+fn places(
+    keys: ColumnResult,
+    bounds: &Bounds,
+    mut find: impl FnMut(&[u8]) -> Result<Option<u32>, LookupError>,
+) -> Result<UInt32Array, LookupError> {
     let count = match &keys.values {
         ValuesResult::Text(v) | ValuesResult::Bytes(v) | ValuesResult::Json(v) => v.ends.len(),
         ValuesResult::Int64(v) | ValuesResult::Timestamp(v) => v.len(),
@@ -75,22 +108,22 @@ fn places(rows: &Rows, keys: ColumnResult, bounds: &Bounds) -> Result<UInt32Arra
     let keys = column_of(keys, count)
         .map_err(|reason| LookupError::Refused(format!("the keys are no column: {reason}")))?;
     let mut text = Vec::new();
-    let mut place = |row: usize| {
-        text.clear();
-        write_key(columns::value(&keys.array, keys.kind, row)?, &mut text)?;
-        rows.find(&text)
-    };
     let place = |row: usize| {
         if row.is_multiple_of(STRIDE) {
             in_time(bounds)?;
         }
-        Ok(place(row))
+        text.clear();
+        let value = columns::value(&keys.array, keys.kind, row);
+        match value.and_then(|value| write_key(value, &mut text)) {
+            Some(()) => find(&text),
+            None => Ok(None),
+        }
     };
     (0..count).map(place).collect()
 }
 
-fn wanted(rows: &Rows, name: &str, places: &UInt32Array) -> Result<ColumnResult, String> {
-    let (kind, array) = match rows.path(name).and_then(|path| rows.column(path)) {
+fn wanted(column: Option<Column<'_>>, name: &str, places: &UInt32Array) -> Result<ColumnResult, String> {
+    let (kind, array) = match column {
         None => (Kind::Text, new_null_array(Kind::Text.field(name).data_type(), places.len())),
         Some(column) => {
             let kind = Kind::of(column.field()).unwrap_or(Kind::Json);

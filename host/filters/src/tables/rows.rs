@@ -6,7 +6,6 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
-use super::settings::TableFormat;
 use flitch_core::batch::builder::Builder;
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::decode::decode_line;
@@ -27,19 +26,24 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Reads a file. An error says in which line.
-    pub fn read(path: &Path, key: &str, format: TableFormat) -> anyhow::Result<Rows> {
-        let read = match format {
-            TableFormat::Csv => read_csv(path, key),
-            TableFormat::Ndjson => read_ndjson(path),
-        };
-        let (records, names) = read.with_context(|| format!("cannot read {}", path.display()))?;
-        // A name of a CSV file's header is one name, so a dot in it is no path.
-        let key = match format {
-            TableFormat::Csv => path_of(key),
-            TableFormat::Ndjson => key.to_owned(),
-        };
-        Rows::index(records, names, &key).with_context(|| path.display().to_string())
+    /// Reads a CSV file. An error says in which line.
+    pub fn csv(path: &Path, key: &str) -> anyhow::Result<Rows> {
+        // A name of the header is one name, so a dot in it is no path.
+        Rows::read(path, || read_csv(path, key), &path_of(key))
+    }
+
+    /// Reads an NDJSON file. An error says in which line.
+    pub fn ndjson(path: &Path, key: &str) -> anyhow::Result<Rows> {
+        Rows::read(path, || read_ndjson(path), key)
+    }
+
+    fn read(
+        path: &Path,
+        read: impl FnOnce() -> anyhow::Result<(Records, Vec<String>)>,
+        key: &str,
+    ) -> anyhow::Result<Rows> {
+        let (records, names) = read().with_context(|| format!("cannot read {}", path.display()))?;
+        Rows::index(records, names, key).with_context(|| path.display().to_string())
     }
 
     fn index(records: Records, names: Vec<String>, key: &str) -> anyhow::Result<Rows> {

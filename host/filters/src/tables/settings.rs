@@ -12,7 +12,7 @@ pub struct TableSettings {
     /// The file; a relative path is from the folder of the configuration file. It is read again when it changes.
     pub path: PathBuf,
     /// The column of a CSV file, or the field of an NDJSON file, that holds the key. Of two rows with one key the last
-    /// counts.
+    /// counts. (In a MaxMind DB it is always the address.)
     #[serde(default = "default_key")]
     pub key: String,
     /// How the file is written; told by its ending where it is not set.
@@ -32,4 +32,8 @@ pub enum TableFormat {
     Csv,
     /// A JSON object a line.
     Ndjson,
+    /// A MaxMind DB, for the country, city or network of an IP address: GeoLite2-City and its kin. The key is the
+    /// address; a column is a path in its record, with numbers for places in a list: `country.iso_code`,
+    /// `subdivisions.0.names.en`.
+    Mmdb,
 }

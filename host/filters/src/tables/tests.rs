@@ -101,7 +101,7 @@ fn a_file_that_cannot_be_a_table_is_refused_with_the_line() {
     assert!(refused("t.csv", "key,b\n,2\n", "key").contains("row 1 has no `key`"));
     assert!(refused("t.ndjson", "{\"key\":1}\n{\"b\":\n", "key").contains("line 2"));
     assert!(refused("t.ndjson", "{\"b\":1}\n", "key").contains("row 1 has no `key`"));
-    assert!(refused("t.txt", "", "key").contains("add `format: csv`"));
+    assert!(refused("t.txt", "", "key").contains("add `format: csv`, `ndjson` or `mmdb`"));
     assert!(refused("t.csv", "a\n", "key").starts_with("table `t`: "));
 }
 

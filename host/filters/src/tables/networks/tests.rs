@@ -1,0 +1,118 @@
+use std::path::PathBuf;
+
+use super::*;
+
+/// A database of MaxMind's for tests.
+fn database(name: &str) -> Networks {
+    Networks::read(&folder("test-data").join(name)).unwrap()
+}
+
+fn folder(name: &str) -> PathBuf {
+    let folder = flitch_tests::cache().join("maxmind").join(name);
+    assert!(folder.is_dir(), "no databases in {}: run `make servers`", folder.display());
+    folder
+}
+
+/// What is answered for one address, a value for each path, as JSON.
+fn answer(networks: &Networks, address: &str, want: &[&str]) -> Option<Vec<Value>> {
+    let want: Vec<String> = want.iter().map(|&path| path.to_owned()).collect();
+    let bounds = Bounds::none();
+    let mut question = networks.ask(&want, &bounds);
+    let row = question.find(address.as_bytes()).unwrap()? as usize;
+    let answers = question.answers();
+    let value = |number: usize| {
+        let column = answers.column(&number.to_string());
+        column.and_then(|column| column.value(row)).map_or(Value::Null, |value| {
+            let mut text = Vec::new();
+            value.write_json(&mut text);
+            serde_json::from_slice(&text).unwrap()
+        })
+    };
+    Some((0..want.len()).map(value).collect())
+}
+
+#[test]
+fn an_address_has_the_values_of_its_network_and_lists_are_reached_by_number() {
+    let cities = database("GeoLite2-City-Test.mmdb");
+    let want = [
+        "country.iso_code",
+        "city.names.en",
+        "subdivisions.0.iso_code",
+        "location.latitude",
+        "city.geoname_id",
+    ];
+    let found = answer(&cities, "2.125.160.216", &want).unwrap();
+    assert_eq!(Value::from(found), serde_json::json!(["GB", "Boxford", "ENG", 51.75, 2_655_045]));
+    let mapped = answer(&cities, "::ffff:2.125.160.216", &["country.iso_code"]).unwrap();
+    assert_eq!(mapped, ["GB"], "an address of version 4 that is written as one of version 6");
+    let six = answer(&cities, "2001:218::1", &["country.iso_code", "country"]).unwrap();
+    assert_eq!(six[0], "JP");
+    assert_eq!(six[1]["names"]["en"], "Japan", "what is no single value is json: {}", six[1]);
+}
+
+#[test]
+fn what_is_no_address_or_in_no_network_has_no_answer() {
+    let cities = database("GeoLite2-City-Test.mmdb");
+    for address in ["", "-", "2.125.160", "10.0.0.1", "127.0.0.1:80", "fe80::1"] {
+        assert_eq!(answer(&cities, address, &["country.iso_code"]), None, "{address}");
+    }
+    let four = database("MaxMind-DB-test-ipv4-24.mmdb");
+    assert_eq!(answer(&four, "2001:218::1", &["ip"]), None, "it knows no addresses of version 6");
+}
+
+#[test]
+fn a_path_that_a_record_has_not_is_absent_and_its_neighbours_are_there() {
+    let cities = database("GeoLite2-City-Test.mmdb");
+    let want = ["town", "country.iso_code.more", "subdivisions.9.iso_code", "country.iso_code"];
+    let found = answer(&cities, "2.125.160.216", &want).unwrap();
+    assert_eq!(Value::from(found), serde_json::json!([null, null, null, "GB"]));
+}
+
+#[test]
+fn many_addresses_of_one_network_are_one_answer_and_no_more_is_held_than_may_be() {
+    let networks = database("GeoIP2-ISP-Test.mmdb");
+    let want = ["isp".to_owned()];
+    let bounds = Bounds::none();
+    let mut question = networks.ask(&want, &bounds);
+    let rows: Vec<_> = (1..100).map(|n| question.find(format!("1.128.0.{n}").as_bytes()).unwrap()).collect();
+    assert!(rows.iter().all(|row| *row == Some(0)), "{rows:?}");
+    let tight = Bounds { bytes: 1, ..Bounds::none() };
+    assert_eq!(networks.ask(&want, &tight).find(b"1.128.0.1"), Err(LookupError::TooMuch));
+    let late = Bounds { until: std::time::Instant::now(), ..Bounds::none() };
+    assert_eq!(networks.ask(&want, &late).find(b"1.128.0.1"), Err(LookupError::Late));
+}
+
+/// MaxMind's own collection of files that broke readers: cycles, lengths beyond the end, deep nesting, pointers that
+/// multiply.
+#[test]
+fn hostile_files_are_refused_or_answer_within_bounds() {
+    let mut files = Vec::new();
+    for folder in [folder("bad-data"), folder("test-data")] {
+        let mut folders = vec![folder];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|ending| ending == "mmdb") {
+                    files.push(path);
+                }
+            }
+        }
+    }
+    let mut refused = 0;
+    for file in &files {
+        match Networks::read(file) {
+            Err(error) => {
+                refused += 1;
+                assert!(format!("{error:#}").contains("cannot read"), "{error:#}");
+            }
+            Ok(networks) => {
+                for address in ["1.1.1.1", "1.128.0.1", "2.125.160.216", "::1", "2001:218::1"] {
+                    let _ = answer(&networks, address, &["", "0", "country", "map.mapX", "array.0"]);
+                }
+            }
+        }
+    }
+    assert!(files.len() > 60 && refused > 5, "{refused} of {} are refused", files.len());
+}
