@@ -9,7 +9,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 # is asked to build decides which features the dependencies get.)
 DEMO_OPT_LEVEL ?= 1
 
-.PHONY: help setup setup-build servers demo build test bench fuzz lint fmt clean
+.PHONY: help setup setup-build servers demo examples build test bench fuzz lint fmt clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,12 @@ demo: setup-build ## Build flitch and watch it work: nginx, Docker and HTTP thro
 	@echo "flitch: building (some minutes the first time, then seconds)"
 	CARGO_PROFILE_DEV_OPT_LEVEL=$(DEMO_OPT_LEVEL) $(CARGO) build --workspace --bin flitch
 	target/debug/flitch demo
+
+examples: setup servers ## Run the five pipelines of examples/ between real parts, and compare what arrives
+	@scripts/examples.sh
+
+example-%: setup servers
+	@scripts/examples.sh $*
 
 build: setup-build ## Build the release binary, target/release/flitch
 	$(CARGO) build --release -p flitch --bin flitch

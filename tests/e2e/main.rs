@@ -13,6 +13,7 @@ mod demo;
 mod disk_buffer;
 mod docker;
 mod event_hubs;
+mod examples;
 mod file;
 mod filters;
 mod forward;
