@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use flitch_core::net::address::Address;
+use flitch_core::net::entra::{AuthSettings, Entra};
 use flitch_core::secret::Secret;
 use flitch_core::setting::wrong;
 
 use crate::Tokens;
-use crate::entra::{AuthSettings, Entra};
 use crate::settings::{Mechanism, Preset, SaslSettings, TlsSettings};
 
 /// Where Kafka's protocol is spoken, and where the emulator speaks it.

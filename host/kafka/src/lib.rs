@@ -3,7 +3,6 @@
 
 mod advice;
 mod context;
-pub mod entra;
 pub mod event_hubs;
 pub mod settings;
 mod token;

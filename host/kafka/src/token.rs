@@ -3,12 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rdkafka::client::OAuthToken;
-use serde::Deserialize;
 
-use crate::entra::Entra;
+use flitch_core::net::entra::{Claims, Entra, claims};
 
 /// When a token without an end is read again.
 const AGAIN: Duration = Duration::from_secs(300);
@@ -30,25 +27,12 @@ impl Tokens {
     pub fn get(&self) -> Result<OAuthToken, String> {
         match self {
             Tokens::File(path) => read(path),
-            Tokens::Entra(entra) => entra.token().map_err(|error| format!("{error:#}")),
+            Tokens::Entra(entra) => {
+                let token = entra.token().map_err(|error| format!("{error:#}"))?;
+                Ok(OAuthToken { token: token.token, principal_name: token.owner, lifetime_ms: token.ends })
+            }
         }
     }
-}
-
-/// What is read of a JWT (RFC 7519, section 4.1).
-#[derive(Default, Deserialize)]
-pub(crate) struct Claims {
-    #[serde(default, rename = "sub")]
-    pub subject: Option<String>,
-    /// Seconds since 1970.
-    #[serde(default, rename = "exp")]
-    pub end: Option<f64>,
-}
-
-/// What a token says, if it is a JWT.
-pub(crate) fn claims(token: &str) -> Claims {
-    let payload = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
-    payload.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default()
 }
 
 /// Reads a token; the error says what is wrong with the file, without the token.
@@ -77,6 +61,9 @@ pub fn read(path: &Path) -> Result<OAuthToken, String> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
     use super::*;
 
     #[test]

@@ -11,10 +11,10 @@ use super::kafka::{Acks, Compression, KafkaSettings, Stamp};
 use super::{Output, OutputContext, OutputKind};
 use flitch_core::batch::encode::Framing;
 use flitch_core::batch::template::Template;
+use flitch_core::net::entra::AuthSettings;
 use flitch_core::secret::Secret;
 use flitch_core::setting::wrong;
 use flitch_core::units::{Bytes, Span, or_zero};
-use flitch_kafka::entra::AuthSettings;
 use flitch_kafka::event_hubs::{self, MOST, Wanted};
 use flitch_kafka::settings::{OptionValue, TlsSettings};
 

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::kafka::{Codec, DESCRIPTORS, Fields, KafkaSettings, Start, Tombstones};
 use super::{Probing, SourceContext, SourceKind, Starting};
 use flitch_core::batch::utf8::InvalidUtf8;
+use flitch_core::net::entra::AuthSettings;
 use flitch_core::router::OneOrMore;
 use flitch_core::secret::Secret;
 use flitch_core::setting::wrong;
 use flitch_core::units::{Bytes, Span, or_zero};
-use flitch_kafka::entra::AuthSettings;
 use flitch_kafka::event_hubs::{self, Wanted};
 use flitch_kafka::settings::{OptionValue, TlsSettings};
 

@@ -11,17 +11,16 @@ use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rdkafka::client::OAuthToken;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use flitch_core::net::http_client::{Settings, beginning, client, reason};
-use flitch_core::net::tls::client::{Trust, config};
-use flitch_core::secret::Secret;
-use flitch_core::setting::wrong;
-
-use crate::token::claims;
+use super::http_client::{Settings, beginning, client, reason};
+use super::tls::client::{Trust, config};
+use crate::secret::Secret;
+use crate::setting::wrong;
 
 /// Longest time for a token to come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -92,6 +91,34 @@ pub struct Entra {
     pub audience: String,
 }
 
+/// A token, and what is known of it.
+#[derive(Clone)]
+pub struct Token {
+    /// What is shown.
+    pub token: String,
+    /// Whose it is; `flitch` where it does not say.
+    pub owner: String,
+    /// When it ends, in milliseconds since 1970.
+    pub ends: i64,
+}
+
+/// What is read of a JWT (RFC 7519, section 4.1).
+#[derive(Default, Deserialize)]
+pub struct Claims {
+    /// Whose it is.
+    #[serde(default, rename = "sub")]
+    pub subject: Option<String>,
+    /// Seconds since 1970.
+    #[serde(default, rename = "exp")]
+    pub end: Option<f64>,
+}
+
+/// What a token says, if it is a JWT.
+pub fn claims(token: &str) -> Claims {
+    let payload = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    payload.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default()
+}
+
 /// What is read of an answer. Numbers are texts where the metadata service answers.
 #[derive(Deserialize)]
 struct Answer {
@@ -142,7 +169,7 @@ impl Entra {
     ///
     /// # Errors
     /// Why there is none, without what is secret.
-    pub fn token(&self) -> anyhow::Result<OAuthToken> {
+    pub fn token(&self) -> anyhow::Result<Token> {
         let (token, expires_in) = if let AuthSettings::AzureCli {} = self.auth {
             (self.of_command()?, None)
         } else {
@@ -153,9 +180,9 @@ impl Entra {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let end = expires_in.map(|seconds| (now + Duration::from_secs(seconds)).as_millis() as i64);
         let end = end.or(claims.end.map(|seconds| (seconds * 1_000.0) as i64));
-        let lifetime_ms = end.context("the token does not say when it ends")?;
-        let principal_name = claims.subject.unwrap_or_else(|| "flitch".to_owned());
-        Ok(OAuthToken { token, principal_name, lifetime_ms })
+        let ends = end.context("the token does not say when it ends")?;
+        let owner = claims.subject.unwrap_or_else(|| "flitch".to_owned());
+        Ok(Token { token, owner, ends })
     }
 
     async fn ask(&self) -> anyhow::Result<(String, Option<u64>)> {
