@@ -129,6 +129,24 @@ impl DeadLetters {
         self.folder.lock().append(&lines)
     }
 
+    /// The same for records of which there is nothing but their lines, as [`ndjson_lossless`] writes them; they share a
+    /// reason.
+    ///
+    /// # Errors
+    /// As of [`DeadLetters::records`].
+    pub fn lossless(&self, stage: &str, component: &str, reason: &str, records: &[u8]) -> io::Result<()> {
+        let mut head = self.head(stage, component);
+        push_text(&mut head, reason);
+        head.extend_from_slice(b",\"record\":");
+        let mut lines = Vec::with_capacity(records.len() * 2);
+        for record in records.split(|byte| *byte == b'\n').filter(|record| !record.is_empty()) {
+            lines.extend_from_slice(&head);
+            lines.extend_from_slice(record);
+            lines.extend_from_slice(b"}\n");
+        }
+        self.folder.lock().append(&lines)
+    }
+
     /// Puts bytes that never became records among the dead letters, each with what is wrong with it; all of them are
     /// on disk when this returns.
     ///

@@ -24,7 +24,7 @@ pub mod stdout;
 
 pub use deliver::deliver;
 pub use gather::Wants;
-pub use output::{Answer, Output, OutputContext, OutputKind, Refusal, WriteError, Written};
+pub use output::{Answer, Fate, Output, OutputContext, OutputKind, Refusal, WriteError, Written};
 pub use parcel::Parcel;
 pub use retry::RetrySettings;
 pub use settings::OutputSettings;

@@ -17,7 +17,7 @@ use object_store::{
 use self::fault::{Fault, classify, fault};
 use self::notes::Notes;
 use crate::staging::{Compression, Object, Plan};
-use crate::{Answer, Output, OutputContext, Parcel, WriteError, Written};
+use crate::{Answer, Fate, Output, OutputContext, Parcel, WriteError, Written};
 use flitch_core::batch::encode::Format;
 use flitch_core::batch::template::Template;
 use flitch_core::setting::wrong;
@@ -132,6 +132,8 @@ impl ObjectOutput {
             output: cx.name.clone(),
             folder: cx.state_dir.join("staging"),
             key,
+            places: None,
+            keeps: false,
             longest: LONGEST,
             encoder: cx.encoder.clone(),
             compression: common.compression,
@@ -295,8 +297,8 @@ impl Output for ObjectOutput {
         Box::pin(self.abort_leftovers())
     }
 
-    fn send<'a>(&'a self, object: &'a Object) -> Answer<'a, ()> {
-        Box::pin(self.put(object))
+    fn send<'a>(&'a self, object: &'a Object) -> Answer<'a, Fate> {
+        Box::pin(async move { self.put(object).await.map(|()| Fate::Safe) })
     }
 
     fn concurrency(&self) -> usize {

@@ -93,9 +93,15 @@ pub trait Output: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// Writes an object that was built. `Ok` means that it is at the destination as a whole, once, whoever wrote it.
-    fn send<'a>(&'a self, object: &'a Object) -> Answer<'a, ()> {
+    /// Writes an object that was built. [`Fate::Safe`] means that it is at the destination as a whole, once, whoever wrote it.
+    fn send<'a>(&'a self, object: &'a Object) -> Answer<'a, Fate> {
         let reason = format!("this output builds nothing: {}", object.name);
+        Box::pin(std::future::ready(Err(WriteError::Denied { reason })))
+    }
+
+    /// Asks what became of an object, when its fate was to be known [`Fate::Later`].
+    fn fate<'a>(&'a self, object: &'a Object) -> Answer<'a, Fate> {
+        let reason = format!("this output knows at once what becomes of an object: {}", object.name);
         Box::pin(std::future::ready(Err(WriteError::Denied { reason })))
     }
 
@@ -122,6 +128,19 @@ pub struct Written {
     pub refused: Vec<Refusal>,
     /// Rows to write again, in ascending order, and why; the others are safe.
     pub again: Option<(Vec<u32>, WriteError)>,
+}
+
+/// What becomes of an object that was sent.
+#[derive(Debug)]
+pub enum Fate {
+    /// All its records are safe at the destination.
+    Safe,
+    /// The destination has it and has not decided: it is to be asked again after this time.
+    Later(Duration),
+    /// The destination will never take it, nor a part of it: its records go to the dead letters.
+    Refused(String),
+    /// It did not arrive: it is to be sent again.
+    Again(WriteError),
 }
 
 /// A row that the destination will never take.

@@ -12,13 +12,17 @@ use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use flitch_core::batch::Records;
 use flitch_core::batch::encode::Encoder;
-use flitch_core::batch::template::Template;
+use flitch_core::batch::template::{Rendered, Template};
 use flitch_core::private;
 
+mod keep;
+mod open;
 mod press;
 mod yard;
 
+pub use keep::{Kept, Letters};
 pub(super) use yard::{Sealed, Yard};
 
 /// How objects are compressed.
@@ -55,6 +59,10 @@ pub struct Plan {
     /// Where an object of a record goes and how its name begins, a template for paths with one more byte at its end, so
     /// that a folder is not a name that is empty.
     pub key: Template,
+    /// Where objects go in another way than by `key`.
+    pub places: Option<Arc<dyn Places>>,
+    /// Whether the records of an object can become dead letters.
+    pub keeps: bool,
     /// Longest name.
     pub longest: usize,
     /// How records are written.
@@ -76,6 +84,18 @@ pub struct Plan {
     pub held: u64,
 }
 
+/// Finds where the objects of records go, for outputs to whom no template alone says it.
+pub trait Places: std::fmt::Debug + Send + Sync {
+    /// The key of each row, as that of a [`Plan`], with one more byte at its end.
+    fn keys(&self, records: &Records) -> Rendered;
+
+    /// Why a row has no key.
+    fn keyless(&self) -> Arc<str>;
+
+    /// Most bytes of text, and the longest age, of an object with this key.
+    fn limits(&self, key: &[u8]) -> (u64, Duration);
+}
+
 /// An object that is whole. Its file is removed with it.
 #[derive(Debug)]
 pub struct Object {
@@ -91,6 +111,8 @@ pub struct Object {
     pub length: u64,
     /// How far a write came that broke off.
     pub progress: Mutex<Progress>,
+    /// What is kept of its records, if they can become dead letters.
+    pub kept: Option<Kept>,
     _held: Held,
 }
 
@@ -101,12 +123,17 @@ pub struct Progress {
     pub upload: Option<String>,
     /// The store's names for the parts that it has.
     pub parts: Vec<String>,
+    /// By what the destination is asked what became of it.
+    pub ticket: Option<String>,
 }
 
 impl Drop for Object {
     fn drop(&mut self) {
         // One that stays is removed at the next start.
         let _ = std::fs::remove_file(&self.path);
+        if let Some(kept) = &self.kept {
+            kept.remove();
+        }
     }
 }
 

@@ -27,6 +27,19 @@ pub struct Rows {
 }
 
 impl Rendered {
+    /// A text for each row, or none.
+    pub fn of<'t>(texts: impl Iterator<Item = Option<&'t [u8]>>) -> Rendered {
+        let mut rows = Rows::default();
+        for (row, text) in texts.enumerate() {
+            match text {
+                Some(text) => rows.text.extend_from_slice(text),
+                None => rows.missing.push(row as u32),
+            }
+            rows.ends.push(rows.text.len());
+        }
+        Rendered::Rows(rows)
+    }
+
     /// The text of a row; none where a field is missing.
     pub fn row(&self, row: usize) -> Option<&[u8]> {
         match self {

@@ -3,16 +3,19 @@
 
 use std::future::{Future, pending, ready};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::{Courier, one_of, until};
-use crate::Answer;
 use crate::parcel::Refused;
-use crate::staging::{Plan, Sealed, Yard};
+use crate::staging::{Letters, Object, Plan, Sealed, Yard};
+use crate::{Answer, Fate, WriteError};
 use flitch_core::buffers::Buffer;
+use flitch_core::dead_letter;
+use flitch_core::receipt::Receipt;
 use flitch_core::telemetry::Metric;
 
 /// How long after a failure the yard is opened again.
@@ -138,22 +141,57 @@ async fn opened(courier: &Courier, plan: &Plan) -> Box<Yard> {
     }
 }
 
+/// Bytes of dead letters that are written at once.
+const LETTERS: usize = 1 << 20;
+
 impl Courier {
     /// Puts in order what is left of a process before this one.
     async fn begin(&self) {
-        self.repeat(|| self.output.begin()).await;
+        self.repeat(None, || self.output.begin()).await;
     }
 
-    /// Writes an object until it goes through, and settles what is in it.
+    /// Writes an object until its records are safe or refused for good, and settles what is in it.
     async fn send(&self, sealed: Sealed) {
         let Sealed { object, shares } = sealed;
-        self.repeat(|| self.output.send(&object)).await;
+        let refused = self.refusal(&object).await;
+        if let Some(reason) = refused {
+            return self.bury_object(object, shares, reason).await;
+        }
         self.delivered.add(object.rows as usize, object.text as usize);
         shares.into_iter().for_each(|share| share.delivered());
     }
 
+    /// Writes an object until the destination has decided. Answers why it takes nothing of it.
+    async fn refusal(&self, object: &Object) -> Option<String> {
+        loop {
+            let mut fate = self.repeat(Some(&self.seconds), || self.output.send(object)).await;
+            while let Fate::Later(pause) = fate {
+                tokio::time::sleep(pause).await;
+                fate = self.repeat(None, || self.output.fate(object)).await;
+            }
+            match fate {
+                Fate::Safe | Fate::Later(_) => return None,
+                Fate::Refused(reason) => return Some(reason),
+                Fate::Again(error) => {
+                    self.retries.increment(1);
+                    let pause = self.failure(&error, Instant::now());
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    }
+
+    fn failure(&self, error: &WriteError, begin: Instant) -> Duration {
+        Metric::WriteErrors.counter(&[("output", &*self.name), ("kind", error.kind())]).increment(1);
+        self.breaker.failure(error, begin)
+    }
+
     /// Asks the output for something until it is done.
-    async fn repeat<'o>(&self, what: impl Fn() -> Answer<'o, ()>) {
+    async fn repeat<'o, T>(
+        &self,
+        seconds: Option<&metrics::Histogram>,
+        what: impl Fn() -> Answer<'o, T>,
+    ) -> T {
         let mut attempts = 0;
         loop {
             let turn = self.breaker.turn().await;
@@ -163,16 +201,63 @@ impl Courier {
             attempts += 1;
             let begin = Instant::now();
             let answer = what().await;
-            self.seconds.record(begin.elapsed().as_secs_f64());
-            let Err(error) = answer else {
-                return self.breaker.success();
+            if let Some(seconds) = seconds {
+                seconds.record(begin.elapsed().as_secs_f64());
+            }
+            let error = match answer {
+                Ok(done) => {
+                    self.breaker.success();
+                    return done;
+                }
+                Err(error) => error,
             };
-            Metric::WriteErrors.counter(&[("output", &*self.name), ("kind", error.kind())]).increment(1);
-            let pause = self.breaker.failure(&error, begin);
+            let pause = self.failure(&error, begin);
             drop(turn);
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }
         }
+    }
+
+    /// Puts the records of an object among the dead letters.
+    async fn bury_object(&self, object: Object, shares: Vec<Receipt>, reason: String) {
+        let (object, reason): (_, Arc<str>) = (Arc::new(object), reason.into());
+        let read = object.clone();
+        let mut letters = match tokio::task::spawn_blocking(move || Letters::of(&read)).await {
+            Ok(Ok(letters)) => letters,
+            Ok(Err(error)) => return self.unread(&error),
+            Err(panic) => return self.unread(&panic),
+        };
+        loop {
+            let next = tokio::task::spawn_blocking(move || {
+                let piece = letters.next(LETTERS);
+                (letters, piece)
+            });
+            let (text, rows) = match next.await {
+                Ok((back, Ok(Some(piece)))) => {
+                    letters = back;
+                    piece
+                }
+                Ok((_, Ok(None))) => break,
+                Ok((_, Err(error))) => return self.unread(&error),
+                Err(panic) => return self.unread(&panic),
+            };
+            let bytes = text.len();
+            let (dead_letters, name, reason, text) =
+                (self.dead_letters.clone(), self.name.clone(), reason.clone(), Arc::new(text));
+            let put = move || dead_letters.lossless("output", &name, &reason, &text);
+            if !dead_letter::until_written(&self.name, &self.stop, put).await {
+                return;
+            }
+            self.dead.add(rows, bytes);
+        }
+        let records = object.rows;
+        tracing::warn!(output = %self.name, records, reason = %reason, "records went to the dead letters");
+        shares.into_iter().for_each(|share| share.dead_lettered());
+    }
+
+    /// Tells that an object which was refused cannot be read: its sources send its records again.
+    fn unread(&self, error: &dyn std::fmt::Display) {
+        tracing::error!(output = %self.name, "an object that was refused cannot be read, and its records are sent again: {error}");
     }
 }

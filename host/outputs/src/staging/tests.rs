@@ -17,6 +17,8 @@ fn plan(home: &TempDir, key: &str) -> Plan {
         output: "out".into(),
         folder: home.path().join("staging"),
         key: Template::parse(&format!("{key}_")).unwrap().for_paths(),
+        places: None,
+        keeps: false,
         longest: 1024,
         encoder: cx.encoder,
         compression: Compression::None,

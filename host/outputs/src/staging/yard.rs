@@ -1,10 +1,8 @@
 //! Objects in the making.
 
 use std::collections::VecDeque;
-use std::fs::OpenOptions;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,13 +12,14 @@ use lru::LruCache;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
+use super::keep::{Keep, whole};
+use super::open::Open;
 use super::press::Press;
 use super::{Held, Object, Plan, own_folder};
 use crate::Refusal;
 use crate::parcel::{Member, Refused};
 use flitch_core::batch::template::Rendered;
 use flitch_core::batch::{Batch, Encoded};
-use flitch_core::private;
 use flitch_core::receipt::Receipt;
 use flitch_core::telemetry::{Metric, Quiet};
 
@@ -36,29 +35,25 @@ const REST: Duration = Duration::from_secs(1);
 /// What stands behind the key in the name of an object: half of a SHA-256.
 const ID: usize = 32;
 
-/// An object that may still grow.
-struct Open {
-    key: Arc<[u8]>,
-    /// What is not in the file yet.
-    text: Vec<u8>,
-    /// Of all text that is in the file.
-    digest: Sha256,
-    /// Bytes of all its text.
-    length: u64,
-    rows: u64,
-    path: PathBuf,
-    /// Bytes in the file.
-    written: u64,
-    shares: Vec<Receipt>,
-    held: Held,
-    began: Instant,
-    touched: Instant,
-}
-
 /// Rows of a batch, one behind the other, and their key: none where they have no text.
 struct Run<'k> {
     key: Result<Option<&'k [u8]>, Arc<str>>,
     end: usize,
+}
+
+/// A batch as it is written, and as it is kept beside that.
+#[derive(Clone, Copy)]
+struct Texts<'t> {
+    own: &'t Encoded,
+    whole: Option<&'t Encoded>,
+}
+
+impl std::ops::Deref for Texts<'_> {
+    type Target = Encoded;
+
+    fn deref(&self) -> &Encoded {
+        self.own
+    }
 }
 
 /// An object that is whole, and the shares that it settles.
@@ -83,8 +78,8 @@ pub(crate) struct Yard {
     next: u64,
     /// Until when the disk rests.
     rest: Option<Instant>,
-    /// None that is open began before this.
-    oldest: Option<Instant>,
+    /// None that is open ends before this.
+    first_end: Option<Instant>,
     due: Option<Instant>,
     /// Why a record has no key, and why a key is none.
     keyless: Arc<str>,
@@ -114,10 +109,13 @@ impl Yard {
             held: Arc::default(),
             next: 0,
             rest: None,
-            oldest: None,
+            first_end: None,
             due: None,
-            keyless: format!("the key `{key}` has a field that is missing, empty or no name for a folder")
-                .into(),
+            keyless: match &plan.places {
+                Some(places) => places.keyless(),
+                None => format!("the key `{key}` has a field that is missing, empty or no name for a folder")
+                    .into(),
+            },
             too_long: format!("the key `{key}` becomes longer than the store allows").into(),
             shown: Metric::ParcelBytes.gauge(&[("output", &plan.output)]),
             said_disk: Quiet::a_minute(),
@@ -130,7 +128,12 @@ impl Yard {
     pub fn put(&mut self, batch: Batch, now: Instant) -> Option<Refused> {
         let Batch { records, mut receipt, .. } = batch;
         let text = self.plan.encoder.encode(&records);
-        let keys = records.render(&self.plan.key);
+        let whole = if self.plan.keeps { whole(&records, &text, &self.plan.encoder) } else { None };
+        let text = Texts { own: &text, whole: whole.as_ref() };
+        let keys = match &self.plan.places {
+            Some(places) => places.keys(&records),
+            None => records.render(&self.plan.key),
+        };
         let mut refusals = Vec::new();
         match &keys {
             Rendered::Same(key) if self.is_short(key) && text.refused.is_empty() => {
@@ -188,19 +191,35 @@ impl Yard {
 
     /// Puts rows into the objects of a key, as many as it takes. An object ends with the record that fills it, wherever
     /// its batch ends.
-    fn fill(&mut self, key: &[u8], text: &Encoded, rows: Range<usize>, receipt: &mut Receipt, now: Instant) {
+    fn fill(
+        &mut self,
+        key: &[u8],
+        text: &Texts<'_>,
+        rows: Range<usize>,
+        receipt: &mut Receipt,
+        now: Instant,
+    ) {
         let mut from = rows.start;
         while from < rows.end {
-            let most = self.plan.bytes;
             let start = if from == 0 { 0 } else { text.ends[from - 1] };
             if !self.open.contains(key) {
                 self.begin(key, now);
             }
             let Some(open) = self.open.get_mut(key) else { return };
+            let most = open.most;
             let room = most.saturating_sub(open.length);
             let fit = text.ends[from..rows.end].partition_point(|end| u64::from(end - start) < room);
-            let to = (from + fit + 1).min(rows.end);
-            let capacity = open.text.capacity();
+            let mut to = (from + fit + 1).min(rows.end);
+            let last = text.ends[to - 1] - if to == 1 { 0 } else { text.ends[to - 2] };
+            // What a destination may refuse for its size costs no other record: it is an object by itself.
+            if self.plan.places.is_some() && u64::from(last) >= most && (fit > 0 || open.rows > 0) {
+                if fit == 0 {
+                    self.close(key);
+                    continue;
+                }
+                to -= 1;
+            }
+            let capacity = open.memory();
             let bytes = &text.text[start as usize..text.ends[to - 1] as usize];
             open.text.extend_from_slice(bytes);
             open.length += bytes.len() as u64;
@@ -214,11 +233,14 @@ impl Yard {
                 }
             }
             open.held.add(bytes.len() as u64);
+            if let Some(keep) = &mut open.keep {
+                open.held.add(keep.add(text.whole, from..to));
+            }
             open.touched = now;
-            self.buffered += open.text.capacity() - capacity;
+            self.buffered += open.memory() - capacity;
             if open.length >= most {
                 self.close(key);
-            } else if open.text.len() >= PIECE
+            } else if open.memory() >= PIECE
                 && let Err(error) = open.write(&mut self.press, &mut self.buffered)
             {
                 self.broken(&error);
@@ -238,21 +260,28 @@ impl Yard {
         held.add(text.len() as u64);
         self.buffered += text.capacity();
         self.next += 1;
+        let path = self.folder.join(self.next.to_string());
+        let (most, age) = match &self.plan.places {
+            Some(places) => places.limits(&key),
+            None => (self.plan.bytes, self.plan.age),
+        };
         let open = Open {
             key: key.clone(),
             length: text.len() as u64,
             text,
             digest: Sha256::new(),
             rows: 0,
-            path: self.folder.join(self.next.to_string()),
+            keep: self.plan.keeps.then(|| Keep::of(&path)),
+            path,
             written: 0,
             shares: Vec::new(),
             held,
-            began: now,
+            most,
+            ends: now + age,
             touched: now,
         };
+        self.first_end = Some(self.first_end.map_or(open.ends, |first| first.min(open.ends)));
         self.open.put(key, open);
-        self.oldest.get_or_insert(now);
     }
 
     fn close_idle(&mut self) {
@@ -279,15 +308,16 @@ impl Yard {
     }
 
     fn seal(&mut self, open: Open) {
-        let Open { key, digest, length, rows, path, written, shares, held, .. } = open;
+        let Open { key, digest, length, rows, path, written, shares, held, keep, .. } = open;
         let id = hex(&digest.finalize()[..16]);
         let mut name = String::from_utf8_lossy(&key[..key.len() - 1]).into_owned();
         name.push_str(&id);
         name.push_str(&self.plan.extension);
         let progress = Default::default();
         let header = self.header.as_ref().map_or(0, |header| header.len() as u64);
+        let kept = keep.map(|keep| keep.into_kept(self.plan.compression));
         let object =
-            Object { name, rows, text: length - header, path, length: written, progress, _held: held };
+            Object { name, rows, text: length - header, path, length: written, progress, kept, _held: held };
         self.sealed.push_back(Sealed { object, shares });
     }
 
@@ -306,7 +336,7 @@ impl Yard {
         }
         let mean = self.buffered / self.open.len().max(1);
         let mut wrote = Ok(());
-        for (_, open) in self.open.iter_mut().filter(|(_, open)| open.text.capacity() >= mean) {
+        for (_, open) in self.open.iter_mut().filter(|(_, open)| open.memory() >= mean) {
             wrote = open.write(&mut self.press, &mut self.buffered);
             if wrote.is_err() {
                 break;
@@ -328,11 +358,11 @@ impl Yard {
         while self.open.peek_lru().is_some_and(|(_, open)| open.touched + self.plan.idle <= now) {
             self.close_idle();
         }
-        let is_old = |open: &Open| open.began + self.plan.age <= now;
+        let is_old = |open: &Open| open.ends <= now;
         let old: Vec<Arc<[u8]>> =
             self.open.iter().filter(|(_, open)| is_old(open)).map(|(key, _)| key.clone()).collect();
         old.iter().for_each(|key| self.close(key));
-        self.oldest = self.open.iter().map(|(_, open)| open.began).min();
+        self.first_end = self.open.iter().map(|(_, open)| open.ends).min();
         self.relieve();
         self.look(now);
     }
@@ -362,7 +392,7 @@ impl Yard {
     /// Finds when there is something to do.
     fn look(&mut self, now: Instant) {
         let idle = self.open.peek_lru().map(|(_, open)| open.touched + self.plan.idle);
-        let old = self.oldest.filter(|_| idle.is_some()).map(|oldest| oldest + self.plan.age);
+        let old = self.first_end.filter(|_| idle.is_some());
         let due = idle.into_iter().chain(old).min();
         self.due = match self.rest {
             Some(rest) => Some(rest.max(now)),
@@ -417,34 +447,13 @@ impl Yard {
     }
 }
 
-impl Open {
-    /// Writes what is in memory. Where that fails it stays there, and what came into the file is written over.
-    fn write(&mut self, press: &mut Press, buffered: &mut usize) -> io::Result<()> {
-        if self.text.is_empty() {
-            return Ok(());
-        }
-        let Open { text, path, written, .. } = self;
-        let length = press.press(text, |bytes| {
-            let file = private::open(OpenOptions::new().write(true).create(true), path)?;
-            file.write_all_at(bytes, *written)?;
-            Ok(bytes.len() as u64)
-        })?;
-        let text = std::mem::take(&mut self.text);
-        self.digest.update(&text);
-        *buffered -= text.capacity();
-        self.written += length;
-        self.held.add(length);
-        self.held.remove(text.len() as u64);
-        Ok(())
-    }
-}
-
 impl Drop for Yard {
     fn drop(&mut self) {
         self.shown.set(0.0);
         let open = self.open.iter().map(|(_, open)| open);
         for open in open.chain(&self.closing) {
             let _ = std::fs::remove_file(&open.path);
+            open.keep.iter().for_each(Keep::remove);
         }
         // One in which objects are that are being written stays until the next start.
         let _ = std::fs::remove_dir(&self.folder);

@@ -1,0 +1,196 @@
+//! What is kept of records beside the text of their object, so that those of one that is refused for good become dead
+//! letters as they were: a line of lossless JSON each, for the records that the text itself does not hold like that.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::press::Press;
+use super::{Compression, Object};
+use flitch_core::batch::encode::{Encoder, Encoding, ndjson_lossless};
+use flitch_core::batch::{Encoded, Kind, Records};
+use flitch_core::private;
+use memchr::memmem;
+
+/// How a member is called that dead letters write with one more `$`.
+const ESCAPED: &[u8] = b"$bytes\"";
+/// Bytes that are counted for a run.
+pub(super) const RUN: u64 = 16;
+
+/// Rows one behind the other, and whether their lines stand beside the text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Run {
+    rows: u64,
+    beside: bool,
+}
+
+/// What is kept for an object that may still grow.
+#[derive(Debug)]
+pub(super) struct Keep {
+    path: PathBuf,
+    /// What is not in the file yet.
+    pub text: Vec<u8>,
+    written: u64,
+    runs: Vec<Run>,
+}
+
+/// The lines of a batch that are to be kept; none where the text of the object is as good.
+pub(super) fn whole(records: &Records, text: &Encoded, encoder: &Encoder) -> Option<Encoded> {
+    let has_bytes = || records.iter().any(|column| Kind::of(column.field()) == Some(Kind::Bytes));
+    let is_whole = is_plain(encoder) && !has_bytes() && memmem::find(&text.text, ESCAPED).is_none();
+    (!is_whole).then(|| ndjson_lossless(records))
+}
+
+/// Whether texts are all of a record, where it has nothing that JSON cannot hold.
+fn is_plain(encoder: &Encoder) -> bool {
+    *encoder.encoding() == Encoding::default()
+}
+
+impl Keep {
+    /// For the object that is built at `object`.
+    pub fn of(object: &Path) -> Keep {
+        Keep { path: object.with_extension("kept"), text: Vec::new(), written: 0, runs: Vec::new() }
+    }
+
+    /// Adds rows of a batch, whose lines are `whole` where they must be kept. Answers the bytes to count.
+    pub fn add(&mut self, whole: Option<&Encoded>, rows: Range<usize>) -> u64 {
+        let (beside, count) = (whole.is_some(), rows.len() as u64);
+        let mut counted = 0;
+        match self.runs.last_mut() {
+            Some(last) if last.beside == beside => last.rows += count,
+            _ => {
+                self.runs.push(Run { rows: count, beside });
+                counted += RUN;
+            }
+        }
+        if let Some(whole) = whole {
+            let start = if rows.start == 0 { 0 } else { whole.ends[rows.start - 1] as usize };
+            let lines = &whole.text[start..whole.ends[rows.end - 1] as usize];
+            self.text.extend_from_slice(lines);
+            counted += lines.len() as u64;
+        }
+        counted
+    }
+
+    /// Writes what is in memory. Answers how many bytes of memory it took and how many came into the file.
+    ///
+    /// # Errors
+    /// The disk's. Then it stays in memory, and what came into the file is written over.
+    pub fn write(&mut self, press: &mut Press) -> io::Result<(usize, u64)> {
+        if self.text.is_empty() {
+            return Ok((0, 0));
+        }
+        let Keep { path, text, written, .. } = self;
+        let length = press.press(text, |bytes| {
+            let file = private::open(OpenOptions::new().write(true).create(true), path)?;
+            file.write_all_at(bytes, *written)?;
+            Ok(bytes.len() as u64)
+        })?;
+        self.written += length;
+        Ok((std::mem::take(&mut self.text).len(), length))
+    }
+
+    pub fn into_kept(self, compression: Compression) -> Kept {
+        Kept { path: self.path, compression, runs: self.runs }
+    }
+
+    pub fn remove(&self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// What is kept for an object that is whole.
+#[derive(Debug)]
+pub struct Kept {
+    path: PathBuf,
+    compression: Compression,
+    runs: Vec<Run>,
+}
+
+impl Kept {
+    pub(super) fn remove(&self) {
+        if self.runs.iter().any(|run| run.beside) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+type Lines = BufReader<Box<dyn Read + Send>>;
+
+/// Reads the records of an object as lines of lossless JSON.
+pub struct Letters {
+    runs: std::vec::IntoIter<Run>,
+    run: Run,
+    text: Option<Lines>,
+    beside: Option<Lines>,
+}
+
+impl Letters {
+    /// The records of an object for which they are kept.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn of(object: &Object) -> io::Result<Letters> {
+        let Some(kept) = &object.kept else {
+            return Err(io::Error::other("nothing is kept of its records"));
+        };
+        let open = |path: &Path, wanted: bool| wanted.then(|| lines(path, kept.compression)).transpose();
+        let has = |beside: bool| kept.runs.iter().any(|run| run.beside == beside);
+        Ok(Letters {
+            text: open(&object.path, has(false))?,
+            beside: open(&kept.path, has(true))?,
+            runs: kept.runs.clone().into_iter(),
+            run: Run { rows: 0, beside: false },
+        })
+    }
+
+    /// The next lines, of `most` bytes and a record at the most, and how many they are; none at the end.
+    ///
+    /// # Errors
+    /// The disk's; or the file is shorter than it was.
+    pub fn next(&mut self, most: usize) -> io::Result<Option<(Vec<u8>, usize)>> {
+        let (mut piece, mut count) = (Vec::new(), 0);
+        while piece.len() < most {
+            if self.run.rows == 0 {
+                let Some(run) = self.runs.next() else { break };
+                self.run = run;
+                continue;
+            }
+            self.run.rows -= 1;
+            let is_beside = self.run.beside;
+            if let Some(text) = self.text.as_mut() {
+                // What stands beside the text stands in it too.
+                let mut skipped = Vec::new();
+                line(text, if is_beside { &mut skipped } else { &mut piece })?;
+            }
+            if let Some(beside) = self.beside.as_mut().filter(|_| is_beside) {
+                line(beside, &mut piece)?;
+            }
+            count += 1;
+        }
+        Ok((count > 0).then_some((piece, count)))
+    }
+}
+
+fn line(from: &mut Lines, to: &mut Vec<u8>) -> io::Result<()> {
+    match from.read_until(b'\n', to)? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
+}
+
+/// What is in a file that is compressed.
+pub(super) fn expanded(path: &Path, compression: Compression) -> io::Result<Box<dyn Read + Send>> {
+    let file = File::open(path)?;
+    Ok(match compression {
+        Compression::None => Box::new(file),
+        Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(file))),
+        Compression::Zstd => Box::new(zstd::Decoder::new(file)?),
+    })
+}
+
+fn lines(path: &Path, compression: Compression) -> io::Result<Lines> {
+    Ok(BufReader::new(expanded(path, compression)?))
+}
