@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fetches the servers and clients of the tests that Debian does not have, at pinned versions, into
 # $FLITCH_CACHE (~/.cache/flitch): Apache Kafka from Maven Central, forward clients from npm and PyPI, an S3 server as
-# a Go module, and Azurite, Microsoft's emulator of Azure's storage, from npm.
+# a Go module, and Azurite, Microsoft's emulator of Azure's storage, from npm; their client of Azure Data Explorer from PyPI.
 # A finished part carries a stamp with its version; what has its stamp is not fetched again.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
@@ -14,6 +14,7 @@ fluent_py_version=0.11.1
 versitygw_version=v1.8.0
 azurite_version=3.35.0
 maxminddb_version=3.2.0
+kusto_py_version=6.0.4
 
 mkdir -p "$FLITCH_CACHE"
 # Two runs at once (two test binaries, two clones) take turns.
@@ -87,10 +88,18 @@ maxmind() {
       "maxminddb-$maxminddb_version/tests/data/bad-data" && rm "$archive" && test -f test-data/GeoLite2-City-Test.mmdb
 }
 
+# Microsoft's client, which judges the fake of their service.
+kusto_py() {
+  retry 3 python3 -m pip install --quiet --disable-pip-version-check --no-input --target . \
+    "azure-kusto-ingest==$kusto_py_version" "azure-kusto-data==$kusto_py_version" </dev/null >&2 &&
+    test -d azure/kusto/ingest
+}
+
 part kafka "kafka_$scala_version-$kafka_version slf4j-simple-$slf4j_version" kafka
 part fluent-js "@fluent-org/logger@$fluent_js_version" fluent_js
 part fluent-py "fluent-logger==$fluent_py_version" fluent_py
 part versitygw "versitygw $versitygw_version" versitygw
 part azurite "azurite@$azurite_version" azurite
 part maxmind "maxminddb==$maxminddb_version" maxmind
+part kusto-py "azure-kusto-ingest==$kusto_py_version" kusto_py
 say "servers are in $FLITCH_CACHE"

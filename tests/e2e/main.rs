@@ -3,6 +3,7 @@
 //! Every test ends with the same two questions: is everything that was acknowledged in Kafka, and do the
 //! sums hold. Records may come twice where something failed; none may be missing.
 
+mod adx;
 mod attacks;
 mod azure_blob;
 mod brokers;

@@ -15,6 +15,7 @@ pub mod fluent;
 pub mod folder;
 pub mod guests;
 pub mod http;
+pub mod http_server;
 pub mod ports;
 pub mod process;
 pub mod servers;

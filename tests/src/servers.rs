@@ -4,6 +4,7 @@ pub mod azurite;
 pub mod consumer;
 pub mod docker;
 pub mod kafka;
+pub mod kusto;
 pub mod logrotate;
 pub mod mock_kafka;
 pub mod nginx;

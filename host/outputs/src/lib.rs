@@ -1,6 +1,7 @@
 //! Stage 6: outputs. An output writes a parcel, which is a batch or what it wants gathered of several, and says per record
 //! what was refused. It never retries and never sleeps: the delivery loop does that for all of them.
 
+pub mod adx;
 pub mod azure_blob;
 pub mod blackhole;
 mod breaker;

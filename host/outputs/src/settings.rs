@@ -11,6 +11,7 @@ kinds! {
         S3(s3::S3Settings),
         AzureBlob(azure_blob::AzureBlobSettings),
         Gcs(gcs::GcsSettings),
+        Adx(adx::AdxSettings),
         File(file::FileSettings),
         Stdout(stdout::StdoutSettings),
         Blackhole(blackhole::BlackholeSettings),

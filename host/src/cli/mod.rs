@@ -13,6 +13,7 @@ use flitch_core::telemetry::escape::Lines;
 use flitch_core::telemetry::log;
 use flitch_filters::Engine;
 
+mod adx;
 mod buffer;
 mod check;
 mod config;
@@ -88,6 +89,9 @@ enum Command {
     /// Look at what waits on disk for outputs, mend it, and take it out.
     #[command(subcommand)]
     Buffer(buffer::Command),
+    /// What an output to Azure Data Explorer needs there.
+    #[command(subcommand)]
+    Adx(adx::Command),
     /// About the configuration file.
     #[command(subcommand)]
     Config(config::Command),
@@ -184,6 +188,7 @@ pub fn main() -> ExitCode {
         Command::Plugin(command) => plugin::run(&command),
         Command::DeadLetters(command) => dead_letters::run(&command),
         Command::Buffer(command) => buffer::run(&command),
+        Command::Adx(command) => adx::run(&command),
         Command::Config(command) => config::run(&command),
         Command::Version => version::run(),
         Command::Completions { shell } => {

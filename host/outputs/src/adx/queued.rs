@@ -1,0 +1,385 @@
+//! Queued ingestion: a blob is written to storage of the cluster, the cluster is told of it, and says some minutes later
+//! what became of it.
+//!
+//! Facts: Microsoft's *Queued ingestion via REST API* and *Ingestion status via REST API* (2025-12), and *Kusto.Ingest
+//! without the client library* for clusters that have no such interface; there the message is that of their clients.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use reqwest::{Method, Url};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::AdxOutput;
+use super::resources::{Resources, Way};
+use super::said::Trouble;
+use super::service::{Body, CLIENT, End, strange};
+use super::storage;
+use super::tables::Place;
+use crate::staging::Object;
+use crate::{Fate, WriteError};
+
+/// The shortest and the longest pause between two questions for what became of a blob.
+const POLL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+
+/// By what the service is asked what became of a blob.
+#[derive(Debug, Serialize, Deserialize)]
+struct Ticket {
+    /// The operation of the REST interface, or the table of the other, in which the row is.
+    by: By,
+    /// The blob's id.
+    id: String,
+    /// When it was given to the service, in milliseconds since [`BEGIN`].
+    since: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum By {
+    Operation(String),
+    Table(String),
+}
+
+/// From where times of tickets count.
+static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Accepted {
+    ingestion_operation_id: String,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    #[serde(default)]
+    details: Vec<Detail>,
+}
+
+/// What became of a blob.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Detail {
+    source_id: Option<String>,
+    status: String,
+    #[serde(default)]
+    error_code: Option<String>,
+    #[serde(default)]
+    failure_status: Option<String>,
+    #[serde(default)]
+    details: Option<String>,
+}
+
+impl AdxOutput {
+    /// Gives an object to the service.
+    pub(super) async fn queue(&self, object: &Object, place: &Place<'_>) -> Result<Fate, WriteError> {
+        let id = super::guid();
+        let given = async {
+            let (resources, blob) = self.upload(object, place, &id).await?;
+            let by = match &resources.way {
+                Way::Rest => self.tell(object, place, &id, &blob).await?,
+                Way::Queue { .. } => self.enqueue(&resources, object, place, &id, &blob).await?,
+            };
+            Ok(by)
+        };
+        let by = match given.await {
+            Ok(by) => by,
+            Err(trouble) => return Trouble::fate(trouble),
+        };
+        object.progress.lock().upload = None;
+        let Some(by) = by else { return Ok(Fate::Safe) };
+        let ticket = Ticket { by, id, since: BEGIN.elapsed().as_millis() as u64 };
+        object.progress.lock().ticket = serde_json::to_string(&ticket).ok();
+        Ok(Fate::Later(POLL.0))
+    }
+
+    /// Writes the blob, to another account where one fails, unless it was written before the service could be told of it.
+    async fn upload(
+        &self,
+        object: &Object,
+        place: &Place<'_>,
+        id: &str,
+    ) -> Result<(std::sync::Arc<Resources>, Url), Trouble> {
+        let _turn = self.uploads.acquire().await;
+        let mut resources = self.resources.get(&self.service).await?;
+        let before = object.progress.lock().upload.clone();
+        if let Some(blob) = before.and_then(|blob| Url::parse(&blob).ok()) {
+            return Ok((resources, blob));
+        }
+        let name = format!("{}__{}__{id}__flitch.{}", place.database, place.table, self.extension);
+        let mut is_renewed = false;
+        loop {
+            let mut trouble = None;
+            let mut is_denied = false;
+            for container in self.resources.ranked(&resources.containers) {
+                match storage::put_blob(&self.service.http, container, &name, object).await {
+                    Ok(blob) => {
+                        self.resources.note(container, true);
+                        object.progress.lock().upload = Some(blob.to_string());
+                        return Ok((resources, blob));
+                    }
+                    Err(error) => {
+                        self.resources.note(container, false);
+                        is_denied |= matches!(&error, Trouble::Said(said) if said.is_denied());
+                        trouble = Some(error);
+                    }
+                }
+            }
+            // Signatures end, and are taken back.
+            if is_denied && !is_renewed {
+                is_renewed = true;
+                resources = self.resources.renew(&self.service, &resources).await?;
+                continue;
+            }
+            let trouble =
+                trouble.unwrap_or_else(|| strange(&self.service.url(End::Management, &[]), "containers"));
+            // What storage refuses is no fault of the records.
+            return Err(Trouble::Failed(trouble.error()));
+        }
+    }
+
+    /// Tells the service of a blob by its REST interface.
+    async fn tell(
+        &self,
+        object: &Object,
+        place: &Place<'_>,
+        id: &str,
+        blob: &Url,
+    ) -> Result<Option<By>, Trouble> {
+        let mut properties = json!({
+            "format": self.format,
+            "enableTracking": self.waits,
+            "deleteAfterDownload": true,
+        });
+        let tags = self.tags(object, place);
+        if !tags.all.is_empty() {
+            properties["tags"] = json!(tags.all);
+        }
+        if let Some(tag) = &tags.once {
+            properties["ingestIfNotExists"] = json!([tag]);
+        }
+        if let Some(mapping) = place.mapping {
+            properties["ingestionMappingReference"] = json!(mapping);
+        }
+        let body = json!({
+            "timestamp": self.now(),
+            "blobs": [{ "url": blob.as_str(), "sourceId": id, "rawSize": object.text }],
+            "properties": properties,
+        });
+        let url = self.service.url(End::Management, &["ingestion", "queued", place.database, place.table]);
+        let request = format!("FLITCH.queued;{id}");
+        let text = self.service.ask(Method::POST, url.clone(), &request, Body::Json(body)).await?;
+        if !self.waits {
+            return Ok(None);
+        }
+        match serde_json::from_str::<Accepted>(&text) {
+            Ok(Accepted { ingestion_operation_id }) if !ingestion_operation_id.is_empty() => {
+                Ok(Some(By::Operation(ingestion_operation_id)))
+            }
+            _ => Err(strange(&url, "queued")),
+        }
+    }
+
+    /// Tells the service of a blob by a message, and waits for the answer in a row of a table, which is for this blob alone:
+    /// the queues in which it answers too are read by everybody who sends to the cluster.
+    async fn enqueue(
+        &self,
+        resources: &Resources,
+        object: &Object,
+        place: &Place<'_>,
+        id: &str,
+        blob: &Url,
+    ) -> Result<Option<By>, Trouble> {
+        let Way::Queue { queues, tables, identity } = &resources.way else { return Ok(None) };
+        let http = &self.service.http;
+        let mut message = self.message(object, place, id, blob, identity);
+        let mut table = None;
+        if self.waits {
+            let found = *self.resources.ranked(tables).first().ok_or_else(Resources::no_table)?;
+            storage::put_row(http, found, &pending(place, id, blob, &self.now())).await?;
+            message["IngestionStatusInTable"] =
+                json!({ "TableConnectionString": found.as_str(), "PartitionKey": id, "RowKey": id });
+            table = Some(By::Table(found.to_string()));
+        }
+        let mut trouble = None;
+        for queue in self.resources.ranked(queues) {
+            match storage::put_message(http, queue, &message).await {
+                Ok(()) => {
+                    self.resources.note(queue, true);
+                    return Ok(table);
+                }
+                Err(error) => {
+                    self.resources.note(queue, false);
+                    trouble = Some(error);
+                }
+            }
+        }
+        if let Some(Trouble::Said(said)) = &trouble
+            && said.is_denied()
+        {
+            self.resources.renew(&self.service, resources).await?;
+        }
+        let trouble = trouble.unwrap_or_else(|| strange(&self.service.url(End::Management, &[]), "queues"));
+        Err(Trouble::Failed(trouble.error()))
+    }
+
+    /// The message, as Microsoft's clients send it.
+    fn message(&self, object: &Object, place: &Place<'_>, id: &str, blob: &Url, identity: &str) -> Value {
+        let mut more = json!({ "authorizationContext": identity, "format": self.format });
+        let tags = self.tags(object, place);
+        if !tags.all.is_empty() {
+            more["tags"] = json!(json!(tags.all).to_string());
+        }
+        if let Some(tag) = &tags.once {
+            more["ingestIfNotExists"] = json!(json!([tag]).to_string());
+        }
+        if let Some(mapping) = place.mapping {
+            more["ingestionMappingReference"] = json!(mapping);
+            more["ingestionMappingType"] = json!(self.mapping_kind);
+        }
+        // Levels: 1 nothing is told, 2 failures and successes. Methods: 1 in a table.
+        let (level, method) = if self.waits { (2, 1) } else { (1, 0) };
+        json!({
+            "BlobPath": blob.as_str(),
+            "RawDataSize": object.text,
+            "DatabaseName": place.database,
+            "TableName": place.table,
+            "RetainBlobOnSuccess": false,
+            "FlushImmediately": false,
+            "IgnoreSizeLimit": false,
+            "ReportLevel": level,
+            "ReportMethod": method,
+            "SourceMessageCreationTime": self.now(),
+            "Id": id,
+            "ApplicationForTracing": "flitch",
+            "ClientVersionForTracing": CLIENT,
+            "AdditionalProperties": more,
+        })
+    }
+
+    /// Asks what became of an object.
+    pub(super) async fn asked(&self, object: &Object, place: &Place<'_>) -> Result<Fate, WriteError> {
+        let ticket = object.progress.lock().ticket.clone();
+        let Some(ticket) = ticket.and_then(|ticket| serde_json::from_str::<Ticket>(&ticket).ok()) else {
+            let reason = "nothing was given to the service".to_owned();
+            return Ok(Fate::Again(WriteError::Unreachable { reason }));
+        };
+        let detail = match &ticket.by {
+            By::Operation(operation) => self.of_operation(operation, &ticket.id, place).await,
+            By::Table(table) => self.of_table(table, &ticket.id).await,
+        };
+        let since = BEGIN.elapsed().saturating_sub(Duration::from_millis(ticket.since));
+        let later = Fate::Later((since / 2).clamp(POLL.0, POLL.1));
+        let fate = match detail {
+            // The service may not know of it yet.
+            Ok(None) => later,
+            Ok(Some(detail)) => self.judged(detail).unwrap_or(later),
+            Err(Trouble::Said(said)) if said.status == 404 => later,
+            Err(trouble) if since < self.patience => return Err(trouble.error()),
+            Err(_) => later,
+        };
+        let fate = match fate {
+            Fate::Later(_) if since >= self.patience => {
+                let patience = self.patience.as_secs();
+                let reason = format!(
+                    "it has not told within {patience} s what became of a blob (`status_timeout`), which is sent again"
+                );
+                Fate::Again(WriteError::Unreachable { reason })
+            }
+            fate => fate,
+        };
+        if let Fate::Again(_) = fate {
+            *object.progress.lock() = Default::default();
+        }
+        Ok(fate)
+    }
+
+    async fn of_operation(
+        &self,
+        operation: &str,
+        id: &str,
+        place: &Place<'_>,
+    ) -> Result<Option<Detail>, Trouble> {
+        let parts = ["ingestion", "queued", place.database, place.table, operation];
+        let mut url = self.service.url(End::Management, &parts);
+        url.set_query(Some("details=true"));
+        let request = format!("FLITCH.status;{}", super::guid());
+        let text = self.service.ask(Method::GET, url.clone(), &request, Body::Nothing).await?;
+        let status: Status = serde_json::from_str(&text).map_err(|_| strange(&url, "status"))?;
+        // There is one blob in each operation; its id is not always named.
+        let is_it =
+            |detail: &Detail| detail.source_id.as_deref().is_none_or(|found| found.eq_ignore_ascii_case(id));
+        Ok(status.details.into_iter().find(is_it))
+    }
+
+    async fn of_table(&self, table: &str, id: &str) -> Result<Option<Detail>, Trouble> {
+        let url = Url::parse(table).map_err(|_| Resources::no_table())?;
+        let row = match storage::row(&self.service.http, &url, id).await {
+            // The signature has ended; the same table has another one now.
+            Err(Trouble::Said(said)) if said.is_denied() => {
+                let resources = self.resources.get(&self.service).await?;
+                let fresh = self.resources.renew(&self.service, &resources).await?;
+                let Way::Queue { tables, .. } = &fresh.way else { return Err(Trouble::Said(said)) };
+                let same =
+                    tables.iter().find(|found| found.path() == url.path() && found.host() == url.host());
+                storage::row(&self.service.http, same.ok_or(Trouble::Said(said))?, id).await?
+            }
+            row => row?,
+        };
+        let text = |name: &str| row.get(name).and_then(Value::as_str).map(str::to_owned);
+        Ok(Some(Detail {
+            source_id: None,
+            status: text("Status").unwrap_or_default(),
+            error_code: text("ErrorCode"),
+            failure_status: text("FailureStatus"),
+            details: text("Details"),
+        }))
+    }
+
+    /// What is to be done about what became of a blob; none while that is not decided.
+    fn judged(&self, detail: Detail) -> Option<Fate> {
+        let Detail { status, error_code, failure_status, details, .. } = detail;
+        let code = error_code.unwrap_or_default();
+        let mut reason = [status.as_str(), failure_status.as_deref().unwrap_or_default(), &code]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(": ");
+        if let Some(details) = details.filter(|details| !details.is_empty()) {
+            reason = format!("{reason}: {}", details.lines().next().unwrap_or_default());
+        }
+        reason = format!("the cluster took it and did not ingest it: {reason}");
+        match (status.as_str(), failure_status.as_deref()) {
+            ("Succeeded", _) => Some(Fate::Safe),
+            // What has the tag is there already.
+            ("Skipped", _) if self.ingest_by => Some(Fate::Safe),
+            ("Failed", Some("Transient" | "Exhausted")) => {
+                Some(Fate::Again(WriteError::Unreachable { reason }))
+            }
+            ("Failed", Some("Permanent")) => Some(Fate::Refused(reason)),
+            ("Failed", _) if code.starts_with("BadRequest") || code.starts_with("Stream_") => {
+                Some(Fate::Refused(reason))
+            }
+            ("Failed", _) => Some(Fate::Again(WriteError::Unreachable { reason })),
+            // Nobody knows which records arrived.
+            ("PartiallySucceeded" | "Canceled" | "Skipped", _) => Some(Fate::Refused(reason)),
+            _ => None,
+        }
+    }
+}
+
+/// The row of a blob before the service has changed it.
+fn pending(place: &Place<'_>, id: &str, blob: &Url, now: &str) -> Value {
+    let mut path = blob.clone();
+    path.set_query(None);
+    json!({
+        "PartitionKey": id,
+        "RowKey": id,
+        "IngestionSourceId": id,
+        "IngestionSourcePath": path.as_str(),
+        "Database": place.database,
+        "Table": place.table,
+        "Status": "Pending",
+        "UpdatedOn": now,
+    })
+}

@@ -1,0 +1,331 @@
+//! A cluster of Azure Data Explorer that is none: it answers as the service does, keeps what it ingests, and fails as it is
+//! told. Storage is its own, or that of an Azurite. Microsoft's own client is the judge of it (`e2e/adx_sdk.rs`).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use anyhow::Result;
+use parking_lot::{Mutex, MutexGuard};
+use serde_json::{Value, json};
+
+use super::azurite::Azurite;
+use crate::http_server::{Reply, Request, Server};
+use answers::{reply, table, wrong};
+
+mod answers;
+mod ingest;
+mod storage;
+
+/// The secret of the application that may ingest.
+pub const SECRET: &str = "secret-of-the-tests";
+/// A token that is always good, for clients that bring their own.
+pub const BEARER: &str = "FAKE-BEARER";
+/// The accounts of its own storage.
+const ACCOUNTS: [Ipv4Addr; 2] = [Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2)];
+
+/// A running cluster. It ends when it is dropped.
+pub struct Kusto {
+    server: Server,
+    state: Arc<Mutex<State>>,
+}
+
+/// A table, and what has been ingested.
+#[derive(Debug, Default)]
+pub struct TableState {
+    /// Its ingestion mappings.
+    pub mappings: BTreeSet<String>,
+    /// Whether streams are taken.
+    pub streaming: bool,
+    /// What was ingested, each blob or stream by itself, expanded.
+    pub ingested: Vec<Vec<u8>>,
+    /// Tags of extents.
+    pub tags: BTreeSet<String>,
+}
+
+/// What the cluster does.
+#[derive(Default)]
+pub struct State {
+    /// By database and table.
+    pub tables: BTreeMap<(String, String), TableState>,
+    /// Whether a table that is missing is made.
+    pub makes_tables: bool,
+    /// Whether it knows the REST interface for what is queued.
+    pub rest: bool,
+    /// So many of the next requests to ingest are told to wait.
+    pub throttles: u32,
+    /// What it ingests it does not tell of.
+    pub silent: bool,
+    /// What has these bytes in it is refused, with a code and a status of failure (`Permanent`).
+    pub refuses: Option<(Vec<u8>, &'static str, &'static str)>,
+    /// Accounts of its storage that are down, by their number.
+    pub down: BTreeSet<usize>,
+    /// Who asks has no right.
+    pub forbids: bool,
+    /// All that was asked.
+    pub requests: Vec<Request>,
+    /// The signature that its storage takes.
+    signature: u32,
+    /// The token that it takes.
+    token: u32,
+    blobs: HashMap<String, Vec<u8>>,
+    blocks: HashMap<(String, String), Vec<u8>>,
+    /// Rows of its table of statuses, and operations, by their ids.
+    statuses: HashMap<String, Status>,
+    /// Messages that were taken out of queues, decoded.
+    pub messages: Vec<Value>,
+    azurite: Option<AzuriteStorage>,
+    port: u16,
+}
+
+struct AzuriteStorage {
+    container: String,
+    queue: String,
+}
+
+#[derive(Clone)]
+struct Status {
+    row: Value,
+    source: String,
+    outcome: Option<Outcome>,
+}
+
+/// What became of a blob: none where it was ingested, else status, code, failure status and details.
+type Outcome = std::result::Result<(), [String; 4]>;
+
+impl Kusto {
+    /// A cluster with storage of its own, that makes the tables that it is asked for.
+    pub fn start() -> Result<Kusto> {
+        Kusto::start_with(State { makes_tables: true, rest: true, ..State::default() })
+    }
+
+    /// A cluster whose blobs and queues are an Azurite's.
+    pub fn with_azurite(azurite: &Azurite) -> Result<Kusto> {
+        let (container, queue) = azurite.signed("ingest")?;
+        let azurite = Some(AzuriteStorage { container, queue });
+        Kusto::start_with(State { makes_tables: true, rest: true, azurite, ..State::default() })
+    }
+
+    fn start_with(state: State) -> Result<Kusto> {
+        let state = Arc::new(Mutex::new(state));
+        let shared = state.clone();
+        let server = Server::start(&ACCOUNTS, move |request| {
+            let mut state = shared.lock();
+            state.requests.push(request.clone());
+            state.answer(request)
+        })?;
+        state.lock().port = server.port();
+        Ok(Kusto { server, state })
+    }
+
+    /// Its address, as a setting.
+    pub fn uri(&self) -> String {
+        format!("http://127.0.0.1:{}", self.server.port())
+    }
+
+    /// The settings of an output that sends to it, without the table: a mapping of YAML or JSON, without its braces.
+    pub fn settings(&self) -> String {
+        let uri = self.uri();
+        format!(
+            "\"cluster\": \"{uri}\", \"auth\": {{ \"type\": \"client_secret\", \"tenant_id\": \"t\", \"client_id\": \"c\", \
+             \"client_secret\": \"{SECRET}\", \"authority\": \"{uri}\" }}"
+        )
+    }
+
+    /// What it does, to be changed.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Makes a table.
+    pub fn create(&self, database: &str, table: &str, mappings: &[&str], streaming: bool) {
+        let mappings = mappings.iter().map(|name| (*name).to_owned()).collect();
+        let table_state = TableState { mappings, streaming, ..TableState::default() };
+        self.state().tables.insert((database.to_owned(), table.to_owned()), table_state);
+    }
+
+    /// All that was ingested into a table, one behind the other.
+    pub fn ingested(&self, database: &str, table: &str) -> Vec<u8> {
+        let state = self.state();
+        state
+            .tables
+            .get(&(database.to_owned(), table.to_owned()))
+            .map(|t| t.ingested.concat())
+            .unwrap_or_default()
+    }
+
+    /// The same of all tables.
+    pub fn all(&self) -> Vec<u8> {
+        self.state().tables.values().flat_map(|table| table.ingested.concat()).collect()
+    }
+
+    /// The lines of a table.
+    pub fn lines(&self, database: &str, table: &str) -> Vec<String> {
+        let text = String::from_utf8(self.ingested(database, table)).expect("text");
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// How many requests had a path that begins like that.
+    pub fn asked(&self, method: &str, begin: &str) -> usize {
+        let state = self.state();
+        state.requests.iter().filter(|r| r.method == method && r.path.starts_with(begin)).count()
+    }
+
+    /// Signatures that were given out are over.
+    pub fn end_signatures(&self) {
+        self.state().signature += 1;
+    }
+
+    /// Tokens that were given out are over.
+    pub fn end_tokens(&self) {
+        self.state().token += 1;
+    }
+}
+
+impl State {
+    fn answer(&mut self, request: &Request) -> Reply {
+        let parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
+        match (request.method.as_str(), parts.as_slice()) {
+            ("POST", [_, "oauth2", "v2.0", "token"]) => self.give_token(request),
+            ("GET", ["v1", "rest", "auth", "metadata"]) => reply(
+                200,
+                &json!({ "AzureAD": { "LoginEndpoint": "https://login.microsoftonline.com", "LoginMfaRequired": false,
+                    "KustoClientAppId": "x", "KustoClientRedirectUri": "http://localhost",
+                    "KustoServiceResourceId": "https://kusto.kusto.windows.net",
+                    "FirstPartyAuthorityUrl": "https://login.microsoftonline.com/x" } }),
+            ),
+            ("GET" | "POST", ["v1", "rest", rest @ ..]) => match self.denied(request) {
+                Some(denied) => denied,
+                None => self.of_service(request, rest),
+            },
+            _ => self.of_account(request, &parts),
+        }
+    }
+
+    fn give_token(&self, request: &Request) -> Reply {
+        let form = String::from_utf8_lossy(&request.body);
+        if !form.split('&').any(|pair| pair == format!("client_secret={SECRET}")) {
+            return reply(
+                401,
+                &json!({ "error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret." }),
+            );
+        }
+        if !form.contains("scope=https%3A%2F%2Fkusto.kusto.windows.net%2F.default") {
+            return reply(
+                400,
+                &json!({ "error": "invalid_scope", "error_description": "AADSTS70011: not this scope." }),
+            );
+        }
+        reply(
+            200,
+            &json!({ "token_type": "Bearer", "expires_in": 3600, "access_token": format!("token-{}", self.token) }),
+        )
+    }
+
+    fn denied(&self, request: &Request) -> Option<Reply> {
+        let token = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        let is_good = token.is_some_and(|token| token == BEARER || token == format!("token-{}", self.token));
+        match (is_good, self.forbids) {
+            (false, _) => Some(wrong(401, "Unauthorized", "the token has expired", true)),
+            (true, true) => Some(wrong(403, "Forbidden", "Principal 'aadapp=c' is not authorized", true)),
+            (true, false) => None,
+        }
+    }
+
+    fn throttled(&mut self) -> Option<Reply> {
+        self.throttles = self.throttles.checked_sub(1)?;
+        Some(wrong(429, "TooManyRequests", "the request is throttled", false))
+    }
+
+    fn of_service(&mut self, request: &Request, path: &[&str]) -> Reply {
+        match (request.method.as_str(), path) {
+            ("POST", ["mgmt"]) => self.command(request),
+            ("GET", ["ingestion", "configuration"]) if self.rest => {
+                let containers: Vec<Value> =
+                    self.containers().iter().map(|path| json!({ "path": path })).collect();
+                reply(
+                    200,
+                    &json!({
+                        "containerSettings": { "containers": containers, "lakeFolders": [], "refreshInterval": "01:00:00",
+                            "preferredUploadMethod": "Storage" },
+                        "ingestionSettings": { "maxBlobsPerBatch": 20, "maxDataSize": 6_442_450_944u64,
+                            "preferredIngestionMethod": "REST" },
+                    }),
+                )
+            }
+            ("POST", ["ingestion", "queued", database, table]) if self.rest => {
+                self.queued(request, database, table)
+            }
+            ("GET", ["ingestion", "queued", _, _, operation]) if self.rest => self.status(operation),
+            ("POST", ["ingest", database, table]) => self.streamed(request, database, table),
+            _ => Reply { status: 404, ..Reply::default() },
+        }
+    }
+
+    fn containers(&self) -> Vec<String> {
+        match &self.azurite {
+            Some(azurite) => vec![azurite.container.clone()],
+            None => self.roots("container"),
+        }
+    }
+
+    /// The addresses of something in each account of its own storage.
+    fn roots(&self, name: &str) -> Vec<String> {
+        let signature = format!("sv=2021-12-02&sig=s{}", self.signature);
+        ACCOUNTS
+            .iter()
+            .map(|host| format!("http://{host}:{}/account/{name}?{signature}", self.port))
+            .collect()
+    }
+
+    fn command(&mut self, request: &Request) -> Reply {
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let (database, command) =
+            (body["db"].as_str().unwrap_or_default(), body["csl"].as_str().unwrap_or_default());
+        if command.starts_with(".get ingestion resources") {
+            let queues = match &self.azurite {
+                Some(azurite) => vec![azurite.queue.clone()],
+                None => self.roots("queue"),
+            };
+            let mut rows = Vec::new();
+            let mut add = |kind: &str, roots: &[String]| {
+                rows.extend(roots.iter().map(|root| vec![json!(kind), json!(root)]))
+            };
+            add("SecuredReadyForAggregationQueue", &queues);
+            add("FailedIngestionsQueue", &queues);
+            add("SuccessfulIngestionsQueue", &queues);
+            add("TempStorage", &self.containers());
+            add("IngestionsStatusTable", &self.roots("statuses"));
+            return table(&["ResourceTypeName", "StorageRoot"], &rows);
+        }
+        if command.starts_with(".get kusto identity token") {
+            return table(&["AuthorizationContext"], &[vec![json!("fake-identity-token")]]);
+        }
+        let name = command.split("['").nth(1).and_then(|rest| rest.split("']").next()).unwrap_or_default();
+        let found = self.tables.get(&(database.to_owned(), name.to_owned()));
+        let of_database = command.starts_with(".show database");
+        if command.starts_with(".show table") && found.is_none() {
+            let message = format!("Entity ID '{name}' of kind 'Table' was not found.");
+            return wrong(400, "BadRequest_EntityNotFound", &message, true);
+        }
+        if command.contains("mappings") {
+            let mappings = found.map(|found| found.mappings.clone()).unwrap_or_default();
+            let rows: Vec<_> =
+                mappings.iter().map(|name| vec![json!(name), json!("Json"), json!("[]")]).collect();
+            return table(&["Name", "Kind", "Mapping"], &rows);
+        }
+        if command.contains("policy streamingingestion") {
+            let enabled = found.is_some_and(|found| found.streaming);
+            let policy =
+                if of_database { "null".to_owned() } else { json!({ "IsEnabled": enabled }).to_string() };
+            return table(
+                &["PolicyName", "Policy"],
+                &[vec![json!("StreamingIngestionPolicy"), json!(policy)]],
+            );
+        }
+        if command.contains("cslschema") {
+            return table(&["TableName", "Schema"], &[vec![json!(name), json!("a:string")]]);
+        }
+        table(&["ServiceType"], &[vec![json!("DataManagement")]])
+    }
+}
