@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::support::*;
 
 mod e1_pixel_server;
+mod e5_one_hit;
 
 /// A folder of `examples/`.
 fn folder(name: &str) -> PathBuf {
@@ -56,14 +57,19 @@ fn objects(text: &str) -> Vec<Value> {
     lines.map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
 }
 
-/// Asserts that all of `expected` arrived and nothing else, and says so to who runs the example by hand.
-#[track_caller]
+/// Says something to who runs the example by hand.
 #[expect(clippy::print_stdout, reason = "for who runs the example")]
-fn arrived(where_: &str, found: impl IntoIterator<Item = Value>, expected: &[Value]) {
+fn told(what: &str) {
+    println!("{what}");
+}
+
+/// Asserts that all of `expected` arrived and nothing else, and says so.
+#[track_caller]
+fn arrived(at: &str, found: impl IntoIterator<Item = Value>, expected: &[Value]) {
     let (found, expected) = (sorted(found), sorted(expected.to_vec()));
     for (found, expected) in found.iter().zip(&expected) {
-        assert_eq!(found, expected, "{where_}");
+        assert_eq!(found, expected, "{at}");
     }
-    assert_eq!(found.len(), expected.len(), "{where_}");
-    println!("{where_}: {} records, each as it should be; the first:\n  {}", found.len(), found[0]);
+    assert_eq!(found.len(), expected.len(), "{at}");
+    told(&format!("{at}: {} records, each as it should be; the first:\n  {}", found.len(), found[0]));
 }

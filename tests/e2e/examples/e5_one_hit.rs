@@ -1,0 +1,123 @@
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use flitch_tests::flitch::Flitch;
+use flitch_tests::servers::consumer::{Message, read_all, read_count};
+use flitch_tests::servers::kafka::Kafka;
+use flitch_tests::servers::s3::{KEY, KEY_ID, S3};
+use flitch_tests::wait::eventually;
+
+use super::{folder, prepared, told};
+use crate::support::*;
+
+const EXAMPLE: &str = "5-one-hit";
+const TOPIC: &str = "example-raw-access-log";
+
+/// The parts that all three pipelines have.
+struct Parts {
+    kafka: &'static Kafka,
+    s3: S3,
+}
+
+impl Parts {
+    fn flitch(&self, config: &str, more: &[(&str, &str)]) -> Flitch {
+        let (brokers, endpoint) = (self.kafka.bootstrap(), self.s3.endpoint());
+        let mut environment = vec![
+            ("KAFKA_BROKERS", &*brokers),
+            ("RAW_TOPIC", TOPIC),
+            ("S3_ENDPOINT", &*endpoint),
+            ("AWS_ACCESS_KEY_ID", KEY_ID),
+            ("AWS_SECRET_ACCESS_KEY", KEY),
+        ];
+        environment.extend(more);
+        let mut flitch = prepared(EXAMPLE, config, &environment);
+        flitch.run();
+        flitch
+    }
+
+    /// The lines that lie below a prefix, by their folder.
+    fn lines(&self, prefix: &str) -> BTreeMap<String, Vec<String>> {
+        let mut folders: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, bytes) in self.s3.objects("logs") {
+            let Some((folder, _)) = name.strip_prefix(prefix).and_then(|name| name.rsplit_once('/')) else {
+                continue;
+            };
+            let text = String::from_utf8(bytes).unwrap();
+            folders.entry(folder.to_owned()).or_default().extend(text.lines().map(str::to_owned));
+        }
+        folders.values_mut().for_each(|lines| lines.sort());
+        folders
+    }
+}
+
+/// The folder of the day on which a line says it was written, found without flitch.
+fn day(line: &str) -> Option<String> {
+    let time = line.split_once('[')?.1.split_once(':')?.0;
+    let [day, month, year] = time.split('/').collect::<Vec<_>>()[..] else { return None };
+    assert_eq!(month, "Nov");
+    Some(format!("year={year}/month=11/day={day}"))
+}
+
+#[test]
+fn one_reading_feeds_all_others_and_each_of_them_can_begin_anew() {
+    let parts = Parts { kafka: Kafka::shared(), s3: S3::start(&["logs"]).unwrap() };
+    parts.kafka.create_topic(TOPIC, 1).unwrap();
+    let log = std::fs::read(folder(EXAMPLE).join("access.log")).unwrap();
+    // The half that is there when flitch starts, and the half that is written while others read the first.
+    let half = log.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(200).unwrap().0 + 1;
+    let there = tempfile::tempdir().unwrap();
+    let path = there.path().join("access.log");
+    std::fs::write(&path, &log[..half]).unwrap();
+    let mut collect = parts.flitch("collect.yaml", &[("ACCESS_LOG", &path.to_string_lossy())]);
+    let lines: Vec<String> = String::from_utf8_lossy(&log).lines().map(str::to_owned).collect();
+    let joined = |messages: &[Message]| {
+        messages.iter().flat_map(|message| [&message.value[..], b"\n"].concat()).collect::<Vec<u8>>()
+    };
+    let bootstrap = parts.kafka.bootstrap();
+    read_count(&bootstrap, TOPIC, 201, DEADLINE).unwrap();
+
+    let mut partition = parts.flitch("partition.yaml", &[]);
+    open(&path).write_all(&log[half..]).unwrap();
+    let messages = read_count(&bootstrap, TOPIC, lines.len(), DEADLINE).unwrap();
+    assert!(joined(&messages) == log, "the topic has the bytes of the file");
+    told(&format!("Kafka: the {} bytes of the file, one by one", log.len()));
+
+    let expected = |wanted: &dyn Fn(&str) -> Option<String>| {
+        let mut folders: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for line in &lines {
+            if let Some(folder) = wanted(line) {
+                folders.entry(folder).or_default().push(line.clone());
+            }
+        }
+        folders.values_mut().for_each(|lines| lines.sort());
+        folders
+    };
+    let days = expected(&day);
+    let good = days.values().map(Vec::len).sum::<usize>() as u64;
+    eventually("all is read", DEADLINE, || partition.metrics().sums().received == lines.len() as u64);
+    assert!(partition.terminate(DEADLINE).success(), "{}", partition.log());
+    assert_eq!(parts.lines("by-day/partition-1/"), days);
+    told(&format!("S3: {good} lines in the folders of {} days", days.len()));
+    partition.run();
+    let wrong = [("GROUP", "wrong"), ("TIME_PATTERN", r"(?<time>\d{4}-\d\d-\d\d)")];
+    let mut wrong = parts.flitch("partition.yaml", &wrong);
+    let sums = wrong.settled_after(lines.len() as u64, DEADLINE);
+    assert_eq!((sums.delivered, sums.dead_lettered), (0, lines.len() as u64), "{sums}");
+    assert!(wrong.terminate(DEADLINE).success(), "{}", wrong.log());
+    assert_eq!(parts.lines("by-day/wrong/"), BTreeMap::new());
+    told(&format!("a wrong expression: {} dead letters, and nothing in the store", lines.len()));
+    let again = partition.settled(DEADLINE);
+    assert_eq!(again.received, 0, "the first group goes on where it was: {again}");
+    assert!(partition.terminate(DEADLINE).success(), "{}", partition.log());
+
+    assert!(collect.terminate(DEADLINE).success(), "{}", collect.log());
+    let raw = parts.s3.objects("logs").into_iter().filter(|(name, _)| name.starts_with("raw/"));
+    let raw: Vec<Vec<u8>> = raw.map(|(_, bytes)| bytes).collect();
+    assert!(raw == [log], "{} objects, of which one has the bytes of the file", raw.len());
+    told("S3: the bytes of the file in one object");
+    assert_eq!(
+        read_all(&bootstrap, TOPIC, DEADLINE).unwrap().len(),
+        lines.len(),
+        "nobody wrote to the topic"
+    );
+}
