@@ -7,12 +7,13 @@ use regex::bytes::Regex;
 use flitch_core::batch::Cut;
 use flitch_core::batch::builder::{Builder, Finished};
 use flitch_core::batch::constants::Constants;
-use flitch_core::batch::decode::decode_line;
+use flitch_core::batch::decode::decode_members;
 use flitch_core::batch::lines::Lines;
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::units::Bytes;
 
 use super::container::{ATTRS, At, Container, Format, STREAM, Streams};
+use super::offsets::Offsets;
 use super::settings::{Codec, FileSettings, MultilineSettings};
 use flitch_core::setting::wrong;
 
@@ -39,6 +40,8 @@ pub(super) struct Gather {
     /// Longest line in bytes that is looked at as a whole.
     pub limit: usize,
     bad: Vec<Bad>,
+    /// Where records begin, where that is a field of theirs.
+    pub offsets: Option<Offsets>,
 }
 
 #[derive(Debug)]
@@ -76,7 +79,8 @@ impl Gather {
         if let Some(format) = format {
             let container = Gather::container(settings, format, limit)?;
             let limit = Container::limit(format, limit);
-            return Ok(Gather { form: Form::Container(Box::new(container)), limit, bad: Vec::new() });
+            let form = Form::Container(Box::new(container));
+            return Ok(Gather { form, limit, bad: Vec::new(), offsets: None });
         }
         let form = match (settings.codec, &settings.multiline) {
             (Codec::Json, None) => Form::Json(Builder::new()),
@@ -87,7 +91,7 @@ impl Gather {
             (_, None) => Form::Lines(lines()),
             (_, Some(multiline)) => Form::Groups(lines(), Groups::new(multiline)?),
         };
-        Ok(Gather { form, limit, bad: Vec::new() })
+        Ok(Gather { form, limit, bad: Vec::new(), offsets: Offsets::new(settings)? })
     }
 
     fn container(settings: &FileSettings, format: Format, longest: usize) -> anyhow::Result<Container> {
@@ -97,6 +101,13 @@ impl Gather {
                 "charset",
                 " is {}, and what container runtimes write is UTF-8: leave it out",
                 String::from(settings.charset)
+            )
+        );
+        anyhow::ensure!(
+            settings.offset_field.is_empty(),
+            wrong!(
+                "offset_field",
+                " is not for containers, whose records have a time of their own: leave it out"
             )
         );
         for (key, name) in [
@@ -149,14 +160,27 @@ impl Gather {
     pub fn append(&mut self, chunk: &[u8], cut: &Cut, last: bool, at: At<'_>) -> usize {
         let limit = self.limit;
         match &mut self.form {
-            Form::Lines(lines) => lines.append(chunk, cut, limit),
-            Form::Groups(lines, groups) => groups.append(lines, chunk, cut, limit, last),
-            Form::Json(_) => self.append_json(chunk, cut),
+            Form::Lines(lines) => {
+                let taken = lines.append(chunk, cut, limit);
+                if let Some(offsets) = &mut self.offsets {
+                    offsets.of_lines(&chunk[..taken], at.base);
+                }
+                taken
+            }
+            Form::Groups(lines, groups) => {
+                let mut begins = |begin: usize| {
+                    if let Some(offsets) = &mut self.offsets {
+                        offsets.push(at.base + begin as u64);
+                    }
+                };
+                groups.append(lines, chunk, cut, limit, last, &mut begins)
+            }
+            Form::Json(_) => self.append_json(chunk, cut, at.base),
             Form::Container(container) => container.append(chunk, cut, limit, at, &mut self.bad),
         }
     }
 
-    fn append_json(&mut self, chunk: &[u8], cut: &Cut) -> usize {
+    fn append_json(&mut self, chunk: &[u8], cut: &Cut, base: u64) -> usize {
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', chunk) {
             let line = &chunk[start..end];
@@ -164,8 +188,17 @@ impl Gather {
                 break;
             }
             let Form::Json(builder) = &mut self.form else { break };
+            builder.begin_record();
+            if let Some(offsets) = &self.offsets {
+                offsets.put(builder, base + start as u64);
+            }
             start = end + 1;
-            if let Err(error) = decode_line(builder, line)
+            let read = decode_members(builder, line);
+            match read {
+                Ok(()) => builder.end_record(),
+                Err(_) => builder.cancel_record(),
+            }
+            if let Err(error) = read
                 && !line.trim_ascii().is_empty()
             {
                 self.bad.push(Bad {
@@ -184,6 +217,9 @@ impl Gather {
             Form::Lines(lines) | Form::Groups(lines, _) => {
                 lines.push(&line[..boundary(line, self.limit)]);
                 lines.mark_truncated();
+                if let Some(offsets) = &mut self.offsets {
+                    offsets.push(at.base);
+                }
             }
             Form::Json(_) => self.bad.push(Bad::longer(self.limit, &line[..boundary(line, self.limit)])),
             Form::Container(container) => container.push_cut(line, at, &mut self.bad),
@@ -200,7 +236,13 @@ impl Gather {
     /// The records, and the lines that are none. The gatherer is empty after it.
     pub fn finish(&mut self, invalid: InvalidUtf8, constants: &Constants) -> (Finished, Vec<Bad>) {
         let finished = match &mut self.form {
-            Form::Lines(lines) | Form::Groups(lines, _) => lines.finish(invalid, constants),
+            Form::Lines(lines) | Form::Groups(lines, _) => {
+                let finished = lines.finish(invalid, constants);
+                match &mut self.offsets {
+                    Some(offsets) => offsets.finish(finished),
+                    None => finished,
+                }
+            }
             Form::Json(builder) => builder.finish(invalid, constants),
             Form::Container(container) => container.entries_mut().finish(invalid, constants),
         };
@@ -239,7 +281,16 @@ impl Groups {
     }
 
     /// See [`Gather::append`]. A record ends where another begins, and where it would pass the limit of lines or bytes.
-    fn append(&self, lines: &mut Lines, chunk: &[u8], cut: &Cut, limit: usize, last: bool) -> usize {
+    /// `begins` hears where each record begins in the chunk.
+    fn append(
+        &self,
+        lines: &mut Lines,
+        chunk: &[u8],
+        cut: &Cut,
+        limit: usize,
+        last: bool,
+        begins: &mut dyn FnMut(usize),
+    ) -> usize {
         // Where the record begins, where its last line ends (without its end), and how many lines it has.
         let (mut begin, mut end, mut count) = (0, 0, 0);
         let mut next = 0;
@@ -252,6 +303,7 @@ impl Groups {
                 // What comes behind a gap in the file belongs to nothing before it.
                 if count > 0 {
                     push_group(lines, &chunk[begin..end]);
+                    begins(begin);
                 }
                 return next;
             }
@@ -259,6 +311,7 @@ impl Groups {
                 let too_long = rest.len() > limit + 1;
                 if count > 0 && (last || too_long) {
                     push_group(lines, &chunk[begin..end]);
+                    begins(begin);
                     begin = next;
                 }
                 break;
@@ -266,6 +319,7 @@ impl Groups {
             let text = without_cr(line);
             if count > 0 && (next + text.len() - begin > limit || self.is_next(text, count)) {
                 push_group(lines, &chunk[begin..end]);
+                begins(begin);
                 (begin, count) = (next, 0);
                 continue;
             }

@@ -59,6 +59,9 @@ impl Reader {
     /// Reads the next piece of `tail` and sends its records. Answers whether there may be more to read.
     pub fn turn(&mut self, tail: &mut Tail, out: &mut Sender, now: Instant) -> Result<bool, ReadError> {
         let Some(coding) = self.coding(tail, out)? else { return Ok(false) };
+        if let Some(offsets) = &mut out.gather.offsets {
+            offsets.is_exact = coding.is_utf8();
+        }
         if let Some(searched) = tail.searched {
             return self.search_end(tail, searched, coding, out, now);
         }
