@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Fetches the servers and clients of the tests that Debian does not have, at pinned versions, into
-# $FLITCH_CACHE (~/.cache/flitch): Apache Kafka from Maven Central, forward clients from npm and PyPI, an S3 server as
-# a Go module, and Azurite, Microsoft's emulator of Azure's storage, from npm; their client of Azure Data Explorer from PyPI.
+# $FLITCH_CACHE (~/.cache/flitch): Apache Kafka and OpenSearch from Maven Central, forward clients from npm and PyPI, an S3
+# server as a Go module, and Azurite, Microsoft's emulator of Azure's storage, from npm; their client of Azure Data Explorer
+# from PyPI.
 # A finished part carries a stamp with its version; what has its stamp is not fetched again.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
@@ -15,6 +16,8 @@ versitygw_version=v1.8.0
 azurite_version=3.35.0
 maxminddb_version=3.2.0
 kusto_py_version=6.0.4
+opensearch_version=2.19.3
+opensearch_sha256=760530e522de0a9f06380d4a4a43dfd83c31fa8911f41745513ce715ed5dfd03
 
 mkdir -p "$FLITCH_CACHE"
 # Two runs at once (two test binaries, two clones) take turns.
@@ -95,6 +98,17 @@ kusto_py() {
     test -d azure/kusto/ingest
 }
 
+# The smallest distribution: no plugins, no Java.
+opensearch() {
+  local zip="opensearch-$opensearch_version.zip"
+  retry 3 mvn -q -B -C org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy \
+    -Dartifact="org.opensearch.distribution.integ-test-zip:opensearch:$opensearch_version:zip" -DoutputDirectory=. \
+    </dev/null >&2 || return 1
+  echo "$opensearch_sha256  $zip" | sha256sum --quiet -c >&2 || return 1
+  python3 -m zipfile -e "$zip" . && rm "$zip" && mv "opensearch-$opensearch_version" opensearch &&
+    chmod +x opensearch/bin/*
+}
+
 part kafka "kafka_$scala_version-$kafka_version slf4j-simple-$slf4j_version" kafka
 part fluent-js "@fluent-org/logger@$fluent_js_version" fluent_js
 part fluent-py "fluent-logger==$fluent_py_version" fluent_py
@@ -102,4 +116,5 @@ part versitygw "versitygw $versitygw_version" versitygw
 part azurite "azurite@$azurite_version" azurite
 part maxmind "maxminddb==$maxminddb_version" maxmind
 part kusto-py "azure-kusto-ingest==$kusto_py_version" kusto_py
+part opensearch "opensearch-$opensearch_version" opensearch
 say "servers are in $FLITCH_CACHE"

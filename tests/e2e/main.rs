@@ -25,6 +25,7 @@ mod http_security;
 mod kafka_security;
 mod kafka_source;
 mod life;
+mod opensearch;
 mod outputs;
 mod plugin;
 mod reload;

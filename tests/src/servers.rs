@@ -8,4 +8,5 @@ pub mod kusto;
 pub mod logrotate;
 pub mod mock_kafka;
 pub mod nginx;
+pub mod opensearch;
 pub mod s3;

@@ -13,7 +13,7 @@ use crate::measure::{Cost, Run};
 pub struct Case {
     pub name: &'static str,
     /// The configuration; `{dir}` is the folder of the run, `{kafka}` a broker to write to, `{topics}` one that has the
-    /// records, `{group}` a consumer group that nobody has used, and `{s3}` a store.
+    /// records, `{group}` a consumer group that nobody has used, `{s3}` a store, and `{bulk}` a node of Elasticsearch.
     pub config: String,
     /// Brings the records to the daemon that runs.
     pub feed: fn(&Run, &Path, u64),
@@ -32,6 +32,9 @@ const S3: &str = concat!(
     "outputs: { out: { type: s3, bucket: bench, endpoint: \"{s3}\", access_key_id: flitch-tests, ",
     "secret_access_key: a-key-of-the-tests, max_idle: 1s } }\n",
 );
+/// Bulk requests as they are by default.
+const ELASTICSEARCH: &str =
+    "outputs: { out: { type: elasticsearch, nodes: \"http://{bulk}\", index: bench } }\n";
 const REGEX: &str = "  parse: { plugin: regex, settings: { field: message, preset: nginx_combined } }\n";
 const WHEN: &str =
     "  when: { plugin: timestamp, settings: { field: time, format: \"%d/%b/%Y:%H:%M:%S %z\" } }\n";
@@ -86,6 +89,7 @@ pub fn all() -> Vec<Case> {
         case("file → dissect, timestamp → NDJSON file", FILE, &parse, file),
         case("file → dissect, timestamp → Kafka", FILE, &parse, kafka),
         case("file → dissect, timestamp → S3", FILE, &parse, S3),
+        case("file → dissect, timestamp → Elasticsearch", FILE, &parse, ELASTICSEARCH),
         case("forward → blackhole", FORWARD, &[], BLACKHOLE),
         case("file → dissect, timestamp, set → blackhole", FILE, &one_more, BLACKHOLE),
     ]

@@ -10,6 +10,7 @@
 
 use std::path::Path;
 
+mod bulk;
 mod cases;
 mod disk;
 mod kafka;

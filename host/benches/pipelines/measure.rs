@@ -11,7 +11,7 @@ use flitch_tests::servers::s3::S3;
 use flitch_tests::{ports, wait};
 
 use crate::cases::Case;
-use crate::kafka;
+use crate::{bulk, kafka};
 
 /// Longest time that one run may take.
 pub const PATIENCE: Duration = Duration::from_secs(600);
@@ -82,6 +82,9 @@ impl Run {
         let s3 = case.config.contains("{s3}").then(|| S3::start(&["bench"]).expect("an S3 server starts"));
         let endpoint = s3.as_ref().map(S3::endpoint).unwrap_or_default();
         let mut config = case.config.replace("{kafka}", &brokers).replace("{s3}", &endpoint);
+        if config.contains("{bulk}") {
+            config = config.replace("{bulk}", &bulk::start().to_string());
+        }
         if config.contains("{topics}") {
             let group = ports::free().to_string();
             config = config.replace("{topics}", &kafka::topics(lines).0).replace("{group}", &group);

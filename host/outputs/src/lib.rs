@@ -8,6 +8,7 @@ mod breaker;
 #[cfg(test)]
 mod contract;
 mod deliver;
+pub mod elasticsearch;
 pub mod event_hubs;
 pub mod file;
 mod gather;
@@ -15,6 +16,7 @@ pub mod gcs;
 pub mod kafka;
 pub mod nodes;
 mod object;
+pub mod opensearch;
 mod output;
 mod parcel;
 mod retry;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use object_store::TagSet;
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider};
 
-use crate::object::{Extras, ObjectOutput, descriptors, retries, store_settings};
+use crate::object::{Connector, Extras, ObjectOutput, default_timeout, descriptors, retries, store_settings};
 use crate::{Output, OutputContext, OutputKind};
 use flitch_core::secret::Secret;
 use flitch_core::setting::wrong;
@@ -89,6 +89,25 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+fn with_environment(builder: AmazonS3Builder) -> AmazonS3Builder {
+    let set = ENVIRONMENT.into_iter().filter_map(|(name, key)| Some((key, environment(name)?)));
+    set.fold(builder, |builder, (key, value)| builder.with_config(key, value))
+}
+
+/// What the environment or the machine has to sign requests to AWS with, for whatever service.
+///
+/// # Errors
+/// The environment contradicts itself, or there is no TLS to ask over.
+pub(crate) fn credentials(region: &str) -> anyhow::Result<AwsCredentialProvider> {
+    let builder = AmazonS3Builder::new()
+        .with_bucket_name("none")
+        .with_region(region)
+        .with_retry(retries())
+        .with_http_connector(Connector::new(default_timeout().0, None)?);
+    let store = with_environment(builder).build().context("no credentials of AWS")?;
+    Ok(store.credentials().clone())
+}
+
 impl S3Settings {
     fn builder(&self) -> anyhow::Result<AmazonS3Builder> {
         anyhow::ensure!(!self.bucket.is_empty(), wrong!("bucket", " is empty"));
@@ -132,13 +151,7 @@ impl S3Settings {
                     builder = builder.with_token(token.expose());
                 }
             }
-            _ => {
-                for (name, key) in ENVIRONMENT {
-                    if let Some(value) = environment(name) {
-                        builder = builder.with_config(key, value);
-                    }
-                }
-            }
+            _ => builder = with_environment(builder),
         }
         if let Some(encryption) = &self.server_side_encryption {
             let name = match encryption {

@@ -12,6 +12,8 @@ kinds! {
         AzureBlob(azure_blob::AzureBlobSettings),
         Gcs(gcs::GcsSettings),
         Adx(adx::AdxSettings),
+        Elasticsearch(elasticsearch::ElasticsearchSettings),
+        Opensearch(opensearch::OpensearchSettings),
         File(file::FileSettings),
         Stdout(stdout::StdoutSettings),
         Blackhole(blackhole::BlackholeSettings),
