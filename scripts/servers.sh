@@ -2,7 +2,7 @@
 # Fetches the servers and clients of the tests that Debian does not have, at pinned versions, into
 # $FLITCH_CACHE (~/.cache/flitch): Apache Kafka and OpenSearch from Maven Central, forward clients from npm and PyPI, an S3
 # server as a Go module, and Azurite, Microsoft's emulator of Azure's storage, from npm; their client of Azure Data Explorer
-# from PyPI.
+# and readers of Parquet from PyPI.
 # A finished part carries a stamp with its version; what has its stamp is not fetched again.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
@@ -18,6 +18,8 @@ maxminddb_version=3.2.0
 kusto_py_version=6.0.4
 opensearch_version=2.19.3
 opensearch_sha256=760530e522de0a9f06380d4a4a43dfd83c31fa8911f41745513ce715ed5dfd03
+pyarrow_version=23.0.1
+duckdb_version=1.4.4
 
 mkdir -p "$FLITCH_CACHE"
 # Two runs at once (two test binaries, two clones) take turns.
@@ -77,6 +79,13 @@ versitygw() {
     </dev/null >&2 && test -x versitygw
 }
 
+# pyarrow and DuckDB, by which the tests read Parquet files.
+parquet_readers() {
+  retry 3 python3 -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: --target . \
+    "pyarrow==$pyarrow_version" "duckdb==$duckdb_version" </dev/null >&2 &&
+    test -d pyarrow && test -d duckdb
+}
+
 azurite() {
   retry 3 npm install --silent --no-audit --no-fund --ignore-scripts --prefix . "azurite@$azurite_version" </dev/null >&2 &&
     test -e node_modules/.bin/azurite
@@ -117,4 +126,5 @@ part azurite "azurite@$azurite_version" azurite
 part maxmind "maxminddb==$maxminddb_version" maxmind
 part kusto-py "azure-kusto-ingest==$kusto_py_version" kusto_py
 part opensearch "opensearch-$opensearch_version" opensearch
+part parquet-readers "pyarrow==$pyarrow_version duckdb==$duckdb_version" parquet_readers
 say "servers are in $FLITCH_CACHE"

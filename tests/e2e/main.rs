@@ -27,6 +27,7 @@ mod kafka_source;
 mod life;
 mod opensearch;
 mod outputs;
+mod parquet;
 mod plugin;
 mod reload;
 mod s3;

@@ -16,6 +16,7 @@ pub mod folder;
 pub mod guests;
 pub mod http;
 pub mod http_server;
+pub mod parquet;
 pub mod ports;
 pub mod process;
 pub mod servers;

@@ -35,6 +35,11 @@ const S3: &str = concat!(
 /// Bulk requests as they are by default.
 const ELASTICSEARCH: &str =
     "outputs: { out: { type: elasticsearch, nodes: \"http://{bulk}\", index: bench } }\n";
+/// The same as Parquet files.
+const S3_PARQUET: &str = concat!(
+    "outputs: { out: { type: s3, bucket: bench, endpoint: \"{s3}\", access_key_id: flitch-tests, ",
+    "secret_access_key: a-key-of-the-tests, max_idle: 1s, encoding: { format: parquet } } }\n",
+);
 const REGEX: &str = "  parse: { plugin: regex, settings: { field: message, preset: nginx_combined } }\n";
 const WHEN: &str =
     "  when: { plugin: timestamp, settings: { field: time, format: \"%d/%b/%Y:%H:%M:%S %z\" } }\n";
@@ -90,6 +95,7 @@ pub fn all() -> Vec<Case> {
         case("file → dissect, timestamp → Kafka", FILE, &parse, kafka),
         case("file → dissect, timestamp → S3", FILE, &parse, S3),
         case("file → dissect, timestamp → Elasticsearch", FILE, &parse, ELASTICSEARCH),
+        case("file → dissect, timestamp → S3, Parquet", FILE, &parse, S3_PARQUET),
         case("forward → blackhole", FORWARD, &[], BLACKHOLE),
         case("file → dissect, timestamp, set → blackhole", FILE, &one_more, BLACKHOLE),
     ]

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 
-use crate::object::{Extras, ObjectOutput, descriptors, retries, store_settings};
+use crate::object::{Extras, FORMATS, ObjectOutput, descriptors, retries, store_settings};
 use crate::{Output, OutputContext, OutputKind};
+use flitch_core::batch::encode::Format;
 use flitch_core::secret::Secret;
 use flitch_core::setting::wrong;
 
@@ -181,6 +182,10 @@ impl OutputKind for AzureBlobSettings {
 
     fn builds(&self) -> bool {
         true
+    }
+
+    fn formats(&self) -> &'static [Format] {
+        FORMATS
     }
 
     fn descriptors(&self) -> u64 {

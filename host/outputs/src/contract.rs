@@ -105,8 +105,12 @@ impl Case {
         let is_stream = self.subject.read.as_ref().is_some_and(|read| matches!(read(), Found::Stream(_)));
         let rows = |records: &&Records| {
             let text = self.encoder.encode(records);
-            let row = |row| if is_stream { text.row(row) } else { text.value(row) };
-            (0..records.rows()).map(|n| row(n).to_vec()).collect::<Vec<_>>()
+            let row = |row| match self.encoder.encoding().format {
+                Format::Parquet => canonical(text.row(row)),
+                _ if is_stream => text.row(row).to_vec(),
+                _ => text.value(row).to_vec(),
+            };
+            (0..records.rows()).map(row).collect::<Vec<_>>()
         };
         records.iter().flat_map(rows).collect()
     }
@@ -133,6 +137,12 @@ impl Case {
             }
         }
     }
+}
+
+/// A line of JSON with its members in order, as which a row of a table is read.
+pub(super) fn canonical(line: &[u8]) -> Vec<u8> {
+    let object: serde_json::Value = serde_json::from_slice(line).unwrap();
+    format!("{object}\n").into_bytes()
 }
 
 /// The lines of a text.
@@ -165,7 +175,7 @@ fn valued(values: &[Option<&str>]) -> Arc<Records> {
 }
 
 /// An encoding of each format.
-fn encodings() -> [Encoding; 4] {
+fn encodings() -> [Encoding; 5] {
     let of = |format| Encoding { format, ..Encoding::default() };
     let field = |name: &str| Some(name.to_owned());
     let columns = ["n", "message", "nothing"].map(str::to_owned).to_vec();
@@ -174,6 +184,7 @@ fn encodings() -> [Encoding; 4] {
         Encoding { field: field("line"), ..of(Format::Text) },
         Encoding { field: field("message"), ..of(Format::Raw) },
         Encoding { columns, ..of(Format::Csv) },
+        of(Format::Parquet),
     ]
 }
 
@@ -185,8 +196,8 @@ pub(super) trait Specimen {
     const FRAMING: Framing = Framing::Lines;
 
     /// Whether the output writes in a format.
-    fn takes(_: Format) -> bool {
-        true
+    fn takes(format: Format) -> bool {
+        format != Format::Parquet
     }
 
     /// A subject with settings of this number.
@@ -238,7 +249,8 @@ async fn every_record_arrives_once(case: Case) {
     let records = numbered(0, 1000);
     let bytes = case.write(&records).await;
     let has_text = case.subject.read.is_some();
-    if has_text {
+    // Of a table the values are counted.
+    if has_text && case.encoder.encoding().format != Format::Parquet {
         assert_eq!(bytes, case.rows(&[&records]).iter().map(Vec::len).sum::<usize>() as u64);
     }
     let empty = Arc::new(records.slice(0, 0));
@@ -264,7 +276,7 @@ async fn what_was_gathered_arrives_and_is_refused_by_its_rows(case: Case) {
             assert_eq!(refused, [3]);
             case.holds(&[&members[0], &members[2]]);
         }
-        Format::Ndjson | Format::Csv => {
+        Format::Ndjson | Format::Csv | Format::Parquet => {
             assert!(refused.is_empty(), "{refused:?}");
             case.holds(&members.each_ref().map(|member| &**member));
         }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use object_store::gcp::GoogleCloudStorageBuilder;
 
-use crate::object::{Extras, ObjectOutput, descriptors, retries, store_settings};
+use crate::object::{Extras, FORMATS, ObjectOutput, descriptors, retries, store_settings};
 use crate::{Output, OutputContext, OutputKind};
+use flitch_core::batch::encode::Format;
 use flitch_core::setting::wrong;
 
 store_settings! {
@@ -66,6 +67,10 @@ impl OutputKind for GcsSettings {
 
     fn builds(&self) -> bool {
         true
+    }
+
+    fn formats(&self) -> &'static [Format] {
+        FORMATS
     }
 
     fn descriptors(&self) -> u64 {

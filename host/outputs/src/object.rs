@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow_schema::TimeUnit;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use object_store::{
@@ -16,9 +17,9 @@ use object_store::{
 
 use self::fault::{Fault, classify, fault};
 use self::notes::Notes;
-use crate::staging::{Compression, Object, Plan};
+use crate::staging::{Compression, Object, Plan, TablePlan};
 use crate::{Answer, Fate, Output, OutputContext, Parcel, WriteError, Written};
-use flitch_core::batch::encode::Format;
+use flitch_core::batch::encode::{Encoding, Format, TimestampFormat};
 use flitch_core::batch::template::Template;
 use flitch_core::setting::wrong;
 use flitch_core::units::{Bytes, Span};
@@ -35,6 +36,9 @@ pub(crate) use settings::store_settings;
 const PART: u64 = 8 << 20;
 /// Longest name that all stores allow, in bytes.
 const LONGEST: usize = 1024;
+/// What objects can be made of.
+pub(crate) const FORMATS: &[Format] =
+    &[Format::Ndjson, Format::Text, Format::Raw, Format::Csv, Format::Parquet];
 /// Objects that are written at once.
 const WRITES: usize = 4;
 
@@ -108,26 +112,12 @@ impl ObjectOutput {
         }
         // One more byte, which the yard takes away again: a name that ends in a slash has no empty part then.
         let key = Template::parse(&format!("{key}_")).map_err(anyhow::Error::msg)?.for_paths();
-        let format = cx.encoder.encoding().format;
-        let content_type = match (common.compression, format) {
-            (Compression::Zstd, _) => "application/zstd",
-            (Compression::Gzip, _) => "application/gzip",
-            (Compression::None, Format::Ndjson) => "application/x-ndjson",
-            (Compression::None, Format::Csv) => "text/csv",
-            (Compression::None, Format::Text) => "text/plain",
-            (Compression::None, Format::Raw) => "application/octet-stream",
-        };
+        let (name, content_type) = form(cx.encoder.encoding().format, common.compression)?;
         let mut attributes = Attributes::new();
         attributes.insert(Attribute::ContentType, content_type.into());
         if let Some(class) = &extras.storage_class {
             attributes.insert(Attribute::StorageClass, class.clone().into());
         }
-        let suffix = match format {
-            Format::Ndjson => ".ndjson",
-            Format::Csv => ".csv",
-            Format::Text => ".log",
-            Format::Raw => ".bin",
-        };
         let plan = Plan {
             output: cx.name.clone(),
             folder: cx.state_dir.join("staging"),
@@ -137,7 +127,8 @@ impl ObjectOutput {
             longest: LONGEST,
             encoder: cx.encoder.clone(),
             compression: common.compression,
-            extension: format!("{suffix}{}", common.compression.extension()),
+            table: table(cx.encoder.encoding()),
+            extension: name,
             bytes: common.max_bytes.0,
             age: common.max_age.0,
             idle: common.max_idle.0,
@@ -263,6 +254,37 @@ impl ObjectOutput {
             Err(error) => Err(classify(&error)),
         }
     }
+}
+
+/// What the names of objects end in, and what stores are told of what is inside.
+fn form(format: Format, compression: Compression) -> anyhow::Result<(String, &'static str)> {
+    let (suffix, content_type) = match format {
+        Format::Parquet => return Ok((".parquet".to_owned(), "application/vnd.apache.parquet")),
+        Format::Ndjson => (".ndjson", "application/x-ndjson"),
+        Format::Csv => (".csv", "text/csv"),
+        Format::Text => (".log", "text/plain"),
+        Format::Raw => (".bin", "application/octet-stream"),
+    };
+    let content_type = match compression {
+        Compression::Zstd => "application/zstd",
+        Compression::Gzip => "application/gzip",
+        Compression::None => content_type,
+        Compression::Snappy => anyhow::bail!(wrong!(
+            "compression",
+            ": `snappy` is for `encoding: {{ format: parquet }}`; text has `zstd` and `gzip`"
+        )),
+    };
+    Ok((format!("{suffix}{}", compression.extension()), content_type))
+}
+
+/// How tables are made, where objects are such.
+pub(crate) fn table(encoding: &Encoding) -> Option<TablePlan> {
+    let unit = match encoding.timestamp_format {
+        TimestampFormat::UnixMs => TimeUnit::Millisecond,
+        TimestampFormat::UnixNs => TimeUnit::Nanosecond,
+        _ => TimeUnit::Microsecond,
+    };
+    (encoding.format == Format::Parquet).then_some(TablePlan { unit })
 }
 
 /// The name of an object as stores have it: what some do not allow in names is written `%XX`.

@@ -7,8 +7,11 @@ use anyhow::Context;
 use object_store::TagSet;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider};
 
-use crate::object::{Connector, Extras, ObjectOutput, default_timeout, descriptors, retries, store_settings};
+use crate::object::{
+    Connector, Extras, FORMATS, ObjectOutput, default_timeout, descriptors, retries, store_settings,
+};
 use crate::{Output, OutputContext, OutputKind};
+use flitch_core::batch::encode::Format;
 use flitch_core::secret::Secret;
 use flitch_core::setting::wrong;
 
@@ -179,6 +182,10 @@ impl OutputKind for S3Settings {
 
     fn builds(&self) -> bool {
         true
+    }
+
+    fn formats(&self) -> &'static [Format] {
+        FORMATS
     }
 
     fn descriptors(&self) -> u64 {

@@ -17,12 +17,16 @@ use flitch_core::batch::encode::Encoder;
 use flitch_core::batch::template::{Rendered, Template};
 use flitch_core::private;
 
+mod content;
+mod growing;
 mod keep;
 mod open;
 mod press;
+mod table;
 mod yard;
 
 pub use keep::{Kept, Letters};
+pub use table::TablePlan;
 pub(super) use yard::{Sealed, Yard};
 
 /// How objects are compressed.
@@ -36,6 +40,8 @@ pub enum Compression {
     /// Zstandard, level 1, in frames one behind the other; the name ends in `.zst`.
     #[default]
     Zstd,
+    /// Snappy, for `format: parquet` alone.
+    Snappy,
 }
 
 impl Compression {
@@ -45,6 +51,7 @@ impl Compression {
             Compression::None => "",
             Compression::Gzip => ".gz",
             Compression::Zstd => ".zst",
+            Compression::Snappy => ".snappy",
         }
     }
 }
@@ -69,9 +76,11 @@ pub struct Plan {
     pub encoder: Encoder,
     /// How objects are compressed.
     pub compression: Compression,
+    /// None: objects are text. A table is compressed within.
+    pub table: Option<TablePlan>,
     /// What names end in.
     pub extension: String,
-    /// Bytes of text in an object, before it is compressed.
+    /// Bytes of its records as text or as values, before they are compressed.
     pub bytes: u64,
     /// Time since its first record came.
     pub age: Duration,
@@ -103,7 +112,7 @@ pub struct Object {
     pub name: String,
     /// How many records.
     pub rows: u64,
-    /// Bytes of its records as text, before they were compressed.
+    /// Bytes of its records as text or as values, before they were compressed.
     pub text: u64,
     /// Its bytes.
     pub path: PathBuf,
@@ -149,14 +158,10 @@ impl Held {
         Held { all: all.clone(), own: 0 }
     }
 
-    fn add(&mut self, bytes: u64) {
-        self.own += bytes;
+    fn set(&mut self, bytes: u64) {
         self.all.fetch_add(bytes, Ordering::AcqRel);
-    }
-
-    fn remove(&mut self, bytes: u64) {
-        self.own -= bytes;
-        self.all.fetch_sub(bytes, Ordering::AcqRel);
+        self.all.fetch_sub(self.own, Ordering::AcqRel);
+        self.own = bytes;
     }
 }
 
@@ -214,6 +219,9 @@ fn own_folder(folder: &Path) -> std::io::Result<PathBuf> {
     private::folder(&own).map_err(|error| said(&own, error))?;
     Ok(own)
 }
+
+#[cfg(test)]
+pub(crate) use table::tests::read_table;
 
 #[cfg(test)]
 mod tests;

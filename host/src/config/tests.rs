@@ -195,3 +195,28 @@ fn keys_of_the_writer_and_anchors_are_no_part_of_the_configuration() {
     let loaded = parse_text(&text, Path::new(".")).unwrap();
     assert_eq!(loaded.config.outputs["events"].retry.attempts, Some(7));
 }
+
+#[test]
+fn what_does_not_go_with_objects_is_refused_by_its_key() {
+    let s3 = "type: s3, bucket: b, region: r, access_key_id: k, secret_access_key: s";
+    for (output, said) in [
+        (format!("{s3}, retry: {{ attempts: 3 }}"), "`retry.attempts` is not for this type"),
+        (format!("{s3}, compression: snappy"), "`compression`: `snappy` is for"),
+        (
+            format!("{s3}, encoding: {{ format: parquet, timestamp_format: unix }}"),
+            "`encoding.timestamp_format`: Parquet has no timestamps of seconds",
+        ),
+        (
+            "type: file, path: /x, encoding: { format: parquet }".to_owned(),
+            "`encoding.format`: this type writes no `parquet`",
+        ),
+    ] {
+        let text = format!(
+            "sources: {{ in: {{ type: file, include: [/x] }} }}\noutputs: {{ out: {{ {output} }} }}\n\
+             pipelines: {{ main: {{ from: [in], to: [out] }} }}\n"
+        );
+        let loaded = parse_text(&text, Path::new(".")).unwrap_or_else(|error| panic!("{error:?}"));
+        let error = loaded.config.outputs["out"].check("out", Path::new("/nowhere")).unwrap_err();
+        assert!(format!("{error:#}").contains(said), "{output}: {error:#}");
+    }
+}

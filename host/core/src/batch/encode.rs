@@ -14,12 +14,14 @@ use std::collections::BTreeMap;
 use super::{Column, Encoded, REST, Records, TAG, TIMESTAMP, path};
 pub(super) use encoder::Manner;
 pub use encoder::{Encoder, Framing};
+pub use fields::{Fields, Named};
 use plan::{Bytes, Plan};
 
 mod cells;
 mod collide;
 mod csv;
 mod encoder;
+mod fields;
 mod plan;
 mod write;
 
@@ -28,7 +30,7 @@ mod write;
 #[serde(default, deny_unknown_fields)]
 pub struct Encoding {
     /// What is written of a record. `timestamp_format` goes with every format; `timestamp`, `tag`, `only`, `except` and
-    /// `rename` with `ndjson` alone.
+    /// `rename` with `ndjson` and `parquet` alone.
     pub format: Format,
     /// With `format: text` and `raw`: the field whose value is written. A record without it goes to the dead letters, and
     /// so does one in which it is an object.
@@ -43,7 +45,8 @@ pub struct Encoding {
     pub timestamp: Naming,
     /// The tag: `true` writes it as `@tag`, a name writes it under that name, `false` leaves it out.
     pub tag: Naming,
-    /// How times are written.
+    /// How times are written. With `format: parquet` they are timestamps in UTC all the same: of microseconds, or of
+    /// milliseconds with `unix_ms` and of nanoseconds with `unix_ns`, which not every reader takes.
     pub timestamp_format: TimestampFormat,
     /// Writes only these fields, and what lies below them (`kubernetes` means all of `kubernetes.*`). Empty: all.
     pub only: Vec<String>,
@@ -72,6 +75,11 @@ pub enum Format {
     /// The values of `columns` with commas between them, quoted where they must be (RFC 4180). A record is a line that
     /// ends in a line feed; a quoted value may have others in it.
     Csv,
+    /// A row of a Parquet file, for outputs that write objects (`s3`, `azure_blob`, `gcs`): a column for each field, by
+    /// its path (`kubernetes.labels.app`). Arrays, what stayed JSON of an object, and fields that have values of several
+    /// kinds are JSON texts; whole numbers beside others are float64 where that has them exactly. Null is no value. A
+    /// record that the columns of an object do not fit begins another.
+    Parquet,
 }
 
 impl Format {
@@ -82,6 +90,7 @@ impl Format {
             Format::Text => "text",
             Format::Raw => "raw",
             Format::Csv => "csv",
+            Format::Parquet => "parquet",
         }
     }
 }
@@ -176,16 +185,9 @@ pub fn ndjson(records: &Records) -> Encoded {
 
 /// The same with the names and fields that `encoding` says.
 pub fn ndjson_with(records: &Records, encoding: &Encoding) -> Encoded {
-    let named = encoding.only.iter().chain(&encoding.except).chain(encoding.rename.keys());
-    let lifted = records.lifted(named.map(String::as_str)).expect("each column has a place for each row");
-    let records = lifted.as_ref().unwrap_or(records);
-    let columns: Vec<_> =
-        records.iter().filter_map(|column| Some((encoding.path(column)?, column))).collect();
-    let joined = collide::joined(&columns, records.rows());
-    let columns =
-        columns.into_iter().filter(|(path, _)| joined.iter().all(|(field, _)| field.name() != path));
-    let joined = joined.iter().map(|(field, array)| (field.name().clone(), Column::Rows(field, array)));
-    let plan = Plan::new(columns.chain(joined), Bytes::Replaced, encoding.timestamp_format);
+    let named = fields::named(records, encoding);
+    let columns = named.iter().map(|named| (named.path.to_string(), named.column()));
+    let plan = Plan::new(columns, Bytes::Replaced, encoding.timestamp_format);
     write::rows(&plan, records.rows())
 }
 

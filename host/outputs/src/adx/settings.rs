@@ -275,6 +275,7 @@ impl AdxSettings {
             longest: 4096,
             encoder: Encoder::new(encoding, Framing::Lines)?,
             compression,
+            table: None,
             extension: format!(".{extension}"),
             bytes: limits.queued.0,
             age: limits.queued.1,

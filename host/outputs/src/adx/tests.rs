@@ -44,7 +44,7 @@ impl Specimen for AdxSettings {
     const VARIANTS: usize = WAYS.len();
 
     fn takes(format: Format) -> bool {
-        format != Format::Raw
+        !matches!(format, Format::Raw | Format::Parquet)
     }
 
     async fn subject(variant: usize, cx: &OutputContext) -> Subject {

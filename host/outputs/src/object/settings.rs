@@ -18,10 +18,11 @@ macro_rules! store_settings {
             /// dead letters, and so does one whose key has a part that is empty, `.` or `..`, or is too long.
             #[serde(default = "crate::object::default_key")]
             pub key: flitch_core::batch::template::Template,
-            /// How objects are compressed: `none`, `gzip` or `zstd`.
+            /// How objects are compressed: `none`, `gzip` or `zstd`. With `encoding: { format: parquet }` it is done
+            /// within, and `snappy` is there too.
             #[serde(default)]
             pub compression: crate::staging::Compression,
-            /// An object is closed when its text, before it is compressed, is that long.
+            /// An object is closed when its text, before it is compressed, is that long. Of Parquet the values count.
             #[serde(default = "crate::object::default_max_bytes")]
             pub max_bytes: flitch_core::units::Bytes,
             /// An object is closed that long after its first record came. Until then no source hears that the record is

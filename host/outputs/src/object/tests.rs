@@ -48,6 +48,7 @@ fn content(store: &Arc<InMemory>, name: &str) -> Vec<u8> {
     let mut text = Vec::new();
     match name.rsplit_once('.').unwrap().1 {
         "zst" => text = zstd::decode_all(&bytes[..]).unwrap(),
+        "parquet" => text = crate::staging::read_table(&bytes).concat(),
         "gz" => drop(flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut text).unwrap()),
         _ => text = bytes.to_vec(),
     }
@@ -55,7 +56,12 @@ fn content(store: &Arc<InMemory>, name: &str) -> Vec<u8> {
 }
 
 fn subject(variant: usize, cx: &OutputContext) -> Subject {
-    let compression = [Compression::Zstd, Compression::Gzip, Compression::None][variant];
+    let compression = match (variant, cx.encoder.encoding().format) {
+        (0, _) => Compression::Zstd,
+        (1, _) => Compression::Gzip,
+        (2, Format::Parquet) => Compression::Snappy,
+        _ => Compression::None,
+    };
     let (store, home) = (Arc::new(InMemory::new()), tempfile::tempdir().unwrap());
     let by_field = output(&store, &home, "c/{k}", compression, cx);
     let output = output(&store, &home, "a/b-", compression, cx);
@@ -73,7 +79,10 @@ fn subject(variant: usize, cx: &OutputContext) -> Subject {
 }
 
 impl Specimen for crate::s3::S3Settings {
-    const VARIANTS: usize = 3;
+    const VARIANTS: usize = 4;
+    fn takes(_: Format) -> bool {
+        true
+    }
 
     async fn subject(variant: usize, cx: &OutputContext) -> Subject {
         subject(variant, cx)
@@ -81,12 +90,20 @@ impl Specimen for crate::s3::S3Settings {
 }
 
 impl Specimen for crate::azure_blob::AzureBlobSettings {
+    fn takes(_: Format) -> bool {
+        true
+    }
+
     async fn subject(variant: usize, cx: &OutputContext) -> Subject {
         subject(variant, cx)
     }
 }
 
 impl Specimen for crate::gcs::GcsSettings {
+    fn takes(_: Format) -> bool {
+        true
+    }
+
     async fn subject(variant: usize, cx: &OutputContext) -> Subject {
         subject(variant, cx)
     }

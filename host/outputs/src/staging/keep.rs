@@ -1,23 +1,23 @@
 //! What is kept of records beside the text of their object, so that those of one that is refused for good become dead
 //! letters as they were: a line of lossless JSON each, for the records that the text itself does not hold like that.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::content::Rows;
+use super::growing::Growing;
 use super::press::Press;
 use super::{Compression, Object};
 use flitch_core::batch::encode::{Encoder, Encoding, ndjson_lossless};
 use flitch_core::batch::{Encoded, Kind, Records};
-use flitch_core::private;
 use memchr::memmem;
 
 /// How a member is called that dead letters write with one more `$`.
 const ESCAPED: &[u8] = b"$bytes\"";
 /// Bytes that are counted for a run.
-pub(super) const RUN: u64 = 16;
+const RUN: u64 = 16;
 
 /// Rows one behind the other, and whether their lines stand beside the text.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,15 +29,15 @@ struct Run {
 /// What is kept for an object that may still grow.
 #[derive(Debug)]
 pub(super) struct Keep {
-    path: PathBuf,
+    file: Growing,
     /// What is not in the file yet.
-    pub text: Vec<u8>,
-    written: u64,
+    text: Vec<u8>,
     runs: Vec<Run>,
 }
 
 /// The lines of a batch that are to be kept; none where the text of the object is as good.
-pub(super) fn whole(records: &Records, text: &Encoded, encoder: &Encoder) -> Option<Encoded> {
+pub(super) fn whole(records: &Records, rows: &Rows, encoder: &Encoder) -> Option<Encoded> {
+    let Rows::Text(text) = rows else { return Some(ndjson_lossless(records)) };
     let has_bytes = || records.iter().any(|column| Kind::of(column.field()) == Some(Kind::Bytes));
     let is_whole = is_plain(encoder) && !has_bytes() && memmem::find(&text.text, ESCAPED).is_none();
     (!is_whole).then(|| ndjson_lossless(records))
@@ -51,53 +51,53 @@ fn is_plain(encoder: &Encoder) -> bool {
 impl Keep {
     /// For the object that is built at `object`.
     pub fn of(object: &Path) -> Keep {
-        Keep { path: object.with_extension("kept"), text: Vec::new(), written: 0, runs: Vec::new() }
+        Keep { file: Growing::new(object.with_extension("kept")), text: Vec::new(), runs: Vec::new() }
     }
 
-    /// Adds rows of a batch, whose lines are `whole` where they must be kept. Answers the bytes to count.
-    pub fn add(&mut self, whole: Option<&Encoded>, rows: Range<usize>) -> u64 {
+    /// Adds rows of a batch, whose lines are `whole` where they must be kept.
+    pub fn add(&mut self, whole: Option<&Encoded>, rows: Range<usize>) {
         let (beside, count) = (whole.is_some(), rows.len() as u64);
-        let mut counted = 0;
         match self.runs.last_mut() {
             Some(last) if last.beside == beside => last.rows += count,
-            _ => {
-                self.runs.push(Run { rows: count, beside });
-                counted += RUN;
-            }
+            _ => self.runs.push(Run { rows: count, beside }),
         }
         if let Some(whole) = whole {
             let start = if rows.start == 0 { 0 } else { whole.ends[rows.start - 1] as usize };
             let lines = &whole.text[start..whole.ends[rows.end - 1] as usize];
             self.text.extend_from_slice(lines);
-            counted += lines.len() as u64;
         }
-        counted
     }
 
-    /// Writes what is in memory. Answers how many bytes of memory it took and how many came into the file.
+    /// Bytes of memory that are free once it is written.
+    pub fn memory(&self) -> usize {
+        self.text.capacity()
+    }
+
+    /// Bytes in memory and on disk.
+    pub fn bytes(&self) -> u64 {
+        self.text.len() as u64 + self.file.length() + self.runs.len() as u64 * RUN
+    }
+
+    /// Writes what is in memory.
     ///
     /// # Errors
-    /// The disk's. Then it stays in memory, and what came into the file is written over.
-    pub fn write(&mut self, press: &mut Press) -> io::Result<(usize, u64)> {
+    /// The disk's. Then it stays in memory.
+    pub fn write(&mut self, press: &mut Press) -> io::Result<()> {
         if self.text.is_empty() {
-            return Ok((0, 0));
+            return Ok(());
         }
-        let Keep { path, text, written, .. } = self;
-        let length = press.press(text, |bytes| {
-            let file = private::open(OpenOptions::new().write(true).create(true), path)?;
-            file.write_all_at(bytes, *written)?;
-            Ok(bytes.len() as u64)
-        })?;
-        self.written += length;
-        Ok((std::mem::take(&mut self.text).len(), length))
+        let Keep { file, text, .. } = self;
+        press.press(text, |bytes| file.append(bytes))?;
+        self.text = Vec::new();
+        Ok(())
     }
 
     pub fn into_kept(self, compression: Compression) -> Kept {
-        Kept { path: self.path, compression, runs: self.runs }
+        Kept { path: self.file.path().to_owned(), compression, runs: self.runs }
     }
 
-    pub fn remove(&self) {
-        let _ = std::fs::remove_file(&self.path);
+    pub fn remove(&mut self) {
+        self.file.remove();
     }
 }
 
@@ -185,7 +185,8 @@ fn line(from: &mut Lines, to: &mut Vec<u8>) -> io::Result<()> {
 pub(super) fn expanded(path: &Path, compression: Compression) -> io::Result<Box<dyn Read + Send>> {
     let file = File::open(path)?;
     Ok(match compression {
-        Compression::None => Box::new(file),
+        // Snappy is within files alone that nobody reads as text.
+        Compression::None | Compression::Snappy => Box::new(file),
         Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(file))),
         Compression::Zstd => Box::new(zstd::Decoder::new(file)?),
     })

@@ -1,37 +1,35 @@
 //! An object that is built, and may still grow.
 
-use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::Held;
+use super::content::{Broken, Content};
 use super::keep::Keep;
 use super::press::Press;
-use flitch_core::private;
 use flitch_core::receipt::Receipt;
+
+/// What is kept of an object that is written at once.
+const PIECE: usize = 1 << 20;
+/// What is counted for an object beside its bytes, and for a share of a receipt.
+const OBJECT: u64 = 4096;
+const SHARE: u64 = 64;
 
 /// An object that may still grow.
 pub(super) struct Open {
     pub key: Arc<[u8]>,
-    /// What is not in the file yet.
-    pub text: Vec<u8>,
-    /// Of all text that is in the file.
-    pub digest: Sha256,
-    /// Bytes of all its text.
+    pub content: Content,
+    /// Bytes of all its rows.
     pub length: u64,
     pub rows: u64,
-    pub path: PathBuf,
-    /// Bytes in the file.
-    pub written: u64,
     pub shares: Vec<Receipt>,
     pub held: Held,
+    /// Bytes of memory that are counted.
+    pub memory: usize,
     pub keep: Option<Keep>,
-    /// Most bytes of its text.
+    /// Most bytes of its rows.
     pub most: u64,
     /// When it is closed, however much is in it.
     pub ends: Instant,
@@ -39,38 +37,57 @@ pub(super) struct Open {
 }
 
 impl Open {
-    /// Bytes of memory that it takes until it is written.
-    pub fn memory(&self) -> usize {
-        self.text.capacity() + self.keep.as_ref().map_or(0, |keep| keep.text.capacity())
+    /// Whether it is worth to write what is in memory.
+    pub fn is_due(&self) -> bool {
+        self.content.is_due() || self.keep.as_ref().is_some_and(|keep| keep.memory() >= PIECE)
     }
 
     /// Writes what is in memory.
     ///
     /// # Errors
-    /// The disk's. Then it stays there, and what came into the file is written over.
-    pub fn write(&mut self, press: &mut Press, buffered: &mut usize) -> io::Result<()> {
-        if let Some(keep) = &mut self.keep {
-            let memory = keep.text.capacity();
-            let (text, length) = keep.write(press)?;
-            *buffered -= memory - keep.text.capacity();
-            self.held.add(length);
-            self.held.remove(text as u64);
+    /// See [`Broken`].
+    pub fn write(&mut self, press: &mut Press) -> Result<(), Broken> {
+        self.write_kept(press)?;
+        self.content.write(press)
+    }
+
+    /// Puts what is in memory on the disk, in whatever form: there is no room for it.
+    ///
+    /// # Errors
+    /// See [`Broken`].
+    pub fn relieve(&mut self, press: &mut Press) -> Result<(), Broken> {
+        self.write_kept(press)?;
+        self.content.relieve(press)
+    }
+
+    /// Writes the end.
+    ///
+    /// # Errors
+    /// See [`Broken`].
+    pub fn finish(&mut self, press: &mut Press) -> Result<(), Broken> {
+        self.write_kept(press)?;
+        self.content.finish(press)
+    }
+
+    fn write_kept(&mut self, press: &mut Press) -> io::Result<()> {
+        match &mut self.keep {
+            Some(keep) => keep.write(press),
+            None => Ok(()),
         }
-        if self.text.is_empty() {
-            return Ok(());
-        }
-        let Open { text, path, written, .. } = self;
-        let length = press.press(text, |bytes| {
-            let file = private::open(OpenOptions::new().write(true).create(true), path)?;
-            file.write_all_at(bytes, *written)?;
-            Ok(bytes.len() as u64)
-        })?;
-        let text = std::mem::take(&mut self.text);
-        self.digest.update(&text);
-        *buffered -= text.capacity();
-        self.written += length;
-        self.held.add(length);
-        self.held.remove(text.len() as u64);
-        Ok(())
+    }
+
+    /// Counts its memory and its bytes as they are now.
+    pub fn count(&mut self, buffered: &mut usize) {
+        let memory = self.content.memory() + self.keep.as_ref().map_or(0, Keep::memory);
+        *buffered = *buffered - self.memory + memory;
+        self.memory = memory;
+        let kept = self.keep.as_ref().map_or(0, Keep::bytes);
+        self.held.set(OBJECT + self.shares.len() as u64 * SHARE + self.content.bytes() + kept);
+    }
+
+    /// Removes what is on disk.
+    pub fn remove(&mut self) {
+        self.content.remove();
+        self.keep.iter_mut().for_each(Keep::remove);
     }
 }

@@ -22,7 +22,8 @@ impl Press {
     /// There is no memory.
     pub fn new(compression: Compression) -> io::Result<Press> {
         Ok(match compression {
-            Compression::None => Press::Plain,
+            // Tables are compressed within.
+            Compression::None | Compression::Snappy => Press::Plain,
             Compression::Gzip => Press::Gzip,
             Compression::Zstd => Press::Zstd(Compressor::new(ZSTD)?),
         })

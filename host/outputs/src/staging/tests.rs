@@ -22,6 +22,7 @@ fn plan(home: &TempDir, key: &str) -> Plan {
         longest: 1024,
         encoder: cx.encoder,
         compression: Compression::None,
+        table: None,
         extension: ".ndjson".to_owned(),
         bytes: 1 << 40,
         age: Duration::from_secs(300),
@@ -228,7 +229,7 @@ fn compressed_pieces_are_one_text() {
         }
         let mut found = Vec::new();
         match compression {
-            Compression::None => found = all,
+            Compression::None | Compression::Snappy => found = all,
             Compression::Gzip => {
                 let mut reader = flate2::read::MultiGzDecoder::new(&all[..]);
                 std::io::Read::read_to_end(&mut reader, &mut found).unwrap();

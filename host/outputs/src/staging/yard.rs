@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use lru::LruCache;
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
+use super::content::{Broken, Content, ID_LENGTH, Rows};
 use super::keep::{Keep, whole};
 use super::open::Open;
 use super::press::Press;
@@ -23,17 +23,10 @@ use flitch_core::batch::{Batch, Encoded};
 use flitch_core::receipt::Receipt;
 use flitch_core::telemetry::{Metric, Quiet};
 
-/// Text of one object that is compressed at once.
-const PIECE: usize = 1 << 20;
-/// Most text of all objects in memory. Where more comes it is written in smaller pieces.
+/// Most of all objects in memory. Where more comes it is written in smaller pieces.
 const BUFFERED: usize = 32 << 20;
-/// What is counted for an object beside its bytes, and for a share of a receipt.
-const OBJECT: u64 = 4096;
-const SHARE: u64 = 64;
 /// How long a disk rests that could not be written to.
 const REST: Duration = Duration::from_secs(1);
-/// What stands behind the key in the name of an object: half of a SHA-256.
-const ID: usize = 32;
 
 /// Rows of a batch, one behind the other, and their key: none where they have no text.
 struct Run<'k> {
@@ -44,14 +37,14 @@ struct Run<'k> {
 /// A batch as it is written, and as it is kept beside that.
 #[derive(Clone, Copy)]
 struct Texts<'t> {
-    own: &'t Encoded,
+    own: &'t Rows,
     whole: Option<&'t Encoded>,
 }
 
 impl std::ops::Deref for Texts<'_> {
-    type Target = Encoded;
+    type Target = Rows;
 
-    fn deref(&self) -> &Encoded {
+    fn deref(&self) -> &Rows {
         self.own
     }
 }
@@ -127,16 +120,16 @@ impl Yard {
     /// Takes a batch in. Answers the rows that belong to no object.
     pub fn put(&mut self, batch: Batch, now: Instant) -> Option<Refused> {
         let Batch { records, mut receipt, .. } = batch;
-        let text = self.plan.encoder.encode(&records);
-        let whole = if self.plan.keeps { whole(&records, &text, &self.plan.encoder) } else { None };
-        let text = Texts { own: &text, whole: whole.as_ref() };
+        let own = Rows::of(&records, &self.plan);
+        let whole = if self.plan.keeps { whole(&records, &own, &self.plan.encoder) } else { None };
+        let text = Texts { own: &own, whole: whole.as_ref() };
         let keys = match &self.plan.places {
             Some(places) => places.keys(&records),
             None => records.render(&self.plan.key),
         };
         let mut refusals = Vec::new();
         match &keys {
-            Rendered::Same(key) if self.is_short(key) && text.refused.is_empty() => {
+            Rendered::Same(key) if self.is_short(key) && text.refused().is_empty() => {
                 self.fill(key, &text, 0..records.rows(), &mut receipt, now);
             }
             keys => {
@@ -146,9 +139,9 @@ impl Yard {
                     match run.key {
                         Ok(Some(key)) => self.fill(key, &text, from..run.end, &mut receipt, now),
                         Ok(None) => {
-                            let place = text.refused.partition_point(|(row, _)| (*row as usize) < from);
-                            refusals
-                                .push(Refusal { row: from as u32, reason: text.refused[place].1.clone() });
+                            let refused = text.refused();
+                            let place = refused.partition_point(|(row, _)| (*row as usize) < from);
+                            refusals.push(Refusal { row: from as u32, reason: refused[place].1.clone() });
                         }
                         Err(reason) => {
                             refusals.extend(
@@ -167,7 +160,7 @@ impl Yard {
     }
 
     /// Rows from `from` on that share a key.
-    fn run<'k>(&self, keys: &'k Rendered, text: &Encoded, from: usize, rows: usize) -> Run<'k> {
+    fn run<'k>(&self, keys: &'k Rendered, text: &Rows, from: usize, rows: usize) -> Run<'k> {
         let Some(key) = keys.row(from) else {
             return Run { key: Err(self.keyless.clone()), end: from + 1 };
         };
@@ -186,7 +179,7 @@ impl Yard {
     fn is_short(&self, key: &[u8]) -> bool {
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.=/:+@!$&'(),; ".contains(byte);
         let length: usize = key.iter().map(|byte| if plain(byte) { 1 } else { 3 }).sum();
-        length + ID + self.plan.extension.len() <= self.plan.longest
+        length + ID_LENGTH + self.plan.extension.len() <= self.plan.longest
     }
 
     /// Puts rows into the objects of a key, as many as it takes. An object ends with the record that fills it, wherever
@@ -199,18 +192,18 @@ impl Yard {
         receipt: &mut Receipt,
         now: Instant,
     ) {
+        let ends = text.ends();
         let mut from = rows.start;
         while from < rows.end {
-            let start = if from == 0 { 0 } else { text.ends[from - 1] };
             if !self.open.contains(key) {
                 self.begin(key, now);
             }
             let Some(open) = self.open.get_mut(key) else { return };
-            let most = open.most;
-            let room = most.saturating_sub(open.length);
-            let fit = text.ends[from..rows.end].partition_point(|end| u64::from(end - start) < room);
+            let (start, most) = (text.start(from), open.most);
+            let room = most.saturating_sub(open.length).min(open.content.room());
+            let fit = ends[from..rows.end].partition_point(|end| u64::from(end - start) < room);
             let mut to = (from + fit + 1).min(rows.end);
-            let last = text.ends[to - 1] - if to == 1 { 0 } else { text.ends[to - 2] };
+            let last = ends[to - 1] - text.start(to - 1);
             // What a destination may refuse for its size costs no other record: it is an object by itself.
             if self.plan.places.is_some() && u64::from(last) >= most && (fit > 0 || open.rows > 0) {
                 if fit == 0 {
@@ -219,31 +212,33 @@ impl Yard {
                 }
                 to -= 1;
             }
-            let capacity = open.memory();
-            let bytes = &text.text[start as usize..text.ends[to - 1] as usize];
-            open.text.extend_from_slice(bytes);
-            open.length += bytes.len() as u64;
+            let to = from + open.content.takes(text, from..to);
+            if to == from {
+                self.close(key);
+                continue;
+            }
+            open.content.add(text, from..to);
+            open.length += u64::from(ends[to - 1] - start);
             open.rows += (to - from) as u64;
             let share = receipt.split(to - from);
             match open.shares.last_mut() {
                 Some(last) if last.is_of(&share) => last.join(share),
-                _ => {
-                    open.shares.push(share);
-                    open.held.add(SHARE);
-                }
+                _ => open.shares.push(share),
             }
-            open.held.add(bytes.len() as u64);
             if let Some(keep) = &mut open.keep {
-                open.held.add(keep.add(text.whole, from..to));
+                keep.add(text.whole, from..to);
             }
             open.touched = now;
-            self.buffered += open.memory() - capacity;
-            if open.length >= most {
-                self.close(key);
-            } else if open.memory() >= PIECE
-                && let Err(error) = open.write(&mut self.press, &mut self.buffered)
-            {
-                self.broken(&error);
+            let is_whole = open.length >= most;
+            let wrote = match open.is_due() && !is_whole {
+                true => open.write(&mut self.press),
+                false => Ok(()),
+            };
+            open.count(&mut self.buffered);
+            match wrote {
+                Ok(()) if is_whole => self.close(key),
+                Ok(()) => {}
+                Err(broken) => self.broken(key, broken),
             }
             from = to;
         }
@@ -254,32 +249,27 @@ impl Yard {
             self.close_idle();
         }
         let key: Arc<[u8]> = key.into();
-        let mut held = Held::new(&self.held);
-        held.add(OBJECT);
-        let text = self.header.as_ref().map(|header| header.to_vec()).unwrap_or_default();
-        held.add(text.len() as u64);
-        self.buffered += text.capacity();
         self.next += 1;
         let path = self.folder.join(self.next.to_string());
         let (most, age) = match &self.plan.places {
             Some(places) => places.limits(&key),
             None => (self.plan.bytes, self.plan.age),
         };
-        let open = Open {
+        let header = self.header.as_deref().unwrap_or_default();
+        let mut open = Open {
             key: key.clone(),
-            length: text.len() as u64,
-            text,
-            digest: Sha256::new(),
-            rows: 0,
             keep: self.plan.keeps.then(|| Keep::of(&path)),
-            path,
-            written: 0,
+            content: Content::new(&self.plan, header, path),
+            length: header.len() as u64,
+            rows: 0,
             shares: Vec::new(),
-            held,
+            held: Held::new(&self.held),
+            memory: 0,
             most,
             ends: now + age,
             touched: now,
         };
+        open.count(&mut self.buffered);
         self.first_end = Some(self.first_end.map_or(open.ends, |first| first.min(open.ends)));
         self.open.put(key, open);
     }
@@ -298,30 +288,53 @@ impl Yard {
 
     /// Writes what is left of an object, and seals it.
     fn finish(&mut self, mut open: Open) {
-        match open.write(&mut self.press, &mut self.buffered) {
+        let finished = open.finish(&mut self.press);
+        open.count(&mut self.buffered);
+        match finished {
             Ok(()) => self.seal(open),
-            Err(error) => {
-                self.broken(&error);
+            Err(Broken::Disk(error)) => {
+                self.wait(&error);
                 self.closing.push(open);
             }
+            Err(Broken::Lost(reason)) => self.lose(open, &reason),
         }
     }
 
     fn seal(&mut self, open: Open) {
-        let Open { key, digest, length, rows, path, written, shares, held, keep, .. } = open;
-        let id = hex(&digest.finalize()[..16]);
+        let Open { key, content, length, rows, shares, held, memory, keep, .. } = open;
+        self.buffered -= memory;
+        let (file, id) = content.into_file();
         let mut name = String::from_utf8_lossy(&key[..key.len() - 1]).into_owned();
         name.push_str(&id);
         name.push_str(&self.plan.extension);
-        let progress = Default::default();
         let header = self.header.as_ref().map_or(0, |header| header.len() as u64);
-        let kept = keep.map(|keep| keep.into_kept(self.plan.compression));
-        let object =
-            Object { name, rows, text: length - header, path, length: written, progress, kept, _held: held };
+        let object = Object {
+            name,
+            rows,
+            text: length - header,
+            path: file.path().to_owned(),
+            length: file.length(),
+            progress: Default::default(),
+            kept: keep.map(|keep| keep.into_kept(self.plan.compression)),
+            _held: held,
+        };
         self.sealed.push_back(Sealed { object, shares });
     }
 
-    fn broken(&mut self, error: &io::Error) {
+    /// What is open for a key could not be written.
+    fn broken(&mut self, key: &[u8], broken: Broken) {
+        match broken {
+            Broken::Disk(error) => self.wait(&error),
+            Broken::Lost(reason) => {
+                if let Some(open) = self.open.pop(key) {
+                    self.lose(open, &reason);
+                }
+            }
+        }
+    }
+
+    /// Lets the disk rest.
+    fn wait(&mut self, error: &io::Error) {
         self.rest = Some(Instant::now() + REST);
         if self.said_disk.may_say() {
             let folder = self.folder.display();
@@ -329,21 +342,36 @@ impl Yard {
         }
     }
 
-    /// Keeps the text in memory below its bound: what is more than the mean is written.
+    /// Gives an object up: its sources send again what is in it, after a rest.
+    fn lose(&mut self, mut open: Open, reason: &str) {
+        self.rest = Some(Instant::now() + REST);
+        self.buffered -= open.memory;
+        open.remove();
+        let (key, rows) = (String::from_utf8_lossy(&open.key[..open.key.len() - 1]).into_owned(), open.rows);
+        tracing::error!(output = %self.plan.output, key, rows, "an object could not be built, and its records are sent again: {reason}");
+    }
+
+    /// Keeps what is in memory below its bound: what is more than the mean is written, and what takes memory all the
+    /// same is closed.
     fn relieve(&mut self) {
         if self.buffered <= BUFFERED || self.rest.is_some() {
             return;
         }
         let mean = self.buffered / self.open.len().max(1);
-        let mut wrote = Ok(());
-        for (_, open) in self.open.iter_mut().filter(|(_, open)| open.memory() >= mean) {
-            wrote = open.write(&mut self.press, &mut self.buffered);
-            if wrote.is_err() {
+        let mut broken = None;
+        for (key, open) in self.open.iter_mut().filter(|(_, open)| open.memory >= mean) {
+            let wrote = open.relieve(&mut self.press);
+            open.count(&mut self.buffered);
+            if let Err(error) = wrote {
+                broken = Some((key.clone(), error));
                 break;
             }
         }
-        if let Err(error) = wrote {
-            self.broken(&error);
+        if let Some((key, broken)) = broken {
+            self.broken(&key, broken);
+        }
+        while self.buffered > BUFFERED && self.rest.is_none() && !self.open.is_empty() {
+            self.close_idle();
         }
     }
 
@@ -450,20 +478,9 @@ impl Yard {
 impl Drop for Yard {
     fn drop(&mut self) {
         self.shown.set(0.0);
-        let open = self.open.iter().map(|(_, open)| open);
-        for open in open.chain(&self.closing) {
-            let _ = std::fs::remove_file(&open.path);
-            open.keep.iter().for_each(Keep::remove);
-        }
+        let open = self.open.iter_mut().map(|(_, open)| open);
+        open.chain(&mut self.closing).for_each(Open::remove);
         // One in which objects are that are being written stays until the next start.
         let _ = std::fs::remove_dir(&self.folder);
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

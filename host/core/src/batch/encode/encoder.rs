@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Encoding, Format, Naming, cells, csv, ndjson_with};
+use super::fields::Fields;
+use super::{Encoding, Format, Naming, TimestampFormat, cells, csv, ndjson_with};
 use crate::batch::{Encoded, Records};
 use crate::setting::wrong;
 
@@ -48,6 +49,11 @@ impl Encoder {
         records.encoded(&self.0)
     }
 
+    /// The records in columns, for files that have those.
+    pub fn fields(&self, records: &Records) -> Fields {
+        Fields::of(records, &self.0.encoding)
+    }
+
     /// What stands before the first record, where the reader finds all of them one behind the other: the names of a CSV
     /// file's columns.
     pub fn header(&self) -> Option<Bytes> {
@@ -71,7 +77,8 @@ impl Manner {
     pub fn encode(&self, records: &Records) -> Encoded {
         let encoding = &self.encoding;
         match encoding.format {
-            Format::Ndjson => ndjson_with(records, encoding),
+            // A row of columns has no text of its own; what it says is that.
+            Format::Ndjson | Format::Parquet => ndjson_with(records, encoding),
             Format::Text | Format::Raw => {
                 cells::encode(records, encoding, self.framing == Some(Framing::Lines))
             }
@@ -95,14 +102,21 @@ impl Encoding {
             ("except", !except.is_empty()),
             ("rename", !rename.is_empty()),
         ];
-        if self.format != Format::Ndjson
+        if !matches!(self.format, Format::Ndjson | Format::Parquet)
             && let Some((key, _)) = named.into_iter().find(|(_, set)| *set)
         {
             anyhow::bail!(wrong!(
                 "encoding.{key}",
-                " is for `format: ndjson`: with `format: {name}` other keys say what is written"
+                " is for `format: ndjson` and `parquet`: with `format: {name}` other keys say what is written"
             ));
         }
+        anyhow::ensure!(
+            self.format != Format::Parquet || self.timestamp_format != TimestampFormat::Unix,
+            wrong!(
+                "encoding.timestamp_format",
+                ": Parquet has no timestamps of seconds: take `unix_ms`, `unix_us` or `unix_ns`"
+            )
+        );
         match (self.format, &self.field) {
             (Format::Text | Format::Raw, None) => {
                 anyhow::bail!(wrong!(
@@ -113,13 +127,13 @@ impl Encoding {
             (Format::Text | Format::Raw, Some(field)) => {
                 anyhow::ensure!(!field.is_empty(), wrong!("encoding.field", " is empty"));
             }
-            (Format::Ndjson | Format::Csv, Some(_)) => {
+            (Format::Ndjson | Format::Csv | Format::Parquet, Some(_)) => {
                 anyhow::bail!(wrong!(
                     "encoding.field",
                     " is for `format: text` and `format: raw`, not for `format: {name}`"
                 ))
             }
-            (Format::Ndjson | Format::Csv, None) => {}
+            (Format::Ndjson | Format::Csv | Format::Parquet, None) => {}
         }
         if self.format == Format::Csv {
             anyhow::ensure!(

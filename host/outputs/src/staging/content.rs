@@ -1,0 +1,232 @@
+//! What is in an object that is being built: text, or a table.
+
+use std::io;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::Plan;
+use super::growing::Growing;
+use super::press::Press;
+use super::table::Table;
+use flitch_core::batch::encode::Fields;
+use flitch_core::batch::{Encoded, Records};
+
+/// Text of one object that is compressed at once.
+const PIECE: usize = 1 << 20;
+/// What stands behind the key in the name of an object: half of a SHA-256.
+const ID: usize = 16;
+
+/// Rows of a batch in the form in which objects take them.
+pub(super) enum Rows {
+    Text(Arc<Encoded>),
+    Fields(Fields),
+}
+
+impl Rows {
+    pub fn of(records: &Records, plan: &Plan) -> Rows {
+        match plan.table {
+            Some(_) => Rows::Fields(plan.encoder.fields(records)),
+            None => Rows::Text(plan.encoder.encode(records)),
+        }
+    }
+
+    /// For each row how many bytes all have up to it: the same for a record in whatever batch.
+    pub fn ends(&self) -> &[u32] {
+        match self {
+            Rows::Text(text) => &text.ends,
+            Rows::Fields(fields) => &fields.ends,
+        }
+    }
+
+    /// Rows that cannot be written, in ascending order, and why.
+    pub fn refused(&self) -> &[(u32, Arc<str>)] {
+        match self {
+            Rows::Text(text) => &text.refused,
+            Rows::Fields(_) => &[],
+        }
+    }
+
+    /// Whether the row is written, and not refused.
+    pub fn has(&self, row: u32) -> bool {
+        match self {
+            Rows::Text(text) => text.has(row),
+            Rows::Fields(_) => true,
+        }
+    }
+
+    /// Where the bytes of a row begin.
+    pub fn start(&self, row: usize) -> u32 {
+        if row == 0 { 0 } else { self.ends()[row - 1] }
+    }
+}
+
+/// Why an object does not grow.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// The disk has not taken it. All is as it was; it may be tried again.
+    Disk(io::Error),
+    /// What is in it cannot be made an object of.
+    Lost(String),
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Broken {
+        Broken::Disk(error)
+    }
+}
+
+/// What is in an object.
+pub(super) enum Content {
+    Text(Text),
+    Table(Box<Table>),
+}
+
+impl Content {
+    /// Content that is built at `path`; it begins with `header`.
+    pub fn new(plan: &Plan, header: &[u8], path: PathBuf) -> Content {
+        match plan.table {
+            Some(table) => Content::Table(Box::new(Table::new(table, plan.compression, path))),
+            None => {
+                let file = Growing::new(path);
+                Content::Text(Text { file, text: header.to_vec(), digest: Sha256::new() })
+            }
+        }
+    }
+
+    /// How many bytes of rows it takes before it is to be written.
+    pub fn room(&self) -> u64 {
+        match self {
+            Content::Text(_) => u64::MAX,
+            Content::Table(table) => table.room(),
+        }
+    }
+
+    /// How many of these rows it can hold, from the first on. None: they are for another object.
+    pub fn takes(&self, rows: &Rows, range: Range<usize>) -> usize {
+        match (self, rows) {
+            (Content::Table(table), Rows::Fields(fields)) => table.takes(fields, range),
+            _ => range.len(),
+        }
+    }
+
+    pub fn add(&mut self, rows: &Rows, range: Range<usize>) {
+        match (self, rows) {
+            (Content::Text(text), Rows::Text(rows)) => {
+                let start = if range.start == 0 { 0 } else { rows.ends[range.start - 1] };
+                text.text.extend_from_slice(&rows.text[start as usize..rows.ends[range.end - 1] as usize]);
+            }
+            (Content::Table(table), Rows::Fields(fields)) => table.add(fields, range),
+            _ => unreachable!("a yard builds objects of one kind"),
+        }
+    }
+
+    /// Whether it is worth to write what is in memory.
+    pub fn is_due(&self) -> bool {
+        match self {
+            Content::Text(text) => text.text.len() >= PIECE,
+            Content::Table(table) => table.room() == 0,
+        }
+    }
+
+    /// Writes what is in memory.
+    ///
+    /// # Errors
+    /// See [`Broken`].
+    pub fn write(&mut self, press: &mut Press) -> Result<(), Broken> {
+        match self {
+            Content::Text(text) => Ok(text.write(press)?),
+            Content::Table(table) => table.write(),
+        }
+    }
+
+    /// Puts what is in memory on the disk, in whatever form: there is no room for it.
+    ///
+    /// # Errors
+    /// See [`Broken`].
+    pub fn relieve(&mut self, press: &mut Press) -> Result<(), Broken> {
+        match self {
+            Content::Text(text) => Ok(text.write(press)?),
+            Content::Table(table) => Ok(table.relieve()?),
+        }
+    }
+
+    /// Writes the end.
+    ///
+    /// # Errors
+    /// See [`Broken`].
+    pub fn finish(&mut self, press: &mut Press) -> Result<(), Broken> {
+        match self {
+            Content::Text(text) => Ok(text.write(press)?),
+            Content::Table(table) => table.finish(),
+        }
+    }
+
+    /// Bytes of memory.
+    pub fn memory(&self) -> usize {
+        match self {
+            Content::Text(text) => text.text.capacity(),
+            Content::Table(table) => table.memory(),
+        }
+    }
+
+    /// Bytes in memory and on disk.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Content::Text(text) => text.text.len() as u64 + text.file.length(),
+            Content::Table(table) => table.bytes(),
+        }
+    }
+
+    /// The file, and what its name has of what is in it: the same for the same rows.
+    pub fn into_file(self) -> (Growing, String) {
+        let (file, digest) = match self {
+            Content::Text(text) => (text.file, text.digest),
+            Content::Table(table) => table.into_file(),
+        };
+        (file, hex(&digest.finalize()[..ID]))
+    }
+
+    /// Removes what is on disk.
+    pub fn remove(&mut self) {
+        match self {
+            Content::Text(text) => text.file.remove(),
+            Content::Table(table) => table.remove(),
+        }
+    }
+}
+
+/// How long [`Content::into_file`]'s name is.
+pub(super) const ID_LENGTH: usize = ID * 2;
+
+/// Text, compressed in pieces.
+pub(super) struct Text {
+    file: Growing,
+    /// What is not in the file yet.
+    text: Vec<u8>,
+    /// Of all text that is in the file.
+    digest: Sha256,
+}
+
+impl Text {
+    /// Writes what is in memory. Where that fails it stays there.
+    fn write(&mut self, press: &mut Press) -> io::Result<()> {
+        if self.text.is_empty() {
+            return Ok(());
+        }
+        let Text { file, text, digest } = self;
+        press.press(text, |bytes| file.append(bytes))?;
+        digest.update(std::mem::take(text));
+        Ok(())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,216 @@
+//! Objects that are tables: Parquet files, built a row group at a time.
+//!
+//! Rows wait in blocks, in memory or, where that is short, in a file beside the object, until a row group is full of
+//! them. The first row group decides the columns: those that its rows have, each of a kind that holds all its values. A
+//! row that does not fit these begins another object. All of that goes by the rows alone, and not by how they came, so
+//! that the same rows make the same file, byte for byte.
+
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::ops::Range;
+use std::path::PathBuf;
+
+use arrow_schema::TimeUnit;
+use sha2::{Digest, Sha256};
+
+use self::block::Block;
+use self::layout::{Layout, Slots};
+use super::Compression;
+use super::content::Broken;
+use super::growing::Growing;
+use flitch_core::batch::encode::Fields;
+
+mod block;
+mod layout;
+
+/// Bytes of values in a row group.
+const GROUP: u64 = 16 << 20;
+/// Most columns of an object. A batch has no more than half as many.
+const COLUMNS: usize = 1024;
+/// By how much the memory of blocks grows at most.
+const STEP: usize = 1 << 20;
+
+/// What is to be known of tables.
+#[derive(Clone, Copy, Debug)]
+pub struct TablePlan {
+    /// Of timestamps.
+    pub unit: TimeUnit,
+}
+
+/// A Parquet file in the making.
+pub(super) struct Table {
+    plan: TablePlan,
+    compression: Compression,
+    slots: Slots,
+    /// Rows of the next row group, behind those of `spilled`.
+    blocks: Vec<u8>,
+    spilled: Growing,
+    /// Bytes of their values.
+    pending: u64,
+    /// Since the first row group.
+    layout: Option<Layout>,
+    file: Growing,
+    /// What the file has not taken yet.
+    ready: Vec<u8>,
+    /// Of the file, `ready` included.
+    digest: Sha256,
+    is_whole: bool,
+}
+
+impl Table {
+    pub fn new(plan: TablePlan, compression: Compression, path: PathBuf) -> Table {
+        let spilled = Growing::new(path.with_extension("rows"));
+        Table {
+            plan,
+            compression,
+            slots: Slots::default(),
+            blocks: Vec::new(),
+            spilled,
+            pending: 0,
+            layout: None,
+            file: Growing::new(path),
+            ready: Vec::new(),
+            digest: Sha256::new(),
+            is_whole: false,
+        }
+    }
+
+    /// How many bytes of values the row group takes that is being filled.
+    pub fn room(&self) -> u64 {
+        GROUP.saturating_sub(self.pending)
+    }
+
+    /// How many of these rows fit, from the first on.
+    pub fn takes(&self, fields: &Fields, rows: Range<usize>) -> usize {
+        if self.fits(fields, rows.clone()) {
+            return rows.len();
+        }
+        let (mut fit, mut unfit) = (0, rows.len());
+        while fit + 1 < unfit {
+            let middle = fit.midpoint(unfit);
+            match self.fits(fields, rows.start..rows.start + middle) {
+                true => fit = middle,
+                false => unfit = middle,
+            }
+        }
+        // One that nothing is in takes any row.
+        if self.bytes() == 0 { fit.max(1) } else { fit }
+    }
+
+    fn fits(&self, fields: &Fields, rows: Range<usize>) -> bool {
+        let mut columns = fields.columns.iter().filter(|(_, column)| column.is_in(rows.clone()));
+        match &self.layout {
+            Some(layout) => columns.all(|(kind, column)| layout.holds(*kind, column, rows.clone())),
+            None => {
+                let fresh = columns.filter(|(_, column)| !self.slots.has(&column.path)).count();
+                fresh == 0 || self.slots.paths() + fresh <= COLUMNS
+            }
+        }
+    }
+
+    pub fn add(&mut self, fields: &Fields, rows: Range<usize>) {
+        let start = if rows.start == 0 { 0 } else { fields.ends[rows.start - 1] };
+        self.pending += u64::from(fields.ends[rows.end - 1] - start);
+        let mut block = Block::begin(&mut self.blocks, rows.clone());
+        for (kind, column) in &fields.columns {
+            if column.is_in(rows.clone()) {
+                block.column(self.slots.slot(*kind, column, rows.clone()), *kind, column);
+            }
+        }
+        block.end();
+    }
+
+    /// Puts the rows that wait on the disk.
+    pub fn relieve(&mut self) -> io::Result<()> {
+        if !self.blocks.is_empty() {
+            self.spilled.append(&self.blocks)?;
+            self.blocks = Vec::new();
+        }
+        self.push()
+    }
+
+    /// Makes a row group of the rows that wait.
+    pub fn write(&mut self) -> Result<(), Broken> {
+        self.push()?;
+        let (slots, plan, compression) = (&self.slots, self.plan, self.compression);
+        let mut layout = match self.layout.take() {
+            Some(layout) => layout,
+            None => Layout::new(slots, plan, compression).map_err(lost)?,
+        };
+        if self.spilled.length() > 0 {
+            let mut file = BufReader::new(File::open(self.spilled.path()).map_err(lost)?);
+            let mut block = Vec::new();
+            while block::next(&mut file, &mut block).map_err(lost)? {
+                layout.add(slots, &block).map_err(lost)?;
+            }
+        }
+        let mut blocks = &self.blocks[..];
+        while let Some(block) = block::split(&mut blocks) {
+            layout.add(slots, block).map_err(lost)?;
+        }
+        self.blocks = Vec::new();
+        self.spilled.remove();
+        self.pending = 0;
+        layout.end_group(&mut self.ready).map_err(lost)?;
+        self.digest.update(&self.ready);
+        self.layout = Some(layout);
+        Ok(self.push()?)
+    }
+
+    /// Makes the last row group, and the end of the file.
+    pub fn finish(&mut self) -> Result<(), Broken> {
+        if !self.is_whole && (self.pending > 0 || self.layout.is_none()) {
+            self.write()?;
+        }
+        self.push()?;
+        if let Some(layout) = self.layout.take_if(|_| !self.is_whole) {
+            layout.end(&mut self.ready).map_err(lost)?;
+            self.digest.update(&self.ready);
+            self.is_whole = true;
+        }
+        Ok(self.push()?)
+    }
+
+    /// Writes what is ready. Where that fails it stays.
+    fn push(&mut self) -> io::Result<()> {
+        if !self.ready.is_empty() {
+            self.file.append(&self.ready)?;
+            self.ready = Vec::new();
+        }
+        Ok(())
+    }
+
+    /// Bytes of memory.
+    pub fn memory(&self) -> usize {
+        self.blocks.capacity() + self.ready.capacity() + self.slots.memory()
+    }
+
+    /// Bytes in memory and on disk.
+    pub fn bytes(&self) -> u64 {
+        (self.blocks.len() + self.ready.len()) as u64 + self.spilled.length() + self.file.length()
+    }
+
+    pub fn into_file(self) -> (Growing, Sha256) {
+        (self.file, self.digest)
+    }
+
+    /// Removes what is on disk.
+    pub fn remove(&mut self) {
+        self.spilled.remove();
+        self.file.remove();
+    }
+}
+
+fn lost(error: impl std::fmt::Display) -> Broken {
+    Broken::Lost(error.to_string())
+}
+
+/// Makes room for `more`: twice as much as there is, but no more than by [`STEP`].
+fn reserve(out: &mut Vec<u8>, more: usize) {
+    if out.capacity() - out.len() < more {
+        out.reserve_exact(more.max(out.len().min(STEP)));
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

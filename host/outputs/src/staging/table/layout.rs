@@ -1,0 +1,307 @@
+//! The columns of a Parquet file, and how rows become those.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::builder::StringBuilder;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, TimestampNanosecondType};
+use arrow_array::{
+    Array, ArrayRef, BinaryArray, Float64Array, RecordBatch, TimestampMicrosecondArray,
+    TimestampMillisecondArray, new_null_array,
+};
+use arrow_schema::{ArrowError, DataType, Schema, SchemaRef, TimeUnit};
+use arrow_select::concat::concat_batches;
+use arrow_select::interleave::interleave;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+
+use super::super::Compression;
+use super::TablePlan;
+use super::block::Blocks;
+use flitch_core::batch::convert::{repeat, value};
+use flitch_core::batch::encode::Named;
+use flitch_core::batch::{Kind, TAG, TIMESTAMP, record_batch};
+
+/// Rows that are given to the writer at once: the pages that it makes go by them.
+const SLICE: usize = 2048;
+/// Level of zstd: see the text of other objects.
+const ZSTD: i32 = 1;
+/// What a slot takes beside its path, about, its place in the map included.
+const SLOT: usize = 160;
+/// The other half of Arrow's mark of a JSON text.
+const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
+/// Kinds that there are.
+const KINDS: usize = 7;
+
+/// A path with a kind of its values.
+struct Slot {
+    path: Arc<str>,
+    kind: Kind,
+    /// Whether float64 holds all whole numbers of it.
+    is_exact: bool,
+}
+
+/// The columns of the rows that have come.
+#[derive(Default)]
+pub(super) struct Slots {
+    slots: Vec<Slot>,
+    /// The slots of a path, by kind.
+    places: HashMap<Arc<str>, [Option<u32>; KINDS], ahash::RandomState>,
+    memory: usize,
+}
+
+impl Slots {
+    pub fn has(&self, path: &str) -> bool {
+        self.places.contains_key(path)
+    }
+
+    /// How many paths there are.
+    pub fn paths(&self) -> usize {
+        self.places.len()
+    }
+
+    /// The slot of a column of which these rows come.
+    pub fn slot(&mut self, kind: Kind, column: &Named, rows: Range<usize>) -> u32 {
+        let slot = match self.places.get_mut(&*column.path) {
+            Some(places) => &mut places[kind as usize],
+            None => {
+                let path = column.path.clone();
+                &mut self.places.entry(path).or_default()[kind as usize]
+            }
+        };
+        let slot = match slot {
+            Some(slot) => *slot,
+            None => {
+                let place = self.slots.len() as u32;
+                *slot = Some(place);
+                self.slots.push(Slot { path: column.path.clone(), kind, is_exact: true });
+                self.memory += SLOT + column.path.len();
+                place
+            }
+        };
+        if kind == Kind::Int64 {
+            let is_exact = &mut self.slots[slot as usize].is_exact;
+            *is_exact = *is_exact && exact(column, rows);
+        }
+        slot
+    }
+
+    pub fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// The kind that holds all values of a path: its own where they have one.
+    fn joined(&self, places: &[Option<u32>; KINDS]) -> Kind {
+        let has = |kind: Kind| places[kind as usize].is_some();
+        let is_exact = |slot: u32| self.slots[slot as usize].is_exact;
+        let count = places.iter().flatten().count();
+        match (count, places.iter().flatten().next()) {
+            (1, Some(slot)) => self.slots[*slot as usize].kind,
+            (2, _) if has(Kind::Text) && has(Kind::Bytes) => Kind::Bytes,
+            (2, _) if has(Kind::Float64) && places[Kind::Int64 as usize].is_some_and(is_exact) => {
+                Kind::Float64
+            }
+            _ => Kind::Json,
+        }
+    }
+}
+
+/// Whether float64 holds all whole numbers of these rows.
+fn exact(column: &Named, rows: Range<usize>) -> bool {
+    const MOST: u64 = 1 << f64::MANTISSA_DIGITS;
+    let array = column.array.as_primitive::<Int64Type>();
+    let rows = if column.is_constant { 0..1 } else { rows };
+    // What stands in the place of a null may be anything, but is mostly 0.
+    array.values()[rows.clone()].iter().all(|value| value.unsigned_abs() <= MOST)
+        || rows.into_iter().all(|row| array.is_null(row) || array.value(row).unsigned_abs() <= MOST)
+}
+
+/// A Parquet file that is written to memory, a row group at a time.
+pub(super) struct Layout {
+    unit: TimeUnit,
+    columns: Vec<(Arc<str>, Kind)>,
+    places: HashMap<Arc<str>, usize, ahash::RandomState>,
+    schema: SchemaRef,
+    writer: ArrowWriter<Vec<u8>>,
+    /// Rows that are no slice yet.
+    slice: Vec<RecordBatch>,
+    rows: usize,
+}
+
+impl Layout {
+    /// A file with the columns of `slots`: the time and the tag first, and all others by their names.
+    pub fn new(slots: &Slots, plan: TablePlan, compression: Compression) -> Result<Layout, ParquetError> {
+        let mut columns: Vec<(Arc<str>, Kind)> =
+            slots.places.iter().map(|(path, places)| (path.clone(), slots.joined(places))).collect();
+        if columns.is_empty() {
+            // Rows without any value: a file has a column.
+            columns.push((TIMESTAMP.into(), Kind::Timestamp));
+        }
+        let order = |path: &str| match path {
+            TIMESTAMP => 0,
+            TAG => 1,
+            _ => 2,
+        };
+        columns.sort_by(|(one, _), (other, _)| (order(one), one).cmp(&(order(other), other)));
+        let fields = columns.iter().map(|(path, kind)| {
+            let field = kind.field(path);
+            match kind {
+                Kind::Timestamp => field.with_data_type(DataType::Timestamp(plan.unit, Some("UTC".into()))),
+                // Parquet's own type JSON, where Arrow's is whole.
+                Kind::Json => {
+                    let mut metadata = field.metadata().clone();
+                    metadata.insert(EXTENSION_METADATA.to_owned(), String::new());
+                    field.with_metadata(metadata)
+                }
+                _ => field,
+            }
+        });
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let codec = match compression {
+            Compression::None => Codec::UNCOMPRESSED,
+            Compression::Snappy => Codec::SNAPPY,
+            Compression::Gzip => Codec::GZIP(GzipLevel::default()),
+            Compression::Zstd => Codec::ZSTD(ZstdLevel::try_new(ZSTD)?),
+        };
+        let properties =
+            WriterProperties::builder().set_compression(codec).set_max_row_group_row_count(None).build();
+        // What Arrow knows of the schema Parquet says too.
+        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(Vec::new(), schema.clone(), options)?;
+        let places = columns.iter().enumerate().map(|(place, (path, _))| (path.clone(), place)).collect();
+        Ok(Layout { unit: plan.unit, columns, places, schema, writer, slice: Vec::new(), rows: 0 })
+    }
+
+    /// Whether a column has a place for all values of these rows.
+    pub fn holds(&self, kind: Kind, column: &Named, rows: Range<usize>) -> bool {
+        let Some(place) = self.places.get(&*column.path) else { return false };
+        match (self.columns[*place].1, kind) {
+            (to, from) if to == from => true,
+            (Kind::Json, _) | (Kind::Bytes, Kind::Text) => true,
+            (Kind::Float64, Kind::Int64) => exact(column, rows),
+            _ => false,
+        }
+    }
+
+    /// Adds the rows of a block to the row group.
+    pub fn add(&mut self, slots: &Slots, block: &[u8]) -> Result<(), ParquetError> {
+        let mut block = Blocks::new(block)?;
+        let mut parts: Vec<Vec<ArrayRef>> = vec![Vec::new(); self.columns.len()];
+        while let Some(part) = block.next(|slot| Some(slots.slots.get(slot as usize)?.kind))? {
+            let slot = &slots.slots[part.slot as usize];
+            let place = self.places[&slot.path];
+            let array = self.fitted(&part.array, slot.kind, self.columns[place].1);
+            parts[place].push(if part.is_constant { repeat(&array, block.rows) } else { array });
+        }
+        let columns = self.schema.fields().iter().zip(parts).map(|(field, mut parts)| {
+            let array = match parts.len() {
+                0 => new_null_array(field.data_type(), block.rows),
+                1 => parts.remove(0),
+                _ => merged(&parts, block.rows)?,
+            };
+            Ok((field.clone(), array))
+        });
+        let batch = record_batch(block.rows, columns.collect::<Result<_, ArrowError>>()?)?;
+        self.rows += block.rows;
+        self.slice.push(batch);
+        if self.rows >= SLICE {
+            self.write_slices()?;
+        }
+        Ok(())
+    }
+
+    /// The values of a slot as its column has them.
+    fn fitted(&self, array: &ArrayRef, from: Kind, to: Kind) -> ArrayRef {
+        match (to, from) {
+            (Kind::Timestamp, _) => self.times(array),
+            (to, from) if to == from => array.clone(),
+            (Kind::Bytes, _) => Arc::new(BinaryArray::from(array.as_string::<i32>().clone())),
+            (Kind::Float64, _) => {
+                let floats: Float64Array = array.as_primitive::<Int64Type>().unary(|value| value as f64);
+                Arc::new(floats)
+            }
+            _ => json(array, from),
+        }
+    }
+
+    fn times(&self, array: &ArrayRef) -> ArrayRef {
+        let times = array.as_primitive::<TimestampNanosecondType>();
+        match self.unit {
+            TimeUnit::Millisecond => {
+                let times: TimestampMillisecondArray = times.unary(|ns| ns.div_euclid(1_000_000));
+                Arc::new(times.with_timezone("UTC"))
+            }
+            TimeUnit::Microsecond => {
+                let times: TimestampMicrosecondArray = times.unary(|ns| ns.div_euclid(1000));
+                Arc::new(times.with_timezone("UTC"))
+            }
+            _ => array.clone(),
+        }
+    }
+
+    fn write_slices(&mut self) -> Result<(), ParquetError> {
+        let whole = concat_batches(&self.schema, &self.slice)?;
+        self.slice.clear();
+        let mut from = 0;
+        while self.rows - from >= SLICE {
+            self.writer.write(&whole.slice(from, SLICE))?;
+            from += SLICE;
+        }
+        self.rows -= from;
+        if self.rows > 0 {
+            self.slice.push(whole.slice(from, self.rows));
+        }
+        Ok(())
+    }
+
+    /// Ends the row group. Its bytes go to the end of `out`.
+    pub fn end_group(&mut self, out: &mut Vec<u8>) -> Result<(), ParquetError> {
+        if self.rows > 0 {
+            let rest = concat_batches(&self.schema, &self.slice)?;
+            self.slice.clear();
+            self.rows = 0;
+            self.writer.write(&rest)?;
+        }
+        self.writer.flush()?;
+        self.writer.sync()?;
+        out.append(self.writer.inner_mut());
+        Ok(())
+    }
+
+    /// Ends the file. Its last bytes go to the end of `out`.
+    pub fn end(self, out: &mut Vec<u8>) -> Result<(), ParquetError> {
+        let mut rest = self.writer.into_inner()?;
+        out.append(&mut rest);
+        Ok(())
+    }
+}
+
+/// The one value that each row has in one of the columns.
+fn merged(parts: &[ArrayRef], rows: usize) -> Result<ArrayRef, ArrowError> {
+    let of = |row: usize| parts.iter().position(|part| part.is_valid(row)).unwrap_or(0);
+    let places: Vec<(usize, usize)> = (0..rows).map(|row| (of(row), row)).collect();
+    let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+    interleave(&parts, &places)
+}
+
+/// Values as JSON texts, as NDJSON has them.
+fn json(array: &ArrayRef, kind: Kind) -> ArrayRef {
+    let mut out = StringBuilder::with_capacity(array.len(), array.len() * 16);
+    let mut text = Vec::new();
+    for row in 0..array.len() {
+        match value(array, kind, row) {
+            Some(value) => {
+                text.clear();
+                value.write_json(&mut text);
+                out.append_value(String::from_utf8_lossy(&text));
+            }
+            None => out.append_null(),
+        }
+    }
+    Arc::new(out.finish())
+}
