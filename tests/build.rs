@@ -1,4 +1,5 @@
-//! Builds the guests of the tests into components: those that are not written in Rust, and the SDKs' conformance guests.
+//! Builds the guests of the tests into components: those that are not written in Rust, the SDKs' conformance guests, and the
+//! filters of the examples.
 //!
 //! It is done here and not when a test runs, because the packer is then a dependency of a build script,
 //! whose features stay apart from those of the daemon. Where the compiler is missing, everything builds
@@ -33,6 +34,7 @@ fn main() -> Result<()> {
         println!("cargo::rerun-if-changed={input}");
     }
     rust_conformance()?;
+    campaign()?;
     println!("cargo::rerun-if-env-changed=PATH");
     let missing = Command::new("clang-19").arg("--version").output().is_err();
     if missing {
@@ -66,6 +68,16 @@ fn rust_conformance() -> Result<()> {
     let built = guests::compile(Path::new(".."), "flitch-conformance", "wasm32-wasip2", "conformance", &[])?;
     let built = built.join("flitch_conformance.wasm");
     println!("cargo::rustc-env=FLITCH_RUST_CONFORMANCE={}", built.display());
+    Ok(())
+}
+
+/// Builds the filter of the second example, as its README says.
+fn campaign() -> Result<()> {
+    println!("cargo::rerun-if-changed=../examples/2-web-events/campaign");
+    let built =
+        guests::compile(Path::new(".."), "flitch-example-campaign", "wasm32-wasip2", "conformance", &[])?;
+    let built = built.join("flitch_example_campaign.wasm");
+    println!("cargo::rustc-env=FLITCH_EXAMPLE_CAMPAIGN={}", built.display());
     Ok(())
 }
 

@@ -10,6 +10,8 @@ use serde_json::Value;
 use crate::support::*;
 
 mod e1_pixel_server;
+mod e2_web_events;
+mod e3_docker;
 mod e5_one_hit;
 
 /// A folder of `examples/`.

@@ -24,6 +24,11 @@ pub fn rust_conformance() -> PathBuf {
     PathBuf::from(env!("FLITCH_RUST_CONFORMANCE"))
 }
 
+/// The filter of `examples/2-web-events`.
+pub fn campaign() -> PathBuf {
+    PathBuf::from(env!("FLITCH_EXAMPLE_CAMPAIGN"))
+}
+
 #[track_caller]
 fn built(path: &str) -> PathBuf {
     assert!(!path.is_empty(), "clang-19, lld-19 and wasi-libc are needed: run `make setup`");

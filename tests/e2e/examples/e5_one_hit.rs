@@ -4,10 +4,12 @@ use std::io::Write;
 use flitch_tests::flitch::Flitch;
 use flitch_tests::servers::consumer::{Message, read_all, read_count};
 use flitch_tests::servers::kafka::Kafka;
+use flitch_tests::servers::opensearch::OpenSearch;
 use flitch_tests::servers::s3::{KEY, KEY_ID, S3};
 use flitch_tests::wait::eventually;
+use serde_json::{Value, json};
 
-use super::{folder, prepared, told};
+use super::{arrived, folder, prepared, told};
 use crate::support::*;
 
 const EXAMPLE: &str = "5-one-hit";
@@ -56,6 +58,30 @@ fn day(line: &str) -> Option<String> {
     let [day, month, year] = time.split('/').collect::<Vec<_>>()[..] else { return None };
     assert_eq!(month, "Nov");
     Some(format!("year={year}/month=11/day={day}"))
+}
+
+/// The place of an address, as MaxMind's database for tests has it, and others have not.
+fn place(address: &str) -> Value {
+    match address {
+        "81.2.69.142" => json!({"country": "GB", "city": "London"}),
+        "2.125.160.216" => json!({"country": "GB", "city": "Boxford"}),
+        "89.160.20.112" => json!({"country": "SE", "city": "Link\u{f6}ping"}),
+        "216.160.83.56" => json!({"country": "US", "city": "Milton"}),
+        "175.16.199.1" => json!({"country": "CN", "city": "Changchun"}),
+        "2001:218::1" => json!({"country": "JP", "city": null}),
+        _ => json!({"country": null, "city": null}),
+    }
+}
+
+/// What counts of the document of a line, found without flitch: its address and where that is, and what was asked for.
+fn essence(line: &str) -> Option<Value> {
+    let day = day(line)?;
+    let (remote, request) = (line.split(' ').next()?, line.split('"').nth(1)?);
+    let path = request.split(' ').nth(1)?;
+    let day = day.split('/').filter_map(|part| Some(part.split_once('=')?.1)).collect::<Vec<_>>().join(".");
+    Some(
+        json!({"remote": remote, "path": path, "place": place(remote), "index": format!("example-access-{day}")}),
+    )
 }
 
 #[test]
@@ -109,6 +135,24 @@ fn one_reading_feeds_all_others_and_each_of_them_can_begin_anew() {
     let again = partition.settled(DEADLINE);
     assert_eq!(again.received, 0, "the first group goes on where it was: {again}");
     assert!(partition.terminate(DEADLINE).success(), "{}", partition.log());
+
+    let search = OpenSearch::shared();
+    let database = flitch_tests::cache().join("maxmind/test-data/GeoLite2-City-Test.mmdb");
+    let environment = [
+        ("SEARCH_URL", &*search.node()),
+        ("INDEX", "example-access"),
+        ("GEO_DATABASE", &database.to_string_lossy()),
+    ];
+    let mut geo = parts.flitch("geo.yaml", &environment);
+    let sums = geo.settled_after(lines.len() as u64, DEADLINE);
+    assert_eq!((sums.delivered, sums.dead_lettered), (good, lines.len() as u64 - good), "{sums}");
+    assert!(geo.terminate(DEADLINE).success(), "{}", geo.log());
+    let documents = search.documents("example-access-*").unwrap().into_iter().map(|found| {
+        let of = |path: &str| found["_source"].pointer(path).cloned().unwrap_or_default();
+        let place = json!({"country": of("/geo/country/iso_code"), "city": of("/geo/city/names/en")});
+        json!({"remote": of("/remote"), "path": of("/path"), "place": place, "index": found["_index"]})
+    });
+    arrived("OpenSearch", documents, &lines.iter().filter_map(|line| essence(line)).collect::<Vec<_>>());
 
     assert!(collect.terminate(DEADLINE).success(), "{}", collect.log());
     let raw = parts.s3.objects("logs").into_iter().filter(|(name, _)| name.starts_with("raw/"));
