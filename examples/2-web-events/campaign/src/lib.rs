@@ -48,7 +48,7 @@ impl RecordFilter for Campaign {
     }
 
     fn apply(&mut self, record: &mut Record<'_>) -> Result<()> {
-        let category = self.category(record.text(SOURCE).as_deref());
+        let category = self.category(record.text(SOURCE));
         let domain =
             record.text(ADDRESS).and_then(|address| Some(address.rsplit_once('@')?.1.to_lowercase()));
         record.set("source_category", category);
