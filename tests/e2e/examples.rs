@@ -12,6 +12,7 @@ use crate::support::*;
 mod e1_pixel_server;
 mod e2_web_events;
 mod e3_docker;
+mod e4_kafka_to_adx;
 mod e5_one_hit;
 
 /// A folder of `examples/`.
