@@ -18,6 +18,7 @@ mod examples;
 mod file;
 mod filters;
 mod forward;
+mod forward_output;
 mod forward_security;
 mod harness;
 mod http;

@@ -1,4 +1,5 @@
-//! Forward clients: `@fluent-org/logger` of npm, which speaks TLS and the handshake, and one that sends as Docker does.
+//! Forward clients: `@fluent-org/logger` of npm, which speaks TLS and the handshake, and one that sends as Docker does; and
+//! the server of that package.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -9,8 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use crate::cache;
-use crate::process::run;
+use crate::process::{Process, Signal, run};
+use crate::{cache, wait};
 
 /// Emits records `{"id": n, "text": "n=0000007"}` and ends well when every one is acknowledged. The first error of
 /// the socket, or its end, is the end of the client: it would connect again for ever.
@@ -135,5 +136,53 @@ impl OneByOne {
         let time = begin.elapsed();
         ensure!(answer == wanted, "the answer is {answer:02x?}, not {wanted:02x?}");
         Ok(time)
+    }
+}
+
+/// Writes each event as a line of JSON, with its tag and its time in seconds since 1970.
+const SERVER: &str = r"
+const fs = require('fs');
+const { FluentServer } = require('@fluent-org/logger');
+const { port, tls, security } = JSON.parse(process.argv[1]);
+for (const file of ['cert', 'key']) if (tls) tls[file] = fs.readFileSync(tls[file]);
+const server = new FluentServer({ listenOptions: { port, host: '127.0.0.1' }, tlsOptions: tls, security });
+server.on('entry', (tag, time, record) => {
+  const seconds = typeof time === 'number' ? time : time.epoch + time.nano / 1e9;
+  process.stdout.write(JSON.stringify({ tag, seconds, record }) + '\n');
+});
+server.listen().then(() => process.stdout.write('\n'));
+";
+
+/// The server of `@fluent-org/logger`, which acknowledges chunks. It ends when it is dropped.
+pub struct FluentServer(Process);
+
+impl FluentServer {
+    /// Listens on a port on loopback: over TLS with this certificate and key, where there are any, and for clients that know
+    /// `shared_key` and are the user of this name and password. What it says goes to a file in `folder`.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start(
+        port: u16,
+        folder: &Path,
+        tls: Option<(&Path, &Path)>,
+        security: Option<(&str, &str, &str)>,
+    ) -> Result<FluentServer> {
+        let tls = tls.map(|(cert, key)| json!({"cert": cert, "key": key}));
+        let security = security.map(|(key, user, password)| {
+            json!({"serverHostname": "server.test", "sharedKey": key, "authorize": true, "userDict": {user: password}})
+        });
+        let task = json!({"port": port, "tls": tls, "security": security}).to_string();
+        let mut node = Command::new("node");
+        node.arg("-e").arg(SERVER).arg(task).current_dir(cache().join("fluent-js"));
+        let process = Process::start("fluent-js", &node, &folder.join("fluent-js.log"), Signal::Kill)?;
+        let started = wait::poll(Duration::from_secs(30), || process.output().starts_with('\n'));
+        ensure!(started.is_some(), "the server does not start:\n{}", process.tail());
+        Ok(FluentServer(process))
+    }
+
+    /// What has come: `{tag, seconds, record}` each.
+    pub fn events(&self) -> Vec<Value> {
+        self.0.output().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 }

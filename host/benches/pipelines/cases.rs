@@ -13,7 +13,8 @@ use crate::measure::{Cost, Run};
 pub struct Case {
     pub name: &'static str,
     /// The configuration; `{dir}` is the folder of the run, `{kafka}` a broker to write to, `{topics}` one that has the
-    /// records, `{group}` a consumer group that nobody has used, `{s3}` a store, and `{bulk}` a node of Elasticsearch.
+    /// records, `{group}` a consumer group that nobody has used, `{s3}` a store, `{bulk}` a node of Elasticsearch, and `{port}`
+    /// a free port.
     pub config: String,
     /// Brings the records to the daemon that runs.
     pub feed: fn(&Run, &Path, u64),
@@ -25,6 +26,13 @@ const CRI: &str = "sources: { lines: { type: file, include: [\"{dir}/in/*.log\"]
 const DOCKER: &str =
     "sources: { lines: { type: file, include: [\"{dir}/in/*.log\"], codec: docker_json } }\n";
 const FORWARD: &str = "sources: { lines: { type: forward, listen: \"unix://{dir}/forward.sock\" } }\n";
+/// One flitch as both hosts: what both sides cost together.
+const ACROSS: &str = concat!(
+    "sources: { lines: { type: file, include: [\"{dir}/in/*.log\"], read_from: beginning }, ",
+    "across: { type: forward, listen: \"127.0.0.1:{port}\" } }\n",
+    "outputs: { on: { type: forward, servers: [\"127.0.0.1:{port}\"] }, out: { type: blackhole } }\n",
+    "pipelines: { edge: { from: [lines], to: [{ output: on }] }, p: { from: [across], to: [{ output: out }] } }\n",
+);
 const BLACKHOLE: &str = "outputs: { out: { type: blackhole } }\n";
 const DISSECT: &str = "  parse: { plugin: dissect, settings: { field: message, preset: nginx_combined } }\n";
 /// NDJSON, zstd, objects as they are by default but for the wait at the end; a real server.
@@ -97,6 +105,9 @@ pub fn all() -> Vec<Case> {
         case("file → dissect, timestamp → Elasticsearch", FILE, &parse, ELASTICSEARCH),
         case("file → dissect, timestamp → S3, Parquet", FILE, &parse, S3_PARQUET),
         case("forward → blackhole", FORWARD, &[], BLACKHOLE),
+        Case {
+            name: "file → forward → forward → blackhole", config: ACROSS.to_owned(), feed: feed_file
+        },
         case("file → dissect, timestamp, set → blackhole", FILE, &one_more, BLACKHOLE),
     ]
 }

@@ -85,6 +85,7 @@ impl Run {
         if config.contains("{bulk}") {
             config = config.replace("{bulk}", &bulk::start().to_string());
         }
+        config = config.replace("{port}", &ports::free().to_string());
         if config.contains("{topics}") {
             let group = ports::free().to_string();
             config = config.replace("{topics}", &kafka::topics(lines).0).replace("{group}", &group);

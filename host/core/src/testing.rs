@@ -9,6 +9,7 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::buffers::Buffer;
 use crate::inlet::Inlet;
 use crate::net::address::Endpoint;
+use crate::net::forward::wire::{Cursor, Token};
 use crate::net::listen::Stream;
 use crate::router::{Route, Router};
 use crate::telemetry::Tally;
@@ -70,5 +71,34 @@ fn write(value: &Value, out: &mut Vec<u8>) {
                 write(value, out);
             }
         }
+    }
+}
+
+/// A value of MessagePack as JSON, bytes as text with U+FFFD for what is not UTF-8.
+///
+/// # Panics
+/// It is none, or has what JSON has not.
+pub fn json_of_msgpack(bytes: &[u8]) -> Value {
+    let mut cursor = Cursor::new(bytes, 0);
+    let value = next_json(&mut cursor);
+    assert_eq!(cursor.at(), bytes.len(), "more than one value");
+    value
+}
+
+fn next_json(cursor: &mut Cursor<'_>) -> Value {
+    match cursor.token().expect("MessagePack") {
+        Token::Nil => Value::Null,
+        Token::Boolean(truth) => truth.into(),
+        Token::Int(number) => number.into(),
+        Token::Unsigned(number) => number.into(),
+        Token::Float(number) => number.into(),
+        Token::Text(text) => std::str::from_utf8(text).expect("UTF-8").into(),
+        Token::Bytes(bytes) => String::from_utf8_lossy(bytes).into(),
+        Token::Array(length) => (0..length).map(|_| next_json(cursor)).collect(),
+        Token::Map(pairs) => {
+            let mut pair = |_| (next_json(cursor).as_str().expect("a name").to_owned(), next_json(cursor));
+            Value::Object((0..pairs).map(&mut pair).collect())
+        }
+        Token::Ext(kind, _) => panic!("an extension value of type {kind}"),
     }
 }

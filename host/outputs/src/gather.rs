@@ -217,7 +217,7 @@ fn picked(records: &Arc<Records>, rows: Vec<u32>) -> Arc<Records> {
 }
 
 /// The rows of each text, in the order in which the texts come first.
-fn groups(texts: &Rendered, rows: usize) -> Vec<(&[u8], Vec<u32>)> {
+pub(crate) fn groups(texts: &Rendered, rows: usize) -> Vec<(&[u8], Vec<u32>)> {
     let mut groups: Vec<(&[u8], Vec<u32>)> = Vec::new();
     let mut places: HashMap<&[u8], usize, ahash::RandomState> = HashMap::default();
     for row in 0..rows {

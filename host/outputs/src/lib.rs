@@ -11,6 +11,7 @@ mod deliver;
 pub mod elasticsearch;
 pub mod event_hubs;
 pub mod file;
+pub mod forward;
 mod gather;
 pub mod gcs;
 pub mod kafka;

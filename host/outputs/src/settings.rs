@@ -14,6 +14,7 @@ kinds! {
         Adx(adx::AdxSettings),
         Elasticsearch(elasticsearch::ElasticsearchSettings),
         Opensearch(opensearch::OpensearchSettings),
+        Forward(forward::ForwardSettings),
         File(file::FileSettings),
         Stdout(stdout::StdoutSettings),
         Blackhole(blackhole::BlackholeSettings),

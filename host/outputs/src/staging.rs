@@ -26,6 +26,7 @@ mod table;
 mod yard;
 
 pub use keep::{Kept, Letters};
+pub(crate) use press::Press;
 pub use table::TablePlan;
 pub(super) use yard::{Sealed, Yard};
 

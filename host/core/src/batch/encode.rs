@@ -22,7 +22,9 @@ mod collide;
 mod csv;
 mod encoder;
 mod fields;
+pub mod msgpack;
 mod plan;
+mod tree;
 mod write;
 
 /// How an output writes records: the format, names, and which fields.

@@ -4,6 +4,7 @@ pub mod address;
 pub mod budget;
 pub mod connections;
 pub mod descriptors;
+pub mod dial;
 pub mod entra;
 pub mod expand;
 pub mod forward;

@@ -5,9 +5,11 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use flitch_core::batch::encode::{self, Encoder, Format, Framing};
+use flitch_core::batch::encode::msgpack::{Unfit, packed};
+use flitch_core::batch::encode::{self, Encoder, Encoding, Format, Framing};
 use flitch_core::batch::template::Template;
 use flitch_core::router::{Condition, Mask};
+use flitch_core::testing::json_of_msgpack;
 use records::{ID, Record};
 
 mod records;
@@ -150,6 +152,29 @@ fn a_record_is_encoded_alike_in_any_batch() {
             cuts.agree(text, |records| {
                 let ids = records::ids(&records);
                 ids.into_iter().zip(encoded(&records, &encoder)).map(|(id, text)| (id, vec![text])).collect()
+            });
+        }
+    });
+}
+
+#[test]
+fn a_record_is_packed_alike_in_any_batch() {
+    let encodings =
+        ["{}", r#"{"timestamp":"time","timestamp_format":"unix_ms","except":["o.m3"],"rename":{"o.x":"x"}}"#];
+    for_all_records(|cuts| {
+        for text in encodings {
+            let encoding: Encoding = serde_json::from_str(text).unwrap();
+            cuts.agree(text, |records| {
+                let ids = records::ids(&records);
+                packed(&records, &encoding, |packer| {
+                    let map = |row| {
+                        let mut out = Vec::new();
+                        packer.row(row, None, &mut out).map(|()| json_of_msgpack(&out).to_string())
+                    };
+                    let fate = |written: Result<_, Unfit>| written.unwrap_or_else(|error| error.to_string());
+                    let maps: Vec<String> = (0..records.rows()).map(map).map(fate).collect();
+                    ids.into_iter().zip(maps).map(|(id, map)| (id, vec![map])).collect()
+                })
             });
         }
     });

@@ -11,7 +11,7 @@ use super::Compression;
 const ZSTD: i32 = 1;
 
 /// Compresses for all objects of an output: what it needs for that is too much to have once for each.
-pub(super) enum Press {
+pub(crate) enum Press {
     Plain,
     Gzip,
     Zstd(Compressor<'static>),

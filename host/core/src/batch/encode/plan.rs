@@ -1,18 +1,17 @@
 //! What all rows of a batch have in common, worked out once.
 
-use std::collections::HashMap;
-
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 
 use super::TimestampFormat;
+use super::tree::{Group, Tree};
 use super::write::{Scratch, write_cell};
 use crate::batch::json::plain_prefix;
 use crate::batch::lossless;
-use crate::batch::path::{MAX_DEPTH, split, write_json_name};
-use crate::batch::{Column, Kind, REST};
+use crate::batch::path::write_json_name;
+use crate::batch::{Column, Kind};
 
 /// How the values of bytes columns are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,68 +84,13 @@ pub(super) struct Plan<'a> {
     pub bytes: usize,
 }
 
-#[derive(Default)]
-struct Group<'a> {
-    members: Vec<Member<'a>>,
-    /// Where each member stands, for hostile records with many thousands of them.
-    places: HashMap<String, usize, ahash::RandomState>,
-}
-
-struct Member<'a> {
-    name: String,
-    value: Option<Column<'a>>,
-    group: Group<'a>,
-}
-
-impl<'a> Group<'a> {
-    fn member(&mut self, name: &str) -> &mut Member<'a> {
-        let place = match self.places.get(name) {
-            Some(&place) => place,
-            None => {
-                let place = self.members.len();
-                self.places.insert(name.to_owned(), place);
-                self.members.push(Member { name: name.to_owned(), value: None, group: Group::default() });
-                place
-            }
-        };
-        &mut self.members[place]
-    }
-
-    /// Puts a column where its path says. Past the depth that paths have the rest of it is one name, so that no path,
-    /// whoever made it up, is deeper than the stack.
-    fn put(&mut self, path: &str, column: Column<'a>) {
-        let mut group = self;
-        let mut at = 0;
-        for (depth, name) in split(path).enumerate() {
-            let is_last = at + name.len() == path.len() || depth + 1 == MAX_DEPTH;
-            let member = group.member(if is_last { &path[at..] } else { name });
-            if is_last {
-                member.value = Some(column);
-                return;
-            }
-            at += name.len() + 1;
-            group = &mut member.group;
-        }
-    }
-}
-
 impl<'a> Plan<'a> {
     pub fn new(
         columns: impl Iterator<Item = (String, Column<'a>)>,
         bytes: Bytes,
         format: TimestampFormat,
     ) -> Plan<'a> {
-        let mut root = Group::default();
-        let mut size = 0;
-        let mut rest = None;
-        for (path, column) in columns {
-            size += size_of(column);
-            if path == REST {
-                rest = Some(column);
-                continue;
-            }
-            root.put(&path, column);
-        }
+        let Tree { root, rest, bytes: size } = Tree::of(columns);
         let mut steps = Vec::new();
         add_steps(root, bytes, format, &mut steps);
         let rest = rest.and_then(|column| leaf(column, Vec::new(), bytes, format));
@@ -234,22 +178,4 @@ fn leaf<'a>(column: Column<'a>, mut key: Vec<u8>, bytes: Bytes, format: Timestam
     };
     let nulls = array.nulls().filter(|n| n.null_count() > 0);
     Some(Leaf { key, cells, nulls, constant: matches!(column, Column::Constant(..)) })
-}
-
-fn size_of(column: Column<'_>) -> usize {
-    match column {
-        Column::Constant(..) => 0,
-        Column::Rows(field, array) => match Kind::of(field) {
-            Some(Kind::Text | Kind::Json) => {
-                let offsets = array.as_string::<i32>().offsets();
-                (offsets[offsets.len() - 1] - offsets[0]) as usize
-            }
-            Some(Kind::Bytes) => {
-                let offsets = array.as_binary::<i32>().offsets();
-                (offsets[offsets.len() - 1] - offsets[0]) as usize * 2
-            }
-            Some(Kind::Timestamp) => array.len() * 32,
-            _ => array.len() * 12,
-        },
-    }
 }

@@ -202,7 +202,7 @@ fn close(leaf: Option<&Leaf<'_>>, row: usize, out: &mut Vec<u8>, scratch: &mut S
 /// Appends `from[start..end]`. Most values are short, and copying a fixed 16 or 32 bytes, more than asked for, is
 /// several times faster than a copy of just so many.
 #[inline(always)]
-fn copy(out: &mut Vec<u8>, from: &[u8], start: usize, end: usize) {
+pub(super) fn copy(out: &mut Vec<u8>, from: &[u8], start: usize, end: usize) {
     let length = end - start;
     if length <= 32 && start + 32 <= from.len() && out.capacity() - out.len() >= 32 {
         // SAFETY: the 32 bytes from `start` lie in `from`, `out` has room for 32 more, and the two do not overlap, one

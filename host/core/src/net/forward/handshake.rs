@@ -22,7 +22,7 @@ use crate::secret::Secret;
 use crate::setting::wrong;
 
 /// Each of the three messages is a few hundred bytes.
-pub(super) const LIMITS: Limits = Limits { bytes: 64 << 10, depth: 4 };
+pub const LIMITS: Limits = Limits { bytes: 64 << 10, depth: 4 };
 
 /// What clients must know before they may send. (Docker's log driver knows no handshake, so a listener for Docker has
 /// none.)

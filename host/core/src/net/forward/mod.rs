@@ -12,7 +12,7 @@ pub mod write;
 use std::io;
 
 /// Maps and arrays inside each other that a record may have.
-pub const RECORD_DEPTH: usize = 64;
+pub const RECORD_DEPTH: usize = crate::batch::encode::msgpack::DEPTH;
 
 /// The time of the mark at the start of a group, in seconds: -1, in the 32 bits that an EventTime has for them. Source:
 /// Fluent Bit's `include/fluent-bit/flb_log_event.h`.

@@ -2,10 +2,12 @@
 
 use std::io;
 
+use bytes::{Buf, BytesMut};
 use rmp::encode;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{LIMITS, SecuritySettings, digest, random};
-use crate::net::forward::wire::{Cursor, Token};
+use crate::net::forward::wire::{Cursor, Scanner, Token};
 use crate::net::forward::write::{infallible, text};
 use crate::net::forward::wrong;
 
@@ -15,6 +17,40 @@ pub struct Ping {
     message: Vec<u8>,
     salt: [u8; 16],
     nonce: Vec<u8>,
+    keeps: bool,
+}
+
+/// Goes through the handshake with a server of these settings, as the first of its users, under the name that they have.
+/// Answers whether the server takes more than one message from a connection.
+///
+/// # Errors
+/// The server refuses, does not know the key itself, or speaks otherwise (invalid data); or the connection's.
+pub async fn shake<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    settings: &SecuritySettings,
+) -> io::Result<bool> {
+    let mut buffer = BytesMut::new();
+    let ping = Ping::answer(&value(stream, &mut buffer).await?, &settings.self_hostname, settings)?;
+    stream.write_all(ping.message()).await?;
+    stream.flush().await?;
+    ping.verify(&value(stream, &mut buffer).await?, settings)?;
+    Ok(ping.keeps)
+}
+
+/// The next value.
+async fn value<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMut) -> io::Result<Vec<u8>> {
+    let mut scanner = Scanner::new(0);
+    loop {
+        if let Some(end) = scanner.advance(buffer, LIMITS).map_err(|fault| wrong(&fault.to_string()))? {
+            let value = buffer[..end].to_vec();
+            buffer.advance(end);
+            return Ok(value);
+        }
+        if stream.read_buf(buffer).await? == 0 {
+            let why = "it closed the connection in the middle of the handshake";
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
+        }
+    }
 }
 
 impl Ping {
@@ -24,7 +60,8 @@ impl Ping {
     /// # Errors
     /// It is no HELO; or the system gives no random bytes.
     pub fn answer(helo: &[u8], hostname: &str, settings: &SecuritySettings) -> io::Result<Ping> {
-        let (nonce, auth) = challenge(helo).ok_or_else(|| wrong("it does not begin with a HELO"))?;
+        let Challenge { nonce, auth, keeps } =
+            challenge(helo).ok_or_else(|| wrong("it does not begin with a HELO"))?;
         let salt = random().map_err(io::Error::other)?;
         let key = settings.shared_key.expose().as_bytes();
         let proof = digest(&[&salt, hostname.as_bytes(), nonce, key]);
@@ -42,7 +79,7 @@ impl Ping {
         for part in [&proof, user, &password] {
             text(part, &mut message);
         }
-        Ok(Ping { message, salt, nonce: nonce.to_owned() })
+        Ok(Ping { message, salt, nonce: nonce.to_owned(), keeps })
     }
 
     /// The message to send.
@@ -64,29 +101,34 @@ impl Ping {
     }
 }
 
-/// The nonce and the salt for passwords of a HELO.
-fn challenge(helo: &[u8]) -> Option<(&[u8], &[u8])> {
+/// What a HELO says.
+struct Challenge<'a> {
+    nonce: &'a [u8],
+    /// The salt for passwords.
+    auth: &'a [u8],
+    /// Whether the connection may be kept for further messages.
+    keeps: bool,
+}
+
+fn challenge(helo: &[u8]) -> Option<Challenge<'_>> {
     let mut cursor = Cursor::new(helo, 0);
     let [Ok(Token::Array(2)), Ok(Token::Text(b"HELO")), Ok(Token::Map(pairs))] =
         [cursor.token(), cursor.token(), cursor.token()]
     else {
         return None;
     };
-    let (mut nonce, mut auth) = (None, &[][..]);
+    let (mut nonce, mut auth, mut keeps) = (None, &[][..], true);
     for _ in 0..pairs {
         let Ok(Token::Text(name)) = cursor.token() else { return None };
         let value = cursor.value(LIMITS).ok()?;
-        let bytes = match Cursor::new(value, 0).token() {
-            Ok(Token::Text(bytes) | Token::Bytes(bytes)) => bytes,
-            _ => continue,
-        };
-        match name {
-            b"nonce" => nonce = Some(bytes),
-            b"auth" => auth = bytes,
+        match (name, Cursor::new(value, 0).token()) {
+            (b"nonce", Ok(Token::Text(bytes) | Token::Bytes(bytes))) => nonce = Some(bytes),
+            (b"auth", Ok(Token::Text(bytes) | Token::Bytes(bytes))) => auth = bytes,
+            (b"keepalive", Ok(Token::Boolean(said))) => keeps = said,
             _ => {}
         }
     }
-    Some((nonce?, auth))
+    Some(Challenge { nonce: nonce?, auth, keeps })
 }
 
 /// The hostname and the proof of a PONG that lets the client in.
