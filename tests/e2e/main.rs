@@ -22,6 +22,7 @@ mod forward_output;
 mod forward_security;
 mod harness;
 mod http;
+mod http_output;
 mod http_security;
 mod kafka_security;
 mod kafka_source;

@@ -14,6 +14,7 @@ pub mod file;
 pub mod forward;
 mod gather;
 pub mod gcs;
+pub mod http;
 pub mod kafka;
 pub mod nodes;
 mod object;

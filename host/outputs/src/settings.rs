@@ -15,6 +15,7 @@ kinds! {
         Elasticsearch(elasticsearch::ElasticsearchSettings),
         Opensearch(opensearch::OpensearchSettings),
         Forward(forward::ForwardSettings),
+        Http(http::HttpSettings),
         File(file::FileSettings),
         Stdout(stdout::StdoutSettings),
         Blackhole(blackhole::BlackholeSettings),

@@ -5,6 +5,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use anyhow::Context;
+use jiff::fmt::rfc2822;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Proxy, Response, Url, redirect};
 use rustls::ClientConfig;
 
@@ -15,6 +17,9 @@ const USER_AGENT: &str = concat!("flitch/", env!("CARGO_PKG_VERSION"));
 /// How long a connection that is kept may rest until its next request: less than servers commonly allow, so that a
 /// request seldom meets a connection that is being closed.
 const IDLE: Duration = Duration::from_secs(20);
+
+/// Longest time that a server is believed which asks to wait.
+const LONGEST: Duration = Duration::from_secs(3600);
 
 /// How a client reaches its servers.
 #[derive(Debug)]
@@ -73,6 +78,20 @@ pub fn reason(error: &reqwest::Error) -> String {
         Some(error) => error.to_string(),
         None => "the request cannot be made".to_owned(),
     }
+}
+
+/// How long an answer asks to wait until the next request (RFC 9110, section 10.2.3), [`LONGEST`] at most; `now` is the
+/// time of day, in ns since 1970-01-01T00:00:00Z.
+pub fn retry_after(headers: &HeaderMap, now: i64) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let after = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let at = rfc2822::parse(text).ok()?.timestamp().as_nanosecond();
+            Duration::from_nanos(u64::try_from(at - i128::from(now)).unwrap_or(0))
+        }
+    };
+    Some(after.min(LONGEST))
 }
 
 /// Reads an answer to its end, so that its connection can be used again, and keeps its first `most` bytes as text. What

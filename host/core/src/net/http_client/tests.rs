@@ -189,3 +189,17 @@ async fn a_certificate_is_shown_to_a_server_that_asks_for_one() {
     let error = reached(None).await.unwrap_err();
     assert!(error.contains("CertificateRequired"), "{error}");
 }
+
+#[test]
+fn a_pause_is_asked_for_in_seconds_or_by_a_date_and_is_bounded() {
+    let asked = |text: &'static str| {
+        let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
+        retry_after(&headers, 1_445_412_420_000_000_000)
+    };
+    assert_eq!(asked(" 120"), Some(Duration::from_secs(120)));
+    assert_eq!(asked("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::from_secs(60)));
+    assert_eq!(asked("Wed, 21 Oct 2015 07:00:00 GMT"), Some(Duration::ZERO));
+    assert_eq!(asked("99999999999"), Some(LONGEST));
+    assert_eq!(asked("Wed, 21 Oct 2099 07:28:00 GMT"), Some(LONGEST));
+    assert_eq!((asked("soon"), asked("-1"), retry_after(&HeaderMap::new(), 0)), (None, None, None));
+}

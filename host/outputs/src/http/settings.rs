@@ -1,0 +1,247 @@
+//! The settings of the HTTP output.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use reqwest::Url;
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING,
+};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use flitch_core::batch::encode::Format;
+use flitch_core::net::tls::ClientTls;
+use flitch_core::router::OneOrMore;
+use flitch_core::secret::Secret;
+use flitch_core::setting::wrong;
+use flitch_core::units::{Bytes, Span};
+
+/// What asks the server to take the records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// POST
+    #[default]
+    Post,
+    /// PUT
+    Put,
+    /// PATCH
+    Patch,
+}
+
+/// What the body of a request is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Body {
+    /// The records one behind the other, as `encoding` writes them into a file.
+    #[default]
+    Lines,
+    /// A JSON array of the records.
+    Array,
+}
+
+/// How bodies are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "HttpCompression")]
+pub enum Compression {
+    /// Not at all.
+    #[default]
+    None,
+    /// gzip.
+    Gzip,
+    /// Zstandard.
+    Zstd,
+}
+
+/// How flitch proves who it is: by a token, or as a user.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "HttpCredentials")]
+pub struct AuthSettings {
+    /// The token of `Authorization: Bearer` (RFC 6750).
+    pub bearer: Option<Secret>,
+    /// The user of `Authorization: Basic` (RFC 7617).
+    pub username: Option<String>,
+    /// The user's password.
+    pub password: Option<Secret>,
+}
+
+/// Sends records to a server by HTTP, those of a request together.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSettings {
+    /// Where requests go, `https://logs.example.com/in`; one or a list, each of which takes requests in turn. One that does
+    /// not answer rests for a while, and the others take its place.
+    #[serde(deserialize_with = "urls")]
+    #[schemars(with = "OneOrMore")]
+    pub url: Vec<String>,
+    /// `POST`, `PUT` or `PATCH`.
+    #[serde(default)]
+    pub method: Method,
+    /// `lines`: the records as `encoding` writes them, one behind the other. `array`: a JSON array of them.
+    #[serde(default)]
+    pub body: Body,
+    /// Headers of requests. Their values are shown nowhere.
+    #[schemars(extend("writeOnly" = true))]
+    #[serde(default)]
+    pub request_headers: BTreeMap<String, Secret>,
+    /// How flitch proves who it is: `{ bearer }`, or `{ username, password }`.
+    #[serde(default)]
+    pub auth: Option<AuthSettings>,
+    /// TLS of `https://` where it is not that of the system: an authority of your own, a certificate to show.
+    #[serde(default)]
+    pub tls: Option<ClientTls>,
+    /// `none`, `gzip` or `zstd`.
+    #[serde(default)]
+    pub compression: Compression,
+    /// Bytes of records, about, that are gathered for a request, before they are compressed. One that the server finds too
+    /// large (413) is halved.
+    #[serde(default = "max_bytes")]
+    pub max_bytes: Bytes,
+    /// Records, about, that are gathered for a request.
+    #[serde(default = "max_records")]
+    #[schemars(range(min = 1))]
+    pub max_records: usize,
+    /// How long a record waits for more.
+    #[serde(default = "max_age")]
+    pub max_age: Span,
+    /// Longest time for a request, from the connection to the end of its answer.
+    #[serde(default = "timeout")]
+    pub timeout: Span,
+    /// Requests that may be under way at once. With more than one, records may arrive in another order.
+    #[serde(default = "concurrency")]
+    #[schemars(range(min = 1, max = 64))]
+    pub concurrency: usize,
+}
+
+fn urls<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
+    Ok(match OneOrMore::deserialize(d)? {
+        OneOrMore::One(url) => vec![url],
+        OneOrMore::More(urls) => urls,
+    })
+}
+
+fn max_bytes() -> Bytes {
+    Bytes(1 << 20)
+}
+
+fn max_records() -> usize {
+    10_000
+}
+
+fn max_age() -> Span {
+    Span(Duration::from_millis(200))
+}
+
+fn timeout() -> Span {
+    Span(Duration::from_secs(30))
+}
+
+fn concurrency() -> usize {
+    1
+}
+
+impl AuthSettings {
+    /// The value of `Authorization`, and the key of what is secret in it.
+    fn header(&self) -> anyhow::Result<(&'static str, String)> {
+        match (&self.bearer, &self.username, &self.password) {
+            (Some(token), None, None) => Ok(("bearer", format!("Bearer {}", token.expose()))),
+            (None, Some(username), Some(password)) => {
+                ensure!(!username.contains(':'), wrong!("auth.username", " has a colon in it"));
+                let pair = format!("{username}:{}", password.expose());
+                Ok(("password", format!("Basic {}", BASE64_STANDARD.encode(pair))))
+            }
+            _ => anyhow::bail!(wrong!("auth", " takes `bearer`, or `username` and `password`")),
+        }
+    }
+}
+
+/// Headers that follow from the request.
+const OURS: [HeaderName; 4] = [CONTENT_LENGTH, CONTENT_ENCODING, TRANSFER_ENCODING, HOST];
+
+impl HttpSettings {
+    /// Whether the keys make sense together with how records are written.
+    pub(super) fn check(&self, format: Format) -> anyhow::Result<()> {
+        ensure!(
+            self.body == Body::Lines || format == Format::Ndjson,
+            wrong!("body", ": an array is made of JSON, and `encoding.format` is `{}`", format.name())
+        );
+        ensure!(self.max_records > 0, wrong!("max_records", " is 0"));
+        ensure!(
+            (1..=64).contains(&self.concurrency),
+            wrong!("concurrency", ": {} is not between 1 and 64", self.concurrency)
+        );
+        Ok(())
+    }
+
+    /// Where requests go.
+    pub(super) fn parsed(&self) -> anyhow::Result<Vec<Url>> {
+        ensure!(!self.url.is_empty() && self.url.len() <= 64, wrong!("url", " names none, or more than 64"));
+        let parse = |(place, text): (usize, &String)| {
+            let url = Url::parse(text).with_context(|| wrong!("url", ": `{text}` is no URL"))?;
+            ensure!(
+                matches!(url.scheme(), "http" | "https") && url.has_host(),
+                wrong!("url", ": `{text}` does not begin with `http://` or `https://` and a host")
+            );
+            ensure!(
+                url.username().is_empty() && url.password().is_none(),
+                wrong!("url", ": a user and a password belong to `auth`")
+            );
+            ensure!(url.fragment().is_none(), wrong!("url", ": `{text}` has a `#`, which no server is sent"));
+            ensure!(!self.url[..place].contains(text), wrong!("url", ": `{text}` stands there twice"));
+            Ok(url)
+        };
+        self.url.iter().enumerate().map(parse).collect()
+    }
+
+    /// The TLS of requests; none where no URL has it.
+    pub(super) fn client_tls(&self, urls: &[Url]) -> anyhow::Result<Option<ClientTls>> {
+        let wanted = urls.iter().any(|url| url.scheme() == "https");
+        ensure!(wanted || self.tls.is_none(), wrong!("tls", " is for `https://`, and `url` has `http://`"));
+        Ok(wanted.then(|| self.tls.clone().unwrap_or_default()))
+    }
+
+    /// The headers of all requests.
+    pub(super) fn head(&self, format: Format) -> anyhow::Result<HeaderMap> {
+        let mut head = HeaderMap::new();
+        let kind = match (self.body, format) {
+            (Body::Array, _) => "application/json",
+            (Body::Lines, Format::Ndjson) => "application/x-ndjson",
+            (Body::Lines, Format::Text) => "text/plain; charset=utf-8",
+            (Body::Lines, Format::Csv) => "text/csv; charset=utf-8",
+            (Body::Lines, _) => "application/octet-stream",
+        };
+        head.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        if let Some(auth) = &self.auth {
+            let (key, text) = auth.header()?;
+            let mut value = HeaderValue::from_str(&text)
+                .map_err(|_| wrong!("auth.{key}", " has a character that no header may have"))?;
+            value.set_sensitive(true);
+            head.insert(AUTHORIZATION, value);
+        }
+        for (text, secret) in &self.request_headers {
+            let name: HeaderName = text
+                .parse()
+                .map_err(|_| wrong!("request_headers.{text}", ": this is no name of a header"))?;
+            ensure!(
+                !OURS.contains(&name),
+                wrong!("request_headers.{text}", ": this header follows from the request")
+            );
+            ensure!(
+                name != AUTHORIZATION || self.auth.is_none(),
+                wrong!("request_headers.{text}", ": `auth` sets this header too")
+            );
+            let mut value = HeaderValue::from_str(secret.expose())
+                .map_err(|_| wrong!("request_headers.{text}", " has a character that no header may have"))?;
+            value.set_sensitive(true);
+            head.insert(name, value);
+        }
+        Ok(head)
+    }
+}
