@@ -73,6 +73,24 @@ fn every_record_is_a_document_of_its_day_and_a_replay_of_everything_adds_none() 
 }
 
 #[test]
+fn lines_without_a_time_of_their_own_are_told_apart_by_their_place_in_the_file_when_they_come_again() {
+    let opensearch = OpenSearch::shared();
+    let source = file_source("app.log").replace("type: file,", "type: file, offset_field: offset,");
+    let more = "index: places, id_fields: [file, offset, message], max_records: 300";
+    let mut flitch = Flitch::new(FLITCH, &pipeline(&source, &[], &output(&opensearch.node(), more)));
+    // Equal lines, which are as many records.
+    std::fs::write(flitch.at("app.log"), "the same again and again\n".repeat(3_000)).unwrap();
+    for _ in 0..2 {
+        flitch.run();
+        let sums = flitch.settled_after(3_000, DEADLINE);
+        assert_eq!((sums.delivered, sums.dead_lettered), (3_000, 0), "{sums}");
+        assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+        assert_eq!(opensearch.count("places").unwrap(), 3_000);
+        std::fs::remove_dir_all(flitch.at("data")).unwrap();
+    }
+}
+
+#[test]
 fn a_mapping_that_does_not_fit_costs_its_record_and_a_name_that_is_none_too() {
     let opensearch = OpenSearch::shared();
     let mapping = json!({ "mappings": { "properties": { "n": { "type": "long" } } } });

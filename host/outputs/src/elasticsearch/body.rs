@@ -26,6 +26,8 @@ pub(super) struct Form {
     pub op: Op,
     pub index: Template,
     pub id: Option<Template>,
+    /// Writes what the id is a hash of, where there is no template for it.
+    pub identity: Encoder,
     pub routing: Option<Template>,
     pub pipeline: Option<Template>,
     pub encoder: Encoder,
@@ -137,7 +139,8 @@ impl Form {
         let encoded = self.encoder.encode(records);
         let indices = records.render(&self.index);
         let ids = self.id.as_ref().map(|id| records.render(id));
-        let whole = ids.is_none().then(|| records.ndjson());
+        let by_fields = !self.identity.encoding().only.is_empty();
+        let whole = ids.is_none().then(|| self.identity.encode(records));
         let extra = |name: &'static str, template: &Option<Template>| {
             Some((name, records.render(template.as_ref()?)))
         };
@@ -202,6 +205,11 @@ impl Form {
                         out.refuse(number, wrong);
                         continue;
                     }
+                }
+                (None, Some(whole)) if by_fields && whole.value(row) == b"{}" => {
+                    out.text.truncate(start);
+                    out.refuse(number, "the record has none of `id_fields`");
+                    continue;
                 }
                 (None, Some(whole)) => hash = write_hash(whole.value(row), out),
                 (None, None) => {}

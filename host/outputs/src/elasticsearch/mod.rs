@@ -28,8 +28,9 @@ use self::body::{Doc, Form};
 pub use self::settings::{Compression, ElasticsearchSettings, Op};
 use crate::nodes::{Node, Nodes};
 use crate::{Answer, Output, OutputContext, OutputKind, Parcel, Refusal, Wants, WriteError, Written};
-use flitch_core::batch::encode::{Format, Framing};
+use flitch_core::batch::encode::{Encoder, Encoding, Format, Framing, Naming};
 use flitch_core::batch::template::Template;
+use flitch_core::batch::{TAG, TIMESTAMP};
 use flitch_core::net::http_client::{self, reason};
 use flitch_core::net::tls::Renewed;
 use flitch_core::setting::wrong;
@@ -98,6 +99,7 @@ fn open(settings: &ElasticsearchSettings, cx: &OutputContext) -> anyhow::Result<
             op: settings.op,
             index: settings.index.clone(),
             id: settings.id.clone(),
+            identity: identity(&settings.id_fields)?,
             routing: settings.routing.clone(),
             pipeline: settings.pipeline.clone(),
             encoder,
@@ -113,6 +115,13 @@ fn open(settings: &ElasticsearchSettings, cx: &OutputContext) -> anyhow::Result<
         auth: Auth::new(settings.auth.as_ref())?,
         settings: settings.clone(),
     })
+}
+
+/// Writes what a record is known by: these fields, or all of it.
+fn identity(fields: &[String]) -> anyhow::Result<Encoder> {
+    let has = |name: &str| Naming::Own(fields.is_empty() || fields.iter().any(|field| field == name));
+    let (timestamp, tag) = (has(TIMESTAMP), has(TAG));
+    Encoder::new(Encoding { timestamp, tag, only: fields.to_vec(), ..Encoding::default() }, Framing::Messages)
 }
 
 /// What a node said to a bulk request as a whole.

@@ -73,6 +73,11 @@ pub struct ElasticsearchSettings {
     /// included, so that one that is sent again is not there twice.
     #[serde(default)]
     pub id: Option<Template>,
+    /// In the place of `id`: the fields of which the id is a hash, those that tell a record apart for good. For lines that
+    /// have no time of their own: `[file, offset, message]`, with `offset_field: offset` at the file source. A record that
+    /// has none of them goes to the dead letters.
+    #[serde(default)]
+    pub id_fields: Vec<String>,
     /// By what the document is assigned to a shard, a template; a record without a field of it goes by its id.
     #[serde(default)]
     pub routing: Option<Template>,
@@ -143,6 +148,14 @@ impl ElasticsearchSettings {
         anyhow::ensure!(
             self.id.as_ref().and_then(Template::constant).is_none(),
             wrong!("id", " has no field in it: all records would be one document")
+        );
+        anyhow::ensure!(
+            self.id.is_none() || self.id_fields.is_empty(),
+            wrong!("id_fields", " is in the place of `id`: leave one of them out")
+        );
+        anyhow::ensure!(
+            self.id_fields.iter().all(|field| !field.is_empty()),
+            wrong!("id_fields", " has an empty name")
         );
         anyhow::ensure!(
             !self.data_stream || self.op == Op::Create,

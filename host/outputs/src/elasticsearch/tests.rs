@@ -231,6 +231,27 @@ async fn a_record_whose_id_cannot_be_one_costs_itself_alone() {
 }
 
 #[tokio::test]
+async fn an_id_may_be_of_some_fields_alone_and_a_record_without_any_costs_itself_alone() {
+    let fake = Fake::start().await;
+    let output = output(&fake.address(), r#", "id_fields": ["n", "@tag"]"#);
+    let ids = || {
+        let actions = std::mem::take(&mut fake.state().actions);
+        actions.iter().map(|action| action["create"]["_id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    output.write_batch(&numbered(1, 2)).await.unwrap();
+    let first = ids();
+    let others = Encoding { rename: [("message".to_owned(), "m".to_owned())].into(), ..Encoding::default() };
+    let again = settings(&fake.address(), r#", "id_fields": ["n", "@tag"]"#);
+    let again = again.open(&context_with(others, Framing::Messages)).unwrap();
+    again.write_batch(&numbered(1, 2)).await.unwrap();
+    assert_eq!(ids(), first, "whatever is written of a record");
+    assert_ne!(first[0], first[1]);
+    let written = output.write_batch(&texts(&["a", "b"])).await.unwrap();
+    assert_eq!(rows(&written), (vec![0, 1], vec![]));
+    assert!(written.refused[0].reason.contains("`id_fields`"));
+}
+
+#[tokio::test]
 async fn names_are_those_of_ecs_where_that_is_wanted() {
     let fake = Fake::start().await;
     let written = output(&fake.address(), r#", "ecs": true"#).write_batch(&numbered(1, 1)).await.unwrap();
@@ -253,10 +274,11 @@ fn what_makes_no_sense_is_refused_with_its_key() {
     for (text, key) in [
         (r#"{ "nodes": [], "index": "a" }"#, "`nodes`"),
         (r#"{ "nodes": "es:9200", "index": "a" }"#, "`nodes`"),
-        (r#"{ "nodes": "http://ada:secret@es:9200", "index": "a" }"#, "`auth`"),
+        (r#"{ "nodes": "http://ada:hunter2@es:9200", "index": "a" }"#, "`auth`"),
         (r#"{ "nodes": "http://es:9200/?a=b", "index": "a" }"#, "`nodes`"),
         (r#"{ "nodes": "http://es:9200", "index": "" }"#, "`index`"),
         (r#"{ "nodes": "http://es:9200", "index": "a", "id": "one" }"#, "`id`"),
+        (r#"{ "nodes": "http://es:9200", "index": "a", "id": "{k}", "id_fields": ["k"] }"#, "`id_fields`"),
         (r#"{ "nodes": "http://es:9200", "index": "a", "op": "index", "data_stream": true }"#, "`op`"),
         (r#"{ "nodes": "http://es:9200", "index": "a", "max_records": 0 }"#, "`max_records`"),
         (r#"{ "nodes": "http://es:9200", "index": "a", "tls": {} }"#, "`tls`"),
@@ -271,7 +293,7 @@ fn what_makes_no_sense_is_refused_with_its_key() {
         ),
     ] {
         let said = refused(text, Encoding::default());
-        assert!(said.contains(key) && !said.contains("secret"), "{text}: {said}");
+        assert!(said.contains(key) && !said.contains("hunter2"), "{text}: {said}");
     }
     let timeless = Encoding { timestamp: serde_json::from_str("false").unwrap(), ..Encoding::default() };
     let said = refused(r#"{ "nodes": "http://es:9200", "index": "a", "data_stream": true }"#, timeless);
