@@ -10,6 +10,7 @@ use flitch_filters::Refused;
 
 mod examples;
 mod kinds;
+mod pages;
 mod secrets;
 mod validator;
 mod walk;

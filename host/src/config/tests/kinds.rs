@@ -4,10 +4,10 @@ use crate::config::schema;
 use flitch_outputs::OutputSettings;
 use flitch_sources::SourceSettings;
 
-const SECTIONS: [(&str, &str, &[&str]); 2] =
+pub(super) const SECTIONS: [(&str, &str, &[&str]); 2] =
     [("sources", "Sources", SourceSettings::TYPES), ("outputs", "Outputs", OutputSettings::TYPES)];
 
-fn read(path: &str) -> String {
+pub(super) fn read(path: &str) -> String {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     std::fs::read_to_string(repository.join(path)).unwrap()
 }
