@@ -25,6 +25,10 @@ const FILE: &str =
 const CRI: &str = "sources: { lines: { type: file, include: [\"{dir}/in/*.log\"], codec: cri } }\n";
 const DOCKER: &str =
     "sources: { lines: { type: file, include: [\"{dir}/in/*.log\"], codec: docker_json } }\n";
+/// The bytes of those files as they are: what `docker_json` and `cri` are compared with.
+const CRI_LINES: &str = "sources: { lines: { type: file, include: [\"{dir}/in/*.log\"], max_line: 1MiB } }\n";
+const DOCKER_LINES: &str =
+    "sources: { lines: { type: file, include: [\"{dir}/in/*.log\"], max_line: 1024KiB } }\n";
 const FORWARD: &str = "sources: { lines: { type: forward, listen: \"unix://{dir}/forward.sock\" } }\n";
 /// One flitch as both hosts: what both sides cost together.
 const ACROSS: &str = concat!(
@@ -88,15 +92,17 @@ pub fn all() -> Vec<Case> {
         config: config(source, filters, output),
         feed: match source {
             FILE => feed_file,
-            CRI => feed_cri,
-            DOCKER => feed_docker,
+            CRI | CRI_LINES => feed_cri,
+            DOCKER | DOCKER_LINES => feed_docker,
             _ => feed_forward,
         },
     };
     vec![
         case("file → blackhole", FILE, &[], BLACKHOLE),
         case("file of containerd → blackhole", CRI, &[], BLACKHOLE),
+        case("the same bytes by codec lines → blackhole", CRI_LINES, &[], BLACKHOLE),
         case("file of Docker → blackhole", DOCKER, &[], BLACKHOLE),
+        case("the same bytes by codec lines → blackhole", DOCKER_LINES, &[], BLACKHOLE),
         case("file → regex, timestamp → blackhole", FILE, &[("parse", REGEX), ("when", WHEN)], BLACKHOLE),
         case("file → dissect, timestamp → blackhole", FILE, &parse, BLACKHOLE),
         case("file → dissect, timestamp → NDJSON file", FILE, &parse, file),

@@ -14,7 +14,7 @@ const EACH: usize = 3_000;
 const DATABASE: &str = "crimes_db";
 
 fn record(topic: &str, n: usize) -> Value {
-    json!({"id": n, "topic": topic, "district": n % 25, "arrest": n % 3 == 0, "text": format!("{topic} number {n}")})
+    json!({"id": n, "topic": topic, "district": n % 25, "arrest": n.is_multiple_of(3), "text": format!("{topic} number {n}")})
 }
 
 /// How often each record of a topic is in its table; all else that is there fails the test.
