@@ -43,7 +43,7 @@ test: setup servers ## Run every test, with real Kafka, nginx, logrotate and doc
 bench: setup-build ## Build for release and print the table of speeds (about 15 minutes the first time)
 	@scripts/bench.sh
 
-fuzz: setup-build ## Try what comes from outside with hostile bytes, FUZZ_SECONDS (120) for each of five kinds
+fuzz: setup-build ## Try what comes from outside with hostile bytes, FUZZ_SECONDS (120) for each of six kinds
 	@scripts/fuzz.sh
 
 lint: setup-build ## Check formatting and run clippy; a warning is an error

@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 SECONDS_EACH=${FUZZ_SECONDS:-120}
-TARGETS=${FUZZ_TARGETS:-answers files forward json yaml}
+TARGETS=${FUZZ_TARGETS:-answers files forward json otlp yaml}
 CASE=${FUZZ_CASE:-}
 WORK=target/fuzz
 

@@ -12,6 +12,7 @@ scala_version=2.13
 slf4j_version=1.7.36
 fluent_js_version=1.0.10
 fluent_py_version=0.11.1
+otlp_py_version=1.45.2
 versitygw_version=v1.8.0
 azurite_version=3.35.0
 maxminddb_version=3.2.0
@@ -73,6 +74,12 @@ fluent_py() {
     test -d fluent
 }
 
+otlp_py() {
+  retry 3 python3 -m pip install --quiet --disable-pip-version-check --no-input --target . \
+    "opentelemetry-exporter-otlp-proto-http==$otlp_py_version" "opentelemetry-sdk==$otlp_py_version" </dev/null >&2 &&
+    test -d opentelemetry/sdk
+}
+
 # Go's checksum database vouches for the module and all that it needs.
 versitygw() {
   GOBIN="$PWD" GOFLAGS=-trimpath retry 3 go install "github.com/versity/versitygw/cmd/versitygw@$versitygw_version" \
@@ -121,6 +128,7 @@ opensearch() {
 part kafka "kafka_$scala_version-$kafka_version slf4j-simple-$slf4j_version" kafka
 part fluent-js "@fluent-org/logger@$fluent_js_version" fluent_js
 part fluent-py "fluent-logger==$fluent_py_version" fluent_py
+part otlp-py "opentelemetry-exporter-otlp-proto-http==$otlp_py_version" otlp_py
 part versitygw "versitygw $versitygw_version" versitygw
 part azurite "azurite@$azurite_version" azurite
 part maxmind "maxminddb==$maxminddb_version" maxmind

@@ -9,11 +9,12 @@ pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their folders in the corpus.
 #[cfg(feature = "fuzzing")]
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("answers", flitch_filters::fuzzing::answers),
     ("files", flitch_sources::file::fuzzing::files),
     ("forward", flitch_sources::forward::fuzzing::forward),
     ("json", flitch_core::fuzzing::json),
+    ("otlp", flitch_sources::http::otlp::fuzzing::otlp),
     ("yaml", yaml),
 ];
 

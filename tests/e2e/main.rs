@@ -28,6 +28,7 @@ mod kafka_security;
 mod kafka_source;
 mod life;
 mod opensearch;
+mod otlp;
 mod outputs;
 mod parquet;
 mod plugin;

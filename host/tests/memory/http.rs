@@ -165,3 +165,76 @@ fn bodies_that_expand_are_held_within_the_room_that_there_is() {
         });
     }
 }
+
+/// Field `number` of a message of protobuf, with these bytes.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![number << 3 | 2];
+    let mut length = bytes.len();
+    while length >= 0x80 {
+        out.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    out.push(length as u8);
+    out.extend_from_slice(bytes);
+    out
+}
+
+/// A request of OTLP with these log records.
+fn request(records: &[u8]) -> Vec<u8> {
+    field(1, &field(2, records))
+}
+
+/// Requests of about a megabyte that want much for it.
+fn requests() -> Vec<(&'static str, &'static str, Vec<u8>)> {
+    let repeated =
+        |count: usize, one: &mut dyn FnMut(usize) -> Vec<u8>| (0..count).flat_map(one).collect::<Vec<_>>();
+    let attribute = |name: &str| field(6, &[field(1, name.as_bytes()), field(2, b"\x18\x05")].concat());
+    let json =
+        |records: &str| format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{records}]}}]}}]}}"#);
+    let (protobuf, plain) = ("application/x-protobuf", "application/json");
+    vec![
+        ("no records but empty ones", protobuf, request(&b"\x12\x00".repeat(500_000))),
+        ("empty groups", protobuf, b"\x0a\x00".repeat(500_000)),
+        ("empty scopes", protobuf, field(1, &b"\x12\x00".repeat(500_000))),
+        (
+            "a name of its own in each record",
+            protobuf,
+            request(&repeated(50_000, &mut |n| field(2, &attribute(&format!("k{n}"))))),
+        ),
+        (
+            "one record of many names",
+            protobuf,
+            request(&field(2, &repeated(50_000, &mut |n| attribute(&format!("k{n}"))))),
+        ),
+        (
+            "one array of nothing",
+            protobuf,
+            request(&field(2, &field(5, &field(5, &b"\x0a\x00".repeat(500_000))))),
+        ),
+        ("no records but empty ones, as JSON", plain, json(&vec!["{}"; 300_000].join(",")).into_bytes()),
+        (
+            "one array of nothing, as JSON",
+            plain,
+            json(&format!(r#"{{"body":{{"arrayValue":{{"values":[{}]}}}}}}"#, vec!["{}"; 300_000].join(",")))
+                .into_bytes(),
+        ),
+        (
+            "attributes without a name, as JSON",
+            plain,
+            json(&format!(r#"{{"attributes":[{}]}}"#, vec!["{}"; 300_000].join(","))).into_bytes(),
+        ),
+        ("brackets alone", plain, "[".repeat(1 << 20).into_bytes()),
+    ]
+}
+
+#[test]
+fn a_request_of_otlp_is_held_within_eight_times_its_size() {
+    let (_alone, rig) = (alone(), rig());
+    for (what, kind, body) in requests() {
+        hold(what, body.len(), || {
+            let headers = [("Content-Type", kind)];
+            let status = flitch_tests::http::post(rig.address, "/v1/logs", &headers, &body).unwrap().status;
+            assert!([200, 400].contains(&status), "{what}: {status}");
+        });
+    }
+}

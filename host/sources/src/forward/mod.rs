@@ -11,7 +11,7 @@
 
 mod acks;
 mod connection;
-mod entries;
+pub(crate) mod entries;
 pub mod gather;
 mod group;
 mod hub;

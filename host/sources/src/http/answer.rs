@@ -5,6 +5,7 @@ use http_body_util::Full;
 use hyper::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
 
+use super::otlp::{Encoding, Rejected, reply};
 use flitch_core::telemetry::Metric;
 
 /// The content encodings that are undone.
@@ -17,11 +18,13 @@ pub enum Answer {
     Safe(usize),
     /// 202: so many records are taken in.
     Accepted(usize),
+    /// 200: so many records are safe, or taken in, and others could not be read.
+    Partly(usize, Rejected),
     /// 200 of `/health`.
     Healthy,
     /// 400: the body cannot be read; no record was taken.
     Unreadable {
-        /// The line, counted from 1.
+        /// The line, counted from 1; 0 where the body has none.
         line: usize,
         /// What is wrong there.
         reason: String,
@@ -53,7 +56,7 @@ pub enum Answer {
 impl Answer {
     fn status(&self) -> StatusCode {
         match self {
-            Answer::Safe(_) | Answer::Healthy => StatusCode::OK,
+            Answer::Safe(_) | Answer::Partly(..) | Answer::Healthy => StatusCode::OK,
             Answer::Accepted(_) => StatusCode::ACCEPTED,
             Answer::Unreadable { .. } => StatusCode::BAD_REQUEST,
             Answer::Unauthorized => StatusCode::UNAUTHORIZED,
@@ -73,7 +76,11 @@ impl Answer {
         let error = |text: &str| json!({ "error": text, "taken": 0 });
         match self {
             Answer::Safe(records) | Answer::Accepted(records) => json!({ "taken": records }),
+            Answer::Partly(records, rejected) => {
+                json!({ "taken": records, "rejected": rejected.count, "error": rejected.reason })
+            }
             Answer::Healthy => json!({ "status": "ok" }),
+            Answer::Unreadable { line: 0, reason } => error(reason),
             Answer::Unreadable { line, reason } => json!({ "error": reason, "line": line, "taken": 0 }),
             Answer::Unauthorized => error("credentials are missing or wrong"),
             Answer::NotFound => error("POST records to / or /{tag}; GET /health"),
@@ -90,14 +97,34 @@ impl Answer {
         }
     }
 
+    /// The response to a client that speaks OTLP.
+    pub fn respond_by_otlp(self, encoding: Encoding) -> Response<Full<Bytes>> {
+        let mut response = match &self {
+            Answer::Safe(_) | Answer::Accepted(_) => reply::taken(encoding, &Rejected::default()),
+            Answer::Partly(_, rejected) => reply::taken(encoding, rejected),
+            other => {
+                let body = other.body();
+                reply::refused(encoding, other.status(), body["error"].as_str().unwrap_or_default())
+            }
+        };
+        self.put_headers(&mut response);
+        response
+    }
+
     /// The HTTP response.
     pub fn respond(self) -> Response<Full<Bytes>> {
         let mut text = self.body().to_string();
         text.push('\n');
         let mut response = Response::new(Full::from(text));
         *response.status_mut() = self.status();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.put_headers(&mut response);
+        response
+    }
+
+    /// Headers that go with a status.
+    fn put_headers(&self, response: &mut Response<Full<Bytes>>) {
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         match self {
             Answer::Full | Answer::Draining | Answer::SendAgain => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -114,7 +141,6 @@ impl Answer {
             }
             _ => {}
         }
-        response
     }
 }
 

@@ -4,6 +4,7 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 
 use super::HttpCodec;
 use super::answer::Answer;
+use super::otlp::Encoding;
 use flitch_core::net::expand::Coding;
 
 /// Most content encodings, one inside the other: what a client or a proxy adds is one each.
@@ -33,18 +34,42 @@ pub fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, Answer> {
     Ok(codings)
 }
 
-/// Refuses a body that is known not to be text, before it is read.
-pub fn check(headers: &HeaderMap) -> Result<(), Answer> {
+/// What a body holds, by its header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// JSON or lines.
+    Text,
+    /// Events of MessagePack.
+    MessagePack,
+    /// A request of OTLP.
+    Otlp(Encoding),
+}
+
+/// How a request of OTLP is written; none where it is none. (What else comes by that path is text with a tag.)
+pub fn otlp(headers: &HeaderMap) -> Option<Encoding> {
+    match &*content_type(headers).0 {
+        "application/x-protobuf" | "application/protobuf" => Some(Encoding::Protobuf),
+        "application/json" => Some(Encoding::Json),
+        _ => None,
+    }
+}
+
+/// What a body holds that is no request of OTLP. One that is known not to be read is refused before it is read.
+pub fn form(headers: &HeaderMap) -> Result<Form, Answer> {
     let (name, charset) = content_type(headers);
+    if matches!(&*name, "application/msgpack" | "application/x-msgpack" | "application/vnd.msgpack") {
+        return Ok(Form::MessagePack);
+    }
     if is_binary(&name) {
-        let text =
-            format!("`{name}` is not read here: send JSON (application/json, application/x-ndjson) or text");
+        let text = format!(
+            "`{name}` is not read here: send JSON (application/json, application/x-ndjson), application/msgpack or text"
+        );
         return Err(Answer::Unsupported(text));
     }
     if charset.starts_with("utf-16") || charset.starts_with("utf-32") || charset.starts_with("ucs-") {
         return Err(Answer::Unsupported(format!("the charset `{charset}` is not read here: send UTF-8")));
     }
-    Ok(())
+    Ok(Form::Text)
 }
 
 /// How to read a body. With `auto` it is JSON where the content type says so or the body begins as JSON does,

@@ -1,6 +1,14 @@
 //! From a body to batches.
 
+use std::sync::Arc;
+
+use hyper::HeaderMap;
+
 use super::answer::Answer;
+use super::content;
+use super::content::Form as Held;
+use super::entries::Entries;
+use super::otlp::{Logs, Rejected};
 use super::{HttpCodec, Shared};
 use flitch_core::batch::builder::Builder;
 use flitch_core::batch::constants::Constants;
@@ -22,19 +30,49 @@ pub struct Batches<'a> {
 enum Form<'a> {
     Lines(Lines, &'a [u8]),
     Objects(Objects<'a>, Builder),
+    Entries(Box<Entries<'a>>),
+    Otlp(Box<Logs<'a>>, Builder),
 }
 
 impl<'a> Batches<'a> {
-    /// Those of `text`, with this tag.
-    pub fn new(codec: HttpCodec, text: &'a [u8], tag: &str, shared: &'a Shared) -> Batches<'a> {
-        let constants = Constants::new().text(TAG, tag).timestamp(TIMESTAMP, shared.cx.clock.now());
-        let reader = match codec {
-            HttpCodec::Lines => {
-                Form::Lines(Lines::new("message"), text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text))
+    /// Those of `text`, which holds this by its header, with this tag.
+    ///
+    /// # Errors
+    /// The body is not what its header says.
+    pub fn new(
+        held: Held,
+        headers: &HeaderMap,
+        text: &'a [u8],
+        tag: &'a str,
+        shared: &'a Shared,
+    ) -> Result<Batches<'a>, Answer> {
+        let (settings, now) = (&shared.settings, shared.cx.clock.now());
+        let reader = match held {
+            Held::Text => match content::codec(settings.codec, headers, text)? {
+                HttpCodec::Lines => {
+                    Form::Lines(Lines::new("message"), text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text))
+                }
+                HttpCodec::Json | HttpCodec::Auto => Form::Objects(Objects::new(text), Builder::new()),
+            },
+            Held::MessagePack => {
+                let entries = Entries::new(text, tag, now, shared.cx.cut, settings.invalid_utf8);
+                Form::Entries(Box::new(entries))
             }
-            HttpCodec::Json | HttpCodec::Auto => Form::Objects(Objects::new(text), Builder::new()),
+            Held::Otlp(encoding) => {
+                let logs = Logs::new(encoding, text, settings.max_expanded.0 as usize)?;
+                Form::Otlp(Box::new(logs), Builder::new())
+            }
         };
-        Batches { shared, text, constants, reader, is_checked: false, is_at_end: false }
+        let constants = Constants::new().text(TAG, tag).timestamp(TIMESTAMP, now);
+        Ok(Batches { shared, text, constants, reader, is_checked: false, is_at_end: false })
+    }
+
+    /// The records so far that could not be read, and cost themselves alone.
+    pub fn rejected(&self) -> Rejected {
+        match &self.reader {
+            Form::Otlp(logs, _) => logs.rejected().clone(),
+            _ => Rejected::default(),
+        }
     }
 
     /// The next batch; none at the end.
@@ -69,6 +107,17 @@ impl<'a> Batches<'a> {
                 }
                 self.is_at_end = !has_more;
                 (fields.rows() > 0).then(|| fields.finish(invalid, &self.constants))
+            }
+            Form::Otlp(logs, fields) => {
+                self.is_at_end = !logs.fill(fields, &self.shared.cx.cut);
+                (fields.rows() > 0).then(|| fields.finish(invalid, &self.constants))
+            }
+            Form::Entries(entries) => {
+                let ready = entries.next()?;
+                self.is_at_end = entries.is_at_end();
+                let Some(ready) = ready else { return Ok(None) };
+                self.shared.changed.count(ready.changed);
+                return Ok(Arc::into_inner(ready.records));
             }
         };
         let Some(finished) = finished else { return Ok(None) };

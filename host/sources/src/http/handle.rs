@@ -16,6 +16,8 @@ use tokio::sync::{SemaphorePermit, oneshot};
 use tokio::time::timeout;
 
 use super::answer::Answer;
+use super::content::Form;
+use super::otlp::{self, Encoding};
 use super::{AckWhen, HttpAuth, Shared, body, content, decode};
 use crate::MOST_TAG;
 use flitch_core::batch::{Records, StreamId};
@@ -31,14 +33,19 @@ const LONG: usize = 256 << 10;
 pub async fn handle(request: Request<Incoming>, shared: &Shared) -> Response<Full<Bytes>> {
     let version = request.version();
     let (parts, mut body) = request.into_parts();
-    let answer = match take(&parts, &mut body, shared).await {
+    let is_otlp = shared.settings.otlp && parts.uri.path() == otlp::PATH;
+    let encoding = content::otlp(&parts.headers).filter(|_| is_otlp);
+    let answer = match take(&parts, &mut body, encoding, shared).await {
         Ok(answer) => answer,
         Err(refused) => {
             pass_over(&parts.headers, &mut body).await;
             refused
         }
     };
-    let mut response = answer.respond();
+    let mut response = match encoding {
+        Some(encoding) => answer.respond_by_otlp(encoding),
+        None => answer.respond(),
+    };
     if !body.is_end_stream() && version < Version::HTTP_2 {
         // The rest of the body stands in the way of another request.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -56,7 +63,12 @@ async fn pass_over(headers: &HeaderMap, body: &mut Incoming) {
     let _ = timeout(PATIENCE, async { while let Some(Ok(_)) = body.frame().await {} }).await;
 }
 
-async fn take(parts: &Parts, body: &mut Incoming, shared: &Shared) -> Result<Answer, Answer> {
+async fn take(
+    parts: &Parts,
+    body: &mut Incoming,
+    otlp: Option<Encoding>,
+    shared: &Shared,
+) -> Result<Answer, Answer> {
     let settings = &shared.settings;
     let draining = shared.cx.stop.is_cancelled();
     let path = parts.uri.path();
@@ -75,11 +87,12 @@ async fn take(parts: &Parts, body: &mut Incoming, shared: &Shared) -> Result<Ans
     if draining {
         return Err(Answer::Draining);
     }
-    let tag = tag_of(path, shared);
+    // The path of OTLP is none of a tag.
+    let tag = tag_of(if otlp.is_some() { "/" } else { path }, shared);
     if tag.len() > MOST_TAG {
         return Err(Answer::LongTag(MOST_TAG));
     }
-    content::check(headers)?;
+    let held = otlp.map_or_else(|| content::form(headers), |encoding| Ok(Form::Otlp(encoding)))?;
     let codings = content::codings(headers)?;
     if shared.cx.intake.is_full() {
         return Err(Answer::Full);
@@ -92,8 +105,8 @@ async fn take(parts: &Parts, body: &mut Incoming, shared: &Shared) -> Result<Ans
     let mut hand = hand(shared).await;
     let expand = || body::expand(&codings, raw, settings.max_expanded.0 as usize, &mut room);
     let text = apart(takes_long, expand)?;
-    let codec = content::codec(settings.codec, headers, &text)?;
-    let mut batches = decode::Batches::new(codec, &text, &tag, shared);
+    let batches = apart(takes_long, || decode::Batches::new(held, headers, &text, &tag, shared));
+    let mut batches = batches?;
     let mut sent = Sent { shared, bytes, records: 0, told: Vec::new() };
     while let Some(batch) = apart(takes_long, || batches.next())? {
         sent.send(batch).await?;
@@ -102,10 +115,18 @@ async fn take(parts: &Parts, body: &mut Incoming, shared: &Shared) -> Result<Ans
         hand = self::hand(shared).await;
     }
     drop(hand);
+    let rejected = batches.rejected();
     drop(batches);
     // Memory of the records is what their pipelines answer for; the room is kept until they are safe.
     drop(text);
-    sent.answer().await
+    let answer = sent.answer().await?;
+    match (rejected.count, answer) {
+        (count @ 1.., Answer::Safe(records) | Answer::Accepted(records)) => {
+            shared.rejected.increment(count as u64);
+            Ok(Answer::Partly(records, rejected))
+        }
+        (_, answer) => Ok(answer),
+    }
 }
 
 /// The right to hold a batch that is not handed on yet.

@@ -1,4 +1,4 @@
-//! The HTTP source: `POST /` and `POST /{tag}`, answered when the records are safe.
+//! The HTTP source: `POST /` and `POST /{tag}`, and `POST /v1/logs` of OTLP, answered when the records are safe.
 //!
 //! A request is taken as a whole or not at all: what cannot be read is named in the answer, by line, and then no
 //! record of the request has been taken.
@@ -24,13 +24,16 @@ use flitch_core::net::serve::{Patience, Visit};
 use flitch_core::net::tls::{Acceptor, TlsSettings};
 use flitch_core::secret::Secret;
 use flitch_core::setting::wrong;
+use flitch_core::telemetry::Metric;
 use flitch_core::units::{Bytes, Span};
 
 mod answer;
 mod body;
 mod content;
 mod decode;
+mod entries;
 mod handle;
+pub mod otlp;
 
 /// Takes records that clients post.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -43,9 +46,14 @@ pub struct HttpSettings {
     #[serde(default)]
     pub tag: Option<String>,
     /// How to read a body: `auto` goes by the content type, and where that does not say JSON by how the body begins.
-    /// Content types of what is no text, such as protobuf or MessagePack, are answered by 415 in any case.
+    /// `application/msgpack` is read in any case, as events one behind the other (Fluent Bit's output `http` with
+    /// `format msgpack`); content types of what else is no text are answered by 415.
     #[serde(default)]
     pub codec: HttpCodec,
+    /// Whether `POST /v1/logs` takes logs of OpenTelemetry (OTLP/HTTP, protobuf and JSON). Their records have the names of
+    /// its data model: `body`, `attributes`, `severity_text`, `resource`, `scope` and so on, and the tag of `/`.
+    #[serde(default = "yes")]
+    pub otlp: bool,
     /// When to answer: `settled` (200 when the records are safe at their outputs) or `accepted` (202 at once).
     #[serde(default)]
     pub ack: AckWhen,
@@ -86,6 +94,10 @@ pub struct HttpSettings {
     /// What becomes of text that is not UTF-8.
     #[serde(default)]
     pub invalid_utf8: InvalidUtf8,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn max_body() -> Bytes {
@@ -201,6 +213,8 @@ struct Shared {
     hands: Semaphore,
     answers: Answers,
     changed: ChangedValues,
+    /// Records of requests that are taken without them.
+    rejected: metrics::Counter,
 }
 
 fn hands() -> usize {
@@ -224,7 +238,8 @@ fn serve(mut listener: Listener, settings: HttpSettings, cx: SourceContext) -> a
     let pending = Budget::new(settings.max_pending.0 as usize, 1);
     let (hands, answers) = (Semaphore::new(hands()), Answers::new(&cx.name));
     let changed = ChangedValues::new(&cx.name);
-    let shared = Arc::new(Shared { settings, cx, pending, hands, answers, changed });
+    let rejected = Metric::HttpRejected.counter(&[("source", &*cx.name)]);
+    let shared = Arc::new(Shared { settings, cx, pending, hands, answers, changed, rejected });
     Ok(Box::pin(async move {
         let stop = shared.cx.stop.clone();
         let greet = |client: Client, slot| {

@@ -27,7 +27,7 @@ const SOURCES: [Page; 6] = [
     },
     Page {
         name: "http",
-        against: "curl's requests and recorded ones of other clients",
+        against: "curl's requests and recorded ones of other clients, and the exporter of OpenTelemetry's SDK for Python",
         tests: "http.rs",
         example: "{ type: http, listen: 8080 }",
     },

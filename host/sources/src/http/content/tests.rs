@@ -32,9 +32,6 @@ fn a_body_that_is_known_to_be_no_text_is_refused_by_its_type() {
         "application/vnd.google.protobuf; proto=io.prometheus.write.v2.Request",
         "application/protobuf",
         "application/grpc+proto",
-        "application/msgpack",
-        "Application/X-MsgPack",
-        "application/vnd.msgpack",
         "application/cbor",
         "application/gzip",
         "image/png",
@@ -42,7 +39,7 @@ fn a_body_that_is_known_to_be_no_text_is_refused_by_its_type() {
         "text/plain; charset=UTF-16",
         "application/json;charset=\"utf-16le\"",
     ] {
-        assert!(matches!(check(&of_type(binary)), Err(Answer::Unsupported(_))), "{binary}");
+        assert!(matches!(form(&of_type(binary)), Err(Answer::Unsupported(_))), "{binary}");
     }
     for text in [
         "",
@@ -55,7 +52,23 @@ fn a_body_that_is_known_to_be_no_text_is_refused_by_its_type() {
         "application/octet-stream",
         "application/x-www-form-urlencoded",
     ] {
-        assert_eq!(check(&of_type(text)), Ok(()), "{text}");
+        assert_eq!(form(&of_type(text)), Ok(Form::Text), "{text}");
+    }
+    for packed in ["application/msgpack", "Application/X-MsgPack", "application/vnd.msgpack; a=b"] {
+        assert_eq!(form(&of_type(packed)), Ok(Form::MessagePack), "{packed}");
+    }
+}
+
+#[test]
+fn a_request_of_otlp_is_known_by_its_type() {
+    for (kind, encoding) in [
+        ("application/x-protobuf", Some(Encoding::Protobuf)),
+        ("application/json; charset=utf-8", Some(Encoding::Json)),
+        ("application/x-ndjson", None),
+        ("text/plain", None),
+        ("", None),
+    ] {
+        assert_eq!(otlp(&of_type(kind)), encoding, "{kind}");
     }
 }
 

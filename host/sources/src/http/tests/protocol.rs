@@ -35,8 +35,7 @@ async fn head_is_answered_as_get_without_the_body() {
 async fn bodies_that_are_no_text_are_refused_whatever_the_codec() {
     for codec in ["auto", "json", "lines"] {
         let server = server(serde_json::json!({ "codec": codec })).await;
-        let (status, answer) =
-            server.ask("POST /\nContent-Type: application/msgpack", b"\x81\xa1a\x01").await;
+        let (status, answer) = server.ask("POST /\nContent-Type: application/cbor", b"\xa1aa\x01").await;
         assert_eq!(status, 415, "{codec}: {answer}");
         assert!(answer.contains("application/x-ndjson"), "{answer}");
         assert_eq!(server.ledger.read().received, 0);
@@ -111,4 +110,64 @@ async fn clients_that_say_nothing_keep_out_nobody() {
         silent.push(stream);
     }
     assert_eq!(server.post("POST /", b"{}").await.0, 200);
+}
+
+/// A small request of OTLP in protobuf: one record whose body is `hi`, and one whose time is past 2262.
+const OTLP: &[u8] = b"\x0a\x15\x12\x13\x12\x06\x2a\x04\x0a\x02hi\x12\x09\x09\xff\xff\xff\xff\xff\xff\xff\xff";
+
+#[tokio::test]
+async fn logs_of_opentelemetry_are_taken_and_answered_in_their_own_words() {
+    let server = server(serde_json::json!({ "tag": "otel" })).await;
+    let head = "POST /v1/logs\nContent-Type: application/x-protobuf";
+    let (status, answer, records) = server.post(head, OTLP).await;
+    assert_eq!(status, 200);
+    assert!(answer.starts_with("\u{a}") && answer.contains("2262"), "{answer:?}");
+    let record: serde_json::Value = serde_json::from_str(&records).unwrap();
+    assert_eq!((&record["body"], &record["@tag"]), (&"hi".into(), &"otel".into()));
+    let (status, answer) = server.ask(head, b"\x0a\xff").await;
+    assert!(status == 400 && answer.starts_with("\u{8}\u{3}\u{12}"), "{status} {answer:?}");
+    let head = "POST /v1/logs\nContent-Type: application/json";
+    let body = br#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"hi"}}]}]}]}"#;
+    let (status, answer, records) = server.post(head, body).await;
+    assert_eq!((status, answer.as_str(), records.lines().count()), (200, "{}", 1));
+    let (status, answer) = server.ask(head, b"[]").await;
+    assert!(status == 400 && answer.contains("\"code\":3"), "{answer}");
+    // What is no request of OTLP is text, and the path its tag.
+    let (status, _, records) = server.post("POST /v1/logs\nContent-Type: text/plain", b"a line").await;
+    assert!(status == 200 && records.contains("\"@tag\":\"v1.logs\""), "{records}");
+}
+
+#[tokio::test]
+async fn without_otlp_its_path_is_a_tag() {
+    let server = server(serde_json::json!({ "otlp": false })).await;
+    let head = "POST /v1/logs\nContent-Type: application/json";
+    let (status, _, records) = server.post(head, b"{\"a\":1}").await;
+    assert!(status == 200 && records.contains("\"@tag\":\"v1.logs\""), "{records}");
+    assert_eq!(server.ask("POST /v1/logs\nContent-Type: application/x-protobuf", OTLP).await.0, 415);
+}
+
+#[tokio::test]
+async fn events_of_messagepack_are_read_as_fluent_bit_sends_them_or_refused_as_a_whole() {
+    let server = server(serde_json::json!({})).await;
+    let event =
+        |n: u8| [b"\x92\x92\xd7\x00\x65\x53\xf1\x00\x00\x00\x00\x00\x80\x81\xa1n".as_slice(), &[n]].concat();
+    let old = b"\x92\xce\x65\x53\xf1\x01\x81\xa1n\x05";
+    let body = [event(1), event(2), old.to_vec()].concat();
+    let head = "POST /app\nContent-Type: application/msgpack";
+    let (status, answer, records) = server.post(head, &body).await;
+    assert_eq!((status, answer.trim()), (200, r#"{"taken":3}"#));
+    let records: Vec<serde_json::Value> =
+        records.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(records[0]["@timestamp"], "2023-11-14T22:13:20Z");
+    assert_eq!((&records[2]["n"], &records[2]["@tag"]), (&5.into(), &"app".into()));
+    assert_eq!(records[2]["@timestamp"], "2023-11-14T22:13:21Z");
+    // Many, of which one is none: no batch of them is taken.
+    for bad in [b"\x81\xa1n\x05".as_slice(), b"\xc1", b"\x92\x00\xa1x", b"\x92\x00\x81\x90\x00"] {
+        let mut body = event(7).repeat(5000);
+        body.extend_from_slice(bad);
+        let before = server.ledger.read().received;
+        let (status, answer) = server.ask(head, &body).await;
+        assert!(status == 400 && answer.contains("at byte"), "{bad:?}: {answer}");
+        assert_eq!(server.ledger.read().received, before);
+    }
 }
