@@ -1,8 +1,8 @@
 //! Tokens of Microsoft Entra ID (once Azure Active Directory): as an application, as the identity of the machine or of the
 //! pod, or as whoever is logged in.
 //!
-//! The flows are those of Microsoft's identity platform: a client secret or a federated assertion (`oauth2/v2.0/token`),
-//! the instance metadata service of a machine (`api-version=2018-02-01`), and the command `az`. They are written here
+//! The flows are those of Microsoft's identity platform: a client secret, or an assertion that a certificate has signed or
+//! Kubernetes has written (`oauth2/v2.0/token`), who tells a machine who it is, and the command `az`. They are written here
 //! since the library for them, azure_identity, brings some eighteen crates and a second way to speak HTTP, and has the
 //! address of the metadata service built in.
 
@@ -17,10 +17,14 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::machine::{Question, Teller};
 use super::http_client::{Settings, beginning, client, reason};
 use super::tls::client::{Trust, config};
 use crate::secret::Secret;
 use crate::setting::wrong;
+
+mod certificate;
+mod machine;
 
 /// Longest time for a token to come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,6 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const MOST: usize = 64 << 10;
 /// What a form leaves as it is (RFC 3986, section 2.3).
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What an assertion is called in a form (RFC 7523).
+const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// How flitch proves to Microsoft Entra ID who it is.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -46,14 +53,27 @@ pub enum AuthSettings {
         #[serde(default = "authority")]
         authority: String,
     },
-    /// The identity that the machine has from Azure.
+    /// An application with a certificate.
+    ClientCertificate {
+        /// The tenant: its id, or a domain of it.
+        tenant_id: String,
+        /// The application's id.
+        client_id: String,
+        /// A file in PEM with the certificate and its key, one of RSA. It is read for each token.
+        certificate: PathBuf,
+        /// Who gives out tokens; another in sovereign clouds (`https://login.microsoftonline.us`).
+        #[serde(default = "authority")]
+        authority: String,
+    },
+    /// The identity that the machine has from Azure: a virtual machine, one with the agent of Azure Arc, App Service.
     ManagedIdentity {
         /// The id of one that was assigned to it by a user; not set, the machine's own.
         #[serde(default)]
         client_id: Option<String>,
-        /// The metadata service.
-        #[serde(default = "metadata_service")]
-        endpoint: String,
+        /// The metadata service. Not set, what `IDENTITY_ENDPOINT` of the environment names (with `IMDS_ENDPOINT` the agent
+        /// of Azure Arc, with `IDENTITY_HEADER` App Service), or that of virtual machines, `http://169.254.169.254`.
+        #[serde(default)]
+        endpoint: Option<String>,
     },
     /// The identity of a pod, by a token that Kubernetes writes to a file.
     WorkloadIdentity {
@@ -76,10 +96,6 @@ pub enum AuthSettings {
 
 fn authority() -> String {
     "https://login.microsoftonline.com".to_owned()
-}
-
-fn metadata_service() -> String {
-    "http://169.254.169.254".to_owned()
 }
 
 /// Gets tokens for one audience.
@@ -125,6 +141,9 @@ struct Answer {
     access_token: Option<String>,
     #[serde(default)]
     expires_in: serde_json::Value,
+    /// In the place of the above, seconds since 1970.
+    #[serde(default)]
+    expires_on: serde_json::Value,
     error: Option<String>,
     error_description: Option<String>,
 }
@@ -140,8 +159,8 @@ struct Printed {
 enum Ask {
     /// A form to this URL.
     Post(String, Vec<(&'static str, String)>),
-    /// This URL of the metadata service.
-    Get(String),
+    /// This question to who tells the machine who it is.
+    Get(Teller, Question),
 }
 
 impl AuthSettings {
@@ -151,12 +170,15 @@ impl AuthSettings {
     /// A key and what is wrong with it.
     pub fn check(&self) -> anyhow::Result<()> {
         let (key, url) = match self {
-            AuthSettings::ClientSecret { authority, .. } => ("auth.authority", authority),
-            AuthSettings::ManagedIdentity { endpoint, .. } => ("auth.endpoint", endpoint),
+            AuthSettings::ClientSecret { authority, .. }
+            | AuthSettings::ClientCertificate { authority, .. } => ("auth.authority", authority),
+            AuthSettings::ManagedIdentity { endpoint: Some(endpoint), .. } => ("auth.endpoint", endpoint),
             AuthSettings::WorkloadIdentity { authority: Some(authority), .. } => {
                 ("auth.authority", authority)
             }
-            AuthSettings::WorkloadIdentity { .. } | AuthSettings::AzureCli {} => return Ok(()),
+            AuthSettings::ManagedIdentity { .. }
+            | AuthSettings::WorkloadIdentity { .. }
+            | AuthSettings::AzureCli {} => return Ok(()),
         };
         let is_url = url.starts_with("https://") || url.starts_with("http://");
         anyhow::ensure!(is_url, wrong!("{key}", ": `{url}` is no URL: write https://HOST"));
@@ -187,30 +209,55 @@ impl Entra {
 
     async fn ask(&self) -> anyhow::Result<(String, Option<u64>)> {
         let ask = self.request()?;
-        let (Ask::Post(url, _) | Ask::Get(url)) = &ask;
+        let url = match &ask {
+            Ask::Post(url, _) => url,
+            Ask::Get(_, question) => &question.url,
+        };
         let tls = url.starts_with("https:").then(|| config(Trust::System, None)).transpose()?;
         let settings =
             Settings { tls, proxy: None, connect_timeout: PATIENCE / 2, timeout: PATIENCE, keep: false };
         let client = client(settings)?;
-        let request = match &ask {
-            Ask::Get(url) => client.get(url).header("Metadata", "true"),
-            Ask::Post(url, form) => client
-                .post(url)
-                .header("Content-Type", "application/x-www-form-urlencoded")
-                .body(encoded(form)),
+        let unreachable = |error: reqwest::Error| {
+            let asked = url.split('?').next().unwrap_or_default();
+            anyhow::anyhow!("{asked}: {}", reason(&error))
         };
-        let answer = request.send().await.map_err(|e| anyhow::anyhow!("{url}: {}", reason(&e)))?;
+        let answer = match &ask {
+            Ask::Get(teller, question) => {
+                let get = || {
+                    question
+                        .headers
+                        .iter()
+                        .fold(client.get(url), |get, (name, value)| get.header(*name, value))
+                };
+                let answer = get().send().await.map_err(unreachable)?;
+                let proof = match answer.headers().get("WWW-Authenticate").filter(|_| answer.status() == 401)
+                {
+                    Some(asked) => teller.proof(asked.to_str().unwrap_or_default())?,
+                    None => None,
+                };
+                match proof {
+                    Some(proof) => get().header("Authorization", proof).send().await.map_err(unreachable)?,
+                    None => answer,
+                }
+            }
+            Ask::Post(url, form) => {
+                let post = client.post(url).header("Content-Type", "application/x-www-form-urlencoded");
+                post.body(encoded(form)).send().await.map_err(unreachable)?
+            }
+        };
         let status = answer.status();
         let text = beginning(answer, MOST).await;
         let answer = serde_json::from_str::<Answer>(&text)
             .map_err(|_| anyhow::anyhow!("{url} answers {status} and no JSON"))?;
-        let Answer { access_token: Some(token), expires_in, .. } = answer else {
+        let Answer { access_token: Some(token), expires_in, expires_on, .. } = answer else {
             let why = answer.error_description.or(answer.error).unwrap_or_default();
             let why = why.lines().next().unwrap_or_default();
             anyhow::bail!("{url} answers {status}: {why}");
         };
-        let seconds = expires_in.as_u64().or_else(|| expires_in.as_str()?.parse().ok());
-        Ok((token, seconds))
+        let number = |value: &serde_json::Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let of_end = || Some(number(&expires_on)?.saturating_sub(now));
+        Ok((token, number(&expires_in).or_else(of_end)))
     }
 
     fn request(&self) -> anyhow::Result<Ask> {
@@ -224,21 +271,26 @@ impl Entra {
                 ("scope", format!("{}/.default", self.audience)),
             ]
         };
+        let of = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         Ok(match &self.auth {
             AuthSettings::ClientSecret { tenant_id, client_id, client_secret, authority } => {
                 let mut form = form(client_id);
                 form.push(("client_secret", client_secret.expose().to_owned()));
                 Ask::Post(token_url(authority, tenant_id), form)
             }
+            AuthSettings::ClientCertificate { tenant_id, client_id, certificate, authority } => {
+                let url = token_url(authority, tenant_id);
+                let mut form = form(client_id);
+                form.push(("client_assertion_type", ASSERTION.to_owned()));
+                form.push(("client_assertion", certificate::assertion(certificate, client_id, &url)?));
+                Ask::Post(url, form)
+            }
             AuthSettings::ManagedIdentity { client_id, endpoint } => {
-                let mut query =
-                    vec![("api-version", "2018-02-01".to_owned()), ("resource", self.audience.clone())];
-                query.extend(client_id.clone().map(|id| ("client_id", id)));
-                let path = "metadata/identity/oauth2/token";
-                Ask::Get(format!("{}/{path}?{}", endpoint.trim_end_matches('/'), encoded(&query)))
+                let teller = Teller::of(endpoint.as_deref(), of);
+                let question = teller.question(&self.audience, client_id.as_deref());
+                Ask::Get(teller, question)
             }
             AuthSettings::WorkloadIdentity { tenant_id, client_id, token_file, authority } => {
-                let of = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
                 let wanted = |value: &Option<String>, key: &str, name: &str| {
                     let found = value.clone().or_else(|| of(name));
                     found.with_context(|| format!("neither `auth.{key}` nor {name} is set"))
@@ -247,8 +299,7 @@ impl Entra {
                 let file = file.context("neither `auth.token_file` nor AZURE_FEDERATED_TOKEN_FILE is set")?;
                 let assertion = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
                 let mut form = form(&wanted(client_id, "client_id", "AZURE_CLIENT_ID")?);
-                let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-                form.push(("client_assertion_type", kind.to_owned()));
+                form.push(("client_assertion_type", ASSERTION.to_owned()));
                 form.push(("client_assertion", assertion.trim().to_owned()));
                 let tenant = wanted(tenant_id, "tenant_id", "AZURE_TENANT_ID")?;
                 let giver = authority.clone().or_else(|| of("AZURE_AUTHORITY_HOST"));

@@ -62,7 +62,7 @@ fn an_application_shows_its_secret_and_has_a_token_for_its_audience() {
 #[test]
 fn the_identity_of_a_machine_is_asked_for_at_its_metadata_service() {
     let (url, taken) = giver("200 OK", r#"{"expires_in":"86399","access_token":"abc"}"#);
-    let auth = AuthSettings::ManagedIdentity { client_id: Some("mine".to_owned()), endpoint: url };
+    let auth = AuthSettings::ManagedIdentity { client_id: Some("mine".to_owned()), endpoint: Some(url) };
     assert_eq!(entra(auth).token().unwrap().token, "abc");
     let asked = taken.join().unwrap();
     let path = "/metadata/identity/oauth2/token?api-version=2018-02-01&\
