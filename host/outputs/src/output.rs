@@ -139,6 +139,8 @@ pub enum Fate {
     Later(Duration),
     /// The destination will never take it, nor a part of it: its records go to the dead letters.
     Refused(String),
+    /// The destination will never take some of its records, and does not say which: it is halved until they stand alone.
+    Poisoned(String),
     /// It did not arrive: it is to be sent again.
     Again(WriteError),
 }

@@ -19,12 +19,14 @@ use flitch_core::private;
 
 mod content;
 mod growing;
+mod halve;
 mod keep;
 mod open;
 mod press;
 mod table;
 mod yard;
 
+pub(super) use halve::halve;
 pub use keep::{Kept, Letters};
 pub(crate) use press::Press;
 pub use table::TablePlan;

@@ -165,6 +165,11 @@ impl Kusto {
         text.lines().map(str::to_owned).collect()
     }
 
+    /// How many blobs are in its own storage.
+    pub fn blobs(&self) -> usize {
+        self.state().blobs.len()
+    }
+
     /// How many requests had a path that begins like that.
     pub fn asked(&self, method: &str, begin: &str) -> usize {
         let state = self.state();

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::AdxOutput;
 use super::resources::{Resources, Way};
-use super::said::Trouble;
+use super::said::{Trouble, refused};
 use super::service::{Body, CLIENT, End, strange};
 use super::storage;
 use super::tables::Place;
@@ -349,20 +349,29 @@ impl AdxOutput {
             reason = format!("{reason}: {}", details.lines().next().unwrap_or_default());
         }
         reason = format!("the cluster took it and did not ingest it: {reason}");
-        match (status.as_str(), failure_status.as_deref()) {
-            ("Succeeded", _) => Some(Fate::Safe),
+        let again = |reason| Some(Fate::Again(WriteError::Unreachable { reason }));
+        match (status.as_str(), failure_status.as_deref(), code.as_str()) {
+            ("Succeeded", ..) => Some(Fate::Safe),
             // What has the tag is there already.
-            ("Skipped", _) if self.ingest_by => Some(Fate::Safe),
-            ("Failed", Some("Transient" | "Exhausted")) => {
-                Some(Fate::Again(WriteError::Unreachable { reason }))
+            ("Skipped", ..) | (_, _, "Skipped_IngestByTagAlreadyExists") if self.ingest_by => {
+                Some(Fate::Safe)
             }
-            ("Failed", Some("Permanent")) => Some(Fate::Refused(reason)),
-            ("Failed", _) if code.starts_with("BadRequest") || code.starts_with("Stream_") => {
-                Some(Fate::Refused(reason))
+            // It tries again by itself.
+            ("Failed", _, "General_AbandonedIngestion") => None,
+            // That the blob cannot be read, or who has sent it is not known any more, is no fault of what is in it.
+            ("Failed", _, code)
+                if code.starts_with("Download_") || code == "BadRequest_InvalidKustoIdentityToken" =>
+            {
+                again(reason)
             }
-            ("Failed", _) => Some(Fate::Again(WriteError::Unreachable { reason })),
+            ("Failed", Some("Transient" | "Exhausted"), _) => again(reason),
+            ("Failed", Some("Permanent"), code) => Some(refused(code, reason)),
+            ("Failed", _, code) if code.starts_with("BadRequest") || code.starts_with("Stream_") => {
+                Some(refused(code, reason))
+            }
+            ("Failed", ..) => again(reason),
             // Nobody knows which records arrived.
-            ("PartiallySucceeded" | "Canceled" | "Skipped", _) => Some(Fate::Refused(reason)),
+            ("PartiallySucceeded" | "Canceled" | "Skipped", ..) => Some(Fate::Refused(reason)),
             _ => None,
         }
     }

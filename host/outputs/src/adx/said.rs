@@ -103,6 +103,17 @@ fn between(text: &str, begin: &str, end: &str) -> Option<String> {
     Some(first(&rest[..rest.find(end)?]).to_owned())
 }
 
+/// Codes of what is wrong with the data, beside those that begin with `Stream_` (Microsoft's *Ingestion error codes*).
+const OF_DATA: [&str; 3] =
+    ["BadRequest_UnexpectedCharacterInInputStream", "BadRequest_InvalidBlob", "BadRequest_FileTooLarge"];
+
+/// What becomes of an object that the service refuses for good with this code: what it says of the data is true for some of
+/// its records, all else for what they share.
+pub(super) fn refused(code: &str, reason: String) -> Fate {
+    let is_of_data = code.starts_with("Stream_") || OF_DATA.contains(&code);
+    if is_of_data { Fate::Poisoned(reason) } else { Fate::Refused(reason) }
+}
+
 impl Said {
     /// Whether the server asks for a pause.
     pub fn is_busy(&self) -> bool {
@@ -145,7 +156,7 @@ impl Trouble {
     /// It is to be tried again.
     pub fn fate(self) -> Result<Fate, WriteError> {
         match self {
-            Trouble::Said(said) if said.is_final() => Ok(Fate::Refused(said.text)),
+            Trouble::Said(said) if said.is_final() => Ok(refused(&said.code, said.text)),
             trouble => Err(trouble.error()),
         }
     }

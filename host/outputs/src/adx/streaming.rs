@@ -9,7 +9,7 @@ use reqwest::Method;
 use tokio::time::Instant;
 
 use super::AdxOutput;
-use super::said::Trouble;
+use super::said::{Trouble, refused};
 use super::service::{Body, End};
 use super::storage;
 use super::tables::{Mode, Place};
@@ -46,7 +46,9 @@ impl AdxOutput {
         for attempt in 0..TRIES {
             match self.stream_once(object, place, attempt).await {
                 Ok(fate) => return Some(Ok(fate)),
-                Err(Trouble::Said(said)) if said.is_final() => return Some(Ok(Fate::Refused(said.text))),
+                Err(Trouble::Said(said)) if said.is_final() => {
+                    return Some(Ok(refused(&said.code, said.text)));
+                }
                 Err(trouble) => {
                     let error = trouble.error();
                     if attempt + 1 == TRIES && self.said_detour.may_say() {

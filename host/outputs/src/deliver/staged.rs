@@ -4,6 +4,7 @@
 use std::future::{Future, pending, ready};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinError;
@@ -11,11 +12,10 @@ use tokio::time::Instant;
 
 use super::{Courier, one_of, until};
 use crate::parcel::Refused;
-use crate::staging::{Letters, Object, Plan, Sealed, Yard};
+use crate::staging::{Letters, Object, Plan, Sealed, Yard, halve};
 use crate::{Answer, Fate, WriteError};
 use flitch_core::buffers::Buffer;
 use flitch_core::dead_letter;
-use flitch_core::receipt::Receipt;
 use flitch_core::telemetry::Metric;
 
 /// How long after a failure the yard is opened again.
@@ -41,7 +41,7 @@ pub(super) async fn work(courier: &Courier, plan: Plan, buffer: &Buffer) {
         while under_way.len() < most
             && let Some(sealed) = yard.as_mut().and_then(|yard| yard.pop())
         {
-            under_way.push(Box::pin(courier.send(sealed)));
+            under_way.push(Box::pin(courier.send(sealed, &plan)));
         }
         let is_done = yard.as_ref().is_some_and(|yard| yard.is_empty()) && under_way.is_empty();
         if !open && is_done {
@@ -141,6 +141,10 @@ async fn opened(courier: &Courier, plan: &Plan) -> Box<Yard> {
     }
 }
 
+/// So many times a destination may refuse a part of an object before what it refuses of it is cut no more: an object of which
+/// it takes nothing would else cost two writes for each record.
+const MOST_REFUSED: u32 = 200;
+
 /// Bytes of dead letters that are written at once.
 const LETTERS: usize = 1 << 20;
 
@@ -151,33 +155,59 @@ impl Courier {
     }
 
     /// Writes an object until its records are safe or refused for good, and settles what is in it.
-    async fn send(&self, sealed: Sealed) {
-        let Sealed { object, shares } = sealed;
-        let refused = self.refusal(&object).await;
-        if let Some(reason) = refused {
-            return self.bury_object(object, shares, reason).await;
-        }
-        self.delivered.add(object.rows as usize, object.text as usize);
-        shares.into_iter().for_each(|share| share.delivered());
+    async fn send(&self, sealed: Sealed, plan: &Plan) {
+        self.send_part(sealed, plan, &AtomicU32::new(0)).await;
     }
 
-    /// Writes an object until the destination has decided. Answers why it takes nothing of it.
-    async fn refusal(&self, object: &Object) -> Option<String> {
+    /// The same for a part of an object, of which so many records were refused before.
+    fn send_part<'c>(
+        &'c self,
+        sealed: Sealed,
+        plan: &'c Plan,
+        refused: &'c AtomicU32,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'c>> {
+        Box::pin(async move {
+            match self.decided(&sealed.object).await {
+                Fate::Refused(reason) => self.bury_object(sealed, reason).await,
+                Fate::Poisoned(reason) => {
+                    let is_cut = plan.table.is_none()
+                        && sealed.object.rows > 1
+                        && refused.load(Ordering::Relaxed) < MOST_REFUSED;
+                    if !is_cut {
+                        refused.fetch_add(1, Ordering::Relaxed);
+                        return self.bury_object(sealed, reason).await;
+                    }
+                    let own = plan.clone();
+                    match tokio::task::spawn_blocking(move || halve(sealed, &own)).await {
+                        Ok(Ok([one, other])) => {
+                            let one = self.send_part(one, plan, refused);
+                            tokio::join!(one, self.send_part(other, plan, refused));
+                        }
+                        Ok(Err(error)) => self.unread(&error),
+                        Err(panic) => self.unread(&panic),
+                    }
+                }
+                Fate::Safe | Fate::Later(_) | Fate::Again(_) => {
+                    let Sealed { object, shares } = sealed;
+                    self.delivered.add(object.rows as usize, object.text as usize);
+                    shares.into_iter().for_each(|share| share.delivered());
+                }
+            }
+        })
+    }
+
+    /// Writes an object until the destination has decided.
+    async fn decided(&self, object: &Object) -> Fate {
         loop {
             let mut fate = self.repeat(Some(&self.seconds), || self.output.send(object)).await;
             while let Fate::Later(pause) = fate {
                 tokio::time::sleep(pause).await;
                 fate = self.repeat(None, || self.output.fate(object)).await;
             }
-            match fate {
-                Fate::Safe | Fate::Later(_) => return None,
-                Fate::Refused(reason) => return Some(reason),
-                Fate::Again(error) => {
-                    self.retries.increment(1);
-                    let pause = self.failure(&error, Instant::now());
-                    tokio::time::sleep(pause).await;
-                }
-            }
+            let Fate::Again(error) = fate else { return fate };
+            self.retries.increment(1);
+            let pause = self.failure(&error, Instant::now());
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -220,7 +250,8 @@ impl Courier {
     }
 
     /// Puts the records of an object among the dead letters.
-    async fn bury_object(&self, object: Object, shares: Vec<Receipt>, reason: String) {
+    async fn bury_object(&self, sealed: Sealed, reason: String) {
+        let Sealed { object, shares } = sealed;
         let (object, reason): (_, Arc<str>) = (Arc::new(object), reason.into());
         let read = object.clone();
         let mut letters = match tokio::task::spawn_blocking(move || Letters::of(&read)).await {

@@ -17,7 +17,7 @@ use flitch_core::batch::{Encoded, Records};
 /// Text of one object that is compressed at once.
 const PIECE: usize = 1 << 20;
 /// What stands behind the key in the name of an object: half of a SHA-256.
-const ID: usize = 16;
+pub(super) const ID: usize = 16;
 
 /// Rows of a batch in the form in which objects take them.
 pub(super) enum Rows {
@@ -60,6 +60,21 @@ impl Rows {
     /// Where the bytes of a row begin.
     pub fn start(&self, row: usize) -> u32 {
         if row == 0 { 0 } else { self.ends()[row - 1] }
+    }
+}
+
+/// A batch as it is written, and as it is kept beside that.
+#[derive(Clone, Copy)]
+pub(super) struct Texts<'t> {
+    pub own: &'t Rows,
+    pub whole: Option<&'t Encoded>,
+}
+
+impl std::ops::Deref for Texts<'_> {
+    type Target = Rows;
+
+    fn deref(&self) -> &Rows {
+        self.own
     }
 }
 
@@ -223,7 +238,7 @@ impl Text {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

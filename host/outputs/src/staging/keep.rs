@@ -16,6 +16,8 @@ use memchr::memmem;
 
 /// How a member is called that dead letters write with one more `$`.
 const ESCAPED: &[u8] = b"$bytes\"";
+/// Text that is compressed at once.
+const PIECE: usize = 1 << 20;
 /// Bytes that are counted for a run.
 const RUN: u64 = 16;
 
@@ -115,6 +117,44 @@ impl Kept {
             let _ = std::fs::remove_file(&self.path);
         }
     }
+}
+
+/// What is kept of the first so many rows of an object, and of the others, for objects at these places.
+///
+/// # Errors
+/// The disk's.
+pub(super) fn split_kept(object: &Object, first: u64, to: [&Path; 2]) -> io::Result<[Option<Kept>; 2]> {
+    let Some(kept) = &object.kept else { return Ok([None, None]) };
+    let has_lines = kept.runs.iter().any(|run| run.beside);
+    let mut from = has_lines.then(|| lines(&kept.path, kept.compression)).transpose()?;
+    let (mut runs, mut left) = (kept.runs.iter().copied(), first);
+    let mut run = Run { rows: 0, beside: false };
+    let mut halves = to.map(Keep::of);
+    let mut press = Press::new(kept.compression)?;
+    for (half, is_first) in halves.iter_mut().zip([true, false]) {
+        loop {
+            if run.rows == 0 {
+                let Some(next) = runs.next() else { break };
+                run = next;
+            }
+            let rows = if is_first { run.rows.min(left) } else { run.rows };
+            if rows == 0 {
+                break;
+            }
+            run.rows -= rows;
+            left = left.saturating_sub(rows);
+            half.runs.push(Run { rows, beside: run.beside });
+            let Some(from) = from.as_mut().filter(|_| run.beside) else { continue };
+            for _ in 0..rows {
+                line(from, &mut half.text)?;
+                if half.text.len() >= PIECE {
+                    half.write(&mut press)?;
+                }
+            }
+        }
+        half.write(&mut press)?;
+    }
+    Ok(halves.map(|half| Some(half.into_kept(kept.compression))))
 }
 
 type Lines = BufReader<Box<dyn Read + Send>>;

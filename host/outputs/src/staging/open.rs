@@ -14,7 +14,7 @@ use flitch_core::receipt::Receipt;
 /// What is kept of an object that is written at once.
 const PIECE: usize = 1 << 20;
 /// What is counted for an object beside its bytes, and for a share of a receipt.
-const OBJECT: u64 = 4096;
+pub(super) const OBJECT: u64 = 4096;
 const SHARE: u64 = 64;
 
 /// An object that may still grow.

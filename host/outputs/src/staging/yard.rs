@@ -11,15 +11,15 @@ use std::time::Duration;
 use lru::LruCache;
 use tokio::time::Instant;
 
-use super::content::{Broken, Content, ID_LENGTH, Rows};
+use super::content::{Broken, Content, ID_LENGTH, Rows, Texts};
 use super::keep::{Keep, whole};
 use super::open::Open;
 use super::press::Press;
 use super::{Held, Object, Plan, own_folder};
 use crate::Refusal;
 use crate::parcel::{Member, Refused};
+use flitch_core::batch::Batch;
 use flitch_core::batch::template::Rendered;
-use flitch_core::batch::{Batch, Encoded};
 use flitch_core::receipt::Receipt;
 use flitch_core::telemetry::{Metric, Quiet};
 
@@ -32,21 +32,6 @@ const REST: Duration = Duration::from_secs(1);
 struct Run<'k> {
     key: Result<Option<&'k [u8]>, Arc<str>>,
     end: usize,
-}
-
-/// A batch as it is written, and as it is kept beside that.
-#[derive(Clone, Copy)]
-struct Texts<'t> {
-    own: &'t Rows,
-    whole: Option<&'t Encoded>,
-}
-
-impl std::ops::Deref for Texts<'_> {
-    type Target = Rows;
-
-    fn deref(&self) -> &Rows {
-        self.own
-    }
 }
 
 /// An object that is whole, and the shares that it settles.

@@ -22,7 +22,8 @@ impl State {
         if let Some((part, code, failure)) = &self.refuses
             && text.windows(part.len()).any(|window| window == &part[..])
         {
-            return failed(code, failure, "it was told to refuse it");
+            let state = if *code == "PartiallySucceeded" { *code } else { "Failed" };
+            return Err([state, code, failure, "it was told to refuse it"].map(str::to_owned));
         }
         let key = (database.to_owned(), name.to_owned());
         if !self.tables.contains_key(&key) {
