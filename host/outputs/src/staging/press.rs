@@ -9,6 +9,8 @@ use super::Compression;
 
 /// Level of zstd: 3 takes 1.7 times as long for 1 % less.
 const ZSTD: i32 = 1;
+/// Level of gzip: 6 takes 2.2 times as long for 17 % less (1.84 µs and 0.84 µs for a record of 345 bytes).
+const GZIP: u32 = 2;
 
 /// Compresses for all objects of an output: what it needs for that is too much to have once for each.
 pub(crate) enum Press {
@@ -38,7 +40,7 @@ impl Press {
             Press::Plain => then(text),
             Press::Gzip => {
                 let mut gzip =
-                    GzEncoder::new(Vec::with_capacity(text.len() / 4), flate2::Compression::new(6));
+                    GzEncoder::new(Vec::with_capacity(text.len() / 4), flate2::Compression::new(GZIP));
                 gzip.write_all(text)?;
                 then(&gzip.finish()?)
             }
