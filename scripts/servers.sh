@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fetches the servers and clients of the tests that Debian does not have, at pinned versions, into
-# $FLITCH_CACHE (~/.cache/flitch): Apache Kafka and OpenSearch from Maven Central, forward clients from npm and PyPI, an S3
+# $FLITCH_CACHE (~/.cache/flitch): Apache Kafka, OpenSearch and HDFS from Maven Central, forward clients from npm and PyPI, an S3
 # server as a Go module, and Azurite, Microsoft's emulator of Azure's storage, from npm; their client of Azure Data Explorer
 # and readers of Parquet from PyPI.
 # A finished part carries a stamp with its version; what has its stamp is not fetched again.
@@ -21,6 +21,7 @@ opensearch_version=2.19.3
 opensearch_sha256=760530e522de0a9f06380d4a4a43dfd83c31fa8911f41745513ce715ed5dfd03
 pyarrow_version=23.0.1
 duckdb_version=1.4.4
+hadoop_version=3.4.1
 
 mkdir -p "$FLITCH_CACHE"
 # Two runs at once (two test binaries, two clones) take turns.
@@ -86,6 +87,24 @@ versitygw() {
     </dev/null >&2 && test -x versitygw
 }
 
+# The same for HDFS (hdfs.sha256); of two versions of a jar the first that is named wins.
+hdfs() {
+  cat >pom.xml <<POM
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>flitch.tests</groupId><artifactId>hdfs</artifactId><version>1</version><packaging>pom</packaging>
+  <dependencies>
+    <dependency><groupId>org.apache.hadoop</groupId><artifactId>hadoop-hdfs</artifactId><version>$hadoop_version</version></dependency>
+    <dependency><groupId>org.apache.hadoop</groupId><artifactId>hadoop-common</artifactId><version>$hadoop_version</version></dependency>
+    <dependency><groupId>org.apache.hadoop</groupId><artifactId>hadoop-hdfs-client</artifactId><version>$hadoop_version</version></dependency>
+  </dependencies>
+</project>
+POM
+  retry 3 mvn -q -B -C org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
+    -DincludeScope=runtime -DoutputDirectory=libs </dev/null >&2 || return 1
+  (cd libs && sha256sum --quiet -c "$root/scripts/hdfs.sha256") >&2
+}
+
 # pyarrow and DuckDB, by which the tests read Parquet files.
 parquet_readers() {
   retry 3 python3 -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: --target . \
@@ -134,5 +153,6 @@ part azurite "azurite@$azurite_version" azurite
 part maxmind "maxminddb==$maxminddb_version" maxmind
 part kusto-py "azure-kusto-ingest==$kusto_py_version" kusto_py
 part opensearch "opensearch-$opensearch_version" opensearch
+part hdfs "hadoop-hdfs-$hadoop_version" hdfs
 part parquet-readers "pyarrow==$pyarrow_version duckdb==$duckdb_version" parquet_readers
 say "servers are in $FLITCH_CACHE"

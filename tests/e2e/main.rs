@@ -35,3 +35,4 @@ mod plugin;
 mod reload;
 mod s3;
 mod support;
+mod webhdfs;

@@ -26,6 +26,7 @@ pub mod s3;
 pub mod settings;
 pub mod staging;
 pub mod stdout;
+pub mod webhdfs;
 
 pub use deliver::deliver;
 pub use gather::Wants;

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_schema::TimeUnit;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use object_store::{
@@ -16,10 +15,9 @@ use object_store::{
 };
 
 use self::fault::{Fault, classify, fault};
-use self::notes::Notes;
-use crate::staging::{Compression, Object, Plan, TablePlan};
+use crate::staging::{Compression, Object, Plan};
 use crate::{Answer, Fate, Output, OutputContext, Parcel, WriteError, Written};
-use flitch_core::batch::encode::{Encoding, Format, TimestampFormat};
+use flitch_core::batch::encode::Format;
 use flitch_core::batch::template::Template;
 use flitch_core::setting::wrong;
 use flitch_core::units::{Bytes, Span};
@@ -27,9 +25,14 @@ use flitch_core::units::{Bytes, Span};
 mod fault;
 mod http;
 mod notes;
+mod plan;
 mod settings;
 
-pub(crate) use http::{Connector, retries};
+pub(crate) use http::{Connector, http, retries};
+pub(crate) use notes::Notes;
+pub(crate) use plan::plan;
+#[cfg(test)]
+pub(crate) use plan::table;
 pub(crate) use settings::store_settings;
 
 /// What is written in one request; what is larger goes in parts. S3 allows 10,000 parts.
@@ -88,53 +91,17 @@ impl ObjectOutput {
         extras: Extras,
         cx: &OutputContext,
     ) -> anyhow::Result<ObjectOutput> {
-        let key = common.key.to_string();
-        anyhow::ensure!(
-            !key.starts_with('/'),
-            wrong!("key", " must not begin with `/`: names of objects do not")
-        );
-        anyhow::ensure!(
-            !key.split('/').any(|part| matches!(part, "." | "..")),
-            wrong!("key", " must not have a part `.` or `..`: `{key}`")
-        );
-        let limits = [("max_bytes", common.max_bytes.0), ("max_staged", common.max_staged.0)];
-        for (name, value) in limits {
-            anyhow::ensure!(value > 0, wrong!("{name}", " of 0 leaves room for no record"));
-        }
-        anyhow::ensure!(common.max_open > 0, wrong!("max_open", " of 0 leaves room for no object"));
+        let (plan, content_type) = plan(common, cx)?;
         let most = PART * 10_000;
         anyhow::ensure!(
             common.max_bytes.0 <= most,
             wrong!("max_bytes", " is more than an object can have: {most} bytes at most")
         );
-        for (name, time) in [("max_age", common.max_age), ("max_idle", common.max_idle)] {
-            anyhow::ensure!(!time.0.is_zero(), wrong!("{name}", " of 0 would write each batch by itself"));
-        }
-        // One more byte, which the yard takes away again: a name that ends in a slash has no empty part then.
-        let key = Template::parse(&format!("{key}_")).map_err(anyhow::Error::msg)?.for_paths();
-        let (name, content_type) = form(cx.encoder.encoding().format, common.compression)?;
         let mut attributes = Attributes::new();
         attributes.insert(Attribute::ContentType, content_type.into());
         if let Some(class) = &extras.storage_class {
             attributes.insert(Attribute::StorageClass, class.clone().into());
         }
-        let plan = Plan {
-            output: cx.name.clone(),
-            folder: cx.state_dir.join("staging"),
-            key,
-            places: None,
-            keeps: false,
-            longest: LONGEST,
-            encoder: cx.encoder.clone(),
-            compression: common.compression,
-            table: table(cx.encoder.encoding()),
-            extension: name,
-            bytes: common.max_bytes.0,
-            age: common.max_age.0,
-            idle: common.max_idle.0,
-            open: common.max_open,
-            held: common.max_staged.0,
-        };
         Ok(ObjectOutput { store, plan, notes: Notes::new(cx.state_dir.join("uploads")), attributes, extras })
     }
 
@@ -182,7 +149,7 @@ impl ObjectOutput {
                 }
                 let begun = self.store.create_multipart_opts(path, options).await;
                 let upload = begun.map_err(|error| classify(&error))?;
-                if let Err(error) = self.notes.write(object, path, &upload).await {
+                if let Err(error) = self.notes.write(object, path.as_ref(), &upload).await {
                     let _ = self.store.abort_multipart(path, &upload).await;
                     return Err(WriteError::Unreachable { reason: error.to_string() });
                 }
@@ -254,37 +221,6 @@ impl ObjectOutput {
             Err(error) => Err(classify(&error)),
         }
     }
-}
-
-/// What the names of objects end in, and what stores are told of what is inside.
-fn form(format: Format, compression: Compression) -> anyhow::Result<(String, &'static str)> {
-    let (suffix, content_type) = match format {
-        Format::Parquet => return Ok((".parquet".to_owned(), "application/vnd.apache.parquet")),
-        Format::Ndjson => (".ndjson", "application/x-ndjson"),
-        Format::Csv => (".csv", "text/csv"),
-        Format::Text => (".log", "text/plain"),
-        Format::Raw => (".bin", "application/octet-stream"),
-    };
-    let content_type = match compression {
-        Compression::Zstd => "application/zstd",
-        Compression::Gzip => "application/gzip",
-        Compression::None => content_type,
-        Compression::Snappy => anyhow::bail!(wrong!(
-            "compression",
-            ": `snappy` is for `encoding: {{ format: parquet }}`; text has `zstd` and `gzip`"
-        )),
-    };
-    Ok((format!("{suffix}{}", compression.extension()), content_type))
-}
-
-/// How tables are made, where objects are such.
-pub(crate) fn table(encoding: &Encoding) -> Option<TablePlan> {
-    let unit = match encoding.timestamp_format {
-        TimestampFormat::UnixMs => TimeUnit::Millisecond,
-        TimestampFormat::UnixNs => TimeUnit::Nanosecond,
-        _ => TimeUnit::Microsecond,
-    };
-    (encoding.format == Format::Parquet).then_some(TablePlan { unit })
 }
 
 /// The name of an object as stores have it: what some do not allow in names is written `%XX`.

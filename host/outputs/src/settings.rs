@@ -16,6 +16,7 @@ kinds! {
         Opensearch(opensearch::OpensearchSettings),
         Forward(forward::ForwardSettings),
         Http(http::HttpSettings),
+        Webhdfs(webhdfs::WebhdfsSettings),
         File(file::FileSettings),
         Stdout(stdout::StdoutSettings),
         Blackhole(blackhole::BlackholeSettings),

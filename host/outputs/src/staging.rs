@@ -75,6 +75,10 @@ pub struct Plan {
     pub keeps: bool,
     /// Longest name.
     pub longest: usize,
+    /// Longest part of a name, between two slashes.
+    pub part: usize,
+    /// Whether a name has behind the key what tells objects apart by what is in them.
+    pub has_id: bool,
     /// How records are written.
     pub encoder: Encoder,
     /// How objects are compressed.

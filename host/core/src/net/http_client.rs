@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use jiff::fmt::rfc2822;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Client, Proxy, Response, Url, redirect};
+use reqwest::{Client, ClientBuilder, Proxy, Response, Url, redirect};
 use rustls::ClientConfig;
 
 use super::tls;
@@ -43,25 +43,41 @@ pub struct Settings {
 /// # Errors
 /// The proxy's URL is none that a proxy can have.
 pub fn client(settings: Settings) -> anyhow::Result<Client> {
+    let proxy = settings.proxy.clone();
+    let mut builder = builder(settings)?.no_proxy();
+    if let Some(proxy) = proxy {
+        builder = builder.proxy(Proxy::all(proxy).context("the proxy")?);
+    }
+    Ok(builder.build()?)
+}
+
+/// The same for clients that users know from the vendor's tools: without a proxy of its own it goes by what the environment
+/// says of proxies (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`).
+///
+/// # Errors
+/// As of [`client`].
+pub fn client_by_environment(settings: Settings) -> anyhow::Result<Client> {
+    match settings.proxy {
+        Some(_) => client(settings),
+        None => Ok(builder(settings)?.build()?),
+    }
+}
+
+fn builder(settings: Settings) -> anyhow::Result<ClientBuilder> {
     let tls = match settings.tls {
         Some(tls) => tls,
         // Left out, reqwest would look for ciphers of the whole process, and there are none.
         None => tls::client::nobody()?,
     };
-    let mut builder = Client::builder()
+    Ok(Client::builder()
         .user_agent(USER_AGENT)
         .redirect(redirect::Policy::none())
         .referer(false)
-        .no_proxy()
         .connect_timeout(settings.connect_timeout)
         .timeout(settings.timeout)
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(if settings.keep { usize::MAX } else { 0 })
-        .tls_backend_preconfigured(tls);
-    if let Some(proxy) = settings.proxy {
-        builder = builder.proxy(Proxy::all(proxy).context("the proxy")?);
-    }
-    Ok(builder.build()?)
+        .tls_backend_preconfigured(tls))
 }
 
 /// Why a request failed, in the words of whoever knows most of it, and without the URL, in which a password may stand.

@@ -273,6 +273,8 @@ impl AdxSettings {
             places: Some(routes.clone()),
             keeps: true,
             longest: 4096,
+            part: 4096,
+            has_id: true,
             encoder: Encoder::new(encoding, Framing::Lines)?,
             compression,
             table: None,

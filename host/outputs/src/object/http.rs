@@ -25,14 +25,22 @@ impl Connector {
     /// # Errors
     /// `ca_file` cannot be read.
     pub fn new(timeout: Duration, ca: Option<&Path>) -> anyhow::Result<Connector> {
-        let tls = match ca {
-            Some(ca) => config(Trust::Roots(ca), None).context(wrong!("ca_file", ": it cannot be used"))?,
-            None => config(Trust::System, None)?,
-        };
-        let settings =
-            Settings { tls: Some(tls), proxy: None, connect_timeout: CONNECT, timeout, keep: true };
-        Ok(Connector(HttpClient::new(http_client::client(settings)?)))
+        Ok(Connector(HttpClient::new(http(timeout, ca)?)))
     }
+}
+
+/// A client whose requests take no longer than `timeout`, and whose servers show a certificate by one of `ca`, or by one
+/// that the system knows. It goes by the proxies of the environment.
+///
+/// # Errors
+/// `ca_file` cannot be read.
+pub(crate) fn http(timeout: Duration, ca: Option<&Path>) -> anyhow::Result<reqwest::Client> {
+    let tls = match ca {
+        Some(ca) => config(Trust::Roots(ca), None).context(wrong!("ca_file", ": it cannot be used"))?,
+        None => config(Trust::System, None)?,
+    };
+    let settings = Settings { tls: Some(tls), proxy: None, connect_timeout: CONNECT, timeout, keep: true };
+    http_client::client_by_environment(settings)
 }
 
 impl HttpConnector for Connector {

@@ -3,7 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::staging::{Object, leftovers, session};
@@ -11,11 +10,11 @@ use flitch_core::private;
 
 /// A folder of notes, one for each write.
 #[derive(Debug)]
-pub(super) struct Notes(PathBuf);
+pub(crate) struct Notes(PathBuf);
 
 /// A write in parts that a process before this one has begun.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Note {
+pub(crate) struct Note {
     /// Where it goes.
     pub object: String,
     /// The store's name for it.
@@ -39,9 +38,9 @@ impl Notes {
     ///
     /// # Errors
     /// The system's, with the path.
-    pub async fn write(&self, object: &Object, path: &Path, upload: &str) -> io::Result<()> {
+    pub async fn write(&self, object: &Object, path: &str, upload: &str) -> io::Result<()> {
         let (folder, file) = (self.0.clone(), self.file(object));
-        let note = Note { object: path.to_string(), upload: upload.to_owned(), file: PathBuf::new() };
+        let note = Note { object: path.to_owned(), upload: upload.to_owned(), file: PathBuf::new() };
         blocking(move || {
             let write = || {
                 private::folder(&folder)?;

@@ -40,7 +40,8 @@ macro_rules! store_settings {
             /// Most bytes below `data_dir` in which objects are built or wait to be written. Where more come sources wait.
             #[serde(default = "crate::object::default_max_staged")]
             pub max_staged: flitch_core::units::Bytes,
-            /// Longest time for a request, in which up to 8 MiB are written.
+            /// Longest time for a request, in which up to 8 MiB are written. Requests go through the proxy that the
+            /// environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
             #[serde(default = "crate::object::default_timeout")]
             pub timeout: flitch_core::units::Span,
             /// Certificates in PEM, of which one vouches for the store, instead of those that the system knows.
@@ -61,6 +62,12 @@ macro_rules! store_settings {
                 }
             }
 
+            #[allow(dead_code, reason = "a store takes one of the two")]
+            fn http(&self) -> anyhow::Result<reqwest::Client> {
+                crate::object::http(self.timeout.0, self.ca_file.as_deref())
+            }
+
+            #[allow(dead_code, reason = "a store takes one of the two")]
             fn connector(&self) -> anyhow::Result<crate::object::Connector> {
                 crate::object::Connector::new(self.timeout.0, self.ca_file.as_deref())
             }

@@ -20,6 +20,8 @@ fn plan(home: &TempDir, key: &str) -> Plan {
         places: None,
         keeps: false,
         longest: 1024,
+        part: 1024,
+        has_id: true,
         encoder: cx.encoder,
         compression: Compression::None,
         table: None,

@@ -162,9 +162,13 @@ impl Yard {
 
     /// Whether a name that begins with `key` is short enough: what a store may want escaped counts as that.
     fn is_short(&self, key: &[u8]) -> bool {
-        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.=/:+@!$&'(),; ".contains(byte);
-        let length: usize = key.iter().map(|byte| if plain(byte) { 1 } else { 3 }).sum();
-        length + ID_LENGTH + self.plan.extension.len() <= self.plan.longest
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.=/+@!$&'(),; ".contains(byte);
+        let end = ID_LENGTH + self.plan.extension.len();
+        let length = |part: &[u8]| -> usize { part.iter().map(|byte| if plain(byte) { 1 } else { 3 }).sum() };
+        // The last part has the end too, and all others are no longer for it.
+        let is_short = |part: &[u8]| length(part) + end <= self.plan.part;
+        length(key) + end <= self.plan.longest
+            && (self.plan.part >= self.plan.longest || key.split(|byte| *byte == b'/').all(is_short))
     }
 
     /// Puts rows into the objects of a key, as many as it takes. An object ends with the record that fills it, wherever
@@ -290,7 +294,9 @@ impl Yard {
         self.buffered -= memory;
         let (file, id) = content.into_file();
         let mut name = String::from_utf8_lossy(&key[..key.len() - 1]).into_owned();
-        name.push_str(&id);
+        if self.plan.has_id {
+            name.push_str(&id);
+        }
         name.push_str(&self.plan.extension);
         let header = self.header.as_ref().map_or(0, |header| header.len() as u64);
         let object = Object {

@@ -78,6 +78,8 @@ fn yard(home: &TempDir, key: &str, encoding: &str, bytes: u64) -> Yard {
         places: None,
         keeps: false,
         longest: 1024,
+        part: 1024,
+        has_id: true,
         table: crate::object::table(&encoding),
         encoder: context_with(encoding, Framing::Lines).encoder,
         compression: Compression::Zstd,

@@ -1,0 +1,102 @@
+//! What the errors of WebHDFS mean.
+
+use serde::Deserialize;
+
+use crate::WriteError;
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// There is no such file.
+    #[error("there is no such file")]
+    Missing,
+    /// Rights or credentials are missing, or the file system is not as it must be.
+    #[error("{0}")]
+    Denied(String),
+    /// The server wants to be asked later.
+    #[error("{0}")]
+    Busy(String),
+    /// The server is not the active one, or does not answer: another may.
+    #[error("{0}")]
+    Away(String),
+    /// Whatever else, which may go the next time.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Fault {
+    pub fn disk(error: std::io::Error) -> Fault {
+        Fault::Failed(error.to_string())
+    }
+
+    /// Whether another server is worth asking.
+    pub fn is_of_server(&self) -> bool {
+        matches!(self, Fault::Away(_))
+    }
+}
+
+impl From<Fault> for WriteError {
+    fn from(fault: Fault) -> WriteError {
+        match fault {
+            Fault::Missing => WriteError::Denied { reason: "there is no such file".to_owned() },
+            Fault::Denied(reason) => WriteError::Denied { reason },
+            Fault::Busy(reason) => WriteError::Busy { after: None, reason },
+            Fault::Away(reason) | Fault::Failed(reason) => WriteError::Unreachable { reason },
+        }
+    }
+}
+
+/// The body of an error: `{"RemoteException": {"exception": …, "message": …}}`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Body {
+    remote_exception: Remote,
+}
+
+#[derive(Deserialize)]
+struct Remote {
+    exception: String,
+    #[serde(default)]
+    message: Option<String>,
+}
+
+/// Exceptions after which somebody must act.
+const DENIED: [&str; 10] = [
+    "AccessControlException",
+    "AuthenticationException",
+    "DSQuotaExceededException",
+    "FileAlreadyExistsException",
+    "InvalidPathException",
+    "InvalidToken",
+    "NSQuotaExceededException",
+    "ParentNotDirectoryException",
+    "SecurityException",
+    "UnsupportedOperationException",
+];
+/// Exceptions of a server that may write in a while.
+const BUSY: [&str; 4] =
+    ["RetriableException", "RetryStartFileException", "SafeModeException", "AlreadyBeingCreatedException"];
+/// Longest text of a server that is passed on.
+const LONGEST: usize = 500;
+
+/// What an answer means that is no success.
+pub(super) fn fault(status: u16, body: &str) -> Fault {
+    let remote = serde_json::from_str::<Body>(body).ok().map(|body| body.remote_exception);
+    let name = remote.as_ref().map_or("", |remote| remote.exception.as_str());
+    let text = match &remote {
+        Some(remote) => {
+            let message = remote.message.as_deref().unwrap_or_default().lines().next().unwrap_or_default();
+            format!("{status}: {}: {message}", remote.exception)
+        }
+        None => format!("{status}: {}", body.lines().next().unwrap_or_default()),
+    };
+    let text: String = text.chars().take(LONGEST).collect();
+    match (status, name) {
+        (_, "StandbyException") => Fault::Away(text),
+        (404, "FileNotFoundException") => Fault::Missing,
+        (_, name) if BUSY.contains(&name) || matches!(status, 429 | 503) => Fault::Busy(text),
+        (_, name) if DENIED.contains(&name) || matches!(status, 401 | 403 | 404) => Fault::Denied(text),
+        (500.., _) => Fault::Away(text),
+        _ => Fault::Failed(text),
+    }
+}
