@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Fetches the servers and clients of the tests that Debian does not have, at pinned versions, into
 # $FLITCH_CACHE (~/.cache/flitch): Apache Kafka, OpenSearch and HDFS from Maven Central, forward clients from npm and PyPI, an S3
-# server as a Go module, and Azurite, Microsoft's emulator of Azure's storage, from npm; their client of Azure Data Explorer
-# and readers of Parquet from PyPI.
+# server as a Go module, and Azurite, Microsoft's emulator of Azure's storage, from npm; their client of Azure Data Explorer,
+# readers of Parquet, and moto from PyPI.
 # A finished part carries a stamp with its version; what has its stamp is not fetched again.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
@@ -22,6 +22,7 @@ opensearch_sha256=760530e522de0a9f06380d4a4a43dfd83c31fa8911f41745513ce715ed5dfd
 pyarrow_version=23.0.1
 duckdb_version=1.4.4
 hadoop_version=3.4.1
+moto_version=5.2.5
 
 mkdir -p "$FLITCH_CACHE"
 # Two runs at once (two test binaries, two clones) take turns.
@@ -105,6 +106,12 @@ POM
   (cd libs && sha256sum --quiet -c "$root/scripts/hdfs.sha256") >&2
 }
 
+# moto, which plays S3 with the rights of IAM.
+moto() {
+  retry 3 python3 -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: --target . \
+    "moto[s3,server]==$moto_version" </dev/null >&2 && test -d moto
+}
+
 # pyarrow and DuckDB, by which the tests read Parquet files.
 parquet_readers() {
   retry 3 python3 -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: --target . \
@@ -154,5 +161,6 @@ part maxmind "maxminddb==$maxminddb_version" maxmind
 part kusto-py "azure-kusto-ingest==$kusto_py_version" kusto_py
 part opensearch "opensearch-$opensearch_version" opensearch
 part hdfs "hadoop-hdfs-$hadoop_version" hdfs
+part moto "moto==$moto_version" moto
 part parquet-readers "pyarrow==$pyarrow_version duckdb==$duckdb_version" parquet_readers
 say "servers are in $FLITCH_CACHE"

@@ -35,7 +35,15 @@ fn every_record_is_in_a_blob_once_whatever_the_credentials_and_a_replay_adds_non
     let azurite = Azurite::start("logs").unwrap();
     let string = format!("AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={}", azurite.endpoint());
     let text = "key: \"a/\", encoding: { format: text, field: message }";
-    for credentials in [format!("account_key: \"{KEY}\""), format!("connection_string: \"{string}\"")] {
+    let sas = azurite.sas("logs", "2099-01-01T00:00:00Z").unwrap();
+    let with_sas =
+        format!("AccountName={ACCOUNT};SharedAccessSignature={sas};BlobEndpoint={}", azurite.endpoint());
+    for credentials in [
+        format!("account_key: \"{KEY}\""),
+        format!("connection_string: \"{string}\""),
+        format!("sas_token: \"{sas}\""),
+        format!("connection_string: \"{with_sas}\""),
+    ] {
         let config =
             pipeline(&file_source("app.log"), &[], &output(&azurite, &format!("{text}, {credentials}")));
         let mut flitch = Flitch::new(FLITCH, &config);
@@ -44,7 +52,8 @@ fn every_record_is_in_a_blob_once_whatever_the_credentials_and_a_replay_adds_non
         eventually("all is taken", DEADLINE, || flitch.metrics().sums().received == 20_000);
         assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
         assert_eq!(numbers(&azurite), (0..20_000).collect());
-        assert!(!flitch.log().contains(KEY), "{}", flitch.log());
+        let log = flitch.log();
+        assert!(!log.contains(KEY) && !log.contains(&sas), "{log}");
     }
 }
 
@@ -76,6 +85,9 @@ fn what_the_service_refuses_is_told_by_name() {
     assert!(probe(&config).contains(" ready"), "{}", probe(&config));
     let said = probe(&config.replace("container: logs", "container: elsewhere"));
     assert!(said.contains("ContainerNotFound"), "{said}");
+    let over = azurite.sas("logs", "2020-01-01T00:00:00Z").unwrap();
+    let said = probe(&config.replace(&format!("account_key: \"{KEY}\""), &format!("sas_token: \"{over}\"")));
+    assert!(said.contains("403") && !said.contains(&over), "{said}");
     let said = probe(&config.replace(KEY, "d3Jvbmc="));
     assert!(said.contains("403") && !said.contains("d3Jvbmc"), "{said}");
 }

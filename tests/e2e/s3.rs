@@ -1,10 +1,16 @@
 //! Objects on a real S3 server, read back record by record.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use flitch_tests::flitch::Flitch;
+use flitch_tests::http_server::{Reply, Server};
+use flitch_tests::servers::moto::Moto;
 use flitch_tests::servers::s3::{KEY, KEY_ID, S3};
 use flitch_tests::wait::eventually;
+use parking_lot::Mutex;
 
 use crate::support::*;
 
@@ -164,4 +170,105 @@ fn a_store_that_refuses_says_why_by_name_and_records_wait_for_it() {
     assert_eq!(count(&s3, 1_000), 1_000);
     assert!(probe(&config).contains("ready"));
     assert_eq!(s3.unfinished("logs"), 0, "a probe leaves nothing");
+}
+
+#[test]
+fn a_store_that_is_busy_or_finds_credentials_at_their_end_is_asked_again_until_it_takes_the_object() {
+    let faults = [(503, "SlowDown"), (400, "ExpiredToken"), (403, "AccessDenied"), (0, "")];
+    let (stored, count) = (Arc::new(Mutex::new(Vec::new())), AtomicUsize::new(0));
+    let kept = stored.clone();
+    let server = Server::start(&[Ipv4Addr::LOCALHOST], move |request| {
+        match faults.get(count.fetch_add(1, Ordering::Relaxed)) {
+            Some((status, code)) => {
+                let body =
+                    format!("<Error><Code>{code}</Code><Message>told so</Message></Error>").into_bytes();
+                Reply { status: *status, body, ..Reply::default() }
+            }
+            None => {
+                assert_eq!((&*request.method, request.header("if-none-match")), ("PUT", Some("*")));
+                kept.lock().push(request.body.clone());
+                Reply { status: 200, headers: vec![("etag", "\"e\"".to_owned())], ..Reply::default() }
+            }
+        }
+    })
+    .unwrap();
+    let output = format!(
+        "out: {{ type: s3, bucket: logs, endpoint: \"http://127.0.0.1:{}\", access_key_id: {KEY_ID}, \
+         secret_access_key: {KEY}, key: \"a/\", compression: none, max_idle: 200ms, retry: {{ initial: 20ms, max: 50ms }} }}",
+        server.port()
+    );
+    let mut flitch = Flitch::new(FLITCH, &pipeline(&file_source("app.log"), &[], &output));
+    append(&flitch.at("app.log"), 0..1_000);
+    flitch.run();
+    let sums = flitch.settled_after(1_000, DEADLINE);
+    assert_eq!((sums.delivered, sums.dead_lettered), (1_000, 0), "{sums}");
+    let stored = stored.lock();
+    assert_eq!(stored.len(), 1);
+    assert_eq!(String::from_utf8_lossy(&stored[0]).lines().count(), 1_000);
+}
+
+#[test]
+fn a_key_that_may_not_write_and_one_that_nobody_knows_are_told_apart() {
+    let moto = Moto::start("logs").unwrap();
+    let (id, secret) = &moto.key;
+    let probe = |id: &str| {
+        let output = format!(
+            "out: {{ type: s3, bucket: logs, endpoint: \"{}\", access_key_id: {id}, secret_access_key: \"{secret}\" }}",
+            moto.endpoint()
+        );
+        let flitch = Flitch::new(FLITCH, &pipeline(&file_source("app.log"), &[], &output));
+        let ended = flitch.cli(&["check", "--probe", "-c", &flitch.config_file().to_string_lossy()], "");
+        format!("{}{}", ended.stdout, ended.stderr)
+    };
+    let said = probe(id);
+    assert!(said.contains("NOT READY") && said.contains("AccessDenied") && !said.contains(secret), "{said}");
+    let said = probe("AKIANOBODYKNOWSIT");
+    assert!(said.contains("InvalidAccessKeyId"), "{said}");
+}
+
+#[test]
+fn of_ten_thousand_keys_each_has_its_object_and_few_are_open_at_once() {
+    const KEYS: usize = 10_000;
+    let s3 = S3::start(&["logs"]).unwrap();
+    let source = "{ type: file, include: [\"{dir}/app.log\"], read_from: beginning, codec: json }";
+    let more = "key: \"k={k}/\", compression: none, max_open: 200, encoding: { format: text, field: m }";
+    let mut flitch = Flitch::new(FLITCH, &pipeline(source, &[], &output(&s3, more)));
+    let text: String =
+        (0..3 * KEYS).map(|n| format!("{{\"k\":\"{:05}\",\"m\":\"n={n:07}\"}}\n", n / 3)).collect();
+    std::fs::write(flitch.at("app.log"), text).unwrap();
+    flitch.run();
+    let open = |flitch: &Flitch| {
+        std::fs::read_dir(format!("/proc/{}/fd", flitch.pid())).map_or(0, |all| all.count())
+    };
+    let mut most = 0;
+    eventually("most objects are written", 4 * DEADLINE, || {
+        most = most.max(open(&flitch));
+        flitch.metrics().sums().delivered as usize >= 3 * (KEYS - 200)
+    });
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+    assert!(most < 200, "{most} descriptors");
+    assert_eq!(count(&s3, 3 * KEYS), 3 * KEYS);
+    assert_eq!(s3.objects("logs").len(), KEYS);
+}
+
+#[test]
+fn requests_go_through_the_proxy_that_the_environment_names() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = asked.clone();
+    let server = Server::start(&[Ipv4Addr::LOCALHOST], move |request| {
+        seen.lock().push(format!("{} {}", request.method, request.path));
+        Reply { status: 200, headers: vec![("etag", "\"e\"".to_owned())], ..Reply::default() }
+    })
+    .unwrap();
+    let output = format!(
+        "out: {{ type: s3, bucket: logs, endpoint: \"http://store.invalid\", access_key_id: {KEY_ID}, \
+         secret_access_key: {KEY}, key: \"a/\", max_idle: 200ms }}"
+    );
+    let flitch = Flitch::new(FLITCH, &pipeline(&file_source("app.log"), &[], &output));
+    let mut flitch = flitch.env("http_proxy", &format!("http://127.0.0.1:{}", server.port()));
+    append(&flitch.at("app.log"), 0..10);
+    flitch.run();
+    assert_eq!(flitch.settled_after(10, DEADLINE).delivered, 10);
+    let asked = asked.lock();
+    assert!(asked.iter().all(|asked| asked.starts_with("PUT http://store.invalid/logs/a/")), "{asked:?}");
 }

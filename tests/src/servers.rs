@@ -8,6 +8,7 @@ pub mod kafka;
 pub mod kusto;
 pub mod logrotate;
 pub mod mock_kafka;
+pub mod moto;
 pub mod nginx;
 pub mod opensearch;
 pub mod s3;

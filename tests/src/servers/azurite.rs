@@ -55,6 +55,17 @@ for port, kind in ((blobs, "restype=container&"), (queues, "")):
     print(f"http://127.0.0.1:{port}/{account}/{name}?{sas}")
 "#;
 
+/// Prints a shared access signature of a container, which may create and write: its arguments are account, key, name and
+/// when it ends.
+const SIGN_CONTAINER: &str = r#"
+import base64, hashlib, hmac, sys, urllib.parse
+account, key, name, end = sys.argv[1:]
+fields = {"sp": "cw", "se": end, "sv": "2021-12-02", "sr": "c"}
+text = "\n".join(["cw", "", end, f"/blob/{account}/{name}", "", "", "", "2021-12-02", "c"] + [""] * 7)
+fields["sig"] = base64.b64encode(hmac.new(base64.b64decode(key), text.encode(), hashlib.sha256).digest()).decode()
+print(urllib.parse.urlencode(fields))
+"#;
+
 /// A running Azurite. It ends when it is dropped.
 pub struct Azurite {
     _process: Process,
@@ -100,6 +111,12 @@ impl Azurite {
     /// The address of the account, as a setting.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}/{ACCOUNT}", self.port)
+    }
+
+    /// A shared access signature with which a container may be written to, until `end` (`2030-01-01T00:00:00Z`).
+    pub fn sas(&self, container: &str, end: &str) -> Result<String> {
+        let signed = run(Command::new("python3").args(["-c", SIGN_CONTAINER, ACCOUNT, KEY, container, end]))?;
+        Ok(signed.trim().to_owned())
     }
 
     /// The blobs of a container by name, decompressed. There are few.

@@ -66,7 +66,7 @@ const OUTPUTS: [Page; 14] = [
     },
     Page {
         name: "s3",
-        against: "versitygw, an S3 server",
+        against: "versitygw, an S3 server, and moto for missing rights; Parquet files are read by pyarrow and DuckDB",
         tests: "s3.rs",
         example: "{ type: s3, bucket: logs, region: eu-central-1 }",
     },
