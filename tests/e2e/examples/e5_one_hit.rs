@@ -3,6 +3,7 @@ use std::io::Write;
 
 use flitch_tests::flitch::Flitch;
 use flitch_tests::servers::consumer::{Message, read_all, read_count};
+use flitch_tests::servers::hdfs::{Hdfs, USER};
 use flitch_tests::servers::kafka::Kafka;
 use flitch_tests::servers::opensearch::OpenSearch;
 use flitch_tests::servers::s3::{KEY, KEY_ID, S3};
@@ -14,22 +15,27 @@ use crate::support::*;
 
 const EXAMPLE: &str = "5-one-hit";
 const TOPIC: &str = "example-raw-access-log";
+const ROOT: &str = "/example-one-hit";
 
 /// The parts that all three pipelines have.
 struct Parts {
     kafka: &'static Kafka,
     s3: S3,
+    hdfs: &'static Hdfs,
 }
 
 impl Parts {
     fn flitch(&self, config: &str, more: &[(&str, &str)]) -> Flitch {
-        let (brokers, endpoint) = (self.kafka.bootstrap(), self.s3.endpoint());
+        let (brokers, endpoint, hdfs) = (self.kafka.bootstrap(), self.s3.endpoint(), self.hdfs.endpoint());
         let mut environment = vec![
             ("KAFKA_BROKERS", &*brokers),
             ("RAW_TOPIC", TOPIC),
             ("S3_ENDPOINT", &*endpoint),
             ("AWS_ACCESS_KEY_ID", KEY_ID),
             ("AWS_SECRET_ACCESS_KEY", KEY),
+            ("WEBHDFS", &*hdfs),
+            ("HDFS_USER", USER),
+            ("HDFS_ROOT", ROOT),
         ];
         environment.extend(more);
         let mut flitch = prepared(EXAMPLE, config, &environment);
@@ -50,6 +56,11 @@ impl Parts {
         folders.values_mut().for_each(|lines| lines.sort());
         folders
     }
+}
+
+/// The lines of a file.
+fn texts(bytes: Vec<u8>) -> Vec<String> {
+    String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
 }
 
 /// The folder of the day on which a line says it was written, found without flitch.
@@ -86,7 +97,8 @@ fn essence(line: &str) -> Option<Value> {
 
 #[test]
 fn one_reading_feeds_all_others_and_each_of_them_can_begin_anew() {
-    let parts = Parts { kafka: Kafka::shared(), s3: S3::start(&["logs"]).unwrap() };
+    let parts = Parts { kafka: Kafka::shared(), s3: S3::start(&["logs"]).unwrap(), hdfs: Hdfs::shared() };
+    parts.hdfs.make_folder(ROOT).unwrap();
     parts.kafka.create_topic(TOPIC, 1).unwrap();
     let log = std::fs::read(folder(EXAMPLE).join("access.log")).unwrap();
     // The half that is there when flitch starts, and the half that is written while others read the first.
@@ -124,6 +136,12 @@ fn one_reading_feeds_all_others_and_each_of_them_can_begin_anew() {
     assert!(partition.terminate(DEADLINE).success(), "{}", partition.log());
     assert_eq!(parts.lines("by-day/partition-1/"), days);
     told(&format!("S3: {good} lines in the folders of {} days", days.len()));
+    let mut in_hdfs: Vec<String> = parts.hdfs.files(ROOT).unwrap().into_values().flat_map(texts).collect();
+    in_hdfs.sort();
+    let mut all: Vec<String> = days.values().flatten().cloned().collect();
+    all.sort();
+    assert_eq!(in_hdfs, all);
+    told(&format!("HDFS: the same {good} lines"));
     partition.run();
     let wrong = [("GROUP", "wrong"), ("TIME_PATTERN", r"(?<time>\d{4}-\d\d-\d\d)")];
     let mut wrong = parts.flitch("partition.yaml", &wrong);
@@ -131,6 +149,8 @@ fn one_reading_feeds_all_others_and_each_of_them_can_begin_anew() {
     assert_eq!((sums.delivered, sums.dead_lettered), (0, lines.len() as u64), "{sums}");
     assert!(wrong.terminate(DEADLINE).success(), "{}", wrong.log());
     assert_eq!(parts.lines("by-day/wrong/"), BTreeMap::new());
+    let texts = parts.hdfs.files(ROOT).unwrap().into_values().flat_map(texts);
+    assert_eq!(texts.count(), all.len(), "the wrong expression adds nothing");
     told(&format!("a wrong expression: {} dead letters, and nothing in the store", lines.len()));
     let again = partition.settled(DEADLINE);
     assert_eq!(again.received, 0, "the first group goes on where it was: {again}");
