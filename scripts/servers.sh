@@ -24,6 +24,9 @@ duckdb_version=1.4.4
 hadoop_version=3.4.1
 moto_version=5.2.5
 
+# Each package has a folder of its own here, so what pip would say of those that are installed is no news.
+export PIP_ROOT_USER_ACTION=ignore
+
 mkdir -p "$FLITCH_CACHE"
 # Two runs at once (two test binaries, two clones) take turns.
 exec 9>"$FLITCH_CACHE/.lock"
@@ -71,13 +74,13 @@ fluent_js() {
 }
 
 fluent_py() {
-  retry 3 python3 -m pip install --quiet --disable-pip-version-check --no-input --target . \
+  retry 3 python3 -m pip install --quiet --no-warn-conflicts --disable-pip-version-check --no-input --target . \
     "fluent-logger==$fluent_py_version" </dev/null >&2 &&
     test -d fluent
 }
 
 otlp_py() {
-  retry 3 python3 -m pip install --quiet --disable-pip-version-check --no-input --target . \
+  retry 3 python3 -m pip install --quiet --no-warn-conflicts --disable-pip-version-check --no-input --target . \
     "opentelemetry-exporter-otlp-proto-http==$otlp_py_version" "opentelemetry-sdk==$otlp_py_version" </dev/null >&2 &&
     test -d opentelemetry/sdk
 }
@@ -108,13 +111,13 @@ POM
 
 # moto, which plays S3 with the rights of IAM.
 moto() {
-  retry 3 python3 -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: --target . \
+  retry 3 python3 -m pip install --quiet --no-warn-conflicts --disable-pip-version-check --no-input --only-binary :all: --target . \
     "moto[s3,server]==$moto_version" </dev/null >&2 && test -d moto
 }
 
 # pyarrow and DuckDB, by which the tests read Parquet files.
 parquet_readers() {
-  retry 3 python3 -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: --target . \
+  retry 3 python3 -m pip install --quiet --no-warn-conflicts --disable-pip-version-check --no-input --only-binary :all: --target . \
     "pyarrow==$pyarrow_version" "duckdb==$duckdb_version" </dev/null >&2 &&
     test -d pyarrow && test -d duckdb
 }
@@ -135,7 +138,7 @@ maxmind() {
 
 # Microsoft's client, which judges the fake of their service.
 kusto_py() {
-  retry 3 python3 -m pip install --quiet --disable-pip-version-check --no-input --target . \
+  retry 3 python3 -m pip install --quiet --no-warn-conflicts --disable-pip-version-check --no-input --target . \
     "azure-kusto-ingest==$kusto_py_version" "azure-kusto-data==$kusto_py_version" </dev/null >&2 &&
     test -d azure/kusto/ingest
 }
