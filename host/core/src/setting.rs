@@ -40,6 +40,18 @@ macro_rules! wrong {
 
 pub use wrong;
 
+/// Reads a text, or a list of texts, as a list: for `deserialize_with`.
+///
+/// # Errors
+/// It is neither.
+pub fn one_or_more<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
+    use crate::router::OneOrMore;
+    Ok(match serde::Deserialize::deserialize(d)? {
+        OneOrMore::One(text) => vec![text],
+        OneOrMore::More(list) => list,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use anyhow::Context;

@@ -137,7 +137,7 @@ impl AzureBlobSettings {
             .with_container_name(&self.container)
             .with_account(&account)
             .with_retry(retries())
-            .with_http_connector(self.connector()?);
+            .with_http_connector(crate::object::Connector::new(self.timeout.0, self.ca_file.as_deref())?);
         if let Some(endpoint) = endpoint {
             anyhow::ensure!(
                 endpoint.starts_with("http://") || endpoint.starts_with("https://"),

@@ -32,6 +32,13 @@ pub struct Wants {
     pub held: usize,
 }
 
+impl Wants {
+    /// One parcel after the other, whatever its records have in common, and room for a second while the first is written.
+    pub fn one(bytes: usize, rows: usize, age: Duration) -> Wants {
+        Wants { bytes, rows, age, key: None, open: 1, held: bytes * 2 }
+    }
+}
+
 /// A parcel that may still grow.
 struct Open {
     key: Option<Arc<[u8]>>,

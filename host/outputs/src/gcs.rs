@@ -35,7 +35,7 @@ impl GcsSettings {
         let mut builder = GoogleCloudStorageBuilder::new()
             .with_bucket_name(&self.bucket)
             .with_retry(retries())
-            .with_http_connector(self.connector()?);
+            .with_http_connector(crate::object::Connector::new(self.timeout.0, self.ca_file.as_deref())?);
         if let Some(endpoint) = &self.endpoint {
             anyhow::ensure!(
                 endpoint.starts_with("http://") || endpoint.starts_with("https://"),

@@ -143,7 +143,7 @@ impl S3Settings {
             .with_region(region.unwrap_or_else(|| "us-east-1".to_owned()))
             .with_virtual_hosted_style_request(!self.force_path_style)
             .with_retry(retries())
-            .with_http_connector(self.connector()?);
+            .with_http_connector(crate::object::Connector::new(self.timeout.0, self.ca_file.as_deref())?);
         if let Some(endpoint) = &self.endpoint {
             builder = builder.with_endpoint(endpoint).with_allow_http(true);
         }

@@ -9,7 +9,6 @@ use std::num::NonZero;
 use std::sync::Arc;
 
 use anyhow::ensure;
-use serde::{Deserialize, Deserializer};
 
 use self::client::{Client, Credentials};
 use self::fault::Fault;
@@ -20,7 +19,7 @@ use crate::{Answer, Fate, Output, OutputContext, OutputKind, Parcel, WriteError,
 use flitch_core::batch::encode::Format;
 use flitch_core::router::OneOrMore;
 use flitch_core::secret::Secret;
-use flitch_core::setting::wrong;
+use flitch_core::setting::{one_or_more, wrong};
 
 mod append;
 mod client;
@@ -38,7 +37,7 @@ store_settings! {
     pub struct WebhdfsSettings {
         /// Where WebHDFS answers, one or several NameNodes of which one is active: `http://namenode:9870`; or HttpFS
         /// (`http://httpfs:14000`), or a gateway with its path (`https://knox:8443/gateway/default`).
-        #[serde(deserialize_with = "endpoints")]
+        #[serde(deserialize_with = "one_or_more")]
         #[schemars(with = "OneOrMore")]
         pub endpoints: Vec<String>,
         /// The folder in which `key` begins.
@@ -69,13 +68,6 @@ store_settings! {
         #[serde(default)]
         pub permission: Option<String>,
     }
-}
-
-fn endpoints<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
-    Ok(match OneOrMore::deserialize(d)? {
-        OneOrMore::One(endpoint) => vec![endpoint],
-        OneOrMore::More(endpoints) => endpoints,
-    })
 }
 
 fn top() -> String {
@@ -145,7 +137,13 @@ impl OutputKind for WebhdfsSettings {
         ensure!(!self.endpoints.is_empty(), wrong!("endpoints", " is empty"));
         let nodes = self.endpoints.iter().map(|endpoint| endpoint.trim_end_matches('/'));
         let nodes = nodes.map(|name| Node { name: name.to_owned(), weight: 1, standby: false }).collect();
-        let client = Client::new(&cx.name, nodes, self.credentials()?, self.http()?, self.timeout.0)?;
+        let client = Client::new(
+            &cx.name,
+            nodes,
+            self.credentials()?,
+            crate::object::http(self.timeout.0, self.ca_file.as_deref())?,
+            self.timeout.0,
+        )?;
         let output = WebhdfsOutput {
             client,
             root: self.root.trim_end_matches('/').to_owned(),

@@ -304,15 +304,8 @@ impl Output for Elasticsearch {
     }
 
     fn wants(&self) -> Option<Wants> {
-        let bytes = self.settings.max_bytes.0 as usize;
-        Some(Wants {
-            bytes,
-            rows: self.settings.max_records,
-            age: self.settings.max_age.0,
-            key: None,
-            open: 1,
-            held: bytes * 2,
-        })
+        let settings = &self.settings;
+        Some(Wants::one(settings.max_bytes.0 as usize, settings.max_records, settings.max_age.0))
     }
 
     fn concurrency(&self) -> usize {

@@ -5,13 +5,13 @@ use std::time::Duration;
 use anyhow::Context;
 use reqwest::Url;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::auth::AuthSettings;
 use flitch_core::batch::template::Template;
 use flitch_core::net::tls::ClientTls;
 use flitch_core::router::OneOrMore;
-use flitch_core::setting::wrong;
+use flitch_core::setting::{one_or_more, wrong};
 use flitch_core::units::{Bytes, Span};
 
 /// What is asked for each record.
@@ -54,7 +54,7 @@ pub enum Compression {
 pub struct ElasticsearchSettings {
     /// The nodes, `https://es-1.example.com:9200` each, or what stands before them; one or a list. Requests go to each in
     /// turn; one that does not answer is left alone for a while, from 1 s to 60 s, and the others take its requests.
-    #[serde(deserialize_with = "nodes")]
+    #[serde(deserialize_with = "one_or_more")]
     #[schemars(with = "OneOrMore")]
     pub nodes: Vec<String>,
     /// The index, the alias or the data stream, a template: `logs-{@timestamp:%Y.%m.%d}` or `logs-{app}-default`. A record
@@ -113,13 +113,6 @@ pub struct ElasticsearchSettings {
     /// Longest time for a request.
     #[serde(default = "timeout")]
     pub timeout: Span,
-}
-
-fn nodes<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
-    Ok(match OneOrMore::deserialize(d)? {
-        OneOrMore::One(node) => vec![node],
-        OneOrMore::More(nodes) => nodes,
-    })
 }
 
 fn max_bytes() -> Bytes {

@@ -12,13 +12,13 @@ use reqwest::header::{
 };
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use flitch_core::batch::encode::Format;
 use flitch_core::net::tls::ClientTls;
 use flitch_core::router::OneOrMore;
 use flitch_core::secret::Secret;
-use flitch_core::setting::wrong;
+use flitch_core::setting::{one_or_more, wrong};
 use flitch_core::units::{Bytes, Span};
 
 /// What asks the server to take the records.
@@ -78,7 +78,7 @@ pub struct AuthSettings {
 pub struct HttpSettings {
     /// Where requests go, `https://logs.example.com/in`; one or a list, each of which takes requests in turn. One that does
     /// not answer rests for a while, and the others take its place.
-    #[serde(deserialize_with = "urls")]
+    #[serde(deserialize_with = "one_or_more")]
     #[schemars(with = "OneOrMore")]
     pub url: Vec<String>,
     /// `POST`, `PUT` or `PATCH`.
@@ -118,13 +118,6 @@ pub struct HttpSettings {
     #[serde(default = "concurrency")]
     #[schemars(range(min = 1, max = 64))]
     pub concurrency: usize,
-}
-
-fn urls<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
-    Ok(match OneOrMore::deserialize(d)? {
-        OneOrMore::One(url) => vec![url],
-        OneOrMore::More(urls) => urls,
-    })
 }
 
 fn max_bytes() -> Bytes {

@@ -61,16 +61,6 @@ macro_rules! store_settings {
                     max_staged: self.max_staged,
                 }
             }
-
-            #[allow(dead_code, reason = "a store takes one of the two")]
-            fn http(&self) -> anyhow::Result<reqwest::Client> {
-                crate::object::http(self.timeout.0, self.ca_file.as_deref())
-            }
-
-            #[allow(dead_code, reason = "a store takes one of the two")]
-            fn connector(&self) -> anyhow::Result<crate::object::Connector> {
-                crate::object::Connector::new(self.timeout.0, self.ca_file.as_deref())
-            }
         }
     };
 }

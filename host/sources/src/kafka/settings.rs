@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use flitch_core::batch::time;
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::router::OneOrMore;
-use flitch_core::setting::wrong;
+use flitch_core::setting::{one_or_more, wrong};
 use flitch_core::units::{Bytes, Span, or_zero};
 use flitch_kafka::Connection;
 use flitch_kafka::settings::{OptionValue, Preset, SaslSettings, TlsSettings, brokers, is_topic};
@@ -33,7 +33,7 @@ pub struct KafkaSettings {
     pub brokers: Vec<String>,
     /// Names of topics, and regular expressions that begin with `^` and choose among all that there are, those that come
     /// later included.
-    #[serde(deserialize_with = "topics")]
+    #[serde(deserialize_with = "one_or_more")]
     #[schemars(with = "OneOrMore")]
     pub topics: Vec<String>,
     /// The consumer group. Its positions are kept by the brokers: another name begins anew, by `start`.
@@ -222,13 +222,6 @@ fn rebalance_wait() -> Span {
 }
 
 /// One topic, or a list of them. (A comma may stand in a regular expression.)
-fn topics<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
-    Ok(match OneOrMore::deserialize(d)? {
-        OneOrMore::One(text) => vec![text],
-        OneOrMore::More(list) => list,
-    })
-}
-
 impl KafkaSettings {
     /// Settings for topics and a group, all else by default.
     pub fn new(brokers: &str, topics: &[&str], group: &str) -> KafkaSettings {
