@@ -1,8 +1,8 @@
 //! Azure Data Explorer, and the eventhouses of Microsoft Fabric (Kusto).
 //!
 //! Records are built to objects on disk, one for each table, and given to the cluster as a whole: as a blob of which it is
-//! told ([`queued`]), or as a stream ([`streaming`]). What the cluster says of an object is true for all records in it, since
-//! they share table and mapping; it is settled when the cluster has ingested it.
+//! told ([`queued`]), or as a stream ([`streaming`]). What the cluster says of the table, the mapping or the rights is true for
+//! all records of an object, which share them; where it is for the data, the object is cut until what is refused stands alone.
 
 use std::sync::Arc;
 use std::time::Duration;

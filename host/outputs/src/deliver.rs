@@ -19,7 +19,7 @@ use flitch_core::batch::Records;
 use flitch_core::buffers::Buffer;
 use flitch_core::dead_letter::{self, Cause, DeadLetters};
 use flitch_core::receipt::Receipt;
-use flitch_core::telemetry::{Metric, Tally};
+use flitch_core::telemetry::{Metric, Quiet, Tally};
 
 /// Takes the batches of `buffer` to `output` until the buffer is closed and empty.
 ///
@@ -133,6 +133,8 @@ struct Courier {
     dead: Tally,
     seconds: metrics::Histogram,
     retries: metrics::Counter,
+    cutting: cut::Cutting,
+    said_dead: Quiet,
 }
 
 impl Courier {
@@ -155,6 +157,8 @@ impl Courier {
             dead: Tally::dead_lettered("output", name),
             seconds: Metric::WriteSeconds.histogram(&labels),
             retries: Metric::WriteRetries.counter(&labels),
+            cutting: cut::Cutting::default(),
+            said_dead: Quiet::a_minute(),
         }
     }
 
@@ -277,6 +281,7 @@ fn all(records: &Records, reason: &str) -> Vec<Cause> {
     (0..records.rows() as u32).map(|row| Cause { row, reason: reason.clone() }).collect()
 }
 
+mod cut;
 mod staged;
 
 #[cfg(test)]

@@ -137,9 +137,11 @@ pub enum Fate {
     Safe,
     /// The destination has it and has not decided: it is to be asked again after this time.
     Later(Duration),
-    /// The destination will never take it, nor a part of it: its records go to the dead letters.
+    /// The destination will never take it, nor a part of it, for something that all its records share by their key: they go
+    /// to the dead letters.
     Refused(String),
-    /// The destination will never take some of its records, and does not say which: it is halved until they stand alone.
+    /// The destination will never take some of its records, and does not say which, or has taken some of them: it is cut in
+    /// parts until those that it refuses stand alone.
     Poisoned(String),
     /// It did not arrive: it is to be sent again.
     Again(WriteError),

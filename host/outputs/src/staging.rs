@@ -18,15 +18,15 @@ use flitch_core::batch::template::{Rendered, Template};
 use flitch_core::private;
 
 mod content;
+mod cut;
 mod growing;
-mod halve;
 mod keep;
 mod open;
 mod press;
 mod table;
 mod yard;
 
-pub(super) use halve::halve;
+pub(super) use cut::cut;
 pub use keep::{Kept, Letters};
 pub(crate) use press::Press;
 pub use table::TablePlan;
@@ -231,4 +231,4 @@ fn own_folder(folder: &Path) -> std::io::Result<PathBuf> {
 pub(crate) use table::tests::read_table;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

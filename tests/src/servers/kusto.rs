@@ -56,7 +56,8 @@ pub struct State {
     pub throttles: u32,
     /// What it ingests it does not tell of.
     pub silent: bool,
-    /// What has these bytes in it is refused, with a code and a status of failure (`Permanent`).
+    /// What has these bytes in it is refused, with a code and a status of failure (`Permanent`). Some codes are statuses:
+    /// with `PartiallySucceeded` the lines without them are taken, `Skipped` and `Canceled` are what became of all of it.
     pub refuses: Option<(Vec<u8>, &'static str, &'static str)>,
     /// Accounts of its storage that are down, by their number.
     pub down: BTreeSet<usize>,

@@ -353,7 +353,7 @@ impl AdxOutput {
         match (status.as_str(), failure_status.as_deref(), code.as_str()) {
             ("Succeeded", ..) => Some(Fate::Safe),
             // What has the tag is there already.
-            ("Skipped", ..) | (_, _, "Skipped_IngestByTagAlreadyExists") if self.ingest_by => {
+            ("Skipped", _, "") | (_, _, "Skipped_IngestByTagAlreadyExists") if self.ingest_by => {
                 Some(Fate::Safe)
             }
             // It tries again by itself.
@@ -370,8 +370,10 @@ impl AdxOutput {
                 Some(refused(code, reason))
             }
             ("Failed", ..) => again(reason),
-            // Nobody knows which records arrived.
-            ("PartiallySucceeded" | "Canceled" | "Skipped", ..) => Some(Fate::Refused(reason)),
+            // Somebody has stopped it (`.cancel queued ingestion operation`), which says nothing of what is in it.
+            ("Canceled", ..) => again(reason),
+            // Nobody knows which records arrived, or in which of them the cluster found nothing that it could take.
+            ("PartiallySucceeded" | "Skipped", ..) => Some(Fate::Poisoned(reason)),
             _ => None,
         }
     }

@@ -103,15 +103,40 @@ fn between(text: &str, begin: &str, end: &str) -> Option<String> {
     Some(first(&rest[..rest.find(end)?]).to_owned())
 }
 
-/// Codes of what is wrong with the data, beside those that begin with `Stream_` (Microsoft's *Ingestion error codes*).
-const OF_DATA: [&str; 3] =
-    ["BadRequest_UnexpectedCharacterInInputStream", "BadRequest_InvalidBlob", "BadRequest_FileTooLarge"];
+/// Codes of what is wrong with something that all records of an object share: the database, the table, the mapping, the
+/// format, the rights (Microsoft's *Ingestion error codes*). Streams have some of their own.
+const SHARED: [&str; 23] = [
+    "BadRequest_CreationTimeEarlierThanSoftDeletePeriod",
+    "BadRequest_DatabaseAccessDenied",
+    "BadRequest_DatabaseNotExist",
+    "BadRequest_DuplicateMapping",
+    "BadRequest_EmptyDatabaseName",
+    "BadRequest_EmptyMappingReference",
+    "BadRequest_EntityNameIsNotValid",
+    "BadRequest_EntityNotFound",
+    "BadRequest_FormatNotSupported",
+    "BadRequest_InconsistentMapping",
+    "BadRequest_InvalidMapping",
+    "BadRequest_InvalidMappingReference",
+    "BadRequest_InvalidOrEmptyTableName",
+    "BadRequest_MalformedIngestionProperty",
+    "BadRequest_MappingReferenceWasNotFound",
+    "BadRequest_MissingMappingFailure",
+    // As Microsoft's list has it.
+    "BadRequest_MissingMappingtFailure",
+    "BadRequest_TableAccessDenied",
+    "BadRequest_TableNotExist",
+    "BadRequest_ZeroRetentionPolicyWithNoUpdatePolicy",
+    "Forbidden",
+    "UpdatePolicy_Cyclic_Update_Not_Allowed",
+    "UpdatePolicy_QuerySchemaDoesNotMatchTableSchema",
+];
 
-/// What becomes of an object that the service refuses for good with this code: what it says of the data is true for some of
-/// its records, all else for what they share.
+/// What becomes of an object that the service refuses for good with this code: what is said of something that its records
+/// share is true for all of them, and all else may be so for some of them alone.
 pub(super) fn refused(code: &str, reason: String) -> Fate {
-    let is_of_data = code.starts_with("Stream_") || OF_DATA.contains(&code);
-    if is_of_data { Fate::Poisoned(reason) } else { Fate::Refused(reason) }
+    let is_shared = SHARED.contains(&code) || code.contains("StreamingIngestion");
+    if is_shared { Fate::Refused(reason) } else { Fate::Poisoned(reason) }
 }
 
 impl Said {
@@ -125,10 +150,16 @@ impl Said {
         matches!(self.status, 401 | 403)
     }
 
+    /// Whether it finds too large what it was given.
+    pub fn is_too_large(&self) -> bool {
+        self.status == 413
+    }
+
     /// Whether it will never take what it was given.
     pub fn is_final(&self) -> bool {
-        let of_request = matches!(self.status, 400 | 404 | 409 | 413 | 422);
-        !self.is_busy() && !self.is_denied() && self.permanent.unwrap_or(of_request && !self.code.is_empty())
+        let of_request = matches!(self.status, 400 | 404 | 409 | 422) && !self.code.is_empty();
+        let is_final = self.permanent.unwrap_or(of_request) || self.is_too_large();
+        !self.is_busy() && !self.is_denied() && is_final
     }
 
     pub fn error(self) -> WriteError {

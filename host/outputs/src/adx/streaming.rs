@@ -46,6 +46,8 @@ impl AdxOutput {
         for attempt in 0..TRIES {
             match self.stream_once(object, place, attempt).await {
                 Ok(fate) => return Some(Ok(fate)),
+                // What goes by the queue may be larger.
+                Err(Trouble::Said(said)) if said.is_too_large() => return None,
                 Err(Trouble::Said(said)) if said.is_final() => {
                     return Some(Ok(refused(&said.code, said.text)));
                 }

@@ -160,39 +160,6 @@ async fn what_is_refused_for_good_is_a_dead_letter_with_the_services_code_and_co
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_becomes_of_a_record_does_not_depend_on_those_in_its_blob() {
-    use flitch_core::batch::encode::Encoding;
-    let columns = ["n", "message"].map(str::to_owned).to_vec();
-    let csv = Encoding { format: Format::Csv, columns, ..Encoding::default() };
-    for (encoding, mode, rest) in [
-        (Encoding::default(), "queued", true),
-        (Encoding::default(), "queued", false),
-        (Encoding::default(), "streaming", true),
-        (csv.clone(), "queued", true),
-    ] {
-        let bench = Bench::new();
-        bench.kusto.state().rest = rest;
-        bench.kusto.state().refuses =
-            Some((b"<line 70".to_vec(), "Stream_DynamicPropertyBagTooLarge", "Permanent"));
-        for n in 0..10 {
-            bench.push(numbered(n * 100, 100)).await;
-        }
-        let is_csv = encoding == csv;
-        let cx = crate::contract::context_with(encoding, Framing::Lines);
-        let accounts = bench.finish_with(&format!(r#"{TO}, "mode": "{mode}""#), &cx).await;
-        let mut dead: Vec<i64> =
-            bench.dead().iter().map(|letter| letter["record"]["n"].as_i64().unwrap()).collect();
-        dead.sort_unstable();
-        let bad: Vec<i64> = [70].into_iter().chain(700..710).collect();
-        assert_eq!(dead, bad, "{mode}");
-        assert_eq!((accounts.delivered, accounts.dead_lettered), (989, 11));
-        if !is_csv {
-            assert_eq!(bench.numbers(), (0..1000).filter(|n| !bad.contains(n)).collect::<Vec<_>>());
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_or_a_mapping_that_is_missing_makes_dead_letters_by_every_way() {
     let cases = [("t", "nowhere", "MappingReferenceWasNotFound"), ("nowhere", "m", "TableNotExist")];
     for (table, mapping, code) in cases {
@@ -313,13 +280,14 @@ async fn signatures_and_tokens_that_end_are_asked_for_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_blob_that_the_cluster_could_not_read_or_gave_up_is_sent_again() {
+async fn a_blob_that_the_cluster_could_not_read_or_gave_up_or_that_was_cancelled_is_sent_again() {
     for (code, failure) in [
         ("Download_Forbidden", "Permanent"),
         ("BadRequest_InvalidKustoIdentityToken", "Permanent"),
         ("Timeout", "Transient"),
         ("BadRequest_MessageExhausted", "Exhausted"),
         ("General_InternalServerError", "Unknown"),
+        ("Canceled", "Unknown"),
     ] {
         for rest in [true, false] {
             let bench = Bench::new();
@@ -335,16 +303,6 @@ async fn a_blob_that_the_cluster_could_not_read_or_gave_up_is_sent_again() {
             assert_eq!((bench.ledger.read().delivered, bench.numbers()), (10, all(10)), "{code}");
         }
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn partial_success_is_no_success() {
-    let bench = Bench::new();
-    bench.kusto.state().refuses = Some((b"<line 3, ".to_vec(), "PartiallySucceeded", "Permanent"));
-    bench.push(numbered(0, 10)).await;
-    let accounts = bench.finish(TO).await;
-    assert_eq!((accounts.delivered, accounts.dead_lettered), (0, 10));
-    assert!(bench.dead()[0]["reason"].as_str().unwrap().contains("PartiallySucceeded"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -476,3 +434,6 @@ async fn until(is: impl Fn() -> bool) {
     };
     tokio::time::timeout(Duration::from_secs(60), wait).await.expect("it comes");
 }
+
+/// What becomes of a record whatever becomes of those beside it.
+mod apart;

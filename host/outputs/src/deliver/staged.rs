@@ -4,7 +4,6 @@
 use std::future::{Future, pending, ready};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinError;
@@ -12,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{Courier, one_of, until};
 use crate::parcel::Refused;
-use crate::staging::{Letters, Object, Plan, Sealed, Yard, halve};
+use crate::staging::{Letters, Object, Plan, Sealed, Yard};
 use crate::{Answer, Fate, WriteError};
 use flitch_core::buffers::Buffer;
 use flitch_core::dead_letter;
@@ -141,10 +140,6 @@ async fn opened(courier: &Courier, plan: &Plan) -> Box<Yard> {
     }
 }
 
-/// So many times a destination may refuse a part of an object before what it refuses of it is cut no more: an object of which
-/// it takes nothing would else cost two writes for each record.
-const MOST_REFUSED: u32 = 200;
-
 /// Bytes of dead letters that are written at once.
 const LETTERS: usize = 1 << 20;
 
@@ -156,44 +151,26 @@ impl Courier {
 
     /// Writes an object until its records are safe or refused for good, and settles what is in it.
     async fn send(&self, sealed: Sealed, plan: &Plan) {
-        self.send_part(sealed, plan, &AtomicU32::new(0)).await;
+        if let Some((sealed, reason)) = self.settled(sealed).await {
+            self.cut(sealed, &reason, plan).await;
+        }
     }
 
-    /// The same for a part of an object, of which so many records were refused before.
-    fn send_part<'c>(
-        &'c self,
-        sealed: Sealed,
-        plan: &'c Plan,
-        refused: &'c AtomicU32,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'c>> {
-        Box::pin(async move {
-            match self.decided(&sealed.object).await {
-                Fate::Refused(reason) => self.bury_object(sealed, reason).await,
-                Fate::Poisoned(reason) => {
-                    let is_cut = plan.table.is_none()
-                        && sealed.object.rows > 1
-                        && refused.load(Ordering::Relaxed) < MOST_REFUSED;
-                    if !is_cut {
-                        refused.fetch_add(1, Ordering::Relaxed);
-                        return self.bury_object(sealed, reason).await;
-                    }
-                    let own = plan.clone();
-                    match tokio::task::spawn_blocking(move || halve(sealed, &own)).await {
-                        Ok(Ok([one, other])) => {
-                            let one = self.send_part(one, plan, refused);
-                            tokio::join!(one, self.send_part(other, plan, refused));
-                        }
-                        Ok(Err(error)) => self.unread(&error),
-                        Err(panic) => self.unread(&panic),
-                    }
-                }
-                Fate::Safe | Fate::Later(_) | Fate::Again(_) => {
-                    let Sealed { object, shares } = sealed;
-                    self.delivered.add(object.rows as usize, object.text as usize);
-                    shares.into_iter().for_each(|share| share.delivered());
-                }
+    /// The same for what may have to be cut: then it comes back, with what the destination says.
+    pub(super) async fn settled(&self, sealed: Sealed) -> Option<(Sealed, String)> {
+        match self.decided(&sealed.object).await {
+            Fate::Poisoned(reason) if sealed.object.rows > 1 => {
+                Metric::WriteErrors.counter(&[("output", &*self.name), ("kind", "poison")]).increment(1);
+                return Some((sealed, reason));
             }
-        })
+            Fate::Refused(reason) | Fate::Poisoned(reason) => self.bury_object(sealed, reason).await,
+            Fate::Safe | Fate::Later(_) | Fate::Again(_) => {
+                let Sealed { object, shares } = sealed;
+                self.delivered.add(object.rows as usize, object.text as usize);
+                shares.into_iter().for_each(|share| share.delivered());
+            }
+        }
+        None
     }
 
     /// Writes an object until the destination has decided.
@@ -282,13 +259,15 @@ impl Courier {
             }
             self.dead.add(rows, bytes);
         }
-        let records = object.rows;
-        tracing::warn!(output = %self.name, records, reason = %reason, "records went to the dead letters");
+        if self.said_dead.may_say() {
+            let records = object.rows;
+            tracing::warn!(output = %self.name, records, reason = %reason, "records went to the dead letters");
+        }
         shares.into_iter().for_each(|share| share.dead_lettered());
     }
 
     /// Tells that an object which was refused cannot be read: its sources send its records again.
-    fn unread(&self, error: &dyn std::fmt::Display) {
+    pub(super) fn unread(&self, error: &dyn std::fmt::Display) {
         tracing::error!(output = %self.name, "an object that was refused cannot be read, and its records are sent again: {error}");
     }
 }

@@ -119,42 +119,46 @@ impl Kept {
     }
 }
 
-/// What is kept of the first so many rows of an object, and of the others, for objects at these places.
-///
-/// # Errors
-/// The disk's.
-pub(super) fn split_kept(object: &Object, first: u64, to: [&Path; 2]) -> io::Result<[Option<Kept>; 2]> {
-    let Some(kept) = &object.kept else { return Ok([None, None]) };
-    let has_lines = kept.runs.iter().any(|run| run.beside);
-    let mut from = has_lines.then(|| lines(&kept.path, kept.compression)).transpose()?;
-    let (mut runs, mut left) = (kept.runs.iter().copied(), first);
-    let mut run = Run { rows: 0, beside: false };
-    let mut halves = to.map(Keep::of);
-    let mut press = Press::new(kept.compression)?;
-    for (half, is_first) in halves.iter_mut().zip([true, false]) {
-        loop {
-            if run.rows == 0 {
-                let Some(next) = runs.next() else { break };
-                run = next;
+/// What is kept of an object that is cut, to be read once from its first row on.
+pub(super) struct Uncut<'k> {
+    runs: std::slice::Iter<'k, Run>,
+    run: Run,
+    beside: Option<Lines>,
+}
+
+impl<'k> Uncut<'k> {
+    /// # Errors
+    /// The disk's.
+    pub fn of(kept: &'k Kept) -> io::Result<Uncut<'k>> {
+        let has_lines = kept.runs.iter().any(|run| run.beside);
+        let beside = has_lines.then(|| lines(&kept.path, kept.compression)).transpose()?;
+        Ok(Uncut { runs: kept.runs.iter(), run: Run { rows: 0, beside: false }, beside })
+    }
+
+    /// Puts what is kept of the next so many rows to `part`.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn split(&mut self, mut rows: u64, part: &mut Keep, press: &mut Press) -> io::Result<()> {
+        while rows > 0 {
+            if self.run.rows == 0 {
+                let Some(next) = self.runs.next() else { break };
+                self.run = *next;
             }
-            let rows = if is_first { run.rows.min(left) } else { run.rows };
-            if rows == 0 {
-                break;
-            }
-            run.rows -= rows;
-            left = left.saturating_sub(rows);
-            half.runs.push(Run { rows, beside: run.beside });
-            let Some(from) = from.as_mut().filter(|_| run.beside) else { continue };
-            for _ in 0..rows {
-                line(from, &mut half.text)?;
-                if half.text.len() >= PIECE {
-                    half.write(&mut press)?;
+            let taken = self.run.rows.min(rows);
+            self.run.rows -= taken;
+            rows -= taken;
+            part.runs.push(Run { rows: taken, beside: self.run.beside });
+            let Some(from) = self.beside.as_mut().filter(|_| self.run.beside) else { continue };
+            for _ in 0..taken {
+                line(from, &mut part.text)?;
+                if part.text.len() >= PIECE {
+                    part.write(press)?;
                 }
             }
         }
-        half.write(&mut press)?;
+        part.write(press)
     }
-    Ok(halves.map(|half| Some(half.into_kept(kept.compression))))
 }
 
 type Lines = BufReader<Box<dyn Read + Send>>;

@@ -11,7 +11,7 @@ use flitch_core::batch::{Batch, Kind, Records, StreamId};
 use flitch_core::receipt::{self, Ledger};
 
 /// A plan for objects below `home`, with limits that nothing reaches.
-fn plan(home: &TempDir, key: &str) -> Plan {
+pub(crate) fn plan(home: &TempDir, key: &str) -> Plan {
     let cx = context();
     Plan {
         output: "out".into(),

@@ -19,11 +19,34 @@ impl State {
         let failed = |code: &str, failure: &str, details: &str| {
             Err(["Failed", code, failure, details].map(str::to_owned))
         };
-        if let Some((part, code, failure)) = &self.refuses
-            && text.windows(part.len()).any(|window| window == &part[..])
+        let is_refused = |text: &[u8]| {
+            self.refuses
+                .as_ref()
+                .is_some_and(|(part, ..)| text.windows(part.len()).any(|window| window == part))
+        };
+        let mut outcome = Ok(());
+        let mut text = text;
+        if let Some((_, code, failure)) = self.refuses
+            && is_refused(&text)
         {
-            let state = if *code == "PartiallySucceeded" { *code } else { "Failed" };
-            return Err([state, code, failure, "it was told to refuse it"].map(str::to_owned));
+            let (state, code) = match code {
+                "PartiallySucceeded" | "Skipped" | "Canceled" => (code, "BadRequest_ToldSo"),
+                _ => ("Failed", code),
+            };
+            let said =
+                |state: &str| Err([state, code, failure, "it was told to refuse it"].map(str::to_owned));
+            outcome = said(state);
+            if state == "PartiallySucceeded" {
+                text = text
+                    .split_inclusive(|byte| *byte == b'\n')
+                    .filter(|line| !is_refused(line))
+                    .flatten()
+                    .copied()
+                    .collect();
+            }
+            if state != "PartiallySucceeded" || text.is_empty() {
+                return said(if text.is_empty() { "Failed" } else { state });
+            }
         }
         let key = (database.to_owned(), name.to_owned());
         if !self.tables.contains_key(&key) {
@@ -51,7 +74,7 @@ impl State {
         }
         table.tags.extend(tags.iter().cloned());
         table.ingested.push(text);
-        Ok(())
+        outcome
     }
 
     pub(super) fn queued(&mut self, request: &Request, database: &str, name: &str) -> Reply {
