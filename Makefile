@@ -9,16 +9,19 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 # is asked to build decides which features the dependencies get.)
 DEMO_OPT_LEVEL ?= 1
 
-.PHONY: help setup setup-build servers demo examples build test bench fuzz lint fmt clean
+.PHONY: help setup setup-build setup-sdk servers demo examples build test bench fuzz lint fmt clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing to build and test: Debian packages, Rust, its WASM targets
 	@scripts/setup.sh test
 
 setup-build:
 	@scripts/setup.sh build
+
+setup-sdk: ## Install what filters in one language are built with: make setup-sdk LANG=rust|c|go
+	@scripts/setup-sdk.sh $(if $(filter command line,$(origin LANG)),$(LANG))
 
 servers: ## Fetch the real servers that tests use (Kafka, forward clients) into ~/.cache/flitch
 	@scripts/servers.sh

@@ -12,19 +12,9 @@ source "$(dirname "$0")/common.sh"
 stage="${1:-test}"
 case "$stage" in build | test) ;; *) die "usage: setup.sh build|test" ;; esac
 
-export DEBIAN_FRONTEND=noninteractive
+source "$(dirname "$0")/packages.sh"
 
 # --- Debian packages -----------------------------------------------------------------------------
-
-packages=()
-# need PACKAGE TEST…: remembers the package if the test fails.
-need() {
-  local package="$1"
-  shift
-  "$@" >/dev/null 2>&1 || packages+=("$package")
-}
-header() { [ -e "/usr/include/$1" ] || compgen -G "/usr/include/*/$1" >/dev/null; }
-any_file() { compgen -G "$1" >/dev/null; }
 
 need build-essential sh -c 'command -v gcc && command -v g++ && command -v make'
 need pkg-config have pkg-config
@@ -36,10 +26,7 @@ need curl have curl
 need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
 
 if [ "$stage" = test ]; then
-  need clang-19 have clang-19
-  need lld-19 have wasm-ld-19
-  need wasi-libc any_file '/usr/include/wasm32-wasi/stdlib.h'
-  need libclang-rt-19-dev-wasm32 any_file '/usr/lib/llvm-19/lib/clang/19/lib/*/libclang_rt.builtins-wasm32.a'
+  need_clang
   need nginx-light have nginx
   need logrotate have logrotate
   need docker.io sh -c 'command -v dockerd && command -v docker'
@@ -62,42 +49,7 @@ if [ "$stage" = test ]; then
   need python3-pip python3 -m pip --version
 fi
 
-apt() {
-  if [ "$(id -u)" = 0 ]; then
-    "$@"
-  else
-    sudo -n env DEBIAN_FRONTEND=noninteractive "$@"
-  fi
-}
-
-# Debian starts a daemon when it installs it. Tests start their own, on loopback, and stop them;
-# policy-rc.d is Debian's own switch against the first, and stands only while packages go in.
-policy=/usr/sbin/policy-rc.d
-install_packages() {
-  local mine=no status=0
-  if [ ! -e "$policy" ]; then
-    printf '#!/bin/sh\nexit 101\n' | apt tee "$policy" >/dev/null
-    apt chmod 755 "$policy"
-    mine=yes
-  fi
-  { retry 3 apt apt-get update -qq </dev/null &&
-    retry 3 apt apt-get install -y -qq --no-install-recommends "$@" </dev/null; } >&2 || status=$?
-  if [ "$mine" = yes ]; then apt rm -f "$policy"; fi
-  return "$status"
-}
-
-if [ "${#packages[@]}" -gt 0 ]; then
-  command="apt-get install --no-install-recommends ${packages[*]}"
-  have apt-get || die "missing here: ${packages[*]} (Debian's names); this script installs by apt-get only"
-  if [ "$(id -u)" != 0 ] && ! { have sudo && sudo -n true 2>/dev/null; }; then
-    die "these packages are missing; install them and run this again:
-
-    sudo $command
-"
-  fi
-  say "installing ${packages[*]}"
-  install_packages "${packages[@]}" || die "failed: $command"
-fi
+install_needed
 
 # --- Rust ----------------------------------------------------------------------------------------
 

