@@ -24,6 +24,12 @@ pub fn rust_conformance() -> PathBuf {
     PathBuf::from(env!("FLITCH_RUST_CONFORMANCE"))
 }
 
+/// The conformance guest of the C SDK, `sdk/c/conformance`, which imports no WASI.
+#[track_caller]
+pub fn c_conformance() -> PathBuf {
+    built(env!("FLITCH_C_CONFORMANCE"))
+}
+
 /// The filter of `examples/2-web-events`.
 pub fn campaign() -> PathBuf {
     PathBuf::from(env!("FLITCH_EXAMPLE_CAMPAIGN"))

@@ -178,10 +178,19 @@ fn column(column: ColumnResult) -> Column {
     Column { name: column.name, present: column.present, values }
 }
 
+/// Runs every case through a conformance guest.
+fn answers_as_the_contract_says(path: PathBuf) {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/cases/batches");
+    let count = borders::run(&cases, &mut Component { path, running: None });
+    assert!(count > 10, "{count} cases");
+}
+
 #[test]
 fn the_conformance_guest_of_the_rust_sdk_answers_as_the_contract_says() {
-    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/cases/batches");
-    let mut guest = Component { path: flitch_tests::guests::rust_conformance(), running: None };
-    let count = borders::run(&cases, &mut guest);
-    assert!(count > 10, "{count} cases");
+    answers_as_the_contract_says(flitch_tests::guests::rust_conformance());
+}
+
+#[test]
+fn the_conformance_guest_of_the_c_sdk_answers_as_the_contract_says() {
+    answers_as_the_contract_says(flitch_tests::guests::c_conformance());
 }
