@@ -1,0 +1,123 @@
+"""The two kinds of a filter, and what runs them behind the contract."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar, get_args
+
+from . import settings as settings_of
+from ._abi import Err
+from ._abi import filter as abi
+from .columns import Batch, Changes
+from .record import Record, Reject
+
+S = TypeVar("S")
+
+
+class Filter(Generic[S]):
+    """What both kinds have in common."""
+
+    settings: S
+    """What stands under ``settings`` in the configuration."""
+
+    def __init__(self, settings: S) -> None:
+        """Takes the settings. An exception refuses the configuration, and its text is shown to the operator."""
+        self.settings = settings
+
+    def fields(self) -> Sequence[str] | None:
+        """The fields that the filter wants to see, None for all of them; the fewer, the faster. A name means the field
+        and what lies below it."""
+        return None
+
+
+class RecordFilter(Filter[S]):
+    """A filter that sees one record at a time. The comfortable way."""
+
+    def apply(self, record: Record) -> None:
+        """Handles one record. An exception rejects it, with its text as the reason; all others go on."""
+        raise NotImplementedError("a filter has `apply`")
+
+    def _run(self, batch: Batch) -> Changes:
+        record, apply = Record(batch), self.apply
+        for row in range(batch.rows):
+            record._begin(row)
+            try:
+                apply(record)
+            except MemoryError:
+                # It says nothing about the record: the host begins with a new instance and finds the one that it was.
+                raise
+            except BaseException as wrong:
+                record._end(reason(wrong))
+            else:
+                record._end(None)
+        return record._finish()
+
+
+class ColumnFilter(Filter[S]):
+    """A filter that sees whole columns. The fast way."""
+
+    def apply(self, batch: Batch, changes: Changes) -> None:
+        """Handles one batch. Records that it cannot handle are rejected by ``changes.reject``; an exception rejects the
+        batch as a whole, and the host then finds the record that it was."""
+        raise NotImplementedError("a filter has `apply`")
+
+    def _run(self, batch: Batch) -> Changes:
+        changes = Changes(batch.rows)
+        self.apply(batch, changes)
+        return changes
+
+
+def reason(wrong: BaseException) -> str:
+    """What is said about an exception: its text, with its type and place if it was not raised on purpose."""
+    text = str(wrong)
+    if isinstance(wrong, (Reject, ValueError, settings_of.Wrong)) and text:
+        return _utf8(text)
+    frames = traceback.extract_tb(wrong.__traceback__)
+    place = f" ({frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno})" if frames else ""
+    return _utf8(f"{type(wrong).__name__}: {text}{place}" if text else f"{type(wrong).__name__}{place}")
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def settings_type(filter_type: type) -> Any:
+    """The type of a filter's settings: ``Settings`` of ``class MyFilter(RecordFilter[Settings])``."""
+    for base in filter_type.__mro__:
+        for generic in getattr(base, "__orig_bases__", ()):
+            found = get_args(generic)
+            if found and not isinstance(found[0], TypeVar):
+                return found[0]
+    return Any
+
+
+def export(filter_type: type[RecordFilter[Any]] | type[ColumnFilter[Any]]) -> type:
+    """Makes the filter the component's: ``Filter = export(MyFilter)`` at the end of the module that is built."""
+
+    class Exported:
+        """The interface ``filter`` of the contract. Nothing but a lack of memory escapes from it."""
+
+        # Of the class, since componentize-py makes an object of it for each call.
+        _filter: Any = None
+
+        def configure(self, settings: str) -> Any:
+            try:
+                made = filter_type(settings_of.parse(settings, settings_type(filter_type)))
+                names = made.fields()
+            except MemoryError:
+                raise
+            except BaseException as wrong:
+                raise Err(reason(wrong)) from None
+            Exported._filter = made
+            return abi.Fields_All() if names is None else abi.Fields_Only(list(names))
+
+        def apply(self, batch: Any) -> Any:
+            try:
+                return self._filter._run(Batch(batch))._finish()
+            except MemoryError:
+                raise
+            except BaseException as wrong:
+                raise Err(reason(wrong)) from None
+
+    return Exported

@@ -1,0 +1,106 @@
+"""The cases of `wit/cases`, as filters meet them in the SDK."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unittest
+from pathlib import Path
+from typing import Any, Iterator
+
+SDK = Path(__file__).resolve().parents[1]
+CASES = SDK.parents[1] / "wit" / "cases"
+sys.path[:0] = [str(SDK), str(SDK / "conformance"), str(SDK / "example")]
+
+from flitch_sdk import path, time, values  # noqa: E402
+from flitch_sdk.testing import batch, borders, cases  # noqa: E402
+
+
+def lines(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    text = (CASES / "values" / name).read_text(encoding="utf-8")
+    found = [(line, json.loads(line)) for line in text.split("\n") if line]
+    assert found, f"{name} holds no case"
+    yield from found
+
+
+def flat(text: str) -> dict[str, values.Value]:
+    return batch.flatten(batch.read(text))
+
+
+class Values(unittest.TestCase):
+    def test_paths(self) -> None:
+        for line, case in lines("paths.ndjson"):
+            with self.subTest(line):
+                if "names" in case:
+                    self.assertEqual(path.split(case["path"]), case["names"])
+                    quoted = [f'"{name}"' for name in case["json"]] if "json" in case else map(json.dumps, case["names"])
+                    nested = "7"
+                    for name in reversed(list(quoted)):
+                        nested = f"{{{name}:{nested}}}"
+                    canonical = case.get("canonical", case["path"])
+                    self.assertEqual(flat(nested), {canonical: 7})
+                    self.assertEqual(path.canonical(case["path"]), canonical)
+                elif "and_above" in case:
+                    self.assertEqual(path.and_above(case["path"]), case["and_above"])
+                elif "below" in case:
+                    self.assertEqual(path.is_below(case["inner"], case["outer"]), case["below"])
+                else:
+                    found = path.contradiction(case["paths"])
+                    self.assertEqual(found and list(found), case["contradiction"])
+
+    def test_numbers(self) -> None:
+        for line, case in lines("numbers.ndjson"):
+            with self.subTest(line):
+                value = values.of_number(case["in"])
+                if case.get("wrong"):
+                    self.assertIsNone(value)
+                    continue
+                kind = {int: "int64", float: "float64", values.Json: "json"}[type(value)]
+                self.assertEqual((kind, values.text_of(value)), (case["kind"], case["out"]))
+
+    def test_times(self) -> None:
+        for line, case in lines("times.ndjson"):
+            with self.subTest(line):
+                exact = time.parse_exact(case["in"])
+                self.assertEqual(exact, case["ns"])
+                self.assertEqual(time.parse_rfc3339(case["in"]), case.get("lenient", case["ns"]))
+                columns = flat(json.dumps({"@timestamp": case["in"]}))
+                if exact is None:
+                    self.assertEqual(columns, {"_@timestamp": case["in"]})
+                else:
+                    self.assertEqual(time.format_rfc3339(exact), case["out"])
+                    self.assertEqual(columns, {"@timestamp": exact})
+
+    def test_json_texts(self) -> None:
+        for line, case in lines("json.ndjson"):
+            with self.subTest(line):
+                given = case["out"]
+                value = values.decode(given)
+                self.assertEqual(json.dumps(borders.with_kind(value)), json.dumps(case["value"]))
+                self.assertEqual(values.text_of(values.Json(given)), case.get("plain", given.lstrip()))
+                self.assertEqual(repr(values.decode(values.mixed_text(value))), repr(value))
+
+
+class Batches(unittest.TestCase):
+    def test_the_conformance_guest_answers_as_the_contract_says(self) -> None:
+        import app
+
+        self.assertGreater(borders.run(CASES / "batches", app.Guest), 10)
+
+    def test_the_sdk_carries_the_contract(self) -> None:
+        own = (SDK / "flitch_sdk" / "wit" / "filter.wit").read_text(encoding="utf-8")
+        self.assertEqual(own, (CASES.parent / "filter.wit").read_text(encoding="utf-8"))
+
+    def test_the_tutorial_shows_the_template(self) -> None:
+        code = (SDK / "template" / "app.py").read_text(encoding="utf-8")
+        self.assertIn(code.split("\n\n", 1)[1].strip(), (SDK / "README.md").read_text(encoding="utf-8"))
+
+    def test_the_example_does_what_its_cases_say(self) -> None:
+        import logline
+
+        self.assertGreater(cases.run(SDK.parent / "example" / "cases", logline.Logline), 4)
+        self.assertGreater(cases.run(SDK.parent / "example" / "cases", logline.LoglineByRecord), 4)
+
+
+if __name__ == "__main__":
+    unittest.main()
