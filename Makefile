@@ -9,7 +9,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 # is asked to build decides which features the dependencies get.)
 DEMO_OPT_LEVEL ?= 1
 
-.PHONY: help setup setup-build setup-sdk servers demo examples build test bench fuzz lint fmt clean
+.PHONY: help setup setup-build setup-sdk sdk servers demo examples build test bench fuzz lint fmt clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,8 +20,12 @@ setup: ## Install what is missing to build and test: Debian packages, Rust, its 
 setup-build:
 	@scripts/setup.sh build
 
-setup-sdk: ## Install what filters in one language are built with: make setup-sdk LANG=rust|c|go
+setup-sdk: ## Install what filters in one language are built with: make setup-sdk LANG=rust|c|go|python
 	@scripts/setup-sdk.sh $(if $(filter command line,$(origin LANG)),$(LANG))
+
+sdk: ## Build the guests of the SDKs in Python (once), and run those SDKs' own tests
+	@scripts/sdk.sh build
+	@scripts/sdk.sh test
 
 servers: ## Fetch the real servers that tests use (Kafka, forward clients) into ~/.cache/flitch
 	@scripts/servers.sh
@@ -40,7 +44,7 @@ example-%: setup servers
 build: setup-build ## Build the release binary, target/release/flitch
 	$(CARGO) build --release -p flitch --bin flitch
 
-test: setup servers ## Run every test, with real Kafka, nginx, logrotate and dockerd
+test: setup servers sdk ## Run every test, with real Kafka, nginx, logrotate and dockerd
 	@scripts/test.sh
 
 bench: setup-build ## Build for release and print the table of speeds (about 15 minutes the first time)

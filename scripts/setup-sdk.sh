@@ -4,6 +4,7 @@
 #   scripts/setup-sdk.sh rust    Rust and its WASM targets
 #   scripts/setup-sdk.sh c       clang-19 with lld and wasi-libc (Debian packages), a compiler for the native tests
 #   scripts/setup-sdk.sh go      Go, where there is none or one older than 1.24
+#   scripts/setup-sdk.sh python  componentize-py, which has its own CPython in it
 #
 # Safe to run again: with everything in place it takes a second.
 set -euo pipefail
@@ -11,7 +12,7 @@ source "$(dirname "$0")/common.sh"
 source "$(dirname "$0")/packages.sh"
 
 # Each language is one function, and one word of the usage.
-languages="rust c go"
+languages="rust c go python"
 
 setup_rust() { "$(dirname "$0")/setup.sh" build; }
 
@@ -53,6 +54,42 @@ setup_go() {
   say "Go: $("$root/bin/go" version); put it on your PATH:
 
     export PATH=\"$root/bin:\$PATH\"
+"
+}
+
+# What builds components of Python: a package of PyPI with a CPython for WebAssembly in it.
+componentize_py="componentize-py==0.25.1"
+
+# Commands that only SDKs want stand in here.
+bin="$FLITCH_CACHE/sdk/bin"
+
+# command_in_bin NAME LINE…: a shell script of these lines, which appears whole or not at all.
+command_in_bin() {
+  local name="$1"
+  shift
+  mkdir -p "$bin"
+  { printf '#!/bin/sh\n' && printf '%s\n' "$@"; } >"$bin/.$name.$$"
+  chmod 755 "$bin/.$name.$$"
+  mv "$bin/.$name.$$" "$bin/$name"
+}
+
+setup_python() {
+  local folder="$FLITCH_CACHE/sdk/${componentize_py//==/-}"
+  need python3 have python3
+  need python3-pip python3 -m pip --version
+  install_needed
+  if [ ! -d "$folder" ]; then
+    say "installing $componentize_py into $folder"
+    rm -rf "$folder".*
+    retry 3 python3 -m pip install -q --no-deps --target "$folder.$$" "$componentize_py" >&2 ||
+      die "$componentize_py could not be fetched"
+    mv -T "$folder.$$" "$folder"
+  fi
+  command_in_bin componentize-py \
+    "PYTHONPATH='$folder'\${PYTHONPATH:+:\$PYTHONPATH} exec python3 -c 'import componentize_py as c; c.script()' \"\$@\""
+  say "Python: $("$bin/componentize-py" --version); put it on your PATH:
+
+    export PATH=\"$bin:\$PATH\"
 "
 }
 

@@ -1,7 +1,7 @@
 //! Filters that are not written in Rust, since the contract must never become Rust's alone, and the conformance guests of
-//! the SDKs. `build.rs` builds them.
+//! the SDKs. `build.rs` builds them; those whose toolchains come from a registry are built by `scripts/sdk.sh`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The filter of `guests/c/filter.c` as a component.
 ///
@@ -24,10 +24,13 @@ pub fn rust_conformance() -> PathBuf {
     PathBuf::from(env!("FLITCH_RUST_CONFORMANCE"))
 }
 
-/// The conformance guest of the C SDK, `sdk/c/conformance`, which imports no WASI.
+/// What `scripts/sdk.sh` has built with the SDK of a language: its `conformance` guest, or its `example`.
 #[track_caller]
-pub fn c_conformance() -> PathBuf {
-    built(env!("FLITCH_C_CONFORMANCE"))
+pub fn of_sdk(language: &str, what: &str) -> PathBuf {
+    let built =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/sdk").join(format!("{language}-{what}.wasm"));
+    assert!(built.exists(), "{} is missing: run `scripts/sdk.sh build {language}`", built.display());
+    built
 }
 
 /// The filter of `examples/2-web-events`.

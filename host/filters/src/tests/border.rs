@@ -178,11 +178,34 @@ fn column(column: ColumnResult) -> Column {
     Column { name: column.name, present: column.present, values }
 }
 
-/// Runs every case through a conformance guest.
-fn answers_as_the_contract_says(path: PathBuf) {
+/// Runs the cases through a conformance guest.
+#[track_caller]
+fn answers_as_the_contract_says(guest: PathBuf) {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/cases/batches");
-    let count = borders::run(&cases, &mut Component { path, running: None });
+    let count = borders::run(&cases, &mut Component { path: guest, running: None });
     assert!(count > 10, "{count} cases");
+}
+
+/// Has a conformance guest misbehave in every way that `wit/cases/README.md` has: the record that made it do so is rejected,
+/// and those beside it go on.
+#[track_caller]
+fn costs_one_record_when_it_misbehaves(guest: &Path) {
+    let good = [json!({"n": 1}), json!({"n": 3})];
+    for (what, word) in [
+        ("throw", "boom"),
+        ("trap", "trap: "),
+        ("spin", "deadline: "),
+        ("eat", "memory"),
+        ("answer", "answer: "),
+    ] {
+        let mut settings = FilterSettings::of(guest.to_str().unwrap());
+        settings.settings = json!({"steps": [{"if": "bad", "do": what, "message": "boom"}]});
+        let mut filter = Alone::load("guest", &settings, &context()).unwrap();
+        let (out, rejected) = filter.run(records(&[good[0].clone(), json!({"bad": 1}), good[1].clone()]));
+        assert_eq!(rows(&out), good, "{what}");
+        assert_eq!(rejected.len(), 1, "{what}: {rejected:?}");
+        assert!(rejected[0].reason.contains(word), "{what}: {}", rejected[0].reason);
+    }
 }
 
 #[test]
@@ -191,6 +214,11 @@ fn the_conformance_guest_of_the_rust_sdk_answers_as_the_contract_says() {
 }
 
 #[test]
-fn the_conformance_guest_of_the_c_sdk_answers_as_the_contract_says() {
-    answers_as_the_contract_says(flitch_tests::guests::c_conformance());
+fn the_conformance_guest_of_the_python_sdk_answers_as_the_contract_says() {
+    answers_as_the_contract_says(flitch_tests::guests::of_sdk("python", "conformance"));
+}
+
+#[test]
+fn a_filter_in_python_that_misbehaves_costs_one_record() {
+    costs_one_record_when_it_misbehaves(&flitch_tests::guests::of_sdk("python", "conformance"));
 }

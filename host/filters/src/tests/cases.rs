@@ -1,4 +1,5 @@
-//! Each `plugins/*/cases/*` through the real component: the SDK's runner, with the host as what runs a filter.
+//! Each `plugins/*/cases/*`, and the example of each SDK, through the real component: the SDK's runner, with the host as what
+//! runs a filter.
 
 use std::path::PathBuf;
 
@@ -33,15 +34,22 @@ pub(super) fn load(
     Alone::load(plugin, &filter, &FilterContext { tables: Arc::new(tables), ..context() })
 }
 
-/// Runs a stock plugin as the component that it is.
+/// Runs a filter as the component that it is.
 struct Component {
-    plugin: &'static str,
+    plugin: String,
+    wasi: Wasi,
     filter: Option<Alone>,
+}
+
+impl Component {
+    fn new(plugin: &str, wasi: Wasi) -> Self {
+        Self { plugin: plugin.to_owned(), wasi, filter: None }
+    }
 }
 
 impl Executor for Component {
     fn configure(&mut self, settings: &Json, tables: &[(String, PathBuf)]) -> Result<(), String> {
-        let filter = load(self.plugin, settings, tables, Wasi::None).map_err(|error| {
+        let filter = load(&self.plugin, settings, tables, self.wasi).map_err(|error| {
             let said = format!("{error:#}");
             match said.split_once(" refuses its settings: ") {
                 Some((_, reason)) => reason.to_owned(),
@@ -78,6 +86,16 @@ impl Executor for Component {
 #[test]
 fn every_case_of_every_stock_plugin_holds_for_the_component() {
     for plugin in STOCK.names() {
-        run_with(folder(plugin), &mut Component { plugin, filter: None });
+        run_with(folder(plugin), &mut Component::new(plugin, Wasi::None));
+    }
+}
+
+#[test]
+fn every_case_of_the_example_holds_in_every_language() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk/example/cases");
+    for language in ["python"] {
+        let plugin = flitch_tests::guests::of_sdk(language, "example");
+        let count = run_with(&cases, &mut Component::new(plugin.to_str().unwrap(), Wasi::default()));
+        assert!(count > 4, "{count} cases");
     }
 }

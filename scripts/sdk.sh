@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Builds the conformance guests and the examples of the SDKs whose toolchains no build script may fetch, and runs those
+# SDKs' own tests.
+#
+#   scripts/sdk.sh build [python]…    components into target/sdk/<language>-{conformance,example}.wasm
+#   scripts/sdk.sh test [python]…     the tests of each in the language's own test tool
+#
+# Without a language: all of them. What was built once lies in ~/.cache/flitch/sdk under a hash of all that it was made of,
+# so that a second call, or a second checkout, builds nothing.
+set -euo pipefail
+source "$(dirname "$0")/common.sh"
+cd "$root"
+
+languages=(python)
+PATH="$FLITCH_CACHE/sdk/bin:$PATH"
+out=target/sdk
+
+# What a component of a language is made of, and the command that makes one: SOURCE is conformance or example.
+inputs_python() { find sdk/python/flitch_sdk "sdk/python/$1" -type f \( -name '*.py' -o -name '*.wit' \); }
+build_python() {
+  local module=app
+  [ "$1" = example ] && module=logline
+  # Once each, for it takes half a gigabyte. The order of names decides about the bytes of the component.
+  PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 nice componentize-py -q -d sdk/python/flitch_sdk/wit -w plugin \
+    componentize -p "sdk/python/$1" -p sdk/python "$module" -o "$2"
+}
+test_python() {
+  PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -q -s sdk/python/tests
+  (cd sdk/python/template && PYTHONDONTWRITEBYTECODE=1 python3 -m unittest -q)
+}
+
+build() {
+  local language="$1" source hash kept
+  for source in conformance example; do
+    hash="$({
+      cat scripts/sdk.sh scripts/setup-sdk.sh
+      "inputs_$language" "$source" | LC_ALL=C sort | xargs sha256sum
+    } | sha256sum | cut -c 1-16)"
+    kept="$FLITCH_CACHE/sdk/$language-$source-$hash.wasm"
+    if [ ! -f "$kept" ]; then
+      say "building the $source of sdk/$language"
+      # The toolchain only where something is to be built.
+      scripts/setup-sdk.sh "$language" >&2
+      "build_$language" "$source" "$kept.$$" >&2
+      mv "$kept.$$" "$kept"
+    fi
+    mkdir -p "$out"
+    ln -sfn "$kept" "$out/$language-$source.wasm"
+  done
+}
+
+command="${1:-}"
+shift || true
+case "$command" in build | test) ;; *) die "usage: sdk.sh build|test [${languages[*]}]" ;; esac
+[ "$#" -gt 0 ] || set -- "${languages[@]}"
+for language in "$@"; do
+  [[ " ${languages[*]} " == *" $language "* ]] || die "there is no $language here: ${languages[*]}"
+  if [ "$command" = build ]; then build "$language"; else "test_$language"; fi
+done
