@@ -40,6 +40,7 @@ fn main() -> Result<()> {
     if missing {
         println!("cargo::warning=clang-19 is missing: the filters in C are not built (see `make setup`)");
     }
+    c_conformance(&out, missing)?;
     for (name, variable, more) in FILTERS {
         let built = out.join(name).with_extension("wasm");
         if !missing {
@@ -81,6 +82,33 @@ fn campaign() -> Result<()> {
     Ok(())
 }
 
+/// Builds the conformance guest of the C SDK, with the flags that the SDK's README names.
+fn c_conformance(out: &Path, missing: bool) -> Result<()> {
+    let built = out.join("c-conformance.wasm");
+    let inputs = ["../sdk/c/include", "../sdk/c/src", "../sdk/c/conformance"];
+    inputs.iter().for_each(|input| println!("cargo::rerun-if-changed={input}"));
+    if missing {
+        println!("cargo::rustc-env=FLITCH_C_CONFORMANCE=");
+        return Ok(());
+    }
+    let entries = std::fs::read_dir("../sdk/c/src")?.map(|entry| Ok(entry?.path()));
+    let mut sources: Vec<PathBuf> = entries.collect::<Result<_>>()?;
+    sources.retain(|path| path.extension().is_some_and(|extension| extension == "c"));
+    sources.push("../sdk/c/conformance/filter.c".into());
+    let flags = [
+        "-O2",
+        "-flto",
+        "-Wl,--stack-first",
+        "-Wl,-z,stack-size=131072",
+        "-std=gnu11",
+        "-I",
+        "../sdk/c/include",
+    ];
+    std::fs::write(&built, pack(&clang(&flags, &sources, &out.join("c-conformance.core.wasm"))?)?)?;
+    println!("cargo::rustc-env=FLITCH_C_CONFORMANCE={}", built.display());
+    Ok(())
+}
+
 /// Makes a component of a core module.
 fn pack(core: &Path) -> Result<Vec<u8>> {
     let mut core = std::fs::read(core)?;
@@ -96,20 +124,27 @@ fn pack(core: &Path) -> Result<Vec<u8>> {
         .encode()?)
 }
 
-/// Compiles the guest with its bindings into a core module, against Debian's wasi-libc.
+/// Compiles the guest with its bindings into a core module.
 fn compile(folder: &Path, more: &[&str], out: &Path) -> Result<PathBuf> {
-    let core = out.join("core.wasm");
+    let include = folder.join("gen").to_string_lossy().into_owned();
+    let mut flags = vec!["-O2", "-I", &include];
+    flags.extend(more);
+    let sources = ["filter.c", "hostile.c", "gen/plugin.c"].map(|name| folder.join(name));
+    clang(&flags, &sources, &out.join("core.wasm"))
+}
+
+/// Compiles C into a core module, against Debian's wasi-libc.
+fn clang(flags: &[&str], sources: &[PathBuf], core: &Path) -> Result<PathBuf> {
     let output = Command::new("clang-19")
-        .args(["--target=wasm32-wasi", "-O2", "-Wall", "-Wextra", "-Werror"])
-        .args(["-mexec-model=reactor", "-Wl,--strip-all", "-I"])
-        .arg(folder.join("gen"))
-        .args([folder.join("filter.c"), folder.join("hostile.c"), folder.join("gen/plugin.c")])
-        .args(more)
+        .args(["--target=wasm32-wasi", "-Wall", "-Wextra", "-Werror"])
+        .args(["-mexec-model=reactor", "-Wl,--strip-all"])
+        .args(flags)
+        .args(sources)
         .arg("-o")
-        .arg(&core)
+        .arg(core)
         .output()?;
     if !output.status.success() {
         return Err(format!("clang-19 failed:\n{}", String::from_utf8_lossy(&output.stderr)).into());
     }
-    Ok(core)
+    Ok(core.to_owned())
 }

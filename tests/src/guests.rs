@@ -24,6 +24,12 @@ pub fn rust_conformance() -> PathBuf {
     PathBuf::from(env!("FLITCH_RUST_CONFORMANCE"))
 }
 
+/// The conformance guest of the C SDK, `sdk/c/conformance`, which imports no WASI.
+#[track_caller]
+pub fn c_conformance() -> PathBuf {
+    built(env!("FLITCH_C_CONFORMANCE"))
+}
+
 /// What `scripts/sdk.sh` has built with the SDK of a language: its `conformance` guest, or its `example`.
 #[track_caller]
 pub fn of_sdk(language: &str, what: &str) -> PathBuf {

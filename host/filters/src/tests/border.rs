@@ -214,6 +214,11 @@ fn the_conformance_guest_of_the_rust_sdk_answers_as_the_contract_says() {
 }
 
 #[test]
+fn the_conformance_guest_of_the_c_sdk_answers_as_the_contract_says() {
+    answers_as_the_contract_says(flitch_tests::guests::c_conformance());
+}
+
+#[test]
 fn the_conformance_guest_of_the_python_sdk_answers_as_the_contract_says() {
     answers_as_the_contract_says(flitch_tests::guests::of_sdk("python", "conformance"));
 }

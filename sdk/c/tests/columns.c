@@ -1,0 +1,49 @@
+/* A filter that sees whole columns. */
+#include <stdio.h>
+
+#include "flitch_testing.h"
+
+static bool configure(flitch_setup *setup) {
+  flitch_want(setup, flitch_s("message"));
+  return true;
+}
+
+static bool batch(const flitch_batch *batch, flitch_changes *changes) {
+  const flitch_column *messages = flitch_find_column(batch, "message");
+  flitch_builder *lengths = flitch_build(changes, "length"), *mixed = flitch_build(changes, "mixed");
+  for (uint32_t row = 0; row < batch->rows; row++) {
+    flitch_str text;
+    if (!messages || !flitch_blob_at(messages, row, &text)) {
+      flitch_push_absent(lengths);
+      flitch_push_absent(mixed);
+      continue;
+    }
+    if (flitch_is(text, "fail")) return flitch_fail(changes, "a message says %s", "fail");
+    if (flitch_is(text, "bad")) {
+      flitch_reject_row(changes, row, "row %u is bad", (unsigned)row);
+      continue;
+    }
+    flitch_push(lengths, flitch_int((int64_t)text.len));
+    flitch_push(mixed, row % 2 ? flitch_text(text) : flitch_time(-1));
+  }
+  /* There is no such row. */
+  const flitch_column none = {0};
+  if (messages && flitch_at(messages, batch->rows).kind != FLITCH_ABSENT) return flitch_fail(changes, "a row past the end");
+  if (flitch_at(&none, 5).kind != FLITCH_ABSENT) return flitch_fail(changes, "a row of nothing");
+  flitch_remove_column(changes, "message");
+  return true;
+}
+
+const flitch_filter flitch_plugin = {.configure = configure, .batch = batch};
+
+int main(void) {
+  int failed = 0;
+  flitch_outcome outcome = flitch_try("{}", "{\"message\":\"abc\"}\n{\"message\":\"bad\"}\n{\"n\":1}\n{\"message\":\"\"}");
+  const char *wanted = "{\"length\":3,\"mixed\":\"1969-12-31T23:59:59.999999999Z\"}\n{\"n\":1}\n{\"length\":0,\"mixed\":\"\"}\n";
+  if (outcome.failed || strcmp(outcome.records, wanted) != 0) failed++, printf("%s%s", outcome.failed ? outcome.failed : "", outcome.records);
+  if (strcmp(outcome.rejected, "{\"row\":1,\"reason\":\"row 1 is bad\"}\n") != 0) failed++, printf("%s", outcome.rejected);
+  outcome = flitch_try("{}", "{\"message\":\"abc\"}\n{\"message\":\"fail\"}");
+  if (!outcome.failed || strcmp(outcome.failed, "a message says fail") != 0) failed++, printf("%s\n", outcome.failed ? outcome.failed : "it went on");
+  printf("columns: %d failed\n", failed);
+  return failed != 0;
+}
