@@ -105,6 +105,8 @@ pub(super) struct Container {
     rules: Rules,
     entries: Entries,
     stamps: Stamps,
+    /// How the last line ended that was taken by itself.
+    tail: Option<docker::Tail>,
     /// Room for text without its escapes.
     scratch: Vec<u8>,
 }
@@ -125,6 +127,7 @@ impl Container {
             rules: Rules { longest, groups, piece_wait, group_wait, total: Arc::default() },
             entries: Entries::new(message),
             stamps: Stamps::default(),
+            tail: None,
             scratch: Vec::new(),
         }
     }
@@ -181,13 +184,13 @@ impl Container {
     /// that this does not know.
     #[inline]
     fn alone(&mut self, chunk: &[u8], limit: usize) -> Option<usize> {
-        let Container { rules, entries, stamps, .. } = self;
-        entries.write(|text| docker::alone(chunk, limit, rules.longest, stamps, text))
+        let Container { rules, entries, stamps, tail, .. } = self;
+        entries.write(|text| docker::alone(chunk, limit, rules.longest, stamps, tail, text))
     }
 
     #[inline]
     fn line(&mut self, line: &[u8], place: u64, now: Instant, streams: &mut Streams, bad: &mut Vec<Bad>) {
-        let Container { format, rules, entries, stamps, scratch } = self;
+        let Container { format, rules, entries, stamps, scratch, .. } = self;
         let entry = match format {
             Format::Cri => cri::entry(line, stamps),
             Format::Docker => docker::entry(line, stamps, scratch),

@@ -8,15 +8,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::stamp::Stamps;
-use super::{Alone, Entry, Stream};
+use super::{Entry, Stream};
+pub(super) use alone::{Tail, alone};
 use escapes::unescape;
 use flitch_core::batch::decode;
 
 /// The members that are looked for, as Docker writes them.
 const LOG: &[u8] = br#"{"log":""#;
 const TIME: &[u8] = br#","time":""#;
-/// More bytes than a time of RFC 3339 with nine digits of a second has.
-const LONGEST_TIME: usize = 40;
 
 /// Takes a line without its LF apart, or answers what is wrong with it. Text with escapes is written to `scratch`.
 #[inline]
@@ -36,37 +35,6 @@ pub(super) fn entry<'a>(
         Text::Unescaped => ended(scratch),
     };
     Ok(Entry { time, stream: found.stream, partial, text, attrs: found.attrs, cut: false })
-}
-
-/// Takes the line at the head of `chunk`, its LF included, as [`entry`] would, and appends its text to `text`; none where
-/// it is a piece, has attributes, more text than `longest` or more bytes than `limit`, is written in another way, or
-/// is wrong.
-#[inline]
-pub(super) fn alone(
-    chunk: &[u8],
-    limit: usize,
-    longest: usize,
-    stamps: &mut Stamps,
-    text: &mut Vec<u8>,
-) -> Option<Alone> {
-    let start = text.len();
-    let rest = chunk.strip_prefix(LOG)?;
-    let rest = &rest[unescape(rest, text)?..];
-    let (partial, line) = ended(&text[start..]);
-    if partial || line.len() > longest {
-        return None;
-    }
-    let end = start + line.len();
-    text.truncate(end);
-    let (stream, rest) = stream(rest);
-    let rest = rest.strip_prefix(TIME)?;
-    let time = &rest[..memchr::memchr(b'"', &rest[..rest.len().min(LONGEST_TIME)])?];
-    let rest = rest[time.len()..].strip_prefix(b"\"}\n")?;
-    let length = chunk.len() - rest.len();
-    if length > limit {
-        return None;
-    }
-    Some(Alone { time: stamps.parse(time)?, stream, length })
 }
 
 /// Whether a text goes on in the next entry, and the text without the end of its line.
@@ -187,6 +155,7 @@ fn in_any_form<'a>(
     Ok(Entry { time, stream, partial, text, attrs: attrs.as_bytes(), cut: false })
 }
 
+mod alone;
 mod escapes;
 #[cfg(test)]
 mod tests;

@@ -99,14 +99,14 @@ proptest! {
         let at = at % bytes.len();
         let (mut stamps, mut scratch) = (Stamps::default(), Vec::new());
         prop_assert!(entry(&bytes[..at], &mut stamps, &mut scratch).is_err());
-        prop_assert!(alone(&bytes[..at], 1 << 20, 1 << 20, &mut stamps, &mut scratch).is_none());
+        prop_assert!(alone(&bytes[..at], 1 << 20, 1 << 20, &mut stamps, &mut None, &mut scratch).is_none());
         bytes[at] = byte;
         // Whatever it is now, both readers agree on its text.
         let mut other = Vec::new();
         let slow = in_any_form(&bytes, &mut stamps.clone(), &mut other).map(|e| (e.text.to_vec(), e.partial));
         bytes.push(b'\n');
         let mut text = b"before".to_vec();
-        let alone = alone(&bytes, 1 << 20, 1 << 20, &mut stamps.clone(), &mut text);
+        let alone = alone(&bytes, 1 << 20, 1 << 20, &mut stamps.clone(), &mut None, &mut text);
         bytes.pop();
         if let Some(alone) = alone {
             let entry = entry(&bytes, &mut stamps.clone(), &mut scratch).unwrap();

@@ -1,12 +1,13 @@
-//! The same by 64 bytes at a time, for processors that can press the bytes of a register together (AVX-512 VBMI2: Ice
-//! Lake, Zen 4, and what came after). What it costs hardly depends on how many escapes there are.
+//! The same by 64 bytes at a time, for processors that can press the bytes of a register together and look them up in
+//! a table (AVX-512 VBMI and VBMI2: Ice Lake, Zen 4, and what came after). What it costs hardly depends on how many escapes there are.
 
 use std::arch::x86_64::{
-    __m512i, _bzhi_u64, _mm512_cmpeq_epi8_mask, _mm512_mask_blend_epi8, _mm512_mask_cmpeq_epi8_mask,
-    _mm512_maskz_compress_epi8, _mm512_maskz_loadu_epi8, _mm512_set1_epi8, _mm512_storeu_si512,
+    __m512i, _bzhi_u64, _mm512_cmpeq_epi8_mask, _mm512_loadu_si512, _mm512_mask2_permutex2var_epi8,
+    _mm512_maskz_compress_epi8, _mm512_maskz_loadu_epi8, _mm512_movepi8_mask, _mm512_set1_epi8,
+    _mm512_storeu_si512, _mm512_testn_epi8_mask,
 };
 
-use super::escape;
+use super::{ESCAPES, escape};
 
 const BLOCK: usize = 64;
 
@@ -14,6 +15,7 @@ const BLOCK: usize = 64;
 #[inline]
 pub(super) fn is_possible() -> bool {
     is_x86_feature_detected!("avx512vbmi2")
+        && is_x86_feature_detected!("avx512vbmi")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("bmi1")
         && is_x86_feature_detected!("bmi2")
@@ -21,8 +23,9 @@ pub(super) fn is_possible() -> bool {
 }
 
 /// See [`super::unescape`].
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,bmi1,bmi2,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt")]
 pub(super) fn unescape(rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+    let (low, high) = (load(&ESCAPES[..BLOCK]), load(&ESCAPES[BLOCK..2 * BLOCK]));
     let mut from = 0;
     // The first byte of the block belongs to an escape that began in the block before.
     let mut is_escaped = 0;
@@ -44,14 +47,12 @@ pub(super) fn unescape(rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
         let end = (quotes & !escaped) | feeds;
         let inside = below_lowest(end);
         let of_escapes = escaped & inside;
-        let among = |byte: u8| _mm512_mask_cmpeq_epi8_mask(of_escapes, block, all(byte));
-        let (lines, tabs) = (among(b'n'), among(b't'));
-        let themselves = of_escapes & (quotes | backslashes | among(b'/'));
-        // All others are read one by one, and what stands before the first of them now.
-        let others = of_escapes & !(lines | tabs | themselves);
+        // A place of the table is seven bits of a byte.
+        let beyond = _mm512_movepi8_mask(block);
+        let block = _mm512_mask2_permutex2var_epi8(low, block, of_escapes, high);
+        // Those that are not in the table are read one by one, and what stands before the first of them now.
+        let others = of_escapes & (_mm512_testn_epi8_mask(block, block) | beyond);
         let kept = !(backslashes & !escaped) & inside & below_lowest(others);
-        let block = _mm512_mask_blend_epi8(lines, block, all(b'\n'));
-        let block = _mm512_mask_blend_epi8(tabs, block, all(b'\t'));
         append(_mm512_maskz_compress_epi8(kept, block), kept.count_ones() as usize, out);
         if others != 0 {
             let backslash = from + others.trailing_zeros() as usize - 1;
@@ -95,7 +96,11 @@ fn all(byte: u8) -> __m512i {
 #[inline]
 #[target_feature(enable = "avx512bw,bmi2")]
 fn load(bytes: &[u8]) -> __m512i {
-    let there = _bzhi_u64(u64::MAX, bytes.len().min(BLOCK) as u32);
+    if let Some(block) = bytes.first_chunk::<BLOCK>() {
+        // SAFETY: the bytes of the block are read, wherever they begin.
+        return unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
+    }
+    let there = _bzhi_u64(u64::MAX, bytes.len() as u32);
     // SAFETY: bytes that are not there are not read.
     unsafe { _mm512_maskz_loadu_epi8(there, bytes.as_ptr().cast()) }
 }
