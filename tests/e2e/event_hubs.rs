@@ -2,10 +2,12 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use flitch_tests::flitch::Flitch;
+use flitch_tests::ports;
 use flitch_tests::process::Signal;
+use flitch_tests::proxy::Proxy;
 use flitch_tests::servers::consumer::{read_until, write_all};
 use flitch_tests::servers::kafka::{CONNECTION_STRING, Kafka, client};
 use flitch_tests::wait::eventually;
@@ -76,10 +78,107 @@ fn an_event_that_is_larger_than_event_hubs_take_goes_to_the_dead_letters() {
         namespace(kafka)
     );
     let mut flitch = Flitch::new(FLITCH, &pipeline(&file_source("app.log"), &[], &output));
-    std::fs::write(flitch.at("app.log"), format!("{}\n{}\n", line(0), "x".repeat(1_000_100))).unwrap();
+    let lines = [line(0), "x".repeat(1_000_100), line(1), "y".repeat(999_000), line(2)];
+    std::fs::write(flitch.at("app.log"), lines.join("\n") + "\n").unwrap();
     flitch.run();
-    let sums = flitch.settled_after(2, DEADLINE);
-    assert_eq!((sums.delivered, sums.dead_lettered), (1, 1), "{sums}");
+    let sums = flitch.settled_after(5, DEADLINE);
+    assert_eq!((sums.delivered, sums.dead_lettered), (4, 1), "{sums}");
+    expect_numbers(&kafka.bootstrap(), "large", 3);
+    let letters = flitch.cli(&["dead-letters", "show", "-c", &flitch.config_file().to_string_lossy()], "");
+    let reason = "is larger than `message.max.bytes` allows";
+    assert!(letters.stdout.lines().count() == 1 && letters.stdout.contains(reason), "{}", letters.stderr);
+}
+
+/// Lines of the log that are warnings or errors.
+fn complaints(flitch: &Flitch) -> Vec<String> {
+    let is_one = |line: &&str| line.contains(" WARN ") || line.contains("ERROR ");
+    flitch.log().lines().filter(is_one).map(str::to_owned).collect()
+}
+
+#[test]
+fn records_arrive_over_connections_that_the_service_cuts_while_they_rest() {
+    let front = ports::free();
+    let kafka = Kafka::behind(front).unwrap();
+    let proxy = Proxy::start(front, kafka.sasl_port(), Duration::from_millis(700)).unwrap();
+    kafka.create_topic("resting", 2).unwrap();
+    let output = format!(
+        "out: {{ type: event_hubs, connection_string: \"{CONNECTION_STRING}\", hub: resting, \
+         endpoint: \"localhost:{front}\", tls: {{ ca: \"{}\" }} }}",
+        kafka.authority_file().display()
+    );
+    let mut flitch = Flitch::start(FLITCH, &pipeline(&file_source("app.log"), &[], &output));
+    for round in 0..4 {
+        append(&flitch.at("app.log"), round * 100..(round + 1) * 100);
+        expect_numbers(&kafka.bootstrap(), "resting", (round + 1) * 100);
+        let before = proxy.cuts();
+        eventually("a connection that rests is cut", DEADLINE, || proxy.cuts() > before);
+    }
+    let sums = flitch.settled_after(400, DEADLINE);
+    assert_eq!((sums.delivered, sums.dead_lettered, sums.returned), (400, 0, 0), "{sums}");
+    let complaints = complaints(&flitch);
+    assert!(complaints.len() <= 1, "{} lines: {complaints:#?}", complaints.len());
+    assert!(flitch.ready(), "{}", flitch.log());
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+}
+
+#[test]
+fn brokers_that_hold_requests_back_are_waited_for_and_the_metric_says_for_how_long() {
+    let kafka = Kafka::shared_sasl();
+    kafka.create_topic("throttled", 1).unwrap();
+    kafka.throttle("slow-edge", 40_000).unwrap();
+    let output = format!(
+        "out: {{ type: event_hubs, connection_string: \"{CONNECTION_STRING}\", hub: throttled, {}, \
+         options: {{ client.id: slow-edge, statistics.interval.ms: 200, batch.size: 20000 }} }}",
+        namespace(kafka)
+    );
+    let mut flitch = Flitch::start(FLITCH, &pipeline(&file_source("app.log"), &[], &output));
+    append(&flitch.at("app.log"), 0..2_000);
+    eventually("the brokers hold requests back", DEADLINE, || {
+        flitch.metrics().sum("flitch_kafka_throttle_seconds", &[("output", "out")]) > 0.0
+    });
+    log_says(&flitch, "the brokers hold requests back (throttling)");
+    expect_numbers(&kafka.bootstrap(), "throttled", 2_000);
+    let sums = flitch.settled_after(2_000, DEADLINE);
+    assert_eq!((sums.delivered, sums.dead_lettered), (2_000, 0), "{sums}");
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+}
+
+#[test]
+fn whoever_is_logged_in_by_az_writes_to_a_hub() {
+    let kafka = Kafka::shared_sasl();
+    kafka.create_topic("by-az", 1).unwrap();
+    let output = format!(
+        "out: {{ type: event_hubs, namespace: clicks, auth: {{ type: azure_cli }}, hub: by-az, {}, retry: {{ max: 1s }} }}",
+        namespace(kafka)
+    );
+    let flitch = Flitch::new(FLITCH, &pipeline(&file_source("app.log"), &[], &output));
+    let folder = flitch.at("bin");
+    std::fs::create_dir(&folder).unwrap();
+    let az = |text: &str| {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::write(folder.join("az.new"), format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(folder.join("az.new"), PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::rename(folder.join("az.new"), folder.join("az")).unwrap();
+    };
+    az("echo \"ERROR: Please run 'az login' to setup account.\" >&2; exit 1");
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let mut flitch = flitch.env("PATH", &path);
+    append(&flitch.at("app.log"), 0..100);
+    flitch.run();
+    log_says(
+        &flitch,
+        "no OAuth token: `az account get-access-token`: exit status: 1: ERROR: Please run 'az login'",
+    );
+    let token = crate::kafka_security::token(3_600);
+    az(&format!(
+        "[ \"$5 $6 $7\" = \"--resource https://clicks.servicebus.windows.net \" ] || exit 2\n\
+         echo '{{\"accessToken\":\"{token}\",\"tokenType\":\"Bearer\"}}'"
+    ));
+    expect_numbers(&kafka.bootstrap(), "by-az", 100);
+    let sums = flitch.settled_after(100, DEADLINE);
+    assert_eq!((sums.delivered, sums.dead_lettered), (100, 0), "{sums}");
+    assert!(!flitch.log().contains(&token), "{}", flitch.log());
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
 }
 
 /// Gives out tokens that our broker takes, each of which lives for `seconds`; answers its URL.

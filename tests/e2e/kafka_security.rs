@@ -37,7 +37,7 @@ fn scram(password: &str) -> String {
 const TOKEN: &str = "{ mechanism: oauthbearer, token_file: \"{dir}/token\" }";
 
 /// A token that is not signed, for the user `edge`; `lifetime` in seconds from now.
-fn token(lifetime: i64) -> String {
+pub fn token(lifetime: i64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
     let claims = format!(r#"{{"sub":"edge","iat":{},"exp":{}}}"#, now - 60, now + lifetime);
     format!("{}.{}.", base64url(br#"{"alg":"none"}"#), base64url(claims.as_bytes()))

@@ -19,6 +19,7 @@ pub mod http_server;
 pub mod parquet;
 pub mod ports;
 pub mod process;
+pub mod proxy;
 pub mod servers;
 pub mod skip;
 pub mod tls;

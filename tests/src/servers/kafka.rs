@@ -38,6 +38,8 @@ pub struct Kafka {
     folder: Folder,
     libs: PathBuf,
     authority: Option<Authority>,
+    /// The port by which the nodes tell their clients to come to the listener with SASL, where it is another.
+    front: Option<u16>,
 }
 
 struct Node {
@@ -57,7 +59,13 @@ impl Kafka {
 
     /// Starts `nodes` nodes (1 or 3) without encryption, and waits until all are there.
     pub fn start(nodes: usize) -> Result<Kafka> {
-        Kafka::start_with(nodes, false)
+        Kafka::start_with(nodes, false, None)
+    }
+
+    /// A broker as [`Kafka::shared_sasl`], of one's own, which sends the clients of its listener with SASL to the port
+    /// `front`: something stands there between.
+    pub fn behind(front: u16) -> Result<Kafka> {
+        Kafka::start_with(1, true, Some(front))
     }
 
     /// The broker that tests share which also listens with TLS: with SASL (PLAIN for the user `$ConnectionString`,
@@ -66,10 +74,10 @@ impl Kafka {
     /// [`Kafka::authority`].
     pub fn shared_sasl() -> &'static Kafka {
         static SHARED: OnceLock<Kafka> = OnceLock::new();
-        SHARED.get_or_init(|| Kafka::start_with(1, true).expect("Kafka starts"))
+        SHARED.get_or_init(|| Kafka::start_with(1, true, None).expect("Kafka starts"))
     }
 
-    fn start_with(count: usize, sasl: bool) -> Result<Kafka> {
+    fn start_with(count: usize, sasl: bool, front: Option<u16>) -> Result<Kafka> {
         let libs = cache().join("kafka/libs");
         if !libs.is_dir() {
             bail!("no Kafka in {}: run `make servers`", libs.display());
@@ -79,7 +87,7 @@ impl Kafka {
         let node = |_| Node { plain: port(), sasl: port(), ssl: port(), controller: port(), process: None };
         let nodes = (0..count).map(node).collect();
         let folder = Folder::new("flitch-kafka-")?;
-        let mut kafka = Kafka { nodes, folder, libs, authority };
+        let mut kafka = Kafka { nodes, folder, libs, authority, front };
         kafka.format()?;
         for id in 1..=count {
             kafka.launch(id)?;
@@ -97,6 +105,11 @@ impl Kafka {
     /// `localhost:port` of the first node's TLS and SASL listener.
     pub fn sasl_bootstrap(&self) -> String {
         format!("localhost:{}", self.nodes[0].sasl)
+    }
+
+    /// The port of that listener.
+    pub fn sasl_port(&self) -> u16 {
+        self.nodes[0].sasl
     }
 
     /// `localhost:port` of the first node's TLS listener that wants a certificate of its clients.
@@ -211,6 +224,16 @@ impl Kafka {
         Ok(new)
     }
 
+    /// Lets clients of this `client.id` write no more than so many bytes a second; they are told to wait for longer and
+    /// longer where they do.
+    pub fn throttle(&self, client: &str, bytes: u32) -> Result<()> {
+        let mut tool = self.java();
+        tool.args(["kafka.admin.ConfigCommand", "--bootstrap-server", &self.bootstrap(), "--alter"]);
+        tool.args(["--entity-type", "clients", "--entity-name", client]);
+        tool.args(["--add-config", &format!("producer_byte_rate={bytes}")]);
+        run(&mut tool).map(drop)
+    }
+
     /// What a node has logged.
     pub fn log(&self, id: usize) -> String {
         std::fs::read_to_string(self.folder.path().join(format!("node{id}.log"))).unwrap_or_default()
@@ -305,9 +328,10 @@ leader.imbalance.per.broker.percentage=0
         let plain = format!("PLAINTEXT://127.0.0.1:{plain}");
         let controller = format!("CONTROLLER://127.0.0.1:{controller}");
         if self.authority.is_some() {
+            let front = self.front.unwrap_or(*sasl);
             text += &format!(
                 "listeners={plain},SASL_SSL://127.0.0.1:{sasl},SSL://127.0.0.1:{ssl},{controller}
-advertised.listeners={plain},SASL_SSL://localhost:{sasl},SSL://localhost:{ssl},{controller}
+advertised.listeners={plain},SASL_SSL://localhost:{front},SSL://localhost:{ssl},{controller}
 listener.name.ssl.ssl.client.auth=required
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,OAUTHBEARER
 listener.name.sasl_ssl.plain.sasl.jaas.config={MODULES}.plain.PlainLoginModule required \

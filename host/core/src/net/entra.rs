@@ -18,6 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::machine::{Question, Teller};
+use super::helper;
 use super::http_client::{Settings, beginning, client, reason};
 use super::tls::client::{Trust, config};
 use crate::secret::Secret;
@@ -153,6 +154,8 @@ struct Answer {
 struct Printed {
     #[serde(rename = "accessToken")]
     access_token: String,
+    /// Seconds since 1970; of old ones alone it is missing.
+    expires_on: Option<u64>,
 }
 
 /// A request for a token.
@@ -193,7 +196,7 @@ impl Entra {
     /// Why there is none, without what is secret.
     pub fn token(&self) -> anyhow::Result<Token> {
         let (token, expires_in) = if let AuthSettings::AzureCli {} = self.auth {
-            (self.of_command()?, None)
+            self.of_command("az")?
         } else {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(self.ask())?
@@ -309,16 +312,15 @@ impl Entra {
         })
     }
 
-    /// The token that `az` prints.
-    fn of_command(&self) -> anyhow::Result<String> {
-        let args = ["account", "get-access-token", "--output", "json", "--resource", &self.audience];
-        let ended = Command::new("az").args(args).output().context("the command `az` cannot be run")?;
-        let said = String::from_utf8_lossy(&ended.stderr);
-        let why = said.lines().next().unwrap_or_default();
-        anyhow::ensure!(ended.status.success(), "`az account get-access-token`: {why}");
-        let printed: Printed =
-            serde_json::from_slice(&ended.stdout).context("`az` prints something else than a token")?;
-        Ok(printed.access_token)
+    /// The token that `az`, at this path, prints, and how many seconds it lasts.
+    fn of_command(&self, az: &str) -> anyhow::Result<(String, Option<u64>)> {
+        let mut command = Command::new(az);
+        command.args(["account", "get-access-token", "--output", "json", "--resource", &self.audience]);
+        let printed = helper::ask("`az account get-access-token`", command, PATIENCE)?;
+        let Printed { access_token, expires_on } =
+            serde_json::from_slice(&printed).ok().context("`az` prints something else than a token")?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Ok((access_token, expires_on.map(|end| end.saturating_sub(now))))
     }
 }
 

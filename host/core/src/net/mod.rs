@@ -8,6 +8,7 @@ pub mod dial;
 pub mod entra;
 pub mod expand;
 pub mod forward;
+pub mod helper;
 pub mod http_client;
 pub mod listen;
 pub mod serve;

@@ -1,7 +1,11 @@
+use arrow_array::{ArrayRef, StringArray};
+use flitch_core::batch::{Kind, Records};
 use rdkafka::mocking::MockCluster;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::*;
-use crate::contract::{Found, Specimen, Subject};
+use crate::WriteError;
+use crate::contract::{self, Found, Specimen, Subject, WriteBatch};
 
 const NAMESPACE: &str =
     "Endpoint=sb://clicks.servicebus.windows.net/;SharedAccessKeyName=k;SharedAccessKey=c2VjcmV0";
@@ -14,22 +18,31 @@ fn by_string(more: &str) -> EventHubsSettings {
     settings(&format!(r#""connection_string": "{NAMESPACE}", {more}"#))
 }
 
+fn cluster() -> MockCluster<'static, rdkafka::producer::DefaultProducerContext> {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("logs", 3, 1).unwrap();
+    cluster
+}
+
+/// Settings of a hub for a cluster that speaks neither TLS nor SASL.
+fn plain(
+    cluster: &MockCluster<'static, rdkafka::producer::DefaultProducerContext>,
+    hub: &str,
+) -> EventHubsSettings {
+    let endpoint = cluster.bootstrap_servers();
+    by_string(&format!(
+        r#""hub": "{hub}", "endpoint": "{endpoint}", "options": {{ "security.protocol": "plaintext" }}"#
+    ))
+}
+
 impl Specimen for EventHubsSettings {
     const FRAMING: Framing = Framing::Messages;
 
-    /// Over a cluster that speaks neither TLS nor SASL.
     async fn subject(_: usize, cx: &OutputContext) -> Subject {
-        let cluster = MockCluster::new(1).unwrap();
-        cluster.create_topic("logs", 3, 1).unwrap();
-        let endpoint = cluster.bootstrap_servers();
-        let plain = move |hub: &str| {
-            by_string(&format!(
-                r#""hub": "{hub}", "endpoint": "{endpoint}", "options": {{ "security.protocol": "plaintext" }}"#
-            ))
-        };
-        let mut by_field = plain("{k}");
+        let cluster = cluster();
+        let mut by_field = plain(&cluster, "{k}");
         by_field.key = Some(Template::parse("{k}").unwrap());
-        let output = plain("logs").open(cx).unwrap();
+        let output = plain(&cluster, "logs").open(cx).unwrap();
         let by_field = Some(by_field.open(cx).unwrap());
         let read = move || Found::Messages(crate::kafka::tests::everything(&cluster));
         Subject { output, read: Some(Box::new(read)), by_field, cut: None }
@@ -82,4 +95,25 @@ fn a_namespace_and_an_identity_make_tokens_the_way_in() {
     assert_eq!(client.get("sasl.mechanism"), Some("OAUTHBEARER"));
     assert_eq!(client.get("security.protocol"), Some("sasl_ssl"));
     assert!(kafka.connection().tokens().is_some());
+}
+
+#[tokio::test]
+async fn a_namespace_that_has_no_more_throughput_is_busy_and_takes_the_same_records_later() {
+    use RDKafkaRespErr::{
+        RD_KAFKA_RESP_ERR_POLICY_VIOLATION as POLICY, RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED as QUOTA,
+    };
+    let cluster = cluster();
+    let output = plain(&cluster, "logs").open(&contract::context()).unwrap();
+    let values: ArrayRef = Arc::new(StringArray::from(vec!["one"]));
+    let records = Records::of(1, vec![(Arc::new(Kind::Text.field("m")), values)], vec![]).unwrap();
+    let records = Arc::new(records);
+    for error in [POLICY, QUOTA] {
+        cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
+        let busy = output.write_batch(&records).await.unwrap_err();
+        let WriteError::Busy { reason, .. } = busy else { panic!("{busy:?}") };
+        assert!(reason.contains("more comes than"), "{reason}");
+    }
+    let written = output.write_batch(&records).await.unwrap();
+    assert!(written.refused.is_empty() && written.again.is_none(), "{written:?}");
+    assert_eq!(crate::kafka::tests::everything(&cluster), [br#"{"m":"one"}"#]);
 }

@@ -24,6 +24,8 @@ enum Kind {
     Suspect,
     /// Write it again.
     Again,
+    /// The brokers want a pause.
+    Busy,
     /// Rights are missing.
     Denied,
     /// There is no such topic.
@@ -37,6 +39,9 @@ fn kind(code: Code) -> Kind {
         // a whole message set.
         Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidMessageSize => Kind::Suspect,
         Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => Kind::Unknown,
+        // Event Hubs answer so where more comes than is paid for (or an operation is not allowed), others where a quota
+        // is used up.
+        Code::PolicyViolation | Code::ThrottlingQuotaExceeded => Kind::Busy,
         code if is_denial(code) => Kind::Denied,
         _ => Kind::Again,
     }
@@ -98,6 +103,10 @@ impl Fates {
             let hint = "create it, or let the brokers do so (auto.create.topics.enable)";
             let reason = format!("topic `{}`: {code}; {hint}", settings.topic);
             Some(WriteError::Unreachable { reason })
+        } else if let Some(code) = first(Kind::Busy) {
+            let reason =
+                format!("{code}; more comes than the brokers, or the namespace, let this client write");
+            Some(WriteError::Busy { after: None, reason })
         } else if let Some(code) = first(Kind::Again) {
             Some(match trouble {
                 Some((global, reason)) if kind(global) == Kind::Denied => WriteError::Denied {

@@ -98,3 +98,28 @@ fn a_refusal_is_told_in_the_words_of_who_refuses_and_shows_no_secret() {
     assert!(error.ends_with("401 Unauthorized: AADSTS7000215: Invalid client secret."), "{error}");
     assert!(!error.contains("s&cret"), "{error}");
 }
+
+#[test]
+fn whoever_is_logged_in_has_the_token_that_az_prints() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let az = folder.path().join("az");
+    let wanted = "account get-access-token --output json --resource https://clicks.servicebus.windows.net";
+    let print = |json: &str| {
+        let text = format!("#!/bin/sh\n[ \"$*\" = \"{wanted}\" ] || exit 2\necho '{json}'\n");
+        std::fs::write(&az, text).unwrap();
+        std::fs::set_permissions(&az, PermissionsExt::from_mode(0o700)).unwrap();
+        entra(AuthSettings::AzureCli {}).of_command(&az.to_string_lossy())
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let json = format!(
+        r#"{{"accessToken":"abc","expiresOn":"2026-11-26 16:00:00.000000","expires_on":{},"tokenType":"Bearer"}}"#,
+        now + 3_600
+    );
+    let (token, seconds) = print(&json).unwrap();
+    assert_eq!(token, "abc");
+    assert!((3_500..=3_600).contains(&seconds.unwrap()), "{seconds:?}");
+    assert_eq!(print(r#"{"accessToken":"abc"}"#).unwrap().1, None);
+    let error = format!("{:#}", print(r#"{"accessTok":"secret"}"#).unwrap_err());
+    assert_eq!(error, "`az` prints something else than a token");
+}
