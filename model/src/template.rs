@@ -41,17 +41,18 @@ pub struct Field {
 #[derive(Clone, Debug, PartialEq)]
 struct Format {
     text: String,
-    /// Whether it tells instants of one second apart.
-    fine: bool,
+    /// Nanoseconds, from a multiple of them on, in which it writes the same.
+    lasts: i64,
 }
 
-/// What each field of a template has formatted last: most formats stop at the second, and most neighbours share it.
+/// What each field of a template has formatted last: most formats stop at the day or the hour, and most neighbours share it.
 #[derive(Clone, Debug, Default)]
 pub struct Clocks(Vec<Clock>);
 
 #[derive(Clone, Debug, Default)]
 struct Clock {
-    second: Option<i64>,
+    /// How many times [`Format::lasts`] have gone.
+    turn: Option<i64>,
     text: String,
 }
 
@@ -221,19 +222,31 @@ impl Field {
     }
 }
 
+/// A day in nanoseconds, and an instant of it that differs from its begin in all that a clock shows, one of twelve hours too.
+const DAY: i64 = 86_400 * SECOND;
+const LATE: i64 = 48_896 * SECOND;
+
 impl Format {
     /// A format, tried out.
     fn new(text: &str) -> Result<Format, String> {
-        let one = format_utc(text, 0).map_err(|e| format!("`{text}` is no time format: {e}"))?;
-        let other = format_utc(text, 123_456_789).map_err(|e| format!("`{text}` is no time format: {e}"))?;
-        Ok(Format { text: text.to_owned(), fine: one != other })
+        let at = |ns| format_utc(text, ns).map_err(|e| format!("`{text}` is no time format: {e}"));
+        let begin = at(0)?;
+        // The first of these that a format tells from the begin of a day is too long for it.
+        let tries =
+            [(1, 123_456_789), (SECOND, 56 * SECOND), (60 * SECOND, 2_096 * SECOND), (3_600 * SECOND, LATE)];
+        for (lasts, instant) in tries {
+            if at(instant)? != begin {
+                return Ok(Format { text: text.to_owned(), lasts });
+            }
+        }
+        Ok(Format { text: text.to_owned(), lasts: DAY })
     }
 
     fn write(&self, ns: i64, clock: &mut Clock, out: &mut Vec<u8>) -> bool {
-        let second = ns.div_euclid(SECOND);
-        if self.fine || clock.second != Some(second) {
+        let turn = ns.div_euclid(self.lasts);
+        if clock.turn != Some(turn) {
             let Ok(text) = format_utc(&self.text, ns) else { return false };
-            *clock = Clock { second: Some(second), text };
+            *clock = Clock { turn: Some(turn), text };
         }
         out.extend_from_slice(clock.text.as_bytes());
         true

@@ -28,6 +28,37 @@ fn a_second_is_formatted_once_and_the_next_one_anew() {
 }
 
 #[test]
+fn a_format_is_written_anew_where_it_shows_something_else_and_only_there() {
+    const HOUR: i64 = 3_600 * SECOND;
+    for (format, lasts) in [
+        ("%Y-%m-%d", DAY),
+        ("%j %a", DAY),
+        ("fixed", DAY),
+        ("%Y/%m/%d/%H", HOUR),
+        ("%I", HOUR),
+        ("%p", HOUR),
+        ("%H%M", 60 * SECOND),
+        ("%s", SECOND),
+        ("%T", SECOND),
+        ("%H:%M:%S%.f", 1),
+        ("%3f", 1),
+    ] {
+        assert_eq!(Format::new(format).unwrap().lasts, lasts, "{format}");
+        let template = Template::parse(&format!("{{t:{format}}}")).unwrap();
+        let mut clocks = Clocks::default();
+        // One after the other, over a day's end and back, each as if it stood alone.
+        for ns in [0, LATE, DAY - 1, DAY, DAY + 61 * SECOND, DAY + HOUR, -1, -DAY, 12 * HOUR, 0] {
+            let alone = format_utc(format, ns).unwrap();
+            assert_eq!(
+                text(&template, &mut clocks, Some(Scalar::Time(ns))).unwrap(),
+                alone,
+                "{format} at {ns}"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_first_field_that_is_missing_is_named_and_counts_as_empty() {
     let template = Template::parse("<{a|none}{b}{c}>").unwrap();
     let mut out = Vec::new();

@@ -3,8 +3,8 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 
+use blake3::Hasher;
 use parking_lot::Mutex;
-use sha2::{Digest, Sha256};
 
 use super::content::{ID, ID_LENGTH, hex};
 use super::growing::Growing;
@@ -39,7 +39,7 @@ pub(crate) fn cut(sealed: Sealed, plan: &Plan) -> io::Result<Vec<Sealed>> {
         let kept = part.keep.as_ref().map_or(0, Keep::bytes);
         held.set(OBJECT + part.file.length() + kept);
         let object = Object {
-            name: format!("{begin}{}{}", hex(&part.digest.finalize()[..ID]), plan.extension),
+            name: format!("{begin}{}{}", hex(&part.digest.finalize().as_bytes()[..ID]), plan.extension),
             rows: part.rows,
             text: part.length,
             path: part.file.path().to_owned(),
@@ -92,7 +92,7 @@ struct Part {
     rows: u64,
     /// What is not in the file yet.
     text: Vec<u8>,
-    digest: Sha256,
+    digest: Hasher,
     /// Bytes of all text that is.
     length: u64,
     keep: Option<Keep>,
@@ -105,7 +105,7 @@ impl Part {
             press: Press::new(compression)?,
             rows,
             text: Vec::new(),
-            digest: Sha256::new(),
+            digest: Hasher::new(),
             length: 0,
             keep: None,
         })
@@ -117,7 +117,7 @@ impl Part {
             return Ok(());
         }
         press.press(text, |bytes| file.append(bytes))?;
-        digest.update(&*text);
+        digest.update(text);
         *length += text.len() as u64;
         text.clear();
         Ok(())

@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use arrow_schema::TimeUnit;
-use sha2::{Digest, Sha256};
+use blake3::Hasher;
 
 use self::block::Block;
 use self::layout::{Layout, Slots};
@@ -53,7 +53,7 @@ pub(super) struct Table {
     /// What the file has not taken yet.
     ready: Vec<u8>,
     /// Of the file, `ready` included.
-    digest: Sha256,
+    digest: Hasher,
     is_whole: bool,
 }
 
@@ -70,7 +70,7 @@ impl Table {
             layout: None,
             file: Growing::new(path),
             ready: Vec::new(),
-            digest: Sha256::new(),
+            digest: Hasher::new(),
             is_whole: false,
         }
     }
@@ -190,7 +190,7 @@ impl Table {
         (self.blocks.len() + self.ready.len()) as u64 + self.spilled.length() + self.file.length()
     }
 
-    pub fn into_file(self) -> (Growing, Sha256) {
+    pub fn into_file(self) -> (Growing, Hasher) {
         (self.file, self.digest)
     }
 
