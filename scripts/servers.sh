@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fetches the servers and clients of the tests that Debian does not have, at pinned versions, into
-# $FLITCH_CACHE (~/.cache/flitch): Apache Kafka, OpenSearch and HDFS from Maven Central, forward clients from npm and PyPI, an S3
-# server as a Go module, and Azurite, Microsoft's emulator of Azure's storage, from npm; their client of Azure Data Explorer,
+# $FLITCH_CACHE (~/.cache/flitch): Apache Kafka, OpenSearch and HDFS from Maven Central, forward clients from npm and PyPI, servers
+# of S3 and of Google Cloud Storage as Go modules, and Azurite, Microsoft's emulator of Azure's storage, from npm; their client of Azure Data Explorer,
 # readers of Parquet, and moto from PyPI.
 # A finished part carries a stamp with its version; what has its stamp is not fetched again.
 set -euo pipefail
@@ -14,6 +14,7 @@ fluent_js_version=1.0.10
 fluent_py_version=0.11.1
 otlp_py_version=1.45.2
 versitygw_version=v1.8.0
+fake_gcs_version=v1.56.1
 azurite_version=3.35.0
 maxminddb_version=3.2.0
 kusto_py_version=6.0.4
@@ -91,6 +92,12 @@ versitygw() {
     </dev/null >&2 && test -x versitygw
 }
 
+# The same for a server of Google Cloud Storage.
+fake_gcs() {
+  GOBIN="$PWD" GOFLAGS=-trimpath retry 3 go install "github.com/fsouza/fake-gcs-server@$fake_gcs_version" \
+    </dev/null >&2 && test -x fake-gcs-server
+}
+
 # The same for HDFS (hdfs.sha256); of two versions of a jar the first that is named wins.
 hdfs() {
   cat >pom.xml <<POM
@@ -159,6 +166,7 @@ part fluent-js "@fluent-org/logger@$fluent_js_version" fluent_js
 part fluent-py "fluent-logger==$fluent_py_version" fluent_py
 part otlp-py "opentelemetry-exporter-otlp-proto-http==$otlp_py_version" otlp_py
 part versitygw "versitygw $versitygw_version" versitygw
+part fake-gcs "fake-gcs-server $fake_gcs_version" fake_gcs
 part azurite "azurite@$azurite_version" azurite
 part maxmind "maxminddb==$maxminddb_version" maxmind
 part kusto-py "azure-kusto-ingest==$kusto_py_version" kusto_py

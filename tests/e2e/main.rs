@@ -20,6 +20,7 @@ mod filters;
 mod forward;
 mod forward_output;
 mod forward_security;
+mod gcs;
 mod harness;
 mod http;
 mod http_output;

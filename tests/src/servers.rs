@@ -3,6 +3,7 @@
 pub mod azurite;
 pub mod consumer;
 pub mod docker;
+pub mod gcs;
 pub mod hdfs;
 pub mod kafka;
 pub mod kusto;

@@ -60,7 +60,8 @@ const OUTPUTS: [Page; 14] = [
     },
     Page {
         name: "event_hubs",
-        against: "Apache Kafka with the user, the TLS and the limits of Event Hubs, for which there is no part to be had",
+        against: "Apache Kafka with the user, the TLS and the limits of Event Hubs, for which there is no part to be had, behind a proxy \
+                  that cuts what rests, and with a quota",
         tests: "event_hubs.rs",
         example: "{ type: event_hubs, connection_string: \"${EVENT_HUBS}\", hub: clicks }",
     },
@@ -78,8 +79,9 @@ const OUTPUTS: [Page; 14] = [
     },
     Page {
         name: "gcs",
-        against: "no service: by what it shares with `s3` and `azure_blob` alone",
-        tests: "s3.rs",
+        against: "fake-gcs-server, which keeps objects and judges preconditions, behind a front that speaks the XML API and judges \
+                  tokens",
+        tests: "gcs.rs",
         example: "{ type: gcs, bucket: logs }",
     },
     Page {
