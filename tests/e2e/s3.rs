@@ -272,3 +272,42 @@ fn requests_go_through_the_proxy_that_the_environment_names() {
     let asked = asked.lock();
     assert!(asked.iter().all(|asked| asked.starts_with("PUT http://store.invalid/logs/a/")), "{asked:?}");
 }
+
+#[test]
+fn keys_come_from_the_profile_that_the_environment_names_and_from_the_program_that_it_names() {
+    let s3 = S3::start(&["logs"]).unwrap();
+    let output = format!(
+        "out: {{ type: s3, bucket: logs, endpoint: \"{}\", key: \"a/\", max_idle: 200ms }}",
+        s3.endpoint()
+    );
+    let flitch = Flitch::new(FLITCH, &pipeline(&file_source("app.log"), &[], &output));
+    let config = flitch.at("aws-config");
+    let mut flitch = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SHARED_CREDENTIALS_FILE"]
+        .iter()
+        .fold(flitch, |flitch, name| flitch.env(name, ""))
+        .env("AWS_CONFIG_FILE", &config.to_string_lossy())
+        .env("AWS_PROFILE", "edge");
+    let check = |flitch: &Flitch| {
+        let file = flitch.config_file();
+        let ended = flitch.cli(&["check", "--probe", "-c", &file.to_string_lossy()], "");
+        format!("{}{}", ended.stdout, ended.stderr)
+    };
+    let said = check(&flitch);
+    assert!(said.contains("no profile `edge`"), "{said}");
+    let json = format!(r#"{{"Version":1,"AccessKeyId":"{KEY_ID}","SecretAccessKey":"{KEY}"}}"#);
+    std::fs::write(flitch.at("tool"), format!("echo '{json}'\n")).unwrap();
+    let text = format!("[profile edge]\ncredential_process = sh {}\n", flitch.at("tool").display());
+    std::fs::write(&config, text).unwrap();
+    append(&flitch.at("app.log"), 0..100);
+    flitch.run();
+    assert_eq!(flitch.settled_after(100, DEADLINE).delivered, 100);
+    // Whoever changes the file is heard at once.
+    let text = format!("[profile edge]\naws_access_key_id = {KEY_ID}\naws_secret_access_key = {KEY}\n");
+    std::fs::write(&config, text).unwrap();
+    std::fs::remove_file(flitch.at("tool")).unwrap();
+    append(&flitch.at("app.log"), 100..200);
+    assert_eq!(flitch.settled_after(200, DEADLINE).delivered, 200);
+    assert_eq!(count(&s3, 200), 200);
+    assert!(!flitch.log().contains(KEY) && !check(&flitch).contains(KEY), "{}", flitch.log());
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+}

@@ -2,6 +2,7 @@
 //! what was refused. It never retries and never sleeps: the delivery loop does that for all of them.
 
 pub mod adx;
+mod aws;
 pub mod azure_blob;
 pub mod blackhole;
 mod breaker;

@@ -158,20 +158,26 @@ impl ObjectOutput {
                 upload
             }
         };
-        let done = self.finish(path, object, &upload).await;
-        match done {
-            Ok(()) => {
+        let Err(error) = self.finish(path, object, &upload).await else {
+            self.notes.remove(object).await;
+            return Ok(());
+        };
+        match fault(&error) {
+            // Somebody else has written the same meanwhile. What is not ended by this is so by the store.
+            Fault::Exists => {
+                let _ = self.store.abort_multipart(path, &upload).await;
                 self.notes.remove(object).await;
-                Ok(())
+                return Ok(());
             }
-            Err(error) => {
-                if matches!(error, Error::NotFound { .. }) {
-                    // The store knows nothing of it any more; it may be whole.
-                    *object.progress.lock() = Default::default();
-                }
-                Err(classify(&error))
+            Fault::Conflict => {
+                let _ = self.store.abort_multipart(path, &upload).await;
+                *object.progress.lock() = Default::default();
             }
+            // The store knows nothing of it any more; it may be whole.
+            _ if matches!(error, Error::NotFound { .. }) => *object.progress.lock() = Default::default(),
+            _ => {}
         }
+        Err(classify(&error))
     }
 
     async fn finish(&self, path: &Path, object: &Object, upload: &String) -> Result<(), Error> {

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use object_store::TagSet;
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider};
+use object_store::aws::AmazonS3Builder;
 
-use crate::object::{
-    Connector, Extras, FORMATS, ObjectOutput, default_timeout, descriptors, retries, store_settings,
-};
+use crate::aws::{Found, default_region};
+use crate::object::{Connector, Extras, FORMATS, ObjectOutput, descriptors, retries, store_settings};
 use crate::{Output, OutputContext, OutputKind};
 use flitch_core::batch::encode::Format;
 use flitch_core::secret::Secret;
@@ -21,7 +20,8 @@ store_settings! {
     pub struct S3Settings {
         /// The bucket. It must be there.
         pub bucket: String,
-        /// Its region. Not set: `AWS_REGION` or `AWS_DEFAULT_REGION` of the environment, else `us-east-1`.
+        /// Its region. Not set: `AWS_REGION` or `AWS_DEFAULT_REGION` of the environment, that of the profile, else
+        /// `us-east-1`.
         #[serde(default)]
         pub region: Option<String>,
         /// Another store than Amazon's: `https://minio.example.com:9000`.
@@ -32,8 +32,8 @@ store_settings! {
         #[serde(default = "yes")]
         pub force_path_style: bool,
         /// The id of the key that signs requests. Without it the environment is asked (`AWS_ACCESS_KEY_ID`; web identity:
-        /// `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_ARN`; containers and pods: `AWS_CONTAINER_CREDENTIALS_…`), then
-        /// the machine (IMDS). Credentials that end are renewed.
+        /// `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_ARN`), then the profile, the environment for containers and pods
+        /// (`AWS_CONTAINER_CREDENTIALS_…`), and the machine (IMDS). Credentials that end are renewed.
         #[serde(default)]
         pub access_key_id: Option<String>,
         /// The key.
@@ -42,6 +42,12 @@ store_settings! {
         /// What goes with a key that ends.
         #[serde(default)]
         pub session_token: Option<Secret>,
+        /// A profile of `~/.aws/config` and `~/.aws/credentials` (or `AWS_CONFIG_FILE`, `AWS_SHARED_CREDENTIALS_FILE`): its
+        /// keys, its `credential_process`, or its `role_arn` by `source_profile`, `credential_source` or
+        /// `web_identity_token_file`. Logins of SSO are not read. Not set: `AWS_PROFILE` of the environment, else `default`
+        /// where there is one.
+        #[serde(default)]
+        pub profile: Option<String>,
         /// How the store encrypts objects: `AES256`, `aws:kms` or `aws:kms:dsse`. Not set: as the bucket says.
         #[serde(default)]
         pub server_side_encryption: Option<ServerSideEncryption>,
@@ -75,42 +81,6 @@ pub enum ServerSideEncryption {
     KmsDsse,
 }
 
-/// What is taken from the environment where the settings have no key.
-const ENVIRONMENT: [(&str, AmazonS3ConfigKey); 9] = [
-    ("AWS_ACCESS_KEY_ID", AmazonS3ConfigKey::AccessKeyId),
-    ("AWS_SECRET_ACCESS_KEY", AmazonS3ConfigKey::SecretAccessKey),
-    ("AWS_SESSION_TOKEN", AmazonS3ConfigKey::Token),
-    ("AWS_WEB_IDENTITY_TOKEN_FILE", AmazonS3ConfigKey::WebIdentityTokenFile),
-    ("AWS_ROLE_ARN", AmazonS3ConfigKey::RoleArn),
-    ("AWS_ROLE_SESSION_NAME", AmazonS3ConfigKey::RoleSessionName),
-    ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", AmazonS3ConfigKey::ContainerCredentialsRelativeUri),
-    ("AWS_CONTAINER_CREDENTIALS_FULL_URI", AmazonS3ConfigKey::ContainerCredentialsFullUri),
-    ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", AmazonS3ConfigKey::ContainerAuthorizationTokenFile),
-];
-
-fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-fn with_environment(builder: AmazonS3Builder) -> AmazonS3Builder {
-    let set = ENVIRONMENT.into_iter().filter_map(|(name, key)| Some((key, environment(name)?)));
-    set.fold(builder, |builder, (key, value)| builder.with_config(key, value))
-}
-
-/// What the environment or the machine has to sign requests to AWS with, for whatever service.
-///
-/// # Errors
-/// The environment contradicts itself, or there is no TLS to ask over.
-pub(crate) fn credentials(region: &str) -> anyhow::Result<AwsCredentialProvider> {
-    let builder = AmazonS3Builder::new()
-        .with_bucket_name("none")
-        .with_region(region)
-        .with_retry(retries())
-        .with_http_connector(Connector::new(default_timeout().0, None)?);
-    let store = with_environment(builder).build().context("no credentials of AWS")?;
-    Ok(store.credentials().clone())
-}
-
 impl S3Settings {
     fn builder(&self) -> anyhow::Result<AmazonS3Builder> {
         anyhow::ensure!(!self.bucket.is_empty(), wrong!("bucket", " is empty"));
@@ -136,14 +106,22 @@ impl S3Settings {
             self.ssekms_key_id.is_none() || is_kms,
             wrong!("ssekms_key_id", " is for `server_side_encryption: aws:kms`")
         );
-        let region = self.region.clone().or_else(|| environment("AWS_REGION"));
-        let region = region.or_else(|| environment("AWS_DEFAULT_REGION"));
+        anyhow::ensure!(
+            self.profile.is_none() || self.access_key_id.is_none(),
+            wrong!("profile", " and `access_key_id` are two ways in: leave one of them out")
+        );
+        let found = match self.access_key_id {
+            // Who brings a key needs no more than a region of the files, and none of those that are not in order.
+            Some(_) => Found::of(None).ok(),
+            None => Some(Found::of(self.profile.as_deref())?),
+        };
+        let region = self.region.clone().or_else(|| found.as_ref()?.region.clone());
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(&self.bucket)
-            .with_region(region.unwrap_or_else(|| "us-east-1".to_owned()))
+            .with_region(region.unwrap_or_else(default_region))
             .with_virtual_hosted_style_request(!self.force_path_style)
             .with_retry(retries())
-            .with_http_connector(crate::object::Connector::new(self.timeout.0, self.ca_file.as_deref())?);
+            .with_http_connector(Connector::creating(self.timeout.0, self.ca_file.as_deref())?);
         if let Some(endpoint) = &self.endpoint {
             builder = builder.with_endpoint(endpoint).with_allow_http(true);
         }
@@ -154,7 +132,7 @@ impl S3Settings {
                     builder = builder.with_token(token.expose());
                 }
             }
-            _ => builder = with_environment(builder),
+            _ => builder = found.iter().fold(builder, |builder, found| found.set(builder)),
         }
         if let Some(encryption) = &self.server_side_encryption {
             let name = match encryption {
@@ -192,3 +170,6 @@ impl OutputKind for S3Settings {
         descriptors()
     }
 }
+
+#[cfg(test)]
+mod tests;

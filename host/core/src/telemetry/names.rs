@@ -120,6 +120,9 @@ metrics_list! {
     WriteRetries = "flitch_write_retries_total",
     /// Writes that failed, by output and kind: busy, unreachable, denied, poison.
     WriteErrors = "flitch_write_errors_total",
+    /// Times that an output could not build an object on its disk, by output and kind: disk (it is tried again), lost (its
+    /// records are sent again by their sources).
+    StagingFailures = "flitch_staging_failures_total",
     /// 1 while an output lets only one write at a time probe its destination, else 0.
     BreakerOpen = "flitch_breaker_open",
     /// 1 while a server of an output takes what it is sent, 0 while it rests after a failure.

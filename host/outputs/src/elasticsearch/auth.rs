@@ -5,8 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
-use object_store::aws::{AwsAuthorizer, AwsCredential};
-use object_store::client::HttpRequest;
+use object_store::aws::AwsCredential;
 use object_store::{CredentialProvider, StaticCredentialProvider};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
@@ -123,7 +122,7 @@ impl Auth {
                             session_token.is_none(),
                             wrong!("auth.session_token", " goes with `access_key_id`")
                         );
-                        crate::s3::credentials(region)?
+                        crate::aws::credentials(region)?
                     }
                     _ => anyhow::bail!(wrong!("auth.access_key_id", " and `secret_access_key` go together")),
                 };
@@ -150,14 +149,8 @@ impl Auth {
                 let denied = |reason: String| WriteError::Denied { reason };
                 let credential =
                     credentials.get_credential().await.map_err(|error| denied(error.to_string()))?;
-                let mut request = HttpRequest::new(body.clone().into());
-                *request.method_mut() = method.clone();
-                *request.uri_mut() =
-                    url.as_str().parse().map_err(|_| denied(format!("{url} cannot be signed")))?;
-                *request.headers_mut() = std::mem::take(headers);
-                let signer = AwsAuthorizer::new(&credential, service, region);
-                signer.try_authorize(&mut request, None).map_err(|error| denied(error.to_string()))?;
-                *headers = std::mem::take(request.headers_mut());
+                let to = (method, url);
+                crate::aws::sign(&credential, (service, region), to, headers, body).map_err(denied)?;
             }
         }
         Ok(())

@@ -9,6 +9,8 @@ use crate::WriteError;
 pub(super) enum Fault {
     /// There is an object of that name: ours, since names are of what is inside.
     Exists,
+    /// Another write of that name has come between; this one is to begin anew.
+    Conflict,
     /// The store does not know what was asked for.
     NotImplemented,
     /// Whatever else.
@@ -67,9 +69,9 @@ pub(super) fn fault(error: &Error) -> Fault {
     match error {
         // Of two writes at once S3 refuses one by 409, and the other may fail after that; Azure says so of what is there.
         Error::AlreadyExists { .. } if said.status == Some(409) && said.code != "BlobAlreadyExists" => {
-            Fault::Other
+            Fault::Conflict
         }
-        Error::AlreadyExists { .. } => Fault::Exists,
+        Error::AlreadyExists { .. } | Error::Precondition { .. } => Fault::Exists,
         Error::NotImplemented { .. } | Error::NotSupported { .. } => Fault::NotImplemented,
         _ if said.status == Some(501) => Fault::NotImplemented,
         _ => Fault::Other,
@@ -93,7 +95,9 @@ const BUSY: [&str; 4] = ["SlowDown", "ServerBusy", "RequestLimitExceeded", "TooM
 /// The error as the delivery loop needs it.
 pub(super) fn classify(error: &Error) -> WriteError {
     let Said { status, code, text: reason } = said(error);
-    let is_denied = DENIED.contains(&code.as_str()) || matches!(status, Some(401 | 403));
+    let is_denied = DENIED.contains(&code.as_str())
+        || matches!(status, Some(401 | 403))
+        || matches!(error, Error::Unauthenticated { .. } | Error::PermissionDenied { .. });
     // A missing object is asked for nowhere but where a write has begun; what else is not found is where it goes.
     let is_missing = matches!(error, Error::NotFound { .. }) && code != "NoSuchUpload";
     if is_denied || is_missing {

@@ -1,11 +1,16 @@
 //! The client of HTTP that stores are spoken to with: flitch's own, with its TLS.
 
+use std::future::Future;
 use std::path::Path;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use object_store::client::{HttpClient, HttpConnector};
+use object_store::client::{HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService};
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
+use reqwest::header::{HeaderValue, IF_NONE_MATCH};
+use reqwest::{Method, StatusCode};
 
 use flitch_core::net::http_client::{self, Settings};
 use flitch_core::net::tls::client::{Trust, config};
@@ -26,6 +31,59 @@ impl Connector {
     /// `ca_file` cannot be read.
     pub fn new(timeout: Duration, ca: Option<&Path>) -> anyhow::Result<Connector> {
         Ok(Connector(HttpClient::new(http(timeout, ca)?)))
+    }
+
+    /// The same for a store of S3's protocol, which is asked to complete a write in parts only where there is no object of
+    /// that name, as it is for one in one request.
+    ///
+    /// # Errors
+    /// `ca_file` cannot be read.
+    pub fn creating(timeout: Duration, ca: Option<&Path>) -> anyhow::Result<Connector> {
+        let client = HttpClient::new(http(timeout, ca)?);
+        Ok(Connector(HttpClient::new(Creating { client, is_unknown: AtomicBool::new(false) })))
+    }
+}
+
+/// Puts the condition into requests that complete a write in parts: what signs them does not know it there, and S3 lets
+/// headers stand that are not signed.
+#[derive(Debug)]
+struct Creating {
+    client: HttpClient,
+    /// The store has refused the condition: it does not know it.
+    is_unknown: AtomicBool,
+}
+
+impl Creating {
+    async fn execute(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let query = request.uri().query().unwrap_or_default();
+        let is_completion = *request.method() == Method::POST && query.contains("uploadId=");
+        if !is_completion || self.is_unknown.load(Ordering::Acquire) {
+            return self.client.execute(request).await;
+        }
+        let mut plain = HttpRequest::new(request.body().clone());
+        plain.method_mut().clone_from(request.method());
+        plain.uri_mut().clone_from(request.uri());
+        plain.headers_mut().clone_from(request.headers());
+        request.headers_mut().insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
+        let answer = self.client.execute(request).await?;
+        if answer.status() != StatusCode::NOT_IMPLEMENTED {
+            return Ok(answer);
+        }
+        self.is_unknown.store(true, Ordering::Release);
+        self.client.execute(plain).await
+    }
+}
+
+impl HttpService for Creating {
+    fn call<'s, 'a>(
+        &'s self,
+        request: HttpRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'a>>
+    where
+        's: 'a,
+        Self: 'a,
+    {
+        Box::pin(self.execute(request))
     }
 }
 

@@ -64,6 +64,7 @@ pub(crate) struct Yard {
     too_long: Arc<str>,
     shown: metrics::Gauge,
     said_disk: Quiet,
+    said_lost: Quiet,
     said_full: Quiet,
 }
 
@@ -97,6 +98,7 @@ impl Yard {
             too_long: format!("the key `{key}` becomes longer than the store allows").into(),
             shown: Metric::ParcelBytes.gauge(&[("output", &plan.output)]),
             said_disk: Quiet::a_minute(),
+            said_lost: Quiet::a_minute(),
             said_full: Quiet::a_minute(),
             plan,
         })
@@ -324,9 +326,14 @@ impl Yard {
         }
     }
 
+    fn failed(&self, kind: &str) {
+        Metric::StagingFailures.counter(&[("output", &self.plan.output), ("kind", kind)]).increment(1);
+    }
+
     /// Lets the disk rest.
     fn wait(&mut self, error: &io::Error) {
         self.rest = Some(Instant::now() + REST);
+        self.failed("disk");
         if self.said_disk.may_say() {
             let folder = self.folder.display();
             tracing::error!(output = %self.plan.output, "cannot build objects in {folder}: {error}; records wait");
@@ -338,8 +345,12 @@ impl Yard {
         self.rest = Some(Instant::now() + REST);
         self.buffered -= open.memory;
         open.remove();
-        let (key, rows) = (String::from_utf8_lossy(&open.key[..open.key.len() - 1]).into_owned(), open.rows);
-        tracing::error!(output = %self.plan.output, key, rows, "an object could not be built, and its records are sent again: {reason}");
+        self.failed("lost");
+        if self.said_lost.may_say() {
+            let key = String::from_utf8_lossy(&open.key[..open.key.len() - 1]).into_owned();
+            let rows = open.rows;
+            tracing::error!(output = %self.plan.output, key, rows, "an object could not be built, and its records are sent again: {reason}");
+        }
     }
 
     /// Keeps what is in memory below its bound: what is more than the mean is written, and what takes memory all the

@@ -46,6 +46,8 @@ fn what_an_operator_must_mend_is_told_from_what_passes() {
     assert_eq!(kind(&status("400 Bad Request", "ExpiredToken", "The provided token has expired.")), "denied");
     assert_eq!(kind(&status("403 Forbidden", "SignatureDoesNotMatch", "")), "denied");
     assert_eq!(kind(&status("500 Internal Server Error", "InternalError", "")), "unreachable");
+    let source = "profile `edge`: gone".into();
+    assert_eq!(kind(&Error::Unauthenticated { path: String::new(), source }), "denied");
     let missing = |code| {
         let text = format!("Server returned non-2xx status code: 404 Not Found: <Code>{code}</Code>");
         Error::NotFound { path: "a".into(), source: Box::new(Outer(Inner(text))) }
@@ -60,8 +62,8 @@ fn one_of_two_writes_at_once_is_no_object_that_is_there() {
         let text = format!("Server returned non-2xx status code: 409 Conflict: <Code>{code}</Code>");
         Error::AlreadyExists { path: "a".into(), source: Box::new(Outer(Inner(text))) }
     };
-    assert_eq!(fault(&exists("ConditionalRequestConflict")), Fault::Other);
-    assert_eq!(fault(&exists("OperationAborted")), Fault::Other);
+    assert_eq!(fault(&exists("ConditionalRequestConflict")), Fault::Conflict);
+    assert_eq!(fault(&exists("OperationAborted")), Fault::Conflict);
     assert_eq!(fault(&exists("BlobAlreadyExists")), Fault::Exists);
     let text =
         "Server returned non-2xx status code: 412 Precondition Failed: <Code>PreconditionFailed</Code>";
