@@ -23,7 +23,7 @@ setup-build:
 setup-sdk: ## Install what filters in one language are built with: make setup-sdk LANG=rust|c|go|python
 	@scripts/setup-sdk.sh $(if $(filter command line,$(origin LANG)),$(LANG))
 
-sdk: ## Build the guests of the SDKs in Python (once), and run those SDKs' own tests
+sdk: ## Build the guests of the SDKs that a registry's toolchain makes (once), and run each SDK's own tests
 	@scripts/sdk.sh build
 	@scripts/sdk.sh test
 

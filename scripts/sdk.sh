@@ -3,7 +3,7 @@
 # SDKs' own tests.
 #
 #   scripts/sdk.sh build [python]…    components into target/sdk/<language>-{conformance,example}.wasm
-#   scripts/sdk.sh test [python]…     the tests of each in the language's own test tool
+#   scripts/sdk.sh test [c|go|python]…     the tests of each in the language's own test tool
 #
 # Without a language: all of them. What was built once lies in ~/.cache/flitch/sdk under a hash of all that it was made of,
 # so that a second call, or a second checkout, builds nothing.
@@ -12,6 +12,8 @@ source "$(dirname "$0")/common.sh"
 cd "$root"
 
 languages=(python)
+# Those whose components the tests' build script makes have tests of their own as well.
+tested=(c go "${languages[@]}")
 PATH="$FLITCH_CACHE/sdk/bin:$PATH"
 out=target/sdk
 
@@ -23,6 +25,16 @@ build_python() {
   # Once each, for it takes half a gigabyte. The order of names decides about the bytes of the component.
   PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 nice componentize-py -q -d sdk/python/flitch_sdk/wit -w plugin \
     componentize -p "sdk/python/$1" -p sdk/python "$module" -o "$2"
+}
+test_c() {
+  scripts/setup-sdk.sh c >&2
+  make --silent -C sdk/c test all
+  make --silent -C sdk/c/template test all
+}
+test_go() {
+  scripts/setup-sdk.sh go >&2
+  (cd sdk/go && go vet ./... && go test ./...)
+  (cd sdk/go/template && go vet ./... && go test ./...)
 }
 test_python() {
   PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -q -s sdk/python/tests
@@ -51,9 +63,13 @@ build() {
 
 command="${1:-}"
 shift || true
-case "$command" in build | test) ;; *) die "usage: sdk.sh build|test [${languages[*]}]" ;; esac
-[ "$#" -gt 0 ] || set -- "${languages[@]}"
+case "$command" in
+  build) known=("${languages[@]}") ;;
+  test) known=("${tested[@]}") ;;
+  *) die "usage: sdk.sh build|test [${tested[*]}]" ;;
+esac
+[ "$#" -gt 0 ] || set -- "${known[@]}"
 for language in "$@"; do
-  [[ " ${languages[*]} " == *" $language "* ]] || die "there is no $language here: ${languages[*]}"
+  [[ " ${known[*]} " == *" $language "* ]] || die "there is no $language here: ${known[*]}"
   if [ "$command" = build ]; then build "$language"; else "test_$language"; fi
 done

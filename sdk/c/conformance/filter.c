@@ -126,6 +126,8 @@ __attribute__((noinline)) static int recurse(volatile int depth) {
 }
 
 static void misbehave(flitch_record *record, const step *step) {
+  /* C throws nothing: an error is what a function says. */
+  if (flitch_is(step->does, "throw")) flitch_reject(record, "%s", flitch_c_str(text_of(step, "message")));
   if (flitch_is(step->does, "trap")) __builtin_trap();
   if (flitch_is(step->does, "spin")) while (forever) {}
   if (flitch_is(step->does, "eat")) while (flitch_alloc(1 << 20)) {}

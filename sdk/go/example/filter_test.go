@@ -1,0 +1,12 @@
+package main
+
+import (
+	"testing"
+
+	"flitch.dev/flitch"
+	"flitch.dev/flitch/flitchtest"
+)
+
+func TestTheCasesOfEverySDK(t *testing.T) {
+	flitchtest.RunCases(t, flitch.Rows(New), "../../example/cases")
+}

@@ -1,0 +1,3 @@
+module flitch.dev/flitch
+
+go 1.24
