@@ -12,6 +12,7 @@ mod config;
 mod dead_letters;
 mod demo;
 mod disk_buffer;
+mod disk_pressure;
 mod docker;
 mod event_hubs;
 mod examples;

@@ -22,6 +22,7 @@ pub mod process;
 pub mod proxy;
 pub mod servers;
 pub mod skip;
+pub mod small_disk;
 pub mod tls;
 pub mod wait;
 

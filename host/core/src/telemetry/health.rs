@@ -32,11 +32,11 @@ pub struct Health {
 /// `sync events`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failures {
-    /// How often it has ended or panicked unasked.
+    /// How often it has ended or panicked unasked, or could not do its work.
     pub count: u64,
     /// Why it did so last; what a panic said stands in the log alone, since it may quote a record.
     pub reason: String,
-    /// Whether it does not run now.
+    /// Whether it does not run now, or cannot do its work.
     pub down: bool,
 }
 
@@ -113,6 +113,16 @@ impl Part {
     pub fn down(&self, reason: &str, pause: Duration) {
         self.note(reason, true);
         tracing::error!(part = %self, reason, ?pause, "a part has ended unasked; it is started again after a pause");
+    }
+
+    /// It runs, and cannot do its work now. It tries by itself, and tells the log.
+    pub fn stalls(&self, reason: &str) {
+        self.note(reason, true);
+    }
+
+    /// It can do its work again.
+    pub fn goes_on(&self) {
+        self.is_down(false);
     }
 
     /// It runs.

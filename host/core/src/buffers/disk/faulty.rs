@@ -25,6 +25,8 @@ struct Inode {
     /// As it was synced last.
     synced: Vec<u8>,
     changes: Vec<Change>,
+    /// How often it is open.
+    open: usize,
 }
 
 fn apply(bytes: &mut Vec<u8>, change: &Change, most: usize) {
@@ -52,7 +54,7 @@ struct Inside {
     /// Whether everything fails after that.
     dies: bool,
     dead: bool,
-    /// Bytes that all files may have together.
+    /// Bytes that all files may have together, those included that are open and have no name any more.
     room: Option<u64>,
     changes: u64,
 }
@@ -77,6 +79,13 @@ impl Inside {
 
     fn call(&mut self) -> io::Result<()> {
         self.spend(1).map_err(|_| broken())
+    }
+
+    /// Bytes of all files that are there.
+    fn used(&self) -> u64 {
+        let named: BTreeSet<usize> = self.names.values().copied().collect();
+        let is_there = |(number, inode): &(usize, &Inode)| inode.open > 0 || named.contains(number);
+        self.inodes.iter().enumerate().filter(is_there).map(|(_, inode)| inode.seen.len() as u64).sum()
     }
 }
 
@@ -161,7 +170,7 @@ impl Faulty {
             let number = inside.inodes.len();
             inside.names.insert(path.clone(), number);
             inside.synced_names.insert(path, number);
-            inside.inodes.push(Inode { seen: bytes.clone(), synced: bytes, changes: Vec::new() });
+            inside.inodes.push(Inode { seen: bytes.clone(), synced: bytes, ..Inode::default() });
         }
         copy
     }
@@ -209,15 +218,15 @@ impl Fs for Faulty {
             }
         };
         inside.names.insert(path.to_owned(), number);
+        inside.inodes[number].open += 1;
         Ok(Box::new(Open(self.clone(), number)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        let inside = self.0.lock();
-        match inside.names.get(path) {
-            Some(number) => Ok(Box::new(Open(self.clone(), *number))),
-            None => Err(io::ErrorKind::NotFound.into()),
-        }
+        let mut inside = self.0.lock();
+        let number = *inside.names.get(path).ok_or(io::ErrorKind::NotFound)?;
+        inside.inodes[number].open += 1;
+        Ok(Box::new(Open(self.clone(), number)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -245,6 +254,12 @@ impl Fs for Faulty {
 
 struct Open(Faulty, usize);
 
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.0.lock().inodes[self.1].open -= 1;
+    }
+}
+
 impl File for Open {
     fn length(&self) -> io::Result<u64> {
         Ok(self.0.0.lock().inodes[self.1].seen.len() as u64)
@@ -260,8 +275,7 @@ impl File for Open {
     fn write_at(&self, parts: &[Buffer], at: u64) -> io::Result<()> {
         let mut inside = self.0.0.lock();
         let mut bytes: Vec<u8> = parts.iter().flat_map(|part| part.as_slice()).copied().collect();
-        let named: BTreeSet<usize> = inside.names.values().copied().collect();
-        let used: u64 = named.iter().map(|number| inside.inodes[*number].seen.len() as u64).sum();
+        let used = inside.used();
         let grows = (at + bytes.len() as u64).saturating_sub(inside.inodes[self.1].seen.len() as u64);
         let spent = inside.spend(bytes.len() as u64);
         let over = inside.room.map_or(0, |room| (used + grows).saturating_sub(room)) as usize;

@@ -136,6 +136,11 @@ impl Log {
         self.sync_seconds = sync_seconds;
     }
 
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// How large segments become before the next one begins.
     pub fn set_segment_bytes(&mut self, bytes: u64) {
         self.segment_bytes = bytes;
@@ -235,12 +240,11 @@ impl Log {
         self.acks.add(from, to);
     }
 
-    /// Writes what was settled, and removes segments of which all frames are. Answers whether there is more room than
-    /// before.
+    /// Writes what was settled, and removes segments of which all frames are.
     ///
     /// # Errors
     /// The disk's: it is tried again the next time.
-    pub fn sweep(&mut self) -> io::Result<bool> {
+    pub fn sweep(&mut self) -> io::Result<()> {
         let current = self.current.as_ref().map(|(first, _)| *first);
         let set = self.acks.set();
         let gone = |(first, segment): &(&u64, &Segment)| {
@@ -250,9 +254,10 @@ impl Log {
         for first in &gone {
             self.fs.remove(&self.folder.join(segment::name(*first)))?;
             self.segments.remove(first);
+            // A file that is open takes its room until it is let go of.
+            self.reading.take_if(|(open, _)| open == first);
         }
-        self.acks.write(&*self.fs)?;
-        Ok(!gone.is_empty())
+        self.acks.write(&*self.fs)
     }
 
     /// Makes last what was settled, and removes the current segment too if it holds nothing more.

@@ -296,7 +296,7 @@ impl Drain {
     /// It cannot be noted down, and will be taken out again.
     pub fn settle(&mut self, sequence: u64) -> io::Result<()> {
         self.log.settle(sequence, sequence + 1);
-        self.log.sweep().map(drop)
+        self.log.sweep()
     }
 
     /// Makes last what was settled.

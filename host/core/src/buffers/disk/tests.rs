@@ -213,6 +213,51 @@ async fn a_full_disk_makes_the_source_wait_until_there_is_room_and_is_seen() {
 }
 
 #[tokio::test]
+async fn a_full_disk_has_room_again_when_the_output_has_taken_what_was_there() {
+    let first = Machine::default();
+    let buffer = first.open();
+    for number in 0..4 {
+        push(&buffer, first.batch(number)).await;
+    }
+    until(|| first.verdicts().len() == 4).await;
+    end(buffer).await;
+    let second = first.restarted();
+    second.fs.set_room(Some(0));
+    let buffer = second.open();
+    push(&buffer, second.batch(4)).await;
+    until(|| buffer.on_disk().unwrap().failing).await;
+    second.fs.set_room(Some(second.fs.files().values().map(|bytes| bytes.len() as u64).sum()));
+    for number in 0..5 {
+        assert_eq!(next(&buffer).await, Some(number));
+    }
+    end(buffer).await;
+}
+
+#[tokio::test]
+async fn a_disk_that_is_almost_full_takes_what_it_has_room_for() {
+    let machine = Machine::default();
+    let buffer = machine.open();
+    let used = || machine.fs.files().values().map(|bytes| bytes.len() as u64).sum::<u64>();
+    push(&buffer, machine.batch(0)).await;
+    until(|| machine.verdicts().len() == 1).await;
+    let frame = used();
+    machine.fs.set_room(Some(0));
+    for number in 1..4 {
+        push(&buffer, machine.batch(number)).await;
+    }
+    until(|| buffer.on_disk().unwrap().failing).await;
+    for count in 2..5 {
+        machine.fs.set_room(Some(used() + frame));
+        until(|| machine.verdicts().len() == count).await;
+    }
+    until(|| !buffer.on_disk().unwrap().failing).await;
+    for number in 0..4 {
+        assert_eq!(next(&buffer).await, Some(number));
+    }
+    end(buffer).await;
+}
+
+#[tokio::test]
 async fn before_a_disk_that_takes_nothing_memory_is_bounded_and_what_is_too_much_waits_or_is_dropped() {
     for when_full in [WhenFull::Block, WhenFull::DropNewest] {
         let machine = Machine::default();

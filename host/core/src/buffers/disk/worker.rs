@@ -1,19 +1,18 @@
 //! The thread that has the log of a buffer.
 
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::core::{Core, Job};
-use super::frame::Draft;
-use super::log::{Log, Parked, Placed, Read};
+use super::log::{Log, Parked, Read};
 use super::shelf::Ledgers;
 use super::state::{Entry, Queued, Slip, State};
-use crate::buffers::Ack;
 use crate::clock::Clock;
 use crate::dead_letter::{Cause, DeadLetters};
 use crate::receipt::restore;
 use crate::telemetry::{Metric, Part, Quiet, Tally};
+
+mod write;
 
 /// How often a frame is read again that the disk does not give out.
 const TRIES: u32 = 3;
@@ -51,12 +50,18 @@ pub struct Worker {
     core: Arc<Core>,
     telling: Telling,
     pauses: Pauses,
-    /// What could not be written, to be written again.
+    /// What is not written yet, or could not be written.
     pending: Vec<Queued>,
+    /// How many of them are written at a time: fewer after a failure, since a disk that is almost full may have room for
+    /// some, and more again while it takes them.
+    at_once: usize,
     write_at: Option<Instant>,
     read_at: Option<Instant>,
     failures: u32,
     failed_again: u32,
+    /// Says that the disk takes nothing; one that is almost full may take some and refuse others all the time.
+    said_full: Quiet,
+    is_said_full: bool,
     /// Says that acknowledgements cannot be written.
     said: Quiet,
     parked: metrics::Counter,
@@ -73,10 +78,13 @@ impl Worker {
             core,
             pauses,
             pending: Vec::new(),
+            at_once: usize::MAX,
             write_at: None,
             read_at: None,
             failures: 0,
             failed_again: 0,
+            said_full: Quiet::a_minute(),
+            is_said_full: false,
             said: Quiet::a_minute(),
             parked: Metric::BufferParked.counter(&labels),
             dead: Tally::dead_lettered("output", &telling.name),
@@ -117,121 +125,20 @@ impl Worker {
         self.log.as_mut().expect("it is there until the worker is dropped")
     }
 
-    /// Writes what is pending with one sync.
-    fn write(&mut self) {
-        let now = self.telling.clock.now();
-        let pending = std::mem::take(&mut self.pending);
-        let draft = |queued: &Queued| -> (u64, Arc<str>) {
-            (queued.batch.stream.number(), queued.batch.receipt.source().clone())
-        };
-        let heads: Vec<(u64, Arc<str>)> = pending.iter().map(draft).collect();
-        let drafts: Vec<Draft<'_>> = pending
-            .iter()
-            .zip(&heads)
-            .map(|(queued, (stream, source))| Draft {
-                records: &queued.batch.records,
-                source,
-                stream: *stream,
-                weight: queued.bytes,
-            })
-            .collect();
-        let appended = self.log().append(&drafts, now);
-        drop(drafts);
-        match appended {
-            Ok(placed) => {
-                self.recovered();
-                self.publish(pending, &placed, now);
-            }
-            Err(error) => {
-                self.pending = pending;
-                self.failed(&error);
-            }
-        }
-    }
-
-    /// Tells the sources of what is stored, and gives it out, from memory if nothing older waits on disk.
-    fn publish(&mut self, queued: Vec<Queued>, placed: &[Placed], time: i64) {
-        let core = self.core.clone();
-        let ack = core.state.lock().ack;
-        let mut held = Vec::new();
-        let mut entries = Vec::with_capacity(queued.len());
-        let mut grown = 0;
-        for (Queued { batch, bytes }, placed) in queued.into_iter().zip(placed) {
-            grown += placed.weight.saturating_sub(bytes);
-            let ledger = batch.receipt.ledger().clone();
-            match ack {
-                Ack::Stored => batch.receipt.stored(),
-                Ack::Delivered => held.push((placed.sequence, batch.receipt.held())),
-            }
-            let Placed { sequence, weight, .. } = *placed;
-            let slip = Slip { sequence, rows: batch.records.rows(), ledger, weight, time };
-            entries.push(Entry { slip, records: batch.records });
-        }
-        let mut state = core.state.lock();
-        state.used += grown;
-        state.writing = 0;
-        state.held.extend(held);
-        let log = self.log();
-        if !state.stopping {
-            for (entry, placed) in entries.into_iter().zip(placed) {
-                if !state.has_window(entry.slip.weight) || !log.pass(placed) {
-                    break;
-                }
-                state.publish(entry);
-            }
-        }
-        state.has_unread = log.has_unread();
-        drop(state);
-        core.item.notify_one();
-    }
-
-    fn failed(&mut self, error: &io::Error) {
-        self.failures += 1;
-        let doubled = 2u32.saturating_pow(self.failures.min(16) - 1);
-        let pause = self.pauses.first.saturating_mul(doubled).min(self.pauses.longest);
-        self.write_at = Some(Instant::now() + pause);
-        if self.failures == 1 {
-            self.telling.part.down(&error.to_string(), pause);
-        }
-        let mut state = self.core.state.lock();
-        state.disk.failing = true;
-        if !state.stopping {
-            return;
-        }
-        // Nobody is there to wait for it.
-        state.writing = 0;
-        for queued in &self.pending {
-            state.let_go(queued.bytes, queued.batch.records.rows() as u64);
-        }
-        drop(state);
-        let records: usize = self.pending.iter().map(|queued| queued.batch.records.rows()).sum();
-        tracing::error!(output = %self.telling.name, records, %error, "records cannot be stored; their sources send them again");
-        self.pending.clear();
-    }
-
-    fn recovered(&mut self) {
-        self.write_at = None;
-        if self.failures > 0 {
-            self.failures = 0;
-            self.telling.part.up();
-            self.core.state.lock().disk.failing = false;
-        }
-    }
-
     fn settle(&mut self, settled: &[(u64, u64)], stop: bool) {
         let log = self.log();
         settled.iter().for_each(|(from, to)| log.settle(*from, *to));
-        let swept = if stop { log.close().map(|()| true) } else { log.sweep() };
-        match swept {
+        let before = log.segments().0;
+        let swept = if stop { log.close() } else { log.sweep() };
+        if log.segments().0 < before {
             // A disk that was full may not be any more.
-            Ok(true) => self.write_at = None,
-            Ok(false) => {}
-            Err(error) => {
-                if self.said.may_say() {
-                    let name = &self.telling.name;
-                    tracing::error!(output = %name, %error, "what was delivered cannot be noted down; it may be sent twice after a restart");
-                }
-            }
+            self.write_at = None;
+        }
+        if let Err(error) = swept
+            && self.said.may_say()
+        {
+            let name = &self.telling.name;
+            tracing::error!(output = %name, %error, "what was delivered cannot be noted down; it may be sent twice after a restart");
         }
     }
 

@@ -106,7 +106,8 @@ fn a_segment_is_removed_when_all_its_frames_are_settled_and_its_sequences_are_no
     for (sequence, _) in all.iter().rev().filter(|(sequence, _)| *sequence != 5) {
         log.settle(*sequence, sequence + 1);
     }
-    assert!(log.sweep().unwrap());
+    log.sweep().unwrap();
+    assert_eq!(log.segments().0 as usize, segments(&fs));
     drop(log);
     let mut log = open(&fs);
     assert_eq!(read_all(&mut log).0, [(5, 4)]);
