@@ -32,7 +32,7 @@ struct Circuit {
     failures: u32,
     last_failure: Option<Instant>,
     open: bool,
-    /// When the next probe may begin.
+    /// When those that failed may try again, or the next probe may begin.
     resume: Option<Instant>,
     /// A write is probing.
     probing: bool,
@@ -102,9 +102,10 @@ impl Breaker {
         }
     }
 
-    /// Enters a write that began at `begin` and failed, and says how long it must wait by itself; while the breaker is
-    /// open the pause is in [`Breaker::turn`].
-    pub fn failure(&self, error: &WriteError, begin: Instant) -> Duration {
+    /// Enters a write that began at `begin` and failed, and says until when it must wait by itself; none while the breaker is
+    /// open, when the pause is in [`Breaker::turn`]. Writes that failed together wait until the same moment, so that the
+    /// oldest goes first then too.
+    pub fn failure(&self, error: &WriteError, begin: Instant) -> Option<Instant> {
         let mut state = self.state.lock();
         let now = Instant::now();
         let counts = state.last_failure.is_none_or(|last| begin > last);
@@ -113,7 +114,8 @@ impl Breaker {
             state.last_failure = Some(now);
         }
         let at_once = matches!(error, WriteError::Busy { .. } | WriteError::Denied { .. });
-        if !state.open && (at_once || state.failures >= self.settings.breaker_after) {
+        let opens = !state.open && (at_once || state.failures >= self.settings.breaker_after);
+        if opens {
             state.open = true;
             self.open.set(1.0);
         }
@@ -123,13 +125,10 @@ impl Breaker {
             WriteError::Denied { .. } => jittered(self.settings.max.0),
             _ => jittered(self.settings.pause(state.failures)),
         };
-        if !state.open {
-            return pause;
-        }
-        if counts || state.resume.is_none() {
+        if counts || opens || state.resume.is_none() {
             state.resume = Some(now + pause);
         }
-        Duration::ZERO
+        if state.open { None } else { state.resume }
     }
 
     fn log(&self, state: &mut Circuit, error: &WriteError) {

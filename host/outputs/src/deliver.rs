@@ -198,11 +198,11 @@ impl Courier {
         };
         let failed =
             error.as_ref().filter(|(rows, e)| !rows.is_empty() && !matches!(e, WriteError::Poison { .. }));
-        let pause = failed.map(|(_, error)| self.breaker.failure(error, begin));
+        let until = failed.map(|(_, error)| self.breaker.failure(error, begin));
         if let Some((_, error)) = &error {
             Metric::WriteErrors.counter(&[("output", &*self.name), ("kind", error.kind())]).increment(1);
         }
-        if pause.is_none() {
+        if until.is_none() {
             self.breaker.success();
         }
         drop(turn);
@@ -218,8 +218,8 @@ impl Courier {
             (Some(left), _) => pieces.push(left),
             (None, _) => {}
         }
-        match pause.filter(|pause| !pause.is_zero()) {
-            Some(pause) => tokio::time::sleep(pause).await,
+        match until.flatten() {
+            Some(until) => tokio::time::sleep_until(until).await,
             // A pause of nothing would last until the timer's next tick, a millisecond for every batch.
             None => tokio::task::consume_budget().await,
         }

@@ -183,12 +183,13 @@ impl Courier {
             }
             let Fate::Again(error) = fate else { return fate };
             self.retries.increment(1);
-            let pause = self.failure(&error, Instant::now());
-            tokio::time::sleep(pause).await;
+            if let Some(until) = self.failure(&error, Instant::now()) {
+                tokio::time::sleep_until(until).await;
+            }
         }
     }
 
-    fn failure(&self, error: &WriteError, begin: Instant) -> Duration {
+    fn failure(&self, error: &WriteError, begin: Instant) -> Option<Instant> {
         Metric::WriteErrors.counter(&[("output", &*self.name), ("kind", error.kind())]).increment(1);
         self.breaker.failure(error, begin)
     }
@@ -218,10 +219,10 @@ impl Courier {
                 }
                 Err(error) => error,
             };
-            let pause = self.failure(&error, begin);
+            let until = self.failure(&error, begin);
             drop(turn);
-            if !pause.is_zero() {
-                tokio::time::sleep(pause).await;
+            if let Some(until) = until {
+                tokio::time::sleep_until(until).await;
             }
         }
     }

@@ -235,6 +235,26 @@ async fn only_one_write_probes_while_the_breaker_is_open() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn writes_that_fail_together_are_tried_again_in_their_order() {
+    let begin = Instant::now();
+    let mut output = Scripted::new(move |_| {
+        if begin.elapsed() < Duration::from_secs(90) { Err(unreachable()) } else { Ok(Written::default()) }
+    });
+    (output.concurrency, output.takes) = (4, Duration::from_millis(10));
+    let bench = Bench::new(output);
+    for n in 0..6 {
+        bench.push(n..n + 1).await;
+    }
+    bench.finish().await;
+    let values = bench.output.values().concat();
+    let together = 4 * RetrySettings::default().breaker_after as usize;
+    assert!(values[..together].chunks(4).all(|round| round == [0, 1, 2, 3]), "{values:?}");
+    // Then the oldest probes, and the others follow it.
+    let probes = values[together..].iter().take_while(|value| **value == 0).count();
+    assert!(probes > 0 && values[together + probes..] == [1, 2, 3, 4, 5], "{values:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn as_many_writes_are_under_way_as_the_output_allows() {
     let mut output = Scripted::in_turn(vec![]);
     (output.concurrency, output.takes) = (3, Duration::from_secs(1));
