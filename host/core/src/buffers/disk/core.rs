@@ -122,20 +122,55 @@ impl Core {
 
     /// See [`super::Store::try_push`].
     pub fn try_push(&self, view: u64, batch: Batch, bytes: u64) -> Result<Result<(), Batch>, Closed> {
+        if !self.has_room(view, bytes)? {
+            return Ok(Err(batch));
+        }
+        let put = self.put(view, Queued::new(batch, bytes))?;
+        Ok(put.map_err(|back| back.batch))
+    }
+
+    /// See [`super::Store::push`].
+    pub async fn push(&self, view: u64, batch: Batch, bytes: u64) -> Result<(), Closed> {
+        loop {
+            let room = self.room.notified();
+            if self.has_room(view, bytes)? {
+                break;
+            }
+            self.wait(room).await;
+        }
+        // Frames are made by those who push, all at the same time, and not by the thread that waits for the disk.
+        let mut queued = Queued::new(batch, bytes);
+        loop {
+            let room = self.room.notified();
+            match self.put(view, queued)? {
+                Ok(()) => return Ok(()),
+                Err(back) => queued = back,
+            }
+            self.wait(room).await;
+        }
+    }
+
+    fn has_room(&self, view: u64, bytes: u64) -> Result<bool, Closed> {
+        let state = self.state.lock();
+        if state.is_open(view) { Ok(state.has_room(bytes)) } else { Err(Closed) }
+    }
+
+    /// Puts a batch to those that wait to be written, if there is room still.
+    fn put(&self, view: u64, queued: Queued) -> Result<Result<(), Queued>, Closed> {
         let mut state = self.state.lock();
         if !state.is_open(view) {
             return Err(Closed);
         }
-        if !state.has_room(bytes) {
-            return Ok(Err(batch));
+        if !state.has_room(queued.bytes) {
+            return Ok(Err(queued));
         }
         if state.pushed_by < view {
             state.pushed_by = view;
         }
-        state.used += bytes;
-        state.records += batch.records.rows() as u64;
-        state.queued_bytes += bytes;
-        state.queued.push_back(Queued { batch, bytes });
+        state.used += queued.bytes;
+        state.records += queued.batch.records.rows() as u64;
+        state.queued_bytes += queued.bytes;
+        state.queued.push_back(queued);
         if state.has_room(1) {
             self.room.notify_one();
         }
@@ -143,25 +178,17 @@ impl Core {
         Ok(Ok(()))
     }
 
-    /// See [`super::Store::push`].
-    pub async fn push(&self, view: u64, batch: Batch, bytes: u64) -> Result<(), Closed> {
+    /// Waits for room, as one who is seen to do so.
+    async fn wait(&self, room: impl Future<Output = ()>) {
         struct Waiting<'a>(&'a AtomicUsize);
         impl Drop for Waiting<'_> {
             fn drop(&mut self) {
                 self.0.fetch_sub(1, Ordering::Relaxed);
             }
         }
-        let mut batch = batch;
-        loop {
-            let room = self.room.notified();
-            match self.try_push(view, batch, bytes)? {
-                Ok(()) => return Ok(()),
-                Err(back) => batch = back,
-            }
-            self.waiting.fetch_add(1, Ordering::Relaxed);
-            let _waiting = Waiting(&self.waiting);
-            room.await;
-        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
+        room.await;
     }
 
     /// The oldest batch for `view`.

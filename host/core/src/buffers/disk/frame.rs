@@ -153,9 +153,28 @@ impl Head {
     }
 }
 
-/// A frame in parts that follow each other on disk; those of the columns are the batch's own memory.
-pub fn encode(sequence: u64, time: i64, draft: &Draft<'_>) -> Result<(Head, Vec<Buffer>), ArrowError> {
-    let mut parts = vec![Buffer::from(&[][..])];
+/// A frame that has no place among the others yet.
+#[derive(Debug)]
+pub struct Frame {
+    head: Head,
+    /// The payload; those of the columns are the batch's own memory.
+    parts: Vec<Buffer>,
+}
+
+impl Frame {
+    /// The frame with this sequence and time: what its head says, and the parts that follow each other on disk.
+    pub fn at(&self, sequence: u64, time: i64) -> (Head, impl Iterator<Item = Buffer>) {
+        let head = Head { sequence, time, ..self.head };
+        (head, std::iter::once(Buffer::from(&head.write()[..])).chain(self.parts.iter().cloned()))
+    }
+}
+
+/// Makes a frame.
+///
+/// # Errors
+/// It is larger than a frame can be.
+pub fn encode(draft: &Draft<'_>) -> Result<Frame, ArrowError> {
+    let mut parts = Vec::new();
     let columns = stream(draft.records.columns(), &mut parts)?;
     let constants = stream(draft.records.constants(), &mut parts)?;
     // Names have 64 bytes at most; one that is longer is cut rather than refused.
@@ -170,9 +189,9 @@ pub fn encode(sequence: u64, time: i64, draft: &Draft<'_>) -> Result<(Head, Vec<
     };
     let head = Head {
         length: long(length)?,
-        checksum: parts[1..].iter().fold(0, |sum, part| crc32c::crc32c_append(sum, part)),
-        sequence,
-        time,
+        checksum: parts.iter().fold(0, |sum, part| crc32c::crc32c_append(sum, part)),
+        sequence: 0,
+        time: 0,
         stream: draft.stream,
         weight: draft.weight.max((HEAD + length) as u64),
         rows: long(draft.records.rows())?,
@@ -180,8 +199,7 @@ pub fn encode(sequence: u64, time: i64, draft: &Draft<'_>) -> Result<(Head, Vec<
         constants: long(constants)?,
         source: source.len() as u16,
     };
-    parts[0] = Buffer::from(&head.write()[..]);
-    Ok((head, parts))
+    Ok(Frame { head, parts })
 }
 
 /// Appends a batch as a stream of its own; answers its bytes.

@@ -15,7 +15,7 @@ use std::time::Instant;
 use arrow_buffer::Buffer;
 
 use super::acks::Acks;
-use super::frame::{self, Draft};
+use super::frame::Frame;
 use super::fs::{File, Fs};
 use super::recover::{self, Segment, Segments, Tail, Waiting};
 use super::segment::{self, HEADER, Header};
@@ -160,24 +160,28 @@ impl Log {
     ///
     /// # Errors
     /// None of them is promised to be there; they can be appended again.
-    pub fn append(&mut self, drafts: &[Draft<'_>], time: i64) -> io::Result<Vec<Placed>> {
-        let appended = self.try_append(drafts, time);
+    pub fn append(&mut self, frames: &[&Frame], time: i64) -> io::Result<Vec<Placed>> {
+        let appended = self.try_append(frames, time);
         if appended.is_err() {
             self.give_up_current();
         }
         appended
     }
 
-    fn try_append(&mut self, drafts: &[Draft<'_>], time: i64) -> io::Result<Vec<Placed>> {
+    fn try_append(&mut self, frames: &[&Frame], time: i64) -> io::Result<Vec<Placed>> {
         self.make_current()?;
         let (first, file) = self.current.as_ref().expect("it was made");
         let segment = self.segments.get_mut(first).expect("the current segment is one of them");
-        let (mut at, mut end) = (segment.length, segment.length);
-        let mut placed = Vec::with_capacity(drafts.len());
+        let is_new = segment.length == 0;
         let mut parts: Vec<Buffer> = Vec::new();
-        for (sequence, draft) in (self.next..).zip(drafts) {
-            let (head, frame) = frame::encode(sequence, time, draft).map_err(io::Error::other)?;
-            if !parts.is_empty() && parts.len() + frame.len() > PARTS {
+        if is_new {
+            parts.push(Buffer::from(&Header::write()[..]));
+        }
+        let (mut at, mut end) = (segment.length, segment.length.max(HEADER as u64));
+        let mut placed = Vec::with_capacity(frames.len());
+        for (sequence, frame) in (self.next..).zip(frames) {
+            let (head, frame) = frame.at(sequence, time);
+            if !parts.is_empty() && parts.len() + frame.size_hint().0 > PARTS {
                 file.write_at(&parts, at)?;
                 at = end;
                 parts.clear();
@@ -189,13 +193,17 @@ impl Log {
         file.write_at(&parts, at)?;
         let begin = Instant::now();
         file.sync()?;
+        if is_new {
+            // After the file: most file systems have made its name last with it then, and this costs little.
+            self.fs.sync_folder(&self.folder)?;
+        }
         self.sync_seconds.record(begin.elapsed().as_secs_f64());
-        self.next += drafts.len() as u64;
+        self.next += frames.len() as u64;
         (segment.end, segment.length) = (self.next, end);
         Ok(placed)
     }
 
-    /// Sees that there is a segment to append to.
+    /// Sees that there is a segment to append to; one that is new has no header yet.
     fn make_current(&mut self) -> io::Result<()> {
         if let Some((first, _)) = &self.current {
             if self.segments.get(first).is_some_and(|segment| segment.length < self.segment_bytes) {
@@ -203,11 +211,8 @@ impl Log {
             }
             self.current = None;
         }
-        let path = self.folder.join(segment::name(self.next));
-        let file = self.fs.create(&path)?;
-        file.write_at(&[Buffer::from(&Header::write()[..])], 0)?;
-        self.fs.sync_folder(&self.folder)?;
-        self.segments.insert(self.next, Segment { end: self.next, length: HEADER as u64 });
+        let file = self.fs.create(&self.folder.join(segment::name(self.next)))?;
+        self.segments.insert(self.next, Segment { end: self.next, length: 0 });
         self.current = Some((self.next, file));
         Ok(())
     }

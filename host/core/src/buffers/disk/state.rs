@@ -1,8 +1,10 @@
 //! What is in a buffer on disk, and where.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io;
 use std::sync::Arc;
 
+use super::frame::{Draft, Frame, encode};
 use super::{DiskStats, QUEUE, WINDOW};
 use crate::batch::{Batch, Records};
 use crate::buffers::Ack;
@@ -14,6 +16,20 @@ pub struct Queued {
     pub batch: Batch,
     /// What it counts for as it stands in memory.
     pub bytes: u64,
+    /// As it is to be written, or why it cannot be.
+    frame: Result<Frame, String>,
+}
+
+impl Queued {
+    pub fn new(batch: Batch, bytes: u64) -> Queued {
+        let (stream, source) = (batch.stream.number(), batch.receipt.source());
+        let frame = encode(&Draft { records: &batch.records, source, stream, weight: bytes });
+        Queued { frame: frame.map_err(|error| error.to_string()), batch, bytes }
+    }
+
+    pub fn frame(&self) -> io::Result<&Frame> {
+        self.frame.as_ref().map_err(|why| io::Error::other(why.clone()))
+    }
 }
 
 /// A batch that was stored, without its records.

@@ -18,8 +18,9 @@ fn columns() -> Vec<(Arc<arrow_schema::Field>, ArrayRef)> {
 
 fn round_trip(records: &Records) -> Records {
     let draft = Draft { records, source: "nginx", stream: 3, weight: 7 };
-    let (head, parts) = encode(11, -5, &draft).unwrap();
-    let bytes: Vec<u8> = parts.iter().flat_map(|part| part.as_slice()).copied().collect();
+    let frame = encode(&draft).unwrap();
+    let (head, parts) = frame.at(11, -5);
+    let bytes: Vec<u8> = parts.flat_map(|part| part.to_vec()).collect();
     assert_eq!((bytes.len() as u64, bytes.len() % ALIGNMENT), (head.bytes(), 0));
     let read = Head::read(bytes[..HEAD].try_into().unwrap()).unwrap();
     assert_eq!(read, head);
@@ -55,8 +56,9 @@ fn records_without_any_column_come_back_too() {
 fn a_payload_that_was_changed_is_an_error_or_other_records_and_never_a_panic() {
     let records = Records::of(3, columns(), vec![]).unwrap();
     let draft = Draft { records: &records, source: "in", stream: 0, weight: 0 };
-    let (head, parts) = encode(1, 0, &draft).unwrap();
-    let bytes: Vec<u8> = parts[1..].iter().flat_map(|part| part.as_slice()).copied().collect();
+    let frame = encode(&draft).unwrap();
+    let (head, parts) = frame.at(1, 0);
+    let bytes: Vec<u8> = parts.skip(1).flat_map(|part| part.to_vec()).collect();
     for place in 0..bytes.len() {
         for bit in 0..8 {
             let mut bytes = bytes.clone();

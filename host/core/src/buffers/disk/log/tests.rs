@@ -5,6 +5,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 
 use super::super::faulty::Faulty;
+use super::super::frame::{Draft, encode};
 use super::super::fs::Real;
 use super::super::segment::Found;
 use super::*;
@@ -38,9 +39,9 @@ pub fn open(fs: &Faulty) -> Log {
 /// Appends batches with these numbers.
 pub fn append(log: &mut Log, numbers: &[i64]) -> io::Result<Vec<Placed>> {
     let batches: Vec<Records> = numbers.iter().map(|number| records(*number, 2)).collect();
-    let drafts: Vec<Draft<'_>> =
-        batches.iter().map(|records| Draft { records, source: "in", stream: 1, weight: 100 }).collect();
-    log.append(&drafts, 5)
+    let frame = |records| encode(&Draft { records, source: "in", stream: 1, weight: 100 }).unwrap();
+    let frames: Vec<Frame> = batches.iter().map(frame).collect();
+    log.append(&frames.iter().collect::<Vec<_>>(), 5)
 }
 
 /// The sequences and numbers of all frames that are left to read, and how much was parked.

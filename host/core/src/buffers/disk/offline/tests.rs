@@ -1,4 +1,4 @@
-use super::super::frame::Draft;
+use super::super::frame::{Draft, encode};
 use super::super::log::tests::{number, records};
 use super::*;
 
@@ -8,7 +8,8 @@ fn written(numbers: &[i64]) -> tempfile::TempDir {
     let (mut log, _) = Log::open(Arc::new(Real), folder.path()).unwrap();
     for number in numbers {
         let records = records(*number, 2);
-        log.append(&[Draft { records: &records, source: "in", stream: 1, weight: 100 }], 5).unwrap();
+        let frame = encode(&Draft { records: &records, source: "in", stream: 1, weight: 100 }).unwrap();
+        log.append(&[&frame], 5).unwrap();
     }
     folder
 }

@@ -1,10 +1,9 @@
 //! Writing what waits, and what follows from it.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::frame::Draft;
+use super::super::frame::Frame;
 use super::super::log::Placed;
 use super::super::state::{Entry, Queued, Slip};
 use super::Worker;
@@ -16,22 +15,8 @@ impl Worker {
         let now = self.telling.clock.now();
         let mut pending = std::mem::take(&mut self.pending);
         let count = pending.len().min(self.at_once);
-        let draft = |queued: &Queued| -> (u64, Arc<str>) {
-            (queued.batch.stream.number(), queued.batch.receipt.source().clone())
-        };
-        let heads: Vec<(u64, Arc<str>)> = pending[..count].iter().map(draft).collect();
-        let drafts: Vec<Draft<'_>> = pending
-            .iter()
-            .zip(&heads)
-            .map(|(queued, (stream, source))| Draft {
-                records: &queued.batch.records,
-                source,
-                stream: *stream,
-                weight: queued.bytes,
-            })
-            .collect();
-        let appended = self.log().append(&drafts, now);
-        drop(drafts);
+        let frames: io::Result<Vec<&Frame>> = pending[..count].iter().map(Queued::frame).collect();
+        let appended = frames.and_then(|frames| self.log().append(&frames, now));
         match appended {
             Ok(placed) => {
                 self.pending = pending.split_off(count);
@@ -54,7 +39,7 @@ impl Worker {
         let mut held = Vec::new();
         let mut entries = Vec::with_capacity(queued.len());
         let mut grown = 0;
-        for (Queued { batch, bytes }, placed) in queued.into_iter().zip(placed) {
+        for (Queued { batch, bytes, .. }, placed) in queued.into_iter().zip(placed) {
             grown += placed.weight.saturating_sub(bytes);
             let ledger = batch.receipt.ledger().clone();
             match ack {
