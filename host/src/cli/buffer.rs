@@ -242,7 +242,10 @@ fn verify(one: &One) -> Result<(), Failure> {
     if verified.broken.is_empty() {
         return Ok(());
     }
-    Err(anyhow!("{} places are broken: `flitch buffer repair` puts them aside", verified.broken.len()).into())
+    let count = verified.broken.len();
+    let places = if count == 1 { "1 place is".to_owned() } else { format!("{count} places are") };
+    let name = Escaped(&one.buffer);
+    Err(anyhow!("{places} broken: `flitch buffer repair {name}` puts aside what cannot be read").into())
 }
 
 /// What a repair did.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use arrow_buffer::Buffer;
 
+use super::frame::Head;
 use super::fs::{File, Fs};
 use super::segment::{self, Header};
 
@@ -59,6 +60,13 @@ impl Set {
     /// Whether a sequence is in it.
     pub fn has(&self, sequence: u64) -> bool {
         self.covers(sequence, sequence + 1)
+    }
+
+    /// Whether all frames are in it that can have been where none begins, before the frame `next`, or the `end` of a
+    /// segment; `from` is the first of them.
+    pub fn ends(&self, from: u64, next: Option<Head>, end: u64) -> bool {
+        let to = next.map_or(end, |head| head.sequence);
+        from < to && self.covers(from, to)
     }
 
     /// The sequence after the last one.

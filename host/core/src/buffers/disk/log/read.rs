@@ -102,6 +102,10 @@ impl Log {
                 Found::Broken { next, .. } if recover::is_blank(self.file(first)?, at, next)? => {
                     self.go_on(next, self.unread);
                 }
+                // It was put aside before, or what it was has been delivered.
+                Found::Broken { next, head } if self.acks.set().ends(self.unread, head, segment.end) => {
+                    self.go_on(next, self.unread);
+                }
                 Found::Broken { next, .. } => {
                     return self.park(next, None, "no frame begins where one should".to_owned(), None);
                 }

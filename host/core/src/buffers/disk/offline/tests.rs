@@ -62,3 +62,28 @@ fn what_is_taken_out_and_settled_does_not_wait_any_more() {
     drain.close().unwrap();
     assert_eq!(summary(folder.path()).unwrap().segments, 0);
 }
+
+#[test]
+fn what_was_put_aside_is_broken_no_more() {
+    // A byte of the first frame's head, and one of its payload.
+    for place in [HEADER + 1, HEADER + HEAD + 1] {
+        let folder = written(&[1, 2, 3]);
+        let path = folder.path().join(segment::name(1));
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[place] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(verify(folder.path()).unwrap().broken.len(), 1);
+        for turn in 0..2 {
+            let mut drain = Drain::open(folder.path()).unwrap();
+            let mut parked = 0;
+            while let Some(out) = drain.take().unwrap() {
+                parked += usize::from(matches!(out, Out::Parked { .. }));
+            }
+            drain.close().unwrap();
+            assert_eq!(parked, usize::from(turn == 0), "{place}");
+        }
+        let verified = verify(folder.path()).unwrap();
+        assert_eq!((verified.frames, verified.broken.len()), (2, 0), "{place}");
+        assert_eq!(summary(folder.path()).unwrap().parked, 1);
+    }
+}
