@@ -57,9 +57,18 @@ struct Inside {
     /// Bytes that all files may have together, those included that are open and have no name any more.
     room: Option<u64>,
     changes: u64,
+    /// The number of the error by which files are not given out, and how often that happened.
+    refuses: Option<i32>,
+    refusals: u64,
 }
 
 impl Inside {
+    fn give_out(&mut self) -> io::Result<()> {
+        let Some(number) = self.refuses else { return Ok(()) };
+        self.refusals += 1;
+        Err(io::Error::from_raw_os_error(number))
+    }
+
     /// Whether a call that costs so much goes through; for a write that does not, how many bytes of it do.
     fn spend(&mut self, cost: u64) -> Result<(), u64> {
         if self.dead {
@@ -107,6 +116,16 @@ impl Faulty {
     /// Lets all files have so many bytes together.
     pub fn set_room(&self, room: Option<u64>) {
         self.0.lock().room = room;
+    }
+
+    /// Gives out no file from now on, by an error of this number.
+    pub fn refuse(&self, number: Option<i32>) {
+        self.0.lock().refuses = number;
+    }
+
+    /// How often a file was not given out.
+    pub fn refusals(&self) -> u64 {
+        self.0.lock().refusals
     }
 
     /// The bytes and calls that changed something so far.
@@ -225,6 +244,7 @@ impl Fs for Faulty {
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
         let mut inside = self.0.lock();
         let number = *inside.names.get(path).ok_or(io::ErrorKind::NotFound)?;
+        inside.give_out()?;
         inside.inodes[number].open += 1;
         Ok(Box::new(Open(self.clone(), number)))
     }
@@ -266,7 +286,8 @@ impl File for Open {
     }
 
     fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<()> {
-        let inside = self.0.0.lock();
+        let mut inside = self.0.0.lock();
+        inside.give_out()?;
         let seen = inside.inodes[self.1].seen.get(at as usize..at as usize + bytes.len());
         bytes.copy_from_slice(seen.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())

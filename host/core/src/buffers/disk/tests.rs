@@ -383,17 +383,21 @@ async fn a_buffer_that_everybody_left_can_be_opened_again() {
     }
 }
 
+/// A batch that takes a third of the window.
+fn large(machine: &Machine, number: i64) -> Batch {
+    let rows = (super::WINDOW / 24) as usize;
+    let mut batch = machine.batch(number);
+    batch.records = Arc::new(records(number, rows));
+    batch.receipt.grow(rows - 2);
+    batch
+}
+
 #[tokio::test]
 async fn what_waits_on_disk_is_not_in_memory_and_comes_in_order() {
     let machine = Machine::default();
     let buffer = machine.open();
-    // A third of the window each.
-    let rows = (super::WINDOW / 24) as usize;
     for number in 0..12 {
-        let mut batch = machine.batch(number);
-        batch.records = Arc::new(records(number, rows));
-        batch.receipt.grow(rows - 2);
-        push(&buffer, batch).await;
+        push(&buffer, large(&machine, number)).await;
     }
     until(|| machine.verdicts().len() == 12).await;
     for number in 0..12 {
@@ -442,6 +446,43 @@ async fn what_comes_back_and_cannot_be_read_any_more_is_counted_and_holds_up_not
     assert_eq!(next(&buffer).await, Some(1));
     until(|| buffer.on_disk().unwrap().parked == 1).await;
     assert_eq!(buffer.stats().records, 0);
+    end(buffer).await;
+}
+
+#[tokio::test]
+async fn while_there_are_no_descriptors_nothing_is_taken_for_lost() {
+    const EMFILE: i32 = 24;
+    let machine = Machine::default();
+    let buffer = machine.open();
+    for number in 0..12 {
+        push(&buffer, large(&machine, number)).await;
+    }
+    until(|| machine.verdicts().len() == 12).await;
+    let fs = &machine.fs;
+    let refused = || {
+        let before = fs.refusals();
+        until(move || fs.refusals() > before + 10)
+    };
+    // What came back is to be read again.
+    machine.fs.refuse(Some(EMFILE));
+    drop(lease(&buffer).await);
+    refused().await;
+    machine.fs.refuse(None);
+    assert_eq!(next(&buffer).await, Some(0));
+    // What comes next is to be read for the first time.
+    machine.fs.refuse(Some(EMFILE));
+    let mut number = 1;
+    while let Some(batch) = buffer.try_lease() {
+        assert_eq!(self::number(&batch.records), number);
+        batch.receipt.delivered();
+        number += 1;
+    }
+    refused().await;
+    machine.fs.refuse(None);
+    for number in number..12 {
+        assert_eq!(next(&buffer).await, Some(number));
+    }
+    assert_eq!(buffer.on_disk().unwrap().parked, 0);
     end(buffer).await;
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::core::{Core, Job};
+use super::fs::is_passing;
 use super::log::{Log, Parked, Read};
 use super::shelf::Ledgers;
 use super::state::{Entry, Queued, Slip, State};
@@ -62,6 +63,8 @@ pub struct Worker {
     /// Says that the disk takes nothing; one that is almost full may take some and refuse others all the time.
     said_full: Quiet,
     is_said_full: bool,
+    /// Says that what is stored cannot be read.
+    said_unread: Quiet,
     /// Says that acknowledgements cannot be written.
     said: Quiet,
     parked: metrics::Counter,
@@ -85,6 +88,7 @@ impl Worker {
             failed_again: 0,
             said_full: Quiet::a_minute(),
             is_said_full: false,
+            said_unread: Quiet::a_minute(),
             said: Quiet::a_minute(),
             parked: Metric::BufferParked.counter(&labels),
             dead: Tally::dead_lettered("output", &telling.name),
@@ -147,10 +151,9 @@ impl Worker {
         for _ in 0..READS {
             let Some(slip) = self.core.state.lock().wants_again().cloned() else { return };
             let read = match self.log().read_again(slip.sequence) {
-                Err(error) if self.failed_again + 1 < TRIES => {
-                    self.failed_again += 1;
-                    tracing::error!(output = %self.telling.name, %error, "what came back cannot be read again; it is tried again");
-                    self.read_at = Some(Instant::now() + self.pauses.first);
+                Err(error) if is_passing(&error) || self.failed_again + 1 < TRIES => {
+                    self.failed_again += u32::from(!is_passing(&error));
+                    self.cannot_read(&error);
                     return;
                 }
                 read => read,
@@ -170,14 +173,27 @@ impl Worker {
                 Err(error) => error,
             };
             state.let_go(slip.weight, slip.rows as u64);
-            state.settle(slip.sequence);
+            // What the disk does not give out now it may give out after the next start.
+            let is_gone = error.kind() == std::io::ErrorKind::InvalidData;
+            if is_gone {
+                state.settle(slip.sequence);
+            }
             state.disk.parked += 1;
             let held = state.held.remove(&slip.sequence);
             drop(state);
             // Its source may have it still.
             drop(held);
             self.parked.increment(1);
-            tracing::error!(output = %self.telling.name, records = slip.rows, %error, "a frame of the buffer that came back cannot be read any more; its records are lost, unless their source has them");
+            let lost = if is_gone { "are lost" } else { "wait for the next start" };
+            tracing::error!(output = %self.telling.name, records = slip.rows, %error, "a frame of the buffer that came back cannot be read any more; its records {lost}, unless their source has them");
+        }
+    }
+
+    /// The disk has not given out what was to be read: it is read again after a pause.
+    fn cannot_read(&mut self, error: &std::io::Error) {
+        self.read_at = Some(Instant::now() + self.pauses.first);
+        if self.said_unread.may_say() {
+            tracing::error!(output = %self.telling.name, %error, "what is stored cannot be read; it is tried again");
         }
     }
 
@@ -211,8 +227,7 @@ impl Worker {
                 }
                 Ok(Read::End) => break,
                 Err(error) => {
-                    tracing::error!(output = %self.telling.name, %error, "what is stored cannot be read; it is tried again");
-                    self.read_at = Some(Instant::now() + self.pauses.first);
+                    self.cannot_read(&error);
                     break;
                 }
             }

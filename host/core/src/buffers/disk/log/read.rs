@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Log, Place, keep};
 use crate::batch::Records;
 use crate::buffers::disk::frame::{HEAD, Head};
-use crate::buffers::disk::fs::File;
+use crate::buffers::disk::fs::{File, is_passing};
 use crate::buffers::disk::recover;
 use crate::buffers::disk::segment::{self, Found, HEADER};
 
@@ -44,7 +44,12 @@ impl Log {
     /// The disk's: it may be tried again.
     pub fn read(&mut self) -> io::Result<Read> {
         let read = self.try_read();
-        self.failed_reads = if read.is_err() { self.failed_reads + 1 } else { 0 };
+        self.failed_reads = match &read {
+            // Then the next one may find what this one did not get.
+            Err(error) if is_passing(error) => self.failed_reads,
+            Err(_) => self.failed_reads + 1,
+            Ok(_) => 0,
+        };
         match read {
             Err(error) if self.failed_reads >= TRIES => {
                 self.failed_reads = 0;
