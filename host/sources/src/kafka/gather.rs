@@ -20,6 +20,8 @@ pub(super) struct Gather {
     settings: KafkaSettings,
     builder: Builder,
     columns: Columns,
+    /// Whether a record has nothing but its time and its value.
+    is_plain: bool,
     pub bad: Vec<Bad>,
     bad_bytes: usize,
     /// Bytes of the records as they came.
@@ -52,7 +54,9 @@ impl Gather {
             timestamp: fields.timestamp.as_deref().map(&mut column),
             headers: fields.headers.as_deref().map(&mut column),
         };
+        let beside = [columns.key, columns.offset, columns.timestamp, columns.headers];
         Gather {
+            is_plain: beside.iter().all(Option::is_none),
             settings: settings.clone(),
             builder,
             columns,
@@ -101,7 +105,15 @@ impl Gather {
         self.line(message, rest, size);
     }
 
+    #[inline]
     fn line(&mut self, message: &Message, line: &[u8], size: usize) {
+        if self.is_plain
+            && let Some(ns) = nanoseconds(message)
+        {
+            self.bytes += size;
+            self.builder.timed_text((self.columns.time, ns), (self.columns.message, line));
+            return;
+        }
         self.begin(message, size);
         self.builder.at(self.columns.message).text(line);
         self.builder.end_record();
@@ -127,7 +139,7 @@ impl Gather {
         let Gather { builder, columns, .. } = self;
         self.bytes += size;
         builder.begin_record();
-        let ns = message.time().and_then(|ms| ms.checked_mul(1_000_000));
+        let ns = nanoseconds(message);
         if let Some(ns) = ns {
             builder.at(columns.time).timestamp(ns);
         }
@@ -173,6 +185,12 @@ impl Gather {
         self.bad.clear();
         (self.bytes, self.bad_bytes) = (0, 0);
     }
+}
+
+/// The time of a message in ns since 1970.
+#[inline]
+fn nanoseconds(message: &Message) -> Option<i64> {
+    message.time().and_then(|ms| ms.checked_mul(1_000_000))
 }
 
 fn headers(builder: &mut Builder, column: Handle, message: &Message) {

@@ -106,6 +106,20 @@ impl Column {
         }
     }
 
+    /// Where the time of `row` goes, if it is the next row of a column of times. [`Column::has_row`] follows.
+    #[inline(always)]
+    pub fn times(&mut self, row: usize) -> Option<&mut Vec<i64>> {
+        match &mut self.values {
+            Values::Timestamp(to) if self.len == row => Some(to),
+            _ => None,
+        }
+    }
+
+    /// Whether some of these rows have no value.
+    pub fn is_absent_in(&self, rows: usize) -> bool {
+        self.len < rows || self.nulls.as_slice().is_some() && (0..rows).any(|row| !self.nulls.is_valid(row))
+    }
+
     /// The value of one more row was added.
     #[inline(always)]
     pub fn has_row(&mut self) {

@@ -48,7 +48,7 @@ impl Builder {
         for column in &mut self.columns {
             if column.is_used()
                 && let Some(constant) = constants.take(column.path())
-                && (0..rows).any(|row| column.get(row).is_none())
+                && column.is_absent_in(rows)
                 && let Some(value) = constant.value()
             {
                 column.fill(rows, value, |_| true);

@@ -4,7 +4,7 @@
 //! about it unless the record then turns out to be another.
 
 use super::tree::{NONE, ROOT};
-use super::{Builder, Open};
+use super::{Builder, Handle, Open};
 
 /// Most members that are looked for in the lane.
 const MOST: usize = 64;
@@ -81,6 +81,36 @@ impl Builder {
             self.guess = NONE;
         }
         taken
+    }
+
+    /// Adds a record of a time and a text and nothing else, the short way where both columns have such values already.
+    #[inline]
+    pub fn timed_text(&mut self, (time, ns): (Handle, i64), (text, value): (Handle, &[u8])) {
+        if self.put_timed_text((time, ns), (text, value)).is_none() {
+            self.begin_record();
+            self.at(time).timestamp(ns);
+            self.at(text).text(value);
+            self.end_record();
+        }
+    }
+
+    #[inline]
+    fn put_timed_text(&mut self, (time, ns): (Handle, i64), (text, value): (Handle, &[u8])) -> Option<()> {
+        let column =
+            |handle: Handle| self.tree.nodes[self.handles[handle.0 as usize] as usize].column as usize;
+        let (time, text) = (column(time), column(text));
+        if time == text {
+            return None;
+        }
+        let row = self.rows;
+        self.columns.get_mut(text)?.texts(row)?;
+        self.columns.get_mut(time)?.times(row)?.push(ns);
+        self.columns[time].has_row();
+        self.columns[text].texts(row)?.push(value);
+        self.columns[text].has_row();
+        self.bytes += 8 + value.len() + 4;
+        self.rows += 1;
+        Some(())
     }
 
     /// Notes the members that came by the lane as if they had come by [`Builder::key`].

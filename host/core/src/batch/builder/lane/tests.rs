@@ -96,3 +96,57 @@ fn records_alike_go_by_the_lane_from_the_second_on() {
     }
     assert_eq!(taken, [0, 2, 2, 2]);
 }
+
+#[test]
+fn a_time_and_a_text_make_the_same_record_the_short_way_and_the_long_one() {
+    let build = |is_short: bool, batch: usize| {
+        let mut builder = Builder::new();
+        let (time, text) = (builder.raw_column("@timestamp"), builder.raw_column("message"));
+        let mut out = String::new();
+        for number in 0..40i64 {
+            let line = format!("line {number}");
+            // Neighbours without a time, with another member, given up, and with a number in the place of the text.
+            match number % 20 {
+                5 => {
+                    builder.begin_record();
+                    builder.at(text).text(b"no time");
+                    builder.end_record();
+                }
+                7 => {
+                    builder.begin_record();
+                    builder.at(time).timestamp(number);
+                    builder.key(b"more").int(number);
+                    builder.end_record();
+                }
+                9 => {
+                    builder.begin_record();
+                    builder.at(text).text(b"given up");
+                    builder.cancel_record();
+                }
+                15 => {
+                    builder.begin_record();
+                    builder.at(time).timestamp(number);
+                    builder.at(text).int(number);
+                    builder.end_record();
+                }
+                _ if is_short => builder.timed_text((time, number), (text, line.as_bytes())),
+                _ => {
+                    builder.begin_record();
+                    builder.at(time).timestamp(number);
+                    builder.at(text).text(line.as_bytes());
+                    builder.end_record();
+                }
+            }
+            if builder.rows() == batch || number == 39 {
+                let memory = builder.memory();
+                let records =
+                    builder.finish(InvalidUtf8::Replace, &Constants::new().timestamp("@timestamp", 7));
+                out += &format!("{memory}\n{}", std::str::from_utf8(&ndjson(&records.records).text).unwrap());
+            }
+        }
+        out
+    };
+    for batch in [1, 3, 40] {
+        assert_eq!(build(true, batch), build(false, batch), "{batch}");
+    }
+}
