@@ -2,8 +2,8 @@
 
 use crate::clf::{self, Clf};
 use crate::epoch::Unit;
-use crate::zone::Zone;
 use flitch_sdk::time::parse_rfc3339;
+use flitch_sdk::zone::Zone;
 use flitch_sdk::{Result, Value, bail, err};
 use jiff::fmt::strtime::BrokenDownTime;
 use serde::{Deserialize, Deserializer};

@@ -3,15 +3,14 @@
 mod clf;
 mod epoch;
 mod format;
-mod zone;
 
 use flitch_sdk::parse::{OnMismatch, OnMissing, Policy, Reader, describe, excerpt};
+use flitch_sdk::zone::Zone;
 use flitch_sdk::{
     Batch, Changes, ColumnFilter, Fields, NumberColumn, Result, TimestampBuilder, Value, View, bail, path,
 };
 pub use format::{Format, Formats};
 use serde::Deserialize;
-use zone::Zone;
 
 /// The settings of `timestamp`.
 #[derive(Debug, Clone, Deserialize)]

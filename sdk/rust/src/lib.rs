@@ -61,6 +61,8 @@ mod settings;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 pub mod time;
+#[cfg(feature = "zones")]
+pub mod zone;
 
 pub use bindings::exports::flitch::filter::filter::{Changes, Fields, Rejection, Removal};
 pub use bindings::flitch::filter::columns::{Batch, Blobs, Column, Values};
