@@ -94,6 +94,7 @@ impl ColumnFilter for Dissect {
         let names: Vec<String> =
             pattern.parts.iter().flat_map(Part::names).map(|name| below(&settings.prefix, name)).collect();
         policy.check(names.iter().map(String::as_str))?;
+        Part::check_names(&pattern.parts, &settings.prefix)?;
         Ok(Self {
             spans: Vec::with_capacity(pattern.parts.len()),
             pattern,

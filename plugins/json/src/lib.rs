@@ -1,7 +1,7 @@
 //! Parses a JSON text into fields, without a tree between.
 
 use flitch_sdk::json::{Limits, MAX_DEPTH, flatten};
-use flitch_sdk::parse::{OnMismatch, OnMissing, Policy, Reader, set_present};
+use flitch_sdk::parse::{OnMismatch, OnMissing, Policy, Reader, check_prefix, set_present};
 use flitch_sdk::{Batch, Changes, ColumnFilter, ColumnSet, Fields, Result, bail, path};
 use serde::Deserialize;
 
@@ -66,6 +66,7 @@ impl ColumnFilter for Json {
             error_field: settings.error_field,
         };
         policy.check([])?;
+        check_prefix(&settings.prefix)?;
         Ok(Self {
             prefix: settings.prefix,
             overwrite: settings.overwrite,

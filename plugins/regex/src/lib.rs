@@ -59,6 +59,7 @@ impl ColumnFilter for Regex {
         let names: Vec<String> =
             parts.iter().flat_map(Part::names).map(|name| below(&rest.prefix, name)).collect();
         policy.check(names.iter().map(String::as_str))?;
+        Part::check_names(&parts, &rest.prefix)?;
         Ok(Self {
             locations: regex.capture_locations(),
             regex,

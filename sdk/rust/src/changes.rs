@@ -45,6 +45,24 @@ impl Changes {
         self.take = Some(rows);
     }
 
+    /// Drops these of the rows that go on, by their number among them: they are left out of [`take`](Self::take), and
+    /// of all columns and removals so far. `rows` is how many rows the batch has.
+    pub fn drop_going_on(&mut self, rows: usize, dropped: &[u32]) {
+        if dropped.is_empty() {
+            return;
+        }
+        let going_on = self.going_on(rows);
+        let mut stays = bitmap::ones(going_on.len());
+        dropped.iter().for_each(|row| stays[*row as usize >> 3] &= !(1 << (row & 7)));
+        let kept: Vec<u32> =
+            (0..going_on.len() as u32).filter(|row| bitmap::get(&stays, *row as usize)).collect();
+        self.take = Some(kept.iter().map(|row| going_on[*row as usize]).collect());
+        self.set.iter_mut().for_each(|column| *column = column.take(&kept));
+        for rows in self.remove.iter_mut().filter_map(|removal| removal.rows.as_mut()) {
+            *rows = bitmap::take(rows, &kept);
+        }
+    }
+
     /// Which of `rows` rows go on.
     pub fn going_on(&self, rows: usize) -> Vec<u32> {
         if let Some(take) = &self.take {
@@ -55,5 +73,30 @@ impl Changes {
             stays[rejection.row as usize >> 3] &= !(1 << (rejection.row & 7));
         }
         (0..rows as u32).filter(|row| bitmap::get(&stays, *row as usize)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Int64Builder, Value};
+
+    #[test]
+    fn rows_that_are_dropped_late_are_gone_from_all_that_was_said() {
+        let mut changes = Changes::none();
+        changes.reject(1, "no");
+        let mut numbers = Int64Builder::default();
+        [0, 20, 30, 40].iter().for_each(|number| numbers.push(*number));
+        changes.set(numbers.finish("n"));
+        changes.remove("a");
+        changes.remove_from("b", vec![0b1011]);
+        changes.drop_going_on(5, &[]);
+        assert_eq!(changes.take, None);
+        changes.drop_going_on(5, &[0, 2]);
+        assert_eq!(changes.take, Some(vec![2, 4]));
+        assert_eq!(changes.set[0].value(0), Some(Value::Int64(20)));
+        assert_eq!(changes.set[0].value(1), Some(Value::Int64(40)));
+        assert_eq!(changes.remove[0].rows, None);
+        assert_eq!(changes.remove[1].rows, Some(vec![0b11]));
     }
 }

@@ -2,6 +2,8 @@
 //! find, and what becomes of a record that does not match.
 
 mod access;
+mod names;
+mod pairs;
 mod sinks;
 mod typed;
 
@@ -12,8 +14,10 @@ use serde::Deserialize;
 use std::borrow::Cow;
 
 pub use access::{Choice, Preset};
+pub use names::Names;
+pub use pairs::set_pairs;
 pub use sinks::{Becomes, Dash, NOWHERE, Part, Sinks, Span, WrongType};
-pub use typed::{Kind, TypedBuilder};
+pub use typed::{Kind, TypedBuilder, infer};
 
 /// What becomes of a record whose source does not match.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -138,7 +142,7 @@ impl Policy {
             error.filter(|error| path::overlap(error, &self.field)).map(|error| (error, self.field.as_str()));
         match twice.or(over) {
             Some((one, other)) => bail!("settings: of `{one}` and `{other}` one would replace the other"),
-            None => Ok(()),
+            None => error.map_or(Ok(()), |error| check_name(error, true)),
         }
     }
 
@@ -288,6 +292,32 @@ pub fn excerpt(text: &str) -> String {
 /// A field's name below a prefix, or by itself when that is empty.
 pub fn below(prefix: &str, name: &str) -> String {
     if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
+}
+
+/// Checks that a field may have this name: the host's own hold a time, and text, and have nothing below them.
+///
+/// # Errors
+/// It is the name of a time, or one that only text may have, or lies below one of the two.
+pub fn check_name(name: &str, is_text: bool) -> Result<()> {
+    use flitch_model::{REST, TAG, TIMESTAMP};
+    if name == TIMESTAMP {
+        bail!("settings: `{TIMESTAMP}` holds a time, which the filter `timestamp` reads");
+    }
+    if name == TAG && !is_text {
+        bail!("settings: `{TAG}` holds text");
+    }
+    match [TIMESTAMP, TAG, REST].into_iter().find(|own| name == REST || path::is_below(name, own)) {
+        Some(_) => bail!("settings: `{name}` is no name of a field"),
+        None => Ok(()),
+    }
+}
+
+/// The same of the path below which fields are written.
+///
+/// # Errors
+/// It is one of the host's names, or lies below one.
+pub fn check_prefix(prefix: &str) -> Result<()> {
+    if prefix.is_empty() { Ok(()) } else { check_name(&below(prefix, "x"), true) }
 }
 
 /// Whether `column` has no value for any of its rows.

@@ -1,7 +1,7 @@
 //! Columns for the parts of a text.
 
-use super::{Kind, TypedBuilder, below, excerpt, set_present};
-use crate::{Changes, TextBuilder};
+use super::{Kind, TypedBuilder, below, check_name, excerpt, set_present};
+use crate::{Changes, Result, TextBuilder};
 use serde::Deserialize;
 
 /// Where a part lies in its text: from, to.
@@ -37,6 +37,16 @@ impl Part {
         let request = (self.becomes == Becomes::Request).then_some(["method", "path", "protocol"]);
         let own = (self.becomes != Becomes::Nothing).then_some(self.name.as_str());
         own.into_iter().chain(request.into_iter().flatten())
+    }
+
+    /// Checks that the fields of these parts may have their names, below `prefix`.
+    ///
+    /// # Errors
+    /// As [`check_name`].
+    pub fn check_names(parts: &[Part], prefix: &str) -> Result<()> {
+        let is_text = |part: &Part| !matches!(part.becomes, Becomes::Field(kind) if kind != Kind::Text);
+        let mut names = parts.iter().flat_map(|part| part.names().map(|name| (name, is_text(part))));
+        names.try_for_each(|(name, is_text)| check_name(&below(prefix, name), is_text))
     }
 }
 

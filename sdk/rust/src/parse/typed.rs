@@ -1,6 +1,7 @@
 //! Fields of a given type, from pieces of text.
 
-use crate::{BooleanBuilder, Column, Float64Builder, Int64Builder, TextBuilder};
+use crate::{BooleanBuilder, Column, Float64Builder, Int64Builder, TextBuilder, Value};
+use flitch_model::number::{Number, number};
 use serde::Deserialize;
 use std::fmt;
 
@@ -36,6 +37,33 @@ impl Kind {
     /// The type of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// A text as a value of the type, or none where it is none.
+    #[inline]
+    pub fn read(self, text: &str) -> Option<Value<'_>> {
+        match self {
+            Self::Text => Some(Value::Text(text)),
+            Self::Int => parse_int(text.as_bytes()).map(Value::Int64),
+            // `nan`, `inf` and `1e999` are no numbers that a record can hold.
+            Self::Float => text.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Float64),
+            Self::Bool => parse_bool(text).map(Value::Boolean),
+        }
+    }
+}
+
+/// A text as what it reads as: a number where JSON would write it so, `true` and `false` as booleans, all else as text.
+/// What begins with a zero or a plus, as telephone numbers and parts of dates do, is text.
+pub fn infer(text: &str) -> Value<'_> {
+    match text.as_bytes() {
+        b"true" => Value::Boolean(true),
+        b"false" => Value::Boolean(false),
+        bytes @ [b'-' | b'0'..=b'9', ..] => match number(bytes) {
+            Ok((Number::Int(number), length)) if length == bytes.len() => Value::Int64(number),
+            Ok((Number::Float(number), length)) if length == bytes.len() => Value::Float64(number),
+            _ => Value::Text(text),
+        },
+        _ => Value::Text(text),
     }
 }
 
@@ -85,18 +113,17 @@ impl TypedBuilder {
     pub fn push(&mut self, text: &str) -> bool {
         match self {
             Self::Text(builder) => builder.push(text),
-            Self::Int(builder) => match parse_int(text.as_bytes()) {
-                Some(number) => builder.push(number),
-                None => return false,
-            },
-            Self::Float(builder) => match text.parse::<f64>() {
-                // `nan`, `inf` and `1e999` are no numbers that a record can hold.
-                Ok(number) if number.is_finite() => builder.push(number),
+            Self::Int(builder) => match Kind::Int.read(text) {
+                Some(Value::Int64(number)) => builder.push(number),
                 _ => return false,
             },
-            Self::Bool(builder) => match parse_bool(text) {
-                Some(boolean) => builder.push(boolean),
-                None => return false,
+            Self::Float(builder) => match Kind::Float.read(text) {
+                Some(Value::Float64(number)) => builder.push(number),
+                _ => return false,
+            },
+            Self::Bool(builder) => match Kind::Bool.read(text) {
+                Some(Value::Boolean(boolean)) => builder.push(boolean),
+                _ => return false,
             },
         }
         true
@@ -192,6 +219,25 @@ mod tests {
             assert!(!builder.push(text), "{text}");
         }
         assert!(builder.push("-1.5e3") && builder.push("1e-999"));
+    }
+
+    #[test]
+    fn a_text_is_the_number_that_json_would_write_so() {
+        for (text, value) in [
+            ("5", Value::Int64(5)),
+            ("-7", Value::Int64(-7)),
+            ("2.50", Value::Float64(2.5)),
+            ("1e3", Value::Float64(1000.0)),
+            ("true", Value::Boolean(true)),
+            ("false", Value::Boolean(false)),
+        ] {
+            assert_eq!(infer(text), value);
+        }
+        for text in
+            ["", "-", "007", "+5", "1.", ".5", "0x10", "1e999", "5 ", "True", "nan", "10.0.0.1", "9.9.2026"]
+        {
+            assert_eq!(infer(text), Value::Text(text));
+        }
     }
 
     #[test]

@@ -61,12 +61,12 @@ pub(crate) fn lookup(table: &str, keys: &Column, want: &[String]) -> Result<Vec<
             };
             let Some(found) = table.get(&key) else { continue };
             for field in want {
-                if let Some(value) = found.get(field) {
-                    let wrapped = format!("{{{}:{value}}}", json::quote(field));
+                if let Some(value) = member(found, field) {
+                    let wrapped = format!("{{\"value\":{value}}}");
                     let mut one = ColumnSet::default();
                     json::flatten(&wrapped, "", 0, &mut one, json::Limits { depth: 1, ..Default::default() })
                         .map_err(String::from)?;
-                    if let Some(value) = one.get(0, field) {
+                    if let Some(value) = one.get(0, "value") {
                         set.set(row, field, value);
                     }
                 }
@@ -74,4 +74,9 @@ pub(crate) fn lookup(table: &str, keys: &Column, want: &[String]) -> Result<Vec<
         }
         Ok(set.finish(rows))
     })
+}
+
+/// The value at a path of a row.
+fn member<'a>(row: &'a serde_json::Value, path: &str) -> Option<&'a serde_json::Value> {
+    flitch_model::path::names(path).iter().try_fold(row, |object, name| object.get(name))
 }
