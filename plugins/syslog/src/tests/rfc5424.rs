@@ -1,0 +1,52 @@
+use super::*;
+
+#[test]
+fn each_part_is_found() {
+    let text =
+        r#"1 2026-11-20T13:55:36.003Z host app 12 ID47 [ex@1 a="1" b="x \"y\" \] \\ \n"][empty] hello [x]"#;
+    let message = read(text, Some(165)).unwrap();
+    assert!(is_one(text));
+    assert_eq!((message.hostname, message.appname), (Some("host"), Some("app")));
+    assert_eq!((message.procid, message.msgid, message.version), (Some("12"), Some("ID47"), Some(1)));
+    assert_eq!(message.elements[0].parameters[1], ("b", r#"x "y" ] \ \n"#.into()));
+    assert_eq!((message.elements[1].id, message.elements[1].parameters.len()), ("empty", 0));
+    assert_eq!(message.text, Some("hello [x]"));
+}
+
+#[test]
+fn a_dash_is_nothing_and_a_message_may_end_early() {
+    let message = read("1 - - - - - -", Some(0)).unwrap();
+    assert_eq!(message, Message { priority: Some(0), version: Some(1), ..Message::default() });
+    assert_eq!(read("1 - - - - - - \u{feff}é", None).unwrap().text, Some("é"));
+    assert_eq!(read("1 - - - - - - ", None).unwrap().text, Some(""));
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    for (text, reason) in [
+        ("", "the version is missing"),
+        ("0 - - - - - -", "the version is \"0\""),
+        ("1 today - - - - -", "the time is \"today\""),
+        ("1 -  app - - -", "the hostname is missing"),
+        ("1 - h a p", "the msgid is missing"),
+        ("1 - - - - -", "the structured data is missing"),
+        ("1 - - - - - text", "the structured data is missing"),
+        ("1 - - - - - -text", "there is no space behind the structured data"),
+        ("1 - - - - - [a", "the structured data has no closing bracket"),
+        ("1 - - - - - [a b]", "the structured data has no closing bracket"),
+        ("1 - - - - - [a b=\"x]", "the structured data has no quote behind \"b\""),
+        ("1 - - - - - [a b=\"x\\", "the structured data has no quote behind \"b\""),
+        ("1 - - - - - [a b]c=\"x\"]", "the structured data has a parameter with the name \"b]c\""),
+        ("1 - - - - - []", "the structured data has an element with the id \"\""),
+    ] {
+        assert_eq!(read(text, None).unwrap_err(), reason, "{text}");
+    }
+}
+
+#[test]
+fn structured_data_has_a_bound() {
+    let element = |count: usize| format!("1 - - - - - [a{}]", " x=\"\"".repeat(count));
+    assert!(read(&element(200), None).is_ok());
+    assert_eq!(read(&element(201), None).unwrap_err(), "the structured data has more than 200 parameters");
+    assert!(read(&format!("1 - - - - - {}", "[a]".repeat(10_000)), None).is_err());
+}

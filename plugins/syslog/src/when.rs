@@ -1,0 +1,142 @@
+//! The times that messages of the older forms begin with.
+
+use crate::message::When;
+use flitch_sdk::time::{SECOND, days_from_civil, days_in_month, digits, parse_clock, parse_rfc3339};
+use flitch_sdk::zone::Zone;
+
+const DAY: i64 = 86_400 * SECOND;
+const MONTHS: [&[u8; 3]; 12] =
+    [b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"];
+
+impl When {
+    /// The instant: of a time without a year the one nearest to the arrival of its record.
+    pub fn instant(self, zone: &Zone, arrival: i64) -> Option<i64> {
+        match self {
+            Self::Instant(nanos) => Some(nanos),
+            Self::Local(nanos) => zone.shift(nanos),
+            Self::Yearless(month, day, clock) => {
+                zone.nearest(arrival, |year| on(year, month, day).and_then(|nanos| nanos.checked_add(clock)))
+            }
+        }
+    }
+}
+
+/// The time that a text begins with, and what stands behind it.
+pub fn read(text: &str) -> Option<(When, &str)> {
+    if text.as_bytes().first()?.is_ascii_digit()
+        && let Some(read) = of_rfc3339(text)
+    {
+        return Some(read);
+    }
+    // Cisco's marks of a clock that is not set, or has lost its server.
+    let marked = text.strip_prefix(['*', '.']).unwrap_or(text);
+    let (year, rest) = match year(marked) {
+        Some((year, rest)) => (Some(year), rest),
+        None => (None, marked),
+    };
+    let (month, rest) = rest.as_bytes().split_first_chunk::<3>()?;
+    let month = MONTHS.iter().position(|name| name.eq_ignore_ascii_case(month))? as u32 + 1;
+    let (day, rest) = day(spaces(rest)?)?;
+    let rest = spaces(rest)?;
+    // All that was read is ASCII.
+    let rest = std::str::from_utf8(rest).ok()?;
+    let (year, rest) = match year {
+        Some(year) => (Some(year), rest),
+        None => self::year(rest).map_or((None, rest), |(year, rest)| (Some(year), rest)),
+    };
+    let (clock, rest) = clock(rest)?;
+    if day > days_in_month(year.unwrap_or(2000), month) {
+        return None;
+    }
+    let (zone, rest) = zone(rest);
+    let when = match (year, zone) {
+        (None, _) => When::Yearless(month, day, clock),
+        (Some(year), None) => When::Local(on(year, month, day)?.checked_add(clock)?),
+        (Some(year), Some(offset)) => {
+            When::Instant(on(year, month, day)?.checked_add(clock)?.checked_sub(offset)?)
+        }
+    };
+    // Behind the time stands a blank, a colon, or nothing.
+    match rest.as_bytes() {
+        [] | [b' ', ..] => Some((when, rest)),
+        [b':', ..] => Some((when, &rest[1..])),
+        _ => None,
+    }
+}
+
+/// A time in the form of RFC 3339, or a local one that lacks the offset.
+fn of_rfc3339(text: &str) -> Option<(When, &str)> {
+    let end = text.find(' ').unwrap_or(text.len());
+    let (time, rest) = text.split_at(end);
+    let time = time.strip_suffix(':').unwrap_or(time);
+    if let Some(nanos) = parse_rfc3339(time.as_bytes()) {
+        return Some((When::Instant(nanos), rest));
+    }
+    parse_rfc3339(format!("{time}Z").as_bytes()).map(|nanos| (When::Local(nanos), rest))
+}
+
+/// `2026 ` at the head of a text.
+fn year(text: &str) -> Option<(i64, &str)> {
+    let year = digits::<4>(text.as_bytes())?;
+    let rest = text.get(4..)?.strip_prefix(' ')?;
+    (1970..=2261).contains(&year).then_some((i64::from(year), rest.trim_start_matches(' ')))
+}
+
+/// At least one blank.
+fn spaces(text: &[u8]) -> Option<&[u8]> {
+    let count = text.iter().take_while(|byte| **byte == b' ').count();
+    (count > 0).then(|| &text[count..])
+}
+
+/// A day of one or two digits.
+fn day(text: &[u8]) -> Option<(u32, &[u8])> {
+    let count = text.iter().take(3).take_while(|byte| byte.is_ascii_digit()).count();
+    let day = match count {
+        1 => digits::<1>(text)?,
+        2 => digits::<2>(text)?,
+        _ => return None,
+    };
+    (1..=31).contains(&day).then_some((day, &text[count..]))
+}
+
+/// `22:14:15` with or without a fraction, in nanoseconds.
+fn clock(text: &str) -> Option<(i64, &str)> {
+    let seconds = parse_clock(text.as_bytes().first_chunk::<8>()?)?;
+    let rest = &text[8..];
+    let Some(fraction) = rest.strip_prefix(['.', ',']) else { return Some((seconds * SECOND, rest)) };
+    let count = fraction.bytes().take_while(u8::is_ascii_digit).count();
+    if count == 0 {
+        return None;
+    }
+    let counted = &fraction.as_bytes()[..count.min(9)];
+    let nanos = counted.iter().fold(0, |nanos, digit| nanos * 10 + i64::from(digit - b'0'));
+    Some((seconds * SECOND + nanos * 10_i64.pow(9 - counted.len() as u32), &fraction[count..]))
+}
+
+/// A zone behind a time, of which only UTC has one meaning: ` UTC:`, ` GMT`; in nanoseconds.
+fn zone(text: &str) -> (Option<i64>, &str) {
+    let name = text.strip_prefix(' ').unwrap_or_default();
+    for zone in ["UTC", "GMT", "Z"] {
+        if let Some(rest) = name.strip_prefix(zone)
+            && (rest.is_empty() || rest.starts_with([':', ' ']))
+        {
+            return (Some(0), rest);
+        }
+    }
+    // Another zone's letters, as Cisco writes them, end in a colon; the setting says what they mean.
+    let letters = name.bytes().take(6).take_while(u8::is_ascii_uppercase).count();
+    match name[letters..].starts_with(": ") && letters > 1 {
+        true => (None, &name[letters..]),
+        false => (None, text),
+    }
+}
+
+/// The beginning of a day, in nanoseconds as if it were UTC.
+fn on(year: i64, month: u32, day: u32) -> Option<i64> {
+    let valid = day <= days_in_month(year, month);
+    valid.then(|| days_from_civil(year, month, day))?.checked_mul(DAY)
+}
+
+#[cfg(test)]
+#[path = "tests/when.rs"]
+mod tests;
