@@ -42,12 +42,19 @@ pub trait Executor {
     fn run(&mut self, ndjson: &str) -> Result<Outcome, String>;
 }
 
-/// Runs every case under `folder` through the filter `F`, natively, and panics with all that went wrong.
+/// Runs every case under `folder` through the filter `F`, natively, as one batch and record by record, and panics with
+/// all that went wrong.
 ///
 /// # Panics
 /// When a case does not come out as it should, or there is none.
 pub fn run<F: Configure<K>, K>(folder: impl AsRef<Path>) {
-    run_with(folder, &mut Native { configure: |settings| Tester::new::<F, K>(settings), tester: None });
+    let mut native = Native { configure: |settings| Tester::new::<F, K>(settings), tester: None };
+    run_with(&folder, &mut native);
+    for case in Case::all(folder.as_ref()).iter().filter(|case| case.refused.is_none()) {
+        if let Err(wrong) = case.run_one_by_one(&mut native) {
+            panic!("{}: record by record, {wrong}", case.name);
+        }
+    }
 }
 
 /// Runs every case under `folder`, and panics with all that went wrong. Answers how many there are.
@@ -130,6 +137,19 @@ impl Case {
             (Err(error), None) => return Err(error),
         }
         compare(&executor.run(&self.input())?, &self.wanted())
+    }
+
+    /// Runs the case with each record in a batch of its own, which must come out the same.
+    fn run_one_by_one(&self, executor: &mut dyn Executor) -> Result<(), String> {
+        executor.configure(&self.settings, &self.tables())?;
+        let mut all = Outcome { records: Vec::new(), rejected: Vec::new() };
+        let input = self.input();
+        for (row, line) in input.lines().filter(|line| !line.trim().is_empty()).enumerate() {
+            let one = executor.run(line)?;
+            all.records.extend(one.records);
+            all.rejected.extend(one.rejected.into_iter().map(|(_, reason)| (row as u32, reason)));
+        }
+        compare(&all, &self.wanted())
     }
 }
 
