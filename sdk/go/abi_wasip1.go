@@ -221,7 +221,7 @@ func (realHost) Log(level Level, line string) {
 }
 
 func (realHost) Count(counter string, delta uint64) {
-	at, length := holdString(counter)
+	at, length := holdString(validUTF8(counter))
 	importCount(at, length, delta)
 }
 

@@ -219,8 +219,14 @@ func (r *Record) SetBool(path string, boolean bool) { r.put(path, BoolValue(bool
 // SetNanos sets a field to an instant, in nanoseconds since 1970-01-01T00:00:00Z.
 func (r *Record) SetNanos(path string, nanos int64) { r.put(path, TimeValue(nanos)) }
 
-// SetTime sets a field to an instant between the years 1678 and 2262.
-func (r *Record) SetTime(path string, at time.Time) { r.put(path, TimeValue(at.UnixNano())) }
+// SetTime sets a field to an instant. One before 1678 or after 2261, which int64 nanoseconds do not hold, rejects the record.
+func (r *Record) SetTime(path string, at time.Time) {
+	if year := at.UTC().Year(); year < 1678 || year > 2261 {
+		r.Reject(fmt.Sprintf("the time of `%s` lies outside the years 1678 to 2261: %s", path, at.Format(time.RFC3339)))
+		return
+	}
+	r.put(path, TimeValue(at.UnixNano()))
+}
 
 // SetJSON sets a field to what encoding/json makes of a value; a json.RawMessage is taken as it is. The members of an object
 // become fields below the path.
@@ -290,6 +296,10 @@ func (r *Record) Reject(reason string) { r.refusal = errors.New(reason) }
 // when its last record is done, so a read of the path in this record does not see it yet. An error where there is no such
 // table.
 func (r *Record) Enrich(table, key, field, path string) error {
+	if !utf8.ValidString(key) {
+		// No table has a key that is not text; what is found for the others must not suffer from it.
+		return nil
+	}
 	b := r.set.findKeys(table, field, path)
 	if b == nil {
 		if !r.tables[table] {

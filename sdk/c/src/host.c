@@ -9,4 +9,8 @@ void flitch_log(int level, const char *format, ...) {
   host_log(level, line);
 }
 
-void flitch_count(const char *counter, uint64_t delta) { host_count(flitch_s(counter), delta); }
+void flitch_count(const char *counter, uint64_t delta) {
+  buffer name = {0};
+  write_lossy(&name, flitch_s(counter));
+  host_count(buffer_text(&name), delta);
+}

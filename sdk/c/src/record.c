@@ -224,6 +224,8 @@ void flitch_reject(flitch_record *r, const char *format, ...) {
 
 void flitch_enrich(flitch_record *r, const char *table, flitch_str key, const char *field, const char *path) {
   flitch_str error = {NULL, 0};
+  /* No table has a key that is not text; what was found for the others must not suffer from it. */
+  if (!flitch_is_utf8(key)) return;
   flitch_builder *keys = set_keys(&r->set, table, field, flitch_s(path), &error);
   if (keys) builder_set(keys, r->out, flitch_text(key));
   else if (!flitch_is_out_of_memory()) flitch_reject(r, "%.*s", (int)error.len, error.ptr);

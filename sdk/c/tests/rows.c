@@ -93,6 +93,7 @@ static void spoils(flitch_record *r) {
 static void enriches(flitch_record *r) {
   flitch_str key;
   if (!flitch_get_text(r, "k", &key)) return;
+  if (flitch_is(key, "bytes")) key = flitch_strn("\xff", 1);
   flitch_set_text(r, "o", flitch_s("before"));
   flitch_enrich(r, flitch_is(key, "none") ? "missing" : "t", key, "owner", "o");
   if (flitch_is(key, "late")) flitch_set_text(r, "o", flitch_s("after"));
@@ -161,9 +162,9 @@ int main(void) {
        "{\"row\":2,\"reason\":\"what the filter sets as `j` is no JSON\"}\n"
        "{\"row\":3,\"reason\":\"the name of a field is not UTF-8: a\xef\xbf\xbd\"}\n");
   flitch_give_table("t", "{\"key\":\"a\",\"owner\":\"A\"}\n{\"key\":\"late\",\"owner\":\"L\"}\n{\"key\":\"split\",\"owner\":7}\n");
-  runs("{\"what\":\"enriches\"}", "{\"k\":\"a\"}\n{\"k\":\"b\"}\n{}\n{\"k\":\"none\"}\n{\"k\":\"late\"}\n{\"k\":\"split\"}",
+  runs("{\"what\":\"enriches\"}", "{\"k\":\"a\"}\n{\"k\":\"b\"}\n{}\n{\"k\":\"none\"}\n{\"k\":\"late\"}\n{\"k\":\"split\"}\n{\"k\":\"bytes\"}",
        "{\"k\":\"a\",\"o\":\"A\"}\n{\"k\":\"b\",\"o\":\"before\"}\n{}\n{\"k\":\"late\",\"o\":\"after\"}\n"
-       "{\"k\":\"split\",\"o\":7,\"part\":0}\n{\"k\":\"split\",\"o\":7,\"part\":1}\n",
+       "{\"k\":\"split\",\"o\":7,\"part\":0}\n{\"k\":\"split\",\"o\":7,\"part\":1}\n{\"k\":\"bytes\",\"o\":\"before\"}\n",
        "{\"row\":3,\"reason\":\"there is no such table\"}\n");
   printf("rows: %d failed\n", failed);
   return failed != 0;

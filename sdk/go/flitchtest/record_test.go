@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"flitch.dev/flitch"
 	"flitch.dev/flitch/flitchtest"
@@ -178,6 +179,16 @@ func TestNoValueSpoilsItsNeighbours(t *testing.T) {
 		flitch.Rejection{Row: 3, Reason: "the name of a field is not UTF-8: a�"})
 }
 
+func TestATimeThatNoColumnHoldsRejectsTheRecord(t *testing.T) {
+	found := try(t, func(r *flitch.Record) error {
+		year, _ := r.Int("year")
+		r.SetTime("at", time.Date(int(year), 1, 2, 3, 4, 5, 600, time.UTC))
+		return nil
+	}, `{"year":1969}`, `{"year":2300}`)
+	expect(t, found, []string{`{"at":"1969-01-02T03:04:05.0000006Z","year":1969}`},
+		flitch.Rejection{Row: 1, Reason: "the time of `at` lies outside the years 1678 to 2261: 2300-01-02T03:04:05Z"})
+}
+
 func TestKeysOfABatchAreLookedUpAtItsEnd(t *testing.T) {
 	host := flitchtest.NewHost(t)
 	host.Table("t", `{"key":"a","owner":"A"}`, `{"key":"late","owner":"L"}`, `{"key":"split","owner":7}`)
@@ -187,6 +198,9 @@ func TestKeysOfABatchAreLookedUpAtItsEnd(t *testing.T) {
 			return nil
 		}
 		table := "t"
+		if key == "bytes" {
+			key = "\xff"
+		}
 		if key == "none" {
 			table = "missing"
 		}
@@ -203,8 +217,8 @@ func TestKeysOfABatchAreLookedUpAtItsEnd(t *testing.T) {
 			}
 		}
 		return nil
-	}, `{"k":"a"}`, `{"k":"b"}`, `{}`, `{"k":"none"}`, `{"k":"late"}`, `{"k":"split"}`)
-	expect(t, found, []string{`{"k":"a","o":"A"}`, `{"k":"b","o":"before"}`, `{}`, `{"k":"late","o":"after"}`, `{"k":"split","o":7,"part":0}`, `{"k":"split","o":7,"part":1}`},
+	}, `{"k":"a"}`, `{"k":"b"}`, `{}`, `{"k":"none"}`, `{"k":"late"}`, `{"k":"split"}`, `{"k":"bytes"}`)
+	expect(t, found, []string{`{"k":"a","o":"A"}`, `{"k":"b","o":"before"}`, `{}`, `{"k":"late","o":"after"}`, `{"k":"split","o":7,"part":0}`, `{"k":"split","o":7,"part":1}`, `{"k":"bytes","o":"before"}`},
 		flitch.Rejection{Row: 3, Reason: "there is no such table"})
 }
 
