@@ -4,10 +4,10 @@ the same; the component is made of the first, which is the faster."""
 import re
 from dataclasses import dataclass
 
-from flitch_sdk import Batch, Changes, ColumnFilter, Record, RecordFilter, Reject, export, host, path
+from flitch_sdk import Batch, Changes, ColumnFilter, Record, RecordFilter, Reject, Value, export, host, path
 
 # A key and its value, where a word begins.
-PAIR = re.compile(r"(?:^| )([A-Za-z][A-Za-z0-9_.-]*)=([^ ]*)")
+find_pairs = re.compile(r"(?:^| )([A-Za-z][A-Za-z0-9_.-]*+)=([^ ]*+)").findall
 NO_PAIR = "the line has no key=value"
 
 
@@ -25,12 +25,12 @@ class Logline(ColumnFilter[Settings]):
 
     def apply(self, batch: Batch, changes: Changes) -> None:
         rows: list[int] = []
-        parsed: list[dict[str, str]] = []
+        parsed: list[dict[str, Value]] = []
         for row, line in enumerate(batch.values(self.settings.field)):
             if type(line) is not str:
                 changes.reject(row, f"the field `{self.settings.field}` is {'missing' if line is None else 'not text'}")
                 continue
-            pairs = dict(PAIR.findall(line))
+            pairs = dict(find_pairs(line))
             if not pairs:
                 changes.reject(row, NO_PAIR)
             elif pairs.get("level") != "DEBUG":
@@ -49,7 +49,7 @@ class LoglineByRecord(RecordFilter[Settings]):
         return [self.settings.field]
 
     def apply(self, record: Record) -> None:
-        pairs = dict(PAIR.findall(record.need_text(self.settings.field)))
+        pairs = dict(find_pairs(record.need_text(self.settings.field)))
         if not pairs:
             raise Reject(NO_PAIR)
         if pairs.get("level") == "DEBUG":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, chain
+from operator import itemgetter
 from typing import Any, Union
 
 from . import path, values
@@ -123,6 +124,14 @@ class Batch:
         return found if len(found) == self.rows else found[: self.rows]
 
 
+def _members(records: Sequence[dict[str, Any]], name: str) -> list[Any]:
+    """What each record has under a name, None where it has nothing."""
+    try:
+        return list(map(itemgetter(name), records))
+    except KeyError:
+        return [record.get(name) for record in records]
+
+
 def column_of(name: str, content: MaybeValues) -> Any:
     """The column of these values, None where a row has none; or None where no row has one."""
     kinds = set(map(type, content))
@@ -198,8 +207,7 @@ class Changes:
         paths = dict.fromkeys(chain.from_iterable(records))
         columns: dict[str, list[Any]]
         if len(paths) * len(records) <= 4 * sum(map(len, records)):
-            # Most records have most of the fields.
-            columns = {name: [record.get(name) for record in records] for name in paths}
+            columns = {name: _members(records, name) for name in paths}
         else:
             columns = {name: [None] * len(records) for name in paths}
             for row, record in enumerate(records):

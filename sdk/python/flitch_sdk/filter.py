@@ -59,7 +59,7 @@ class ColumnFilter(Filter[S]):
 
     def apply(self, batch: Batch, changes: Changes) -> None:
         """Handles one batch. Records that it cannot handle are rejected by ``changes.reject``; an exception rejects the
-        batch as a whole, and the host then finds the record that it was."""
+        batch as a whole."""
         raise NotImplementedError("a filter has `apply`")
 
     def _run(self, batch: Batch) -> Changes:
