@@ -20,7 +20,7 @@ setup: ## Install what is missing to build and test: Debian packages, Rust, its 
 setup-build:
 	@scripts/setup.sh build
 
-setup-sdk: ## Install what filters in one language are built with: make setup-sdk LANG=rust|c|go|python
+setup-sdk: ## Install what filters in one language are built with: make setup-sdk LANG=rust|c|go|python|js
 	@scripts/setup-sdk.sh $(if $(filter command line,$(origin LANG)),$(LANG))
 
 sdk: ## Build the guests of the SDKs that a registry's toolchain makes (once), and run each SDK's own tests

@@ -2,8 +2,8 @@
 # Builds the conformance guests and the examples of the SDKs whose toolchains no build script may fetch, and runs those
 # SDKs' own tests.
 #
-#   scripts/sdk.sh build [python]…    components into target/sdk/<language>-{conformance,example}.wasm
-#   scripts/sdk.sh test [c|go|python]…     the tests of each in the language's own test tool
+#   scripts/sdk.sh build [python|js]…       components into target/sdk/<language>-{conformance,example}.wasm
+#   scripts/sdk.sh test [c|go|python|js]…   the tests of each in the language's own test tool
 #
 # Without a language: all of them. What was built once lies in ~/.cache/flitch/sdk under a hash of all that it was made of,
 # so that a second call, or a second checkout, builds nothing.
@@ -11,7 +11,7 @@ set -euo pipefail
 source "$(dirname "$0")/common.sh"
 cd "$root"
 
-languages=(python)
+languages=(python js)
 # Those whose components the tests' build script makes have tests of their own as well.
 tested=(c go "${languages[@]}")
 PATH="$FLITCH_CACHE/sdk/bin:$PATH"
@@ -39,6 +39,31 @@ test_go() {
 test_python() {
   PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -q -s sdk/python/tests
   (cd sdk/python/template && PYTHONDONTWRITEBYTECODE=1 python3 -m unittest -q)
+}
+
+inputs_js() { find sdk/js/{src,build,wit,"$1"} sdk/js/package.json -type f; }
+build_js() {
+  local module=filter
+  [ "$1" = example ] && module=logline
+  nice node sdk/js/build/cli.mjs "sdk/js/$1/$module.js" -o "$2"
+}
+test_js() {
+  (cd sdk/js && node --test --test-reporter=dot test/)
+  # The templates are packages of their own, which find the SDK as npm would put it.
+  scripts/setup-sdk.sh js >&2
+  local folder template
+  folder="$(mktemp -d)"
+  for template in template template-ts; do
+    cp -r "sdk/js/$template" "$folder/"
+    mkdir "$folder/$template/node_modules"
+    ln -s "$root/sdk/js" "$folder/$template/node_modules/flitch-sdk"
+  done
+  (cd "$folder/template" && node --test --test-reporter=dot test/)
+  (cd "$folder/template-ts" &&
+    "$FLITCH_CACHE/sdk/js/node_modules/.bin/esbuild" test/*.test.ts --bundle --packages=external --platform=node \
+      --format=esm --outdir=out --out-extension:.js=.mjs --log-level=warning &&
+    node --test --test-reporter=dot out/)
+  rm -r "$folder"
 }
 
 build() {

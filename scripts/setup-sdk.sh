@@ -5,6 +5,7 @@
 #   scripts/setup-sdk.sh c       clang-19 with lld and wasi-libc (Debian packages), a compiler for the native tests
 #   scripts/setup-sdk.sh go      Go, where there is none or one older than 1.24
 #   scripts/setup-sdk.sh python  componentize-py, which has its own CPython in it
+#   scripts/setup-sdk.sh js      Node, and of npm componentize-qjs (QuickJS) and esbuild; for TypeScript as well
 #
 # Safe to run again: with everything in place it takes a second.
 set -euo pipefail
@@ -12,7 +13,7 @@ source "$(dirname "$0")/common.sh"
 source "$(dirname "$0")/packages.sh"
 
 # Each language is one function, and one word of the usage.
-languages="rust c go python"
+languages="rust c go python js"
 
 setup_rust() { "$(dirname "$0")/setup.sh" build; }
 
@@ -93,6 +94,30 @@ setup_python() {
 
     export PATH=\"$bin:\$PATH\"
 "
+}
+
+# What builds components of JavaScript and TypeScript; sdk/js/package.json has the same.
+js_packages="componentize-qjs@0.4.5 esbuild@0.28.2"
+
+setup_js() {
+  local folder="$FLITCH_CACHE/sdk/js"
+  need nodejs have node
+  need npm have npm
+  install_needed
+  if [ "$(cat "$folder/installed" 2>/dev/null)" != "$js_packages" ]; then
+    say "installing $js_packages into $folder"
+    rm -rf "$folder.$$"
+    mkdir -p "$folder.$$"
+    echo '{ "private": true }' >"$folder.$$/package.json"
+    # esbuild's postinstall does nothing that is needed where its optional dependency was installed.
+    # shellcheck disable=SC2086
+    (cd "$folder.$$" && retry 3 npm install --silent --no-audit --no-fund --ignore-scripts $js_packages </dev/null >&2) ||
+      die "$js_packages could not be fetched"
+    echo "$js_packages" >"$folder.$$/installed"
+    rm -rf "$folder"
+    mv -T "$folder.$$" "$folder"
+  fi
+  say "JavaScript: Node $(node --version), $js_packages"
 }
 
 language="${1:-}"

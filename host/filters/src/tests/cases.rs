@@ -93,7 +93,7 @@ fn every_case_of_every_stock_plugin_holds_for_the_component() {
 #[test]
 fn every_case_of_the_example_holds_in_every_language() {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk/example/cases");
-    for language in ["python"] {
+    for language in ["python", "js"] {
         let plugin = flitch_tests::guests::of_sdk(language, "example");
         let count = run_with(&cases, &mut Component::new(plugin.to_str().unwrap(), Wasi::default()));
         assert!(count > 4, "{count} cases");
