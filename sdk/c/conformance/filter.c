@@ -39,7 +39,8 @@ static bool configure(flitch_setup *setup) {
   if (settings.refuse.ptr) return flitch_refuse(setup, "%.*s", (int)settings.refuse.len, settings.refuse.ptr);
   flitch_str item;
   if (settings.fields.ptr && settings.fields.ptr[0] == '[') flitch_want_nothing(setup);
-  for (flitch_json it = flitch_json_open(settings.fields); flitch_json_next(&it, NULL, &item);) flitch_want(setup, flitch_json_value(item).is.text);
+  for (flitch_json it = flitch_json_open(settings.fields); flitch_json_next(&it, NULL, &item);)
+    flitch_want(setup, flitch_json_value(item).is.text);
   for (flitch_json it = flitch_json_open(settings.steps); flitch_json_next(&it, NULL, &item);) steps_len++;
   if (!(steps = (step *)flitch_alloc(steps_len * sizeof *steps))) return false;
   size_t at = 0;
@@ -47,7 +48,8 @@ static bool configure(flitch_setup *setup) {
     flitch_str condition;
     steps[at].json = item;
     steps[at].does = text_of(&steps[at], "do");
-    steps[at].condition = flitch_json_member(item, "if", &condition) ? flitch_c_str(flitch_json_value(condition).is.text) : NULL;
+    steps[at].condition =
+        flitch_json_member(item, "if", &condition) ? flitch_c_str(flitch_json_value(condition).is.text) : NULL;
   }
   return true;
 }
@@ -62,7 +64,8 @@ static void set_bytes(flitch_record *record, const step *step) {
   flitch_json_member(step->json, "bytes", &list);
   char *bytes = (char *)flitch_alloc(list.len);
   size_t len = 0;
-  for (flitch_json it = flitch_json_open(list); bytes && flitch_json_next(&it, NULL, &item);) bytes[len++] = (char)flitch_json_value(item).is.integer;
+  for (flitch_json it = flitch_json_open(list); bytes && flitch_json_next(&it, NULL, &item);)
+    bytes[len++] = (char)flitch_json_value(item).is.integer;
   flitch_set(record, text_of(step, "field"), flitch_bytes(flitch_strn(bytes, len)));
 }
 
@@ -83,7 +86,10 @@ static void split(flitch_record *record, const step *step) {
 
 static void log_line(const step *step) {
   flitch_str level = text_of(step, "level"), message = text_of(step, "message");
-  int number = flitch_is(level, "debug") ? FLITCH_DEBUG : flitch_is(level, "info") ? FLITCH_INFO : flitch_is(level, "warn") ? FLITCH_WARN : FLITCH_ERROR;
+  int number = flitch_is(level, "debug")  ? FLITCH_DEBUG
+               : flitch_is(level, "info") ? FLITCH_INFO
+               : flitch_is(level, "warn") ? FLITCH_WARN
+                                          : FLITCH_ERROR;
   flitch_log(number, "%.*s", (int)message.len, message.ptr);
 }
 
@@ -102,7 +108,8 @@ static void lookup(flitch_record *record, const step *step) {
   flitch_column column = flitch_built(keys);
   flitch_texts want = {wanted, 0};
   flitch_json_member(step->json, "want", &list);
-  for (flitch_json it = flitch_json_open(list); want.len < 16 && flitch_json_next(&it, NULL, &item);) wanted[want.len++] = flitch_json_value(item).is.text;
+  for (flitch_json it = flitch_json_open(list); want.len < 16 && flitch_json_next(&it, NULL, &item);)
+    wanted[want.len++] = flitch_json_value(item).is.text;
   const flitch_column *found;
   size_t columns;
   if (!flitch_lookup(flitch_c_str(text_of(step, "table")), &column, want, &found, &columns, &error)) {
@@ -129,8 +136,12 @@ static void misbehave(flitch_record *record, const step *step) {
   /* C throws nothing: an error is what a function says. */
   if (flitch_is(step->does, "throw")) flitch_reject(record, "%s", flitch_c_str(text_of(step, "message")));
   if (flitch_is(step->does, "trap")) __builtin_trap();
-  if (flitch_is(step->does, "spin")) while (forever) {}
-  if (flitch_is(step->does, "eat")) while (flitch_alloc(1 << 20)) {}
+  if (flitch_is(step->does, "spin"))
+    while (forever) {
+    }
+  if (flitch_is(step->does, "eat"))
+    while (flitch_alloc(1 << 20)) {
+    }
   if (flitch_is(step->does, "recurse")) recurse(0);
   if (flitch_is(step->does, "answer")) {
     /* The library answers with rows and values that there are; a name longer than the host takes is left. */

@@ -24,7 +24,8 @@ static bool configure(flitch_setup *setup) {
 
 static bool is_letter(char c) { return (c | 32) >= 'a' && (c | 32) <= 'z'; }
 
-/* The key at the head of a word, which ends before its `=`; none where there is no pair. `dotted` says that it has a dot. */
+/* The key at the head of a word, which ends before its `=`; none where there is no pair. `dotted` says that it has a
+ * dot. */
 static flitch_str key_of(flitch_str word, bool *dotted) {
   flitch_str none = {NULL, 0};
   *dotted = false;

@@ -5,8 +5,8 @@
  *
  * Memory. Nobody frees anything. What the library hands out, and what `flitch_alloc` gives, lives until the batch is
  * answered; what comes of it within `configure` lives as long as the filter. When there is no more memory, reads find
- * nothing, writes do nothing, `flitch_alloc` answers NULL, and the batch as a whole is rejected with `out of memory`: the
- * filter goes on with the next one.
+ * nothing, writes do nothing, `flitch_alloc` answers NULL, and the batch as a whole is rejected with `out of memory`:
+ * the filter goes on with the next one.
  *
  * Bounds. A text is a pointer with a length and no zero behind it. Rows and lengths are checked on each access; a row
  * that is not there has no value.
@@ -168,8 +168,8 @@ enum { FLITCH_TEXTS_SETTING = 16 };
 /* The second half warns when the member has another type. */
 #define FLITCH_SETTING_(kind, type, owner, member, required) \
   {#member, kind, required, offsetof(owner, member) + 0 * sizeof((type *)0 == &((owner *)0)->member)}
-/* The member `member` of the struct `owner`, which must be there (true) or may be missing (false): then the struct keeps
- * what it had. */
+/* The member `member` of the struct `owner`, which must be there (true) or may be missing (false): then the struct
+ * keeps what it had. */
 #define FLITCH_SETTING_TEXT(owner, member, required) FLITCH_SETTING_(FLITCH_TEXT, flitch_str, owner, member, required)
 #define FLITCH_SETTING_INT(owner, member, required) FLITCH_SETTING_(FLITCH_INT, int64_t, owner, member, required)
 #define FLITCH_SETTING_FLOAT(owner, member, required) FLITCH_SETTING_(FLITCH_FLOAT, double, owner, member, required)
@@ -185,8 +185,8 @@ enum { FLITCH_TEXTS_SETTING = 16 };
 bool flitch_settings(flitch_setup *setup, const flitch_setting *settings, size_t count, void *into);
 /* The settings as the JSON text that the host gave. */
 flitch_str flitch_settings_text(const flitch_setup *setup);
-/* Asks for a field, and what lies below it. Say it: what you do not ask for is not copied. Without a call the filter sees
- * all fields. */
+/* Asks for a field, and what lies below it. Say it: what you do not ask for is not copied. Without a call the filter
+ * sees all fields. */
 void flitch_want(flitch_setup *setup, flitch_str path);
 /* Asks for no field at all. */
 void flitch_want_nothing(flitch_setup *setup);
@@ -263,8 +263,8 @@ void flitch_reject(flitch_record *record, const char *format, ...) FLITCH_PRINTF
 void flitch_split(flitch_record *record);
 void flitch_part(flitch_record *record);
 
-/* Sets the field `path` to what the table has as `field` for the key, if it has it. All keys of a batch are looked up at
- * once when its last record is done, so a read of `path` in this record does not see it yet. */
+/* Sets the field `path` to what the table has as `field` for the key, if it has it. All keys of a batch are looked up
+ * at once when its last record is done, so a read of `path` in this record does not see it yet. */
 void flitch_enrich(flitch_record *record, const char *table, flitch_str key, const char *field, const char *path);
 
 /* --- The host --------------------------------------------------------------------------------------------------- */
@@ -336,9 +336,9 @@ flitch_value flitch_at(const flitch_column *column, uint32_t row);
 /* The column of a path; NULL where no record of the batch has the field. */
 const flitch_column *flitch_find_column(const flitch_batch *batch, const char *path);
 
-/* A column in the making. Give it one value, or `flitch_push_absent`, for every row that goes on: a row that was rejected
- * or left out of `flitch_take` has no place in it. An absent row keeps what the record has. Values of several kinds keep
- * theirs. A column is filled up with absent rows at the end. */
+/* A column in the making. Give it one value, or `flitch_push_absent`, for every row that goes on: a row that was
+ * rejected or left out of `flitch_take` has no place in it. An absent row keeps what the record has. Values of several
+ * kinds keep theirs. A column is filled up with absent rows at the end. */
 typedef struct flitch_builder flitch_builder;
 flitch_builder *flitch_build(flitch_changes *changes, const char *path);
 void flitch_push(flitch_builder *builder, flitch_value value);
@@ -355,8 +355,9 @@ void flitch_remove_column(flitch_changes *changes, const char *path);
 /* Rejects the batch as a whole. Answers false, for `return`. */
 bool flitch_fail(flitch_changes *changes, const char *format, ...) FLITCH_PRINTF(2, 3);
 
-/* Looks every key up in a table that the host keeps. Columns of the `want`ed fields come, one row per key, those without
- * any value perhaps not at all. Keys are text or whole numbers. False, and why in `error`, where there is no such table. */
+/* Looks every key up in a table that the host keeps. Columns of the `want`ed fields come, one row per key, those
+ * without any value perhaps not at all. Keys are text or whole numbers. False, and why in `error`, where there is no
+ * such table. */
 bool flitch_lookup(const char *table, const flitch_column *keys, flitch_texts want, const flitch_column **found,
                    size_t *count, flitch_str *error);
 /* The column of a builder that is none of the answer's, such as keys. */
@@ -367,8 +368,8 @@ flitch_column flitch_built(flitch_builder *builder);
 
 /* Memory until the batch is answered, aligned for anything; NULL where there is no more. */
 void *flitch_alloc(size_t size);
-/* A text from a format: %s (a C string), %.*s, %c, %d, %i, %u, %x with l, ll or z, %g (the shortest form that reads back
- * as the same double) and %%. What is not UTF-8 becomes U+FFFD. */
+/* A text from a format: %s (a C string), %.*s, %c, %d, %i, %u, %x with l, ll or z, %g (the shortest form that reads
+ * back as the same double) and %%. What is not UTF-8 becomes U+FFFD. */
 flitch_str flitch_format(const char *format, ...) FLITCH_PRINTF(1, 2);
 flitch_str flitch_vformat(const char *format, va_list values);
 /* The text with a zero behind it; NULL where there is no more memory. */

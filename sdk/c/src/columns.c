@@ -134,7 +134,8 @@ void builder_set(flitch_builder *b, uint32_t row, flitch_value value) {
   }
   if (flitch_is_out_of_memory() || !builder_pad(b, row) || !reserve(b, row + 1)) return;
   if (is_blob(b->kind)) {
-    if (b->data.len + value.is.text.len > UINT32_MAX || !buffer_add(&b->data, value.is.text.ptr, value.is.text.len)) return;
+    if (b->data.len + value.is.text.len > UINT32_MAX || !buffer_add(&b->data, value.is.text.ptr, value.is.text.len))
+      return;
     ((uint32_t *)b->slots)[row] = (uint32_t)b->data.len;
   } else if (b->kind == FLITCH_BOOL) {
     if (value.is.boolean) ((uint8_t *)b->slots)[row / 8] |= (uint8_t)(1u << row % 8);
@@ -225,7 +226,8 @@ flitch_builder *set_add(set *set, flitch_str path) {
   flitch_builder *added = builder_new(flitch_strn(name, path.len), set->rows);
   if (!added) return NULL;
   for (uint32_t i = 0; i < set->len; i++)
-    if (flitch_path_overlap(set->builders[i]->name, path) && !(add_kin(set->builders[i], set->len) && add_kin(added, i)))
+    if (flitch_path_overlap(set->builders[i]->name, path) &&
+        !(add_kin(set->builders[i], set->len) && add_kin(added, i)))
       return NULL;
   set->builders[set->len++] = added;
   set->next = set->len;

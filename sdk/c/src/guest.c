@@ -7,7 +7,8 @@ bool guest_configure(const flitch_filter *filter, flitch_setup *setup, flitch_st
   flitch_str text = setup->settings;
   const char *end = text.ptr + text.len, *start = text.len ? skip_space(text.ptr, end) : end;
   /* No settings at all are an empty object. */
-  if (start == end || (end - start >= 4 && memcmp(start, "null", 4) == 0 && skip_space(start + 4, end) == end)) setup->settings = flitch_s("{}");
+  if (start == end || (end - start >= 4 && memcmp(start, "null", 4) == 0 && skip_space(start + 4, end) == end))
+    setup->settings = flitch_s("{}");
   bool taken = filter->configure(setup) && !setup->refused;
   if (flitch_is_out_of_memory()) {
     *error = flitch_s(out_of_memory);
@@ -20,7 +21,8 @@ bool guest_configure(const flitch_filter *filter, flitch_setup *setup, flitch_st
 bool guest_apply(const flitch_filter *filter, const flitch_batch *batch, answer *answer, flitch_str *error) {
   memset(answer, 0, sizeof *answer);
   *error = flitch_s("the batch is refused");
-  bool done = filter->record ? apply_records(filter, batch, answer, error) : apply_columns(filter, batch, answer, error);
+  bool done =
+      filter->record ? apply_records(filter, batch, answer, error) : apply_columns(filter, batch, answer, error);
   if (flitch_is_out_of_memory()) {
     *error = flitch_s(out_of_memory);
     return false;
@@ -43,7 +45,8 @@ struct flitch_changes {
 
 void flitch_take(flitch_changes *changes, uint32_t row) {
   changes->takes = true;
-  if (row < changes->batch->rows && grow_items((void **)&changes->take, changes->take_len, &changes->take_room, sizeof row))
+  if (row < changes->batch->rows &&
+      grow_items((void **)&changes->take, changes->take_len, &changes->take_room, sizeof row))
     changes->take[changes->take_len++] = row;
 }
 
@@ -58,13 +61,16 @@ void flitch_reject_row(flitch_changes *changes, uint32_t row, const char *format
   flitch_str reason = flitch_vformat(format, values);
   va_end(values);
   if (row >= changes->batch->rows) return;
-  if (!grow_items((void **)&changes->rejected, changes->rejected_len, &changes->rejected_room, sizeof *changes->rejected)) return;
+  if (!grow_items((void **)&changes->rejected, changes->rejected_len, &changes->rejected_room,
+                  sizeof *changes->rejected))
+    return;
   changes->rejected[changes->rejected_len].row = row;
   changes->rejected[changes->rejected_len++].reason = reason;
 }
 
 void flitch_remove_column(flitch_changes *changes, const char *path) {
-  if (!grow_items((void **)&changes->remove, changes->remove_len, &changes->remove_room, sizeof *changes->remove)) return;
+  if (!grow_items((void **)&changes->remove, changes->remove_len, &changes->remove_room, sizeof *changes->remove))
+    return;
   changes->remove[changes->remove_len++].name = flitch_s(path);
 }
 

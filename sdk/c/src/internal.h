@@ -50,8 +50,8 @@ enum { MAX_NESTING = 128 };
 /* Behind the value at `at`, which may have white space before it; NULL where there is none. */
 const char *skip_value(const char *at, const char *end, int depth);
 const char *skip_space(const char *at, const char *end);
-/* A string without its escapes, given without its quotes. False where an escape is wrong. `lone` is set where a surrogate
- * stands alone: then the text is WTF-8. */
+/* A string without its escapes, given without its quotes. False where an escape is wrong. `lone` is set where a
+ * surrogate stands alone: then the text is WTF-8. */
 bool unescape(flitch_str inside, flitch_str *text, bool *lone);
 /* Appends text as it stands in a JSON string, between the quotes. */
 void write_escaped(buffer *to, flitch_str text);

@@ -11,7 +11,10 @@ static int hex4(const char *at, const char *end) {
   int number = 0;
   for (int i = 0; i < 4; i++) {
     char c = at[i];
-    int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    int digit = c >= '0' && c <= '9'   ? c - '0'
+                : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                       : -1;
     if (digit < 0) return -1;
     number = number << 4 | digit;
   }
@@ -69,9 +72,7 @@ const char *skip_value(const char *at, const char *end, int depth) {
   case 't': return skip_word(at, end, "true", 4);
   case 'f': return skip_word(at, end, "false", 5);
   case 'n': return skip_word(at, end, "null", 4);
-  default:
-    len = read_number(flitch_strn(at, (size_t)(end - at)), &number);
-    return len ? at + len : NULL;
+  default: len = read_number(flitch_strn(at, (size_t)(end - at)), &number); return len ? at + len : NULL;
   }
 }
 
@@ -140,7 +141,13 @@ void write_escaped(buffer *to, flitch_str text) {
     if (c >= 0x20 && c != '"' && c != '\\') continue;
     buffer_add(to, text.ptr + done, i - done);
     done = i + 1;
-    char letter = c == '"' || c == '\\' ? (char)c : c == '\n' ? 'n' : c == '\r' ? 'r' : c == '\t' ? 't' : c == '\b' ? 'b' : c == '\f' ? 'f' : 0;
+    char letter = c == '"' || c == '\\' ? (char)c
+                  : c == '\n'           ? 'n'
+                  : c == '\r'           ? 'r'
+                  : c == '\t'           ? 't'
+                  : c == '\b'           ? 'b'
+                  : c == '\f'           ? 'f'
+                                        : 0;
     buffer_byte(to, '\\');
     if (letter) {
       buffer_byte(to, letter);
@@ -198,7 +205,8 @@ bool flitch_json_next(flitch_json *it, flitch_str *name, flitch_str *value) {
     const char *start = it->at, *behind = *start == '"' ? skip_string(start, it->end) : NULL;
     bool lone;
     flitch_str unescaped = {NULL, 0};
-    if (!behind || !unescape(flitch_strn(start + 1, (size_t)(behind - start) - 2), &unescaped, &lone)) return it->at = it->end, false;
+    if (!behind || !unescape(flitch_strn(start + 1, (size_t)(behind - start) - 2), &unescaped, &lone))
+      return it->at = it->end, false;
     if (name) *name = unescaped;
     it->at = skip_space(behind, it->end);
     if (it->at == it->end || *it->at != ':') return it->at = it->end, false;

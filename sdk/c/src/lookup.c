@@ -38,7 +38,8 @@ static bool is_there(const char *table, const char *field, flitch_str *error) {
 flitch_builder *set_keys(set *set, const char *table, const char *field, flitch_str path, flitch_str *error) {
   for (uint32_t i = 0; i < set->len; i++) {
     flitch_builder *b = set->builders[i];
-    if (b->table && flitch_same(b->name, path) && strcmp(b->table, table) == 0 && strcmp(b->field, field) == 0) return b;
+    if (b->table && flitch_same(b->name, path) && strcmp(b->table, table) == 0 && strcmp(b->field, field) == 0)
+      return b;
   }
   if (!is_there(table, field, error)) return NULL;
   flitch_builder *added = set_add(set, path);

@@ -73,7 +73,8 @@ size_t read_number(flitch_str text, flitch_value *value) {
   uint64_t whole = 0;
   bool overflow = false;
   for (; at < end && is_digit(*at); at++)
-    overflow |= __builtin_mul_overflow(whole, 10u, &whole) || __builtin_add_overflow(whole, (uint64_t)(*at - '0'), &whole);
+    overflow |=
+        __builtin_mul_overflow(whole, 10u, &whole) || __builtin_add_overflow(whole, (uint64_t)(*at - '0'), &whole);
   if (at == start || (at - start > 1 && *start == '0')) return 0;
   bool is_float = false;
   if (at < end && *at == '.') {
@@ -101,8 +102,7 @@ size_t read_number(flitch_str text, flitch_value *value) {
     *value = flitch_int(negative ? (int64_t)(0 - whole) : (int64_t)whole);
   else if ((is_float || (negative && !whole && !overflow)) && exact(decimal_of(mantissa, exponent), &number))
     *value = flitch_float(negative ? -number : number);
-  else
-    *value = flitch_json_text(flitch_strn(text.ptr, len));
+  else *value = flitch_json_text(flitch_strn(text.ptr, len));
   return len;
 }
 

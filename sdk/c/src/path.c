@@ -91,7 +91,8 @@ bool flitch_path_above(flitch_str path, flitch_str *above) {
 }
 
 bool flitch_path_is_below(flitch_str inner, flitch_str outer) {
-  return inner.len > outer.len && inner.ptr[outer.len] == '.' && (!outer.len || memcmp(inner.ptr, outer.ptr, outer.len) == 0);
+  return inner.len > outer.len && inner.ptr[outer.len] == '.' &&
+         (!outer.len || memcmp(inner.ptr, outer.ptr, outer.len) == 0);
 }
 
 bool flitch_path_overlap(flitch_str a, flitch_str b) {

@@ -44,10 +44,12 @@ static flitch_value set_here(const flitch_record *r, const flitch_builder *b) {
 static bool is_replaced(const flitch_record *r, flitch_str path) {
   for (uint32_t i = 0; i < r->removed_len; i++) {
     flitch_str removed = r->removed[i]->name;
-    if ((flitch_same(path, removed) || flitch_path_is_below(path, removed)) && is_removed_here(r, r->removed[i])) return true;
+    if ((flitch_same(path, removed) || flitch_path_is_below(path, removed)) && is_removed_here(r, r->removed[i]))
+      return true;
   }
   for (uint32_t i = 0; i < r->set.len; i++)
-    if (flitch_path_overlap(r->set.builders[i]->name, path) && set_here(r, r->set.builders[i]).kind != FLITCH_ABSENT) return true;
+    if (flitch_path_overlap(r->set.builders[i]->name, path) && set_here(r, r->set.builders[i]).kind != FLITCH_ABSENT)
+      return true;
   return false;
 }
 
@@ -112,7 +114,8 @@ bool flitch_need_text_at(flitch_record *record, flitch_str path, flitch_str *tex
     *text = value.is.text;
     return true;
   }
-  flitch_reject(record, "the field `%.*s` is %s", (int)path.len, path.ptr, value.kind == FLITCH_ABSENT ? "missing" : "not text");
+  flitch_reject(record, "the field `%.*s` is %s", (int)path.len, path.ptr,
+                value.kind == FLITCH_ABSENT ? "missing" : "not text");
   return false;
 }
 

@@ -13,7 +13,8 @@ bool flitch_refuse(flitch_setup *setup, const char *format, ...) {
 flitch_str flitch_settings_text(const flitch_setup *setup) { return setup->settings; }
 
 void flitch_want(flitch_setup *setup, flitch_str path) {
-  if (grow_items((void **)&setup->wanted, setup->wanted_len, &setup->wanted_room, sizeof *setup->wanted)) setup->wanted[setup->wanted_len++] = path;
+  if (grow_items((void **)&setup->wanted, setup->wanted_len, &setup->wanted_room, sizeof *setup->wanted))
+    setup->wanted[setup->wanted_len++] = path;
   setup->only = true;
 }
 
@@ -44,10 +45,11 @@ static bool wrong_type(flitch_setup *setup, flitch_str path, flitch_str json, co
                      : json.ptr[0] == '{'         ? "map"
                      : json.ptr[0] == 'n'         ? "null"
                                                   : "number";
-  if (value.kind == FLITCH_JSON) return flitch_refuse(setup, "%.*s: invalid type: %s, expected %s", (int)path.len, path.ptr, what, expected);
+  if (value.kind == FLITCH_JSON)
+    return flitch_refuse(setup, "%.*s: invalid type: %s, expected %s", (int)path.len, path.ptr, what, expected);
   const char *quote = value.kind == FLITCH_TEXT ? "" : "`";
-  return flitch_refuse(setup, "%.*s: invalid type: %s %s%.*s%s, expected %s", (int)path.len, path.ptr, what, quote, (int)quoted.len, quoted.ptr,
-                       quote, expected);
+  return flitch_refuse(setup, "%.*s: invalid type: %s %s%.*s%s, expected %s", (int)path.len, path.ptr, what, quote,
+                       (int)quoted.len, quoted.ptr, quote, expected);
 }
 
 static bool read_texts(flitch_setup *setup, const flitch_setting *setting, flitch_str json, flitch_texts *into) {
@@ -69,14 +71,16 @@ static bool read_texts(flitch_setup *setup, const flitch_setting *setting, flitc
 }
 
 static bool read_setting(flitch_setup *setup, const flitch_setting *setting, flitch_str json, void *into) {
-  static const char *const expected[] = {[FLITCH_TEXT] = "a string", [FLITCH_INT] = "i64", [FLITCH_FLOAT] = "f64", [FLITCH_BOOL] = "a boolean"};
+  static const char *const expected[] = {
+      [FLITCH_TEXT] = "a string", [FLITCH_INT] = "i64", [FLITCH_FLOAT] = "f64", [FLITCH_BOOL] = "a boolean"};
   char *place = (char *)into + setting->offset;
   flitch_value value = flitch_json_value(json);
   if (setting->kind == FLITCH_JSON) {
     memcpy(place, &json, sizeof json);
     return true;
   }
-  if (setting->kind == FLITCH_TEXTS_SETTING && json.ptr[0] == '[') return read_texts(setup, setting, json, (flitch_texts *)(void *)place);
+  if (setting->kind == FLITCH_TEXTS_SETTING && json.ptr[0] == '[')
+    return read_texts(setup, setting, json, (flitch_texts *)(void *)place);
   if (setting->kind == FLITCH_FLOAT && value.kind == FLITCH_INT) value = flitch_float((double)value.is.integer);
   if (value.kind != setting->kind) {
     flitch_str path = flitch_format("settings.%s", setting->name);
@@ -103,15 +107,18 @@ bool flitch_settings(flitch_setup *setup, const flitch_setting *settings, size_t
     while (at < count && !flitch_is(name, settings[at].name)) at++;
     if (at == count) {
       flitch_str names = names_of(settings, count);
-      if (!count) return flitch_refuse(setup, "settings.%.*s: unknown field `%.*s`, there are no fields", (int)name.len, name.ptr, (int)name.len, name.ptr);
-      return flitch_refuse(setup, "settings.%.*s: unknown field `%.*s`, expected %.*s", (int)name.len, name.ptr, (int)name.len,
-                           name.ptr, (int)names.len, names.ptr);
+      if (!count)
+        return flitch_refuse(setup, "settings.%.*s: unknown field `%.*s`, there are no fields", (int)name.len, name.ptr,
+                             (int)name.len, name.ptr);
+      return flitch_refuse(setup, "settings.%.*s: unknown field `%.*s`, expected %.*s", (int)name.len, name.ptr,
+                           (int)name.len, name.ptr, (int)names.len, names.ptr);
     }
     if (given[at]) return flitch_refuse(setup, "settings: duplicate field `%s`", settings[at].name);
     given[at] = true;
     if (!read_setting(setup, &settings[at], value, into)) return false;
   }
   for (size_t at = 0; given && at < count; at++)
-    if (settings[at].required && !given[at]) return flitch_refuse(setup, "settings: missing field `%s`", settings[at].name);
+    if (settings[at].required && !given[at])
+      return flitch_refuse(setup, "settings: missing field `%s`", settings[at].name);
   return !flitch_is_out_of_memory();
 }

@@ -1,7 +1,8 @@
 /* UTF-8, and texts from formats. */
 #include "internal.h"
 
-/* How many bytes the character at the head takes; 0 where it is none. `*bad` are the bytes that U+FFFD stands for then. */
+/* How many bytes the character at the head takes; 0 where it is none. `*bad` are the bytes that U+FFFD stands for then.
+ */
 static size_t character(const unsigned char *at, size_t len, size_t *bad) {
   unsigned char lead = at[0];
   size_t size = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;

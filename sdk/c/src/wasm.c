@@ -1,10 +1,11 @@
-/* The border, as the canonical ABI of the component model has it for the world `plugin` of wit/filter.wit. The structs of
- * the library are laid out as it lays them out, so that a batch and an answer cross without a copy in here. */
+/* The border, as the canonical ABI of the component model has it for the world `plugin` of wit/filter.wit. The structs
+ * of the library are laid out as it lays them out, so that a batch and an answer cross without a copy in here. */
 #if defined(__wasm__)
 #include "internal.h"
 
 #define OFFSET(type, member, at) _Static_assert(offsetof(type, member) == (at), "the layout of " #type)
-_Static_assert(sizeof(flitch_column) == 40 && sizeof(removal) == 20 && sizeof(rejection) == 12, "the layout of the contract");
+_Static_assert(sizeof(flitch_column) == 40 && sizeof(removal) == 20 && sizeof(rejection) == 12,
+               "the layout of the contract");
 OFFSET(flitch_column, has_present, 8);
 OFFSET(flitch_column, kind, 20);
 OFFSET(flitch_column, values, 24);
@@ -47,9 +48,10 @@ bool host_lookup(flitch_str table, const flitch_column *keys, flitch_texts want,
   result answer;
   /* Lists of numbers have one half of what blobs have. */
   bool is_blob = keys->kind == FLITCH_TEXT || keys->kind == FLITCH_BYTES || keys->kind == FLITCH_JSON;
-  import_lookup(table.ptr, table.len, keys->name.ptr, keys->name.len, keys->has_present, keys->present, keys->present_len,
-                keys->kind, keys->values.blobs.data, keys->values.blobs.data_len, is_blob ? keys->values.blobs.ends : NULL,
-                is_blob ? keys->values.blobs.ends_len : 0, want.items, want.len, &answer);
+  import_lookup(table.ptr, table.len, keys->name.ptr, keys->name.len, keys->has_present, keys->present,
+                keys->present_len, keys->kind, keys->values.blobs.data, keys->values.blobs.data_len,
+                is_blob ? keys->values.blobs.ends : NULL, is_blob ? keys->values.blobs.ends_len : 0, want.items,
+                want.len, &answer);
   if (answer.is_error) {
     *error = answer.is.error;
     return false;

@@ -24,7 +24,8 @@ static bool configure(flitch_setup *setup) {
 static flitch_str lower(flitch_str text) {
   char *copy = flitch_alloc(text.len);
   if (!copy) return flitch_s("");
-  for (size_t i = 0; i < text.len; i++) copy[i] = text.ptr[i] >= 'A' && text.ptr[i] <= 'Z' ? text.ptr[i] | 32 : text.ptr[i];
+  for (size_t i = 0; i < text.len; i++)
+    copy[i] = text.ptr[i] >= 'A' && text.ptr[i] <= 'Z' ? text.ptr[i] | 32 : text.ptr[i];
   return flitch_strn(copy, text.len);
 }
 

@@ -47,7 +47,8 @@ static flitch_str canonical(flitch_str json) {
 
 static bool same(const char *name, const char *what, flitch_str found, flitch_str wanted) {
   if (flitch_same(found, wanted)) return true;
-  printf("%s: %s is\n  %.*s\nand should be\n  %.*s\n", name, what, (int)found.len, found.ptr, (int)wanted.len, wanted.ptr);
+  printf("%s: %s is\n  %.*s\nand should be\n  %.*s\n", name, what, (int)found.len, found.ptr, (int)wanted.len,
+         wanted.ptr);
   return false;
 }
 
@@ -116,7 +117,8 @@ static bool run_batch(const char *folder, const char *name) {
     flitch_str table, rows, row;
     for (flitch_json it = flitch_json_open(part); flitch_json_next(&it, &table, &rows);) {
       buffer lines = {0};
-      for (flitch_json list = flitch_json_open(rows); flitch_json_next(&list, NULL, &row); buffer_byte(&lines, '\n')) buffer_add(&lines, row.ptr, row.len);
+      for (flitch_json list = flitch_json_open(rows); flitch_json_next(&list, NULL, &row); buffer_byte(&lines, '\n'))
+        buffer_add(&lines, row.ptr, row.len);
       flitch_give_table(flitch_c_str(table), flitch_c_str(buffer_text(&lines)));
     }
   }
@@ -126,9 +128,11 @@ static bool run_batch(const char *folder, const char *name) {
   setup.settings = settings;
   bool taken = guest_configure(&flitch_plugin, &setup, &error);
   if (flitch_json_member(json, "refused", &part))
-    return taken ? (printf("%s: the settings were taken\n", name), false) : same(name, "refused", error, flitch_json_value(part).is.text);
+    return taken ? (printf("%s: the settings were taken\n", name), false)
+                 : same(name, "refused", error, flitch_json_value(part).is.text);
   if (!taken) return printf("%s: %.*s\n", name, (int)error.len, error.ptr), false;
-  if (flitch_json_member(json, "fields", &part) && !same(name, "fields", names_asked_for(&setup), canonical(part))) return false;
+  if (flitch_json_member(json, "fields", &part) && !same(name, "fields", names_asked_for(&setup), canonical(part)))
+    return false;
   if (!flitch_json_member(json, "batch", &part)) return printf("%s: no batch\n", name), false;
   flitch_batch batch = read_batch(part), seen = select_columns(&batch, &setup);
   answer answer;
@@ -145,7 +149,8 @@ static bool run_batch(const char *folder, const char *name) {
   if (!flitch_json_member(json, "out", &part)) return printf("%s: no out\n", name), false;
   uint32_t at = 0;
   for (flitch_json it = flitch_json_open(part); flitch_json_next(&it, NULL, &wanted); at++)
-    good &= same(name, "a record", at < count ? show_fields(&records[at], true) : flitch_s("nothing"), wanted_record(wanted));
+    good &= same(name, "a record", at < count ? show_fields(&records[at], true) : flitch_s("nothing"),
+                 wanted_record(wanted));
   return good && same(name, "how many go on", flitch_format("%u", (unsigned)count), flitch_format("%u", (unsigned)at));
 }
 

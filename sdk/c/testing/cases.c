@@ -26,7 +26,9 @@ const char *read_file(const char *folder, const char *name, size_t *len) {
   return text.ptr;
 }
 
-static int by_name(const void *a, const void *b) { return strcmp(((const flitch_str *)a)->ptr, ((const flitch_str *)b)->ptr); }
+static int by_name(const void *a, const void *b) {
+  return strcmp(((const flitch_str *)a)->ptr, ((const flitch_str *)b)->ptr);
+}
 
 flitch_texts list_folder(const char *folder, bool folders) {
   flitch_str *names = NULL;
@@ -34,7 +36,9 @@ flitch_texts list_folder(const char *folder, bool folders) {
   DIR *open = opendir(folder);
   for (struct dirent *entry; open && (entry = readdir(open));) {
     struct stat about;
-    if (entry->d_name[0] == '.' || (folders && (stat(path_to(folder, entry->d_name), &about) != 0 || !S_ISDIR(about.st_mode)))) continue;
+    if (entry->d_name[0] == '.' ||
+        (folders && (stat(path_to(folder, entry->d_name), &about) != 0 || !S_ISDIR(about.st_mode))))
+      continue;
     if (!grow_items((void **)&names, len, &room, sizeof *names)) abort();
     names[len].ptr = flitch_c_str(flitch_s(entry->d_name));
     names[len].len = strlen(names[len].ptr);
@@ -57,47 +61,61 @@ bool next_line(flitch_str *rest, flitch_str *line) {
   return false;
 }
 
-flitch_outcome flitch_try(const char *settings, const char *ndjson) {
-  flitch_outcome outcome = {NULL, NULL, "", ""};
-  begin_test();
-  flitch_setup setup;
-  memset(&setup, 0, sizeof setup);
-  /* What the filter keeps of its settings stays, as in a component. */
-  setup.settings = flitch_s(flitch_c_str(flitch_s(settings)));
+/* Configures the filter. What it refuses the settings with; NULL where it takes them. */
+static const char *configure(const char *settings, flitch_setup *setup) {
   flitch_str error;
-  if (!guest_configure(&flitch_plugin, &setup, &error)) {
-    outcome.refused = flitch_c_str(error);
-    return outcome;
-  }
+  memset(setup, 0, sizeof *setup);
+  /* What the filter keeps of its settings stays, as in a component. */
+  setup->settings = flitch_s(flitch_c_str(flitch_s(settings)));
+  return guest_configure(&flitch_plugin, setup, &error) ? NULL : flitch_c_str(error);
+}
+
+/* Runs records through the filter as one batch, and appends what becomes of them, the first as row `row`. What is
+ * wrong; NULL where nothing is. */
+static const char *run(const flitch_setup *setup, flitch_str ndjson, uint32_t row, buffer *out, buffer *rejected) {
   flitch_batch whole, seen;
+  flitch_str error;
   answer answer;
   fields *records;
   uint32_t len = 0;
-  if (!read_records(flitch_s(flitch_c_str(flitch_s(ndjson))), &whole, &error)) {
-    outcome.failed = flitch_c_str(error);
-    return outcome;
-  }
-  seen = select_columns(&whole, &setup);
-  if (!guest_apply(&flitch_plugin, &seen, &answer, &error) || !apply_answer(&whole, &answer, &records, &len, &error)) {
-    outcome.failed = flitch_c_str(error);
-    return outcome;
-  }
-  buffer out = {0}, rejected = {0};
+  if (!read_records(ndjson, &whole, &error)) return flitch_c_str(error);
+  seen = select_columns(&whole, setup);
+  if (!guest_apply(&flitch_plugin, &seen, &answer, &error) || !apply_answer(&whole, &answer, &records, &len, &error))
+    return flitch_c_str(error);
   for (uint32_t i = 0; i < len; i++) {
     forget_defaults(&records[i]);
     flitch_str text = show_fields(&records[i], false);
-    buffer_add(&out, text.ptr, text.len);
-    buffer_byte(&out, '\n');
+    buffer_add(out, text.ptr, text.len);
+    buffer_byte(out, '\n');
   }
   for (size_t i = 0; i < answer.rejected_len; i++) {
-    flitch_str row = flitch_format("{\"row\":%u,\"reason\":", (unsigned)answer.rejected[i].row);
-    buffer_add(&rejected, row.ptr, row.len);
-    write_string(&rejected, answer.rejected[i].reason);
-    buffer_add(&rejected, "}\n", 2);
+    flitch_str head = flitch_format("{\"row\":%u,\"reason\":", (unsigned)(row + answer.rejected[i].row));
+    buffer_add(rejected, head.ptr, head.len);
+    write_string(rejected, answer.rejected[i].reason);
+    buffer_add(rejected, "}\n", 2);
   }
+  return NULL;
+}
+
+/* Each record in a batch of its own, where `alone`. */
+static flitch_outcome try_records(const char *settings, const char *ndjson, bool alone) {
+  flitch_outcome outcome = {NULL, NULL, "", ""};
+  flitch_setup setup;
+  buffer out = {0}, rejected = {0};
+  flitch_str rest = flitch_s(flitch_c_str(flitch_s(ndjson))), line;
+  if ((outcome.refused = configure(settings, &setup))) return outcome;
+  if (!alone) outcome.failed = run(&setup, rest, 0, &out, &rejected);
+  for (uint32_t row = 0; alone && !outcome.failed && next_line(&rest, &line); row++)
+    outcome.failed = run(&setup, line, row, &out, &rejected);
+  if (outcome.failed) return outcome;
   outcome.records = flitch_c_str(buffer_text(&out));
   outcome.rejected = flitch_c_str(buffer_text(&rejected));
   return outcome;
+}
+
+flitch_outcome flitch_try(const char *settings, const char *ndjson) {
+  begin_test();
+  return try_records(settings, ndjson, false);
 }
 
 /* The records of a file as `flitch_try` writes them. */
@@ -106,7 +124,8 @@ static const char *flat(flitch_str ndjson) {
   flitch_str line, name, member, none = {NULL, 0};
   while (next_line(&ndjson, &line)) {
     fields record = {NULL, 0, 0};
-    for (flitch_json it = flitch_json_open(line); flitch_json_next(&it, &name, &member);) put_json(&record, flitch_path_push(none, name), member);
+    for (flitch_json it = flitch_json_open(line); flitch_json_next(&it, &name, &member);)
+      put_json(&record, flitch_path_push(none, name), member);
     sort_fields(&record);
     flitch_str text = show_fields(&record, false);
     buffer_add(&out, text.ptr, text.len);
@@ -122,35 +141,32 @@ static bool same(const char *name, const char *what, const char *found, const ch
 }
 
 static bool run_case(const char *folder, const char *name) {
-  char where[1024], *in = NULL, *settings = NULL;
-  snprintf(where, sizeof where, "%s/%s", folder, name);
   size_t len;
+  const char *where = path_to(folder, name), *tables = path_to(where, "tables");
   drop_tables();
-  const char *tables = path_to(where, "tables");
   flitch_texts files = list_folder(tables, false);
   for (size_t i = 0; i < files.len; i++) {
     const char *rows = read_file(tables, files.items[i].ptr, &len);
     flitch_str table = flitch_strn(files.items[i].ptr, flitch_find(files.items[i], '.'));
     flitch_give_table(flitch_c_str(table), rows ? rows : "");
   }
-  /* What is read here would go when the test begins. */
-  const char *given = read_file(where, "settings.json", &len), *records = read_file(where, "in.ndjson", &len);
-  settings = strdup(given ? given : "{}");
-  in = strdup(records ? records : "");
-  flitch_outcome outcome = flitch_try(settings, in);
-  free(settings);
-  free(in);
+  const char *settings = read_file(where, "settings.json", &len), *in = read_file(where, "in.ndjson", &len);
   const char *refused = read_file(where, "refused.txt", &len);
-  if (refused) {
-    flitch_str text = flitch_strn(refused, len);
-    while (text.len && skip_space(text.ptr + text.len - 1, text.ptr + text.len) == text.ptr + text.len) text.len--;
-    return same(name, "what the settings are refused with", outcome.refused, flitch_c_str(text));
-  }
+  flitch_str said = flitch_strn(refused, refused ? len : 0);
+  while (said.len && skip_space(said.ptr + said.len - 1, said.ptr + said.len) == said.ptr + said.len) said.len--;
   const char *out = read_file(where, "out.ndjson", &len), *rejected = read_file(where, "rejected.ndjson", &len);
-  bool good = same(name, "why the settings are refused", outcome.refused, NULL);
-  good = good && same(name, "why the batch is rejected", outcome.failed, NULL);
-  good = good && same(name, "records", outcome.records, flat(flitch_s(out ? out : "")));
-  return good && same(name, "rejected", flat(flitch_s(outcome.rejected)), flat(flitch_s(rejected ? rejected : "")));
+  bool good = true;
+  for (int alone = 0; alone < 2 && good; alone++) {
+    flitch_outcome outcome = try_records(settings ? settings : "{}", in ? in : "", alone);
+    good = same(name, "what the settings are refused with", outcome.refused, refused ? flitch_c_str(said) : NULL);
+    if (refused) return good;
+    good = good && same(name, "why the batch is rejected", outcome.failed, NULL);
+    good = good && same(name, alone ? "records, each in a batch of its own" : "records", outcome.records,
+                        flat(flitch_s(out ? out : "")));
+    good = good && same(name, alone ? "rejected, each in a batch of its own" : "rejected",
+                        flat(flitch_s(outcome.rejected)), flat(flitch_s(rejected ? rejected : "")));
+  }
+  return good;
 }
 
 int flitch_run_cases(const char *folder) {

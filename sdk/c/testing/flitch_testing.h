@@ -12,8 +12,8 @@
 extern "C" {
 #endif
 
-/* What became of records: NDJSON, each record as one flat object that names its fields by their paths, sorted. All of it
- * lives until the next call of a function of this file. */
+/* What became of records: NDJSON, each record as one flat object that names its fields by their paths, sorted. All of
+ * it lives until the next call of a function of this file. */
 typedef struct flitch_outcome {
   /* What the filter says when it refuses the settings; NULL where it takes them. */
   const char *refused;
@@ -34,8 +34,9 @@ uint64_t flitch_counted(const char *counter);
 /* Gives the host a table, NDJSON with the key under `key`. It stays until it is given again. */
 void flitch_give_table(const char *name, const char *ndjson);
 
-/* Runs the cases under a folder, in the format of flitch's plugins: see the README of this SDK. Prints what went wrong,
- * and answers how many cases did; all of them fail where there is none. */
+/* Runs the cases under a folder, in the format of flitch's plugins: see the README of this SDK. The records of a case
+ * come as one batch, and each in one of its own: they must fare alike. Prints what went wrong, and answers how many
+ * cases did; all of them fail where there is none. */
 int flitch_run_cases(const char *folder);
 
 /* Runs the cases of wit/cases/batches through a conformance guest, likewise. */

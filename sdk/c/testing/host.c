@@ -102,7 +102,8 @@ uint64_t flitch_counted(const char *counter) {
 flitch_str counter_lines(void) {
   fields all = {NULL, 0, 0};
   for (uint32_t i = 0; i < counters_len; i++)
-    put_field(&all, flitch_s(counters[i].name), flitch_json_text(flitch_format("%llu", (unsigned long long)counters[i].count)));
+    put_field(&all, flitch_s(counters[i].name),
+              flitch_json_text(flitch_format("%llu", (unsigned long long)counters[i].count)));
   sort_fields(&all);
   return show_fields(&all, false);
 }

@@ -22,7 +22,8 @@ void put_json(fields *record, flitch_str path, flitch_str json) {
   flitch_str name, member;
   bool has_members = false;
   if (value.kind == FLITCH_JSON)
-    for (flitch_json it = flitch_json_open(json); it.kind == '{' && flitch_json_next(&it, &name, &member); has_members = true)
+    for (flitch_json it = flitch_json_open(json); it.kind == '{' && flitch_json_next(&it, &name, &member);
+         has_members = true)
       put_json(record, flitch_path_push(path, name), member);
   if (has_members) return;
   if (value.kind == FLITCH_JSON) {
@@ -48,7 +49,8 @@ bool read_records(flitch_str ndjson, flitch_batch *batch, flitch_str *error) {
     }
     columns.next = 0;
     flitch_str name, member;
-    for (flitch_json it = flitch_json_open(line); flitch_json_next(&it, &name, &member);) put_json(&record, flitch_path_push(none, name), member);
+    for (flitch_json it = flitch_json_open(line); flitch_json_next(&it, &name, &member);)
+      put_json(&record, flitch_path_push(none, name), member);
     for (uint32_t i = 0; i < record.len; i++) {
       field *one = &record.items[i];
       if (flitch_is(one->path, "@timestamp")) {
@@ -112,7 +114,8 @@ static bool check(const flitch_column *column, uint32_t rows, flitch_str *error)
     found = column->values.blobs.ends_len;
     for (size_t i = 1; i < found; i++)
       if (column->values.blobs.ends[i] < column->values.blobs.ends[i - 1]) wrong = "its ends shrink";
-    if ((found ? column->values.blobs.ends[found - 1] : 0) != column->values.blobs.data_len) wrong = "its last end is not that of its data";
+    if ((found ? column->values.blobs.ends[found - 1] : 0) != column->values.blobs.data_len)
+      wrong = "its last end is not that of its data";
     break;
   case FLITCH_BOOL: found = column->values.bits.len == bitmap ? rows : 0; break;
   default: found = column->values.ints.len;
@@ -128,7 +131,9 @@ static bool check(const flitch_column *column, uint32_t rows, flitch_str *error)
   return !wrong;
 }
 
-static flitch_value own_kind(flitch_value value) { return value.kind == FLITCH_JSON ? flitch_json_value(value.is.text) : value; }
+static flitch_value own_kind(flitch_value value) {
+  return value.kind == FLITCH_JSON ? flitch_json_value(value.is.text) : value;
+}
 
 static void make_record(const flitch_batch *batch, const answer *answer, uint32_t from, uint32_t to, fields *record) {
   for (size_t i = 0; i < batch->len; i++) {
@@ -153,19 +158,22 @@ bool apply_answer(const flitch_batch *batch, const answer *answer, fields **reco
   *len = 0;
   for (size_t i = 0; i < answer->rejected_len; i++) {
     uint32_t row = answer->rejected[i].row;
-    if (row >= batch->rows || gone[row] || !flitch_is_utf8(answer->rejected[i].reason)) return *error = flitch_s("a rejected row that there is not, or twice"), false;
+    if (row >= batch->rows || gone[row] || !flitch_is_utf8(answer->rejected[i].reason))
+      return *error = flitch_s("a rejected row that there is not, or twice"), false;
     gone[row] = true;
   }
   for (size_t i = 0; answer->has_take && i < answer->take_len; i++) {
     uint32_t row = take[(*len)++] = answer->take[i];
-    if (row >= batch->rows || gone[row]) return *error = flitch_s("a row is taken that there is not, or that is rejected"), false;
+    if (row >= batch->rows || gone[row])
+      return *error = flitch_s("a row is taken that there is not, or that is rejected"), false;
   }
   for (uint32_t row = 0; !answer->has_take && row < batch->rows; row++)
     if (!gone[row]) take[(*len)++] = row;
   for (size_t i = 0; i < answer->set_len; i++) {
     if (!check(&answer->set[i], *len, error)) return false;
     for (size_t k = 0; k < i; k++)
-      if (flitch_same(answer->set[i].name, answer->set[k].name)) return *error = flitch_s("a column is set twice"), false;
+      if (flitch_same(answer->set[i].name, answer->set[k].name))
+        return *error = flitch_s("a column is set twice"), false;
   }
   if (!(*records = (fields *)flitch_zeroed(*len * sizeof **records))) abort();
   for (uint32_t to = 0; to < *len; to++) make_record(batch, answer, take[to], to, &(*records)[to]);

@@ -28,7 +28,8 @@ static bool batch(const flitch_batch *batch, flitch_changes *changes) {
   }
   /* There is no such row. */
   const flitch_column none = {0};
-  if (messages && flitch_at(messages, batch->rows).kind != FLITCH_ABSENT) return flitch_fail(changes, "a row past the end");
+  if (messages && flitch_at(messages, batch->rows).kind != FLITCH_ABSENT)
+    return flitch_fail(changes, "a row past the end");
   if (flitch_at(&none, 5).kind != FLITCH_ABSENT) return flitch_fail(changes, "a row of nothing");
   flitch_remove_column(changes, "message");
   return true;
@@ -38,12 +39,17 @@ const flitch_filter flitch_plugin = {.configure = configure, .batch = batch};
 
 int main(void) {
   int failed = 0;
-  flitch_outcome outcome = flitch_try("{}", "{\"message\":\"abc\"}\n{\"message\":\"bad\"}\n{\"n\":1}\n{\"message\":\"\"}");
-  const char *wanted = "{\"length\":3,\"mixed\":\"1969-12-31T23:59:59.999999999Z\"}\n{\"n\":1}\n{\"length\":0,\"mixed\":\"\"}\n";
-  if (outcome.failed || strcmp(outcome.records, wanted) != 0) failed++, printf("%s%s", outcome.failed ? outcome.failed : "", outcome.records);
-  if (strcmp(outcome.rejected, "{\"row\":1,\"reason\":\"row 1 is bad\"}\n") != 0) failed++, printf("%s", outcome.rejected);
+  flitch_outcome outcome =
+      flitch_try("{}", "{\"message\":\"abc\"}\n{\"message\":\"bad\"}\n{\"n\":1}\n{\"message\":\"\"}");
+  const char *wanted =
+      "{\"length\":3,\"mixed\":\"1969-12-31T23:59:59.999999999Z\"}\n{\"n\":1}\n{\"length\":0,\"mixed\":\"\"}\n";
+  if (outcome.failed || strcmp(outcome.records, wanted) != 0)
+    failed++, printf("%s%s", outcome.failed ? outcome.failed : "", outcome.records);
+  if (strcmp(outcome.rejected, "{\"row\":1,\"reason\":\"row 1 is bad\"}\n") != 0)
+    failed++, printf("%s", outcome.rejected);
   outcome = flitch_try("{}", "{\"message\":\"abc\"}\n{\"message\":\"fail\"}");
-  if (!outcome.failed || strcmp(outcome.failed, "a message says fail") != 0) failed++, printf("%s\n", outcome.failed ? outcome.failed : "it went on");
+  if (!outcome.failed || strcmp(outcome.failed, "a message says fail") != 0)
+    failed++, printf("%s\n", outcome.failed ? outcome.failed : "it went on");
   printf("columns: %d failed\n", failed);
   return failed != 0;
 }

@@ -43,7 +43,8 @@ static void record(flitch_record *record) {
 
 const flitch_filter flitch_plugin = {.configure = configure, .record = record};
 
-static const char in[] = "{\"j\":{\"a\":[1,2,{\"b\":\"\\n\"}],\"c\":\"x\\u00e4\"}}\n{\"j\":5.25}\n{\"k\":1}\n{\"j\":\"text\"}\n";
+static const char in[] =
+    "{\"j\":{\"a\":[1,2,{\"b\":\"\\n\"}],\"c\":\"x\\u00e4\"}}\n{\"j\":5.25}\n{\"k\":1}\n{\"j\":\"text\"}\n";
 
 /* Whether the batch was answered. */
 static bool answers(const flitch_batch *batch) {

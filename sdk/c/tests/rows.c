@@ -14,8 +14,8 @@ static struct {
 
 #define SETTINGS __typeof__(settings)
 static const flitch_setting keys[] = {
-    FLITCH_SETTING_TEXT(SETTINGS, what, true),     FLITCH_SETTING_INT(SETTINGS, limit, false),
-    FLITCH_SETTING_FLOAT(SETTINGS, rate, false),   FLITCH_SETTING_BOOL(SETTINGS, strict, false),
+    FLITCH_SETTING_TEXT(SETTINGS, what, true),    FLITCH_SETTING_INT(SETTINGS, limit, false),
+    FLITCH_SETTING_FLOAT(SETTINGS, rate, false),  FLITCH_SETTING_BOOL(SETTINGS, strict, false),
     FLITCH_SETTING_TEXTS(SETTINGS, names, false),
 };
 
@@ -126,19 +126,23 @@ static void runs(const char *settings_text, const char *in, const char *out, con
   same(settings_text, outcome.rejected, rejected);
 }
 
-static void refuses(const char *settings_text, const char *why) { same(settings_text, flitch_try(settings_text, "").refused, why); }
+static void refuses(const char *settings_text, const char *why) {
+  same(settings_text, flitch_try(settings_text, "").refused, why);
+}
 
 static void settings_are_refused_with_the_key_and_what_would_be_right(void) {
   refuses("{}", "settings: missing field `what`");
   refuses("", "settings: missing field `what`");
   refuses(" null ", "settings: missing field `what`");
-  refuses("{\"what\":\"x\",\"wat\":1}", "settings.wat: unknown field `wat`, expected one of `what`, `limit`, `rate`, `strict`, `names`");
+  refuses("{\"what\":\"x\",\"wat\":1}",
+          "settings.wat: unknown field `wat`, expected one of `what`, `limit`, `rate`, `strict`, `names`");
   refuses("{\"what\":7}", "settings.what: invalid type: integer `7`, expected a string");
   refuses("{\"what\":\"x\",\"limit\":1.5}", "settings.limit: invalid type: floating point `1.5`, expected i64");
   refuses("{\"what\":\"x\",\"rate\":\"y\"}", "settings.rate: invalid type: string \"y\", expected f64");
   refuses("{\"what\":\"x\",\"strict\":null}", "settings.strict: invalid type: null, expected a boolean");
   refuses("{\"what\":\"x\",\"names\":{}}", "settings.names: invalid type: map, expected a sequence");
-  refuses("{\"what\":\"x\",\"names\":[\"a\",true]}", "settings.names[1]: invalid type: boolean `true`, expected a string");
+  refuses("{\"what\":\"x\",\"names\":[\"a\",true]}",
+          "settings.names[1]: invalid type: boolean `true`, expected a string");
   refuses("{\"what\":\"x\",\"what\":\"y\"}", "settings: duplicate field `what`");
   refuses("[]", "settings: invalid type: sequence, expected an object");
   refuses("{\"what\":\"x\",\"limit\":-1}", "settings.limit: -1 is less than 0");
@@ -152,19 +156,24 @@ int main(void) {
   runs("{\"what\":\"reads\"}", "{\"a\":{\"b\":1,\"c\":2},\"d\":\"x\"}", "{\"a\":5,\"d.e\":1.5}\n", "");
   runs("{\"what\":\"parts\"}",
        "{\"n\":0}\n{\"n\":1}\n{\"n\":2,\"tags\":[\"x\"]}\n{\"n\":3}\n{\"n\":4}\n{\"n\":5,\"tags\":[\"x\"]}",
-       "{\"n\":2,\"part\":\"a\",\"seen\":true}\n{\"n\":2,\"part\":\"c\",\"seen\":false}\n{\"n\":5,\"seen\":true,\"tags\":[\"x\"]}\n",
+       "{\"n\":2,\"part\":\"a\",\"seen\":true}\n{\"n\":2,\"part\":\"c\",\"seen\":false}\n{\"n\":5,\"seen\":true,"
+       "\"tags\":[\"x\"]}\n",
        "{\"row\":1,\"reason\":\"one is odd\"}\n{\"row\":4,\"reason\":\"half of it is bad\"}\n");
   runs("{\"what\":\"kinds\"}", "{\"v\":1}\n{\"v\":\"one \\\"1\\\"\"}\n{\"v\":true}\n{\"v\":1.5}\n{\"v\":[1]}\n{}",
-       "{\"v\":\"int\"}\n{\"v\":\"text\"}\n{\"v\":\"bool\"}\n{\"v\":\"float\"}\n{\"v\":\"json\"}\n{\"v\":\"absent\"}\n", "");
+       "{\"v\":\"int\"}\n{\"v\":\"text\"}\n{\"v\":\"bool\"}\n{\"v\":\"float\"}\n{\"v\":\"json\"}\n{\"v\":\"absent\"}\n",
+       "");
   runs("{\"what\":\"spoils\"}", "{\"n\":0}\n{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n{\"n\":4}",
        "{\"n\":0,\"t\":\"a\xef\xbf\xbd\"}\n{\"j\":[1,2.5],\"n\":4,\"t\":\"a\xef\xbf\xbd\"}\n",
        "{\"row\":1,\"reason\":\"what the filter sets as `j` is no JSON\"}\n"
        "{\"row\":2,\"reason\":\"what the filter sets as `j` is no JSON\"}\n"
        "{\"row\":3,\"reason\":\"the name of a field is not UTF-8: a\xef\xbf\xbd\"}\n");
-  flitch_give_table("t", "{\"key\":\"a\",\"owner\":\"A\"}\n{\"key\":\"late\",\"owner\":\"L\"}\n{\"key\":\"split\",\"owner\":7}\n");
-  runs("{\"what\":\"enriches\"}", "{\"k\":\"a\"}\n{\"k\":\"b\"}\n{}\n{\"k\":\"none\"}\n{\"k\":\"late\"}\n{\"k\":\"split\"}\n{\"k\":\"bytes\"}",
+  flitch_give_table(
+      "t", "{\"key\":\"a\",\"owner\":\"A\"}\n{\"key\":\"late\",\"owner\":\"L\"}\n{\"key\":\"split\",\"owner\":7}\n");
+  runs("{\"what\":\"enriches\"}",
+       "{\"k\":\"a\"}\n{\"k\":\"b\"}\n{}\n{\"k\":\"none\"}\n{\"k\":\"late\"}\n{\"k\":\"split\"}\n{\"k\":\"bytes\"}",
        "{\"k\":\"a\",\"o\":\"A\"}\n{\"k\":\"b\",\"o\":\"before\"}\n{}\n{\"k\":\"late\",\"o\":\"after\"}\n"
-       "{\"k\":\"split\",\"o\":7,\"part\":0}\n{\"k\":\"split\",\"o\":7,\"part\":1}\n{\"k\":\"bytes\",\"o\":\"before\"}\n",
+       "{\"k\":\"split\",\"o\":7,\"part\":0}\n{\"k\":\"split\",\"o\":7,\"part\":1}\n{\"k\":\"bytes\",\"o\":\"before\"}"
+       "\n",
        "{\"row\":3,\"reason\":\"there is no such table\"}\n");
   printf("rows: %d failed\n", failed);
   return failed != 0;

@@ -54,16 +54,19 @@ static void path(flitch_str line) {
   } else if (json(line, "and_above").ptr) {
     flitch_str at = path;
     bool more = true;
-    for (flitch_json it = flitch_json_open(json(line, "and_above")); flitch_json_next(&it, NULL, &item); more = flitch_path_above(at, &at))
+    for (flitch_json it = flitch_json_open(json(line, "and_above")); flitch_json_next(&it, NULL, &item);
+         more = flitch_path_above(at, &at))
       check(more && flitch_same(at, flitch_json_value(item).is.text), line);
     check(!more, line);
   } else if (json(line, "below").ptr) {
-    check(flitch_path_is_below(text(line, "inner"), text(line, "outer")) == flitch_is(json(line, "below"), "true"), line);
+    check(flitch_path_is_below(text(line, "inner"), text(line, "outer")) == flitch_is(json(line, "below"), "true"),
+          line);
   } else {
     flitch_str paths[8], pair[2];
     size_t len = 0;
     bool found = false;
-    for (flitch_json it = flitch_json_open(json(line, "paths")); len < 8 && flitch_json_next(&it, NULL, &item);) paths[len++] = flitch_json_value(item).is.text;
+    for (flitch_json it = flitch_json_open(json(line, "paths")); len < 8 && flitch_json_next(&it, NULL, &item);)
+      paths[len++] = flitch_json_value(item).is.text;
     for (size_t i = 0; i < len && !found; i++)
       for (size_t k = 0; k < i && !found; k++)
         if ((found = flitch_path_overlap(paths[k], paths[i]))) pair[0] = paths[k], pair[1] = paths[i];
@@ -93,7 +96,9 @@ static void time_of(flitch_str line) {
   if (!is_null) check(flitch_same(flitch_format_time(found), text(line, "out")), line);
   if (!lenient.ptr) lenient = ns;
   is_null = flitch_is(lenient, "null");
-  check(flitch_parse_time_lenient(in, &found) == !is_null && (is_null || found == flitch_json_value(lenient).is.integer), line);
+  check(flitch_parse_time_lenient(in, &found) == !is_null &&
+            (is_null || found == flitch_json_value(lenient).is.integer),
+        line);
 }
 
 static void json_text(flitch_str line) {
@@ -104,7 +109,8 @@ static void json_text(flitch_str line) {
   put_field(&record, flitch_s("value"), value);
   flitch_str wanted = flitch_format("{\"value\":%.*s}", (int)json(line, "value").len, json(line, "value").ptr);
   check(flitch_same(show_fields(&record, true), wanted), line);
-  if (!plain.ptr) plain = flitch_strn(skip_space(out.ptr, out.ptr + out.len), 0), plain.len = (size_t)(out.ptr + out.len - plain.ptr);
+  if (!plain.ptr)
+    plain = flitch_strn(skip_space(out.ptr, out.ptr + out.len), 0), plain.len = (size_t)(out.ptr + out.len - plain.ptr);
   check(flitch_same(flitch_to_json(flitch_json_text(out)), plain), line);
   flitch_str again = mixed_text(value);
   record.len = 0;

@@ -32,6 +32,11 @@ func Try(plugin flitch.Plugin, settings string, records ...string) (Outcome, err
 	if err != nil {
 		return Outcome{}, err
 	}
+	return run(instance, records)
+}
+
+// run runs the records through a filter as one batch.
+func run(instance *flitch.Instance, records []string) (Outcome, error) {
 	var all []record
 	for _, text := range records {
 		one := record{}
@@ -71,7 +76,8 @@ func Try(plugin flitch.Plugin, settings string, records ...string) (Outcome, err
 	return outcome, err
 }
 
-// RunCases runs each folder under a folder as a test of its own. A case is `settings.json`, the records `in.ndjson`, those
+// RunCases runs each folder under a folder as a test of its own, its records as one batch and each in one of its own: they
+// must fare alike. A case is `settings.json`, the records `in.ndjson`, those
 // that go on, `out.ndjson`, and those that do not, `rejected.ndjson`: `{"row":3,"reason":"…"}`; or `refused.txt`, what the
 // filter says when it refuses the settings. `tables/<name>.ndjson` is a table with the key under `key`.
 func RunCases(t *testing.T, plugin flitch.Plugin, folder string) {
@@ -101,7 +107,8 @@ func runCase(t *testing.T, plugin flitch.Plugin, folder string) {
 		host.Table(strings.TrimSuffix(table.Name(), filepath.Ext(table.Name())), lines(t, folder, "tables", table.Name())...)
 	}
 	settings := strings.Join(lines(t, folder, "settings.json"), "\n")
-	outcome, err := Try(plugin, settings, lines(t, folder, "in.ndjson")...)
+	records := lines(t, folder, "in.ndjson")
+	outcome, err := Try(plugin, settings, records...)
 	if refused, missing := os.ReadFile(filepath.Join(folder, "refused.txt")); missing == nil {
 		if err == nil || err.Error() != strings.TrimSpace(string(refused)) {
 			t.Fatalf("the settings should be refused with\n  %s\nand not with\n  %v", refused, err)
@@ -122,13 +129,36 @@ func runCase(t *testing.T, plugin flitch.Plugin, folder string) {
 		}
 		wanted.Rejected = append(wanted.Rejected, one)
 	}
+	compare(t, "", outcome, wanted)
+	alone, err := oneByOne(plugin, settings, records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare(t, "each in a batch of its own: ", alone, wanted)
+}
+
+func oneByOne(plugin flitch.Plugin, settings string, records []string) (all Outcome, err error) {
+	instance, err := plugin.Configure(settings)
+	for row := 0; row < len(records) && err == nil; row++ {
+		var one Outcome
+		one, err = run(instance, records[row:row+1])
+		all.Records = append(all.Records, one.Records...)
+		for _, rejection := range one.Rejected {
+			all.Rejected = append(all.Rejected, flitch.Rejection{Row: uint32(row), Reason: rejection.Reason})
+		}
+	}
+	return all, err
+}
+
+func compare(t *testing.T, how string, outcome, wanted Outcome) {
+	t.Helper()
 	for i := range max(len(outcome.Records), len(wanted.Records)) {
 		if found, should := at(outcome.Records, i), at(wanted.Records, i); found != should {
-			t.Errorf("record %d is\n  %s\nand should be\n  %s", i, found, should)
+			t.Errorf("%srecord %d is\n  %s\nand should be\n  %s", how, i, found, should)
 		}
 	}
 	if !slices.Equal(outcome.Rejected, wanted.Rejected) {
-		t.Errorf("rejected are\n  %v\nand should be\n  %v", outcome.Rejected, wanted.Rejected)
+		t.Errorf("%srejected are\n  %v\nand should be\n  %v", how, outcome.Rejected, wanted.Rejected)
 	}
 }
 

@@ -13,10 +13,10 @@ static void same(const char *found, const char *wanted) {
 }
 
 static void the_domain_is_added_and_some_are_dropped(void) {
-  flitch_outcome outcome = flitch_try("{\"field\":\"email\",\"drop\":[\"spam.example\"]}",
-                                      "{\"email\":\"someone@Hotmail.com\",\"n\":1}\n"
-                                      "{\"email\":\"x@spam.example\"}\n"
-                                      "{\"email\":\"nobody\"}\n");
+  flitch_outcome outcome =
+      flitch_try("{\"field\":\"email\",\"drop\":[\"spam.example\"]}", "{\"email\":\"someone@Hotmail.com\",\"n\":1}\n"
+                                                                      "{\"email\":\"x@spam.example\"}\n"
+                                                                      "{\"email\":\"nobody\"}\n");
   same(outcome.records, "{\"email\":\"someone@Hotmail.com\",\"n\":1,\"user_email_domain\":\"hotmail.com\"}\n");
   same(outcome.rejected, "{\"row\":2,\"reason\":\"\\\"nobody\\\" is no address\"}\n");
 }
