@@ -84,7 +84,8 @@ impl Wiring {
         buffers: &Buffers,
     ) -> io::Result<Workers> {
         let route = |to: &RouteSettings| Route::to(buffers[&*to.output].clone()).when(to.when.clone());
-        let router = Router::new(settings.to.iter().map(route).collect(), Tally::dropped_by_route(name));
+        let router = Router::new(settings.to.iter().map(route).collect(), Tally::dropped_by_route(name))
+            .of_pipeline(name);
         Workers::start(name, program, settings.workers(), Arc::new(router), &self.health)
     }
 

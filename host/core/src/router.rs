@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::batch::Batch;
+use crate::batch::origin::Root;
+use crate::batch::{Batch, Records};
 use crate::buffers::{Buffer, Closed};
 use crate::telemetry::Tally;
 
@@ -34,20 +35,30 @@ impl Route {
 pub struct Router {
     routes: Vec<Route>,
     unrouted: Tally,
+    /// What a pipeline makes of a record is not what another one makes of it.
+    way: Option<Root>,
 }
 
 impl Router {
     /// A router over these routes; `unrouted` counts the records that none of them takes.
     pub fn new(routes: Vec<Route>, unrouted: Tally) -> Router {
-        Router { routes, unrouted }
+        Router { routes, unrouted, way: None }
+    }
+
+    /// The router of the pipeline of this name, whose records have origins that tell them from those of others.
+    pub fn of_pipeline(self, name: &str) -> Router {
+        Router { way: Some(Root::of("pipeline", &[name.as_bytes()])), ..self }
     }
 
     /// The parts of a batch with the buffers that they go to; the rest is settled as dropped.
     fn split(&self, batch: Batch) -> Vec<(&Buffer, Batch)> {
-        let Batch { records, mut receipt, stream } = batch;
+        let Batch { mut records, mut receipt, stream } = batch;
         let rows = records.rows();
         if rows == 0 {
             return Vec::new();
+        }
+        if let Some(way) = self.way {
+            records = Records::along(records, way);
         }
         let masks: Vec<Mask> = self
             .routes

@@ -54,7 +54,11 @@ pub fn apply(
         in_time(bounds)?;
         set_column(&mut slots, column, rows, bounds)?;
     }
-    records_of(slots, rows)
+    let origins = records.origins().map(|origins| match take {
+        Some(take) => origins.take(take),
+        None => origins.clone(),
+    });
+    Ok(records_of(slots, rows)?.with_origins(origins))
 }
 
 fn records_of(slots: Vec<Slot>, rows: usize) -> Result<Records, Fault> {

@@ -52,6 +52,11 @@ impl Lines {
         self.lines.data.len() + 4 * self.lines.len()
     }
 
+    /// Where the lines from `row` on begin among the bytes of all, and at last where the last one ends.
+    pub fn places(&self, row: usize) -> &[i32] {
+        &self.lines.offsets[row..]
+    }
+
     /// Whether the batch is to be finished before the next line.
     pub fn full(&self, cut: &Cut) -> bool {
         self.rows() >= cut.rows || self.bytes() >= cut.bytes.min(1 << 30)

@@ -6,6 +6,7 @@ use arrow_array::{Array, ArrayRef, new_null_array};
 use arrow_schema::{ArrowError, FieldRef};
 
 use super::convert::{common_kind, convert, repeat};
+use super::origin::Origins;
 use super::{Column, Kind, Records};
 
 /// The records of all `parts`, in their order.
@@ -39,7 +40,8 @@ pub fn concat(parts: &[Records]) -> Result<Records, ArrowError> {
             None => columns.push(joined(name, &found)?),
         }
     }
-    Records::of(rows, columns, constants)
+    let origins: Option<Vec<&Origins>> = parts.iter().map(|part| part.origins()).collect();
+    Ok(Records::of(rows, columns, constants)?.with_origins(origins.map(|all| Origins::concat(&all))))
 }
 
 fn shared_constant(found: &[(usize, Option<Column<'_>>)]) -> Option<(FieldRef, ArrayRef)> {

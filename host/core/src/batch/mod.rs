@@ -18,6 +18,7 @@ use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef, Tim
 use parking_lot::Mutex;
 
 use self::encode::Manner;
+use self::origin::{Origins, Root};
 use crate::receipt::Receipt;
 
 pub mod builder;
@@ -29,6 +30,7 @@ pub mod lift;
 pub mod lines;
 pub mod lossless;
 pub mod merge;
+pub mod origin;
 mod rows;
 pub mod template;
 pub mod texts;
@@ -103,15 +105,23 @@ impl Kind {
 const COLUMN_BYTES: usize = 512;
 
 /// Records in columns. Immutable; share them by `Arc`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Records {
     rows: usize,
     /// One value per row.
     columns: RecordBatch,
     /// One row, which holds for every row. No name stands in both.
     constants: RecordBatch,
-    encoded: OnceLock<Arc<Encoded>>,
-    /// What it is in other forms than NDJSON with every name, each made once.
+    /// None before a source has handed them on.
+    origins: Option<Origins>,
+    texts: Arc<Texts>,
+}
+
+/// Records as text, in whatever forms were asked for.
+#[derive(Debug, Default)]
+struct Texts {
+    ndjson: OnceLock<Arc<Encoded>>,
+    /// Other forms than NDJSON with every name, each made once.
     otherwise: Mutex<Vec<(Arc<Manner>, Arc<Encoded>)>>,
 }
 
@@ -182,13 +192,36 @@ impl Records {
     /// Records of `columns` (one value per row) and `constants` (one row).
     pub fn new(columns: RecordBatch, constants: RecordBatch) -> Records {
         debug_assert_eq!(constants.num_rows(), 1);
-        Records {
-            rows: columns.num_rows(),
-            columns,
-            constants,
-            encoded: OnceLock::new(),
-            otherwise: Mutex::default(),
+        Records { rows: columns.num_rows(), columns, constants, origins: None, texts: Arc::default() }
+    }
+
+    /// The same records with these origins, one for each row.
+    #[must_use]
+    pub fn with_origins(self, origins: Option<Origins>) -> Records {
+        debug_assert!(origins.as_ref().is_none_or(|origins| origins.rows() == self.rows));
+        Records { origins, ..self }
+    }
+
+    /// Where they come from; none before a source has handed them on.
+    pub fn origins(&self) -> Option<&Origins> {
+        self.origins.as_ref()
+    }
+
+    /// The same records; those without an origin with one that no other record has.
+    pub fn with_any_origins(mut records: Arc<Records>) -> Arc<Records> {
+        if records.origins.is_none() {
+            let rows = records.rows;
+            Arc::make_mut(&mut records).origins = Some(Origins::drawn(rows));
         }
+        records
+    }
+
+    /// The same records with origins that tell that they came by `way`.
+    pub fn along(mut records: Arc<Records>, way: Root) -> Arc<Records> {
+        if let Some(origins) = records.origins.as_ref().map(|origins| origins.along(way)) {
+            Arc::make_mut(&mut records).origins = Some(origins);
+        }
+        records
     }
 
     /// Records of fields and arrays; all arrays of `columns` have `rows` values, those of `constants` one.
@@ -231,15 +264,15 @@ impl Records {
 
     /// The rows `from..from + rows`, without a copy.
     pub fn slice(&self, from: usize, rows: usize) -> Records {
-        Records::new(self.columns.slice(from, rows), self.constants.clone())
+        let origins = self.origins.as_ref().map(|origins| origins.slice(from, rows));
+        Records::new(self.columns.slice(from, rows), self.constants.clone()).with_origins(origins)
     }
 
     /// The rows whose bit is set.
     pub fn filter(&self, keep: &BooleanArray) -> Result<Records, ArrowError> {
-        Ok(Records::new(
-            arrow_select::filter::filter_record_batch(&self.columns, keep)?,
-            self.constants.clone(),
-        ))
+        let columns = arrow_select::filter::filter_record_batch(&self.columns, keep)?;
+        let origins = self.origins.as_ref().map(|origins| origins.filter(keep));
+        Ok(Records::new(columns, self.constants.clone()).with_origins(origins))
     }
 
     /// The rows of these numbers, in this order; a number may stand twice.
@@ -247,7 +280,8 @@ impl Records {
         let arrays: Result<Vec<_>, _> =
             self.columns.columns().iter().map(|a| arrow_select::take::take(a, rows, None)).collect();
         let columns = with_rows(self.columns.schema(), arrays?, rows.len())?;
-        Ok(Records::new(columns, self.constants.clone()))
+        let origins = self.origins.as_ref().map(|origins| origins.take(rows.values()));
+        Ok(Records::new(columns, self.constants.clone()).with_origins(origins))
     }
 
     /// Bytes of memory that the records take, shared buffers counted by the part that is used, and what a column takes
@@ -255,12 +289,13 @@ impl Records {
     pub fn memory(&self) -> usize {
         let used =
             |a: &ArrayRef| a.to_data().get_slice_memory_size().unwrap_or_else(|_| a.get_array_memory_size());
-        self.columns.columns().iter().map(|a| used(a) + COLUMN_BYTES).sum::<usize>() + COLUMN_BYTES
+        let columns = self.columns.columns().iter().map(|a| used(a) + COLUMN_BYTES).sum::<usize>();
+        columns + self.origins.as_ref().map_or(0, Origins::memory) + COLUMN_BYTES
     }
 
     /// The records as NDJSON, every column by its own name, encoded at the first call and shared after it.
     pub fn ndjson(&self) -> Arc<Encoded> {
-        self.encoded.get_or_init(|| Arc::new(encode::ndjson(self))).clone()
+        self.texts.ndjson.get_or_init(|| Arc::new(encode::ndjson(self))).clone()
     }
 
     /// The records as an [`encode::Encoder`] writes them, encoded at the first call and shared after it.
@@ -269,7 +304,7 @@ impl Records {
             return self.ndjson();
         }
         // Held meanwhile: who wants the same waits for it rather than make it again.
-        let mut otherwise = self.otherwise.lock();
+        let mut otherwise = self.texts.otherwise.lock();
         let same = |(of, _): &&(Arc<Manner>, _)| Arc::ptr_eq(of, manner) || of == manner;
         if let Some((_, text)) = otherwise.iter().find(same) {
             return text.clone();

@@ -184,7 +184,7 @@ impl Intake {
         self.shared.generation.read().pass.leave();
     }
 
-    /// Hands on records that came as `bytes` bytes; waits while the pipelines are full, and through a reload.
+    /// Hands on records that came as `bytes` bytes, those without an origin with one of their own; waits while the pipelines are full, and through a reload.
     /// `on_settled` hears the verdict once, on any thread, and must not block; it hears [`Verdict::Again`] of records
     /// that a reload or the end of the source has left behind.
     ///
@@ -201,6 +201,7 @@ impl Intake {
         if self.closed.is_cancelled() {
             return Err(Closed);
         }
+        let records = Records::with_any_origins(records);
         let generation = self.shared.generation.read().clone();
         let taken = async {
             if generation.take(records, receipt, stream).await == Ok(()) {

@@ -5,6 +5,7 @@ use parking_lot::Mutex;
 use proptest::prelude::*;
 
 use super::*;
+use crate::batch::origin::{Origins, Root};
 use crate::batch::{Kind, Records, StreamId};
 use crate::blocking::block_on;
 use crate::receipt::{Ledger, Verdict, issue};
@@ -119,4 +120,28 @@ proptest! {
         prop_assert_eq!(accounts.in_flight(), 0);
         prop_assert_eq!(&*verdicts.lock(), &[Verdict::Safe]);
     }
+}
+
+#[test]
+fn a_record_has_an_origin_of_its_own_in_each_pipeline_and_is_encoded_once_for_all() {
+    let origins = Origins::counted(Root::of("test", &[]), 0, 10);
+    let (ledger, verdicts) = (Arc::default(), Arc::default());
+    let records = Records::clone(&batch(&ledger, 0..10, &verdicts).records).with_origins(Some(origins));
+    let records = Arc::new(records);
+    let through = |pipeline: &str| {
+        [between(2, 4), None].map(|condition| {
+            let out = buffer();
+            let batch = Batch { records: records.clone(), ..batch(&ledger, 0..10, &verdicts) };
+            let router = Router::new(vec![Route::to(out.clone()).when(condition)], Tally::noop());
+            block_on(router.of_pipeline(pipeline).push(batch)).unwrap();
+            let batch = out.try_lease().unwrap();
+            batch.receipt.delivered();
+            batch.records
+        })
+    };
+    let ([one_part, one], [_, other]) = (through("one"), through("other"));
+    let id = |records: &Records, row| records.origins().unwrap().id(row);
+    assert_eq!([id(&one_part, 0), id(&one_part, 1)], [id(&one, 2), id(&one, 3)]);
+    assert_ne!(id(&one, 0), id(&other, 0));
+    assert!(Arc::ptr_eq(&one.ndjson(), &other.ndjson()));
 }

@@ -1,5 +1,7 @@
 //! `changes::apply` against a model that goes row by row over JSON objects.
 
+use std::collections::HashSet;
+
 use arrow_array::{BooleanArray, Int64Array, StringArray};
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
@@ -8,6 +10,7 @@ use super::*;
 use crate::tests::{records, rows};
 use flitch_core::batch::Column;
 use flitch_core::batch::merge::concat;
+use flitch_core::batch::origin::{Origins, Root};
 
 /// Paths that meet in every way: the same, one below the other, side by side, and names that only begin alike.
 const PATHS: &[&str] = &["a", "a.b", "a.b.c", "a.d", "ab", "e", "e.f"];
@@ -159,11 +162,20 @@ proptest! {
             .iter()
             .map(|(path, rows)| Remove { name: (*path).to_owned(), rows: rows.clone().map(BooleanBuffer::from) })
             .collect();
-        let records = records(&input);
+        let origins = Origins::counted(Root::of("test", &[]), 100, input.len());
+        let records = Records::clone(&records(&input)).with_origins(Some(origins.clone()));
         let set = sets.iter().map(column).collect();
         let changed = apply(&records, take.as_deref(), set, &remove, &Bounds::none()).unwrap();
         prop_assert_eq!(changed.rows(), expected.len());
         prop_assert_eq!(rows(&changed), expected);
+        let went_on = changed.origins().expect("each record has one");
+        let ids: HashSet<u128> = (0..went_on.rows()).map(|row| went_on.id(row)).collect();
+        prop_assert_eq!(ids.len(), changed.rows());
+        let from: Vec<u64> = match &take {
+            Some(take) => take.iter().map(|row| 100 + u64::from(*row)).collect(),
+            None => origins.numbers().to_vec(),
+        };
+        prop_assert_eq!(went_on.numbers().to_vec(), from);
     }
 
     #[test]
@@ -172,8 +184,15 @@ proptest! {
         cuts.extend([0, input.len()]);
         cuts.sort_unstable();
         // Each part is built by itself, so that its columns have kinds of their own.
-        let parts: Vec<Records> = cuts.windows(2).map(|cut| Arc::into_inner(records(&input[cut[0]..cut[1]])).unwrap()).collect();
-        prop_assert_eq!(rows(&concat(&parts).unwrap()), input);
+        let origins = Origins::counted(Root::of("test", &[]), 0, input.len());
+        let part = |from: usize, to: usize| {
+            let records = Arc::into_inner(records(&input[from..to])).unwrap();
+            records.with_origins(Some(origins.slice(from, to - from)))
+        };
+        let parts: Vec<Records> = cuts.windows(2).map(|cut| part(cut[0], cut[1])).collect();
+        let whole = concat(&parts).unwrap();
+        prop_assert_eq!(rows(&whole), input);
+        prop_assert_eq!(whole.origins(), Some(&origins));
     }
 }
 

@@ -2,7 +2,7 @@
 //! cases, and through conditions, templates and encodings, records come out the same one by one, all together, and in
 //! random cuts. A new plugin is met by this without being told: its cases are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use flitch_core::batch::encode::msgpack::{Unfit, packed};
@@ -110,10 +110,16 @@ fn a_record_fares_alike_in_any_batch_through_every_case_of_every_stock_filter() 
                 let (out, rejected) = filter.run(records);
                 let mut fates = Fates::new();
                 let text = encode::ndjson_lossless(&out);
+                let origin = |row: usize| out.origins().expect("origins go with the records").row(row);
                 for row in 0..out.rows() {
                     let (id, json) = canonical(text.row(row));
-                    fates.entry(id).or_default().push(json);
+                    let (root, number) = origin(row);
+                    assert_eq!(number, id, "{what}: it comes from where the record comes from");
+                    fates.entry(id).or_default().push(format!("{root:x?} {json}"));
                 }
+                let ids: BTreeSet<u128> =
+                    (0..out.rows()).map(origin).map(|(root, number)| root.id(number)).collect();
+                assert_eq!(ids.len(), out.rows(), "{what}: the parts of a record are told apart");
                 for one in rejected {
                     let (id, json) = canonical(&one.record);
                     fates.entry(id).or_default().push(format!("rejected: {}: {json}", one.reason));

@@ -16,11 +16,12 @@
 //! | 52 | 4 | length of the first part of the payload |
 //! | 56 | 4 | length of the second part |
 //! | 60 | 2 | length of the third part |
-//! | 62 | 2 | zeros |
+//! | 62 | 2 | whether there is a fourth part: 1, or 0 in frames of version 1 |
 //!
 //! The payload is an Arrow IPC stream of the columns, one of the constants (a batch of one row), the name of the source
-//! in UTF-8, and zeros up to the multiple of 8. So a frame can be read without any other one, and a frame that is broken
-//! costs itself alone; the schema that each repeats is 0.3 % of a batch of 1,024 records of ten fields.
+//! in UTF-8, and zeros up to the multiple of 8; then the origins of the records ([`origins`]). So a frame can be read
+//! without any other one, and a frame that is broken costs itself alone; the schema that each repeats is 0.3 % of a batch
+//! of 1,024 records of ten fields.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -32,7 +33,10 @@ use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::writer::{IpcWriteOptions, StreamEncoder};
 use arrow_schema::ArrowError;
 
+use crate::batch::origin::{Origins, Root};
 use crate::batch::{Kind, Records};
+
+mod origins;
 
 /// Bytes of a head.
 pub const HEAD: usize = 64;
@@ -60,6 +64,7 @@ pub struct Head {
     columns: u32,
     constants: u32,
     source: u16,
+    has_origins: u16,
 }
 
 /// What there is to store of a batch.
@@ -93,6 +98,7 @@ impl Head {
             columns: at(52),
             constants: at(56),
             source: at(60) as u16,
+            has_origins: (at(60) >> 16) as u16,
         })
     }
 
@@ -110,6 +116,7 @@ impl Head {
         put(52, &self.columns.to_le_bytes());
         put(56, &self.constants.to_le_bytes());
         put(60, &self.source.to_le_bytes());
+        put(62, &self.has_origins.to_le_bytes());
         let checksum = crc32c::crc32c(&bytes[8..]);
         bytes[4..8].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -142,7 +149,14 @@ impl Head {
             if columns.num_rows() != self.rows as usize || constants.num_rows() != 1 {
                 return Err("it has another number of records than its head says".to_owned());
             }
-            Ok(Records::new(columns, constants))
+            let origins = match self.has_origins {
+                0 => self.own_origins(),
+                _ => origins::decode(
+                    payload.slice(end.next_multiple_of(ALIGNMENT).min(payload.len())),
+                    columns.num_rows(),
+                )?,
+            };
+            Ok(Records::new(columns, constants).with_origins(Some(origins)))
         };
         // The decoder is made for hostile bytes, and yet not ours.
         let records = catch_unwind(AssertUnwindSafe(records));
@@ -150,6 +164,12 @@ impl Head {
         let source = &payload[end - self.source as usize..end];
         let source = std::str::from_utf8(source).map_err(|_| "its source has no name")?;
         Ok((records, source.into()))
+    }
+
+    /// The origins of records of a frame that has none: the same whenever it is read.
+    fn own_origins(&self) -> Origins {
+        let root = Root::of("frame", &[&self.time.to_be_bytes(), &self.sequence.to_be_bytes()]);
+        Origins::counted(root, 0, self.rows as usize)
     }
 }
 
@@ -180,10 +200,11 @@ pub fn encode(draft: &Draft<'_>) -> Result<Frame, ArrowError> {
     // Names have 64 bytes at most; one that is longer is cut rather than refused.
     let source = &draft.source.as_bytes()[..draft.source.floor_char_boundary(usize::from(u16::MAX))];
     let used = columns + constants + source.len();
-    let length = used.next_multiple_of(ALIGNMENT);
     let mut last = source.to_vec();
-    last.resize(source.len() + length - used, 0);
+    last.resize(source.len() + used.next_multiple_of(ALIGNMENT) - used, 0);
     parts.push(Buffer::from_vec(last));
+    let origins = draft.records.origins().map_or(0, |origins| origins::encode(origins, &mut parts));
+    let length = used.next_multiple_of(ALIGNMENT) + origins;
     let long = |bytes: usize| {
         u32::try_from(bytes).map_err(|_| ArrowError::IpcError("a batch has more than 4 GiB".to_owned()))
     };
@@ -198,6 +219,7 @@ pub fn encode(draft: &Draft<'_>) -> Result<Frame, ArrowError> {
         columns: long(columns)?,
         constants: long(constants)?,
         source: source.len() as u16,
+        has_origins: u16::from(draft.records.origins().is_some()),
     };
     Ok(Frame { head, parts })
 }

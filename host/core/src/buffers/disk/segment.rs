@@ -15,8 +15,8 @@ use super::fs::File;
 
 /// Bytes of a header.
 pub const HEADER: usize = 64;
-/// The version that this program writes; it reads all up to it.
-pub const VERSION: u32 = 1;
+/// The version that this program writes; it reads all up to it. In version 1 frames had no origins of records.
+pub const VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"FLITCHBF";
 const SUFFIX: &str = ".segment";

@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json, json};
 use flitch_core::batch::Records;
 use flitch_core::batch::builder::Builder;
 use flitch_core::batch::constants::Constants;
+use flitch_core::batch::origin::{Origins, Root};
 use flitch_core::batch::utf8::InvalidUtf8;
 
 /// The field that numbers a record. No filter of a case touches it.
@@ -166,7 +167,8 @@ pub fn batch(records: &[Record]) -> Arc<Records> {
         .text("@tag", "test")
         .text("host", "this host")
         .text("file", "f");
-    Arc::new(builder.finish(InvalidUtf8::Bytes, &constants).records)
+    let origins = Origins::of(Root::of("test", &[]), records.iter().map(|record| record.id).collect());
+    Arc::new(builder.finish(InvalidUtf8::Bytes, &constants).records.with_origins(Some(origins)))
 }
 
 fn add(builder: &mut Builder, value: &Json) {

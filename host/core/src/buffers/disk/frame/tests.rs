@@ -46,6 +46,44 @@ fn columns_of_all_kinds_and_constants_come_back_as_they_were() {
     }
 }
 
+/// Origins of three records, of three roots and of one.
+fn origins() -> [Origins; 2] {
+    let root = Root::of("test", &[b"root"]);
+    let several = Origins::counted(root, 7, 3).take(&[2, 2, 2]);
+    assert_eq!(several.roots().len(), 3);
+    [several, Origins::counted(root, u64::MAX - 3, 3)]
+}
+
+#[test]
+fn records_come_back_with_the_origins_that_they_had() {
+    for origins in origins() {
+        let records = Records::of(3, columns(), vec![]).unwrap().with_origins(Some(origins));
+        for records in [records.slice(0, 3), records.slice(1, 2), records.slice(2, 1), records.slice(0, 0)] {
+            assert_eq!(round_trip(&records).origins(), records.origins());
+        }
+    }
+}
+
+#[test]
+fn a_frame_of_version_1_has_origins_that_are_the_same_whenever_it_is_read() {
+    let read = |sequence| {
+        let draft = Draft {
+            records: &Records::of(3, columns(), vec![]).unwrap(),
+            source: "in",
+            stream: 0,
+            weight: 0,
+        };
+        let frame = encode(&draft).unwrap();
+        let (head, parts) = frame.at(sequence, 5);
+        assert_eq!(head.write()[62..], [0, 0], "as version 1 wrote it");
+        let payload: Vec<u8> = parts.skip(1).flat_map(|part| part.to_vec()).collect();
+        head.decode(&Buffer::from(payload)).unwrap().0.origins().unwrap().clone()
+    };
+    assert_eq!(read(1), read(1));
+    assert_ne!(read(1).row(0), read(2).row(0));
+    assert_ne!(read(1).row(0), read(1).row(1));
+}
+
 #[test]
 fn records_without_any_column_come_back_too() {
     let back = round_trip(&Records::of(4, vec![], vec![]).unwrap());
@@ -54,7 +92,8 @@ fn records_without_any_column_come_back_too() {
 
 #[test]
 fn a_payload_that_was_changed_is_an_error_or_other_records_and_never_a_panic() {
-    let records = Records::of(3, columns(), vec![]).unwrap();
+    let [origins, _] = origins();
+    let records = Records::of(3, columns(), vec![]).unwrap().with_origins(Some(origins));
     let draft = Draft { records: &records, source: "in", stream: 0, weight: 0 };
     let frame = encode(&draft).unwrap();
     let (head, parts) = frame.at(1, 0);
@@ -68,6 +107,7 @@ fn a_payload_that_was_changed_is_an_error_or_other_records_and_never_a_panic() {
             if let Ok((records, _)) = head.decode(&payload) {
                 assert_eq!(records.rows(), 3);
                 records.ndjson();
+                assert_eq!(records.origins().unwrap().rows(), 3);
             }
         }
     }

@@ -139,10 +139,14 @@ fn an_older_flitch_leaves_alone_what_a_newer_one_wrote() {
         log.settle(1, 2);
         log.sweep().unwrap();
         drop(log);
-        fs.edit(&folder().join(&name), |bytes| bytes[..HEADER].copy_from_slice(&Header::of(2)));
+        let newer = segment::VERSION + 1;
+        fs.edit(&folder().join(&name), |bytes| bytes[..HEADER].copy_from_slice(&Header::of(newer)));
         let before = fs.files();
         let error = Log::open(Arc::new(fs.clone()), folder()).err().unwrap().to_string();
-        assert!(error.contains(&name) && error.contains("a newer flitch (format 2"), "{error}");
+        assert!(
+            error.contains(&name) && error.contains(&format!("a newer flitch (format {newer}")),
+            "{error}"
+        );
         assert_eq!(fs.files(), before);
     }
 }

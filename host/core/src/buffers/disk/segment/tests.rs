@@ -16,7 +16,7 @@ fn a_header_says_its_version_and_one_that_is_broken_says_nothing() {
     assert!(Header::read(&Header::write(), path).unwrap());
     assert!(!Header::read(&Header::write()[..9], path).unwrap());
     let mut broken = Header::of(9);
-    assert!(Header::read(&broken, path).unwrap_err().to_string().contains("format 9, and this one reads 1"));
+    assert!(Header::read(&broken, path).unwrap_err().to_string().contains("format 9, and this one reads 2"));
     broken[8] ^= 1;
     assert!(!Header::read(&broken, path).unwrap());
 }
