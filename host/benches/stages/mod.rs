@@ -127,7 +127,7 @@ fn ndjson(rows: usize) -> Stage {
 fn forward(rows: usize, own_times: bool) -> Stage {
     let entries = entries(rows, own_times);
     let mut gather = Gather::new(CUT, InvalidUtf8::Replace, Tags::default());
-    let origin = Origin { raw_tag: b"docker.web", tag: "docker.web", now: 0, answered: true };
+    let origin = Origin { raw_tag: b"docker.web", tag: "docker.web", now: 0, answered: true, root: None };
     Stage::new(rows, entries.len(), move || {
         assert_eq!(gather.entries(origin, black_box(&entries), &mut 0, true, None), Step::Drained);
         gather.finish()

@@ -1,7 +1,7 @@
 //! What every source must do, run on all of them: go on through a reload, whatever becomes of the pipelines that it
 //! sends to, and lose nothing by it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Debug;
 use std::path::Path;
 use std::time::Duration;
@@ -29,6 +29,8 @@ pub(super) trait Specimen: SourceKind + Clone + Debug + Sized {
     /// Whether it sends again by itself, and so in order, what pipelines have left. Clients do it in the order that
     /// they like.
     const SENDS_AGAIN: bool = false;
+    /// Whether it knows what it is fed with a second time for what it was fed with the first time.
+    const KNOWS_AGAIN: bool = false;
 
     /// Settings for a test that has `folder` for itself.
     fn specimen(folder: &Path) -> Self;
@@ -49,6 +51,7 @@ pub(super) async fn keep<S: Specimen>() {
     it_sends_again_what_a_reload_has_left::<S>().await;
     it_goes_on_when_its_pipelines_close_before_it_has_others::<S>().await;
     where_it_listens_silent_clients_keep_out_nobody::<S>().await;
+    each_record_has_an_origin_of_its_own_which_stays::<S>().await;
 }
 
 /// How the pipelines before the reload end.
@@ -178,6 +181,35 @@ async fn it_sends_again_what_a_reload_has_left<S: Specimen>() {
 
 async fn it_goes_on_when_its_pipelines_close_before_it_has_others<S: Specimen>() {
     through::<S>(End::Closed).await;
+}
+
+/// No two records have one origin, equal ones neither; and what is read once more, by a source that knows nothing of the
+/// first time, has the origin that it had.
+async fn each_record_has_an_origin_of_its_own_which_stays<S: Specimen>() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = S::specimen(folder.path());
+    let mut times: Vec<BTreeMap<String, u128>> = Vec::new();
+    for _ in 0..2 {
+        let (cx, buffer, _state) = context("one");
+        let running = flitch_core::tasks::joined(settings.start(cx.clone()).await.expect("it starts"));
+        let expected = settings.feed(folder.path()).await;
+        let mut ids = BTreeMap::new();
+        while ids.len() < expected.len() {
+            let batch =
+                timeout(LONG, buffer.lease()).await.expect("a batch in time").expect("an open buffer");
+            let column = batch.records.column("message").expect("the text").array().clone();
+            let origins = batch.records.origins().expect("each record has one").clone();
+            let texts = column.as_string::<i32>().iter().map(|text| text.expect("a value").to_owned());
+            ids.extend(texts.enumerate().map(|(row, text)| (text, origins.id(row))));
+            batch.receipt.delivered();
+        }
+        cx.stop.cancel();
+        timeout(LONG, running).await.expect("it ends").expect("no panic").expect("no error");
+        times.push(ids);
+    }
+    let all: HashSet<u128> = times.iter().flat_map(BTreeMap::values).copied().collect();
+    assert_eq!(all.len(), if S::KNOWS_AGAIN { RECORDS } else { 2 * RECORDS }, "{settings:?}: {times:x?}");
+    assert_eq!(times[0] == times[1], S::KNOWS_AGAIN, "{settings:?}: {times:x?}");
 }
 
 /// Where it listens, it is a listener like all others: an address that is taken is told with its setting, silent clients

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use flitch_core::batch::origin::Root;
+
 use super::container::{PARTS, Position};
 use super::discover::FileId;
 use super::fingerprint::Fingerprint;
@@ -53,6 +55,9 @@ pub(super) struct Checkpoint {
     /// A compressed file of this many bytes was read to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished: Option<u64>,
+    /// What its records are numbered in, for as long as it is followed; none before its first record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<Root>,
     /// When it was last seen, in seconds since 1970.
     pub seen: i64,
 }

@@ -157,7 +157,7 @@ impl Container {
         let mut vain = 0;
         while !self.entries.full(cut) && self.entries.rows() + bad.len() < cut.rows {
             if alone && vain < VAIN {
-                if let Some(length) = self.alone(&chunk[start..], limit) {
+                if let Some(length) = self.alone(at.base + start as u64, &chunk[start..], limit) {
                     start += length;
                     continue;
                 }
@@ -183,9 +183,9 @@ impl Container {
     /// Takes the line at the head of `chunk` as [`Container::line`] would, and answers its length; none where it is one
     /// that this does not know.
     #[inline]
-    fn alone(&mut self, chunk: &[u8], limit: usize) -> Option<usize> {
+    fn alone(&mut self, place: u64, chunk: &[u8], limit: usize) -> Option<usize> {
         let Container { rules, entries, stamps, tail, .. } = self;
-        entries.write(|text| docker::alone(chunk, limit, rules.longest, stamps, tail, text))
+        entries.write(place, |text| docker::alone(chunk, limit, rules.longest, stamps, tail, text))
     }
 
     #[inline]

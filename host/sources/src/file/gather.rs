@@ -9,6 +9,7 @@ use flitch_core::batch::builder::{Builder, Finished};
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::decode::decode_members;
 use flitch_core::batch::lines::Lines;
+use flitch_core::batch::origin::Root;
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::units::Bytes;
 
@@ -40,8 +41,8 @@ pub(super) struct Gather {
     /// Longest line in bytes that is looked at as a whole.
     pub limit: usize,
     bad: Vec<Bad>,
-    /// Where records begin, where that is a field of theirs.
-    pub offsets: Option<Offsets>,
+    /// Where records begin.
+    pub offsets: Offsets,
 }
 
 #[derive(Debug)]
@@ -80,7 +81,7 @@ impl Gather {
             let container = Gather::container(settings, format, limit)?;
             let limit = Container::limit(format, limit);
             let form = Form::Container(Box::new(container));
-            return Ok(Gather { form, limit, bad: Vec::new(), offsets: None });
+            return Ok(Gather { form, limit, bad: Vec::new(), offsets: Offsets::without_field() });
         }
         let form = match (settings.codec, &settings.multiline) {
             (Codec::Json, None) => Form::Json(Builder::new()),
@@ -161,18 +162,13 @@ impl Gather {
         let limit = self.limit;
         match &mut self.form {
             Form::Lines(lines) => {
+                let row = lines.rows();
                 let taken = lines.append(chunk, cut, limit);
-                if let Some(offsets) = &mut self.offsets {
-                    offsets.of_lines(&chunk[..taken], at.base);
-                }
+                self.offsets.of_lines(&chunk[..taken], lines.places(row), at.base);
                 taken
             }
             Form::Groups(lines, groups) => {
-                let mut begins = |begin: usize| {
-                    if let Some(offsets) = &mut self.offsets {
-                        offsets.push(at.base + begin as u64);
-                    }
-                };
+                let mut begins = |begin: usize| self.offsets.push(at.base + begin as u64);
                 groups.append(lines, chunk, cut, limit, last, &mut begins)
             }
             Form::Json(_) => self.append_json(chunk, cut, at.base),
@@ -189,13 +185,15 @@ impl Gather {
             }
             let Form::Json(builder) = &mut self.form else { break };
             builder.begin_record();
-            if let Some(offsets) = &self.offsets {
-                offsets.put(builder, base + start as u64);
-            }
+            let place = base + start as u64;
+            self.offsets.put(builder, place);
             start = end + 1;
             let read = decode_members(builder, line);
             match read {
-                Ok(()) => builder.end_record(),
+                Ok(()) => {
+                    builder.end_record();
+                    self.offsets.push(place);
+                }
                 Err(_) => builder.cancel_record(),
             }
             if let Err(error) = read
@@ -217,9 +215,7 @@ impl Gather {
             Form::Lines(lines) | Form::Groups(lines, _) => {
                 lines.push(&line[..boundary(line, self.limit)]);
                 lines.mark_truncated();
-                if let Some(offsets) = &mut self.offsets {
-                    offsets.push(at.base);
-                }
+                self.offsets.push(at.base);
             }
             Form::Json(_) => self.bad.push(Bad::longer(self.limit, &line[..boundary(line, self.limit)])),
             Form::Container(container) => container.push_cut(line, at, &mut self.bad),
@@ -233,20 +229,25 @@ impl Gather {
         }
     }
 
-    /// The records, and the lines that are none. The gatherer is empty after it.
-    pub fn finish(&mut self, invalid: InvalidUtf8, constants: &Constants) -> (Finished, Vec<Bad>) {
+    /// The records, which are of the file of this root, and the lines that are none. The gatherer is empty after it.
+    pub fn finish(
+        &mut self,
+        invalid: InvalidUtf8,
+        constants: &Constants,
+        root: Option<Root>,
+    ) -> (Finished, Vec<Bad>) {
         let finished = match &mut self.form {
             Form::Lines(lines) | Form::Groups(lines, _) => {
-                let finished = lines.finish(invalid, constants);
-                match &mut self.offsets {
-                    Some(offsets) => offsets.finish(finished),
-                    None => finished,
-                }
+                self.offsets.field(lines.finish(invalid, constants))
             }
             Form::Json(builder) => builder.finish(invalid, constants),
-            Form::Container(container) => container.entries_mut().finish(invalid, constants),
+            Form::Container(container) => {
+                let entries = container.entries_mut();
+                entries.take_starts(&mut self.offsets);
+                entries.finish(invalid, constants)
+            }
         };
-        (finished, std::mem::take(&mut self.bad))
+        (self.offsets.origins(finished, root), std::mem::take(&mut self.bad))
     }
 }
 

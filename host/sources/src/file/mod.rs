@@ -29,6 +29,7 @@ mod content;
 mod discover;
 mod fingerprint;
 mod gather;
+mod identity;
 mod offsets;
 mod read;
 mod sender;

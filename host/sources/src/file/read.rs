@@ -59,9 +59,7 @@ impl Reader {
     /// Reads the next piece of `tail` and sends its records. Answers whether there may be more to read.
     pub fn turn(&mut self, tail: &mut Tail, out: &mut Sender, now: Instant) -> Result<bool, ReadError> {
         let Some(coding) = self.coding(tail, out)? else { return Ok(false) };
-        if let Some(offsets) = &mut out.gather.offsets {
-            offsets.is_exact = coding.is_utf8();
-        }
+        out.gather.offsets.is_exact = coding.is_utf8();
         if let Some(searched) = tail.searched {
             return self.search_end(tail, searched, coding, out, now);
         }
@@ -130,7 +128,8 @@ impl Reader {
         coding: Coding,
         out: &mut Sender,
         now: Instant,
-    ) -> Result<usize, Closed> {
+    ) -> Result<usize, ReadError> {
+        tail.know_root(&out.cx.name)?;
         let start = tail.offset;
         let mut begin = tail.position();
         out.gather.end_open(&mut tail.streams, false, now);
@@ -163,8 +162,13 @@ impl Reader {
             if sent > 0 && batch == consumed && !at_end && rest.len() < sent / 8 {
                 break;
             }
+            let known = out.gather.offsets.rows();
             let at = At { base: start + consumed as u64, now, streams: &mut tail.streams };
             consumed += out.gather.append(rest, &out.cut, last, at);
+            let mut in_file = |at: u64| start + places.of(text, (at - start) as usize) as u64;
+            if !coding.is_utf8() {
+                out.gather.offsets.translate(known, &mut in_file);
+            }
             let mut rest = &text[consumed..];
             if !out.gather.full(&out.cut) && rest.first() == Some(&0) {
                 let nuls = Coding::UTF_8.nuls(rest);
@@ -178,7 +182,11 @@ impl Reader {
             if !out.gather.full(&out.cut) && rest.len() > limit {
                 match memchr::memchr(b'\n', rest) {
                     Some(end) if rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]).len() > limit => {
-                        let at = At { base: start + consumed as u64, now, streams: &mut tail.streams };
+                        let mut base = start + consumed as u64;
+                        if !coding.is_utf8() {
+                            base = in_file(base);
+                        }
+                        let at = At { base, now, streams: &mut tail.streams };
                         out.gather.push_cut(&rest[..end], at);
                         consumed += end + 1;
                         if !out.gather.full(&out.cut) {
@@ -231,6 +239,7 @@ impl Reader {
         now: Instant,
     ) -> Result<bool, ReadError> {
         let read = self.fill(tail, searched.to, self.piece, now)?;
+        tail.know_root(&out.cx.name)?;
         let at_end = read < self.piece;
         let raw = &self.buffer[..read];
         let end = coding.line_ends(raw).next();

@@ -70,7 +70,7 @@ impl Sender {
         // Text that was decoded holds the bytes of the file nowhere but where it is whole.
         let decoded = tail.coding.is_some_and(|coding| !coding.is_utf8());
         let invalid = if decoded { InvalidUtf8::Replace } else { self.invalid };
-        let (finished, bad) = self.gather.finish(invalid, &constants);
+        let (finished, bad) = self.gather.finish(invalid, &constants, tail.root);
         self.changed.count(finished.changed());
         let bad_bytes = bad.iter().map(|bad| bad.line.len()).sum();
         let rows = finished.records.rows();

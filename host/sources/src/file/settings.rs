@@ -62,8 +62,7 @@ pub struct FileSettings {
     /// The column of this machine's name; empty for none.
     pub host_field: String,
     /// The column of the place in the file at which the record begins, in bytes (`offset`, say); empty, as by default, for
-    /// none. With it no two records of a file are equal, which outputs with ids made of the record's content want. For
-    /// files in UTF-8, and not with `codec: cri` and `docker_json`, whose records have a time of their own.
+    /// none. For files in UTF-8, and not with `codec: cri` and `docker_json`, whose records have a time of their own.
     pub offset_field: String,
     /// How often known files are looked at, beside what the system says about changes. Where looking takes long, since
     /// files are many or the disk is slow, those that were quiet for a while are looked at more rarely.

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use flitch_core::batch::StreamId;
 use flitch_core::batch::constants::Constants;
+use flitch_core::batch::origin::Root;
 use flitch_core::receipt::Watermark;
 
 use super::charset::Coding;
@@ -16,6 +17,7 @@ use super::container::{Position, Streams};
 use super::content::{Content, Gunzip};
 use super::discover::{self, FileId, find_in_folder};
 use super::fingerprint::{Fingerprint, HEAD, Trail, read_head};
+use super::identity::{self, first_line};
 use super::read::{Blank, Searched};
 use super::settings::Compression;
 
@@ -34,6 +36,10 @@ pub(super) struct Tail {
     /// What all its records have in common, the time of reading aside. Made when it is read.
     pub constants: Option<Constants>,
     pub stream: StreamId,
+    /// What its records are numbered in, once there is one.
+    pub root: Option<Root>,
+    /// The root of the content that it had before.
+    pub root_before: Option<Root>,
     /// The safe position. A new one for new content: what is on its way from old content cannot be read again.
     pub mark: Watermark<Position>,
     pub fingerprint: Option<Fingerprint>,
@@ -244,10 +250,25 @@ impl Tail {
         self.streams.as_ref().map_or(Position::at(self.offset), |streams| streams.position(self.offset))
     }
 
+    /// Finds out what its records are numbered in, as soon as there is a record.
+    pub fn know_root(&mut self, source: &str) -> io::Result<()> {
+        if self.root.is_some() {
+            return Ok(());
+        }
+        let content = self.content.as_mut().ok_or(io::ErrorKind::NotFound)?;
+        let mut head = [0; HEAD];
+        let read = content.read_at(&mut head, 0, 0)?;
+        if let Some(line) = first_line(&head[..read], self.force) {
+            self.root = Some(identity::root(source, self.id, line, self.root_before));
+        }
+        Ok(())
+    }
+
     /// Begins again at the start: the content is another, perhaps that of another file that was given the number of
     /// one that is gone.
     pub fn renew(&mut self, now: Instant) {
         self.mark = Watermark::new(Some(Position::at(0)));
+        self.root_before = self.root.take().or(self.root_before);
         self.label = None;
         self.constants = None;
         self.fingerprint = None;
@@ -306,6 +327,7 @@ impl Tail {
             streams: (position != Position::at(safe)).then_some(position.streams),
             before: known.or_else(|| self.before(safe)),
             finished: self.finished.filter(|_| position == Position::at(self.offset)),
+            root: self.root,
             seen,
         }
     }
@@ -321,6 +343,7 @@ impl Tail {
         let position = self.mark.safe().unwrap_or(Position::at(0));
         saved.start() == position
             && saved.fingerprint == self.fingerprint
+            && saved.root == self.root
             && saved.finished == self.finished.filter(|_| position == Position::at(self.offset))
             && saved.path == self.path
             && *saved.place() == self.place

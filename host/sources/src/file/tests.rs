@@ -160,6 +160,7 @@ async fn files_behind_a_link_that_are_rotated_in_quick_succession_are_read_to_th
 
 impl Specimen for FileSettings {
     const SENDS_AGAIN: bool = true;
+    const KNOWS_AGAIN: bool = true;
 
     fn specimen(folder: &Path) -> FileSettings {
         let settings = serde_json::json!({ "include": [folder.join("*.log")], "read_from": "beginning" });

@@ -10,7 +10,10 @@
 //! | on the same connection | another chunk |
 //! | on a connection that is gone, and its answer was not sent before that | the same chunk |
 //! | on another connection | whichever it turns out to be: it waits until the first is answered, or gone |
+//!
+//! Records are numbered in their chunk, by its id and by how often the id was another chunk's before.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,8 +23,13 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::link::Link;
+use flitch_core::batch::origin::Root;
 use flitch_core::net::forward::write::answer;
 use flitch_core::receipt::Verdict;
+
+/// Ids of which it is known how many chunks had them. Equal ids of chunks that differ follow each other closely: they are
+/// digests of the content, its time included.
+const TURNS: NonZeroUsize = NonZeroUsize::new(4096).expect("more than none");
 
 /// What a connection tells its client.
 #[derive(Debug)]
@@ -59,12 +67,16 @@ struct Known {
     open: HashMap<Key, Arc<Chunk>>,
     /// Those that are safe and whose answer was lost with a connection, the last ones of them.
     lost: lru::LruCache<Key, (), ahash::RandomState>,
+    /// How many chunks came with an id, of the ids that came last.
+    turns: lru::LruCache<Key, u64, ahash::RandomState>,
 }
 
 /// A chunk that is not answered yet.
 #[derive(Debug)]
 pub struct Chunk {
     key: Key,
+    /// How many chunks came with this id before.
+    turn: u64,
     state: Mutex<Fate>,
     /// Wakes those that wait to know whether they are the same chunk.
     decided: Notify,
@@ -132,7 +144,8 @@ impl Chunks {
     /// Remembers at most `capacity` chunks whose answer was lost.
     pub fn new(capacity: usize) -> Arc<Chunks> {
         let lost = lru::LruCache::unbounded_with_hasher(ahash::RandomState::new());
-        Arc::new(Chunks { known: Mutex::new(Known { open: HashMap::default(), lost }), capacity })
+        let turns = lru::LruCache::with_hasher(TURNS, ahash::RandomState::new());
+        Arc::new(Chunks { known: Mutex::new(Known { open: HashMap::default(), lost, turns }), capacity })
     }
 
     /// Enters a chunk that has come in by `link`, `chunk` being its id as a MessagePack value and `room` the place that
@@ -178,7 +191,8 @@ impl Chunks {
         let verdict = is_lost.then_some(Verdict::Safe);
         let (waiting, owing) = if is_lost { (Vec::new(), Some(waiting)) } else { (vec![waiting], None) };
         let state = Fate { verdict, link: link.clone(), waiting, is_over: false };
-        let chunk = Arc::new(Chunk { key, state: Mutex::new(state), decided: Notify::new() });
+        let turn = if is_lost { 0 } else { known.take_turn(key) };
+        let chunk = Arc::new(Chunk { key, turn, state: Mutex::new(state), decided: Notify::new() });
         known.open.insert(key, chunk.clone());
         drop(known);
         if let Some(waiting) = owing {
@@ -220,6 +234,20 @@ impl Chunks {
 }
 
 impl Known {
+    /// How many chunks came with this id before.
+    fn take_turn(&mut self, key: Key) -> u64 {
+        let next = self.turns.get_or_insert_mut(key, || 0);
+        *next += 1;
+        *next - 1
+    }
+
+    /// A chunk is to come again: it is the same one then.
+    fn give_back_turn(&mut self, chunk: &Chunk) {
+        if let Some(next) = self.turns.peek_mut(&chunk.key).filter(|next| **next == chunk.turn + 1) {
+            *next = chunk.turn;
+        }
+    }
+
     /// Takes a chunk out of those that are open.
     fn close(&mut self, chunk: &Arc<Chunk>) {
         if self.open.get(&chunk.key).is_some_and(|open| Arc::ptr_eq(open, chunk)) {
@@ -277,7 +305,9 @@ impl Drop for Ticket {
             std::mem::take(&mut state.waiting)
         };
         if verdict == Verdict::Again {
-            self.chunks.known.lock().close(&self.chunk);
+            let mut known = self.chunks.known.lock();
+            known.close(&self.chunk);
+            known.give_back_turn(&self.chunk);
         }
         for waiting in waiting {
             let link = waiting.link.clone();
@@ -302,6 +332,15 @@ impl Share {
     /// One more share of the same chunk.
     pub fn branch(&self) -> Share {
         Share { ticket: self.ticket.clone(), settled: false }
+    }
+
+    /// What the records of the chunk are numbered in.
+    pub fn root(&self) -> Root {
+        let chunk = &self.ticket.chunk;
+        match chunk.turn {
+            0 => Root::from_bytes(chunk.key),
+            turn => Root::from_bytes(chunk.key).part(turn),
+        }
     }
 
     /// Enters the verdict of this part.

@@ -7,11 +7,13 @@ use tokio::time::Instant;
 use super::acks::Share;
 use super::entries::{self, BadEntry, Head, SCAN_DEPTH};
 use super::group::Group;
+use super::numbers::Numbers;
 use super::partial::{Line, Partials, Taken};
 use super::tags::Tags;
 use flitch_core::batch::builder::{Builder, Changed, Handle, same_name};
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::lines::TRUNCATED;
+use flitch_core::batch::origin::Root;
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::batch::{Cut, Records, TAG, TIMESTAMP};
 use flitch_core::net::forward::wire::{Cursor, Fault, Limits, Token, skip};
@@ -71,6 +73,8 @@ pub struct Origin<'a> {
     pub now: i64,
     /// Whether the sender waits for an answer, and sends again where there is none.
     pub answered: bool,
+    /// What its entries are numbered in; none where a sender does not name what it sends.
+    pub root: Option<Root>,
 }
 
 /// What comes before the fields of a record: what its group has, and its metadata, a MessagePack value.
@@ -106,6 +110,7 @@ pub struct Gather {
     group: Option<Box<Group>>,
     /// The field for metadata; none where it is not kept.
     metadata_field: Option<Arc<str>>,
+    numbers: Numbers,
 }
 
 impl Gather {
@@ -133,6 +138,7 @@ impl Gather {
             tags,
             group: None,
             metadata_field: None,
+            numbers: Numbers::default(),
         }
     }
 
@@ -145,6 +151,7 @@ impl Gather {
     /// The entries of another message come: a group ends with its message.
     pub fn begin_message(&mut self) {
         self.group = None;
+        self.numbers.begin_message();
     }
 
     /// Records gathered.
@@ -154,7 +161,7 @@ impl Gather {
 
     /// Bytes of memory that it takes, about.
     pub fn memory(&self) -> usize {
-        self.builder.memory() + self.dead_bytes
+        self.builder.memory() + self.numbers.memory() + self.dead_bytes
     }
 
     /// Forgets the names that records had before, which make the next batch faster. Answers whether there were any.
@@ -231,6 +238,7 @@ impl Gather {
                 Ok(end) => {
                     self.bytes += end - *at;
                     *at = end;
+                    self.numbers.next_entry();
                     continue;
                 }
                 Err(BadEntry::Wire(Fault::Short)) if !last => return Step::Drained,
@@ -240,6 +248,7 @@ impl Gather {
                 Ok(end) => {
                     self.dead(reason.to_string(), &window[*at..end]);
                     *at = end;
+                    self.numbers.next_entry();
                 }
                 Err(Fault::Short) if !last => return Step::Drained,
                 Err(fault) => return Step::Broken(fault),
@@ -335,6 +344,7 @@ impl Gather {
         partials: Option<&mut Partials>,
     ) -> Result<usize, BadEntry> {
         let mut cursor = Cursor::new(window, at);
+        self.numbers.begin_message();
         let time = entries::head(&mut cursor)?.alone().unwrap_or(origin.now);
         self.record(origin, time, cursor, window, partials, 0)
     }
@@ -377,7 +387,7 @@ impl Gather {
     ) -> Result<usize, BadEntry> {
         match read {
             Ok(end) => {
-                self.end();
+                self.end(origin.root);
                 self.kept |= !origin.answered;
                 Ok(end)
             }
@@ -406,9 +416,11 @@ impl Gather {
         }
     }
 
+    /// Ends the record, which is an entry of this root.
     #[inline]
-    fn end(&mut self) {
+    fn end(&mut self, root: Option<Root>) {
         self.builder.end_record();
+        self.numbers.push(root);
         if self.since.is_none() {
             self.since = Some(Instant::now());
         }
@@ -435,7 +447,8 @@ impl Gather {
                 if line.truncated {
                     self.builder.key(TRUNCATED.as_bytes()).boolean(true);
                 }
-                self.end();
+                // It came in several messages, and which of them ends it may be another one when they come again.
+                self.end(None);
                 self.kept |= line.answered;
             }
             Err(reason) => {
@@ -464,7 +477,7 @@ impl Gather {
         let finished = self.builder.finish(self.invalid_utf8, &constants);
         Some(Ready {
             changed: finished.changed(),
-            records: Arc::new(finished.records),
+            records: Arc::new(finished.records.with_origins(Some(self.numbers.finish()))),
             bytes: if rows > 0 { std::mem::take(&mut self.bytes) } else { 0 },
             shares: std::mem::take(&mut self.shares),
             kept: std::mem::take(&mut self.kept),

@@ -13,6 +13,7 @@ use super::pool::Pool;
 use super::tags::Tags;
 use super::{ForwardSettings, partial::Partials};
 use crate::{ChangedValues, SourceContext};
+use flitch_core::batch::origin::Root;
 use flitch_core::batch::{Records, StreamId};
 use flitch_core::buffers::Closed;
 use flitch_core::dead_letter;
@@ -44,6 +45,8 @@ pub struct Hub {
     changed: ChangedValues,
     dead_lettered: Tally,
     resend: mpsc::Sender<Resend>,
+    /// What its chunks are of.
+    pub root: Root,
     /// Set when the pipelines take nothing more.
     closed: AtomicBool,
     warned: parking_lot::Mutex<Option<Instant>>,
@@ -101,6 +104,7 @@ impl Hub {
             changed: ChangedValues::new(&cx.name),
             dead_lettered: Tally::dead_lettered("source", &cx.name),
             resend,
+            root: Root::of("forward", &[cx.name.as_bytes()]),
             closed: AtomicBool::new(false),
             warned: parking_lot::Mutex::new(None),
             settings,

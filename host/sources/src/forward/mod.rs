@@ -18,6 +18,7 @@ mod hub;
 mod link;
 mod listen;
 mod message;
+mod numbers;
 mod partial;
 mod pool;
 mod settings;

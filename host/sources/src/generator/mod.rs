@@ -12,6 +12,7 @@ use super::{Running, SourceContext, SourceKind, Starting};
 use flitch_core::batch::builder::Builder;
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::lines::Lines;
+use flitch_core::batch::origin::{Origins, Root};
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::batch::{StreamId, TAG, TIMESTAMP};
 use flitch_core::receipt::Watermark;
@@ -92,6 +93,8 @@ impl Generator {
     async fn run(mut self) -> anyhow::Result<()> {
         let stop = self.cx.stop.clone();
         let stream = StreamId::next();
+        // What another run makes is other records.
+        let root = Root::random();
         let mark = Watermark::new(Some(0));
         let settled = Arc::new(Notify::new());
         let end = self.settings.count.unwrap_or(u64::MAX);
@@ -117,6 +120,7 @@ impl Generator {
             while budget > 0 {
                 let rows = budget.min(self.cx.cut.rows as u64);
                 let (records, bytes) = self.make(next, rows);
+                let records = records.with_origins(Some(Origins::counted(root, next, rows as usize)));
                 next += rows;
                 budget -= rows;
                 let (ticket, settled) = (mark.ticket(next), settled.clone());

@@ -34,7 +34,8 @@ impl<'a> Entries<'a> {
 
     /// The next batch; none at the end. Only the first call can fail: a body is taken as a whole or not at all.
     pub fn next(&mut self) -> Result<Option<Ready>, Answer> {
-        let origin = Origin { raw_tag: self.tag.as_bytes(), tag: self.tag, now: self.now, answered: true };
+        let tag = self.tag;
+        let origin = Origin { raw_tag: tag.as_bytes(), tag, now: self.now, answered: true, root: None };
         let step = self.gather.entries(origin, self.body, &mut self.at, true, None);
         if let Step::Broken(fault) = step {
             return Err(unreadable(self.at, &fault.to_string()));

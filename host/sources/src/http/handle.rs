@@ -20,6 +20,7 @@ use super::content::Form;
 use super::otlp::{self, Encoding};
 use super::{AckWhen, HttpAuth, Shared, body, content, decode};
 use crate::MOST_TAG;
+use flitch_core::batch::origin::{Origins, Root};
 use flitch_core::batch::{Records, StreamId};
 use flitch_core::receipt::Verdict;
 
@@ -107,7 +108,8 @@ async fn take(
     let text = apart(takes_long, expand)?;
     let batches = apart(takes_long, || decode::Batches::new(held, headers, &text, &tag, shared));
     let mut batches = batches?;
-    let mut sent = Sent { shared, bytes, records: 0, told: Vec::new() };
+    let root = idempotency_key(headers).map(|key| root(&shared.cx.name, &tag, key, &text));
+    let mut sent = Sent { shared, root, bytes, records: 0, told: Vec::new() };
     while let Some(batch) = apart(takes_long, || batches.next())? {
         sent.send(batch).await?;
         // Others have their turn between two batches.
@@ -169,9 +171,22 @@ fn is_allowed(auth: &HttpAuth, headers: &HeaderMap) -> bool {
     auth.basic.get(user).is_some_and(|expected| expected.matches(password))
 }
 
+/// What names a request for good, where its client says so
+/// (<https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>).
+fn idempotency_key(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get("idempotency-key").map(HeaderValue::as_bytes).filter(|key| !key.is_empty())
+}
+
+/// What the records of a request are numbered in. A client that uses a key again for another body loses nothing by it.
+fn root(source: &str, tag: &str, key: &[u8], text: &[u8]) -> Root {
+    Root::of("http", &[source.as_bytes(), tag.as_bytes(), key, text])
+}
+
 /// The batches of a request that are handed on.
 struct Sent<'a> {
     shared: &'a Shared,
+    /// Where it has a name.
+    root: Option<Root>,
     /// Bytes of the body that no batch stands for yet.
     bytes: usize,
     records: usize,
@@ -183,6 +198,13 @@ impl Sent<'_> {
     async fn send(&mut self, batch: Records) -> Result<(), Answer> {
         let cx = &self.shared.cx;
         let (tell, told) = oneshot::channel();
+        let batch = match self.root {
+            Some(root) => {
+                let origins = Origins::counted(root, self.records as u64, batch.rows());
+                batch.with_origins(Some(origins))
+            }
+            None => batch,
+        };
         self.records += batch.rows();
         let bytes = std::mem::take(&mut self.bytes);
         let sent = cx.intake.send(Arc::new(batch), bytes, StreamId::UNORDERED, |verdict| {

@@ -316,6 +316,29 @@ async fn who_comes_while_the_server_drains_is_told_to_come_again() {
     drop(silent);
 }
 
+#[tokio::test]
+async fn a_request_that_its_client_names_is_known_when_it_comes_again() {
+    let server = server(serde_json::json!({ "codec": "lines", "ack": "accepted" })).await;
+    let ask = async |key: &str, body: &[u8]| {
+        let head =
+            if key.is_empty() { "POST /".to_owned() } else { format!("POST /\nIdempotency-Key: {key}") };
+        assert_eq!(server.ask(&head, body).await.0, 202);
+        let batch = server.buffer.lease().await.unwrap();
+        let origins = batch.records.origins().unwrap().clone();
+        batch.receipt.delivered();
+        [origins.id(0), origins.id(1)]
+    };
+    let first = ask("one", b"a\na\n").await;
+    assert_ne!(first[0], first[1]);
+    assert_eq!(ask("one", b"a\na\n").await, first);
+    for (key, body) in [("two", &b"a\na\n"[..]), ("one", b"a\nb\n"), ("", b"a\na\n"), ("", b"a\na\n")] {
+        let other = ask(key, body).await;
+        assert!(!other.contains(&first[0]) && !other.contains(&first[1]), "{key}");
+    }
+    assert_ne!(ask("", b"a\na\n").await, ask("", b"a\na\n").await);
+    server.stop.cancel();
+}
+
 impl Specimen for HttpSettings {
     const REFUSES: bool = true;
 

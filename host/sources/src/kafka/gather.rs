@@ -3,6 +3,7 @@
 use flitch_core::batch::builder::{Builder, Finished, Handle};
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::decode::decode_members;
+use flitch_core::batch::origin::{Numbering, Root};
 use flitch_core::batch::{Cut, TIMESTAMP};
 
 use super::queue::Message;
@@ -28,6 +29,8 @@ pub(super) struct Gather {
     bytes: usize,
     /// Messages that were passed over since they have no value.
     pub tombstones: u64,
+    /// The offsets of the records, and which part of its message each is.
+    numbering: Numbering,
 }
 
 /// The columns that are filled in each record.
@@ -64,6 +67,7 @@ impl Gather {
             bad_bytes: 0,
             bytes: 0,
             tombstones: 0,
+            numbering: Numbering::default(),
         }
     }
 
@@ -74,7 +78,7 @@ impl Gather {
                 Tombstones::Skip => self.tombstones += 1,
                 Tombstones::Keep => {
                     self.begin(message, message.size());
-                    self.builder.end_record();
+                    self.end(message, 0);
                 }
             }
             return;
@@ -85,44 +89,45 @@ impl Gather {
             Codec::Raw => {
                 self.begin(message, message.size());
                 self.builder.at(self.columns.message).bytes_value(value);
-                self.builder.end_record();
+                self.end(message, 0);
             }
         }
     }
 
     fn lines(&mut self, message: &Message, value: &[u8]) {
         let mut size = message.size();
-        let mut rest = value;
+        let (mut rest, mut part) = (value, 0);
         while let Some(end) = memchr::memchr(b'\n', rest) {
             let line = &rest[..end];
-            self.line(message, line.strip_suffix(b"\r").unwrap_or(line), size);
-            size = 0;
+            self.line(message, line.strip_suffix(b"\r").unwrap_or(line), size, part);
+            (size, part) = (0, part + 1);
             rest = &rest[end + 1..];
             if rest.is_empty() {
                 return;
             }
         }
-        self.line(message, rest, size);
+        self.line(message, rest, size, part);
     }
 
     #[inline]
-    fn line(&mut self, message: &Message, line: &[u8], size: usize) {
+    fn line(&mut self, message: &Message, line: &[u8], size: usize, part: u32) {
         if self.is_plain
             && let Some(ns) = nanoseconds(message)
         {
             self.bytes += size;
             self.builder.timed_text((self.columns.time, ns), (self.columns.message, line));
+            self.number(message, part);
             return;
         }
         self.begin(message, size);
         self.builder.at(self.columns.message).text(line);
-        self.builder.end_record();
+        self.end(message, part);
     }
 
     fn json(&mut self, message: &Message, value: &[u8]) {
         self.begin(message, message.size());
         match decode_members(&mut self.builder, value) {
-            Ok(()) => self.builder.end_record(),
+            Ok(()) => self.end(message, 0),
             Err(error) => {
                 self.builder.cancel_record();
                 self.bytes -= message.size();
@@ -161,6 +166,18 @@ impl Gather {
         }
     }
 
+    /// Ends a record, which is this part of its message.
+    #[inline]
+    fn end(&mut self, message: &Message, part: u32) {
+        self.builder.end_record();
+        self.number(message, part);
+    }
+
+    #[inline]
+    fn number(&mut self, message: &Message, part: u32) {
+        self.numbering.push(part, message.offset().cast_unsigned());
+    }
+
     /// Whether nothing was gathered.
     pub fn is_empty(&self) -> bool {
         self.builder.rows() == 0 && self.bad.is_empty()
@@ -172,16 +189,23 @@ impl Gather {
         self.builder.full(cut) || self.bad.len() >= cut.rows || self.bad_bytes >= cut.bytes
     }
 
-    /// What was gathered: the records, if there are any, with the bytes that they came as.
-    pub fn finish(&mut self, constants: &Constants) -> Option<(Finished, usize)> {
+    /// What was gathered of the partition of this root: the records, if there are any, with the bytes that they came as.
+    pub fn finish(&mut self, constants: &Constants, root: Root) -> Option<(Finished, usize)> {
         self.bad_bytes = 0;
         let bytes = std::mem::take(&mut self.bytes);
-        (self.builder.rows() > 0).then(|| (self.builder.finish(self.settings.invalid_utf8, constants), bytes))
+        if self.builder.rows() == 0 {
+            return None;
+        }
+        let Finished { records, replaced, misnamed } =
+            self.builder.finish(self.settings.invalid_utf8, constants);
+        let records = records.with_origins(Some(self.numbering.finish_parts(root)));
+        Some((Finished { records, replaced, misnamed }, bytes))
     }
 
     /// Forgets what was gathered.
     pub fn clear(&mut self) {
         self.builder.clear();
+        self.numbering.clear();
         self.bad.clear();
         (self.bytes, self.bad_bytes) = (0, 0);
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flitch_core::batch::constants::Constants;
+use flitch_core::batch::origin::Root;
 use flitch_core::batch::{StreamId, TAG};
 use flitch_core::receipt::Watermark;
 use flitch_core::telemetry::Metric;
@@ -33,7 +34,12 @@ impl Lag {
     }
 
     /// A partition that begins there.
-    pub fn begin(&mut self, settings: &KafkaSettings, at: Beginning) -> anyhow::Result<Partition> {
+    pub fn begin(
+        &mut self,
+        settings: &KafkaSettings,
+        cluster: Option<String>,
+        at: Beginning,
+    ) -> anyhow::Result<Partition> {
         let Beginning { topic, partition: number, offset, is_committed } = at;
         let mut constants = Constants::new().text(TAG, &settings.tag_of(&topic, number)?);
         if let Some(column) = &settings.fields.topic {
@@ -42,6 +48,13 @@ impl Lag {
         if let Some(column) = &settings.fields.partition {
             constants = constants.int(column, number.into());
         }
+        let cluster = cluster.unwrap_or_else(|| {
+            let mut brokers = settings.brokers.clone();
+            brokers.sort_unstable();
+            brokers.join(",")
+        });
+        let parts = [self.source.as_bytes(), cluster.as_bytes(), topic.as_bytes(), &number.to_be_bytes()];
+        let root = Root::of("kafka", &parts);
         let topic: Arc<str> = topic.into();
         let lag = self.gauge(&topic, number);
         Ok(Partition {
@@ -51,6 +64,7 @@ impl Lag {
             sent: offset.unwrap_or(0),
             committed: offset.filter(|_| is_committed),
             stream: StreamId::next(),
+            root,
             topic,
             number,
             constants,

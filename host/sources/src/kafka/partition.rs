@@ -7,6 +7,7 @@ use metrics::Gauge;
 
 use flitch_core::batch::StreamId;
 use flitch_core::batch::constants::Constants;
+use flitch_core::batch::origin::Root;
 use flitch_core::receipt::Watermark;
 
 /// What is done with a partition.
@@ -35,6 +36,8 @@ pub(super) struct Partition {
     /// The position of the group, as far as this member knows.
     pub committed: Option<i64>,
     pub stream: StreamId,
+    /// What its offsets are numbers in.
+    pub root: Root,
     pub constants: Constants,
     pub lag: Option<Gauge>,
 }

@@ -82,6 +82,18 @@ impl Queue {
         Ok(())
     }
 
+    /// The id of the cluster; none where its brokers tell none.
+    pub fn cluster(&self) -> Option<String> {
+        let client = self.consumer.client().native_ptr();
+        // SAFETY: the client is alive; what it answers is ours, ends in NUL, and is given back once.
+        unsafe {
+            let id = NonNull::new(ffi::rd_kafka_clusterid(client, 0))?;
+            let text = CStr::from_ptr(id.as_ptr()).to_string_lossy().into_owned();
+            ffi::rd_kafka_mem_free(client, id.as_ptr().cast());
+            Some(text).filter(|text| !text.is_empty())
+        }
+    }
+
     /// Whether the client has something to tell.
     pub fn has_events(&self) -> bool {
         // SAFETY: the handle is alive.

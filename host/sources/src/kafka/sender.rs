@@ -66,7 +66,7 @@ impl Sender {
     pub fn send(&mut self, partition: &mut Partition, gather: &mut Gather) -> Result<(), Closed> {
         self.tombstones.increment(std::mem::take(&mut gather.tombstones));
         let constants = partition.constants.clone().timestamp(TIMESTAMP, self.cx.clock.now());
-        let finished = gather.finish(&constants);
+        let finished = gather.finish(&constants, partition.root);
         // The dead letters come first: the position that the records take with them lies behind the bad ones too.
         if !gather.bad.is_empty() {
             let is_buried = self.bury(partition, gather);

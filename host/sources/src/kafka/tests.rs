@@ -144,6 +144,30 @@ impl Specimen for KafkaSettings {
     }
 }
 
+/// The origins of so many records.
+async fn origins(settings: &KafkaSettings, cut: Cut, count: usize) -> Vec<u128> {
+    let source = Running::with(settings, cut).await;
+    let mut ids = Vec::new();
+    while ids.len() < count {
+        let batch = source.batch().await;
+        let origins = batch.records.origins().unwrap();
+        ids.extend((0..origins.rows()).map(|row| origins.id(row)));
+        batch.receipt.delivered();
+    }
+    source.end().await;
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_has_the_origin_that_it_had_when_another_group_reads_it_in_other_batches() {
+    topic("origins", 1);
+    write("origins", 0, &[b"same\nsame\nsame", b"same", b"same\nsame"]);
+    let settings = |group: &str| KafkaSettings { codec: Codec::Lines, ..settings(&["origins"], group) };
+    let first = origins(&settings("once"), Cut::default(), 6).await;
+    assert_eq!(first.iter().collect::<std::collections::HashSet<_>>().len(), 6);
+    assert_eq!(origins(&settings("again"), Cut { rows: 1, ..Cut::default() }, 6).await, first);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_goes_on_where_it_was_and_another_begins_anew() {
     topic("resumed", 1);

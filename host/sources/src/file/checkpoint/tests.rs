@@ -13,6 +13,7 @@ fn checkpoint(path: &str, inode: u64) -> Checkpoint {
         streams: Some([9, 4, 9, 9]),
         before: Fingerprint::of(b"tail"),
         finished: None,
+        root: Some(Root::of("test", &[path.as_bytes()])),
         seen: 0,
     }
 }

@@ -6,6 +6,7 @@ use arrow_array::{ArrayRef, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::FieldRef;
 
+use super::super::offsets::Offsets;
 use super::{ATTRS, Alone, STREAM, Stream};
 use flitch_core::batch::builder::{Builder, Finished};
 use flitch_core::batch::constants::Constants;
@@ -19,6 +20,8 @@ use flitch_core::batch::{Cut, Kind, Records, TIMESTAMP};
 pub(in super::super) struct Entries {
     lines: Lines,
     times: Vec<i64>,
+    /// Where they begin in their file.
+    starts: Vec<u64>,
     streams: Vec<Stream>,
     /// The attributes, once an entry has some.
     attrs: Option<Builder>,
@@ -34,6 +37,7 @@ impl Entries {
         Entries {
             lines: Lines::new(message),
             times: Vec::new(),
+            starts: Vec::new(),
             streams: Vec::new(),
             attrs: None,
             scratch: Vec::new(),
@@ -51,10 +55,11 @@ impl Entries {
         self.lines.full(cut) || self.attrs.as_ref().is_some_and(|attrs| attrs.full(cut))
     }
 
-    /// Adds an entry. `attrs` is a JSON object or nothing.
+    /// Adds an entry that begins at `start` of its file. `attrs` is a JSON object or nothing.
     #[inline]
-    pub(super) fn push(&mut self, time: i64, stream: Stream, text: &[u8], attrs: &[u8]) {
+    pub(super) fn push(&mut self, start: u64, time: i64, stream: Stream, text: &[u8], attrs: &[u8]) {
         self.lines.push(text);
+        self.starts.push(start);
         self.times.push(time);
         self.streams.push(stream);
         if self.attrs.is_some() || !attrs.is_empty() {
@@ -62,10 +67,16 @@ impl Entries {
         }
     }
 
-    /// Adds an entry whose text `write` appends, without attributes; none where it answers nothing, and appends in vain.
+    /// Adds an entry that begins at `start` of its file and whose text `write` appends, without attributes; none where it
+    /// answers nothing, and appends in vain.
     #[inline]
-    pub(super) fn write(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Option<Alone>) -> Option<usize> {
+    pub(super) fn write(
+        &mut self,
+        start: u64,
+        write: impl FnOnce(&mut Vec<u8>) -> Option<Alone>,
+    ) -> Option<usize> {
         let Alone { time, stream, length } = self.lines.write(write)?;
+        self.starts.push(start);
         self.times.push(time);
         self.streams.push(stream);
         if self.attrs.is_some() {
@@ -98,6 +109,11 @@ impl Entries {
             debug_assert!(false, "the attributes were checked");
             none(builder);
         }
+    }
+
+    /// Moves to `offsets` where the entries begin.
+    pub fn take_starts(&mut self, offsets: &mut Offsets) {
+        offsets.append(&mut self.starts);
     }
 
     /// Marks the last entry as cut.

@@ -119,7 +119,7 @@ impl Streams {
         }
         let is_alone = self.slots[number].open.is_none() && !entry.partial && rules.groups.is_none();
         if is_alone {
-            out.push(entry.time, entry.stream, entry.text, entry.attrs);
+            out.push(start, entry.time, entry.stream, entry.text, entry.attrs);
             if entry.cut {
                 out.mark_truncated();
             }
@@ -149,7 +149,7 @@ impl Streams {
         }
         match &mut slot.open {
             None if !has_room => {
-                out.push(entry.time, stream, entry.text, entry.attrs);
+                out.push(start, entry.time, stream, entry.text, entry.attrs);
                 if entry.partial || entry.cut {
                     out.mark_truncated();
                 }
@@ -226,7 +226,7 @@ impl Slot {
     /// Ends the record; it is `cut` where its line goes on in another.
     fn end(&mut self, stream: Stream, cut: bool, out: &mut Entries) {
         let Some(open) = self.open.take() else { return };
-        out.push(open.time, stream, &self.text, &self.attrs);
+        out.push(open.start, open.time, stream, &self.text, &self.attrs);
         if open.truncated || cut {
             out.mark_truncated();
         }
@@ -239,7 +239,7 @@ impl Slot {
     fn end_before_line(&mut self, stream: Stream, out: &mut Entries) {
         let Some(open) = &mut self.open else { return };
         let (start, time, line) = open.line;
-        out.push(open.time, stream, &self.text[..line - 1], &self.attrs);
+        out.push(open.start, open.time, stream, &self.text[..line - 1], &self.attrs);
         if open.truncated {
             out.mark_truncated();
         }

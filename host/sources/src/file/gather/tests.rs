@@ -22,7 +22,7 @@ fn append(gather: &mut Gather, chunk: &[u8], cut: &Cut, last: bool) -> usize {
 }
 
 fn texts(gather: &mut Gather) -> Vec<String> {
-    let (finished, bad) = gather.finish(InvalidUtf8::Replace, &Constants::new());
+    let (finished, bad) = gather.finish(InvalidUtf8::Replace, &Constants::new(), None);
     assert!(bad.is_empty());
     let column = finished.records.column("message").expect("the text");
     column.array().as_string::<i32>().iter().map(|v| v.expect("a value").to_owned()).collect()
@@ -84,7 +84,7 @@ fn json_lines_become_columns_and_others_are_told() {
     let chunk = b"{\"a\":1}\n\nnot json\r\n[1]\n{\"a\":2}\n{\"a\"";
     assert_eq!(append(&mut gather, chunk, &Cut::default(), false), chunk.len() - 4);
     assert_eq!((gather.rows(), gather.taken()), (2, 4));
-    let (finished, bad) = gather.finish(InvalidUtf8::Replace, &Constants::new());
+    let (finished, bad) = gather.finish(InvalidUtf8::Replace, &Constants::new(), None);
     assert_eq!(finished.records.rows(), 2);
     assert_eq!(bad[0].line, b"not json");
     assert_eq!(bad[1].line, b"[1]");

@@ -31,7 +31,7 @@ fn records(settings: &FileSettings, text: &[u8], base: u64, rows: usize) -> Vec<
         if taken == 0 && gather.rows() == 0 {
             break;
         }
-        let (finished, bad) = gather.finish(InvalidUtf8::Replace, &Constants::new());
+        let (finished, bad) = gather.finish(InvalidUtf8::Replace, &Constants::new(), None);
         assert!(bad.is_empty(), "{bad:?}");
         let texts = finished.records.column("message").unwrap().array().as_string::<i32>().clone();
         let offsets = finished.records.column("offset").unwrap().array().as_primitive::<Int64Type>().clone();
@@ -72,7 +72,7 @@ fn each_record_begins_where_its_field_says_however_batches_are_cut() {
 fn a_line_of_which_the_first_part_is_kept_has_its_place_too() {
     let mut gather = Gather::new(&settings(Codec::Lines)).unwrap();
     gather.push_cut(b"a long one", At { base: 77, now: Instant::now(), streams: &mut None });
-    let (finished, _) = gather.finish(InvalidUtf8::Replace, &Constants::new());
+    let (finished, _) = gather.finish(InvalidUtf8::Replace, &Constants::new(), None);
     let offsets = finished.records.column("offset").unwrap().array().as_primitive::<Int64Type>().clone();
     assert_eq!(offsets.values(), &[77]);
 }
@@ -82,7 +82,7 @@ fn a_member_of_that_name_stays_what_it_is() {
     let mut gather = Gather::new(&settings(Codec::Json)).unwrap();
     let chunk = b"{\"offset\":5}\n{\"a\":1}\n";
     gather.append(chunk, &Cut::default(), true, At { base: 100, now: Instant::now(), streams: &mut None });
-    let (finished, _) = gather.finish(InvalidUtf8::Replace, &Constants::new());
+    let (finished, _) = gather.finish(InvalidUtf8::Replace, &Constants::new(), None);
     let offsets = finished.records.column("offset").unwrap().array().as_primitive::<Int64Type>().clone();
     assert_eq!(offsets.values(), &[5, 113]);
 }

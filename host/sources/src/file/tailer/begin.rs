@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use flitch_core::batch::constants::Constants;
+use flitch_core::batch::origin::Root;
 use flitch_core::batch::{StreamId, TAG, TIMESTAMP};
 use flitch_core::machine::hostname;
 use flitch_core::receipt::Watermark;
@@ -24,6 +25,13 @@ enum Start {
     At(Position),
     /// A compressed file that was read to its end, which is this position.
     Finished(u64),
+}
+
+/// What is kept of a file that was read before.
+struct Kept {
+    root: Option<Root>,
+    /// Its content is what it was.
+    is_same: bool,
 }
 
 impl Tailer {
@@ -57,6 +65,8 @@ impl Tailer {
             label: None,
             constants: None,
             stream: StreamId::next(),
+            root: None,
+            root_before: None,
             mark: Watermark::new(Some(Position::at(0))),
             fingerprint: None,
             trail: None,
@@ -88,7 +98,13 @@ impl Tailer {
         self.make_room();
         tail.open()?;
         tail.verify(self.settings.compression)?;
-        match self.start_of(&tail, found)? {
+        let (start, kept) = self.start_of(&tail, found)?;
+        match kept {
+            Some(Kept { root, is_same: true }) => tail.root = root,
+            Some(Kept { root, is_same: false }) => tail.root_before = root,
+            None => {}
+        }
+        match start {
             Start::At(start) => tail.begin_at(start),
             Start::Finished(position) => {
                 tail.begin_at(Position::at(position));
@@ -149,38 +165,45 @@ impl Tailer {
         constants
     }
 
-    /// Where to begin in a file that is new to this process.
-    fn start_of(&self, tail: &Tail, found: &Found) -> io::Result<Start> {
-        let Some(content) = &tail.content else { return Ok(Start::At(Position::at(0))) };
+    /// Where to begin in a file that is new to this process, and what is kept of it.
+    fn start_of(&self, tail: &Tail, found: &Found) -> io::Result<(Start, Option<Kept>)> {
+        let Some(content) = &tail.content else { return Ok((Start::At(Position::at(0)), None)) };
         let file = content.file();
         let mut head = [0; HEAD];
         let head = read_head(file, &mut head)?;
         let compressed = tail.is_compressed();
         if let Some(kept) = self.kept_for(tail.id, &found.path, head) {
+            let same = Some(Kept { root: kept.root, is_same: true });
             if compressed && kept.finished == Some(tail.size) {
-                return Ok(Start::Finished(kept.position));
+                return Ok((Start::Finished(kept.position), same));
             }
             if compressed {
-                return Ok(Start::At(kept.start()));
+                return Ok((Start::At(kept.start()), same));
             }
             // A file that is shorter than its position, or has other bytes before it, was cut while we were away.
             let trail = Trail::of(file, kept.position)?;
             let fits = trail.is_some_and(|trail| kept.before.is_none() || trail.before == kept.before);
-            return Ok(Start::At(if fits { kept.start() } else { Position::at(0) }));
+            return Ok(match fits {
+                true => (Start::At(kept.start()), same),
+                false => (Start::At(Position::at(0)), Some(Kept { root: kept.root, is_same: false })),
+            });
         }
+        let other = self.kept_id(tail.id, &found.path).and_then(|id| self.kept.get(&id));
+        let other = other.map(|kept| Kept { root: kept.root, is_same: false });
         let there_before = found.there_before || self.there_before.contains(&found.path);
         let skip_to_end = self.first_start && there_before && self.settings.read_from == ReadFrom::End;
         let age = self.out.cx.clock.now() - found.meta.modified().map_or(i64::MAX, nanoseconds);
         let limit = self.settings.ignore_older;
         let too_old = limit.is_some_and(|limit| age > 0 && age as u128 > limit.0.as_nanos());
-        Ok(match (skip_to_end || too_old, compressed) {
+        let start = match (skip_to_end || too_old, compressed) {
             (false, _) => Start::At(Position::at(0)),
             (true, true) => Start::Finished(0),
             (true, false) => {
                 let coding = self.settings.charset.of_head(head, true).map_or(Coding::UTF_8, |known| known.0);
                 Start::At(Position::at(last_line(file, tail.size, coding)?))
             }
-        })
+        };
+        Ok((start, other))
     }
 
     /// Under which identity a position was saved for this file. A device may have another number after the machine

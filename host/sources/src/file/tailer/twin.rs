@@ -66,6 +66,7 @@ impl Tailer {
                     "a file was compressed that was read before; only its rest is read"
                 );
                 tail.begin_at(kept.start());
+                tail.root = kept.root;
                 break;
             }
         }

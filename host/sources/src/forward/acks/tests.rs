@@ -225,3 +225,23 @@ fn a_connection_owes_a_bounded_number_of_answers() {
 fn an_id_of_bytes_is_answered_as_bytes() {
     assert_eq!(*answer(b"\xc4\x01c"), *b"\x81\xa3ack\xc4\x01c");
 }
+
+#[test]
+fn records_are_numbered_in_their_chunk_and_not_in_another_of_its_id() {
+    let chunks = Chunks::new(8);
+    let (one, other_host) = (Connection::new(&chunks), Connection::of("b", &chunks));
+    let take = |connection: &Connection, verdict| {
+        let share = connection.takes(ID);
+        let root = share.root();
+        share.settle(verdict);
+        root
+    };
+    let first = take(&one, Verdict::Safe);
+    let second = take(&one, Verdict::Again);
+    assert_ne!(first, second, "the content is the same, and its records are others");
+    assert_eq!(take(&one, Verdict::Safe), second, "it was to come again");
+    assert_ne!(take(&one, Verdict::Safe), second);
+    assert_ne!(take(&other_host, Verdict::Safe), first);
+    // To a source that began anew.
+    assert_eq!(take(&Connection::new(&Chunks::new(8)), Verdict::Safe), first);
+}

@@ -97,6 +97,7 @@ impl Session {
                     tag: &tags.of(tag),
                     now: self.hub.cx.clock.now(),
                     answered: share.is_some(),
+                    root: share.as_ref().map(|share| self.hub.root.along(share.root())),
                 };
                 match message.body {
                     Body::Event(event) => self.event(origin, event, &bytes[start..]),

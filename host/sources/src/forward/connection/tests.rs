@@ -405,7 +405,7 @@ async fn records_that_no_client_sends_again_are_sent_again_by_the_source() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_is_read_no_further_while_too_much_of_it_is_on_its_way() {
-    let settings = ForwardSettings { max_in_flight: Bytes(30_000), ..ForwardSettings::default() };
+    let settings = ForwardSettings { max_in_flight: Bytes(50_000), ..ForwardSettings::default() };
     let mut client = Client::with(settings);
     let message = packed("t", &entries(1000), &json!({}));
     for _ in 0..10 {

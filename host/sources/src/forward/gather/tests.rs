@@ -6,7 +6,7 @@ use crate::forward::harness::{json as rows, pack, recordings, testdata};
 use flitch_core::batch::Kind;
 
 const NOW: i64 = 1_700_000_000_000_000_000;
-const ORIGIN: Origin<'static> = Origin { raw_tag: b"t", tag: "t", now: NOW, answered: false };
+const ORIGIN: Origin<'static> = Origin { raw_tag: b"t", tag: "t", now: NOW, answered: false, root: None };
 
 fn gather() -> Gather {
     Gather::new(Cut::default(), InvalidUtf8::Replace, Tags::default())
@@ -184,5 +184,39 @@ proptest! {
         // As entries: behind the head of the array and the tag.
         let from = 1.min(bytes.len());
         take(&bytes[from..]);
+    }
+}
+
+#[test]
+fn entries_are_numbered_in_their_chunk_however_batches_are_cut_and_whatever_is_none() {
+    let [chunk, other] = [b"a", b"b"].map(|name| Root::of("test", &[name]));
+    let entry = pack(&json!([1, {"n": 1}]));
+    let entries = [&entry[..], b"\x05", &entry, &entry].concat();
+    let ids = |rows: usize| {
+        let mut gather = Gather::new(Cut { rows, ..Cut::default() }, InvalidUtf8::Replace, Tags::default());
+        let mut ids = Vec::new();
+        let mut take = |gather: &mut Gather| {
+            let origins = gather.finish().map(|ready| ready.records.origins().unwrap().clone());
+            ids.extend(origins.iter().flat_map(|o| (0..o.rows()).map(|row| o.row(row)).collect::<Vec<_>>()));
+        };
+        for root in [Some(chunk), Some(other), None, Some(chunk)] {
+            gather.begin_message();
+            let (origin, mut at) = (Origin { root, ..ORIGIN }, 0);
+            while gather.entries(origin, &entries, &mut at, true, None) == Step::Full {
+                take(&mut gather);
+            }
+        }
+        take(&mut gather);
+        ids
+    };
+    let named = |root| [0, 2, 3].map(|number| (root, number));
+    for rows in [1, 2, 5, 100] {
+        let ids = ids(rows);
+        assert_eq!(ids.len(), 12, "{rows}");
+        assert_eq!(ids[..3], named(chunk), "{rows}");
+        assert_eq!(ids[3..6], named(other), "{rows}");
+        assert_eq!(ids[9..], named(chunk), "{rows}");
+        assert!(ids[6..9].iter().all(|(root, _)| *root != chunk && *root != other), "{rows}");
+        assert!(ids[6..9].is_sorted_by(|one, next| one.1 < next.1), "{rows}: {ids:?}");
     }
 }

@@ -41,7 +41,7 @@ fn gather(cut: Cut) -> Gather {
 /// Takes the entries of one message.
 fn take(entries: &[u8]) -> Ready {
     let mut gather = gather(Cut::default());
-    let origin = Origin { raw_tag: b"t", tag: "t", now: 0, answered: true };
+    let origin = Origin { raw_tag: b"t", tag: "t", now: 0, answered: true, root: None };
     assert_eq!(gather.entries(origin, entries, &mut 0, true, None), Step::Drained);
     gather.finish().unwrap()
 }
@@ -73,7 +73,7 @@ fn a_group_ends_with_the_next_one_and_with_its_message() {
     assert_eq!(records[1]["resource"]["attributes"]["service.name"], "bank");
     assert!(records[1].get("scope").is_none(), "{}", records[1]);
     let mut gather = gather(Cut::default());
-    let origin = Origin { raw_tag: b"t", tag: "t", now: 0, answered: true };
+    let origin = Origin { raw_tag: b"t", tag: "t", now: 0, answered: true, root: None };
     gather.entries(origin, &start(&shop()), &mut 0, true, None);
     gather.begin_message();
     gather.entries(origin, &record(1), &mut 0, true, None);
@@ -104,7 +104,7 @@ fn metadata_is_kept_where_it_is_not_empty() {
     assert_eq!(records(&ready), [json!({"metadata": metadata, "n": 1}), json!({"n": 2}), json!({"n": 3})]);
     assert!(ready.records.column("metadata.otlp.severity_number").is_some());
     let mut without = gather(Cut::default()).keep_metadata(None);
-    let origin = Origin { raw_tag: b"t", tag: "t", now: 0, answered: true };
+    let origin = Origin { raw_tag: b"t", tag: "t", now: 0, answered: true, root: None };
     without.entries(origin, &all, &mut 0, true, None);
     assert!(rows(&without.finish().unwrap().records)[0].get("metadata").is_none());
 }
@@ -190,7 +190,7 @@ proptest! {
             }
         }
         let mut gather = gather(Cut { rows: rows_per_batch, ..Cut::default() });
-        let origin = Origin { raw_tag: b"t", tag: "t", now: 0, answered: true };
+        let origin = Origin { raw_tag: b"t", tag: "t", now: 0, answered: true, root: None };
         let (mut taken, mut from, mut seen) = (0, 0, Vec::new());
         // The window grows as a compressed message's does.
         while from < bytes.len() {

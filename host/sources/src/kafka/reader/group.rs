@@ -107,7 +107,7 @@ impl Reader {
         tracing::info!(%source, partitions = found.len(), "partitions are assigned by the group");
         for at in found {
             self.is_uneasy |= at.offset.is_none();
-            let partition = self.lag.begin(&self.settings, at)?;
+            let partition = self.lag.begin(&self.settings, self.queue.cluster(), at)?;
             self.partitions.entry(partition.topic.clone()).or_default().insert(partition.number, partition);
         }
         Ok(())
