@@ -73,21 +73,36 @@ fn every_record_is_a_document_of_its_day_and_a_replay_of_everything_adds_none() 
 }
 
 #[test]
-fn lines_without_a_time_of_their_own_are_told_apart_by_their_place_in_the_file_when_they_come_again() {
+fn equal_lines_are_as_many_documents_and_come_again_as_the_same_ones() {
     let opensearch = OpenSearch::shared();
-    let source = file_source("app.log").replace("type: file,", "type: file, offset_field: offset,");
-    let more = "index: places, id_fields: [file, offset, message], max_records: 300";
-    let mut flitch = Flitch::new(FLITCH, &pipeline(&source, &[], &output(&opensearch.node(), more)));
-    // Equal lines, which are as many records.
-    std::fs::write(flitch.at("app.log"), "the same again and again\n".repeat(3_000)).unwrap();
-    for _ in 0..2 {
-        flitch.run();
-        let sums = flitch.settled_after(3_000, DEADLINE);
-        assert_eq!((sums.delivered, sums.dead_lettered), (3_000, 0), "{sums}");
-        assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
-        assert_eq!(opensearch.count("places").unwrap(), 3_000);
-        std::fs::remove_dir_all(flitch.at("data")).unwrap();
-    }
+    let filters = [(
+        "parse",
+        "{ plugin: dissect, settings: { field: message, pattern: \"%{first} %{rest}\" } }".to_owned(),
+    )];
+    let more = |more: &str| output(&opensearch.node(), &format!("index: equal, max_records: 300 {more}"));
+    let source = file_source("app.log");
+    let mut flitch = Flitch::new(FLITCH, &pipeline(&source, &filters, &more("")));
+    std::fs::write(flitch.at("app.log"), "the same again and again\n".repeat(2_000)).unwrap();
+    flitch.run();
+    let sums = flitch.settled_after(2_000, DEADLINE);
+    assert_eq!((sums.delivered, sums.dead_lettered), (2_000, 0), "{sums}");
+    assert_eq!(opensearch.count("equal").unwrap(), 2_000);
+    let there = |flitch: &Flitch| flitch.metrics().count("flitch_documents_already_there_total", &[]);
+    assert_eq!(there(&flitch), 0);
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+    // By a flitch that knows nothing of it, under another name, and over a buffer on disk.
+    std::fs::remove_dir_all(flitch.at("data")).unwrap();
+    std::fs::rename(flitch.at("app.log"), flitch.at("app.log.1")).unwrap();
+    let source = file_source("app.log.1");
+    flitch.configure(&pipeline(&source, &filters, &more(", buffer: { type: disk }")));
+    flitch.run();
+    eventually("all of it came again", DEADLINE, || there(&flitch) == 2_000);
+    assert!(flitch.log().contains("documents were there already"), "{}", flitch.log());
+    assert_eq!(opensearch.count("equal").unwrap(), 2_000);
+    // A file that is cut and begins alike is other lines.
+    std::fs::write(flitch.at("app.log.1"), "the same again and again\n".repeat(10)).unwrap();
+    eventually("ten more are there", DEADLINE, || opensearch.count("equal").unwrap() == 2_010);
+    assert_eq!(there(&flitch), 2_000);
 }
 
 #[test]

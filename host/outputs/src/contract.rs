@@ -165,7 +165,7 @@ pub(super) fn numbered(from: i64, rows: usize) -> Arc<Records> {
         column("line", Kind::Text, Arc::new(lines)),
     ];
     let constants = vec![column("@tag", Kind::Text, Arc::new(StringArray::from(vec!["test"])))];
-    Arc::new(Records::of(rows, columns, constants).unwrap())
+    Records::with_any_origins(Arc::new(Records::of(rows, columns, constants).unwrap()))
 }
 
 /// Records that have this value in `message` and in `line`, or none.

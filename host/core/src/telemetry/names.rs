@@ -123,6 +123,9 @@ metrics_list! {
     /// Times that an output could not build an object on its disk, by output and kind: disk (it is tried again), lost (its
     /// records are sent again by their sources).
     StagingFailures = "flitch_staging_failures_total",
+    /// Documents that an Elasticsearch had already when a record came for them: by a retry or a replay, or since records
+    /// have one id. They stay as they are.
+    DocumentsThere = "flitch_documents_already_there_total",
     /// 1 while an output lets only one write at a time probe its destination, else 0.
     BreakerOpen = "flitch_breaker_open",
     /// 1 while a server of an output takes what it is sent, 0 while it rests after a failure.

@@ -27,6 +27,8 @@ pub(super) struct Rules {
 #[derive(Debug)]
 pub(super) enum Fate {
     Safe,
+    /// A document of its id was there already.
+    There,
     Again(WriteError),
     Refused(String),
 }
@@ -132,7 +134,7 @@ fn fate(outcome: &Outcome<'_>, rules: Rules) -> Fate {
     match outcome.status {
         200..=299 => Fate::Safe,
         // It is ours, from before.
-        409 if rules.op == Op::Create => Fate::Safe,
+        409 if rules.op == Op::Create => Fate::There,
         429 => Fate::Again(WriteError::Busy { after: None, reason: reason() }),
         500.. => Fate::Again(WriteError::Unreachable { reason: reason() }),
         // A disk that is full, an index that is closed for writes by hand: somebody opens it again.

@@ -1,6 +1,6 @@
 //! From columns to the bodies of bulk requests: for each record a line that says what to do with it, and its document.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,24 +10,97 @@ use sha2::{Digest, Sha256};
 
 use super::settings::Op;
 use crate::{Parcel, Refusal};
-use flitch_core::batch::Records;
 use flitch_core::batch::encode::Encoder;
 use flitch_core::batch::json::write_string;
+use flitch_core::batch::origin::Origins;
 use flitch_core::batch::template::{Rendered, Template};
+use flitch_core::batch::{Encoded, Records};
 
 /// Longest id of a document, in bytes; a longer one would cost the whole request.
 const LONGEST_ID: usize = 512;
-/// Bytes of a hash that make an id.
-const HASH: usize = 16;
+/// Bytes of the line before a document, mostly less.
+const LINE: usize = 100;
+/// Letters of an id of 128 bits, in quotes.
+const QUOTED: usize = 24;
+
+/// What the id of a document is made of.
+#[derive(Debug)]
+pub(super) enum Id {
+    /// Where its record comes from.
+    Origin,
+    /// What this gives.
+    Template(Template),
+    /// A hash of what this writes of the record.
+    Hash(Encoder),
+}
+
+/// The ids of the rows of a batch.
+enum Ids {
+    Origins(Origins),
+    Texts(Rendered),
+    Hashed(Arc<Encoded>),
+}
+
+impl Id {
+    fn of(&self, records: &Records) -> Ids {
+        match self {
+            // Each source gives them; where none is there, it is one of a test.
+            Id::Origin => {
+                Ids::Origins(records.origins().cloned().unwrap_or_else(|| Origins::drawn(records.rows())))
+            }
+            Id::Template(template) => Ids::Texts(records.render(template)),
+            Id::Hash(encoder) => Ids::Hashed(encoder.encode(records)),
+        }
+    }
+}
+
+impl Ids {
+    /// Appends the id of a row, in quotes.
+    ///
+    /// # Errors
+    /// It has none, and why.
+    #[inline]
+    fn write(&self, row: usize, out: &mut Vec<u8>) -> Result<(), &'static str> {
+        match self {
+            Ids::Origins(origins) => write_bits(origins.id(row), out),
+            Ids::Texts(texts) => match texts.row(row) {
+                None => return Err("a field of the template `id` is missing"),
+                Some(b"") => return Err("the template `id` gives an empty id"),
+                Some(id) if id.len() > LONGEST_ID => {
+                    return Err("the template `id` gives more than 512 bytes");
+                }
+                Some(id) if str::from_utf8(id).is_err() => {
+                    return Err("the template `id` gives bytes that are not UTF-8");
+                }
+                Some(id) => write_string(id, out),
+            },
+            Ids::Hashed(texts) => match texts.value(row) {
+                b"{}" => return Err("the record has none of `id_fields`"),
+                text => {
+                    let digest = Sha256::digest(text);
+                    write_bits(u128::from_be_bytes(*digest.first_chunk().expect("a digest is longer")), out);
+                }
+            },
+        }
+        Ok(())
+    }
+}
+
+/// Appends 128 bits in the 22 letters of base64 for URLs, in quotes: the nodes keep such an id as 16 bytes.
+#[inline]
+fn write_bits(bits: u128, out: &mut Vec<u8>) {
+    let mut text = [b'"'; QUOTED];
+    let written = BASE64_URL_SAFE_NO_PAD.encode_slice(bits.to_be_bytes(), &mut text[1..QUOTED - 1]);
+    debug_assert_eq!(written, Ok(QUOTED - 2));
+    out.extend_from_slice(&text);
+}
 
 /// How records become documents.
 #[derive(Debug)]
 pub(super) struct Form {
     pub op: Op,
     pub index: Template,
-    pub id: Option<Template>,
-    /// Writes what the id is a hash of, where there is no template for it.
-    pub identity: Encoder,
+    pub id: Id,
     pub routing: Option<Template>,
     pub pipeline: Option<Template>,
     pub encoder: Encoder,
@@ -42,8 +115,6 @@ pub(super) struct Doc {
     end: usize,
     /// Bytes of the document alone.
     pub length: u32,
-    /// The record's hash, where that is its id.
-    hash: u128,
 }
 
 /// The documents of a parcel, one behind the other.
@@ -51,8 +122,6 @@ pub(super) struct Doc {
 pub(super) struct Body {
     text: Bytes,
     pub docs: Vec<Doc>,
-    /// Whether records of the parcel are equal.
-    has_twins: bool,
 }
 
 impl Body {
@@ -77,29 +146,12 @@ impl Body {
         let begin = piece.start.checked_sub(1).map_or(0, |before| self.docs[before].end);
         self.text.slice(begin..self.docs[piece.end - 1].end)
     }
-
-    /// Adds to rows that are to be written again those of equal records: only together do they get the ids again that they
-    /// have. What is there already is not written twice.
-    pub fn with_twins(&self, again: &mut Vec<u32>, refused: &[Refusal]) {
-        if !self.has_twins || again.is_empty() {
-            return;
-        }
-        let rows: HashSet<u32> = again.iter().copied().collect();
-        let refused: HashSet<u32> = refused.iter().map(|refusal| refusal.row).collect();
-        let hashes: HashSet<u128> =
-            self.docs.iter().filter(|doc| rows.contains(&doc.row)).map(|doc| doc.hash).collect();
-        let twins = self.docs.iter().filter(|doc| hashes.contains(&doc.hash)).map(|doc| doc.row);
-        again.extend(twins.filter(|row| !rows.contains(row) && !refused.contains(row)));
-    }
 }
 
 /// What is put together for one parcel.
 struct Building<'a> {
     text: Vec<u8>,
     docs: Vec<Doc>,
-    /// How often each hash was there.
-    seen: HashMap<u128, u32, ahash::RandomState>,
-    has_twins: bool,
     refused: &'a mut Vec<Refusal>,
     /// Reasons that rows share.
     reasons: HashMap<&'static str, Arc<str>>,
@@ -116,31 +168,25 @@ impl Form {
     /// The documents of all records, but for those that can have none.
     pub fn body(&self, parcel: &Parcel, refused: &mut Vec<Refusal>) -> Body {
         let rows = parcel.rows();
+        let texts: Vec<Arc<Encoded>> = parcel.members().map(|records| self.encoder.encode(records)).collect();
+        let bytes = texts.iter().map(|text| text.text.len()).sum::<usize>();
         let mut building = Building {
-            text: Vec::new(),
+            text: Vec::with_capacity(bytes + rows * LINE),
             docs: Vec::with_capacity(rows),
-            seen: HashMap::default(),
-            has_twins: false,
             refused,
             reasons: HashMap::new(),
         };
-        if self.id.is_none() {
-            building.seen.reserve(rows);
-        }
         let mut from = 0;
-        for records in parcel.members() {
-            self.append(records, from, &mut building);
+        for (records, text) in parcel.members().zip(&texts) {
+            self.append(records, text, from, &mut building);
             from += records.rows() as u32;
         }
-        Body { text: building.text.into(), docs: building.docs, has_twins: building.has_twins }
+        Body { text: building.text.into(), docs: building.docs }
     }
 
-    fn append(&self, records: &Records, from: u32, out: &mut Building<'_>) {
-        let encoded = self.encoder.encode(records);
+    fn append(&self, records: &Records, encoded: &Encoded, from: u32, out: &mut Building<'_>) {
         let indices = records.render(&self.index);
-        let ids = self.id.as_ref().map(|id| records.render(id));
-        let by_fields = !self.identity.encoding().only.is_empty();
-        let whole = ids.is_none().then(|| self.identity.encode(records));
+        let ids = self.id.of(records);
         let extra = |name: &'static str, template: &Option<Template>| {
             Some((name, records.render(template.as_ref()?)))
         };
@@ -157,8 +203,6 @@ impl Form {
             }
             Rendered::Rows(_) => None,
         };
-        let line = same.as_ref().map_or(open.len() + 40, Vec::len) + 32;
-        out.text.reserve(encoded.text.len() + records.rows() * line);
         for row in 0..records.rows() {
             let number = from + row as u32;
             let index = match indices.row(row) {
@@ -185,34 +229,10 @@ impl Form {
                     out.text.extend_from_slice(middle);
                 }
             }
-            let mut hash = 0;
-            match (&ids, &whole) {
-                (Some(ids), _) => {
-                    let wrong = match ids.row(row) {
-                        None => "a field of the template `id` is missing",
-                        Some(b"") => "the template `id` gives an empty id",
-                        Some(id) if id.len() > LONGEST_ID => "the template `id` gives more than 512 bytes",
-                        Some(id) if str::from_utf8(id).is_err() => {
-                            "the template `id` gives bytes that are not UTF-8"
-                        }
-                        Some(id) => {
-                            write_string(id, &mut out.text);
-                            ""
-                        }
-                    };
-                    if !wrong.is_empty() {
-                        out.text.truncate(start);
-                        out.refuse(number, wrong);
-                        continue;
-                    }
-                }
-                (None, Some(whole)) if by_fields && whole.value(row) == b"{}" => {
-                    out.text.truncate(start);
-                    out.refuse(number, "the record has none of `id_fields`");
-                    continue;
-                }
-                (None, Some(whole)) => hash = write_hash(whole.value(row), out),
-                (None, None) => {}
+            if let Err(why) = ids.write(row, &mut out.text) {
+                out.text.truncate(start);
+                out.refuse(number, why);
+                continue;
             }
             for (name, texts) in extras.iter().flatten() {
                 if let Some(text) = texts.row(row).filter(|text| !text.is_empty()) {
@@ -224,27 +244,7 @@ impl Form {
             let document = encoded.row(row);
             out.text.extend_from_slice(document);
             let length = (document.len() - encoded.frame) as u32;
-            out.docs.push(Doc { row: number, end: out.text.len(), length, hash });
+            out.docs.push(Doc { row: number, end: out.text.len(), length });
         }
     }
-}
-
-/// Appends the id of a record that has none of its own: 128 bits of SHA-256, and for the second, third … of equal records
-/// their number, so that each is a document. Answers the hash.
-fn write_hash(record: &[u8], out: &mut Building<'_>) -> u128 {
-    let digest = Sha256::digest(record);
-    let hash: [u8; HASH] = digest[..HASH].try_into().expect("a digest is longer");
-    let mut text = [0; 22];
-    let written = BASE64_URL_SAFE_NO_PAD.encode_slice(hash, &mut text).expect("16 bytes are 22 letters");
-    out.text.push(b'"');
-    out.text.extend_from_slice(&text[..written]);
-    let hash = u128::from_be_bytes(hash);
-    let before = out.seen.entry(hash).or_insert(0);
-    if *before > 0 {
-        out.text.extend_from_slice(format!("-{before}").as_bytes());
-        out.has_twins = true;
-    }
-    *before += 1;
-    out.text.push(b'"');
-    hash
 }

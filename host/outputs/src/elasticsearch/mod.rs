@@ -24,7 +24,7 @@ use reqwest::{Client, Method, Response, StatusCode, Url};
 use self::answer::{FILTER, Fate, Rules, fates, said};
 use self::auth::Auth;
 pub use self::auth::AuthSettings;
-use self::body::{Doc, Form};
+use self::body::{Doc, Form, Id};
 pub use self::settings::{Compression, ElasticsearchSettings, Op};
 use crate::nodes::{Node, Nodes};
 use crate::{Answer, Output, OutputContext, OutputKind, Parcel, Refusal, Wants, WriteError, Written};
@@ -34,6 +34,7 @@ use flitch_core::batch::{TAG, TIMESTAMP};
 use flitch_core::net::http_client::{self, reason};
 use flitch_core::net::tls::Renewed;
 use flitch_core::setting::wrong;
+use flitch_core::telemetry::{Metric, Quiet};
 
 /// Requests under way at once.
 const WRITES: usize = 4;
@@ -53,6 +54,10 @@ struct Elasticsearch {
     nodes: Nodes,
     client: Renewed<Client>,
     auth: Auth,
+    name: Arc<str>,
+    /// Counts the documents that were there already.
+    there: metrics::Counter,
+    said: Quiet,
 }
 
 impl OutputKind for ElasticsearchSettings {
@@ -98,8 +103,7 @@ fn open(settings: &ElasticsearchSettings, cx: &OutputContext) -> anyhow::Result<
         form: Form {
             op: settings.op,
             index: settings.index.clone(),
-            id: settings.id.clone(),
-            identity: identity(&settings.id_fields)?,
+            id: id(settings)?,
             routing: settings.routing.clone(),
             pipeline: settings.pipeline.clone(),
             encoder,
@@ -113,15 +117,23 @@ fn open(settings: &ElasticsearchSettings, cx: &OutputContext) -> anyhow::Result<
         urls,
         client,
         auth: Auth::new(settings.auth.as_ref())?,
+        name: cx.name.clone(),
+        there: Metric::DocumentsThere.counter(&[("output", &cx.name)]),
+        said: Quiet::a_minute(),
         settings: settings.clone(),
     })
 }
 
-/// Writes what a record is known by: these fields, or all of it.
-fn identity(fields: &[String]) -> anyhow::Result<Encoder> {
-    let has = |name: &str| Naming::Own(fields.is_empty() || fields.iter().any(|field| field == name));
+/// What ids are made of.
+fn id(settings: &ElasticsearchSettings) -> anyhow::Result<Id> {
+    let fields = &settings.id_fields;
+    if fields.is_empty() {
+        return Ok(settings.id.clone().map_or(Id::Origin, Id::Template));
+    }
+    let has = |name: &str| Naming::Own(fields.iter().any(|field| field == name));
     let (timestamp, tag) = (has(TIMESTAMP), has(TAG));
-    Encoder::new(Encoding { timestamp, tag, only: fields.to_vec(), ..Encoding::default() }, Framing::Messages)
+    let encoding = Encoding { timestamp, tag, only: fields.clone(), ..Encoding::default() };
+    Ok(Id::Hash(Encoder::new(encoding, Framing::Messages)?))
 }
 
 /// What a node said to a bulk request as a whole.
@@ -145,6 +157,7 @@ impl Elasticsearch {
         let body = self.form.body(parcel, &mut written.refused);
         let mut pieces = body.cut(self.settings.max_bytes.0 as usize);
         let (mut again, mut trouble): (Vec<u32>, Option<WriteError>) = (Vec::new(), None);
+        let mut there = 0;
         while let Some(piece) = pieces.pop_front() {
             let docs = &body.docs[piece.clone()];
             let fates = match self.request(body.text(&piece)).await {
@@ -162,6 +175,7 @@ impl Elasticsearch {
                 Ok(None) => written.bytes += docs.iter().map(|doc| u64::from(doc.length)).sum::<u64>(),
                 Ok(Some(fates)) => {
                     for (doc, fate) in docs.iter().zip(fates) {
+                        there += u64::from(matches!(fate, Fate::There));
                         settle(doc, fate, &mut written, &mut again, &mut trouble);
                     }
                 }
@@ -173,11 +187,25 @@ impl Elasticsearch {
                 }
             }
         }
-        body.with_twins(&mut again, &written.refused);
+        self.tell_there(there);
         again.sort_unstable();
         written.refused.sort_unstable_by_key(|refusal| refusal.row);
         written.again = trouble.filter(|_| !again.is_empty()).map(|error| (again, error));
         Ok(written)
+    }
+
+    /// Tells of documents that were there before, so that their records changed nothing.
+    fn tell_there(&self, documents: u64) {
+        if documents == 0 {
+            return;
+        }
+        self.there.increment(documents);
+        if self.said.may_say() {
+            tracing::info!(
+                output = %self.name, documents,
+                "documents were there already and stay as they are; their records count as delivered"
+            );
+        }
     }
 
     /// Sends a body to a node that is well, and to the next one where that one does not answer.
@@ -264,7 +292,7 @@ fn settle(
     trouble: &mut Option<WriteError>,
 ) {
     match fate {
-        Fate::Safe => written.bytes += u64::from(doc.length),
+        Fate::Safe | Fate::There => written.bytes += u64::from(doc.length),
         Fate::Refused(reason) => written.refused.push(Refusal { row: doc.row, reason: reason.into() }),
         Fate::Again(error) => {
             again.push(doc.row);

@@ -69,13 +69,13 @@ pub struct ElasticsearchSettings {
     #[serde(default)]
     pub op: Op,
     /// The document's id, a template: `{topic}-{partition}-{offset}`. Records with equal ids are one document in an index. A
-    /// record without a field of it goes to the dead letters. Not set: a hash of the whole record, its time, tag and source
-    /// included, so that one that is sent again is not there twice.
+    /// record without a field of it goes to the dead letters. Not set: one of where the record comes from (file and offset,
+    /// topic, partition and offset, chunk and place in it), so that one that is sent or read again is not there twice, and
+    /// equal records are each a document.
     #[serde(default)]
     pub id: Option<Template>,
-    /// In the place of `id`: the fields of which the id is a hash, those that tell a record apart for good. For lines that
-    /// have no time of their own: `[file, offset, message]`, with `offset_field: offset` at the file source. A record that
-    /// has none of them goes to the dead letters.
+    /// In the place of `id`: the fields of which the id is a hash, those that tell a record apart for good, whichever way it
+    /// came: `[event_id]`. A record that has none of them goes to the dead letters.
     #[serde(default)]
     pub id_fields: Vec<String>,
     /// By what the document is assigned to a shard, a template; a record without a field of it goes by its id.

@@ -67,7 +67,8 @@ fn texts(values: &[&str]) -> Arc<Records> {
     use arrow_array::StringArray;
     use flitch_core::batch::Kind;
     let column: arrow_array::ArrayRef = Arc::new(StringArray::from(values.to_vec()));
-    Arc::new(Records::of(values.len(), vec![(Arc::new(Kind::Text.field("m")), column)], vec![]).unwrap())
+    let columns = vec![(Arc::new(Kind::Text.field("m")), column)];
+    Records::with_any_origins(Arc::new(Records::of(values.len(), columns, vec![]).unwrap()))
 }
 
 #[tokio::test]
@@ -99,6 +100,33 @@ async fn records_that_come_again_change_nothing_and_equal_ones_are_each_a_docume
         assert_eq!(rows(&written), (vec![], vec![]));
         assert_eq!(fake.documents().len(), 4);
     }
+    // Of another request, and equal to those before.
+    output.write_batch(&texts(&["same", "same"])).await.unwrap();
+    assert_eq!(fake.documents().len(), 6);
+}
+
+#[tokio::test]
+async fn an_id_is_that_of_the_origin_in_22_letters() {
+    use flitch_core::batch::origin::{Origins, Root};
+    let fake = Fake::start().await;
+    let root = Root::from_bytes([0xfb; 16]);
+    let records = Records::clone(&texts(&["a", "b"])).with_origins(Some(Origins::of(root, vec![0, 4])));
+    output(&fake.address(), "").write_batch(&Arc::new(records)).await.unwrap();
+    let ids: Vec<_> = fake.state().actions.iter().map(|action| action["create"]["_id"].clone()).collect();
+    assert_eq!(ids, [json!("-_v7-_v7-_v7-_v7-_v7-w"), json!("-_v7-_v7-_v7-_v7-_v7_w")]);
+}
+
+#[tokio::test]
+async fn documents_that_were_there_already_are_counted_by_themselves() {
+    let fake = Fake::start().await;
+    let mut output = open(&settings(&fake.address(), ""), &context()).unwrap();
+    let there = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    output.there = metrics::Counter::from_arc(there.clone());
+    let records = texts(&["a", "b"]);
+    for _ in 0..3 {
+        output.write_batch(&records).await.unwrap();
+    }
+    assert_eq!((fake.documents().len(), there.load(std::sync::atomic::Ordering::Relaxed)), (2, 4));
 }
 
 #[tokio::test]
@@ -133,10 +161,11 @@ async fn a_request_that_is_too_large_is_halved_until_the_record_stands_alone_tha
 #[tokio::test]
 async fn a_request_has_no_more_bytes_than_it_may_and_goes_compressed_where_that_is_wanted() {
     let fake = Fake::start().await;
+    let records = numbered(0, 100);
     for compression in ["none", "gzip"] {
         fake.state().sizes.clear();
         let more = format!(r#", "max_bytes": "2kB", "compression": "{compression}""#);
-        let written = output(&fake.address(), &more).write_batch(&numbered(0, 100)).await.unwrap();
+        let written = output(&fake.address(), &more).write_batch(&records).await.unwrap();
         assert_eq!(rows(&written), (vec![], vec![]));
         let sizes = fake.state().sizes.clone();
         assert!(sizes.len() > 3 && sizes.iter().all(|size| *size <= 2000), "{sizes:?}");

@@ -1,8 +1,7 @@
 //! Records as chunks: messages in the mode PackedForward, straight from the columns. Records with one tag are one chunk.
 //!
-//! The id of a chunk is a digest of its tag and its entries: a chunk that is sent again has the id that it had, whatever
-//! became of the process meanwhile. Two chunks with the same content have one id; the protocol's servers, flitch among them,
-//! take them for two where they come on one connection.
+//! The id of a chunk is a digest of its tag, its entries, and where its records come from: a chunk that is sent again has
+//! the id that it had, whatever became of the process meanwhile, and one of other records has another, though they are equal.
 
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -22,6 +21,7 @@ use crate::staging::Press;
 use crate::{OutputContext, Refusal};
 use flitch_core::batch::encode::msgpack::{Packer, Unfit, packed};
 use flitch_core::batch::encode::{Encoding, Naming};
+use flitch_core::batch::origin::Origins;
 use flitch_core::batch::template::{Rendered, Template};
 use flitch_core::batch::{Kind, Records, TIMESTAMP};
 use flitch_core::clock::Clock;
@@ -197,7 +197,7 @@ impl Packing {
         if rows.is_empty() {
             return None;
         }
-        let id = id(tag, &out[start..]);
+        let id = id(tag, &out[start..], records.origins(), &rows);
         if !timeless.is_empty() {
             let now = event_time(self.clock.now()).unwrap_or_default();
             for at in timeless {
@@ -270,12 +270,14 @@ fn time_in(entry: &[u8]) -> usize {
 
 /// An id of 128 bits, as text. It holds against accidents, and against nobody who makes up content for it: who could
 /// would lose a chunk of his own, where its connection breaks.
-fn id(tag: &str, entries: &[u8]) -> String {
+fn id(tag: &str, entries: &[u8], origins: Option<&Origins>, rows: &[u32]) -> String {
+    let origins = |row: &u32| origins.map_or(0, |origins| origins.id(*row as usize));
     let mut bytes = [0; 16];
     for (half, seed) in bytes.chunks_exact_mut(8).zip([0x666c_6974_6368, 0x6368_756e_6b73]) {
         let mut hasher = RandomState::with_seeds(seed, seed + 1, seed + 2, seed + 3).build_hasher();
         tag.hash(&mut hasher);
         entries.hash(&mut hasher);
+        rows.iter().for_each(|row| origins(row).hash(&mut hasher));
         half.copy_from_slice(&hasher.finish().to_be_bytes());
     }
     BASE64_STANDARD.encode(bytes)

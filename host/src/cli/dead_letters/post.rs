@@ -1,6 +1,7 @@
 //! Posts NDJSON to an HTTP source.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -13,6 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use super::connect::{PATIENCE, TlsArgs, beside};
 use flitch_core::dead_letter::replay::Sink;
+use flitch_core::net::forward::client::unique;
 use flitch_core::net::http_client::{self, Settings, beginning};
 use flitch_core::secret::Secret;
 use flitch_core::telemetry::escape::Escaped;
@@ -30,6 +32,9 @@ pub struct Post {
     url: Url,
     /// The credentials of the configuration.
     credentials: Option<Credentials>,
+    /// What the names of all requests begin with, so that the source knows one that comes again.
+    id: String,
+    sent: AtomicU64,
 }
 
 enum Credentials {
@@ -79,7 +84,8 @@ impl Post {
             timeout: PATIENCE,
             keep: false,
         })?;
-        Ok(Post { client, url, credentials })
+        let id = unique()?;
+        Ok(Post { client, url, credentials, id, sent: AtomicU64::new(0) })
     }
 
     /// Posts records, whole ones as NDJSON, until the source takes them. `Ok` means that they are safe.
@@ -88,8 +94,9 @@ impl Post {
     /// It does not answer, refuses them, or has had no room for a while. The text names it, without a password.
     pub async fn send(&self, records: Bytes) -> io::Result<()> {
         let begin = Instant::now();
+        let key = format!("{}-{}", self.id, self.sent.fetch_add(1, Ordering::Relaxed));
         loop {
-            let status = self.once(records.clone()).await?;
+            let status = self.once(&key, records.clone()).await?;
             if status.is_success() {
                 return Ok(());
             }
@@ -102,8 +109,9 @@ impl Post {
     }
 
     /// Posts them once. Answers the status where the source takes them, or asks to wait.
-    async fn once(&self, records: Bytes) -> io::Result<StatusCode> {
+    async fn once(&self, key: &str, records: Bytes) -> io::Result<StatusCode> {
         let request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/x-ndjson");
+        let request = request.header("idempotency-key", key);
         let request = match &self.credentials {
             None => request,
             Some(Credentials::Bearer(token)) => request.bearer_auth(token.expose()),
