@@ -191,13 +191,9 @@ fn answers_as_the_contract_says(guest: PathBuf) {
 #[track_caller]
 fn costs_one_record_when_it_misbehaves(guest: &Path) {
     let good = [json!({"n": 1}), json!({"n": 3})];
-    for (what, word) in [
-        ("throw", "boom"),
-        ("trap", "trap: "),
-        ("spin", "deadline: "),
-        ("eat", ""),
-        ("answer", "answer: "),
-    ] {
+    for (what, word) in
+        [("throw", "boom"), ("trap", "trap: "), ("spin", "deadline: "), ("eat", ""), ("answer", "answer: ")]
+    {
         let mut settings = FilterSettings::of(guest.to_str().unwrap());
         settings.settings = json!({"steps": [{"if": "bad", "do": what, "message": "boom"}]});
         let mut filter = Alone::load("guest", &settings, &context()).unwrap();
