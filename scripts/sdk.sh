@@ -70,7 +70,9 @@ build() {
   local language="$1" source hash kept
   for source in conformance example; do
     hash="$({
-      cat scripts/sdk.sh scripts/setup-sdk.sh
+      # The command and its versions, and not all else that the scripts do.
+      declare -f "build_$language"
+      grep -E '^(componentize_py|js_packages)=' scripts/setup-sdk.sh
       "inputs_$language" "$source" | LC_ALL=C sort | xargs sha256sum
     } | sha256sum | cut -c 1-16)"
     kept="$FLITCH_CACHE/sdk/$language-$source-$hash.wasm"
