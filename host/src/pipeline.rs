@@ -21,7 +21,7 @@ use flitch_core::router::{Route, Router};
 use flitch_core::setting::wrong;
 use flitch_core::telemetry::{Health, Tally};
 use flitch_filters::{Program, Workers};
-use flitch_outputs::{Output, RetrySettings};
+use flitch_outputs::{Ledgers, Output, RetrySettings};
 use flitch_sources::{Running, SourceContext, SourceSettings};
 
 mod settings;
@@ -95,7 +95,8 @@ impl Wiring {
     /// # Errors
     /// The output or its buffer cannot be opened; the text names the key that is wrong.
     pub fn outflow(&self, name: &str, config: &OutputConfig) -> anyhow::Result<Outflow> {
-        let output = config.open(name, &self.data_dir, &self.clock, &self.health)?;
+        let ledgers = Ledgers(self.buffers.ledgers.clone());
+        let output = config.open(name, &self.data_dir, &self.clock, &self.health, &ledgers)?;
         let dropped = Tally::dropped_by_route(name);
         let buffer = Buffer::open(name, &config.buffer, config.best_effort, dropped, &self.buffers)
             .map_err(|error| error.context(wrong!("buffer", " cannot be opened")))?;

@@ -311,3 +311,40 @@ fn keys_come_from_the_profile_that_the_environment_names_and_from_the_program_th
     assert!(!flitch.log().contains(KEY) && !check(&flitch).contains(KEY), "{}", flitch.log());
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
 }
+
+#[test]
+fn what_is_stored_outlasts_a_kill_and_a_store_that_is_away_and_comes_from_no_source_again() {
+    let mut s3 = S3::start(&["logs"]).unwrap();
+    let config =
+        pipeline(&file_source("app.log"), &[], &output(&s3, "key: \"a/\", ack: stored, retry: { max: 1s }"));
+    let config = format!("drain_timeout: 1s\n{config}");
+    s3.kill();
+    let mut flitch = Flitch::new(FLITCH, &config);
+    append(&flitch.at("app.log"), 0..30_000);
+    flitch.run();
+    eventually("all is stored", DEADLINE, || {
+        let sums = flitch.metrics().sums();
+        (sums.stored, sums.in_flight) == (30_000, 0)
+    });
+    let size = std::fs::metadata(flitch.at("app.log")).unwrap().len();
+    eventually("the source has moved on", DEADLINE, || saved_position(&flitch) == size);
+    flitch.kill();
+    // Nothing is left but what was stored.
+    std::fs::remove_file(flitch.at("app.log")).unwrap();
+    // One that is stopped while the store is away leaves it, too.
+    flitch.run();
+    flitch.terminate(DEADLINE);
+    assert!(staged(&flitch) > 0, "{}", flitch.log());
+    flitch.configure(&config.replace("out: {", "other: {").replace("output: out", "output: other"));
+    let checked = flitch.cli(&["check", "-c", &flitch.config_file().to_string_lossy()], "");
+    assert!(checked.stdout.contains("objects are stored in"), "{}{}", checked.stdout, checked.stderr);
+    flitch.configure(&config);
+    s3.restart().unwrap();
+    flitch.run();
+    eventually("all is delivered", DEADLINE, || flitch.metrics().sums().delivered == 30_000);
+    let sums = flitch.metrics().sums();
+    assert!(sums.hold() && sums.restored == 30_000, "{sums}");
+    assert_eq!(count(&s3, 30_000), 30_000);
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+    assert_eq!(staged(&flitch), 0);
+}

@@ -222,6 +222,7 @@ pub(super) fn context_with(encoding: Encoding, framing: Framing) -> OutputContex
         state_dir: std::env::temp_dir().join("flitch-test-without-state"),
         clock: Clock::fake(1_700_000_000_000_000_000),
         health: Arc::default(),
+        ledgers: crate::Ledgers::apart(),
     }
 }
 

@@ -31,7 +31,7 @@ pub mod webhdfs;
 
 pub use deliver::deliver;
 pub use gather::Wants;
-pub use output::{Answer, Fate, Output, OutputContext, OutputKind, Refusal, WriteError, Written};
+pub use output::{Answer, Fate, Ledgers, Output, OutputContext, OutputKind, Refusal, WriteError, Written};
 pub use parcel::Parcel;
 pub use retry::RetrySettings;
 pub use settings::OutputSettings;

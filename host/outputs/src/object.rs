@@ -15,7 +15,7 @@ use object_store::{
 };
 
 use self::fault::{Fault, classify, fault};
-use crate::staging::{Compression, Object, Plan};
+use crate::staging::{Ack, Compression, Object, Plan};
 use crate::{Answer, Fate, Output, OutputContext, Parcel, WriteError, Written};
 use flitch_core::batch::encode::Format;
 use flitch_core::batch::template::Template;
@@ -60,6 +60,7 @@ pub(crate) struct Common<'a> {
     pub max_idle: Span,
     pub max_open: usize,
     pub max_staged: Bytes,
+    pub ack: Ack,
 }
 
 /// What is asked of the store for each object.

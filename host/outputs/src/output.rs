@@ -9,11 +9,35 @@ use std::time::Duration;
 use flitch_core::batch::Encoded;
 use flitch_core::batch::encode::{Encoder, Format, Framing};
 use flitch_core::clock::Clock;
+use flitch_core::receipt::Ledger;
 use flitch_core::telemetry::Health;
 
 use super::gather::Wants;
 use super::parcel::Parcel;
 use super::staging::{Object, Plan};
+
+type Find = dyn Fn(&str) -> Arc<Ledger> + Send + Sync;
+
+/// Finds the accounts of a source by its name, for records that outlast the process in which they came.
+#[derive(Clone)]
+pub struct Ledgers(pub Arc<Find>);
+
+impl Ledgers {
+    /// Accounts that nobody reads.
+    pub fn apart() -> Ledgers {
+        Ledgers(Arc::new(|source| Arc::new(Ledger::of(source))))
+    }
+
+    pub(super) fn of(&self, source: &str) -> Arc<Ledger> {
+        (self.0)(source)
+    }
+}
+
+impl std::fmt::Debug for Ledgers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ledgers")
+    }
+}
 
 /// What every output is given.
 #[derive(Clone, Debug)]
@@ -28,6 +52,8 @@ pub struct OutputContext {
     pub clock: Clock,
     /// Where it tells that something beside its writes has failed.
     pub health: Arc<Health>,
+    /// The accounts of sources.
+    pub ledgers: Ledgers,
 }
 
 /// What the settings of each type of output answer.

@@ -1,11 +1,12 @@
 //! What an output builds on disk before it writes it: objects of many batches, for stores that take few big things and
 //! nothing behind their end. There is one way for all of them; an output says only what it wants built ([`Plan`]) and
-//! writes what is [`Object`]. The records are with their sources until then: what a crash leaves here is worth nothing.
+//! writes what is [`Object`]. The records are with their sources until then: what a crash leaves here is worth nothing, but
+//! where the plan says that it is stored.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -15,14 +16,19 @@ use serde::{Deserialize, Serialize};
 use flitch_core::batch::Records;
 use flitch_core::batch::encode::Encoder;
 use flitch_core::batch::template::{Rendered, Template};
-use flitch_core::private;
+use flitch_core::receipt::{Ledger, restore};
+
+use self::journal::Journal;
+use crate::Ledgers;
 
 mod content;
 mod cut;
 mod growing;
+mod journal;
 mod keep;
 mod open;
 mod press;
+mod recover;
 mod table;
 mod yard;
 
@@ -57,6 +63,18 @@ impl Compression {
             Compression::Snappy => ".snappy",
         }
     }
+}
+
+/// When a source hears that a record is safe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "ObjectAck")]
+pub enum Ack {
+    /// When its object is at the store.
+    #[default]
+    Delivered,
+    /// When it is synced below `data_dir`.
+    Stored,
 }
 
 /// What an output wants built. An object is closed by whichever of its limits it reaches first.
@@ -98,6 +116,10 @@ pub struct Plan {
     /// Most bytes of all that is not written yet. Where more comes the largest is closed, and no batch is taken until
     /// there is room.
     pub held: u64,
+    /// Whether objects outlast the process, and their records are settled when they are synced.
+    pub stored: bool,
+    /// The accounts of their sources.
+    pub ledgers: Ledgers,
 }
 
 /// Finds where the objects of records go, for outputs to whom no template alone says it.
@@ -129,7 +151,28 @@ pub struct Object {
     pub progress: Mutex<Progress>,
     /// What is kept of its records, if they can become dead letters.
     pub kept: Option<Kept>,
+    /// For one that outlasts the process: whose it is.
+    outlasting: Option<Outlasting>,
     _held: Held,
+}
+
+/// What is known of an object whose records are settled already.
+#[derive(Debug)]
+struct Outlasting {
+    rows: Vec<(Arc<Ledger>, u64)>,
+    has_arrived: AtomicBool,
+    _journal: Arc<Mutex<Journal>>,
+}
+
+impl Object {
+    /// It is at its destination: records that were settled before are delivered now.
+    pub fn arrived(&self) {
+        let Some(Outlasting { rows, has_arrived, .. }) = &self.outlasting else { return };
+        has_arrived.store(true, Ordering::Release);
+        for (ledger, rows) in rows {
+            restore(ledger, *rows as usize, |_| {}).delivered();
+        }
+    }
 }
 
 /// How far a write in parts came.
@@ -145,6 +188,9 @@ pub struct Progress {
 
 impl Drop for Object {
     fn drop(&mut self) {
+        if self.outlasting.as_ref().is_some_and(|out| !out.has_arrived.load(Ordering::Acquire)) {
+            return;
+        }
         // One that stays is removed at the next start.
         let _ = std::fs::remove_file(&self.path);
         if let Some(kept) = &self.kept {
@@ -192,6 +238,15 @@ pub(super) fn own_name(folder: &Path) -> PathBuf {
     folder.join(format!("{}-{}", *SESSION, NEXT.fetch_add(1, Ordering::Relaxed)))
 }
 
+/// Whether objects are stored for an output that keeps what it has below `folder`.
+pub fn has_stored(folder: &Path) -> bool {
+    let below = std::fs::read_dir(folder.join("staging")).into_iter().flatten().flatten();
+    let is_one = |own: PathBuf| {
+        own.join(journal::NAME).exists() && std::fs::read_dir(own).is_ok_and(|files| files.count() > 1)
+    };
+    below.map(|entry| entry.path()).any(is_one)
+}
+
 /// What is left in `folder` of processes that have ended.
 ///
 /// # Errors
@@ -209,22 +264,6 @@ pub(super) fn leftovers(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
         }
     }
     Ok(left)
-}
-
-/// Makes a folder of one's own below `folder`, after what a crash left there is removed.
-///
-/// # Errors
-/// The system's, with the path.
-fn own_folder(folder: &Path) -> std::io::Result<PathBuf> {
-    let said = |path: &Path, error: std::io::Error| {
-        std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-    };
-    for left in leftovers(folder).map_err(|error| said(folder, error))? {
-        std::fs::remove_dir_all(&left).map_err(|error| said(&left, error))?;
-    }
-    let own = own_name(folder);
-    private::folder(&own).map_err(|error| said(&own, error))?;
-    Ok(own)
 }
 
 #[cfg(test)]

@@ -304,6 +304,7 @@ impl App {
         let look = config.clone();
         let tell = move || {
             look.left_buffers().iter().for_each(|folder| tracing::warn!("{}", config::left_buffer(folder)));
+            look.left_objects().iter().for_each(|folder| tracing::warn!("{}", config::left_object(folder)));
         };
         // Nobody waits for what it says.
         drop(tokio::task::spawn_blocking(tell));

@@ -11,6 +11,7 @@ use flitch_core::clock::Clock;
 use flitch_core::tasks;
 use flitch_core::telemetry::escape::Escaped;
 use flitch_filters::{Alone, FilterContext, FilterSettings, Tables};
+use flitch_outputs::Ledgers;
 use flitch_sources::Probing;
 
 /// How long `--probe` waits for an answer.
@@ -31,7 +32,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let loaded = config::load(&args.config.path)?;
     let mut stdout = std::io::stdout();
-    let of_disk = loaded.unwritable().into_iter().chain(loaded.left_buffers());
+    let of_disk = loaded.unwritable().into_iter().chain(loaded.left_records());
     let warnings: Vec<Problem> = loaded.warnings.iter().cloned().chain(of_disk).collect();
     stdout.write_all(report::render(&warnings, super::has_colors(&stdout)).as_bytes())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
@@ -44,7 +45,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let mut asked: Vec<(String, Probing)> =
             sources.filter_map(|(name, source)| Some((name.clone(), source.probe(name)?))).collect();
         for (name, output) in &loaded.config.outputs {
-            let output = output.open(name, data_dir, &Clock::system(), &Arc::default())?;
+            let output = output.open(name, data_dir, &Clock::system(), &Arc::default(), &Ledgers::apart())?;
             asked.push((name.clone(), Box::pin(async move { Ok(output.probe().await?) })));
         }
         let answer = runtime.block_on(probe(asked));

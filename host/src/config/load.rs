@@ -1,12 +1,12 @@
 //! From a file to a configuration that was found right.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::Access;
 
 use super::check;
 use super::interpolate::Outside;
-use super::model::{Config, left_buffer};
+use super::model::{Config, left_buffer, left_object};
 use super::report::{ConfigError, Problem};
 use super::source::{self, SourceFile};
 use flitch_core::setting::Wrong;
@@ -63,14 +63,18 @@ impl Loaded {
         Some(self.file.at("data_dir", message).help(help.to_owned()).warning())
     }
 
-    /// Warnings about buffers on disk in which records wait for outputs that are not in use any more.
-    pub fn left_buffers(&self) -> Vec<Problem> {
-        let left = self.config.left_buffers();
-        let warning = |folder: PathBuf| {
+    /// Warnings about buffers on disk, and objects, that wait for outputs which are not in use any more.
+    pub fn left_records(&self) -> Vec<Problem> {
+        let warning =
+            |text: String, help: &str| self.file.at("outputs", text).help(help.to_owned()).warning();
+        let buffers = self.config.left_buffers().into_iter().map(|folder| {
             let help = "give the output its name again, or empty the folder: `flitch buffer drain`";
-            self.file.at("outputs", left_buffer(&folder)).help(help.to_owned()).warning()
-        };
-        left.into_iter().map(warning).collect()
+            warning(left_buffer(&folder), help)
+        });
+        let objects = self.config.left_objects().into_iter().map(|folder| {
+            warning(left_object(&folder), "give the output its name again: it writes them at its start")
+        });
+        buffers.chain(objects).collect()
     }
 
     /// An error that came up when a part was put to work; `path` is the part's place: `outputs.events`,

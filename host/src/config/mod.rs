@@ -20,7 +20,7 @@ pub mod source;
 pub mod tree;
 
 pub use load::{Loaded, load, parse};
-pub use model::{BatchSettings, Config, left_buffer};
+pub use model::{BatchSettings, Config, left_buffer, left_object};
 pub use output::OutputConfig;
 pub use report::{ConfigError, Problem};
 

@@ -15,6 +15,7 @@ use flitch_core::buffers::{self, BufferKind};
 use flitch_core::dead_letter::DeadLetterSettings;
 use flitch_core::units::{Bytes, Span, or_zero};
 use flitch_filters::{FilterSettings, TableSettings};
+use flitch_outputs::staging;
 use flitch_sources::SourceSettings;
 
 /// All of `flitch.yaml`.
@@ -68,6 +69,20 @@ impl Config {
         buffers::folders(&below).into_iter().filter(|folder| !own.contains(folder)).collect()
     }
 
+    /// The folders of outputs in which objects are stored (`ack: stored`), and which no output in use finishes.
+    pub fn left_objects(&self) -> Vec<PathBuf> {
+        let used = |name: &str| self.pipelines.values().any(|p| p.to.iter().any(|to| to.output == name));
+        let finishes = |name: &str| self.outputs.get(name).is_some_and(|output| output.kind.builds());
+        let is_left = |folder: &PathBuf| {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            !(used(&name) && finishes(&name)) && staging::has_stored(folder)
+        };
+        let folders = std::fs::read_dir(self.data_dir.join("outputs")).into_iter().flatten();
+        let mut left: Vec<PathBuf> = folders.flatten().map(|entry| entry.path()).filter(is_left).collect();
+        left.sort();
+        left
+    }
+
     /// How many files and connections each part that is in use may hold open at once, under the part's path.
     pub fn descriptors(&self) -> Vec<(String, u64)> {
         let mut parts: Vec<(String, u64)> = Vec::new();
@@ -93,6 +108,11 @@ const BUFFER_FILES: u64 = 5;
 /// What is said of such a folder.
 pub fn left_buffer(folder: &Path) -> String {
     format!("records wait in the buffer {}, and no output that is in use has it", folder.display())
+}
+
+/// What is said of a folder of objects.
+pub fn left_object(folder: &Path) -> String {
+    format!("objects are stored in {}, and no output that is in use finishes them", folder.display())
 }
 
 fn data_dir() -> PathBuf {

@@ -15,7 +15,7 @@ use flitch_core::buffers::BufferSettings;
 use flitch_core::clock::Clock;
 use flitch_core::setting::wrong;
 use flitch_core::telemetry::Health;
-use flitch_outputs::{Output, OutputContext, OutputSettings, RetrySettings};
+use flitch_outputs::{Ledgers, Output, OutputContext, OutputSettings, RetrySettings};
 
 /// One entry of `outputs`: where records go, and what every output has.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +40,7 @@ impl OutputConfig {
         data_dir: &Path,
         clock: &Clock,
         health: &Arc<Health>,
+        ledgers: &Ledgers,
     ) -> anyhow::Result<OutputContext> {
         ensure!(
             self.retry.attempts.is_none() || !self.kind.builds(),
@@ -52,6 +53,7 @@ impl OutputConfig {
             state_dir: data_dir.join("outputs").join(name),
             clock: clock.clone(),
             health: health.clone(),
+            ledgers: ledgers.clone(),
         })
     }
 
@@ -80,11 +82,17 @@ impl OutputConfig {
     /// # Errors
     /// As of [`OutputConfig::open`].
     pub fn check(&self, name: &str, data_dir: &Path) -> anyhow::Result<()> {
-        self.kind.check(&self.context(name, data_dir, &Clock::system(), &Arc::default())?)
+        self.kind.check(&self.context(
+            name,
+            data_dir,
+            &Clock::system(),
+            &Arc::default(),
+            &Ledgers::apart(),
+        )?)
     }
 
     /// Opens the output named `name`. No connection is made yet. `health` hears of what runs beside its writes and
-    /// fails.
+    /// fails; `ledgers` finds the accounts of sources.
     ///
     /// # Errors
     /// The text names the key that is wrong.
@@ -94,8 +102,9 @@ impl OutputConfig {
         data_dir: &Path,
         clock: &Clock,
         health: &Arc<Health>,
+        ledgers: &Ledgers,
     ) -> anyhow::Result<Arc<dyn Output>> {
-        self.kind.open(&self.context(name, data_dir, clock, health)?)
+        self.kind.open(&self.context(name, data_dir, clock, health, ledgers)?)
     }
 }
 

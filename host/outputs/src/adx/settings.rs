@@ -285,6 +285,8 @@ impl AdxSettings {
             idle: limits.queued.1.max(limits.streamed.1),
             open: self.max_open,
             held: self.max_staged.0,
+            stored: false,
+            ledgers: cx.ledgers.clone(),
         };
         let tls = match &self.ca_file {
             Some(ca) => config(Trust::Roots(ca), None).context(wrong!("ca_file", ": it cannot be used"))?,

@@ -92,7 +92,10 @@ pub(super) async fn work(courier: &Courier, plan: Plan, buffer: &Buffer) {
                 looked = Instant::now();
                 // In a buffer that is full and gives out nothing is what has gone into the yard already.
                 if buffer.is_rushed() || buffer.is_full() {
-                    job = with(yard.take(), close_all);
+                    job = with(yard.take(), |yard| {
+                        yard.hurry(Instant::now());
+                        None
+                    });
                 }
             }
         }
@@ -168,6 +171,7 @@ impl Courier {
                 let Sealed { object, shares } = sealed;
                 self.delivered.add(object.rows as usize, object.text as usize);
                 shares.into_iter().for_each(|share| share.delivered());
+                object.arrived();
             }
         }
         None

@@ -4,7 +4,7 @@ use arrow_schema::TimeUnit;
 
 use super::{Common, LONGEST};
 use crate::OutputContext;
-use crate::staging::{Compression, Plan, TablePlan};
+use crate::staging::{Ack, Compression, Plan, TablePlan};
 use flitch_core::batch::encode::{Encoding, Format, TimestampFormat};
 use flitch_core::batch::template::Template;
 use flitch_core::setting::wrong;
@@ -52,7 +52,17 @@ pub(crate) fn plan(common: &Common<'_>, cx: &OutputContext) -> anyhow::Result<(P
         idle: common.max_idle.0,
         open: common.max_open,
         held: common.max_staged.0,
+        stored: common.ack == Ack::Stored,
+        ledgers: cx.ledgers.clone(),
     };
+    anyhow::ensure!(
+        !plan.stored || plan.table.is_none(),
+        wrong!(
+            "ack",
+            ": a Parquet file cannot be taken up again half way, so that `stored` is for text; put \
+             `buffer: {{ type: disk }}` before this output, which stores records as they come"
+        )
+    );
     Ok((plan, content_type))
 }
 

@@ -40,6 +40,11 @@ macro_rules! store_settings {
             /// Most bytes below `data_dir` in which objects are built or wait to be written. Where more come sources wait.
             #[serde(default = "crate::object::default_max_staged")]
             pub max_staged: flitch_core::units::Bytes,
+            /// When a source hears that a record is safe: `delivered`, when its object is at the store, or `stored`, when it is
+            /// synced below `data_dir`, which is done each second. What is stored outlasts the process, and is written by
+            /// the next one. Text alone can be stored, not Parquet.
+            #[serde(default)]
+            pub ack: crate::staging::Ack,
             /// Longest time for a request, in which up to 8 MiB are written. Requests go through the proxy that the
             /// environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
             #[serde(default = "crate::object::default_timeout")]
@@ -59,6 +64,7 @@ macro_rules! store_settings {
                     max_idle: self.max_idle,
                     max_open: self.max_open,
                     max_staged: self.max_staged,
+                    ack: self.ack,
                 }
             }
         }

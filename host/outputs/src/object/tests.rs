@@ -25,6 +25,7 @@ fn output(
         max_idle: default_max_idle(),
         max_open: default_max_open(),
         max_staged: default_max_staged(),
+        ack: Ack::default(),
     };
     let cx = OutputContext { state_dir: home.path().join("out"), ..cx.clone() };
     Arc::new(ObjectOutput::new(store.clone(), &common, Extras::default(), &cx).unwrap())

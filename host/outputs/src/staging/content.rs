@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use blake3::Hasher;
@@ -193,6 +193,14 @@ impl Content {
         match self {
             Content::Text(text) => text.text.len() as u64 + text.file.length(),
             Content::Table(table) => table.bytes(),
+        }
+    }
+
+    /// Where it is built.
+    pub fn path(&self) -> &Path {
+        match self {
+            Content::Text(text) => text.file.path(),
+            Content::Table(table) => table.path(),
         }
     }
 

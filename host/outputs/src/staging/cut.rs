@@ -46,6 +46,7 @@ pub(crate) fn cut(sealed: Sealed, plan: &Plan) -> io::Result<Vec<Sealed>> {
             length: part.file.length(),
             progress: Mutex::default(),
             kept: part.keep.map(|keep| keep.into_kept(plan.compression)),
+            outlasting: None,
             _held: held,
         };
         Sealed { shares: first(&mut shares, object.rows), object }

@@ -9,7 +9,7 @@ use super::Held;
 use super::content::{Broken, Content};
 use super::keep::Keep;
 use super::press::Press;
-use flitch_core::receipt::Receipt;
+use flitch_core::receipt::{Ledger, Receipt};
 
 /// What is kept of an object that is written at once.
 const PIECE: usize = 1 << 20;
@@ -24,7 +24,10 @@ pub(super) struct Open {
     /// Bytes of all its rows.
     pub length: u64,
     pub rows: u64,
+    /// What is not settled of it.
     pub shares: Vec<Receipt>,
+    /// How many records of which source are stored.
+    pub stored: Vec<(Arc<Ledger>, u64)>,
     pub held: Held,
     /// Bytes of memory that are counted.
     pub memory: usize,
@@ -83,6 +86,11 @@ impl Open {
         self.memory = memory;
         let kept = self.keep.as_ref().map_or(0, Keep::bytes);
         self.held.set(OBJECT + self.shares.len() as u64 * SHARE + self.content.bytes() + kept);
+    }
+
+    /// How its name begins: the key without the byte that stands for a name behind a slash.
+    pub fn name_begin(&self) -> String {
+        String::from_utf8_lossy(&self.key[..self.key.len() - 1]).into_owned()
     }
 
     /// Removes what is on disk.

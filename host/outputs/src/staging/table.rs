@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use arrow_schema::TimeUnit;
 use blake3::Hasher;
@@ -188,6 +188,10 @@ impl Table {
     /// Bytes in memory and on disk.
     pub fn bytes(&self) -> u64 {
         (self.blocks.len() + self.ready.len()) as u64 + self.spilled.length() + self.file.length()
+    }
+
+    pub fn path(&self) -> &Path {
+        self.file.path()
     }
 
     pub fn into_file(self) -> (Growing, Hasher) {

@@ -31,6 +31,8 @@ pub(crate) fn plan(home: &TempDir, key: &str) -> Plan {
         idle: Duration::from_secs(60),
         open: 100_000,
         held: 1 << 40,
+        stored: false,
+        ledgers: cx.ledgers,
     }
 }
 

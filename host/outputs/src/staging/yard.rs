@@ -9,13 +9,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use lru::LruCache;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::content::{Broken, Content, ID_LENGTH, Rows, Texts};
+use super::content::{Broken, Content, Rows, Texts};
+use super::journal::Journal;
 use super::keep::{Keep, whole};
 use super::open::Open;
 use super::press::Press;
-use super::{Held, Object, Plan, own_folder};
+use super::recover::own_folder;
+use super::{Held, Object, Plan};
 use crate::Refusal;
 use crate::parcel::{Member, Refused};
 use flitch_core::batch::Batch;
@@ -23,16 +26,13 @@ use flitch_core::batch::template::Rendered;
 use flitch_core::receipt::Receipt;
 use flitch_core::telemetry::{Metric, Quiet};
 
+mod runs;
+mod stored;
+
 /// Most of all objects in memory. Where more comes it is written in smaller pieces.
 const BUFFERED: usize = 32 << 20;
 /// How long a disk rests that could not be written to.
 const REST: Duration = Duration::from_secs(1);
-
-/// Rows of a batch, one behind the other, and their key: none where they have no text.
-struct Run<'k> {
-    key: Result<Option<&'k [u8]>, Arc<str>>,
-    end: usize,
-}
 
 /// An object that is whole, and the shares that it settles.
 pub(crate) struct Sealed {
@@ -59,6 +59,10 @@ pub(crate) struct Yard {
     /// None that is open ends before this.
     first_end: Option<Instant>,
     due: Option<Instant>,
+    /// Where it is written down what outlasts the process.
+    journal: Option<Arc<Mutex<Journal>>>,
+    /// Since when something has come that is not stored.
+    unstored: Option<Instant>,
     /// Why a record has no key, and why a key is none.
     keyless: Arc<str>,
     too_long: Arc<str>,
@@ -77,15 +81,20 @@ impl Yard {
         // Without the byte that stands for a name behind a slash.
         let mut key = plan.key.to_string();
         key.pop();
+        let held = Arc::default();
+        let (folder, left) = own_folder(&plan, &held)?;
+        let journal = plan.stored.then(|| Journal::new(&folder)).transpose()?;
         Ok(Yard {
-            folder: own_folder(&plan.folder)?,
+            folder,
+            journal: journal.map(|journal| Arc::new(Mutex::new(journal))),
+            unstored: None,
             press: Press::new(plan.compression)?,
             header: plan.encoder.header(),
             open: LruCache::unbounded_with_hasher(ahash::RandomState::new()),
             closing: Vec::new(),
-            sealed: VecDeque::new(),
+            sealed: left.into(),
             buffered: 0,
-            held: Arc::default(),
+            held,
             next: 0,
             rest: None,
             first_end: None,
@@ -141,36 +150,10 @@ impl Yard {
                 }
             }
         }
+        self.came(now);
         self.relieve();
         self.look(now);
         (!refusals.is_empty()).then_some(Refused { member: Member { records, receipt }, refusals })
-    }
-
-    /// Rows from `from` on that share a key.
-    fn run<'k>(&self, keys: &'k Rendered, text: &Rows, from: usize, rows: usize) -> Run<'k> {
-        let Some(key) = keys.row(from) else {
-            return Run { key: Err(self.keyless.clone()), end: from + 1 };
-        };
-        if !self.is_short(key) {
-            return Run { key: Err(self.too_long.clone()), end: from + 1 };
-        }
-        if !text.has(from as u32) {
-            return Run { key: Ok(None), end: from + 1 };
-        }
-        let is_same = |row: &usize| keys.row(*row) == Some(key) && text.has(*row as u32);
-        let end = (from + 1..rows).find(|row| !is_same(row)).unwrap_or(rows);
-        Run { key: Ok(Some(key)), end }
-    }
-
-    /// Whether a name that begins with `key` is short enough: what a store may want escaped counts as that.
-    fn is_short(&self, key: &[u8]) -> bool {
-        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.=/+@!$&'(),; ".contains(byte);
-        let end = ID_LENGTH + self.plan.extension.len();
-        let length = |part: &[u8]| -> usize { part.iter().map(|byte| if plain(byte) { 1 } else { 3 }).sum() };
-        // The last part has the end too, and all others are no longer for it.
-        let is_short = |part: &[u8]| length(part) + end <= self.plan.part;
-        length(key) + end <= self.plan.longest
-            && (self.plan.part >= self.plan.longest || key.split(|byte| *byte == b'/').all(is_short))
     }
 
     /// Puts rows into the objects of a key, as many as it takes. An object ends with the record that fills it, wherever
@@ -254,6 +237,7 @@ impl Yard {
             length: header.len() as u64,
             rows: 0,
             shares: Vec::new(),
+            stored: Vec::new(),
             held: Held::new(&self.held),
             memory: 0,
             most,
@@ -291,11 +275,16 @@ impl Yard {
         }
     }
 
-    fn seal(&mut self, open: Open) {
-        let Open { key, content, length, rows, shares, held, memory, keep, .. } = open;
+    fn seal(&mut self, mut open: Open) {
+        if let Err(error) = self.store(&mut open) {
+            self.wait(&error);
+            return self.closing.push(open);
+        }
+        let outlasting = self.outlasting(&mut open);
+        let mut name = open.name_begin();
+        let Open { content, length, rows, shares, held, memory, keep, .. } = open;
         self.buffered -= memory;
         let (file, id) = content.into_file();
-        let mut name = String::from_utf8_lossy(&key[..key.len() - 1]).into_owned();
         if self.plan.has_id {
             name.push_str(&id);
         }
@@ -309,6 +298,7 @@ impl Yard {
             length: file.length(),
             progress: Default::default(),
             kept: keep.map(|keep| keep.into_kept(self.plan.compression)),
+            outlasting,
             _held: held,
         };
         self.sealed.push_back(Sealed { object, shares });
@@ -347,8 +337,7 @@ impl Yard {
         open.remove();
         self.failed("lost");
         if self.said_lost.may_say() {
-            let key = String::from_utf8_lossy(&open.key[..open.key.len() - 1]).into_owned();
-            let rows = open.rows;
+            let (key, rows) = (open.name_begin(), open.rows);
             tracing::error!(output = %self.plan.output, key, rows, "an object could not be built, and its records are sent again: {reason}");
         }
     }
@@ -385,6 +374,11 @@ impl Yard {
                 self.finish(open);
             }
         }
+        let is_over = |due: Option<Instant>| due.is_some_and(|due| due <= now);
+        if is_over(self.store_due()) || is_over(self.due) {
+            // All at once, before some of them are closed one by one.
+            self.store_all();
+        }
         while self.open.peek_lru().is_some_and(|(_, open)| open.touched + self.plan.idle <= now) {
             self.close_idle();
         }
@@ -399,6 +393,7 @@ impl Yard {
 
     /// Closes all: nothing more will come.
     pub fn close_all(&mut self, now: Instant) {
+        self.store_all();
         while !self.open.is_empty() {
             self.close_idle();
         }
@@ -423,7 +418,7 @@ impl Yard {
     fn look(&mut self, now: Instant) {
         let idle = self.open.peek_lru().map(|(_, open)| open.touched + self.plan.idle);
         let old = self.first_end.filter(|_| idle.is_some());
-        let due = idle.into_iter().chain(old).min();
+        let due = idle.into_iter().chain(old).chain(self.store_due()).min();
         self.due = match self.rest {
             Some(rest) => Some(rest.max(now)),
             None => due,
@@ -481,7 +476,8 @@ impl Drop for Yard {
     fn drop(&mut self) {
         self.shown.set(0.0);
         let open = self.open.iter_mut().map(|(_, open)| open);
-        open.chain(&mut self.closing).for_each(Open::remove);
+        let is_lost = |open: &&mut Open| open.stored.is_empty();
+        open.chain(&mut self.closing).filter(is_lost).for_each(Open::remove);
         // One in which objects are that are being written stays until the next start.
         let _ = std::fs::remove_dir(&self.folder);
     }

@@ -22,6 +22,7 @@ use flitch_core::dead_letter::{self, DeadLetters};
 use flitch_core::private;
 use flitch_core::receipt::Ledger;
 use flitch_core::telemetry::{Health, Tally};
+use flitch_outputs::Ledgers;
 
 /// What became of what waited.
 #[derive(Debug, Default, Serialize)]
@@ -90,7 +91,7 @@ fn to_output(
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let _inside = runtime.enter();
     let buffer = Buffer::open(name, &settings, false, Tally::noop(), &cx)?;
-    let opened = output.open(name, data_dir, &Clock::system(), &health)?;
+    let opened = output.open(name, data_dir, &Clock::system(), &health, &Ledgers(cx.ledgers.clone()))?;
     buffer.close();
     let left = runtime.block_on(async {
         let stop = CancellationToken::new();

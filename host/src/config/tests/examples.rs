@@ -7,6 +7,7 @@ use super::*;
 use crate::config::source::SourceFile;
 use flitch_core::clock::Clock;
 use flitch_filters::{Alone, Engine, FilterContext, Tables};
+use flitch_outputs::Ledgers;
 
 /// The files that hold configurations.
 fn pages() -> Vec<PathBuf> {
@@ -137,7 +138,13 @@ fn every_configuration_in_the_documentation_is_right() {
             }
             for (name, output) in &loaded.config.outputs {
                 let data_dir = &loaded.config.data_dir;
-                let opened = output.open(name, data_dir, &Clock::system(), &std::sync::Arc::default());
+                let opened = output.open(
+                    name,
+                    data_dir,
+                    &Clock::system(),
+                    &std::sync::Arc::default(),
+                    &Ledgers::apart(),
+                );
                 opened.map(drop).unwrap_or_else(|error| panic!("{place}: {name}: {error:#}"));
             }
             seen += 1;

@@ -89,6 +89,8 @@ fn yard(home: &TempDir, key: &str, encoding: &str, bytes: u64) -> Yard {
         idle: std::time::Duration::from_secs(60),
         open: 100_000,
         held: 1 << 40,
+        stored: false,
+        ledgers: crate::Ledgers::apart(),
     };
     Yard::new(plan).unwrap()
 }

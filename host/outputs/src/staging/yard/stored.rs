@@ -1,0 +1,126 @@
+//! Objects that outlast the process (`ack: stored`): what has come is synced, written down, and safe for its source.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Open, Yard};
+use crate::staging::Outlasting;
+use crate::staging::journal::Entry;
+
+/// How long records wait at most until they are synced, with all that comes meanwhile.
+pub(super) const EVERY: Duration = Duration::from_secs(1);
+
+impl Yard {
+    /// Takes note that something has come.
+    pub(super) fn came(&mut self, now: Instant) {
+        if self.journal.is_some() && self.unstored.is_none() {
+            self.unstored = Some(now);
+        }
+    }
+
+    /// When what has come is to be synced.
+    pub(super) fn store_due(&self) -> Option<Instant> {
+        self.unstored.map(|since| since + EVERY)
+    }
+
+    /// Syncs what has come into all objects, and settles it.
+    pub(super) fn store_all(&mut self) {
+        let Some(journal) = self.journal.clone() else { return };
+        if self.rest.is_some() || self.unstored.is_none() {
+            return;
+        }
+        let mut broken = None;
+        for (key, open) in self.open.iter_mut().filter(|(_, open)| !open.shares.is_empty()) {
+            let wrote = open.write(&mut self.press);
+            open.count(&mut self.buffered);
+            if let Err(error) = wrote {
+                broken = Some((key.clone(), error));
+                break;
+            }
+        }
+        if let Some((key, broken)) = broken {
+            return self.broken(&key, broken);
+        }
+        let fresh = || self.open.iter().map(|(_, open)| open).filter(|open| !open.shares.is_empty());
+        let entries: Vec<Entry> = fresh().map(|open| self.entry(open)).collect();
+        if !entries.is_empty()
+            && let Err(error) = journal.lock().write(&entries)
+        {
+            return self.wait(&error);
+        }
+        self.open.iter_mut().for_each(|(_, open)| open.settle());
+        self.unstored = None;
+    }
+
+    /// The same for one that is closed: all of it is written.
+    ///
+    /// # Errors
+    /// The disk's; nothing is settled then.
+    pub(super) fn store(&self, open: &mut Open) -> io::Result<()> {
+        let Some(journal) = self.journal.as_ref().filter(|_| !open.shares.is_empty()) else { return Ok(()) };
+        journal.lock().write(&[self.entry(open)])?;
+        open.settle();
+        Ok(())
+    }
+
+    /// How far an object is of which nothing is in memory.
+    fn entry(&self, open: &Open) -> Entry {
+        let header = self.header.as_ref().map_or(0, |header| header.len() as u64);
+        let file = open.content.path().file_name().unwrap_or_default();
+        Entry {
+            file: file.to_string_lossy().into_owned(),
+            begin: open.name_begin(),
+            end: self.plan.extension.clone(),
+            compression: self.plan.compression,
+            length: open.content.bytes(),
+            header,
+            text: open.length - header,
+            rows: open.rows_by_source(),
+        }
+    }
+
+    /// What a sealed object has to be told when it has arrived.
+    pub(super) fn outlasting(&self, open: &mut Open) -> Option<Outlasting> {
+        let journal = self.journal.as_ref()?.clone();
+        let rows = std::mem::take(&mut open.stored);
+        Some(Outlasting { rows, has_arrived: AtomicBool::new(false), _journal: journal })
+    }
+
+    /// Somebody waits, and nothing more comes: settles what can be.
+    pub fn hurry(&mut self, now: Instant) {
+        match self.journal {
+            Some(_) => self.store_all(),
+            None => return self.close_all(now),
+        }
+        self.look(now);
+    }
+}
+
+impl Open {
+    /// Settles what has come: it is stored.
+    fn settle(&mut self) {
+        for share in self.shares.drain(..) {
+            let rows = share.records();
+            match self.stored.iter_mut().find(|(ledger, _)| Arc::ptr_eq(ledger, share.ledger())) {
+                Some((_, stored)) => *stored += rows,
+                None => self.stored.push((share.ledger().clone(), rows)),
+            }
+            share.stored();
+        }
+    }
+
+    /// The records of each source, stored or not.
+    fn rows_by_source(&self) -> std::collections::BTreeMap<String, u64> {
+        let mut rows = std::collections::BTreeMap::new();
+        let stored = self.stored.iter().map(|(ledger, rows)| (ledger.source(), *rows));
+        for (source, count) in stored.chain(self.shares.iter().map(|share| (share.source(), share.records())))
+        {
+            *rows.entry(source.to_string()).or_insert(0) += count;
+        }
+        rows
+    }
+}
