@@ -15,7 +15,7 @@ use records::{ID, Record};
 mod records;
 
 /// The filters that ask whether a record came before: to them the same records mean something else a second time.
-const REMEMBERING: [&str; 1] = ["dedupe"];
+const REMEMBERING: [&str; 2] = ["dedupe", "throttle"];
 
 /// What became of each record, by its number: in words, so that it can be compared and shown.
 type Fates = BTreeMap<u64, Vec<String>>;
