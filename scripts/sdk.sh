@@ -41,11 +41,11 @@ test_python() {
   (cd sdk/python/template && PYTHONDONTWRITEBYTECODE=1 python3 -m unittest -q)
 }
 
-inputs_js() { find sdk/js/{src,build,wit,"$1"} sdk/js/package.json -type f; }
+inputs_js() { find sdk/js/{src,tool,wit,"$1"} sdk/js/package.json -type f; }
 build_js() {
   local module=filter
   [ "$1" = example ] && module=logline
-  nice node sdk/js/build/cli.mjs "sdk/js/$1/$module.js" -o "$2"
+  nice node sdk/js/tool/cli.mjs "sdk/js/$1/$module.js" -o "$2"
 }
 test_js() {
   (cd sdk/js && node --test --test-reporter=dot test/)

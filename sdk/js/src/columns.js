@@ -1,6 +1,6 @@
 // Columns in Arrow's layout from and to arrays of JavaScript's values.
 //
-// In the guest's world (see build/world.mjs) the data of a text column is one string, and an integer that comes in is two
+// In the guest's world (see tool/world.mjs) the data of a text column is one string, and an integer that comes in is two
 // numbers, its lower and its upper 32 bits; what goes out is a typed array.
 
 import * as path from './path.js';

@@ -4,7 +4,7 @@ import { Column, columnOf } from './columns.js';
 import { native } from './native.js';
 import * as utf8 from './utf8.js';
 
-/** What the calls go to. The build binds a component's imports; see build/cli.mjs. */
+/** What the calls go to. The build binds a component's imports; see tool/cli.mjs. */
 let system = native;
 
 export function bind(imports) {

@@ -10,7 +10,7 @@ import { filter as example } from '../example/logline.js';
 import { filter as exampleByRecord } from '../example/by-record.js';
 import { kindOf } from '../src/columns.js';
 import { parse } from '../src/json.js';
-import { asTheContract, guestWorld } from '../build/world.mjs';
+import { asTheContract, guestWorld } from '../tool/world.mjs';
 import * as path from '../src/path.js';
 import * as time from '../src/time.js';
 import * as utf8 from '../src/utf8.js';
