@@ -63,6 +63,7 @@ test_js() {
     "$FLITCH_CACHE/sdk/js/node_modules/.bin/esbuild" test/*.test.ts --bundle --packages=external --platform=node \
       --format=esm --outdir=out --out-extension:.js=.mjs --log-level=warning &&
     node --test --test-reporter=dot out/)
+  node sdk/js/tool/cli.mjs "$folder/template-ts/src/filter.ts" -o "$folder/filter.wasm" --stub-wasi
   rm -r "$folder"
 }
 
