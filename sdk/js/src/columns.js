@@ -272,26 +272,27 @@ export class Rows {
 
   /** Sets a field of the row, by its path. */
   set(name, value) {
-    let column = this.columns.get(name);
-    if (column === undefined) {
-      name = path.check(name);
-      column = this.columns.get(name) ?? [];
-      this.columns.set(name, column);
-    }
-    column[this.#row] = of(value);
+    this.put(this.columns.has(name) ? name : path.check(name), of(value));
   }
 
-  /** The values of a field so far, by row; the array may be written to. */
-  column(name) {
-    let column = this.columns.get(name);
-    if (column === undefined) this.columns.set(name, (column = []));
-    return column;
-  }
-
-  /** The same as `set` for a path, and a value with no lone surrogate in it, that are known to be right. */
+  /** The same for a path, and a value with no lone surrogate in it, that are known to be right. */
   put(name, value) {
     let column = this.columns.get(name);
     if (column === undefined) this.columns.set(name, (column = []));
+    fill(column, this.#row);
     column[this.#row] = value;
   }
+
+  /** The values of a field so far, one for each row; the array may be written to. */
+  column(name) {
+    let column = this.columns.get(name);
+    if (column === undefined) this.columns.set(name, (column = []));
+    fill(column, this.#row + 1);
+    return column;
+  }
+}
+
+/** Leaves no hole below a place: an array with holes is a table of names to the engine. */
+function fill(column, end) {
+  for (let row = column.length; row < end; row++) column[row] = undefined;
 }
