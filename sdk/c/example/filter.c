@@ -13,30 +13,37 @@ static const flitch_setting keys[] = {
 };
 static const char *table;
 
+/* What each byte may be in a key: its first letter, another letter of it, a dot. */
+enum { FIRST = 1, MORE = 2, DOT = 4 };
+static uint8_t classes[256];
+
+static void classify(void) {
+  for (int c = 'a'; c <= 'z'; c++) classes[c] = classes[c - 32] = FIRST | MORE;
+  for (int c = '0'; c <= '9'; c++) classes[c] = MORE;
+  classes['_'] = classes['-'] = MORE;
+  classes['.'] = MORE | DOT;
+}
+
 static bool configure(flitch_setup *setup) {
   settings.field = flitch_s("message");
   settings.table = flitch_s("services");
   if (!flitch_settings(setup, keys, sizeof keys / sizeof *keys, &settings)) return false;
   table = flitch_c_str(settings.table);
+  classify();
   flitch_want(setup, settings.field);
   return true;
 }
-
-static bool is_letter(char c) { return (c | 32) >= 'a' && (c | 32) <= 'z'; }
 
 /* The key at the head of a word, which ends before its `=`; none where there is no pair. `dotted` says that it has a
  * dot. */
 static flitch_str key_of(flitch_str word, bool *dotted) {
   flitch_str none = {NULL, 0};
-  *dotted = false;
-  if (!word.len || !is_letter(word.ptr[0])) return none;
-  for (size_t i = 1; i < word.len; i++) {
-    char c = word.ptr[i];
-    if (c == '=') return flitch_strn(word.ptr, i);
-    *dotted |= c == '.';
-    if (!is_letter(c) && !(c >= '0' && c <= '9') && c != '_' && c != '-' && c != '.') break;
-  }
-  return none;
+  const uint8_t *at = (const uint8_t *)word.ptr, *end = at + word.len;
+  uint8_t seen = 0;
+  if (at == end || !(classes[*at] & FIRST)) return none;
+  for (; at < end && classes[*at] & MORE; at++) seen |= classes[*at];
+  *dotted = seen & DOT;
+  return at < end && *at == '=' ? flitch_strn(word.ptr, (size_t)(at - (const uint8_t *)word.ptr)) : none;
 }
 
 static void record(flitch_record *record) {

@@ -120,7 +120,19 @@ static void become_json(flitch_builder *b) {
   b->data = json->data;
 }
 
+/* The common case: one more text behind the others, for which there is room. */
+static bool append_text(flitch_builder *b, uint32_t row, flitch_str text) {
+  if (b->rows != row || row >= b->room || b->data.room - b->data.len < text.len) return false;
+  if (b->data.room > UINT32_MAX || !flitch_is_utf8(text)) return false;
+  buffer_add(&b->data, text.ptr, text.len);
+  ((uint32_t *)b->slots)[row] = (uint32_t)b->data.len;
+  b->present[row / 8] |= (uint8_t)(1u << row % 8);
+  b->rows = row + 1;
+  return true;
+}
+
 void builder_set(flitch_builder *b, uint32_t row, flitch_value value) {
+  if (b->kind == FLITCH_TEXT && value.kind == FLITCH_TEXT && append_text(b, row, value.is.text)) return;
   builder_truncate(b, row);
   if (value.kind == FLITCH_ABSENT) {
     builder_pad(b, row + 1);
