@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 
 use flitch_tests::flitch::Flitch;
 use flitch_tests::parquet;
@@ -21,7 +22,7 @@ fn config(s3: &S3, more: &str) -> String {
 }
 
 /// A record of every kind of value; some fields are there now and then, and of one the kind changes.
-fn record(n: usize) -> Value {
+pub(crate) fn record(n: usize) -> Value {
     let mut record = json!({
         "@timestamp": format!("2026-01-31T{:02}:{:02}:{:02}.{:06}Z", n / 3600 % 24, n / 60 % 60, n % 60, n),
         "n": n,
@@ -76,9 +77,9 @@ fn row(record: &Value) -> BTreeMap<String, Value> {
     found
 }
 
-/// The rows that a reader finds, by their number.
-fn found(reader: &str, s3: &S3, count: usize) -> BTreeMap<u64, BTreeMap<String, Value>> {
-    let rows = parquet::rows(reader, &s3.bucket("logs")).unwrap();
+/// The rows that a reader finds below a folder, by their number.
+pub(crate) fn found(reader: &str, folder: &Path, count: usize) -> BTreeMap<u64, BTreeMap<String, Value>> {
+    let rows = parquet::rows(reader, folder).unwrap();
     let rows = rows.into_iter().map(|row| {
         let mut row: BTreeMap<String, Value> = serde_json::from_value(row).unwrap();
         for own in ["@tag", "file", "host"] {
@@ -92,7 +93,7 @@ fn found(reader: &str, s3: &S3, count: usize) -> BTreeMap<u64, BTreeMap<String, 
 }
 
 #[track_caller]
-fn same(found: &BTreeMap<u64, BTreeMap<String, Value>>, reader: &str) {
+pub(crate) fn same(found: &BTreeMap<u64, BTreeMap<String, Value>>, reader: &str) {
     for (n, found) in found {
         let expected = row(&record(*n as usize));
         for (path, value) in &expected {
@@ -127,7 +128,7 @@ fn each_record_is_read_back_by_pyarrow_and_by_duckdb_whatever_the_compression() 
         eventually("all is taken", DEADLINE, || flitch.metrics().sums().received == 4000);
         assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
         for reader in ["pyarrow", "duckdb"] {
-            same(&found(reader, &s3, 4000), reader);
+            same(&found(reader, &s3.bucket("logs"), 4000), reader);
             assert_eq!(parquet::rows(reader, &s3.bucket("logs")).unwrap().len(), 4000, "each once");
         }
         let names: Vec<String> = s3.objects("logs").into_keys().collect();
@@ -166,5 +167,5 @@ fn a_kill_while_tables_are_built_loses_no_record() {
     eventually("all is taken", DEADLINE, || flitch.metrics().sums().received == rest);
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
     // What was not known to be safe came again, in objects that begin at another record.
-    same(&found("pyarrow", &s3, 5000), "pyarrow");
+    same(&found("pyarrow", &s3.bucket("logs"), 5000), "pyarrow");
 }

@@ -30,9 +30,7 @@ mod settings;
 
 pub(crate) use http::{Connector, http, retries};
 pub(crate) use notes::Notes;
-pub(crate) use plan::plan;
-#[cfg(test)]
-pub(crate) use plan::table;
+pub(crate) use plan::{plan, table};
 pub(crate) use settings::store_settings;
 
 /// What is written in one request; what is larger goes in parts. S3 allows 10,000 parts.

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow};
 use serde_json::{Map, Value};
 
 use super::Failure;
-use flitch_outputs::adx::mapping::Sample;
+use flitch_outputs::adx::mapping::{Form, Sample};
 
 /// Longest line of a sample.
 const LONGEST: u64 = 16 << 20;
@@ -31,8 +31,19 @@ pub struct Mapping {
     /// The mapping; not set, the table's name with `_mapping` behind it.
     #[arg(long, value_name = "MAPPING")]
     name: Option<String>,
+    /// The form in which the output writes, `encoding.format`.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
     /// The sample; not set, standard input.
     sample: Option<PathBuf>,
+}
+
+/// Forms that have such a mapping.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum Format {
+    #[default]
+    Ndjson,
+    Parquet,
 }
 
 /// Runs a command of `flitch adx`.
@@ -42,14 +53,18 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Some(path) => Box::new(std::fs::File::open(path).with_context(|| path.display().to_string())?),
         None => Box::new(io::stdin()),
     };
-    let sample = read(BufReader::new(from))?;
+    let form = match args.format {
+        Format::Ndjson => Form::Json,
+        Format::Parquet => Form::Parquet,
+    };
+    let sample = read(BufReader::new(from), form)?;
     let name = args.name.clone().unwrap_or_else(|| format!("{}_mapping", args.table));
     io::stdout().write_all(sample.commands(&args.table, &name).as_bytes())?;
     Ok(())
 }
 
-fn read(mut from: impl BufRead) -> anyhow::Result<Sample> {
-    let (mut sample, mut number, mut records) = (Sample::new(), 0, 0);
+fn read(mut from: impl BufRead, form: Form) -> anyhow::Result<Sample> {
+    let (mut sample, mut number, mut records) = (Sample::new(form), 0, 0);
     loop {
         number += 1;
         let mut line = Vec::new();

@@ -43,6 +43,9 @@ pub struct TableState {
     pub tags: BTreeSet<String>,
 }
 
+/// Reads a Parquet file.
+pub type ReadTable = Box<dyn Fn(&[u8]) -> Vec<u8> + Send>;
+
 /// What the cluster does.
 #[derive(Default)]
 pub struct State {
@@ -59,6 +62,12 @@ pub struct State {
     /// What has these bytes in it is refused, with a code and a status of failure (`Permanent`). Some codes are statuses:
     /// with `PartiallySucceeded` the lines without them are taken, `Skipped` and `Canceled` are what became of all of it.
     pub refuses: Option<(Vec<u8>, &'static str, &'static str)>,
+    /// How it reads Parquet files: as lines. Not set, tables keep such files as they are.
+    pub reads_tables: Option<ReadTable>,
+    /// Most blobs of which it is told in one request.
+    pub most_blobs: usize,
+    /// A request with an address of a blob that has this in it is refused.
+    pub dislikes: Option<String>,
     /// Accounts of its storage that are down, by their number.
     pub down: BTreeSet<usize>,
     /// Who asks has no right.
@@ -71,8 +80,10 @@ pub struct State {
     token: u32,
     blobs: HashMap<String, Vec<u8>>,
     blocks: HashMap<(String, String), Vec<u8>>,
-    /// Rows of its table of statuses, and operations, by their ids.
+    /// Rows of its table of statuses, by their ids.
     statuses: HashMap<String, Status>,
+    /// What became of the blobs of each request.
+    operations: HashMap<String, Vec<Status>>,
     /// Messages that were taken out of queues, decoded.
     pub messages: Vec<Value>,
     azurite: Option<AzuriteStorage>,
@@ -97,14 +108,15 @@ type Outcome = std::result::Result<(), [String; 4]>;
 impl Kusto {
     /// A cluster with storage of its own, that makes the tables that it is asked for.
     pub fn start() -> Result<Kusto> {
-        Kusto::start_with(State { makes_tables: true, rest: true, ..State::default() })
+        Kusto::start_with(State { makes_tables: true, rest: true, most_blobs: 20, ..State::default() })
     }
 
     /// A cluster whose blobs and queues are an Azurite's.
     pub fn with_azurite(azurite: &Azurite) -> Result<Kusto> {
         let (container, queue) = azurite.signed("ingest")?;
         let azurite = Some(AzuriteStorage { container, queue });
-        Kusto::start_with(State { makes_tables: true, rest: true, azurite, ..State::default() })
+        let state = State { makes_tables: true, rest: true, most_blobs: 20, azurite, ..State::default() };
+        Kusto::start_with(state)
     }
 
     fn start_with(state: State) -> Result<Kusto> {
@@ -254,7 +266,7 @@ impl State {
                     &json!({
                         "containerSettings": { "containers": containers, "lakeFolders": [], "refreshInterval": "01:00:00",
                             "preferredUploadMethod": "Storage" },
-                        "ingestionSettings": { "maxBlobsPerBatch": 20, "maxDataSize": 6_442_450_944u64,
+                        "ingestionSettings": { "maxBlobsPerBatch": self.most_blobs, "maxDataSize": 6_442_450_944u64,
                             "preferredIngestionMethod": "REST" },
                     }),
                 )

@@ -77,10 +77,10 @@ pub enum Format {
     /// The values of `columns` with commas between them, quoted where they must be (RFC 4180). A record is a line that
     /// ends in a line feed; a quoted value may have others in it.
     Csv,
-    /// A row of a Parquet file, for outputs that write objects (`s3`, `azure_blob`, `gcs`, `webhdfs`): a column for each field, by
-    /// its path (`kubernetes.labels.app`). Arrays, what stayed JSON of an object, and fields that have values of several
-    /// kinds are JSON texts; whole numbers beside others are float64 where that has them exactly. Null is no value. A
-    /// record that the columns of an object do not fit begins another.
+    /// A row of a Parquet file, for outputs that write objects (`s3`, `azure_blob`, `gcs`, `webhdfs`, `adx`): a column for
+    /// each field, by its path (`kubernetes.labels.app`). Arrays, what stayed JSON of an object, and (but in `adx`) fields
+    /// that have values of several kinds are JSON texts; whole numbers beside others are float64 where that has them exactly.
+    /// Null is no value. A record that the columns of an object do not fit begins another.
     Parquet,
 }
 

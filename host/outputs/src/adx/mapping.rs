@@ -8,9 +8,20 @@ use serde_json::{Map, Value, json};
 /// What flitch writes beside the fields of a record.
 const OWN: [(&str, &str); 2] = [("@timestamp", "datetime"), ("@tag", "string")];
 
+/// In what form the records come.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Form {
+    /// As JSON, in which an object is one value.
+    #[default]
+    Json,
+    /// As Parquet, in which each member of an object is a column with its path as its name.
+    Parquet,
+}
+
 /// Types of columns that a sample has shown.
 #[derive(Debug, Default)]
 pub struct Sample {
+    form: Form,
     /// By the field's name, in the order in which they came.
     fields: Vec<(String, &'static str)>,
     places: BTreeMap<String, usize>,
@@ -18,18 +29,27 @@ pub struct Sample {
 
 impl Sample {
     /// A sample of records as flitch writes them.
-    pub fn new() -> Sample {
-        let mut sample = Sample::default();
+    pub fn new(form: Form) -> Sample {
+        let mut sample = Sample { form, ..Sample::default() };
         OWN.iter().for_each(|(name, kind)| sample.see(name, kind));
         sample
     }
 
     /// Takes in a record.
     pub fn add(&mut self, record: &Map<String, Value>) {
-        for (name, value) in record {
-            match kind(value) {
-                Some(kind) => self.see(name, kind),
-                None => self.see(name, ""),
+        self.add_below(None, record);
+    }
+
+    fn add_below(&mut self, path: Option<&str>, members: &Map<String, Value>) {
+        for (name, value) in members {
+            let name = match (self.form, path) {
+                (Form::Json, _) => name.clone(),
+                (Form::Parquet, None) => name.replace('.', "\\."),
+                (Form::Parquet, Some(path)) => format!("{path}.{}", name.replace('.', "\\.")),
+            };
+            match (self.form, value) {
+                (Form::Parquet, Value::Object(members)) => self.add_below(Some(&name), members),
+                _ => self.see(&name, kind(value).unwrap_or_default()),
             }
         }
     }
@@ -66,7 +86,8 @@ impl Sample {
         let (table, mapping) = (quoted(table), quoted(mapping));
         let mut commands = String::new();
         let _ = writeln!(commands, ".create-merge table [{table}] ({})\n", schema.join(", "));
-        let _ = writeln!(commands, ".create table [{table}] ingestion json mapping {mapping} {list}");
+        let form = if self.form == Form::Json { "json" } else { "parquet" };
+        let _ = writeln!(commands, ".create table [{table}] ingestion {form} mapping {mapping} {list}");
         commands
     }
 }
@@ -129,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_sample_makes_a_table_and_a_mapping_that_hold_all_its_records() {
-        let mut sample = Sample::new();
+        let mut sample = Sample::new(Form::Json);
         for record in [
             json!({"message": "a", "n": 1, "at": "2026-11-20T17:00:00Z", "x": null, "o": {"p": 1}, "it's": true}),
             json!({"message": "b", "n": 1.5, "at": "2026-11-20T17:00:00Z", "x": [1], "@tag": "t", "k.l": "v"}),
@@ -162,5 +183,19 @@ mod tests {
             "$['k.l']",
         ];
         assert_eq!(paths, expected);
+    }
+    #[test]
+    fn of_parquet_each_member_of_an_object_has_a_column_by_its_path() {
+        let mut sample = Sample::new(Form::Parquet);
+        sample.add(json!({"http": {"status": 200, "a.b": {"c": true}}, "list": [1]}).as_object().unwrap());
+        let commands = sample.commands("logs", "m");
+        assert!(
+            commands.contains("['http_status']: long") && commands.contains("['list']: dynamic"),
+            "{commands}"
+        );
+        assert!(commands.contains(".create table ['logs'] ingestion parquet mapping 'm' '[{"), "{commands}");
+        for path in [r"$[\'http.status\']", r"$[\'http.a\\\\\\\\.b.c\']", "$.list"] {
+            assert!(commands.contains(path), "{path}: {commands}");
+        }
     }
 }

@@ -14,7 +14,8 @@ use super::resources::Manager;
 use super::service::{Service, ends};
 use super::tables::{Entry, Limits, Mode, Routes, TableSettings};
 use super::{AdxOutput, WRITES, probe};
-use crate::staging::{Compression, Plan};
+use crate::object::table;
+use crate::staging::{Compression, Plan, TablePlan};
 use crate::{Output, OutputContext, OutputKind};
 use flitch_core::batch::encode::{Encoder, Format, Framing};
 use flitch_core::batch::template::Template;
@@ -40,7 +41,7 @@ pub enum Ack {
 }
 
 /// Writes records to tables of Azure Data Explorer, or of an eventhouse of Microsoft Fabric: as JSON, or as `encoding` says
-/// (`csv`, or the value of one field with `text`).
+/// (`csv`, `parquet`, or the value of one field with `text`).
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdxSettings {
@@ -154,10 +155,10 @@ fn format(encoding: Format) -> anyhow::Result<(&'static str, &'static str, &'sta
         Format::Ndjson => ("json", "Json", "json"),
         Format::Csv => ("csv", "Csv", "csv"),
         Format::Text => ("txt", "Csv", "txt"),
-        other => anyhow::bail!(wrong!(
+        Format::Parquet => ("parquet", "Parquet", "parquet"),
+        Format::Raw => anyhow::bail!(wrong!(
             "encoding.format",
-            ": `{}` is no form that this output writes: take `ndjson`, `csv` or `text`",
-            other.name()
+            ": `raw` is no form that this output writes: take `ndjson`, `csv`, `text` or `parquet`"
         )),
     })
 }
@@ -256,6 +257,10 @@ impl AdxSettings {
                 )
             );
             anyhow::ensure!(
+                entry.mode == Mode::Queued || format != "parquet",
+                wrong!("encoding.format", ": `parquet` cannot be streamed: take `mode: queued`")
+            );
+            anyhow::ensure!(
                 entry.mode == Mode::Queued || !self.ingest_by,
                 wrong!("ingest_by", " is for what is queued: streams have no tags")
             );
@@ -264,8 +269,12 @@ impl AdxSettings {
         // The names of columns would be a record.
         let mut encoding = cx.encoder.encoding().clone();
         encoding.header = encoding.format != Format::Csv;
-        let compression = Compression::Gzip;
-        let extension = format!("{suffix}{}", compression.extension());
+        let table = table(&encoding).map(|table| TablePlan { is_strict: true, ..table });
+        // Tables are compressed within.
+        let (compression, extension) = match table {
+            Some(_) => (Compression::Snappy, suffix.to_owned()),
+            None => (Compression::Gzip, format!("{suffix}{}", Compression::Gzip.extension())),
+        };
         let plan = Plan {
             output: cx.name.clone(),
             folder: cx.state_dir.join("staging"),
@@ -277,7 +286,7 @@ impl AdxSettings {
             has_id: true,
             encoder: Encoder::new(encoding, Framing::Lines)?,
             compression,
-            table: None,
+            table,
             extension: format!(".{extension}"),
             bytes: limits.queued.0,
             age: limits.queued.1,
@@ -333,7 +342,7 @@ impl OutputKind for AdxSettings {
     }
 
     fn formats(&self) -> &'static [Format] {
-        &[Format::Ndjson, Format::Text, Format::Csv]
+        &[Format::Ndjson, Format::Text, Format::Csv, Format::Parquet]
     }
 
     fn descriptors(&self) -> u64 {

@@ -47,7 +47,7 @@ pub struct TableSettings {
     pub db: Template,
     /// The table, a template.
     pub table: Template,
-    /// `json` or `multijson`, `csv`, `txt`: what `encoding` writes, if it is named at all.
+    /// `json` or `multijson`, `csv`, `txt`, `parquet`: what `encoding` writes, if it is named at all.
     #[serde(default)]
     pub format: Option<String>,
     /// The ingestion mapping of the table, by its name.

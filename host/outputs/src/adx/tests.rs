@@ -425,6 +425,22 @@ fn settings_that_contradict_each_other_name_their_key() {
     }
 }
 
+#[test]
+fn a_parquet_file_is_no_stream() {
+    use flitch_core::batch::encode::Encoding;
+    let base = r#""cluster": "https://logs.kusto.windows.net", "auth": { "type": "azure_cli" }"#;
+    let cx = crate::contract::context_with(
+        Encoding { format: Format::Parquet, ..Encoding::default() },
+        Framing::Lines,
+    );
+    let check = |more: &str| parsed(base, &format!("{TO}, {more}")).check(&cx);
+    assert!(check(r#""mode": "queued""#).is_ok());
+    for mode in ["streaming", "auto"] {
+        let said = format!("{:#}", check(&format!(r#""mode": "{mode}""#)).unwrap_err());
+        assert!(said.contains("`encoding.format`"), "{said}");
+    }
+}
+
 /// Waits for what another task does.
 async fn until(is: impl Fn() -> bool) {
     let wait = async {

@@ -94,5 +94,5 @@ pub(crate) fn table(encoding: &Encoding) -> Option<TablePlan> {
         TimestampFormat::UnixNs => TimeUnit::Nanosecond,
         _ => TimeUnit::Microsecond,
     };
-    (encoding.format == Format::Parquet).then_some(TablePlan { unit })
+    (encoding.format == Format::Parquet).then_some(TablePlan { unit, is_strict: false })
 }

@@ -11,7 +11,7 @@ use super::growing::Growing;
 use super::keep::{Keep, Uncut, expanded};
 use super::open::OBJECT;
 use super::press::Press;
-use super::{Compression, Held, Object, Plan, Sealed};
+use super::{Compression, Held, Object, Plan, Sealed, table};
 use flitch_core::batch::encode::Format;
 use flitch_core::receipt::Receipt;
 
@@ -56,34 +56,63 @@ pub(crate) fn cut(sealed: Sealed, plan: &Plan) -> io::Result<Vec<Sealed>> {
 
 /// Writes the parts, each behind those that are there.
 fn write(object: &Object, plan: &Plan, parts: &mut Vec<Part>) -> io::Result<()> {
-    let mut text = BufReader::new(expanded(&object.path, plan.compression)?);
-    let mut header = vec![0; plan.encoder.header().map_or(0, |header| header.len())];
-    text.read_exact(&mut header)?;
+    let mut rest = Rest::open(object, plan)?;
     let mut kept = object.kept.as_ref().map(Uncut::of).transpose()?;
-    let format = plan.encoder.encoding().format;
     let count = object.rows.min(PARTS);
     for number in 0..count {
         let rows = object.rows * (number + 1) / count - object.rows * number / count;
         let mut name = object.path.as_os_str().to_owned();
         name.push(format!("-{number}"));
         let mut part = Part::new(name.into(), rows, plan.compression)?;
-        part.text.extend_from_slice(&header);
         part.keep = object.kept.is_some().then(|| Keep::of(part.file.path()));
         parts.push(part);
         let Some(part) = parts.last_mut() else { continue };
-        for _ in 0..rows {
-            row(&mut text, format, &mut part.text)?;
-            if part.text.len() >= PIECE {
+        match &mut rest {
+            Rest::Text { text, header, format } => {
+                part.text.extend_from_slice(header);
+                for _ in 0..rows {
+                    row(text, *format, &mut part.text)?;
+                    if part.text.len() >= PIECE {
+                        part.write()?;
+                    }
+                }
                 part.write()?;
+                part.length -= header.len() as u64;
+            }
+            Rest::Table(table) => {
+                table.split(rows, plan.compression, |bytes| {
+                    part.digest.update(bytes);
+                    part.file.append(bytes)
+                })?;
+                // Of values there is no telling where those of a row end.
+                part.length = object.text * rows / object.rows;
             }
         }
-        part.write()?;
-        part.length -= header.len() as u64;
         if let (Some(keep), Some(kept)) = (&mut part.keep, &mut kept) {
             kept.split(rows, keep, &mut part.press)?;
         }
     }
     Ok(())
+}
+
+/// What is not in a part yet.
+enum Rest {
+    Text { text: Lines, header: Vec<u8>, format: Format },
+    Table(Box<table::Uncut>),
+}
+
+type Lines = BufReader<Box<dyn Read + Send>>;
+
+impl Rest {
+    fn open(object: &Object, plan: &Plan) -> io::Result<Rest> {
+        if plan.table.is_some() {
+            return Ok(Rest::Table(Box::new(table::Uncut::open(&object.path)?)));
+        }
+        let mut text = BufReader::new(expanded(&object.path, plan.compression)?);
+        let mut header = vec![0; plan.encoder.header().map_or(0, |header| header.len())];
+        text.read_exact(&mut header)?;
+        Ok(Rest::Text { text, header, format: plan.encoder.encoding().format })
+    }
 }
 
 /// A part that is written.
@@ -131,7 +160,7 @@ impl Part {
 }
 
 /// Reads a row: a line, but in CSV, where a value between quotes may have line feeds in it.
-fn row(from: &mut BufReader<Box<dyn Read + Send>>, format: Format, to: &mut Vec<u8>) -> io::Result<()> {
+fn row(from: &mut Lines, format: Format, to: &mut Vec<u8>) -> io::Result<()> {
     let begin = to.len();
     loop {
         if from.read_until(b'\n', to)? == 0 {

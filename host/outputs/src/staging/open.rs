@@ -17,6 +17,15 @@ const PIECE: usize = 1 << 20;
 pub(super) const OBJECT: u64 = 4096;
 const SHARE: u64 = 64;
 
+/// The key of another object for `key`, by the byte at its end, which is in no name.
+pub(super) fn variant(key: &[u8], number: u8) -> Vec<u8> {
+    let mut key = key.to_vec();
+    if let Some(last) = key.last_mut() {
+        *last = number;
+    }
+    key
+}
+
 /// An object that may still grow.
 pub(super) struct Open {
     pub key: Arc<[u8]>,

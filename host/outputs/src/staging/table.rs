@@ -22,6 +22,9 @@ use flitch_core::batch::encode::Fields;
 
 mod block;
 mod layout;
+mod uncut;
+
+pub(super) use uncut::Uncut;
 
 /// Bytes of values in a row group.
 const GROUP: u64 = 16 << 20;
@@ -35,6 +38,9 @@ const STEP: usize = 1 << 20;
 pub struct TablePlan {
     /// Of timestamps.
     pub unit: TimeUnit,
+    /// Whether each column holds values of one kind alone, or numbers: where what becomes of a value goes by the type of its
+    /// column, it would go by its neighbours else.
+    pub is_strict: bool,
 }
 
 /// A Parquet file in the making.
@@ -98,11 +104,14 @@ impl Table {
     }
 
     fn fits(&self, fields: &Fields, rows: Range<usize>) -> bool {
-        let mut columns = fields.columns.iter().filter(|(_, column)| column.is_in(rows.clone()));
+        let columns = || fields.columns.iter().filter(|(_, column)| column.is_in(rows.clone()));
+        if self.plan.is_strict && !self.slots.suit(columns(), rows.clone()) {
+            return false;
+        }
         match &self.layout {
-            Some(layout) => columns.all(|(kind, column)| layout.holds(*kind, column, rows.clone())),
+            Some(layout) => columns().all(|(kind, column)| layout.holds(*kind, column, rows.clone())),
             None => {
-                let fresh = columns.filter(|(_, column)| !self.slots.has(&column.path)).count();
+                let fresh = columns().filter(|(_, column)| !self.slots.has(&column.path)).count();
                 fresh == 0 || self.slots.paths() + fresh <= COLUMNS
             }
         }

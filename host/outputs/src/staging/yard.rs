@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::content::{Broken, Content, Rows, Texts};
 use super::journal::Journal;
 use super::keep::{Keep, whole};
-use super::open::Open;
+use super::open::{self, Open};
 use super::press::Press;
 use super::recover::own_folder;
 use super::{Held, Object, Plan};
@@ -31,6 +31,8 @@ mod stored;
 
 /// Most of all objects in memory. Where more comes it is written in smaller pieces.
 const BUFFERED: usize = 32 << 20;
+/// Most objects of a key whose records have kinds that do not suit each other.
+const VARIANTS: u8 = 8;
 /// How long a disk rests that could not be written to.
 const REST: Duration = Duration::from_secs(1);
 
@@ -168,7 +170,10 @@ impl Yard {
     ) {
         let ends = text.ends();
         let mut from = rows.start;
+        let (first, mut other, mut variant) = (key, Vec::new(), 0);
+        let variants = if self.plan.table.is_some_and(|table| table.is_strict) { VARIANTS } else { 1 };
         while from < rows.end {
+            let key = if variant == 0 { first } else { &other };
             if !self.open.contains(key) {
                 self.begin(key, now);
             }
@@ -187,6 +192,11 @@ impl Yard {
                 to -= 1;
             }
             let to = from + open.content.takes(text, from..to);
+            if to == from && variant + 1 < variants {
+                variant += 1;
+                other = open::variant(first, variant);
+                continue;
+            }
             if to == from {
                 self.close(key);
                 continue;
@@ -214,7 +224,7 @@ impl Yard {
                 Ok(()) => {}
                 Err(broken) => self.broken(key, broken),
             }
-            from = to;
+            (from, variant) = (to, 0);
         }
     }
 

@@ -4,7 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::answers::{gunzipped, of_storage, reply};
+use super::answers::{of_storage, reply};
+use super::ingest::Taken;
 use super::{ACCOUNTS, State, Status};
 use crate::http_server::{Reply, Request};
 
@@ -120,9 +121,14 @@ impl State {
             _ if more["authorizationContext"] != json!("fake-identity-token") => {
                 Err(["Failed", "BadRequest_TableAccessDenied", "Permanent", "no identity"].map(str::to_owned))
             }
-            Some(bytes) => {
-                self.ingest(&text("DatabaseName"), &text("TableName"), mapping, &tags, gunzipped(&bytes))
-            }
+            Some(bytes) => self.ingest(Taken {
+                database: &text("DatabaseName"),
+                table: &text("TableName"),
+                mapping,
+                tags: &tags,
+                format: more["format"].as_str().unwrap_or_default(),
+                bytes,
+            }),
             None => {
                 Err(["Failed", "Download_SourceNotFound", "Permanent", "no such blob"].map(str::to_owned))
             }

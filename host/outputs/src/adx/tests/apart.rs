@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::staging::read_table;
 use flitch_core::batch::encode::Encoding;
 
 /// The ways in which records come to the cluster.
@@ -15,6 +16,10 @@ fn csv() -> Encoding {
 /// The numbers of records whose line has `part` in it.
 fn with(part: &str, count: i64) -> Vec<i64> {
     (0..count).filter(|n| format!("<line {n}, ").contains(part)).collect()
+}
+
+fn parquet() -> Encoding {
+    Encoding { format: Format::Parquet, ..Encoding::default() }
 }
 
 impl Bench {
@@ -63,9 +68,11 @@ async fn what_becomes_of_a_record_does_not_depend_on_those_in_its_blob() {
             (QUEUED, false, Encoding::default()),
             (STREAMED, true, Encoding::default()),
             (QUEUED, true, csv()),
+            (QUEUED, true, parquet()),
         ] {
             let bench = Bench::new();
             bench.kusto.state().rest = rest;
+            bench.kusto.state().reads_tables = Some(Box::new(|file| read_table(file).concat()));
             let code = "Stream_DynamicPropertyBagTooLarge";
             bench.sorts_out(part, code, 1000, way, encoding).await;
             assert!(bench.dead().iter().all(|letter| letter["reason"].as_str().unwrap().contains(code)));
@@ -104,4 +111,48 @@ async fn what_is_marked_by_its_content_and_cut_is_in_the_table_once() {
     let bench = Bench::new();
     let more = r#""ingest_by": true"#;
     bench.sorts_out("99, ", "Stream_InputStreamTooLarge", 1000, more, Encoding::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_in_a_parquet_file_keeps_its_kind_whatever_the_others_have() {
+    use flitch_core::batch::builder::Builder;
+    use flitch_core::batch::constants::Constants;
+    use flitch_core::batch::decode::decode_line;
+    use flitch_core::batch::utf8::InvalidUtf8;
+    let values = ["5", "\"five\"", "0.5", "true", "[5]", "null", "9007199254740993", "\"x\""];
+    for rest in [true, false] {
+        let bench = Bench::new();
+        bench.kusto.state().rest = rest;
+        bench.kusto.state().reads_tables = Some(Box::new(|file| read_table(file).concat()));
+        for from in (0..400).step_by(100) {
+            let mut builder = Builder::new();
+            for n in from..from + 100 {
+                let line = format!(r#"{{"n":{n},"value":{}}}"#, values[n as usize % values.len()]);
+                decode_line(&mut builder, line.as_bytes()).expect("JSON");
+            }
+            bench.push(Arc::new(builder.finish(InvalidUtf8::Replace, &Constants::new()).records)).await;
+        }
+        let cx = crate::contract::context_with(parquet(), Framing::Lines);
+        let accounts = bench.finish_with(TO, &cx).await;
+        assert_eq!((accounts.delivered, bench.numbers()), (400, all(400)));
+        // Numbers that float64 holds, larger ones, texts, booleans and lists have a file each.
+        assert_eq!(bench.kusto.blobs(), 5);
+        for line in bench.kusto.lines("db", "t") {
+            let row: Value = serde_json::from_str(&line).unwrap();
+            let expected: Value =
+                serde_json::from_str(values[row["n"].as_u64().unwrap() as usize % values.len()]).unwrap();
+            let found = row.get("value").cloned().unwrap_or_default();
+            let is_same = found == expected || expected.is_number() && found.as_f64() == expected.as_f64();
+            assert!(is_same, "{found} and not {expected}");
+        }
+        let state = bench.kusto.state();
+        if !rest {
+            let more = &state.messages[0]["AdditionalProperties"];
+            assert_eq!(
+                (&more["format"], &more["ingestionMappingType"]),
+                (&json!("parquet"), &json!("Parquet"))
+            );
+            assert!(state.messages[0]["BlobPath"].as_str().unwrap().contains("__flitch.parquet?"));
+        }
+    }
 }

@@ -107,3 +107,32 @@ async fn a_disk_that_fails_while_an_object_is_cut_leaves_nothing_and_costs_no_re
     std::fs::remove_dir(folder.join("1-3")).unwrap();
     assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);
 }
+
+#[tokio::test]
+async fn the_parts_of_a_table_are_its_rows_in_order_in_the_same_columns() {
+    let parquet = Encoding { format: Format::Parquet, ..Encoding::default() };
+    for count in [2, 17, 5000] {
+        let (home, ledger) = (tempfile::tempdir().unwrap(), Arc::<Ledger>::default());
+        let encoder = context_with(parquet.clone(), Framing::Lines).encoder;
+        let table = crate::object::table(&parquet);
+        let extension = ".parquet".to_owned();
+        let compression = Compression::Snappy;
+        let plan = Plan { keeps: true, encoder, table, compression, extension, ..plan(&home, "a-") };
+        let whole = object(&plan, &ledger, count);
+        let rows = |object: &Object| crate::staging::read_table(&std::fs::read(&object.path).unwrap());
+        let (expected, dead) = (rows(&whole.object), letters(&whole.object));
+        let parts = cut(whole, &plan).unwrap();
+        let (mut found, mut found_dead) = (Vec::new(), String::new());
+        for Sealed { object, shares } in &parts {
+            let rows = rows(object);
+            assert_eq!(rows.len() as u64, object.rows);
+            assert_eq!(shares.iter().map(|share| share.records()).sum::<u64>(), object.rows);
+            assert_eq!(std::fs::metadata(&object.path).unwrap().len(), object.length);
+            found.extend(rows);
+            found_dead += &letters(object);
+        }
+        assert!(found == expected && found_dead == dead);
+        let again = cut(parts.into_iter().last().unwrap(), &plan);
+        assert!(count == 2 || again.unwrap().len() > 1);
+    }
+}

@@ -28,13 +28,13 @@ use flitch_core::batch::encode::Named;
 use flitch_core::batch::{Kind, TAG, TIMESTAMP, record_batch};
 
 /// Rows that are given to the writer at once: the pages that it makes go by them.
-const SLICE: usize = 2048;
+pub(super) const SLICE: usize = 2048;
 /// Level of zstd: see the text of other objects.
 const ZSTD: i32 = 1;
 /// What a slot takes beside its path, about, its place in the map included.
 const SLOT: usize = 160;
 /// The other half of Arrow's mark of a JSON text.
-const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
+pub(super) const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
 /// Kinds that there are.
 const KINDS: usize = 7;
 
@@ -89,6 +89,35 @@ impl Slots {
             *is_exact = *is_exact && exact(column, rows);
         }
         slot
+    }
+
+    /// Whether each of these columns can be one with what has come for its path, and with the others of its path, which
+    /// stand behind each other: they have one kind, or are numbers that float64 holds.
+    pub fn suit<'c>(&self, columns: impl Iterator<Item = &'c (Kind, Named)>, rows: Range<usize>) -> bool {
+        let are_numbers = |one: Kind, other: Kind| {
+            matches!((one, other), (Kind::Int64, Kind::Float64) | (Kind::Float64, Kind::Int64))
+        };
+        let mut beside: Vec<&(Kind, Named)> = Vec::new();
+        for own in columns {
+            let (kind, column) = (own.0, &own.1);
+            let is_exact = || exact(column, rows.clone());
+            let places = self.places.get(&*column.path).into_iter().flatten().flatten();
+            let suits = |slot: &u32| {
+                let slot = &self.slots[*slot as usize];
+                let holds = || if kind == Kind::Int64 { is_exact() } else { slot.is_exact };
+                slot.kind == kind || are_numbers(slot.kind, kind) && holds()
+            };
+            beside.retain(|(_, other)| other.path == column.path);
+            let suits_beside = |(other, values): &&(Kind, Named)| {
+                let holds = || if kind == Kind::Int64 { is_exact() } else { exact(values, rows.clone()) };
+                are_numbers(*other, kind) && holds()
+            };
+            if !places.into_iter().all(suits) || !beside.iter().all(suits_beside) {
+                return false;
+            }
+            beside.push(own);
+        }
+        true
     }
 
     pub fn memory(&self) -> usize {
@@ -162,17 +191,7 @@ impl Layout {
             }
         });
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let codec = match compression {
-            Compression::None => Codec::UNCOMPRESSED,
-            Compression::Snappy => Codec::SNAPPY,
-            Compression::Gzip => Codec::GZIP(GzipLevel::default()),
-            Compression::Zstd => Codec::ZSTD(ZstdLevel::try_new(ZSTD)?),
-        };
-        let properties =
-            WriterProperties::builder().set_compression(codec).set_max_row_group_row_count(None).build();
-        // What Arrow knows of the schema Parquet says too.
-        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(Vec::new(), schema.clone(), options)?;
+        let writer = writer(&schema, compression)?;
         let places = columns.iter().enumerate().map(|(place, (path, _))| (path.clone(), place)).collect();
         Ok(Layout { unit: plan.unit, columns, places, schema, writer, slice: Vec::new(), rows: 0 })
     }
@@ -279,6 +298,24 @@ impl Layout {
         out.append(&mut rest);
         Ok(())
     }
+}
+
+/// Writes a file with these columns to memory.
+pub(super) fn writer(
+    schema: &SchemaRef,
+    compression: Compression,
+) -> Result<ArrowWriter<Vec<u8>>, ParquetError> {
+    let codec = match compression {
+        Compression::None => Codec::UNCOMPRESSED,
+        Compression::Snappy => Codec::SNAPPY,
+        Compression::Gzip => Codec::GZIP(GzipLevel::default()),
+        Compression::Zstd => Codec::ZSTD(ZstdLevel::try_new(ZSTD)?),
+    };
+    let properties =
+        WriterProperties::builder().set_compression(codec).set_max_row_group_row_count(None).build();
+    // What Arrow knows of the schema Parquet says too.
+    let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+    ArrowWriter::try_new_with_options(Vec::new(), schema.clone(), options)
 }
 
 /// The one value that each row has in one of the columns.

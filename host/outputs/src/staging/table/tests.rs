@@ -69,9 +69,13 @@ pub(crate) fn read_table(bytes: &[u8]) -> Vec<Vec<u8>> {
 
 /// A yard for tables below `home`, with limits that nothing reaches.
 fn yard(home: &TempDir, key: &str, encoding: &str, bytes: u64) -> Yard {
+    Yard::new(plan(home, key, encoding, bytes)).unwrap()
+}
+
+fn plan(home: &TempDir, key: &str, encoding: &str, bytes: u64) -> Plan {
     let encoding: Encoding = serde_json::from_str(encoding).unwrap();
     assert_eq!(encoding.format, Format::Parquet);
-    let plan = Plan {
+    Plan {
         output: "out".into(),
         folder: home.path().join("staging"),
         key: Template::parse(&format!("{key}_")).unwrap().for_paths(),
@@ -91,8 +95,7 @@ fn yard(home: &TempDir, key: &str, encoding: &str, bytes: u64) -> Yard {
         held: 1 << 40,
         stored: false,
         ledgers: crate::Ledgers::apart(),
-    };
-    Yard::new(plan).unwrap()
+    }
 }
 
 const PARQUET: &str = r#"{"format":"parquet"}"#;
@@ -348,4 +351,40 @@ fn many_open_tables_stay_below_the_bound_of_memory() {
         let rounds: Vec<&Value> = found.iter().map(|row| &row["round"]).collect();
         assert_eq!(rounds, [0, 1, 2], "{name}");
     }
+}
+
+#[test]
+fn of_a_strict_table_each_column_has_one_kind_and_few_files_hold_what_alternates() {
+    let (home, ledger) = (tempfile::tempdir().unwrap(), Arc::<Ledger>::default());
+    let values = ["5", "\"five\"", "0.5", "true", "{\"a\":1}"];
+    let lines: Vec<String> =
+        (0..1000).map(|n| format!(r#"{{"n":{n},"v":{},"w":{n}}}"#, values[n / 2 % values.len()])).collect();
+    for rows in [1000, 7, 1] {
+        let mut plan = plan(&home, "a/", PARQUET, 1 << 40);
+        plan.table.iter_mut().for_each(|table| table.is_strict = true);
+        let mut strict = Yard::new(plan).unwrap();
+        lines.chunks(rows).for_each(|lines| put(&mut strict, &ledger, records(lines)));
+        let files = ended(&mut strict);
+        // Numbers are in one; `v.a` is a column of its own, beside any.
+        assert_eq!(files.len(), 3);
+        for file in files.values() {
+            assert!(
+                kinds(file)
+                    .iter()
+                    .all(|(name, _, logical)| name != "v" || *logical != Some(LogicalType::Json))
+            );
+        }
+        let found = self::rows(&files);
+        assert_eq!(found.len(), 1000);
+        for row in found {
+            let n = row["n"].as_u64().unwrap() as usize;
+            let expected: Value = serde_json::from_str(values[n / 2 % values.len()]).unwrap();
+            match expected.as_f64() {
+                Some(number) => assert_eq!(row["v"].as_f64(), Some(number)),
+                None if expected.is_object() => assert_eq!(row["v.a"], 1),
+                None => assert_eq!(row["v"], expected),
+            }
+        }
+    }
+    assert_eq!(ledger.read().in_flight(), 0);
 }
