@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use self::resources::Manager;
 use self::service::Service;
 use self::tables::{Mode, Place, Routes};
+use self::together::Together;
 use crate::staging::{Object, Plan};
 use crate::{Answer, Fate, Output, Parcel, WriteError, Written};
 use flitch_core::clock::Clock;
@@ -29,6 +30,7 @@ mod settings;
 mod storage;
 mod streaming;
 mod tables;
+mod together;
 mod trust;
 
 pub use settings::AdxSettings;
@@ -42,6 +44,7 @@ struct AdxOutput {
     name: Arc<str>,
     service: Service,
     resources: Manager,
+    together: Together,
     plan: Plan,
     routes: Arc<Routes>,
     /// What the service calls what is written.

@@ -202,7 +202,7 @@ impl Written {
 }
 
 /// Why a batch was not written, by what the caller can do next.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum WriteError {
     /// The destination asks for a pause: wait, then write the same again.
     #[error("the destination is busy: {reason}")]

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use anyhow::Result;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use serde_json::{Value, json};
 
 use super::azurite::Azurite;
@@ -28,6 +28,14 @@ const ACCOUNTS: [Ipv4Addr; 2] = [Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2
 pub struct Kusto {
     server: Server,
     state: Arc<Mutex<State>>,
+    gate: Arc<Gate>,
+}
+
+/// What requests wait for that tell of blobs.
+#[derive(Default)]
+struct Gate {
+    is_closed: Mutex<bool>,
+    opened: Condvar,
 }
 
 /// A table, and what has been ingested.
@@ -45,6 +53,9 @@ pub struct TableState {
 
 /// Reads a Parquet file.
 pub type ReadTable = Box<dyn Fn(&[u8]) -> Vec<u8> + Send>;
+
+/// Looks at what is written.
+pub type Watch = Box<dyn Fn(&str, usize) + Send>;
 
 /// What the cluster does.
 #[derive(Default)]
@@ -64,6 +75,8 @@ pub struct State {
     pub refuses: Option<(Vec<u8>, &'static str, &'static str)>,
     /// How it reads Parquet files: as lines. Not set, tables keep such files as they are.
     pub reads_tables: Option<ReadTable>,
+    /// Is told of each blob that is written to its own storage: its path, and how many there are.
+    pub watches: Option<Watch>,
     /// Most blobs of which it is told in one request.
     pub most_blobs: usize,
     /// A request with an address of a blob that has this in it is refused.
@@ -121,14 +134,18 @@ impl Kusto {
 
     fn start_with(state: State) -> Result<Kusto> {
         let state = Arc::new(Mutex::new(state));
-        let shared = state.clone();
+        let (shared, gate) = (state.clone(), Arc::<Gate>::default());
+        let before = gate.clone();
         let server = Server::start(&ACCOUNTS, move |request| {
+            if request.path.starts_with("/v1/rest/ingestion/queued/") {
+                before.opened.wait_while(&mut before.is_closed.lock(), |is_closed| *is_closed);
+            }
             let mut state = shared.lock();
             state.requests.push(request.clone());
             state.answer(request)
         })?;
         state.lock().port = server.port();
-        Ok(Kusto { server, state })
+        Ok(Kusto { server, state, gate })
     }
 
     /// Its address, as a setting.
@@ -187,6 +204,17 @@ impl Kusto {
     pub fn asked(&self, method: &str, begin: &str) -> usize {
         let state = self.state();
         state.requests.iter().filter(|r| r.method == method && r.path.starts_with(begin)).count()
+    }
+
+    /// Lets requests wait that tell of blobs.
+    pub fn close_gate(&self) {
+        *self.gate.is_closed.lock() = true;
+    }
+
+    /// Lets them go on.
+    pub fn open_gate(&self) {
+        *self.gate.is_closed.lock() = false;
+        self.gate.opened.notify_all();
     }
 
     /// Signatures that were given out are over.

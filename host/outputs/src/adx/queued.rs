@@ -1,5 +1,5 @@
-//! Queued ingestion: a blob is written to storage of the cluster, the cluster is told of it, and says some minutes later
-//! what became of it.
+//! Queued ingestion: a blob is written to storage of the cluster, the cluster is told of it ([`together`](super::together)
+//! with others, or by a message), and says some minutes later what became of it.
 //!
 //! Facts: Microsoft's *Queued ingestion via REST API* and *Ingestion status via REST API* (2025-12), and *Kusto.Ingest
 //! without the client library* for clusters that have no such interface; there the message is that of their clients.
@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use reqwest::{Method, Url};
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -15,14 +15,14 @@ use tokio::time::Instant;
 use super::AdxOutput;
 use super::resources::{Resources, Way};
 use super::said::{Trouble, refused};
-use super::service::{Body, CLIENT, End, strange};
+use super::service::{CLIENT, End, strange};
 use super::storage;
 use super::tables::Place;
 use crate::staging::Object;
 use crate::{Fate, WriteError};
 
 /// The shortest and the longest pause between two questions for what became of a blob.
-const POLL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+pub(super) const POLL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
 
 /// By what the service is asked what became of a blob.
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ struct Ticket {
     by: By,
     /// The blob's id.
     id: String,
+    /// Its address, without the signature.
+    path: String,
     /// When it was given to the service, in milliseconds since [`BEGIN`].
     since: u64,
 }
@@ -44,23 +46,14 @@ enum By {
 /// From where times of tickets count.
 static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Accepted {
-    ingestion_operation_id: String,
-}
-
-#[derive(Deserialize)]
-struct Status {
-    #[serde(default)]
-    details: Vec<Detail>,
-}
-
 /// What became of a blob.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Detail {
+pub(super) struct Detail {
+    #[serde(default)]
     source_id: Option<String>,
+    #[serde(default)]
+    url: Option<String>,
     status: String,
     #[serde(default)]
     error_code: Option<String>,
@@ -70,6 +63,21 @@ struct Detail {
     details: Option<String>,
 }
 
+impl Detail {
+    /// Whether it is for the blob with this id, or, where it names none, at this address.
+    pub fn is_of(&self, id: &str, path: &str) -> bool {
+        match (&self.source_id, &self.url) {
+            (Some(found), _) => found.eq_ignore_ascii_case(id),
+            (None, url) => url.as_ref().is_some_and(|url| url.split('?').next() == Some(path)),
+        }
+    }
+
+    /// Whether it does not say for which.
+    pub fn is_of_nobody(&self) -> bool {
+        self.source_id.is_none() && self.url.is_none()
+    }
+}
+
 impl AdxOutput {
     /// Gives an object to the service.
     pub(super) async fn queue(&self, object: &Object, place: &Place<'_>) -> Result<Fate, WriteError> {
@@ -77,18 +85,21 @@ impl AdxOutput {
         let given = async {
             let (resources, blob) = self.upload(object, place, &id).await?;
             let by = match &resources.way {
-                Way::Rest => self.tell(object, place, &id, &blob).await?,
+                Way::Rest(batching) => {
+                    self.tell(object, place, &id, &blob, *batching).await?.map(By::Operation)
+                }
                 Way::Queue { .. } => self.enqueue(&resources, object, place, &id, &blob).await?,
             };
-            Ok(by)
+            Ok((by, blob))
         };
-        let by = match given.await {
-            Ok(by) => by,
+        let (by, mut blob) = match given.await {
+            Ok(given) => given,
             Err(trouble) => return Trouble::fate(trouble),
         };
         object.progress.lock().upload = None;
         let Some(by) = by else { return Ok(Fate::Safe) };
-        let ticket = Ticket { by, id, since: BEGIN.elapsed().as_millis() as u64 };
+        blob.set_query(None);
+        let ticket = Ticket { by, id, path: blob.into(), since: BEGIN.elapsed().as_millis() as u64 };
         object.progress.lock().ticket = serde_json::to_string(&ticket).ok();
         Ok(Fate::Later(POLL.0))
     }
@@ -135,48 +146,6 @@ impl AdxOutput {
                 trouble.unwrap_or_else(|| strange(&self.service.url(End::Management, &[]), "containers"));
             // What storage refuses is no fault of the records.
             return Err(Trouble::Failed(trouble.error()));
-        }
-    }
-
-    /// Tells the service of a blob by its REST interface.
-    async fn tell(
-        &self,
-        object: &Object,
-        place: &Place<'_>,
-        id: &str,
-        blob: &Url,
-    ) -> Result<Option<By>, Trouble> {
-        let mut properties = json!({
-            "format": self.format,
-            "enableTracking": self.waits,
-            "deleteAfterDownload": true,
-        });
-        let tags = self.tags(object, place);
-        if !tags.all.is_empty() {
-            properties["tags"] = json!(tags.all);
-        }
-        if let Some(tag) = &tags.once {
-            properties["ingestIfNotExists"] = json!([tag]);
-        }
-        if let Some(mapping) = place.mapping {
-            properties["ingestionMappingReference"] = json!(mapping);
-        }
-        let body = json!({
-            "timestamp": self.now(),
-            "blobs": [{ "url": blob.as_str(), "sourceId": id, "rawSize": object.text }],
-            "properties": properties,
-        });
-        let url = self.service.url(End::Management, &["ingestion", "queued", place.database, place.table]);
-        let request = format!("FLITCH.queued;{id}");
-        let text = self.service.ask(Method::POST, url.clone(), &request, Body::Json(body)).await?;
-        if !self.waits {
-            return Ok(None);
-        }
-        match serde_json::from_str::<Accepted>(&text) {
-            Ok(Accepted { ingestion_operation_id }) if !ingestion_operation_id.is_empty() => {
-                Ok(Some(By::Operation(ingestion_operation_id)))
-            }
-            _ => Err(strange(&url, "queued")),
         }
     }
 
@@ -264,11 +233,12 @@ impl AdxOutput {
             let reason = "nothing was given to the service".to_owned();
             return Ok(Fate::Again(WriteError::Unreachable { reason }));
         };
-        let detail = match &ticket.by {
-            By::Operation(operation) => self.of_operation(operation, &ticket.id, place).await,
-            By::Table(table) => self.of_table(table, &ticket.id).await,
+        let Ticket { by, id, path, since } = &ticket;
+        let since = BEGIN.elapsed().saturating_sub(Duration::from_millis(*since));
+        let detail = match by {
+            By::Operation(operation) => self.of_operation(operation, id, path, place, since).await,
+            By::Table(table) => self.of_table(table, id).await,
         };
-        let since = BEGIN.elapsed().saturating_sub(Duration::from_millis(ticket.since));
         let later = Fate::Later((since / 2).clamp(POLL.0, POLL.1));
         let fate = match detail {
             // The service may not know of it yet.
@@ -294,24 +264,6 @@ impl AdxOutput {
         Ok(fate)
     }
 
-    async fn of_operation(
-        &self,
-        operation: &str,
-        id: &str,
-        place: &Place<'_>,
-    ) -> Result<Option<Detail>, Trouble> {
-        let parts = ["ingestion", "queued", place.database, place.table, operation];
-        let mut url = self.service.url(End::Management, &parts);
-        url.set_query(Some("details=true"));
-        let request = format!("FLITCH.status;{}", super::guid());
-        let text = self.service.ask(Method::GET, url.clone(), &request, Body::Nothing).await?;
-        let status: Status = serde_json::from_str(&text).map_err(|_| strange(&url, "status"))?;
-        // There is one blob in each operation; its id is not always named.
-        let is_it =
-            |detail: &Detail| detail.source_id.as_deref().is_none_or(|found| found.eq_ignore_ascii_case(id));
-        Ok(status.details.into_iter().find(is_it))
-    }
-
     async fn of_table(&self, table: &str, id: &str) -> Result<Option<Detail>, Trouble> {
         let url = Url::parse(table).map_err(|_| Resources::no_table())?;
         let row = match storage::row(&self.service.http, &url, id).await {
@@ -329,6 +281,7 @@ impl AdxOutput {
         let text = |name: &str| row.get(name).and_then(Value::as_str).map(str::to_owned);
         Ok(Some(Detail {
             source_id: None,
+            url: None,
             status: text("Status").unwrap_or_default(),
             error_code: text("ErrorCode"),
             failure_status: text("FailureStatus"),

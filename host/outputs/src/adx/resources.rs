@@ -21,6 +21,8 @@ const REFRESH: Duration = Duration::from_secs(3600);
 const SOON: Duration = Duration::from_secs(10);
 /// How long an account that failed is the last to be tried.
 const SHY: Duration = Duration::from_secs(60);
+/// Most blobs in a request where the service does not say.
+const BLOBS: usize = 20;
 /// A database that every cluster has.
 const DATABASE: &str = "NetDefaultDB";
 
@@ -33,11 +35,19 @@ pub(super) struct Resources {
     refresh: Duration,
 }
 
+/// Of how much the service is told in one request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Batching {
+    pub blobs: usize,
+    /// Of all of them, before they were compressed.
+    pub bytes: u64,
+}
+
 /// How the service is told of a blob.
 #[derive(Debug)]
 pub(super) enum Way {
     /// By a request (the REST interface of 2025, *V2*).
-    Rest,
+    Rest(Batching),
     /// By a message in a queue (*V1*). The token says who sends it.
     Queue { queues: Vec<Url>, tables: Vec<Url>, identity: String },
 }
@@ -66,6 +76,8 @@ struct Container {
 #[serde(rename_all = "camelCase")]
 struct IngestionSettings {
     preferred_ingestion_method: Option<String>,
+    max_blobs_per_batch: Option<usize>,
+    max_data_size: Option<u64>,
 }
 
 /// Keeps them.
@@ -147,14 +159,19 @@ async fn fetch(service: &Service) -> Result<Resources, Trouble> {
         Err(trouble) => return Err(trouble),
     };
     if let Some(Configuration { container_settings: Some(containers), ingestion_settings }) = configuration {
-        let method = ingestion_settings.and_then(|settings| settings.preferred_ingestion_method);
-        let is_rest =
-            method.is_none_or(|method| matches!(method.as_str(), "V2" | "REST" | "Rest" | "Default"));
+        let settings = ingestion_settings.as_ref();
+        let batching = Batching {
+            blobs: settings.and_then(|settings| settings.max_blobs_per_batch).unwrap_or(BLOBS).max(1),
+            bytes: settings.and_then(|settings| settings.max_data_size).unwrap_or(u64::MAX),
+        };
+        let method = settings.and_then(|settings| settings.preferred_ingestion_method.as_deref());
+        let is_rest = method.is_none_or(|method| matches!(method, "V2" | "REST" | "Rest" | "Default"));
         let paths = containers.containers.iter().map(|container| container.path.as_str());
         let urls = urls(paths);
         if is_rest && !urls.is_empty() {
             let refresh = containers.refresh_interval.as_deref().and_then(span).unwrap_or(REFRESH);
-            return Ok(Resources { way: Way::Rest, containers: urls, fetched: Instant::now(), refresh });
+            let way = Way::Rest(batching);
+            return Ok(Resources { way, containers: urls, fetched: Instant::now(), refresh });
         }
     }
     let table = service.command(End::Management, DATABASE, ".get ingestion resources").await?;

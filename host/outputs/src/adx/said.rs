@@ -17,7 +17,7 @@ const LONGEST: usize = 500;
 const PAUSE: Duration = Duration::from_secs(600);
 
 /// Why there is nothing to go on with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Trouble {
     /// The server says no.
     Said(Said),
@@ -26,7 +26,7 @@ pub(super) enum Trouble {
 }
 
 /// What a server says.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Said {
     pub status: u16,
     /// `BadRequest_TableNotExist`; empty where it names none.
@@ -132,11 +132,15 @@ const SHARED: [&str; 23] = [
     "UpdatePolicy_QuerySchemaDoesNotMatchTableSchema",
 ];
 
+/// Whether a code is for what all records of an object share.
+pub(super) fn is_shared(code: &str) -> bool {
+    SHARED.contains(&code) || code.contains("StreamingIngestion")
+}
+
 /// What becomes of an object that the service refuses for good with this code: what is said of something that its records
 /// share is true for all of them, and all else may be so for some of them alone.
 pub(super) fn refused(code: &str, reason: String) -> Fate {
-    let is_shared = SHARED.contains(&code) || code.contains("StreamingIngestion");
-    if is_shared { Fate::Refused(reason) } else { Fate::Poisoned(reason) }
+    if is_shared(code) { Fate::Refused(reason) } else { Fate::Poisoned(reason) }
 }
 
 impl Said {

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use super::resources::Manager;
 use super::service::{Service, ends};
 use super::tables::{Entry, Limits, Mode, Routes, TableSettings};
+use super::together::Together;
 use super::{AdxOutput, WRITES, probe};
 use crate::object::table;
 use crate::staging::{Compression, Plan, TablePlan};
@@ -314,6 +315,7 @@ impl AdxSettings {
             name: cx.name.clone(),
             service: Service::new(http, ends, self.auth.clone(), self.trusted_hosts.clone()),
             resources: Manager::default(),
+            together: Together::default(),
             plan,
             routes,
             format,

@@ -453,3 +453,5 @@ async fn until(is: impl Fn() -> bool) {
 
 /// What becomes of a record whatever becomes of those beside it.
 mod apart;
+/// Blobs of which the cluster is told together.
+mod together;

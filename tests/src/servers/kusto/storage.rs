@@ -54,6 +54,9 @@ impl State {
                     }
                     _ => return of_storage(400, "MissingRequiredHeader"),
                 }
+                if let Some(watches) = &self.watches {
+                    watches(&request.path, self.blobs.len());
+                }
                 created
             }
             ("POST", ["account", "queue", "messages"]) => {
