@@ -285,7 +285,7 @@ impl AdxSettings {
             longest: 4096,
             part: 4096,
             has_id: true,
-            encoder: Encoder::new(encoding, Framing::Lines)?,
+            encoder: Encoder::new(encoding, Framing::FullLines)?,
             compression,
             table,
             extension: format!(".{extension}"),

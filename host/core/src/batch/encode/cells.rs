@@ -3,7 +3,7 @@
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
 
-use super::{Encoding, Format, TimestampFormat};
+use super::{Encoding, Format, Framing, TimestampFormat};
 use crate::batch::value::Scalar;
 use crate::batch::{Column, Encoded, Kind, Records, time};
 
@@ -62,8 +62,9 @@ impl Writer {
     }
 }
 
-/// The value of one field of each record; with `lines` a line each.
-pub(super) fn encode(records: &Records, encoding: &Encoding, lines: bool) -> Encoded {
+/// The value of one field of each record.
+pub(super) fn encode(records: &Records, encoding: &Encoding, framing: Framing) -> Encoded {
+    let lines = framing != Framing::Messages;
     let field = encoding.field.as_deref().unwrap_or_default();
     let rows = records.rows();
     let found = records.find(field);
@@ -79,6 +80,9 @@ pub(super) fn encode(records: &Records, encoding: &Encoding, lines: bool) -> Enc
             Ok(()) if lines && memchr::memchr(b'\n', &out[start..]).is_some() => Some(format!(
                 "a line feed in `{field}` would make two lines of it (`encoding.format: {})",
                 Format::Text.name()
+            )),
+            Ok(()) if framing == Framing::FullLines && out.len() == start => Some(format!(
+                "`{field}`, which `encoding.field` names, is empty, and an empty line is no record there"
             )),
             Ok(()) => None,
             Err(Unwritten::Absent) => {

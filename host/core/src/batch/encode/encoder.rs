@@ -16,6 +16,8 @@ pub enum Framing {
     Messages,
     /// Each is a line.
     Lines,
+    /// The same, for a reader to whom an empty line is no record.
+    FullLines,
 }
 
 /// Writes batches as an [`Encoding`] says, for an output that keeps records apart in its own way. Outputs that agree on
@@ -80,7 +82,7 @@ impl Manner {
             // A row of columns has no text of its own; what it says is that.
             Format::Ndjson | Format::Parquet => ndjson_with(records, encoding),
             Format::Text | Format::Raw => {
-                cells::encode(records, encoding, self.framing == Some(Framing::Lines))
+                cells::encode(records, encoding, self.framing.unwrap_or(Framing::Messages))
             }
             Format::Csv => csv::encode(records, encoding),
         }

@@ -156,3 +156,20 @@ async fn a_value_in_a_parquet_file_keeps_its_kind_whatever_the_others_have() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_text_of_which_kusto_makes_no_row_is_a_dead_letter_and_not_lost() {
+    use arrow_array::{ArrayRef, StringArray};
+    let bench = Bench::new();
+    let column: (_, ArrayRef) = (
+        Arc::new(flitch_core::batch::Kind::Text.field("line")),
+        Arc::new(StringArray::from(vec!["one", "", "two"])),
+    );
+    bench.push(Arc::new(Records::of(3, vec![column], vec![]).unwrap())).await;
+    let text = Encoding { format: Format::Text, field: Some("line".to_owned()), ..Encoding::default() };
+    let cx = crate::contract::context_with(text, Framing::Lines);
+    let accounts = bench.finish_with(TO, &cx).await;
+    assert_eq!((accounts.delivered, accounts.dead_lettered), (2, 1));
+    assert_eq!(bench.kusto.lines("db", "t"), ["one", "two"]);
+    assert!(bench.dead()[0]["reason"].as_str().unwrap().contains("is empty"));
+}
