@@ -16,11 +16,14 @@ use answers::{reply, table, wrong};
 mod answers;
 mod ingest;
 mod storage;
+mod tokens;
 
 /// The secret of the application that may ingest.
 pub const SECRET: &str = "secret-of-the-tests";
 /// A token that is always good, for clients that bring their own.
 pub const BEARER: &str = "FAKE-BEARER";
+/// The token by which Kubernetes says which pod it is.
+pub const FEDERATED: &str = "federated.of-the.tests";
 /// The accounts of its own storage.
 const ACCOUNTS: [Ipv4Addr; 2] = [Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2)];
 
@@ -70,6 +73,8 @@ pub struct State {
     pub throttles: u32,
     /// What it ingests it does not tell of.
     pub silent: bool,
+    /// What is written to its own storage it throws away, and calls it ingested.
+    pub forgets: bool,
     /// What has these bytes in it is refused, with a code and a status of failure (`Permanent`). Some codes are statuses:
     /// with `PartiallySucceeded` the lines without them are taken, `Skipped` and `Canceled` are what became of all of it.
     pub refuses: Option<(Vec<u8>, &'static str, &'static str)>,
@@ -83,6 +88,8 @@ pub struct State {
     pub dislikes: Option<String>,
     /// Accounts of its storage that are down, by their number.
     pub down: BTreeSet<usize>,
+    /// A token that is good too.
+    pub another_token: Option<String>,
     /// Who asks has no right.
     pub forbids: bool,
     /// All that was asked.
@@ -141,7 +148,9 @@ impl Kusto {
                 before.opened.wait_while(&mut before.is_closed.lock(), |is_closed| *is_closed);
             }
             let mut state = shared.lock();
-            state.requests.push(request.clone());
+            if !state.forgets {
+                state.requests.push(request.clone());
+            }
             state.answer(request)
         })?;
         state.lock().port = server.port();
@@ -233,6 +242,7 @@ impl State {
         let parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
         match (request.method.as_str(), parts.as_slice()) {
             ("POST", [_, "oauth2", "v2.0", "token"]) => self.give_token(request),
+            ("GET", ["metadata", "identity", "oauth2", "token"]) => self.tell_machine(request),
             ("GET", ["v1", "rest", "auth", "metadata"]) => reply(
                 200,
                 &json!({ "AzureAD": { "LoginEndpoint": "https://login.microsoftonline.com", "LoginMfaRequired": false,
@@ -245,36 +255,6 @@ impl State {
                 None => self.of_service(request, rest),
             },
             _ => self.of_account(request, &parts),
-        }
-    }
-
-    fn give_token(&self, request: &Request) -> Reply {
-        let form = String::from_utf8_lossy(&request.body);
-        if !form.split('&').any(|pair| pair == format!("client_secret={SECRET}")) {
-            return reply(
-                401,
-                &json!({ "error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret." }),
-            );
-        }
-        if !form.contains("scope=https%3A%2F%2Fkusto.kusto.windows.net%2F.default") {
-            return reply(
-                400,
-                &json!({ "error": "invalid_scope", "error_description": "AADSTS70011: not this scope." }),
-            );
-        }
-        reply(
-            200,
-            &json!({ "token_type": "Bearer", "expires_in": 3600, "access_token": format!("token-{}", self.token) }),
-        )
-    }
-
-    fn denied(&self, request: &Request) -> Option<Reply> {
-        let token = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
-        let is_good = token.is_some_and(|token| token == BEARER || token == format!("token-{}", self.token));
-        match (is_good, self.forbids) {
-            (false, _) => Some(wrong(401, "Unauthorized", "the token has expired", true)),
-            (true, true) => Some(wrong(403, "Forbidden", "Principal 'aadapp=c' is not authorized", true)),
-            (true, false) => None,
         }
     }
 

@@ -164,8 +164,7 @@ impl AdxOutput {
         let mut message = self.message(object, place, id, blob, identity);
         let mut table = None;
         if self.waits {
-            let found = *self.resources.ranked(tables).first().ok_or_else(Resources::no_table)?;
-            storage::put_row(http, found, &pending(place, id, blob, &self.now())).await?;
+            let found = self.begin_row(tables, &pending(place, id, blob, &self.now())).await?;
             message["IngestionStatusInTable"] =
                 json!({ "TableConnectionString": found.as_str(), "PartitionKey": id, "RowKey": id });
             table = Some(By::Table(found.to_string()));
@@ -190,6 +189,20 @@ impl AdxOutput {
         }
         let trouble = trouble.unwrap_or_else(|| strange(&self.service.url(End::Management, &[]), "queues"));
         Err(Trouble::Failed(trouble.error()))
+    }
+
+    /// Makes the row of a blob in a table, of another account where one fails. Answers the table.
+    async fn begin_row<'t>(&self, tables: &'t [Url], row: &Value) -> Result<&'t Url, Trouble> {
+        let mut trouble = Resources::no_table();
+        for table in self.resources.ranked(tables) {
+            let put = storage::put_row(&self.service.http, table, row).await;
+            self.resources.note(table, put.is_ok());
+            match put {
+                Ok(()) => return Ok(table),
+                Err(error) => trouble = error,
+            }
+        }
+        Err(trouble)
     }
 
     /// The message, as Microsoft's clients send it.

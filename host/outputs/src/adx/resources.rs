@@ -9,6 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use reqwest::{Method, Url};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::said::Trouble;
@@ -22,7 +23,7 @@ const SOON: Duration = Duration::from_secs(10);
 /// How long an account that failed is the last to be tried.
 const SHY: Duration = Duration::from_secs(60);
 /// Most blobs in a request where the service does not say.
-const BLOBS: usize = 20;
+const BLOBS: u64 = 20;
 /// A database that every cluster has.
 const DATABASE: &str = "NetDefaultDB";
 
@@ -76,8 +77,15 @@ struct Container {
 #[serde(rename_all = "camelCase")]
 struct IngestionSettings {
     preferred_ingestion_method: Option<String>,
-    max_blobs_per_batch: Option<usize>,
-    max_data_size: Option<u64>,
+    #[serde(default)]
+    max_blobs_per_batch: Value,
+    #[serde(default)]
+    max_data_size: Value,
+}
+
+/// A number, which may be written as text.
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok()).filter(|number| *number > 0)
 }
 
 /// Keeps them.
@@ -161,8 +169,9 @@ async fn fetch(service: &Service) -> Result<Resources, Trouble> {
     if let Some(Configuration { container_settings: Some(containers), ingestion_settings }) = configuration {
         let settings = ingestion_settings.as_ref();
         let batching = Batching {
-            blobs: settings.and_then(|settings| settings.max_blobs_per_batch).unwrap_or(BLOBS).max(1),
-            bytes: settings.and_then(|settings| settings.max_data_size).unwrap_or(u64::MAX),
+            blobs: settings.and_then(|settings| number(&settings.max_blobs_per_batch)).unwrap_or(BLOBS)
+                as usize,
+            bytes: settings.and_then(|settings| number(&settings.max_data_size)).unwrap_or(u64::MAX),
         };
         let method = settings.and_then(|settings| settings.preferred_ingestion_method.as_deref());
         let is_rest = method.is_none_or(|method| matches!(method, "V2" | "REST" | "Rest" | "Default"));

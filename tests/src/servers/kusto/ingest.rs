@@ -110,6 +110,12 @@ impl State {
         let mut statuses = Vec::new();
         for blob in &blobs {
             let url = url(blob);
+            let source = blob["sourceId"].as_str().unwrap_or_default().to_owned();
+            let row = json!({ "url": url.split('?').next() });
+            if self.forgets {
+                statuses.push(Status { row, source, outcome: Some(Ok(())) });
+                continue;
+            }
             let Some(bytes) = self.blob(&url) else {
                 return wrong(400, "BadRequest_InvalidBlob", "there is no such blob", true);
             };
@@ -118,9 +124,7 @@ impl State {
                 return wrong(400, "BadRequest_RawSize", "the size is not that of the blob", true);
             }
             let outcome = self.ingest(Taken { database, table, mapping, tags: &tags, format, bytes });
-            let source = blob["sourceId"].as_str().unwrap_or_default().to_owned();
             let outcome = (!self.silent).then_some(outcome);
-            let row = json!({ "url": url.split('?').next() });
             statuses.push(Status { row, source, outcome });
         }
         let operation = format!("operation-{}", self.operations.len());

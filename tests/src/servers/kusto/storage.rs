@@ -34,6 +34,7 @@ impl State {
         match (request.method.as_str(), parts) {
             ("PUT", ["account", "container", _]) => {
                 match request.query("comp") {
+                    _ if self.forgets => {}
                     Some("block") => {
                         let id = request.query("blockid").unwrap_or_default().replace("%3D", "=");
                         self.blocks.insert((request.path.clone(), id), request.body.clone());
