@@ -13,8 +13,8 @@ use crate::measure::{Cost, Run};
 pub struct Case {
     pub name: &'static str,
     /// The configuration; `{dir}` is the folder of the run, `{kafka}` a broker to write to, `{topics}` one that has the
-    /// records, `{group}` a consumer group that nobody has used, `{s3}` a store, `{bulk}` a node of Elasticsearch, and `{port}`
-    /// a free port.
+    /// records, `{group}` a consumer group that nobody has used, `{s3}` a store, `{bulk}` a node of Elasticsearch, `{adx}` a
+    /// cluster of Azure Data Explorer, and `{port}` a free port.
     pub config: String,
     /// Brings the records to the daemon that runs.
     pub feed: fn(&Run, &Path, u64),
@@ -47,7 +47,14 @@ const S3: &str = concat!(
 /// Bulk requests as they are by default.
 const ELASTICSEARCH: &str =
     "outputs: { out: { type: elasticsearch, nodes: \"http://{bulk}\", index: bench } }\n";
-/// The same as Parquet files.
+/// Blobs of NDJSON by gzip, of which the cluster is told by its REST interface, as by default but for the wait at the end.
+const ADX: &str =
+    "outputs: { out: { type: adx, {adx}, database: bench, table: bench, mapping: bench, max_age: 5s } }\n";
+const ADX_PARQUET: &str = concat!(
+    "outputs: { out: { type: adx, {adx}, database: bench, table: bench, mapping: bench, max_age: 5s, ",
+    "encoding: { format: parquet } } }\n",
+);
+/// The same as `S3`, as Parquet files.
 const S3_PARQUET: &str = concat!(
     "outputs: { out: { type: s3, bucket: bench, endpoint: \"{s3}\", access_key_id: flitch-tests, ",
     "secret_access_key: a-key-of-the-tests, max_idle: 1s, encoding: { format: parquet } } }\n",
@@ -109,7 +116,9 @@ pub fn all() -> Vec<Case> {
         case("file → dissect, timestamp → Kafka", FILE, &parse, kafka),
         case("file → dissect, timestamp → S3", FILE, &parse, S3),
         case("file → dissect, timestamp → Elasticsearch", FILE, &parse, ELASTICSEARCH),
+        case("file → dissect, timestamp → ADX", FILE, &parse, ADX),
         case("file → dissect, timestamp → S3, Parquet", FILE, &parse, S3_PARQUET),
+        case("file → dissect, timestamp → ADX, Parquet", FILE, &parse, ADX_PARQUET),
         case("forward → blackhole", FORWARD, &[], BLACKHOLE),
         Case {
             name: "file → forward → forward → blackhole", config: ACROSS.to_owned(), feed: feed_file

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use flitch_tests::flitch::Flitch;
+use flitch_tests::servers::kusto::Kusto;
 use flitch_tests::servers::mock_kafka::MockKafka;
 use flitch_tests::servers::s3::S3;
 use flitch_tests::{ports, wait};
@@ -70,6 +71,7 @@ pub struct Run {
     _kafka: Option<MockKafka>,
     /// The same for a store.
     _s3: Option<S3>,
+    _adx: Option<Kusto>,
     cpu: Duration,
     begun: Instant,
 }
@@ -82,6 +84,11 @@ impl Run {
         let s3 = case.config.contains("{s3}").then(|| S3::start(&["bench"]).expect("an S3 server starts"));
         let endpoint = s3.as_ref().map(S3::endpoint).unwrap_or_default();
         let mut config = case.config.replace("{kafka}", &brokers).replace("{s3}", &endpoint);
+        let adx = config.contains("{adx}").then(|| Kusto::start().expect("a cluster starts"));
+        if let Some(adx) = &adx {
+            adx.state().forgets = true;
+            config = config.replace("{adx}", &adx.settings());
+        }
         if config.contains("{bulk}") {
             config = config.replace("{bulk}", &bulk::start().to_string());
         }
@@ -92,7 +99,7 @@ impl Run {
         }
         let flitch = Flitch::start(env!("CARGO_BIN_EXE_flitch"), &config);
         let cpu = cpu_of(flitch.pid());
-        Run { flitch, _kafka: kafka, _s3: s3, cpu, begun: Instant::now() }
+        Run { flitch, _kafka: kafka, _s3: s3, _adx: adx, cpu, begun: Instant::now() }
     }
 
     /// Waits until all records have ended, and says what they cost.
