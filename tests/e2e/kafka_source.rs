@@ -224,14 +224,15 @@ fn hosts_that_join_leave_and_are_killed_under_load_lose_nothing() {
 
 #[test]
 fn an_output_that_is_down_for_longer_than_a_poll_may_take_costs_no_membership() {
+    const COUNT: usize = 25_000;
     let kafka = Kafka::shared();
     let bootstrap = kafka.bootstrap();
     let mut down = Kafka::start(1).unwrap();
     kafka.create_topic("patient-in", 2).unwrap();
     down.create_topic("patient-out", 1).unwrap();
     let options = ", options: { log_level: \"0\", session.timeout.ms: 6000, max.poll.interval.ms: 6000 }";
-    let source =
-        source(&bootstrap, "patient-in", "patient", "").replace(", options: { log_level: \"0\" }", options);
+    let source = source(&bootstrap, "patient-in", "patient", ", queue: 1MiB")
+        .replace(", options: { log_level: \"0\" }", options);
     let output = kafka_output(&down.bootstrap(), "patient-out")
         .replace("type: kafka", "type: kafka, timeout: 3s, retry: { max: 1s }, buffer: { max_bytes: 64KiB }");
     let mut flitch = Flitch::start(FLITCH, &pipeline(&source, &[], &output));
@@ -245,10 +246,16 @@ fn an_output_that_is_down_for_longer_than_a_poll_may_take_costs_no_membership() 
     assert_eq!(flitch.metrics().count("flitch_kafka_rebalances_total", &[]), 1, "{}", flitch.log());
     let held = flitch.metrics().sums().received;
     assert!(held < 20_000, "all {held} are inside");
+    // The lag is what is written and not delivered, also of what comes while nothing is fetched.
+    write(&bootstrap, "patient-in", 20_000..COUNT);
+    let lag = || flitch.metrics().sum("flitch_kafka_lag_messages", &[]);
+    eventually("the lag", DEADLINE, || lag() == (COUNT - 100) as f64);
+    assert_eq!(flitch.metrics().count("flitch_kafka_rebalances_total", &[]), 1, "{}", flitch.log());
     down.restart(1).unwrap();
-    expect_numbers(&down.bootstrap(), "patient-out", 20_000);
-    let sums = flitch.settled_after(20_000, DEADLINE);
-    assert_eq!((sums.received, sums.delivered), (20_000, 20_000), "{sums}");
+    expect_numbers(&down.bootstrap(), "patient-out", COUNT);
+    let sums = flitch.settled_after(COUNT as u64, DEADLINE);
+    assert_eq!((sums.received, sums.delivered), (COUNT as u64, COUNT as u64), "{sums}");
+    eventually("no lag", DEADLINE, || lag() == 0.0);
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
 }
 

@@ -17,6 +17,8 @@ use super::settings::KafkaSettings;
 
 /// How often it is looked at.
 const OFTEN: Duration = Duration::from_secs(1);
+/// How often the brokers are asked where partitions end while nothing is fetched, which tells it otherwise.
+const ASKED: Duration = Duration::from_secs(10);
 /// Most partitions of a source that have a gauge of their own in the life of a process.
 const MOST: usize = 1_000;
 
@@ -26,11 +28,13 @@ pub(super) struct Lag {
     /// Labels that were given out.
     known: HashMap<(Arc<str>, i32), metrics::Gauge>,
     next: Instant,
+    /// When to ask the brokers, while nothing is read.
+    ask_at: Option<Instant>,
 }
 
 impl Lag {
     pub fn new(source: &Arc<str>) -> Lag {
-        Lag { source: source.clone(), known: HashMap::new(), next: Instant::now() }
+        Lag { source: source.clone(), known: HashMap::new(), next: Instant::now(), ask_at: None }
     }
 
     /// A partition that begins there.
@@ -63,6 +67,7 @@ impl Lag {
             next: offset.unwrap_or(0),
             sent: offset.unwrap_or(0),
             committed: offset.filter(|_| is_committed),
+            end: 0,
             stream: StreamId::next(),
             root,
             topic,
@@ -83,6 +88,19 @@ impl Lag {
         self.known.get(&key).cloned()
     }
 
+    /// Whether it is time to ask the brokers where partitions end.
+    pub fn wants_ends(&mut self, now: Instant, is_blocked: bool) -> bool {
+        if !is_blocked {
+            self.ask_at = None;
+            return false;
+        }
+        let is_due = *self.ask_at.get_or_insert(now + ASKED) <= now;
+        if is_due {
+            self.ask_at = Some(now + ASKED);
+        }
+        is_due
+    }
+
     /// Brings the gauges up to date, once in a while.
     pub fn show<'a>(
         &mut self,
@@ -98,7 +116,7 @@ impl Lag {
             let Some(gauge) = &partition.lag else { continue };
             let safe = partition.mark.safe();
             if let (Some(safe), Some((_, end))) = (safe, queue.bounds(&partition.topic, partition.number)) {
-                gauge.set((end - safe).max(0) as f64);
+                gauge.set((end.max(partition.end) - safe).max(0) as f64);
             }
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::context::Context;
@@ -70,6 +71,19 @@ pub(super) fn beginnings(
         beginning.offset = element.and_then(|element| raw(element.offset()));
     }
     Ok(all)
+}
+
+/// The first offsets that the brokers have no message of yet.
+///
+/// # Errors
+/// The brokers did not answer, or not for all of them.
+pub(super) fn ends(
+    consumer: &BaseConsumer<Context>,
+    partitions: TopicPartitionList,
+) -> KafkaResult<Vec<(String, i32, i64)>> {
+    let found = ask(consumer, partitions, Offset::End)?;
+    let end = |e: TopicPartitionListElem<'_>| Some((e.topic().to_owned(), e.partition(), raw(e.offset())?));
+    Ok(found.elements().into_iter().filter_map(end).collect())
 }
 
 /// Asks for offsets by a time, of which two stand for the beginning and the end (`ListOffsets` of the protocol).

@@ -39,6 +39,8 @@ pub(super) struct Partition {
     /// What its offsets are numbers in.
     pub root: Root,
     pub constants: Constants,
+    /// Where the partition ended when that was asked last, as it is while nothing is fetched.
+    pub end: i64,
     pub lag: Option<Gauge>,
 }
 

@@ -18,6 +18,7 @@ use flitch_kafka::{News, Part};
 use super::context::{Context, Told};
 use super::gather::Gather;
 use super::lag::Lag;
+use super::offsets::ends;
 use super::partition::{Partition, State};
 use super::queue::Queue;
 use super::sender::Sender;
@@ -131,6 +132,9 @@ impl Reader {
         self.out.push_on()?;
         let has_more = self.read()?;
         self.commit(now, false);
+        if self.lag.wants_ends(now, self.out.is_blocked()) {
+            self.ask_ends();
+        }
         let partitions = self.partitions.values().flat_map(HashMap::values);
         self.lag.show(now, &self.queue, partitions);
         // What was read may have a state that is to be looked at.
@@ -300,6 +304,19 @@ impl Reader {
             && let Err(error) = self.consumer.commit(&moved, CommitMode::Async)
         {
             *self.told.failed_commit.lock() = Some(error);
+        }
+    }
+
+    /// Asks the brokers where the partitions end. Where they do not answer the lag stays what it was.
+    fn ask_ends(&mut self) {
+        let mut list = TopicPartitionList::new();
+        for partition in self.partitions.values().flat_map(HashMap::values) {
+            list.add_partition(&partition.topic, partition.number);
+        }
+        for (topic, number, end) in ends(&self.consumer, list).unwrap_or_default() {
+            if let Some(partition) = self.partitions.get_mut(&*topic).and_then(|t| t.get_mut(&number)) {
+                partition.end = end;
+            }
         }
     }
 
