@@ -15,6 +15,8 @@ use flitch_core::units::{Bytes, Span, or_zero};
 use flitch_kafka::Connection;
 use flitch_kafka::settings::{OptionValue, Preset, SaslSettings, TlsSettings, brokers, is_topic};
 
+/// Bytes of a queue that librdkafka takes, at least and at most.
+const QUEUE: std::ops::RangeInclusive<u64> = (64 << 10)..=(2_097_151 << 10);
 /// The part of `queue` that one answer of a broker may fill.
 const ANSWERS: u64 = 8;
 /// Bytes of an answer of a broker, at least and at most.
@@ -252,7 +254,7 @@ impl KafkaSettings {
     /// A setting does not fit; the text names its key.
     pub(crate) fn client(&self, name: &str) -> anyhow::Result<ClientConfig> {
         self.check_names()?;
-        let queue = self.queue.0.clamp(64 << 10, (i32::MAX as u64) << 10);
+        let queue = self.queue.0.clamp(*QUEUE.start(), *QUEUE.end());
         let answer = (queue / ANSWERS).clamp(*ANSWER.start(), *ANSWER.end());
         self.connection().client(
             name,
@@ -268,6 +270,8 @@ impl KafkaSettings {
                 ("queued.min.messages", (queue / AHEAD).clamp(1_000, 100_000).to_string()),
                 ("fetch.max.bytes", answer.to_string()),
                 ("fetch.message.max.bytes", answer.min(1 << 20).to_string()),
+                // Of what is written; librdkafka refuses answers that are smaller.
+                ("message.max.bytes", answer.min(1_000_000).to_string()),
                 // A queue that was full has room again in the next moment.
                 ("fetch.queue.backoff.ms", "10".to_owned()),
                 // How long a topic waits that comes later.

@@ -17,6 +17,7 @@ use crate::testing::context;
 use flitch_core::batch::{Batch, Cut};
 use flitch_core::buffers::Buffer;
 use flitch_core::receipt::Ledger;
+use flitch_core::units::Bytes;
 use flitch_kafka::News;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -405,6 +406,14 @@ fn settings_that_make_no_sense_are_refused_with_their_key() {
     let fields = Fields { key: Some("message".into()), ..Fields::default() };
     wrong(KafkaSettings { fields, ..good.clone() }, "fields.key");
     wrong(KafkaSettings { brokers: vec![], ..good }, "brokers");
+}
+
+#[test]
+fn a_queue_may_be_as_small_or_as_large_as_one_likes() {
+    for bytes in [1, 1 << 20, 1 << 40] {
+        let queue = Bytes(bytes);
+        KafkaSettings { queue, ..settings(&["queue"], "queue") }.check().unwrap();
+    }
 }
 
 #[test]
