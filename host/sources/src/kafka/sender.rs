@@ -76,17 +76,34 @@ impl Sender {
                 return Ok(());
             }
         }
-        let on_settled = self.on_settled(partition, partition.next);
-        partition.sent = partition.next;
+        let before = std::mem::replace(&mut partition.sent, partition.next);
         let Some((finished, bytes)) = finished else {
             // What is no record is safe.
-            on_settled(Verdict::Safe);
+            self.on_settled(partition, partition.next)(Verdict::Safe);
             return Ok(());
         };
         self.changed.count(finished.changed());
-        let records = Arc::new(finished.records);
         let (intake, stream) = (self.cx.intake.clone(), partition.stream);
-        self.push.begin(async move { intake.send(records, bytes, stream, on_settled).await })
+        let (rows, most) = (finished.records.rows(), self.cx.cut.rows.max(1));
+        if rows <= 2 * most {
+            let (records, on_settled) =
+                (Arc::new(finished.records), self.on_settled(partition, partition.next));
+            return self.push.begin(async move { intake.send(records, bytes, stream, on_settled).await });
+        }
+        // A message of very many lines: each batch is as large as others, and the position moves with the last one.
+        let part = |from: usize| {
+            let length = most.min(rows - from);
+            let offset = if from + length == rows { partition.next } else { before };
+            let records = Arc::new(finished.records.slice(from, length));
+            (records, bytes * length / rows, self.on_settled(partition, offset))
+        };
+        let parts: Vec<_> = (0..rows).step_by(most).map(part).collect();
+        self.push.begin(async move {
+            for (records, bytes, on_settled) in parts {
+                intake.send(records, bytes, stream, on_settled).await?;
+            }
+            Ok(())
+        })
     }
 
     /// Puts messages that are no records among the dead letters. Answers whether they are there; where not, they count as

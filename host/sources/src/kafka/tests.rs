@@ -293,6 +293,27 @@ async fn each_line_of_a_text_is_a_record_and_an_empty_value_is_an_empty_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_of_very_many_lines_makes_batches_as_large_as_others_and_is_safe_with_the_last() {
+    topic("many", 1);
+    let numbers: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+    write("many", 0, &[numbers.join("\n").as_bytes()]);
+    let cut = Cut { rows: 10, ..Cut::default() };
+    let source = Running::with(&settings(&["many"], "many"), cut).await;
+    let mut batches = Vec::new();
+    for _ in 0..10 {
+        batches.push(source.batch().await);
+    }
+    assert!(batches.iter().all(|batch| batch.records.rows() == 10));
+    let last = batches.pop().unwrap();
+    last.receipt.delivered();
+    // The others come back with their message, from the first line on.
+    drop(batches);
+    assert_eq!(source.texts(100).await, numbers);
+    source.end().await;
+    assert_eq!(committed("many", "many", 0), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn raw_values_keep_every_byte() {
     topic("raw", 1);
     write("raw", 0, &[b"\xff\x00\n\xfe", b"plain\r\n"]);
