@@ -271,7 +271,7 @@ impl Reader {
             }
             return Ok(());
         }
-        self.trouble.is_over();
+        self.trouble.is_over(topic, *number);
         self.out.send(partition, &mut self.gather)
     }
 

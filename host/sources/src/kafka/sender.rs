@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use flitch_core::batch::TIMESTAMP;
 use flitch_core::buffers::Closed;
 use flitch_core::receipt::{self, Verdict};
-use flitch_core::telemetry::{Metric, Tally};
+use flitch_core::telemetry::{Metric, Quiet, Tally};
 
 use super::gather::Gather;
 use super::partition::Partition;
@@ -23,6 +23,8 @@ pub(super) struct Sender {
     came_back: Arc<AtomicBool>,
     /// Dead letters could not be written.
     unburied: bool,
+    /// Says so.
+    said_unburied: Quiet,
     changed: ChangedValues,
     tombstones: metrics::Counter,
     dead: Tally,
@@ -35,6 +37,7 @@ impl Sender {
             bell,
             came_back: Arc::default(),
             unburied: false,
+            said_unburied: Quiet::a_minute(),
             changed: ChangedValues::new(&cx.name),
             tombstones: Metric::KafkaTombstones.counter(&[("source", &cx.name)]),
             dead: Tally::dead_lettered("source", &cx.name),
@@ -120,7 +123,9 @@ impl Sender {
             gather.bad.iter().map(|bad| format!("{}: {}", origin(bad.offset), bad.reason)).collect();
         let letters = reasons.iter().zip(&gather.bad).map(|(reason, bad)| (&**reason, &*bad.value));
         if let Err(error) = self.cx.dead_letters.raw("source", name, letters) {
-            tracing::error!(source = %name, %error, "cannot write dead letters; the messages are read again");
+            if self.said_unburied.may_say() {
+                tracing::error!(source = %name, %error, "cannot write dead letters; the messages are read again");
+            }
             return false;
         }
         self.dead.add(gather.bad.len(), bytes);

@@ -58,8 +58,8 @@ fn out_of_reach(reason: &str, settings: &KafkaSettings) -> String {
 /// What is wrong with one source.
 pub(super) struct Trouble {
     source: Arc<str>,
-    /// What was said last, and is not over: the kind, since librdkafka words it otherwise each time.
-    said: Option<Kind>,
+    /// What was said and is not over: by its kind, since librdkafka words it otherwise each time.
+    said: Vec<(Kind, String)>,
     ailment: Ailment,
     commit: Quiet,
     overrun: Quiet,
@@ -71,28 +71,45 @@ impl Trouble {
         Trouble {
             source: cx.name.clone(),
             ailment,
-            said: None,
+            said: Vec::new(),
             commit: Quiet::a_minute(),
             overrun: Quiet::a_minute(),
         }
     }
 
-    /// Messages come.
+    /// Messages of a partition come: nothing is wrong with it, nor with what all partitions need.
     #[inline]
-    pub fn is_over(&mut self) {
-        if self.said.is_some() {
-            self.said = None;
-            self.ailment.set(None);
-            tracing::info!(source = %self.source, "messages come again");
+    pub fn is_over(&mut self, topic: &str, partition: i32) {
+        if !self.said.is_empty() {
+            let is_other =
+                |kind: &Kind| matches!(kind, Kind::Partition(t, p) if t != topic || *p != partition);
+            self.keep(is_other, "messages come again");
+        }
+    }
+
+    /// A partition is read by others now.
+    pub fn forget(&mut self, topic: &str, partition: i32) {
+        let is_other = |kind: &Kind| !matches!(kind, Kind::Partition(t, p) if t == topic && *p == partition);
+        self.keep(is_other, "what was wrong is the affair of another member of the group now");
+    }
+
+    /// Takes for over what is not to be kept.
+    #[cold]
+    fn keep(&mut self, is_kept: impl Fn(&Kind) -> bool, why: &str) {
+        let before = self.said.len();
+        self.said.retain(|(kind, _)| is_kept(kind));
+        if self.said.len() < before {
+            self.ailment.set(self.said.last().map(|(_, what)| what.clone()));
+            tracing::info!(source = %self.source, "{why}");
         }
     }
 
     fn say(&mut self, kind: Kind, what: impl FnOnce() -> String) {
-        if self.said.as_ref() != Some(&kind) {
+        if self.said.iter().all(|(said, _)| *said != kind) {
             let what = what();
             tracing::error!(source = %self.source, "{what}");
-            self.said = Some(kind);
-            self.ailment.set(Some(what));
+            self.ailment.set(Some(what.clone()));
+            self.said.push((kind, what));
         }
     }
 
@@ -173,3 +190,6 @@ impl Trouble {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

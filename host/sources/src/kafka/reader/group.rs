@@ -55,6 +55,7 @@ impl Reader {
                 safe.add_partition_offset(topic, *number, Offset::Offset(offset)).ok();
             }
             self.lag.forget(&partition);
+            self.trouble.forget(topic, *number);
         }
         // Of those who have lost their partitions the brokers take no position.
         if safe.count() > 0
