@@ -229,7 +229,7 @@ fn verify(one: &One) -> Result<(), Failure> {
         if verified.torn > 0 {
             let _ = writeln!(
                 text,
-                "{} bytes at the end were not written to theirs, which is no loss",
+                "{} bytes at the end are a frame that was not written to its end: no source was told that it is stored",
                 verified.torn
             );
         }

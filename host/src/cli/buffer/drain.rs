@@ -90,7 +90,9 @@ fn to_output(
         BufferSettings { kind: BufferKind::Disk, path: Some(folder.to_owned()), ..BufferSettings::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let _inside = runtime.enter();
-    let buffer = Buffer::open(name, &settings, false, Tally::noop(), &cx)?;
+    // What is told of the buffer names it, and not the output that it is taken to.
+    let own = folder.file_name().unwrap_or_default().to_string_lossy();
+    let buffer = Buffer::open(&own, &settings, false, Tally::noop(), &cx)?;
     let opened = output.open(name, data_dir, &Clock::system(), &health, &Ledgers(cx.ledgers.clone()))?;
     buffer.close();
     let left = runtime.block_on(async {
