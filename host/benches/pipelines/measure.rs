@@ -48,13 +48,17 @@ impl Cost {
     }
 }
 
-/// CPU time, user and system, that a process has used; ticks of 10 ms (proc(5), fields 14 and 15).
+/// CPU time, user and system, that a process has used, to the nanosecond: `/proc/PID/stat` counts in ticks of 10 ms, which
+/// are 5 % of what the cheapest pipelines take.
 pub fn cpu_of(pid: u32) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
-    let after_name = stat.rsplit_once(')').expect("a name in brackets").1;
-    let fields: Vec<&str> = after_name.split_whitespace().collect();
-    let ticks: u64 = fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime");
-    Duration::from_millis(ticks * 10)
+    let (mut clock, mut time) = (0, libc::timespec { tv_sec: 0, tv_nsec: 0 });
+    // SAFETY: both write to what they are given, which lives longer than the calls.
+    let failed = unsafe {
+        libc::clock_getcpuclockid(pid as libc::pid_t, &mut clock) != 0
+            || libc::clock_gettime(clock, &mut time) != 0
+    };
+    assert!(!failed, "the process runs");
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// A line of `/proc/PID/status`, in bytes.

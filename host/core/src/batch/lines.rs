@@ -43,11 +43,13 @@ impl Lines {
     }
 
     /// Lines that are complete.
+    #[inline]
     pub fn rows(&self) -> usize {
         self.lines.len()
     }
 
     /// Bytes of the lines.
+    #[inline]
     pub fn bytes(&self) -> usize {
         self.lines.data.len() + 4 * self.lines.len()
     }
@@ -58,6 +60,7 @@ impl Lines {
     }
 
     /// Whether the batch is to be finished before the next line.
+    #[inline]
     pub fn full(&self, cut: &Cut) -> bool {
         self.rows() >= cut.rows || self.bytes() >= cut.bytes.min(1 << 30)
     }

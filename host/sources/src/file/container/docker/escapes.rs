@@ -24,7 +24,7 @@ const ESCAPES: [u8; 256] = {
 #[inline]
 pub(super) fn unescape(rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
     #[cfg(target_arch = "x86_64")]
-    if wide::is_possible() {
+    if *wide::IS_POSSIBLE {
         // SAFETY: the processor has what it is compiled for.
         return unsafe { wide::unescape(rest, out) };
     }

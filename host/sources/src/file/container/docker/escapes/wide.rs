@@ -7,20 +7,21 @@ use std::arch::x86_64::{
     _mm512_storeu_si512, _mm512_testn_epi8_mask,
 };
 
+use std::sync::LazyLock;
+
 use super::{ESCAPES, escape};
 
 const BLOCK: usize = 64;
 
-/// Whether this processor can. The answer is remembered by the standard library.
-#[inline]
-pub(super) fn is_possible() -> bool {
+/// Whether this processor can.
+pub(super) static IS_POSSIBLE: LazyLock<bool> = LazyLock::new(|| {
     is_x86_feature_detected!("avx512vbmi2")
         && is_x86_feature_detected!("avx512vbmi")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("bmi1")
         && is_x86_feature_detected!("bmi2")
         && is_x86_feature_detected!("popcnt")
-}
+});
 
 /// See [`super::unescape`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,bmi1,bmi2,popcnt")]
@@ -73,6 +74,10 @@ pub(super) fn unescape(rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
 #[inline]
 fn escaped(backslashes: u64, is_escaped: u64) -> (u64, u64) {
     const EVEN: u64 = 0x5555_5555_5555_5555;
+    let after = (backslashes << 1) | is_escaped;
+    if backslashes & after == 0 {
+        return (after, backslashes >> 63);
+    }
     let backslashes = backslashes & !is_escaped;
     let after = (backslashes << 1) | is_escaped;
     let odd_starts = backslashes & !EVEN & !after;
