@@ -8,12 +8,6 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use wasi_preview1_component_adapter_provider::{
-    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
-};
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
-
 #[path = "../host/stock/build/guests.rs"]
 mod guests;
 
@@ -111,17 +105,7 @@ fn c_conformance(out: &Path, missing: bool) -> Result<()> {
 
 /// Makes a component of a core module.
 fn pack(core: &Path) -> Result<Vec<u8>> {
-    let mut core = std::fs::read(core)?;
-    let mut resolve = Resolve::default();
-    let package = resolve.push_file(CONTRACT)?;
-    let world = resolve.select_world(&[package], Some("plugin"))?;
-    embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8, false)?;
-    // A module that calls nothing of WASI 0.1 gets no part of the adapter.
-    Ok(ComponentEncoder::default()
-        .validate(true)
-        .module(&core)?
-        .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)?
-        .encode()?)
+    Ok(flitch_pack::pack(&std::fs::read(core)?, flitch_pack::Wasi::Host)?)
 }
 
 /// Compiles the guest with its bindings into a core module.

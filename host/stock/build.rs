@@ -1,4 +1,4 @@
-//! Compiles the stock filters under `plugins/` to WebAssembly components and embeds them.
+//! Compiles the stock filters under `plugins/` to WebAssembly components and embeds them, and the SDKs beside them.
 //!
 //! Every folder of `plugins/` with a `Cargo.toml` is one filter, under the folder's name; its
 //! package is `flitch-plugin-<name>`. They are compiled for `wasm32-unknown-unknown`, where the
@@ -11,6 +11,8 @@ use std::{env, fs};
 
 #[path = "build/guests.rs"]
 mod guests;
+#[path = "build/sdks.rs"]
+mod sdks;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -19,6 +21,8 @@ fn main() {
     let out = PathBuf::from(var("OUT_DIR"));
     let names = plugins(&root.join("plugins"));
     rerun_if_changed(&root, &names);
+    let inputs = sdks::embed(&root, &out).unwrap_or_else(|error| panic!("the SDKs: {error}"));
+    inputs.iter().for_each(|path| println!("cargo::rerun-if-changed={}", path.display()));
 
     let set = [
         ("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker().into_os_string()),

@@ -4,6 +4,7 @@
 //! Everything here looks at one value, one name or one text. Columns are the business of whoever has them: the host
 //! keeps Arrow's, a filter those that crossed the border.
 
+pub mod cases;
 #[cfg(feature = "conditions")]
 pub mod condition;
 pub mod json;

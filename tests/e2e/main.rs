@@ -38,3 +38,4 @@ mod reload;
 mod s3;
 mod support;
 mod webhdfs;
+mod workshop;

@@ -7,6 +7,7 @@
 
 mod alone;
 mod bisect;
+pub mod cases;
 mod chain;
 mod changes;
 mod columns;

@@ -33,6 +33,7 @@ pub mod host;
 
 use crate::json::{Limits, flatten, text_of};
 use crate::{AnyColumn, Batch, Column, ColumnSet, Configure, Engine, Fields, Result, Value, path};
+pub use flitch_model::cases::Outcome;
 use flitch_model::object;
 use flitch_model::path::{is_above, names_between};
 use serde_json::Value as Json;
@@ -42,15 +43,6 @@ pub const TAG: &str = "test";
 
 /// A configured filter under test.
 pub struct Tester(Box<dyn Engine>);
-
-/// What became of records.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    /// The records that go on.
-    pub records: Vec<Json>,
-    /// The rows that were rejected, with the reason.
-    pub rejected: Vec<(u32, String)>,
-}
 
 impl Tester {
     /// Configures the filter `F`, as in `Tester::new::<MyFilter, _>(json!({"field": "x"}))`.

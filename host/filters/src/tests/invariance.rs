@@ -108,7 +108,9 @@ fn a_record_fares_alike_in_any_batch_through_every_case_of_every_stock_filter() 
     for (plugin, cases) in cases::all().filter(|(plugin, _)| !REMEMBERING.contains(plugin)) {
         for case in cases.iter().filter(|case| case.refused.is_none()) {
             let what = format!("{plugin}/{}", case.name);
-            let mut filter = cases::load(plugin, &case.settings, &case.tables(), Wasi::default()).unwrap();
+            let of = FilterSettings::of(plugin);
+            let tables = case.tables().unwrap();
+            let mut filter = crate::cases::load(&of, &case.settings, &tables, &context()).unwrap();
             let mut fate = |records: Arc<Records>| {
                 let (out, rejected) = filter.run(records);
                 let mut fates = Fates::new();
@@ -129,7 +131,7 @@ fn a_record_fares_alike_in_any_batch_through_every_case_of_every_stock_filter() 
                 }
                 fates
             };
-            let mut seen = records::of_lines(&case.input());
+            let mut seen = records::of_lines(&case.input().unwrap());
             let fields = records::fields_of(&seen);
             for seed in seeds().take(2) {
                 seen.extend(records::random_of(seed, 100, &fields));

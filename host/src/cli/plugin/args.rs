@@ -1,0 +1,98 @@
+//! Which plugin, with what.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use serde_json::{Map, Value};
+
+use super::super::Failure;
+use super::wrong;
+use crate::STOCK;
+use flitch_filters::{Allow, Alone, Engine, FilterContext, FilterSettings, TableSettings, Tables};
+
+#[derive(Debug, clap::Args)]
+pub struct PluginArgs {
+    /// The name of a stock plugin (`dissect`), or the path of a component (`./mine.wasm`).
+    pub plugin: String,
+    /// A file with the plugin's settings, a JSON object.
+    #[arg(short, long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// One setting: `field=message`. The value is JSON, or else text; dots go down into objects.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// A table that the plugin may look things up in, as under `tables`: `hosts=hosts.csv`, a CSV or NDJSON file
+    /// whose keys are in `key`, or `hosts=hosts.csv,key=ip`.
+    #[arg(long = "table", value_name = "NAME=FILE[,key=COLUMN]")]
+    tables: Vec<String>,
+    /// A folder that the plugin may read.
+    #[arg(long, value_name = "FOLDER")]
+    allow_read: Vec<PathBuf>,
+    /// An environment variable that the plugin may see.
+    #[arg(long, value_name = "NAME")]
+    allow_env: Vec<String>,
+}
+
+impl PluginArgs {
+    fn settings(&self) -> Result<FilterSettings, Failure> {
+        let usage = |text: String| Failure::Usage(text);
+        let mut value = Map::new();
+        if let Some(path) = &self.settings {
+            let text =
+                std::fs::read_to_string(path).map_err(|e| usage(format!("{}: {e}", path.display())))?;
+            value = serde_json::from_str(&text)
+                .map_err(|e| usage(format!("{} holds no JSON object: {e}", path.display())))?;
+        }
+        for text in &self.set {
+            set(&mut value, text).map_err(|e| usage(format!("--set {text}: {e}")))?;
+        }
+        let mut settings = FilterSettings::of(&self.plugin);
+        settings.settings = Value::Object(value);
+        settings.allow = Allow { read: self.allow_read.clone(), env: self.allow_env.clone() };
+        Ok(settings)
+    }
+
+    fn tables(&self) -> anyhow::Result<Tables> {
+        let table = |text: &String| table(text).with_context(|| format!("--table {text}"));
+        Tables::load(&self.tables.iter().map(table).collect::<anyhow::Result<_>>()?, Path::new("."))
+    }
+
+    /// The plugin with its settings and tables; or why it cannot be used with them.
+    pub fn load(&self, engine: Engine) -> Result<anyhow::Result<Alone>, Failure> {
+        let settings = self.settings()?;
+        let cx = FilterContext {
+            engine,
+            stock: STOCK,
+            tables: Arc::new(self.tables().map_err(wrong)?),
+            dead_letters: None,
+            folder: PathBuf::from("."),
+        };
+        let name =
+            Path::new(&self.plugin).file_stem().map_or_else(|| "filter".into(), |n| n.to_string_lossy());
+        Ok(Alone::load(&name, &settings, &cx))
+    }
+}
+
+/// The table that `hosts=hosts.csv,key=ip` names.
+fn table(text: &str) -> anyhow::Result<(String, TableSettings)> {
+    let (name, file) = text.split_once('=').context("write NAME=FILE")?;
+    let (path, key) = file.rsplit_once(",key=").unwrap_or((file, "key"));
+    Ok((name.to_owned(), TableSettings { path: path.into(), key: key.to_owned(), format: None }))
+}
+
+/// Puts `a.b=1` into an object.
+fn set(object: &mut Map<String, Value>, text: &str) -> anyhow::Result<()> {
+    let (path, value) = text.split_once('=').context("write KEY=VALUE")?;
+    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+    let (folders, key) = match path.rsplit_once('.') {
+        Some((folders, key)) => (folders.split('.').collect(), key),
+        None => (Vec::new(), path),
+    };
+    let mut inner = object;
+    for folder in folders {
+        let entry = inner.entry(folder).or_insert_with(|| Value::Object(Map::new()));
+        inner = entry.as_object_mut().ok_or_else(|| anyhow!("`{folder}` is no object"))?;
+    }
+    inner.insert(key.to_owned(), value);
+    Ok(())
+}
