@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::task::JoinSet;
 
-use crate::admin::{Exporter, PipelineStatus, StatusBoard};
+use crate::admin::{Exporter, FilterStatus, PipelineStatus, StatusBoard};
 use crate::config::Config;
 use crate::pipeline::{PipelineSettings, Wiring};
 use flitch_core::buffers::{self, BufferContext, Shelf};
@@ -27,6 +27,7 @@ mod command;
 mod daemon;
 mod diff;
 mod drain;
+pub mod history;
 mod output;
 mod run;
 mod source;
@@ -34,6 +35,7 @@ mod supervise;
 
 use apart::apart;
 pub use command::{Answer, Applied, Command, Control, Refused};
+use history::{By, History};
 use output::Output;
 pub use run::{Ended, RunError, run};
 use source::Source;
@@ -64,6 +66,7 @@ pub struct App {
     board: Arc<StatusBoard>,
     wiring: Wiring,
     filters: FilterContext,
+    history: Arc<History>,
     /// What is in force; none before the start is through.
     config: Option<Config>,
     sources: BTreeMap<Arc<str>, Source>,
@@ -114,18 +117,21 @@ impl App {
             data_dir: config.data_dir.clone(),
             clock: Clock::system(),
         };
+        let history = Arc::new(History::open(&config.data_dir, Clock::system()));
+        board.keeps(history.clone());
         let mut app = App {
             _lock: lock,
             board,
             wiring,
             filters,
+            history,
             config: None,
             sources: BTreeMap::new(),
             pipelines: BTreeMap::new(),
             outputs: BTreeMap::new(),
             old: JoinSet::new(),
         };
-        match app.apply(config).await {
+        match app.apply(config, By::Start).await {
             Ok(_) => Ok(app),
             Err(error) => {
                 app.drain(Duration::ZERO).await;
@@ -148,7 +154,21 @@ impl App {
         };
         let pipelines = self.pipelines.iter().map(|(name, p)| (name.clone(), status(p))).collect();
         let buffers = self.outputs.iter().map(|(name, o)| (name.clone(), o.buffer.clone())).collect();
-        self.board.wired(pipelines, buffers);
+        let runs_in = |filter: &str| {
+            let all = self.pipelines.iter();
+            let those = all.filter(|(_, p)| p.program.filters().iter().any(|own| *own.name == *filter));
+            those.map(|(name, _)| name.clone()).collect()
+        };
+        let filter = |(name, made): (Arc<str>, history::Made)| {
+            let status = FilterStatus {
+                plugin: made.settings.plugin,
+                sha256: made.sha256,
+                since: self.history.since(&name),
+                pipelines: runs_in(&name),
+            };
+            (name, status)
+        };
+        self.board.wired(pipelines, self.made().into_iter().map(filter).collect(), buffers);
         self.board.set_ready(true);
     }
 

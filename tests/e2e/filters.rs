@@ -218,3 +218,52 @@ fn a_changed_component_takes_over_and_a_broken_one_does_not() {
     assert_eq!((sums.received, sums.delivered), (300, 300), "{sums}");
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
 }
+
+#[test]
+fn a_filter_is_swapped_from_the_command_line_which_hears_what_came_of_it() {
+    let config = "sources: { in: { type: generator, format: nginx, rate: 10 } }\noutputs: { out: { type: blackhole } }\n\
+        filters: { unruly: { plugin: \"{dir}/plugin.wasm\" } }\n\
+        pipelines: { main: { from: [in], filters: [unruly], to: [out] } }\n";
+    let mut flitch = Flitch::new(FLITCH, config);
+    fs::copy(guests::c_filter(), flitch.at("plugin.wasm")).unwrap();
+    flitch.run();
+    let admin = format!("http://{}", flitch.admin());
+    let filter = |args: &[&str]| flitch.cli(&[&["filter"], args, &["--admin", &admin]].concat(), "");
+    let listed = filter(&["list"]);
+    assert!(
+        listed.stdout.contains("unruly") && listed.stdout.contains("main"),
+        "{}{}",
+        listed.stdout,
+        listed.stderr
+    );
+    assert_eq!(filter(&["swap", "unruly"]).stdout, "unruly: its file holds what runs already\n");
+    assert_eq!(filter(&["swap", "unrly"]).status.code(), Some(64));
+    fs::write(flitch.at("plugin.wasm"), "no component").unwrap();
+    let refused = filter(&["swap", "unruly"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", refused.stdout);
+    assert!(refused.stderr.contains("what ran before goes on"), "{}", refused.stderr);
+    let mut changed = fs::read(guests::c_filter()).unwrap();
+    changed.extend([0, 6, 4, b'n', b'o', b't', b'e', b'!']);
+    fs::write(flitch.at("plugin.wasm"), changed).unwrap();
+    // Whoever was first, the one who asks or the one who watches the file: it is in force now.
+    assert!(filter(&["swap", "unruly"]).status.success());
+    let history = |flitch: &Flitch| {
+        let told = flitch.cli(
+            &["filter", "history", "unruly", "--json", "--admin", &format!("http://{}", flitch.admin())],
+            "",
+        );
+        let entries: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
+        entries
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| e["result"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let before = history(&flitch);
+    assert_eq!((before.first().unwrap().as_str(), before.last().unwrap().as_str()), ("in_force", "in_force"));
+    assert!(before.contains(&"failed".to_owned()), "{before:?}");
+    flitch.terminate(DEADLINE);
+    flitch.run();
+    assert_eq!(history(&flitch)[..before.len()], before, "the history survives a restart");
+}

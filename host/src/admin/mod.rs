@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use crate::app::Control;
 use flitch_core::net::address::Address;
 use flitch_core::net::connections::Connections;
 use flitch_core::net::listen::{Client, Listener};
@@ -20,11 +21,12 @@ use flitch_core::tasks;
 use hosts::Hosts;
 
 mod exporter;
+mod filters;
 mod hosts;
 mod status;
 
 pub use exporter::Exporter;
-pub use status::{OutputStatus, PipelineStatus, Status, StatusBoard};
+pub use status::{FilterStatus, OutputStatus, PipelineStatus, Status, StatusBoard};
 
 /// Where it listens when only a port is named.
 pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -68,6 +70,7 @@ impl Default for AdminSettings {
 pub async fn start(
     settings: &AdminSettings,
     board: Arc<StatusBoard>,
+    control: Control,
     stop: CancellationToken,
 ) -> std::io::Result<(SocketAddr, tokio::task::JoinHandle<()>)> {
     let mut listener = Listener::tcp(&settings.listen, LOOPBACK).await?;
@@ -78,10 +81,19 @@ pub async fn start(
     let task = tasks::joined(async move {
         let serve = |client: Client, slot| {
             let visit = Visit { slot, patience: PATIENCE, stop: stop.clone() };
-            let (board, hosts) = (board.clone(), hosts.clone());
+            let (board, hosts, control) = (board.clone(), hosts.clone(), control.clone());
             let answer = move |request: Request<_>| {
-                let answer = answer(&request, &board, &hosts);
-                async move { answer }
+                let now = match filters::asked(&request, &hosts) {
+                    Some(swap) => Err(swap),
+                    None => Ok(answer(&request, &board, &hosts)),
+                };
+                let control = control.clone();
+                async move {
+                    match now {
+                        Ok(answer) => answer,
+                        Err(swap) => filters::swap(swap, &control).await,
+                    }
+                }
             };
             async move { visit.serve(client.stream, None, answer).await }
         };
@@ -101,7 +113,7 @@ fn answer<B>(request: &Request<B>, board: &StatusBoard, hosts: &Hosts) -> Respon
         return respond(StatusCode::MISDIRECTED_REQUEST, TEXT, refused);
     }
     let path = request.uri().path();
-    let is_known = ["/metrics", "/healthz", "/readyz", "/api/status"].contains(&path);
+    let is_known = ["/metrics", "/healthz", "/readyz", "/api/status", "/api/filters/history"].contains(&path);
     if is_known && request.method() != Method::GET && request.method() != Method::HEAD {
         let mut response = respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET is answered\n");
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -117,11 +129,24 @@ fn answer<B>(request: &Request<B>, board: &StatusBoard, hosts: &Hosts) -> Respon
             None => respond(StatusCode::OK, TEXT, "ready\n"),
             Some(why) => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("not ready: {why}\n")),
         },
-        "/api/status" => match serde_json::to_vec(&board.read()) {
-            Ok(status) => respond(StatusCode::OK, JSON, status),
-            Err(error) => respond(StatusCode::INTERNAL_SERVER_ERROR, TEXT, error.to_string()),
-        },
-        _ => respond(StatusCode::NOT_FOUND, TEXT, "there are /metrics, /healthz, /readyz and /api/status\n"),
+        "/api/status" => json(&board.read()),
+        "/api/filters/history" => {
+            let filter = request.uri().query().and_then(|query| query.strip_prefix("filter="));
+            json(&board.history(filter.map(|name| filters::decoded(&name.replace('+', " "))).as_deref()))
+        }
+        _ => respond(
+            StatusCode::NOT_FOUND,
+            TEXT,
+            "there are /metrics, /healthz, /readyz, /api/status, /api/filters/history and, for POST, \
+             /api/filters/{name}/swap\n",
+        ),
+    }
+}
+
+fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
+    match serde_json::to_vec(value) {
+        Ok(text) => respond(StatusCode::OK, JSON, text),
+        Err(error) => respond(StatusCode::INTERNAL_SERVER_ERROR, TEXT, error.to_string()),
     }
 }
 

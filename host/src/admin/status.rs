@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::Exporter;
+use crate::app::history::{Entry, History};
 use flitch_core::buffers::{Buffer, DiskStats, Stats};
 use flitch_core::clock::Clock;
 use flitch_core::receipt::Accounts;
@@ -32,6 +33,8 @@ pub struct Status {
     pub sources: BTreeMap<Arc<str>, SourceStatus>,
     /// Each pipeline.
     pub pipelines: BTreeMap<Arc<str>, PipelineStatus>,
+    /// Each filter that runs.
+    pub filters: BTreeMap<Arc<str>, FilterStatus>,
     /// Each output.
     pub outputs: BTreeMap<Arc<str>, OutputStatus>,
     /// Parts that ended or panicked unasked since the start, by kind and name (`source in`). They are started again.
@@ -62,6 +65,19 @@ pub struct PipelineStatus {
     pub to: Vec<String>,
     /// Threads that run its filters.
     pub workers: usize,
+}
+
+/// A filter and the code that it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FilterStatus {
+    /// Its plugin, as the configuration names it.
+    pub plugin: String,
+    /// SHA-256 of the plugin's code.
+    pub sha256: Arc<str>,
+    /// Since when it runs this code with these settings; RFC 3339 in UTC.
+    pub since: Option<String>,
+    /// Pipelines that have it.
+    pub pipelines: Vec<Arc<str>>,
 }
 
 /// An output and what waits for it.
@@ -115,7 +131,9 @@ struct Wired {
     generation: u64,
     last_reload_error: Option<String>,
     pipelines: BTreeMap<Arc<str>, PipelineStatus>,
+    filters: BTreeMap<Arc<str>, FilterStatus>,
     buffers: BTreeMap<Arc<str>, Buffer>,
+    history: Option<Arc<History>>,
 }
 
 impl Default for StatusBoard {
@@ -150,12 +168,29 @@ impl StatusBoard {
     }
 
     /// A configuration came into force.
-    pub fn wired(&self, pipelines: BTreeMap<Arc<str>, PipelineStatus>, buffers: BTreeMap<Arc<str>, Buffer>) {
+    pub fn wired(
+        &self,
+        pipelines: BTreeMap<Arc<str>, PipelineStatus>,
+        filters: BTreeMap<Arc<str>, FilterStatus>,
+        buffers: BTreeMap<Arc<str>, Buffer>,
+    ) {
         let mut state = self.state.lock();
         state.generation += 1;
         state.last_reload_error = None;
         state.pipelines = pipelines;
+        state.filters = filters;
         state.buffers = buffers;
+    }
+
+    /// Where the history of filters is kept.
+    pub fn keeps(&self, history: Arc<History>) {
+        self.state.lock().history = Some(history);
+    }
+
+    /// The changes of a filter, or of all, the oldest first.
+    pub fn history(&self, filter: Option<&str>) -> Vec<Entry> {
+        let history = self.state.lock().history.clone();
+        history.map_or_else(Vec::new, |history| history.of(filter))
     }
 
     /// A configuration was refused, or a part of it; what was there before goes on.
@@ -182,6 +217,7 @@ impl StatusBoard {
             last_reload_error: state.last_reload_error.clone(),
             sources: Exporter::get().accounts().into_iter().map(account).collect(),
             pipelines: state.pipelines.clone(),
+            filters: state.filters.clone(),
             outputs: state.buffers.iter().map(output).collect(),
             failures: self.health.failures(),
             ailments: self.health.ailments(),

@@ -78,7 +78,7 @@ async fn silent_clients_keep_out_nobody() {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into();
     let settings = AdminSettings { listen, max_connections: 4, ..AdminSettings::default() };
     let stop = CancellationToken::new();
-    let (address, serving) = start(&settings, Arc::default(), stop.clone()).await.unwrap();
+    let (address, serving) = start(&settings, Arc::default(), Control::new().0, stop.clone()).await.unwrap();
     let clients = silent_clients(&Endpoint::Tcp(address.into()), 8).await;
     let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
     client.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
@@ -91,5 +91,21 @@ async fn silent_clients_keep_out_nobody() {
         closed(client).await;
     }
     let again = AdminSettings { listen: address.into(), ..settings };
-    start(&again, Arc::default(), stop).await.expect("the address is free");
+    start(&again, Arc::default(), Control::new().0, stop).await.expect("the address is free");
+}
+
+#[test]
+fn a_swap_is_asked_for_by_post_and_by_no_web_page() {
+    let hosts = Hosts::new(Ipv4Addr::LOCALHOST.into(), []);
+    let asked = |method: &str, path: &str, headers: &[(&str, &str)]| {
+        let request = Request::builder().method(method).uri(path).header("Host", "localhost");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        filters::asked(&request.body(()).unwrap(), &hosts)
+            .map(|asked| asked.map_err(|filters::Refusal(status, _)| status.as_u16()))
+    };
+    assert_eq!(asked("POST", "/api/filters/my%20mark/swap", &[]), Some(Ok("my mark".to_owned())));
+    assert_eq!(asked("GET", "/api/filters/mark/swap", &[]), Some(Err(405)));
+    assert_eq!(asked("POST", "/api/filters/mark/swap", &[("Origin", "http://localhost")]), Some(Err(403)));
+    assert_eq!(asked("POST", "/api/filters/mark/swap", &[("Host", "evil.example")]), Some(Err(421)));
+    assert_eq!(asked("POST", "/api/filters/history", &[]), None);
 }

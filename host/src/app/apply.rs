@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use super::diff::{self, Change, Diff, Filters};
 use super::drain::{Old, discard};
-use super::{App, AppError, Output, Pipeline, Source, apart, at};
+use super::history::{self, By};
+use super::{App, AppError, Applied, Output, Pipeline, Source, apart, at};
 use crate::admin::Exporter;
 use crate::config::{self, Config};
 use crate::pipeline::Buffers;
@@ -49,11 +50,13 @@ pub(super) async fn tables(
 
 impl App {
     /// Puts another configuration into force, but for its `data_dir`. What did not change is not restarted. Answers
-    /// which filters go on as they are, since what is in their files now cannot be used, and why not.
+    /// which filters changed, and which go on as they are, since what is in their files now cannot be used, and why not.
+    /// `by` is who asked for it, for the history of filters.
     ///
     /// # Errors
     /// The first part that cannot be put to work; then everything goes on as before.
-    pub async fn apply(&mut self, config: Config) -> Result<Vec<AppError>, AppError> {
+    pub async fn apply(&mut self, config: Config, by: By) -> Result<Applied, AppError> {
+        let before = self.made();
         // Positions that are looked for in another folder would be forgotten.
         let config = Config { data_dir: self.wiring.data_dir.clone(), ..config };
         let stale = self.pipelines.iter().filter(|(_, pipeline)| pipeline.program.is_stale());
@@ -74,13 +77,37 @@ impl App {
             Ok(()) => {
                 let kept = std::mem::take(&mut made.kept);
                 self.commit(config, &diff, made);
-                Ok(kept)
+                let after = self.made();
+                kept.iter().for_each(|error| self.failed(by, &before, error));
+                self.history.changed(by, &before, &after);
+                self.show();
+                let changed = after.iter().filter(|(name, made)| before.get(*name) != Some(made));
+                let changed = changed.map(|(name, _)| name.clone()).collect();
+                Ok(Applied { changed, kept: kept.iter().map(ToString::to_string).collect() })
             }
             Err(error) => {
                 discard(made).await;
+                self.failed(by, &before, &error);
                 Err(error)
             }
         }
+    }
+
+    /// What each filter that runs is made of.
+    pub(super) fn made(&self) -> BTreeMap<Arc<str>, history::Made> {
+        let filters = self.pipelines.values().flat_map(|pipeline| pipeline.program.filters());
+        let made = |filter: &Arc<flitch_filters::Filter>| history::Made {
+            sha256: filter.plugin().sha256().into(),
+            settings: filter.configured.clone(),
+        };
+        filters.map(|filter| (filter.name.clone(), made(filter))).collect()
+    }
+
+    /// Notes what cannot be used, where it is a filter.
+    fn failed(&self, by: By, running: &BTreeMap<Arc<str>, history::Made>, error: &AppError) {
+        let Some(path) = error.path.strip_prefix("filters.") else { return };
+        let filter = path.split('.').next().unwrap_or(path);
+        self.history.failed(by, filter, running.get(filter), format!("{:#}", error.error));
     }
 
     /// Reads tables, opens outputs, builds filters and starts pipelines, as far as they are new.
@@ -309,7 +336,6 @@ impl App {
         // Nobody waits for what it says.
         drop(tokio::task::spawn_blocking(tell));
         self.config = Some(config);
-        self.show();
     }
 }
 

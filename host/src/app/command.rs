@@ -1,6 +1,8 @@
 //! What can be asked of the daemon while it runs. All of it goes through one channel, one after the other, and is
 //! answered; to end is the one thing that waits for nothing before it.
 
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -8,12 +10,14 @@ use tokio_util::sync::CancellationToken;
 const WAITING: usize = 16;
 
 /// A change of the running daemon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Read the configuration file again, and put it into force.
     Reload,
     /// Look at the files of plugins again, and put those that changed into force.
     Refresh,
+    /// The same, because somebody wants to know what comes of this filter.
+    Swap(String),
 }
 
 /// What a command came to.
@@ -22,6 +26,8 @@ pub type Answer = Result<Applied, Refused>;
 /// A configuration is in force.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Applied {
+    /// Filters that run other code than before, or with other settings.
+    pub changed: Vec<Arc<str>>,
     /// Filters that go on with the code that they have, since what is in their files cannot be used, and why not.
     pub kept: Vec<String>,
 }
@@ -37,13 +43,21 @@ pub enum Refused {
         /// The same without them.
         line: String,
     },
+    /// There is no such filter.
+    #[error("there is no filter `{name}`; there are {}", .known.join(", "))]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The filters that there are.
+        known: Vec<String>,
+    },
     /// The daemon ends.
     #[error("flitch is ending")]
     Ending,
 }
 
 /// A command, and who waits for the answer.
-pub(super) struct Request {
+pub(crate) struct Request {
     pub command: Command,
     pub answer: oneshot::Sender<Answer>,
 }
@@ -57,7 +71,7 @@ pub struct Control {
 
 impl Control {
     /// A control, and the other end, where the daemon takes what it is asked.
-    pub(super) fn new() -> (Control, mpsc::Receiver<Request>) {
+    pub(crate) fn new() -> (Control, mpsc::Receiver<Request>) {
         let (requests, taken) = mpsc::channel(WAITING);
         (Control { requests, end: CancellationToken::new() }, taken)
     }

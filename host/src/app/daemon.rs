@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use super::command::{Answer, Applied, Command, Refused, Request};
-use super::{App, AppError, Control};
+use super::history::By;
+use super::{App, Control};
 use crate::admin::StatusBoard;
 use crate::config::{self, ConfigError, Loaded};
 
@@ -58,14 +59,24 @@ impl Daemon {
             Command::Reload => self.reload().await,
             Command::Refresh => {
                 tracing::info!("a plugin's file has changed");
-                let applied = self.app.apply(self.app.config().clone()).await;
-                applied
-                    .map(applied_with)
-                    .map_err(|part| Refused::Config { report: part.to_string(), line: part.to_string() })
+                self.refresh(By::File).await
+            }
+            Command::Swap(name) => {
+                let known: Vec<String> = self.app.config().filters.keys().cloned().collect();
+                if !known.contains(&name) {
+                    return Err(Refused::Unknown { name, known });
+                }
+                tracing::info!(filter = name, "a swap was asked for");
+                self.refresh(By::Api).await
             }
         };
         self.tell(&answer);
         answer
+    }
+
+    async fn refresh(&mut self, by: By) -> Answer {
+        let applied = self.app.apply(self.app.config().clone(), by).await;
+        applied.map_err(|part| Refused::Config { report: part.to_string(), line: part.to_string() })
     }
 
     async fn reload(&mut self) -> Answer {
@@ -76,8 +87,8 @@ impl Daemon {
             tracing::warn!("{warning:?}");
         }
         self.warn_of_what_stays(&loaded);
-        let applied = self.app.apply(loaded.config.clone()).await;
-        applied.map(applied_with).map_err(|part| refused(loaded.error(&part.path, &part.error).into()))
+        let applied = self.app.apply(loaded.config.clone(), By::Config).await;
+        applied.map_err(|part| refused(loaded.error(&part.path, &part.error).into()))
     }
 
     fn warn_of_what_stays(&self, loaded: &Loaded) {
@@ -94,8 +105,10 @@ impl Daemon {
     /// Lines of the configuration are for the log alone: more people reach the board.
     fn tell(&self, answer: &Answer) {
         match answer {
-            Ok(Applied { kept }) if kept.is_empty() => tracing::info!("the new configuration is in force"),
-            Ok(Applied { kept }) => {
+            Ok(Applied { kept, .. }) if kept.is_empty() => {
+                tracing::info!("the new configuration is in force")
+            }
+            Ok(Applied { kept, .. }) => {
                 let error = format!("what runs goes on for {}", kept.join("; for "));
                 tracing::warn!("the new configuration is in force, but {error}");
                 self.board.reload_refused(error);
@@ -104,13 +117,9 @@ impl Daemon {
                 tracing::error!("the new configuration is refused, the old one goes on: {report}");
                 self.board.reload_refused(line.clone());
             }
-            Err(Refused::Ending) => {}
+            Err(Refused::Unknown { .. } | Refused::Ending) => {}
         }
     }
-}
-
-fn applied_with(kept: Vec<AppError>) -> Applied {
-    Applied { kept: kept.iter().map(ToString::to_string).collect() }
 }
 
 fn refused(error: ConfigError) -> Refused {

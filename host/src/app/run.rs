@@ -52,16 +52,17 @@ pub async fn run(path: &Path, config: Config) -> Result<Ended, RunError> {
     let mut hangup = signal(SignalKind::hangup())?;
     let board = Arc::new(StatusBoard::default());
     let stop_admin = CancellationToken::new();
+    let (control, requests) = Control::new();
     if config.admin.enabled {
         let listen = config.admin.listen.clone();
-        let started = admin::start(&config.admin, board.clone(), stop_admin.clone()).await;
+        let started = admin::start(&config.admin, board.clone(), control.clone(), stop_admin.clone()).await;
         let started = started.with_context(|| {
             format!("cannot listen on {listen} (`admin: {{ enabled: false }}` turns it off)")
         });
         let (address, serving) =
             started.map_err(|error| AppError { path: "admin.listen".to_owned(), error })?;
-        keep_admin(serving, &config.admin, &board, &stop_admin);
-        tracing::info!(%address, "admin listener: /metrics, /healthz, /readyz, /api/status");
+        keep_admin(serving, &config.admin, &board, &control, &stop_admin);
+        tracing::info!(%address, "admin listener: /metrics, /healthz, /readyz, /api/status, /api/filters");
     }
     let folder = path.parent().unwrap_or(Path::new("."));
     let app = tokio::select! {
@@ -73,7 +74,6 @@ pub async fn run(path: &Path, config: Config) -> Result<Ended, RunError> {
         }
     };
     tracing::info!("ready");
-    let (control, requests) = Control::new();
     let (plugins, files) = watch::channel(Vec::new());
     let daemon = Daemon::new(path.to_owned(), app, board, (control.clone(), requests), plugins);
     let asks = async {
@@ -107,6 +107,7 @@ fn keep_admin(
     serving: JoinHandle<()>,
     settings: &AdminSettings,
     board: &Arc<StatusBoard>,
+    control: &Control,
     stop: &CancellationToken,
 ) {
     let until_stopped = |serving: JoinHandle<()>, stop: CancellationToken| -> Running {
@@ -118,10 +119,12 @@ fn keep_admin(
     };
     let first = until_stopped(serving, stop.clone());
     let (settings, for_starts, stops) = (settings.clone(), board.clone(), stop.clone());
+    let control = control.clone();
     let start = move || -> Starting {
         let (settings, board, stop) = (settings.clone(), for_starts.clone(), stops.clone());
+        let control = control.clone();
         Box::pin(async move {
-            let (_, serving) = admin::start(&settings, board, stop.clone()).await?;
+            let (_, serving) = admin::start(&settings, board, control, stop.clone()).await?;
             Ok(until_stopped(serving, stop))
         })
     };

@@ -19,6 +19,7 @@ mod check;
 mod config;
 mod dead_letters;
 mod demo;
+mod filter;
 mod plugin;
 mod run;
 mod version;
@@ -83,6 +84,9 @@ enum Command {
     /// Try a filter plugin, or look at it.
     #[command(subcommand)]
     Plugin(plugin::Command),
+    /// Look at the filters of a daemon that runs, and swap them.
+    #[command(subcommand)]
+    Filter(filter::Command),
     /// Look at records that no stage could take further, and send them again.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
@@ -186,6 +190,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Plugin(command) => plugin::run(&command),
+        Command::Filter(command) => filter::run(&command),
         Command::DeadLetters(command) => dead_letters::run(&command),
         Command::Buffer(command) => buffer::run(&command),
         Command::Adx(command) => adx::run(&command),

@@ -3,6 +3,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::app::history::Outcome;
 
 const GOOD: &str = "
 data_dir: DATA
@@ -96,11 +97,41 @@ async fn a_plugin_that_broke_is_kept_and_told_of_and_a_good_one_is_taken() {
     let bench = Bench::start(&file.display().to_string()).await;
     assert_eq!(*bench.plugins.borrow(), std::slice::from_ref(&file));
     std::fs::write(&file, b"no component").unwrap();
-    let Ok(Applied { kept }) = bench.control.ask(Command::Refresh).await else { panic!() };
+    let Ok(Applied { kept, .. }) = bench.control.ask(Command::Refresh).await else { panic!() };
     assert!(kept[0].starts_with("filters.mark: "), "{kept:?}");
     assert!(bench.board.read().last_reload_error.unwrap().contains("filters.mark"));
     plugin_file(elsewhere.path(), "set");
     assert_eq!(bench.control.ask(Command::Refresh).await, Ok(Applied::default()));
+    assert!(bench.end().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_a_swap_hears_what_came_of_it_and_the_history_keeps_it() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = plugin_file(elsewhere.path(), "set");
+    let bench = Bench::start(&file.display().to_string()).await;
+    let swap = |name: &str| bench.control.ask(Command::Swap(name.to_owned()));
+    let Err(Refused::Unknown { name, known }) = swap("marc").await else { panic!() };
+    assert_eq!((name.as_str(), known), ("marc", vec!["mark".to_owned()]));
+    assert_eq!(swap("mark").await, Ok(Applied::default()), "the file holds what runs");
+    std::fs::write(&file, b"no component").unwrap();
+    let Ok(Applied { changed, kept }) = swap("mark").await else { panic!() };
+    assert!(changed.is_empty() && kept[0].starts_with("filters.mark: "), "{kept:?}");
+    // Other code that takes the same settings.
+    let mut other = crate::STOCK.component("set").unwrap().to_vec();
+    other.extend_from_slice(b"\0\x03\x02ab");
+    std::fs::write(&file, &other).unwrap();
+    let Ok(Applied { changed, kept }) = swap("mark").await else { panic!() };
+    assert_eq!((changed, kept), (vec![Arc::from("mark")], Vec::new()));
+    let status = bench.board.read().filters;
+    let entries = bench.board.history(Some("mark"));
+    let told: Vec<_> = entries.iter().map(|entry| (entry.by, entry.result)).collect();
+    assert_eq!(
+        told,
+        [(By::Start, Outcome::InForce), (By::Api, Outcome::Failed), (By::Api, Outcome::InForce)]
+    );
+    assert_eq!(entries[2].to.as_deref(), Some(&*status["mark"].sha256));
+    assert_eq!((&entries[2].from, Some(&entries[2].time)), (&entries[0].to, status["mark"].since.as_ref()));
     assert!(bench.end().await);
 }
 

@@ -1,0 +1,79 @@
+//! `POST /api/filters/{name}/swap`: somebody wants what a plugin's file holds now to be in force, and to know what comes
+//! of it.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, HeaderValue, ORIGIN};
+use hyper::{Method, Request, Response, StatusCode};
+use percent_encoding::percent_decode_str;
+use serde_json::json;
+
+use super::hosts::Hosts;
+use super::{JSON, TEXT, respond};
+use crate::app::{Applied, Command, Control, Refused};
+
+/// Why nothing is swapped.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refusal(pub StatusCode, pub String);
+
+/// The filter that a request asks to swap, or why it may not; none where it asks for something else.
+pub fn asked<B>(request: &Request<B>, hosts: &Hosts) -> Option<Result<String, Refusal>> {
+    let name = request.uri().path().strip_prefix("/api/filters/")?.strip_suffix("/swap")?;
+    if let Err(refused) = hosts.check(request) {
+        return Some(Err(Refusal(StatusCode::MISDIRECTED_REQUEST, refused)));
+    }
+    if request.method() != Method::POST {
+        return Some(Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, "only POST is answered\n".to_owned())));
+    }
+    // A browser sends it with every POST of a page, and nobody else does.
+    if request.headers().contains_key(ORIGIN) {
+        return Some(Err(Refusal(StatusCode::FORBIDDEN, "no web page may swap filters\n".to_owned())));
+    }
+    Some(Ok(decoded(name)))
+}
+
+/// A name as it stands in a URL.
+pub fn decoded(name: &str) -> String {
+    percent_decode_str(name).decode_utf8_lossy().into_owned()
+}
+
+/// Has the filter swapped, and says what came of it: 200 where what its file holds is in force, 409 where it cannot be
+/// used and the old code goes on, 404 where there is no such filter, 503 while flitch ends.
+pub async fn swap(asked: Result<String, Refusal>, control: &Control) -> Response<Full<Bytes>> {
+    let name = match asked {
+        Ok(name) => name,
+        Err(Refusal(status, why)) => {
+            let mut response = respond(status, TEXT, why);
+            if status == StatusCode::METHOD_NOT_ALLOWED {
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            }
+            return response;
+        }
+    };
+    let failed =
+        |reason: &str| (StatusCode::CONFLICT, json!({"filter": name, "result": "failed", "reason": reason}));
+    let (status, body) = match control.ask(Command::Swap(name.clone())).await {
+        Ok(Applied { changed, kept }) => {
+            let own = format!("filters.{name}");
+            let is_own =
+                |why: &&String| why.strip_prefix(&own).is_some_and(|rest| rest.starts_with([':', '.']));
+            match kept.iter().find(is_own) {
+                Some(why) => failed(why),
+                None => {
+                    let is_changed = changed.iter().any(|changed| **changed == *name);
+                    let result = if is_changed { "swapped" } else { "unchanged" };
+                    (StatusCode::OK, json!({"filter": name, "result": result}))
+                }
+            }
+        }
+        Err(Refused::Config { line, .. }) => failed(&line),
+        Err(error @ Refused::Unknown { .. }) => {
+            (StatusCode::NOT_FOUND, json!({"filter": name, "result": "unknown", "reason": error.to_string()}))
+        }
+        Err(error @ Refused::Ending) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            json!({"filter": name, "result": "ending", "reason": error.to_string()}),
+        ),
+    };
+    respond(status, JSON, body.to_string())
+}

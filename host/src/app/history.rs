@@ -1,0 +1,186 @@
+//! Which code each filter ran, since when, and who changed it. Survives a restart.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use flitch_core::batch::time;
+use flitch_core::clock::Clock;
+
+/// The file in `data_dir`, an entry a line.
+const FILE: &str = "filters.ndjson";
+/// Entries that are kept; older ones go.
+const KEPT: usize = 1000;
+
+/// Who changed a filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    /// flitch started.
+    Start,
+    /// The configuration was read again.
+    Config,
+    /// A plugin's file changed.
+    File,
+    /// Somebody asked for it: `POST /api/filters/{name}/swap`.
+    Api,
+}
+
+/// What came of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The filter runs what `to` says.
+    InForce,
+    /// It cannot be used, and what ran before goes on.
+    Failed,
+    /// The configuration has it no more.
+    Removed,
+}
+
+/// One change of a filter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When, RFC 3339 in UTC.
+    pub time: String,
+    /// The filter's name in the configuration.
+    pub filter: String,
+    /// Who changed it.
+    pub by: By,
+    /// What came of it.
+    pub result: Outcome,
+    /// SHA-256 of the code that ran before, if any did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// SHA-256 of the code that runs now; the same as before where the settings changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What a filter is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made {
+    /// SHA-256 of its code.
+    pub sha256: Arc<str>,
+    /// What the configuration says of it.
+    pub settings: flitch_filters::FilterSettings,
+}
+
+/// The changes of all filters, the oldest first.
+pub struct History {
+    path: PathBuf,
+    clock: Clock,
+    entries: Mutex<VecDeque<Entry>>,
+}
+
+impl History {
+    /// Reads what an earlier run wrote below `data_dir`. A line that cannot be read is passed over.
+    pub fn open(data_dir: &std::path::Path, clock: Clock) -> History {
+        let path = data_dir.join(FILE);
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let all: Vec<Entry> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let kept: VecDeque<Entry> = all.iter().skip(all.len().saturating_sub(KEPT)).cloned().collect();
+        let history = History { path, clock, entries: Mutex::new(kept) };
+        if text.lines().count() > KEPT {
+            history.said(history.write_anew());
+        }
+        history
+    }
+
+    /// The entries of a filter, or of all.
+    pub fn of(&self, filter: Option<&str>) -> Vec<Entry> {
+        let entries = self.entries.lock();
+        entries.iter().filter(|entry| filter.is_none_or(|filter| entry.filter == filter)).cloned().collect()
+    }
+
+    /// When the code and settings of a filter came into force.
+    pub fn since(&self, filter: &str) -> Option<String> {
+        let entries = self.entries.lock();
+        let last = entries.iter().rev().find(|e| e.filter == filter && e.result == Outcome::InForce)?;
+        Some(last.time.clone())
+    }
+
+    /// Notes which filters are others than before.
+    pub fn changed(&self, by: By, before: &BTreeMap<Arc<str>, Made>, after: &BTreeMap<Arc<str>, Made>) {
+        for (name, made) in after {
+            let old = before.get(name);
+            if old != Some(made) {
+                self.note(by, name, Outcome::InForce, old, Some(made), None);
+            }
+        }
+        for (name, old) in before.iter().filter(|(name, _)| !after.contains_key(*name)) {
+            self.note(by, name, Outcome::Removed, Some(old), None, None);
+        }
+    }
+
+    /// Notes that a filter cannot be changed, and why.
+    pub fn failed(&self, by: By, filter: &str, running: Option<&Made>, reason: String) {
+        self.note(by, filter, Outcome::Failed, running, None, Some(reason));
+    }
+
+    fn note(
+        &self,
+        by: By,
+        filter: &str,
+        result: Outcome,
+        from: Option<&Made>,
+        to: Option<&Made>,
+        reason: Option<String>,
+    ) {
+        let sha256 = |made: &Made| made.sha256.to_string();
+        let entry = Entry {
+            time: time::to_text(self.clock.now()).to_string(),
+            filter: filter.to_owned(),
+            by,
+            result,
+            from: from.map(sha256),
+            to: to.map(sha256),
+            reason,
+        };
+        let is_full = {
+            let mut entries = self.entries.lock();
+            entries.push_back(entry.clone());
+            let is_full = entries.len() >= 2 * KEPT;
+            if is_full {
+                entries.drain(..KEPT);
+            }
+            is_full
+        };
+        self.said(if is_full { self.write_anew() } else { self.append(&entry) });
+    }
+
+    fn append(&self, entry: &Entry) -> std::io::Result<()> {
+        let mut line = serde_json::to_string(entry)?;
+        line.push('\n');
+        fs::OpenOptions::new().create(true).append(true).open(&self.path)?.write_all(line.as_bytes())
+    }
+
+    fn write_anew(&self) -> std::io::Result<()> {
+        let mut text = String::new();
+        for entry in &*self.entries.lock() {
+            text += &serde_json::to_string(entry)?;
+            text.push('\n');
+        }
+        let aside = self.path.with_extension("new");
+        fs::write(&aside, text)?;
+        fs::rename(aside, &self.path)
+    }
+
+    /// The history is for people: that it cannot be kept holds up nothing else.
+    fn said(&self, done: std::io::Result<()>) {
+        if let Err(error) = done {
+            tracing::warn!(file = %self.path.display(), %error, "the history of filters cannot be written");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! `flitch filter`: the filters of a daemon that runs, through its admin listener.
+
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use reqwest::{Method, StatusCode, Url};
+use serde_json::Value;
+
+use super::Failure;
+use flitch_core::net::http_client::{self, Settings};
+use flitch_core::telemetry::escape::Escaped;
+
+/// Longest time for an answer: a swap compiles, and waits for a reload that is under way.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// So many digits of a SHA-256 are shown in tables.
+const SHOWN: usize = 12;
+
+/// Of `flitch filter`.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// List the filters that run: the code that each has, since when, and in which pipelines.
+    List(Daemon),
+    /// Put what a filter's file holds now into force, and say what came of it.
+    ///
+    /// Exits with 1 where it cannot be used: then the old code goes on.
+    Swap(Swap),
+    /// Show which code filters ran, since when, and who changed it.
+    History(History),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Daemon {
+    /// The admin listener of the daemon.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9598", env = "FLITCH_ADMIN")]
+    admin: String,
+    /// Write JSON, as the listener answers it.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Swap {
+    /// The filter's name in the configuration.
+    name: String,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct History {
+    /// The filter's name in the configuration; all of them without it.
+    name: Option<String>,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+/// Does what is asked for.
+pub fn run(command: &Command) -> Result<(), Failure> {
+    let mut out = String::new();
+    match command {
+        Command::List(daemon) => {
+            let (_, status) = daemon.ask(Method::GET, &["api", "status"], None)?;
+            let filters = &status["filters"];
+            if daemon.json {
+                out = format!("{filters}\n");
+            } else {
+                let rows = filters.as_object().into_iter().flatten().map(|(name, filter)| {
+                    let pipelines = filter["pipelines"].as_array().into_iter().flatten().map(text);
+                    let pipelines = pipelines.collect::<Vec<_>>().join(", ");
+                    [
+                        name.clone(),
+                        text(&filter["plugin"]),
+                        short(&filter["sha256"]),
+                        text(&filter["since"]),
+                        pipelines,
+                    ]
+                });
+                table(["filter", "plugin", "sha256", "since", "pipelines"], rows.collect(), &mut out);
+            }
+        }
+        Command::Swap(Swap { name, daemon }) => {
+            let (status, told) = daemon.ask(Method::POST, &["api", "filters", name, "swap"], None)?;
+            if status == StatusCode::NOT_FOUND {
+                return Err(Failure::Usage(text(&told["reason"])));
+            }
+            if daemon.json {
+                writeln!(std::io::stdout(), "{told}")?;
+            }
+            if !status.is_success() {
+                return Err(anyhow!("{}; what ran before goes on", text(&told["reason"])).into());
+            }
+            if !daemon.json {
+                out = match told["result"].as_str() {
+                    Some("swapped") => format!("{name}: new code is in force\n"),
+                    _ => format!("{name}: its file holds what runs already\n"),
+                };
+            }
+        }
+        Command::History(History { name, daemon }) => {
+            let (_, entries) = daemon.ask(Method::GET, &["api", "filters", "history"], name.as_deref())?;
+            if daemon.json {
+                out = format!("{entries}\n");
+            } else {
+                let rows = entries.as_array().into_iter().flatten().map(|entry| {
+                    let field = |name: &str| text(&entry[name]);
+                    [
+                        field("time"),
+                        field("filter"),
+                        field("by"),
+                        field("result"),
+                        short(&entry["from"]),
+                        short(&entry["to"]),
+                        field("reason"),
+                    ]
+                });
+                table(["time", "filter", "by", "result", "from", "to", "reason"], rows.collect(), &mut out);
+            }
+        }
+    }
+    Ok(std::io::stdout().write_all(out.as_bytes())?)
+}
+
+impl Daemon {
+    /// Asks the listener. Answers the status, and what it says as JSON.
+    fn ask(
+        &self,
+        method: Method,
+        path: &[&str],
+        filter: Option<&str>,
+    ) -> Result<(StatusCode, Value), Failure> {
+        let wrong = |why: &dyn std::fmt::Display| Failure::Usage(format!("--admin {}: {why}", self.admin));
+        let mut url: Url = self.admin.parse().map_err(|error| wrong(&error))?;
+        url.path_segments_mut().map_err(|()| wrong(&"write http://host:port"))?.clear().extend(path);
+        if let Some(filter) = filter {
+            url.query_pairs_mut().append_pair("filter", filter);
+        }
+        let settings = Settings {
+            tls: None,
+            proxy: None,
+            connect_timeout: Duration::from_secs(5),
+            timeout: PATIENCE,
+            keep: false,
+        };
+        let ask = async {
+            let client = http_client::client(settings)?;
+            let answer = client.request(method, url).send().await;
+            let answer = answer.with_context(|| {
+                format!("no flitch answers at {} (`--admin` says where its `admin.listen` is)", self.admin)
+            })?;
+            let status = answer.status();
+            let body = answer.text().await?;
+            let told = serde_json::from_str(&body);
+            told.map(|told| (status, told))
+                .map_err(|_| anyhow!("{} answers {status}: {}", self.admin, body.trim_end()))
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(runtime.block_on(ask)?)
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map(|text| Escaped(text).to_string()).unwrap_or_default()
+}
+
+fn short(value: &Value) -> String {
+    text(value).chars().take(SHOWN).collect()
+}
+
+/// Columns as wide as what is in them.
+fn table<const N: usize>(titles: [&str; N], rows: Vec<[String; N]>, out: &mut String) {
+    let rows: Vec<[String; N]> = std::iter::once(titles.map(str::to_owned)).chain(rows).collect();
+    let widths: Vec<usize> =
+        (0..N).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0)).collect();
+    for row in &rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        *out += cells.collect::<Vec<_>>().join("  ").trim_end();
+        out.push('\n');
+    }
+}
