@@ -8,6 +8,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use flitch_pack::Wasi;
+
 #[path = "../host/stock/build/guests.rs"]
 mod guests;
 
@@ -34,11 +36,12 @@ fn main() -> Result<()> {
     if missing {
         println!("cargo::warning=clang-19 is missing: the filters in C are not built (see `make setup`)");
     }
-    c_conformance(&out, missing)?;
+    c_guests(&out, missing)?;
+    go_guests(&out)?;
     for (name, variable, more) in FILTERS {
         let built = out.join(name).with_extension("wasm");
         if !missing {
-            std::fs::write(&built, pack(&compile(Path::new(FOLDER), more, &out)?)?)?;
+            std::fs::write(&built, pack(&compile(Path::new(FOLDER), more, &out)?, Wasi::Host)?)?;
         }
         println!("cargo::rustc-env={variable}={}", if missing { "".into() } else { built.to_string_lossy() });
     }
@@ -76,19 +79,19 @@ fn campaign() -> Result<()> {
     Ok(())
 }
 
-/// Builds the conformance guest of the C SDK, with the flags that the SDK's README names.
-fn c_conformance(out: &Path, missing: bool) -> Result<()> {
-    let built = out.join("c-conformance.wasm");
-    let inputs = ["../sdk/c/include", "../sdk/c/src", "../sdk/c/conformance"];
-    inputs.iter().for_each(|input| println!("cargo::rerun-if-changed={input}"));
-    if missing {
-        println!("cargo::rustc-env=FLITCH_C_CONFORMANCE=");
-        return Ok(());
+/// What is built with the SDKs in C and Go, which need no tool but a compiler.
+const GUESTS: [&str; 2] = ["conformance", "example"];
+
+/// Builds the guests of the C SDK, with the flags that the SDK's README names.
+fn c_guests(out: &Path, missing: bool) -> Result<()> {
+    let mut library = Vec::new();
+    for input in ["../sdk/c/include", "../sdk/c/src"] {
+        println!("cargo::rerun-if-changed={input}");
     }
-    let entries = std::fs::read_dir("../sdk/c/src")?.map(|entry| Ok(entry?.path()));
-    let mut sources: Vec<PathBuf> = entries.collect::<Result<_>>()?;
-    sources.retain(|path| path.extension().is_some_and(|extension| extension == "c"));
-    sources.push("../sdk/c/conformance/filter.c".into());
+    for entry in std::fs::read_dir("../sdk/c/src")? {
+        library.push(entry?.path());
+    }
+    library.retain(|path| path.extension().is_some_and(|extension| extension == "c"));
     let flags = [
         "-O2",
         "-flto",
@@ -98,14 +101,74 @@ fn c_conformance(out: &Path, missing: bool) -> Result<()> {
         "-I",
         "../sdk/c/include",
     ];
-    std::fs::write(&built, pack(&clang(&flags, &sources, &out.join("c-conformance.core.wasm"))?)?)?;
-    println!("cargo::rustc-env=FLITCH_C_CONFORMANCE={}", built.display());
+    for what in GUESTS {
+        println!("cargo::rerun-if-changed=../sdk/c/{what}");
+        let core = out.join(format!("c-{what}.core.wasm"));
+        let mut sources = library.clone();
+        sources.push(format!("../sdk/c/{what}/filter.c").into());
+        if !missing {
+            clang(&flags, &sources, &core)?;
+        }
+        guest("C", what, &core, missing, Wasi::Host)?;
+    }
+    Ok(())
+}
+
+/// Builds the guests of the Go SDK, as its README says.
+fn go_guests(out: &Path) -> Result<()> {
+    println!("cargo::rerun-if-changed=../sdk/go");
+    let go = go();
+    if go.is_none() {
+        println!(
+            "cargo::warning=no Go from 1.24 on is here: no filter in Go is built (see `make setup-sdk LANG=go`)"
+        );
+    }
+    for what in GUESTS {
+        let core = out.join(format!("go-{what}.core.wasm"));
+        if let Some(go) = &go {
+            let mut go = Command::new(go);
+            go.current_dir("../sdk/go").envs([("GOOS", "wasip1"), ("GOARCH", "wasm")]);
+            go.args(["build", "-buildmode=c-shared", "-ldflags=-s -w", "-o"]);
+            let output = go.arg(&core).arg(format!("./{what}")).output()?;
+            if !output.status.success() {
+                return Err(format!("go failed:\n{}", String::from_utf8_lossy(&output.stderr)).into());
+            }
+        }
+        // Go's collector asks for the time while its host hands it memory, where nothing may be asked of the host.
+        guest("GO", what, &core, go.is_none(), Wasi::Stub)?;
+    }
+    Ok(())
+}
+
+/// The command of a Go that can build the guests: the one that `scripts/setup-sdk.sh` has fetched, or that of the machine.
+fn go() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let cache = folder("FLITCH_CACHE").or_else(|| {
+        Some(folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")))?.join("flitch"))
+    });
+    let fetched = cache.map(|cache| cache.join("sdk/bin/go")).filter(|go| go.exists());
+    let go = fetched.unwrap_or_else(|| "go".into());
+    let said = Command::new(&go).args(["env", "GOVERSION"]).current_dir("../sdk/go").output().ok()?;
+    let version = String::from_utf8(said.stdout).ok()?;
+    let minor: u32 =
+        version.trim().strip_prefix("go1.")?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
+    (minor >= 24).then_some(go)
+}
+
+/// Packs a guest, and tells the tests where it is: nowhere, if its compiler is missing.
+fn guest(language: &str, what: &str, core: &Path, missing: bool, wasi: Wasi) -> Result<()> {
+    let built = core.with_extension("").with_extension("wasm");
+    if !missing {
+        std::fs::write(&built, pack(core, wasi)?)?;
+    }
+    let shown = if missing { "".into() } else { built.to_string_lossy() };
+    println!("cargo::rustc-env=FLITCH_{language}_{}={shown}", what.to_uppercase());
     Ok(())
 }
 
 /// Makes a component of a core module.
-fn pack(core: &Path) -> Result<Vec<u8>> {
-    Ok(flitch_pack::pack(&std::fs::read(core)?, flitch_pack::Wasi::Host)?)
+fn pack(core: &Path, wasi: Wasi) -> Result<Vec<u8>> {
+    Ok(flitch_pack::pack(&std::fs::read(core)?, wasi)?)
 }
 
 /// Compiles the guest with its bindings into a core module.

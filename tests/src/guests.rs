@@ -24,15 +24,26 @@ pub fn rust_conformance() -> PathBuf {
     PathBuf::from(env!("FLITCH_RUST_CONFORMANCE"))
 }
 
-/// The conformance guest of the C SDK, `sdk/c/conformance`, which imports no WASI.
-#[track_caller]
-pub fn c_conformance() -> PathBuf {
-    built(env!("FLITCH_C_CONFORMANCE"))
-}
-
-/// What `scripts/sdk.sh` has built with the SDK of a language: its `conformance` guest, or its `example`.
+/// What was built with the SDK of a language: its `conformance` guest, or its `example`. Those in C and Go import no WASI.
 #[track_caller]
 pub fn of_sdk(language: &str, what: &str) -> PathBuf {
+    let built = match (language, what) {
+        ("c", "conformance") => env!("FLITCH_C_CONFORMANCE"),
+        ("c", "example") => env!("FLITCH_C_EXAMPLE"),
+        ("go", "conformance") => env!("FLITCH_GO_CONFORMANCE"),
+        ("go", "example") => env!("FLITCH_GO_EXAMPLE"),
+        _ => return of_registry(language, what),
+    };
+    assert!(
+        !built.is_empty(),
+        "the compiler is missing: run `make setup-sdk LANG={language}`, and build again"
+    );
+    PathBuf::from(built)
+}
+
+/// What `scripts/sdk.sh` has built.
+#[track_caller]
+fn of_registry(language: &str, what: &str) -> PathBuf {
     let built =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/sdk").join(format!("{language}-{what}.wasm"));
     assert!(built.exists(), "{} is missing: run `scripts/sdk.sh build {language}`", built.display());

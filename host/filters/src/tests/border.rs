@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use flitch_sdk::testing::borders::{self, Guest};
 use flitch_sdk::{Batch as CaseBatch, Blobs, Changes, Column, Fields, Rejection, Removal, Values};
-use wasmtime::Store;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
+use wasmtime::{ResourceLimiter, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::super::guest::bindings::flitch::filter::{columns, host};
@@ -26,6 +26,24 @@ struct Host {
     tables: Tables,
     wasi: WasiCtx,
     handles: ResourceTable,
+    /// Bytes of memory that the guest has.
+    memory: usize,
+}
+
+impl ResourceLimiter for Host {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.memory += desired.saturating_sub(current);
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(true)
+    }
 }
 
 impl WasiView for Host {
@@ -89,8 +107,10 @@ impl Component {
             tables: load(tables)?,
             wasi: WasiCtx::builder().build(),
             handles: ResourceTable::new(),
+            memory: 0,
         };
         let mut store = Store::new(engine, host);
+        store.limiter(|host| host);
         store.set_epoch_deadline(u64::MAX / 2);
         let plugin = Plugin::instantiate(&mut store, &component, &linker)?;
         Ok((store, plugin))
@@ -204,6 +224,29 @@ fn costs_one_record_when_it_misbehaves(guest: &Path) {
     }
 }
 
+/// Hands a conformance guest a thousand batches: the second half of them needs hardly more memory than the first. (A
+/// collector begins where it sees fit.)
+#[track_caller]
+fn keeps_its_memory_over_a_thousand_batches(path: PathBuf) {
+    let set =
+        json!({"do": "set", "field": "set", "value": {"text": "some text", "list": [1, 2], "number": 5}});
+    let copy = json!({"do": "copy", "from": "message", "to": "copied"});
+    let settings = json!({"steps": [set, copy, {"if": "odd", "do": "remove", "field": "message"}]});
+    let rows = 256;
+    let batch = borders::batch(&json!({"rows": rows, "columns": {
+        "message": {"text": vec!["a line of some length, as they come"; rows]},
+        "odd": {"boolean": (0..rows).map(|row| if row % 2 == 1 { json!(true) } else { Json::Null }).collect::<Vec<_>>()},
+    }}));
+    let mut guest = Component { path, running: None };
+    guest.configure(&settings.to_string(), &BTreeMap::new()).unwrap();
+    let mut needed = Vec::new();
+    for _ in 0..2 {
+        (0..500).for_each(|_| assert_eq!(guest.apply(&batch).unwrap().set.len(), 4));
+        needed.push(guest.running.as_ref().unwrap().0.data().memory);
+    }
+    assert!(needed[0] > 0 && needed[1] <= needed[0] / 4 * 5, "{needed:?} bytes");
+}
+
 #[test]
 fn the_conformance_guest_of_the_rust_sdk_answers_as_the_contract_says() {
     answers_as_the_contract_says(flitch_tests::guests::rust_conformance());
@@ -211,7 +254,32 @@ fn the_conformance_guest_of_the_rust_sdk_answers_as_the_contract_says() {
 
 #[test]
 fn the_conformance_guest_of_the_c_sdk_answers_as_the_contract_says() {
-    answers_as_the_contract_says(flitch_tests::guests::c_conformance());
+    answers_as_the_contract_says(flitch_tests::guests::of_sdk("c", "conformance"));
+}
+
+#[test]
+fn a_filter_in_c_that_misbehaves_costs_one_record() {
+    costs_one_record_when_it_misbehaves(&flitch_tests::guests::of_sdk("c", "conformance"));
+}
+
+#[test]
+fn a_filter_in_c_keeps_its_memory_over_a_thousand_batches() {
+    keeps_its_memory_over_a_thousand_batches(flitch_tests::guests::of_sdk("c", "conformance"));
+}
+
+#[test]
+fn the_conformance_guest_of_the_go_sdk_answers_as_the_contract_says() {
+    answers_as_the_contract_says(flitch_tests::guests::of_sdk("go", "conformance"));
+}
+
+#[test]
+fn a_filter_in_go_that_misbehaves_costs_one_record() {
+    costs_one_record_when_it_misbehaves(&flitch_tests::guests::of_sdk("go", "conformance"));
+}
+
+#[test]
+fn a_filter_in_go_keeps_its_memory_over_a_thousand_batches() {
+    keeps_its_memory_over_a_thousand_batches(flitch_tests::guests::of_sdk("go", "conformance"));
 }
 
 #[test]

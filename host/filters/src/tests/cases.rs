@@ -34,9 +34,10 @@ fn every_case_of_every_stock_plugin_holds_for_the_component() {
 #[test]
 fn every_case_of_the_example_holds_in_every_language() {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk/example/cases");
-    for language in ["python", "js"] {
+    let ways = [("c", Wasi::None), ("go", Wasi::None), ("python", Wasi::default()), ("js", Wasi::default())];
+    for (language, wasi) in ways {
         let plugin = flitch_tests::guests::of_sdk(language, "example");
-        let count = run(plugin.to_str().unwrap(), Wasi::default(), cases.clone());
+        let count = run(plugin.to_str().unwrap(), wasi, cases.clone());
         assert!(count > 4, "{count} cases");
     }
 }
