@@ -1,7 +1,7 @@
 //! What one text says.
 
 use crate::rules::{BROWSERS, Device, PROGRAMS, SYSTEMS, TVS, windows};
-use memchr::memmem;
+use crate::words::{APPLE_WEB_KIT, FIRST_BROWSER, FIRST_SYSTEM, Found, SAFARI, TRIDENT, VERSION};
 use std::borrow::Cow;
 
 /// Most bytes of a text that are read.
@@ -23,9 +23,10 @@ impl<'a> Agent<'a> {
     /// Reads a text.
     pub fn of(text: &'a str) -> Self {
         let text = &text[..text.floor_char_boundary(MAX_BYTES)];
+        let found = Found::of(text);
         let mut agent = Self::default();
-        agent.system(text);
-        agent.program(text);
+        agent.system(text, &found);
+        agent.program(text, &found);
         agent.device = agent.device.or_else(|| agent.kind_of_device(text));
         agent
     }
@@ -36,9 +37,9 @@ impl<'a> Agent<'a> {
         version[..version.bytes().take_while(u8::is_ascii_digit).count()].parse().ok()
     }
 
-    fn program(&mut self, text: &'a str) {
-        for (word, family, device) in PROGRAMS {
-            if let Some(end) = find(text, word) {
+    fn program(&mut self, text: &'a str, found: &Found) {
+        for (number, (_, family, device)) in PROGRAMS.iter().enumerate() {
+            if let Some(end) = found.end(number) {
                 (self.family, self.version, self.device) = (Some(*family), version(text, end), Some(*device));
                 return;
             }
@@ -47,8 +48,8 @@ impl<'a> Agent<'a> {
             (self.family, self.version, self.device) = (Some(crawler.0), crawler.1, Some(Device::Bot));
             return;
         }
-        for (word, family) in BROWSERS {
-            if let Some(end) = find(text, word) {
+        for (number, (word, family)) in BROWSERS.iter().enumerate() {
+            if let Some(end) = found.end(FIRST_BROWSER + number) {
                 let version = version(text, end);
                 (self.family, self.version) = (Some(*family), version);
                 if text.contains("; wv)") && *word == "Chrome" {
@@ -56,20 +57,20 @@ impl<'a> Agent<'a> {
                 }
                 // The later Operas have theirs elsewhere.
                 if *word == "Opera"
-                    && let Some(end) = find(text, "Version")
+                    && let Some(end) = found.end(VERSION)
                 {
                     self.version = self::version(text, end);
                 }
                 return;
             }
         }
-        if find(text, "Trident").is_some() {
+        if found.end(TRIDENT).is_some() {
             self.family = Some("Internet Explorer");
             self.version = text.find("rv:").and_then(|at| number(&text[at + 3..]));
-        } else if find(text, "Safari").is_some() && find(text, "AppleWebKit").is_some() {
+        } else if found.end(SAFARI).is_some() && found.end(APPLE_WEB_KIT).is_some() {
             let is_android = self.os == Some("Android");
             self.family = Some(if is_android { "Android Browser" } else { "Safari" });
-            self.version = find(text, "Version").and_then(|end| version(text, end));
+            self.version = found.end(VERSION).and_then(|end| version(text, end));
         } else {
             let end = text.find(['/', ' ', '(', ';']).unwrap_or(text.len());
             let name = &text[..end];
@@ -81,9 +82,11 @@ impl<'a> Agent<'a> {
         }
     }
 
-    fn system(&mut self, text: &'a str) {
-        let found = SYSTEMS.iter().find_map(|(word, os)| Some((*word, *os, find(text, word)?)));
-        let Some((word, os, end)) = found else { return };
+    fn system(&mut self, text: &'a str, found: &Found) {
+        let mut systems = SYSTEMS.iter().enumerate();
+        let named =
+            systems.find_map(|(number, (word, os))| Some((*word, *os, found.end(FIRST_SYSTEM + number)?)));
+        let Some((word, os, end)) = named else { return };
         self.os = Some(os);
         self.os_version = match word {
             "X11" | "Linux" | "Nintendo" | "Xbox" | "Web0S" | "Macintosh" | "Windows" => None,
@@ -119,19 +122,6 @@ impl<'a> Agent<'a> {
             _ => Some(Device::Desktop),
         }
     }
-}
-
-/// Where a word ends that stands by itself.
-fn find(text: &str, word: &str) -> Option<usize> {
-    let is_part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
-    let bytes = text.as_bytes();
-    memmem::find_iter(bytes, word.as_bytes()).map(|at| (at, at + word.len())).find_map(|(start, end)| {
-        let before = start.checked_sub(1).and_then(|before| bytes.get(before));
-        let joined = word.ends_with('_');
-        // A word of three letters is one only with its version.
-        let short = word.len() > 3 || bytes.get(end) == Some(&b'/');
-        (!is_part(before) && (joined || !is_part(bytes.get(end))) && short).then_some(end)
-    })
 }
 
 /// The version behind a word: `/1.2`, ` 1.2` or `_1.2`.

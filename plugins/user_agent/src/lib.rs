@@ -2,6 +2,7 @@
 
 mod agent;
 mod rules;
+mod words;
 
 use agent::Agent;
 use flitch_sdk::parse::{OnMismatch, OnMissing, Policy, Reader, below, check_prefix, set_present};
