@@ -20,6 +20,8 @@ use super::trouble::why_failed;
 const PATIENCE: Duration = Duration::from_secs(4);
 /// How long the client may take to say that it wants a token.
 const HEARD: Duration = Duration::from_millis(100);
+/// How long until a group is asked for again whose coordinator moves.
+const PAUSE: Duration = Duration::from_millis(100);
 /// What the client may have told since, at most.
 const EVENTS: usize = 64;
 
@@ -66,11 +68,33 @@ fn ask(settings: &KafkaSettings, name: &str) -> anyhow::Result<()> {
     if first.count() == 0 {
         return Ok(());
     }
-    let committed = consumer.committed_offsets(first, PATIENCE).map_err(explained)?;
-    for element in committed.elements() {
-        element.error().with_context(|| format!("group `{}`", settings.group))?;
+    // A cluster that is new, or that moves a group to another broker, says so for a moment.
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let asked = consumer.committed_offsets(first.clone(), PATIENCE);
+        let failed = match &asked {
+            Ok(committed) => committed.elements().iter().find_map(|element| element.error().err()),
+            Err(error) => Some(error.clone()),
+        };
+        match (failed, asked) {
+            (None, _) => return Ok(()),
+            (Some(error), _) if is_moving(&error) && Instant::now() < until => hear(PAUSE),
+            (Some(_), Err(error)) => return Err(explained(error)),
+            (Some(error), Ok(_)) => return Err(error).with_context(|| format!("group `{}`", settings.group)),
+        }
     }
-    Ok(())
+}
+
+/// Whether the group's coordinator is about to be another broker, or to read what it has to know.
+fn is_moving(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::NotCoordinator
+                | RDKafkaErrorCode::CoordinatorNotAvailable
+                | RDKafkaErrorCode::CoordinatorLoadInProgress
+        )
+    )
 }
 
 /// Whether a topic is there and may be read. Answers its name.
