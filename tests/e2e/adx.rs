@@ -7,7 +7,7 @@ use std::process::Command;
 use flitch_tests::flitch::Flitch;
 use flitch_tests::process::run;
 use flitch_tests::servers::azurite::Azurite;
-use flitch_tests::servers::kusto::{BEARER, Kusto, SECRET};
+use flitch_tests::servers::kusto::{BEARER, FEDERATED, Kusto, SECRET};
 use flitch_tests::wait::eventually;
 use flitch_tests::{cache, repository};
 use serde_json::{Value, json};
@@ -99,7 +99,9 @@ fn microsofts_own_client_ingests_into_the_fake_and_flitch_asks_as_it_does() {
     let python = |way: &str| {
         let mut command = Command::new("python3");
         command.arg(repository().join("tests/e2e/adx_sdk.py")).args([&kusto.uri(), BEARER, way]);
-        run(command.env("PYTHONPATH", cache().join("kusto-py")))
+        let paths =
+            std::env::join_paths([cache().join("kusto-py"), cache().join("parquet-readers")]).unwrap();
+        run(command.env("PYTHONPATH", paths))
     };
     let printed = python("queued").unwrap();
     assert!(printed.contains("QUEUED"), "{printed}");
@@ -179,6 +181,93 @@ fn microsofts_own_client_ingests_into_the_fake_and_flitch_asks_as_it_does() {
 }
 
 #[test]
+fn parquet_files_are_read_back_by_pyarrow_and_by_duckdb_record_by_record() {
+    use crate::parquet::{found, record, same};
+    let azurite = Azurite::with_queues().unwrap();
+    let kusto = Kusto::with_azurite(&azurite).unwrap();
+    for (table, rest) in [("by_rest", true), ("by_queue", false)] {
+        kusto.state().rest = rest;
+        let more = format!("database: logs, table: {table}, max_age: 1s, encoding: {{ format: parquet }}");
+        let source = file_source("app.log").replace("{ type: file,", "{ type: file, codec: json,");
+        let mut flitch = Flitch::new(FLITCH, &pipeline(&source, &[], &output(&kusto, &more)));
+        let lines: String = (0..4000).map(|n| format!("{}\n", record(n))).collect();
+        std::fs::write(flitch.at("app.log"), lines).unwrap();
+        flitch.run();
+        flitch.settled_after(4000, DEADLINE);
+        assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+        let folder = tempfile::tempdir().unwrap();
+        let state = kusto.state();
+        let files = &state.tables[&("logs".to_owned(), table.to_owned())].ingested;
+        for (number, file) in files.iter().enumerate() {
+            std::fs::write(folder.path().join(format!("{number}.parquet")), file).unwrap();
+        }
+        for reader in ["pyarrow", "duckdb"] {
+            same(&found(reader, folder.path(), 4000), reader);
+            assert_eq!(flitch_tests::parquet::rows(reader, folder.path()).unwrap().len(), 4000, "each once");
+        }
+    }
+}
+
+#[test]
+fn whoever_flitch_is_it_has_a_token_that_the_cluster_takes() {
+    let kusto = Kusto::start().unwrap();
+    let uri = kusto.uri();
+    let pem = repository().join("host/core/src/net/entra/testdata/client.pem");
+    // {"alg":"none"} and {"exp":4000000000}: `az` prints no other end of a token.
+    let of_cli = "eyJhbGciOiJub25lIn0.eyJleHAiOjQwMDAwMDAwMDB9.x";
+    kusto.state().another_token = Some(of_cli.to_owned());
+    for (way, auth) in [
+        (
+            "secret",
+            format!(
+                "{{ type: client_secret, tenant_id: t, client_id: c, client_secret: {SECRET}, authority: \"{uri}\" }}"
+            ),
+        ),
+        (
+            "certificate",
+            format!(
+                "{{ type: client_certificate, tenant_id: t, client_id: c, certificate: \"{}\", authority: \"{uri}\" }}",
+                pem.display()
+            ),
+        ),
+        ("machine", format!("{{ type: managed_identity, endpoint: \"{uri}\" }}")),
+        ("pod", "{ type: workload_identity }".to_owned()),
+        ("cli", "{ type: azure_cli }".to_owned()),
+    ] {
+        let output = format!(
+            "out: {{ type: adx, cluster: \"{uri}\", auth: {auth}, database: logs, table: {way}, max_age: 200ms }}"
+        );
+        let flitch = Flitch::new(FLITCH, &pipeline(&file_source("app.log"), &[], &output));
+        // What `az` prints, and what Kubernetes puts into a pod.
+        let bin = flitch.at("bin");
+        std::fs::create_dir(&bin).unwrap();
+        let az = format!(
+            "#!/bin/sh\n[ \"$6\" = https://kusto.kusto.windows.net ] || exit 1\necho '{{\"accessToken\": \"{of_cli}\"}}'\n"
+        );
+        std::fs::write(bin.join("az"), az).unwrap();
+        run(Command::new("chmod").arg("+x").arg(bin.join("az"))).unwrap();
+        std::fs::write(flitch.at("federated"), FEDERATED).unwrap();
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        let federated = flitch.at("federated").display().to_string();
+        let pod = [
+            ("PATH", path.as_str()),
+            ("AZURE_TENANT_ID", "t"),
+            ("AZURE_CLIENT_ID", "c"),
+            ("AZURE_FEDERATED_TOKEN_FILE", &federated),
+            ("AZURE_AUTHORITY_HOST", &uri),
+        ];
+        let mut flitch = pod.iter().fold(flitch, |flitch, (name, value)| flitch.env(name, value));
+        append(&flitch.at("app.log"), 0..10);
+        flitch.run();
+        flitch.settled_after(10, DEADLINE);
+        assert_eq!(numbers(&kusto, "logs", way), (0..10).collect(), "{way}");
+        assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+        let log = flitch.log();
+        assert!(!log.contains(SECRET) && !log.contains(of_cli) && !log.contains(FEDERATED), "{log}");
+    }
+}
+
+#[test]
 fn a_probe_tells_what_is_missing_and_a_mapping_is_written_for_a_sample() {
     let kusto = Kusto::start().unwrap();
     kusto.state().makes_tables = false;
@@ -202,6 +291,8 @@ fn a_probe_tells_what_is_missing_and_a_mapping_is_written_for_a_sample() {
     let ended = flitch.cli(&["adx", "mapping", "--table", "t", "--name", "m"], sample);
     assert!(ended.stdout.contains(".create table ['t'] ingestion json mapping 'm' '[{"), "{}", ended.stdout);
     assert!(ended.stdout.contains("['status']: real"), "{}", ended.stdout);
+    let ended = flitch.cli(&["adx", "mapping", "--table", "t", "--format", "parquet"], "{\"a\":{\"b\":1}}\n");
+    assert!(ended.stdout.contains("ingestion parquet mapping 't_mapping'"), "{}", ended.stdout);
     let wrong = flitch.cli(&["adx", "mapping", "--table", "t"], "{\"a\":1}\nnonsense\n");
     assert!(wrong.stderr.contains("line 2"), "{}", wrong.stderr);
 }
