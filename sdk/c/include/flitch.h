@@ -5,8 +5,8 @@
  *
  * Memory. Nobody frees anything. What the library hands out, and what `flitch_alloc` gives, lives until the batch is
  * answered; what comes of it within `configure` lives as long as the filter. When there is no more memory, reads find
- * nothing, writes do nothing, `flitch_alloc` answers NULL, and the batch as a whole is rejected with `out of memory`:
- * the filter goes on with the next one.
+ * nothing, writes do nothing, `flitch_alloc` answers NULL, and the instance ends: the host tries the records on others
+ * until the one that takes the memory stands alone, which is rejected with `out of memory`.
  *
  * Bounds. A text is a pointer with a length and no zero behind it. Rows and lengths are checked on each access; a row
  * that is not there has no value.
