@@ -6,6 +6,8 @@
 # A finished part carries a stamp with its version; what has its stamp is not fetched again.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
+# Where `setup-sdk.sh` puts a Go that the machine has not.
+PATH="$FLITCH_CACHE/sdk/bin:$PATH"
 
 kafka_version=4.1.0
 scala_version=2.13

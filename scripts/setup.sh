@@ -2,7 +2,7 @@
 # Installs what is missing to build and to test flitch, and nothing that is there.
 #
 #   scripts/setup.sh build    what `make demo` needs: a C toolchain, OpenSSL's headers, Rust and its WASM targets
-#   scripts/setup.sh test     the above, and what the tests run: nginx, logrotate, dockerd, Java for Kafka, clang for the C guest
+#   scripts/setup.sh test     the above, and what the tests run: nginx, logrotate, dockerd, Java for Kafka, clang and Go for guests
 #
 # Debian packages are installed when this runs as root or sudo asks for no password; otherwise the
 # command to run is printed. Safe to run again: with everything in place it takes a second.
@@ -43,13 +43,18 @@ if [ "$stage" = test ]; then
   # The clients of other languages that the forward source is tested with.
   need nodejs have node
   need npm have npm
-  # The S3 server is built from its source.
-  need golang-go have go
   need python3 have python3
   need python3-pip python3 -m pip --version
 fi
 
 install_needed
+
+# --- Go ------------------------------------------------------------------------------------------
+
+# Servers of object stores are built from their source, and filters in Go; Debian's Go is too old for both.
+if [ "$stage" = test ]; then
+  "$(dirname "$0")/setup-sdk.sh" go
+fi
 
 # --- Rust ----------------------------------------------------------------------------------------
 
