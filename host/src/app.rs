@@ -34,7 +34,7 @@ mod source;
 mod supervise;
 
 use apart::apart;
-pub use command::{Answer, Applied, Command, Control, Refused};
+pub use command::{Answer, Applied, Command, Control, Kept, Refused};
 use history::{By, History};
 use output::Output;
 pub use run::{Ended, RunError, run};
@@ -101,6 +101,7 @@ impl App {
             tables: Arc::new(Tables::default()),
             dead_letters: Some(dead_letters.clone()),
             folder: folder.to_owned(),
+            silent: false,
         };
         let buffers = BufferContext {
             folder: config.data_dir.join(buffers::FOLDER),

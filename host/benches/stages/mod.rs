@@ -93,6 +93,7 @@ fn filter(plugin: &str, settings: serde_json::Value) -> Alone {
         tables: Arc::default(),
         dead_letters: None,
         folder: ".".into(),
+        silent: false,
     };
     let mut filter = FilterSettings::of(plugin);
     filter.settings = settings;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::chain::{Chain, Program};
+use super::chain::{Chain, Program, try_out};
 use super::filter::{Filter, FilterContext};
-use super::guest::Wanted;
+use super::guest::{Component, Wanted};
 use super::judgement::Judgement;
 use super::settings::FilterSettings;
 use super::settle::Rejected;
@@ -22,9 +22,22 @@ pub struct Alone {
 impl Alone {
     /// Loads the filter. What it rejects comes back from [`Alone::run`] where `cx` has no dead letters.
     pub fn load(name: &str, settings: &FilterSettings, cx: &FilterContext) -> anyhow::Result<Alone> {
-        let program = Arc::new(Program::load(&[(name, settings)], cx)?);
-        let chain = program.chain();
-        Ok(Alone { program, chain, ledger: Arc::default() })
+        Ok(Alone::of(Program::load(&[(name, settings)], cx)?))
+    }
+
+    /// The same of code that is loaded already.
+    pub(super) fn of_code(
+        name: &str,
+        settings: &FilterSettings,
+        code: Component,
+        cx: &FilterContext,
+    ) -> anyhow::Result<Alone> {
+        Ok(Alone::of(Program::of(vec![try_out(name, settings, code, cx)?])))
+    }
+
+    fn of(program: Program) -> Alone {
+        let program = Arc::new(program);
+        Alone { chain: program.chain(), program, ledger: Arc::default() }
     }
 
     /// The records that go on, and those that were rejected.

@@ -27,13 +27,23 @@ const TIME_OF_CASES: &str = "1970-01-01T00:00:00Z";
 pub struct Component<'a> {
     plugin: &'a FilterSettings,
     cx: &'a FilterContext,
+    code: Option<super::guest::Component>,
     filter: Option<Alone>,
 }
 
 impl<'a> Component<'a> {
     /// Runs `plugin`, with the settings of each case in place of its own.
     pub fn new(plugin: &'a FilterSettings, cx: &'a FilterContext) -> Component<'a> {
-        Component { plugin, cx, filter: None }
+        Component { plugin, cx, code: None, filter: None }
+    }
+
+    /// The same with code that is loaded already, whatever `plugin` names.
+    pub(super) fn of_code(
+        plugin: &'a FilterSettings,
+        code: super::guest::Component,
+        cx: &'a FilterContext,
+    ) -> Component<'a> {
+        Component { code: Some(code), ..Component::new(plugin, cx) }
     }
 }
 
@@ -47,6 +57,16 @@ pub fn load(
     tables: &[(String, PathBuf)],
     cx: &FilterContext,
 ) -> anyhow::Result<Alone> {
+    load_code(plugin, None, settings, tables, cx)
+}
+
+fn load_code(
+    plugin: &FilterSettings,
+    code: Option<super::guest::Component>,
+    settings: &Json,
+    tables: &[(String, PathBuf)],
+    cx: &FilterContext,
+) -> anyhow::Result<Alone> {
     let filter = FilterSettings { settings: settings.clone(), ..plugin.clone() };
     let table = |(name, path): &(String, PathBuf)| {
         let path = std::path::absolute(path)?;
@@ -55,18 +75,23 @@ pub fn load(
     let tables = tables.iter().map(table).collect::<anyhow::Result<_>>()?;
     let tables = Arc::new(Tables::load(&tables, Path::new("/"))?);
     let name = Path::new(&plugin.plugin).file_stem().unwrap_or_default().to_string_lossy();
-    Alone::load(&name, &filter, &FilterContext { tables, ..cx.clone() })
+    let cx = FilterContext { tables, ..cx.clone() };
+    match code {
+        Some(code) => Alone::of_code(&name, &filter, code, &cx),
+        None => Alone::load(&name, &filter, &cx),
+    }
 }
 
 impl Executor for Component<'_> {
     fn configure(&mut self, settings: &Json, tables: &[(String, PathBuf)]) -> Result<(), String> {
-        let filter = load(self.plugin, settings, tables, self.cx).map_err(|error| {
-            let said = format!("{error:#}");
-            match said.split_once(" refuses its settings: ") {
-                Some((_, reason)) => reason.to_owned(),
-                None => said,
-            }
-        })?;
+        let filter =
+            load_code(self.plugin, self.code.clone(), settings, tables, self.cx).map_err(|error| {
+                let said = format!("{error:#}");
+                match said.split_once(" refuses its settings: ") {
+                    Some((_, reason)) => reason.to_owned(),
+                    None => said,
+                }
+            })?;
         self.filter = Some(filter);
         Ok(())
     }

@@ -17,8 +17,8 @@ use flitch_core::batch::Batch;
 #[derive(Debug, Default)]
 pub struct Program {
     filters: Vec<Arc<Filter>>,
-    /// The instances that were tried, for the first worker.
-    tried: Mutex<Option<Vec<Instance>>>,
+    /// Instances of each filter that workers take.
+    ready: Mutex<Vec<Vec<Instance>>>,
 }
 
 impl Program {
@@ -38,8 +38,8 @@ impl Program {
 
     /// A chain of filters that were tried.
     pub(super) fn of(filters: Vec<Tried>) -> Program {
-        let (filters, tried) = filters.into_iter().map(|one| (one.filter, one.instance)).unzip();
-        Program { filters, tried: Mutex::new(Some(tried)) }
+        let (filters, ready) = filters.into_iter().map(|one| (one.filter, one.instances)).unzip();
+        Program { filters, ready: Mutex::new(ready) }
     }
 
     /// The files that its plugins come from.
@@ -71,11 +71,16 @@ impl Program {
         &self.filters
     }
 
-    /// Instances of all filters, for one worker. They are made when they are needed.
+    /// Instances of all filters, for one worker. Those that are not ready are made when they are needed.
     pub fn chain(self: &Arc<Self>) -> Chain {
-        let mut tried = self.tried.lock().take().unwrap_or_default().into_iter();
-        let steps = self.filters.iter().map(|filter| Step::new(filter.clone(), tried.next())).collect();
-        Chain { steps }
+        let mut chain = Chain { steps: Vec::new() };
+        chain.change(self);
+        chain
+    }
+
+    /// An instance of a filter that is ready for a worker.
+    fn take_ready(&self, place: usize) -> Option<Instance> {
+        self.ready.lock().get_mut(place)?.pop()
     }
 }
 
@@ -89,10 +94,27 @@ pub struct LoadError {
     pub error: anyhow::Error,
 }
 
-/// A filter, and an instance of it that is configured and answers.
+/// A filter, and instances of it that are configured and answer.
 pub(super) struct Tried {
-    filter: Arc<Filter>,
-    instance: Instance,
+    pub filter: Arc<Filter>,
+    pub instances: Vec<Instance>,
+}
+
+impl Tried {
+    /// A filter that runs already: its workers have instances.
+    pub fn again(filter: &Arc<Filter>) -> Tried {
+        Tried { filter: filter.clone(), instances: Vec::new() }
+    }
+
+    /// Makes instances until there are `count`. What fails is told when a worker tries again.
+    pub fn fill(&mut self, count: usize) {
+        let (guest, missing) = (&self.filter.guest, count.saturating_sub(self.instances.len()));
+        let more = apart(|| {
+            let start = || Instance::start(guest).ok().and_then(Result::ok);
+            Ok((0..missing).map_while(|_| start()).collect::<Vec<_>>())
+        });
+        self.instances.extend(more.unwrap_or_default());
+    }
 }
 
 /// Loads a filter from where its plugin comes from, and tries it.
@@ -108,7 +130,7 @@ pub(super) fn try_out(
     plugin: Component,
     cx: &FilterContext,
 ) -> anyhow::Result<Tried> {
-    let try_out = || {
+    apart(|| {
         let filter = Arc::new(Filter::new(name, settings, plugin, cx)?);
         let mut instance = match Instance::start(&filter.guest) {
             Ok(Ok(instance)) => instance,
@@ -118,10 +140,13 @@ pub(super) fn try_out(
         instance.try_out().map_err(|reason| {
             anyhow::anyhow!("{} fails on an empty batch: {reason}", filter.plugin().name())
         })?;
-        Ok(Tried { filter, instance })
-    };
-    // On a thread of its own, since WASI blocks on futures, and the caller may be inside a runtime.
-    std::thread::scope(|scope| scope.spawn(try_out).join())
+        Ok(Tried { filter, instances: vec![instance] })
+    })
+}
+
+/// Does what runs plugins on a thread of its own, since WASI blocks on futures, and the caller may be inside a runtime.
+pub(super) fn apart<T: Send>(work: impl FnOnce() -> anyhow::Result<T> + Send) -> anyhow::Result<T> {
+    std::thread::scope(|scope| scope.spawn(work).join())
         .unwrap_or_else(|_| Err(anyhow::anyhow!("a panic while the filter was loaded")))
 }
 
@@ -132,6 +157,20 @@ pub struct Chain {
 }
 
 impl Chain {
+    /// Takes the filters of `program`. Those that it has already go on with their instances, and with what is in their
+    /// memory.
+    pub fn change(&mut self, program: &Arc<Program>) {
+        let mut before = std::mem::take(&mut self.steps);
+        let step = |(place, filter): (usize, &Arc<Filter>)| match before
+            .iter()
+            .position(|step| Arc::ptr_eq(step.filter(), filter))
+        {
+            Some(own) => before.swap_remove(own),
+            None => Step::new(filter.clone(), program.take_ready(place)),
+        };
+        self.steps = program.filters.iter().enumerate().map(step).collect();
+    }
+
     /// Runs all filters over a batch. What they drop or reject is settled; what comes back goes on.
     pub fn apply(&mut self, batch: Batch) -> Batch {
         let Batch { mut records, mut receipt, stream } = batch;

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use super::guest::{Component, Engine, Environment, Guest, Wasi};
 use super::metrics::FilterMetrics;
 use super::origin::Stock;
+use super::recent::Recent;
 use super::settings::FilterSettings;
 use super::tables::Tables;
 use flitch_core::dead_letter::{Cause, DeadLetters};
@@ -24,6 +25,8 @@ pub struct Filter {
     pub metrics: FilterMetrics,
     /// Where its dead letters go; none where the caller takes the rejected records itself.
     pub dead_letters: Option<DeadLetters>,
+    /// The last batches that it and those before it were given.
+    pub(super) recent: Arc<Recent>,
 }
 
 /// What filters are loaded with.
@@ -39,6 +42,21 @@ pub struct FilterContext {
     pub dead_letters: Option<DeadLetters>,
     /// Relative paths of plugins are from here: the folder of the configuration file.
     pub folder: std::path::PathBuf,
+    /// Whether nobody is to hear of them: no line in the log, no metric.
+    pub silent: bool,
+}
+
+impl FilterContext {
+    /// The same for filters that are only tried: what they say and count is for nobody, and they have no dead letters.
+    pub fn silent(&self) -> FilterContext {
+        FilterContext { silent: true, dead_letters: None, ..self.clone() }
+    }
+
+    /// Whether a filter that was loaded earlier finds the same tables.
+    pub(super) fn has_tables_of(&self, filter: &Filter) -> bool {
+        let theirs = Arc::as_ptr(&filter.guest.environment.tables).cast::<()>();
+        theirs == Arc::as_ptr(&self.tables).cast::<()>()
+    }
 }
 
 impl Filter {
@@ -57,11 +75,15 @@ impl Filter {
         }
         let name: Arc<str> = name.into();
         let (limits, allow) = (settings.limits, settings.allow.clone());
-        let environment = Environment::new(name.clone(), limits, allow, cx.tables.clone());
+        let environment = match cx.silent {
+            true => Environment::silent(name.clone(), limits, allow, cx.tables.clone()),
+            false => Environment::new(name.clone(), limits, allow, cx.tables.clone()),
+        };
         let text = serde_json::to_string(&settings.settings).context("settings")?;
         Ok(Filter {
             guest: Arc::new(Guest::link(&cx.engine, plugin, settings.wasi, text, environment)?),
-            metrics: FilterMetrics::new(&name),
+            metrics: if cx.silent { FilterMetrics::silent(&name) } else { FilterMetrics::new(&name) },
+            recent: Arc::default(),
             configured: settings.clone(),
             dead_letters: cx.dead_letters.clone(),
             name,

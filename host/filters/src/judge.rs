@@ -187,6 +187,7 @@ impl Search for Trial<'_> {
 
     fn condemn(&mut self, row: usize, fault: &Fault) {
         let reason: Arc<str> = fault.to_string().into();
+        self.judgement.condemned.push(row as u32);
         let record = self.records.slice(row, 1);
         if self.judge.reject_all(&record, row, &reason, self.judgement).is_err() {
             self.judgement.unjudged.push((row as u32, reason));

@@ -12,6 +12,8 @@ pub struct Judgement {
     pub parts: Vec<Part>,
     /// Rows of the batch that were rejected, with the reasons.
     pub rejected: Vec<(u32, Arc<str>)>,
+    /// Rows among the rejected ones, or among those that go on with `on_error: pass`, that the plugin cannot survive.
+    pub condemned: Vec<u32>,
     /// Rows of which the plugin never said what becomes of them, with the reasons.
     pub unjudged: Vec<(u32, Arc<str>)>,
     /// Rows that the guest left out: those that are named nowhere here.

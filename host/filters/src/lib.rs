@@ -19,6 +19,7 @@ mod judge;
 mod judgement;
 mod metrics;
 mod origin;
+mod recent;
 mod settings;
 mod settle;
 mod step;

@@ -18,6 +18,8 @@ pub struct FilterMetrics {
     /// Records that became dead letters.
     pub dead_lettered: Tally,
     rejected: Counter,
+    /// Nobody reads any of it.
+    silent: bool,
 }
 
 impl FilterMetrics {
@@ -31,6 +33,20 @@ impl FilterMetrics {
             dropped: Tally::dropped_by_filter(filter),
             dead_lettered: Tally::dead_lettered("filter", filter),
             rejected: Metric::FilterRecordsRejected.counter(&labels),
+            silent: false,
+        }
+    }
+
+    /// Metrics that nobody reads.
+    pub fn silent(filter: &Arc<str>) -> FilterMetrics {
+        FilterMetrics {
+            filter: filter.clone(),
+            records_in: Tally::noop(),
+            records_out: Tally::noop(),
+            dropped: Tally::noop(),
+            dead_lettered: Tally::noop(),
+            rejected: Counter::noop(),
+            silent: true,
         }
     }
 
@@ -41,6 +57,9 @@ impl FilterMetrics {
 
     /// An instance was thrown away.
     pub fn trapped(&self, kind: &'static str) {
+        if self.silent {
+            return;
+        }
         Metric::FilterTraps.counter(&[("filter", &self.filter), ("kind", kind)]).increment(1);
     }
 }

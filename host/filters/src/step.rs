@@ -23,6 +23,11 @@ impl Step {
         Step { judge: Judge::new(filter, instance), rejected: Vec::new() }
     }
 
+    /// The filter.
+    pub fn filter(&self) -> &Arc<Filter> {
+        self.judge.filter()
+    }
+
     /// The instance, if there is one now.
     pub fn instance(&self) -> Option<&Instance> {
         self.judge.instance()
@@ -37,6 +42,7 @@ impl Step {
     pub fn run(&mut self, records: Arc<Records>, receipt: &mut Receipt) -> Arc<Records> {
         let mut judgement = self.judge.judge(&records);
         let filter = self.judge.filter();
+        filter.recent.see(&records);
         self.rejected.append(&mut settle(filter, &records, &mut judgement, receipt));
         let parts: Vec<Records> = judgement.parts.into_iter().map(|part| part.records).collect();
         let out = match <[Records; 1]>::try_from(parts) {

@@ -25,6 +25,9 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     Engine::new(Some(&folder), &Arc::default()).unwrap()
 });
 
+/// No tables, and the same for all filters.
+static TABLES: LazyLock<Arc<Tables>> = LazyLock::new(Arc::default);
+
 /// The stock plugins.
 pub(crate) const STOCK: Stock = Stock(flitch_stock::STOCK);
 
@@ -32,9 +35,10 @@ pub(crate) fn context() -> FilterContext {
     FilterContext {
         engine: ENGINE.clone(),
         stock: STOCK,
-        tables: Arc::default(),
+        tables: TABLES.clone(),
         dead_letters: None,
         folder: Path::new(env!("CARGO_MANIFEST_DIR")).to_owned(),
+        silent: false,
     }
 }
 

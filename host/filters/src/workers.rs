@@ -4,16 +4,17 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 
-use super::Program;
+use super::{Chain, Program};
 use flitch_core::batch::Batch;
 use flitch_core::inlet::{Done, Inlet, Job};
 use flitch_core::router::Router;
 use flitch_core::tasks;
+use flitch_core::telemetry::Metric;
 use flitch_core::telemetry::health::{Health, Part, panicked, pause};
 
 /// The threads that run a pipeline's filters.
@@ -47,14 +48,16 @@ impl Workers {
                 program: workers.program.clone(),
                 part: Part::new(health, "worker", &name),
                 ends: workers.ends.clone(),
-                chain: |program| {
-                    let mut chain = program.chain();
-                    Box::new(move |batch| chain.apply(batch))
-                },
+                chain: |program| Box::new(program.chain()),
             };
             workers.threads.push(tasks::joined_thread(name, move || worker.run())?);
         }
         Ok(workers)
+    }
+
+    /// The filters that run.
+    pub fn program(&self) -> Arc<Program> {
+        self.program.load_full()
     }
 
     /// Where batches go in.
@@ -115,8 +118,24 @@ impl Ends {
     }
 }
 
-/// Runs a batch through filters.
-type Apply = Box<dyn FnMut(Batch) -> Batch>;
+/// The filters of a worker.
+trait Filters {
+    /// Runs a batch through them.
+    fn run(&mut self, batch: Batch) -> Batch;
+
+    /// Takes those of `program`.
+    fn change(&mut self, program: &Arc<Program>);
+}
+
+impl Filters for Chain {
+    fn run(&mut self, batch: Batch) -> Batch {
+        self.apply(batch)
+    }
+
+    fn change(&mut self, program: &Arc<Program>) {
+        self.change(program);
+    }
+}
 
 /// One thread of a pipeline.
 struct Worker {
@@ -124,7 +143,7 @@ struct Worker {
     program: Arc<ArcSwap<Program>>,
     part: Part,
     ends: Arc<Ends>,
-    chain: fn(&Arc<Program>) -> Apply,
+    chain: fn(&Arc<Program>) -> Box<dyn Filters>,
 }
 
 impl Worker {
@@ -139,7 +158,7 @@ impl Worker {
 
     fn work(&self, failures: &mut u32) {
         let mut current = self.program.load_full();
-        let mut chain: Option<Apply> = None;
+        let mut chain: Option<Box<dyn Filters>> = None;
         while let Some(Job { batch, place, pass }) = self.inlet.next() {
             let hand_on = |done| self.inlet.hand_on(&self.part, done);
             if pass.is_left() {
@@ -147,14 +166,17 @@ impl Worker {
                 place.give_up(hand_on);
                 continue;
             }
-            let latest = self.program.load();
-            if !Arc::ptr_eq(&latest, &current) {
-                current = latest.clone();
-                chain = None;
-            }
             // A panic of ours must cost its batch (sent again), not the order of the stream nor the worker.
-            let done =
-                catch_unwind(AssertUnwindSafe(|| chain.get_or_insert_with(|| (self.chain)(&current))(batch)));
+            let done = catch_unwind(AssertUnwindSafe(|| {
+                let latest = self.program.load();
+                if !Arc::ptr_eq(&latest, &current) {
+                    current = latest.clone();
+                    if let Some(chain) = &mut chain {
+                        self.change(&mut **chain, &current);
+                    }
+                }
+                chain.get_or_insert_with(|| (self.chain)(&current)).run(batch)
+            }));
             match done {
                 Ok(batch) => {
                     *failures = 0;
@@ -169,6 +191,15 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Takes other filters between two batches. What there is to make for them was made aside.
+    fn change(&self, chain: &mut dyn Filters, program: &Arc<Program>) {
+        let began = Instant::now();
+        chain.change(program);
+        let pause = began.elapsed();
+        Metric::FilterSwapPause.histogram(&[]).record(pause);
+        tracing::debug!(worker = %self.part, ?pause, "a worker has taken other filters");
     }
 
     /// Tells of a failure. One that follows on another is no matter of a single batch: then the worker pauses.

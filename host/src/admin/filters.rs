@@ -53,19 +53,14 @@ pub async fn swap(asked: Result<String, Refusal>, control: &Control) -> Response
     let failed =
         |reason: &str| (StatusCode::CONFLICT, json!({"filter": name, "result": "failed", "reason": reason}));
     let (status, body) = match control.ask(Command::Swap(name.clone())).await {
-        Ok(Applied { changed, kept }) => {
-            let own = format!("filters.{name}");
-            let is_own =
-                |why: &&String| why.strip_prefix(&own).is_some_and(|rest| rest.starts_with([':', '.']));
-            match kept.iter().find(is_own) {
-                Some(why) => failed(why),
-                None => {
-                    let is_changed = changed.iter().any(|changed| **changed == *name);
-                    let result = if is_changed { "swapped" } else { "unchanged" };
-                    (StatusCode::OK, json!({"filter": name, "result": result}))
-                }
+        Ok(Applied { changed, kept }) => match kept.iter().find(|kept| kept.filter == name) {
+            Some(kept) => failed(&kept.reason),
+            None => {
+                let is_changed = changed.iter().any(|changed| **changed == *name);
+                let result = if is_changed { "swapped" } else { "unchanged" };
+                (StatusCode::OK, json!({"filter": name, "result": result}))
             }
-        }
+        },
         Err(Refused::Config { line, .. }) => failed(&line),
         Err(error @ Refused::Unknown { .. }) => {
             (StatusCode::NOT_FOUND, json!({"filter": name, "result": "unknown", "reason": error.to_string()}))

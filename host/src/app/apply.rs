@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::diff::{self, Change, Diff, Filters};
 use super::drain::{Old, discard};
 use super::history::{self, By};
-use super::{App, AppError, Applied, Output, Pipeline, Source, apart, at};
+use super::{App, AppError, Applied, Kept, Output, Pipeline, Source, apart, at};
 use crate::admin::Exporter;
 use crate::config::{self, Config};
 use crate::pipeline::Buffers;
@@ -27,7 +27,22 @@ pub(super) struct Made {
     /// Pipelines that go on with other filters.
     swaps: Vec<(Arc<str>, Arc<Program>)>,
     /// Filters that go on as they are, since what is in their files cannot be used.
-    kept: Vec<AppError>,
+    kept: Vec<Kept>,
+}
+
+/// Why a configuration is applied.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Occasion<'a> {
+    /// Who asked for it, for the history of filters.
+    pub by: By,
+    /// The one filter that is asked for; those of other changed files go on as they are.
+    pub only: Option<&'a str>,
+}
+
+impl From<By> for Occasion<'_> {
+    fn from(by: By) -> Self {
+        Occasion { by, only: None }
+    }
 }
 
 /// Reads the tables of a configuration that are not among those `before`, and all of them again when their files
@@ -51,15 +66,23 @@ pub(super) async fn tables(
 impl App {
     /// Puts another configuration into force, but for its `data_dir`. What did not change is not restarted. Answers
     /// which filters changed, and which go on as they are, since what is in their files now cannot be used, and why not.
-    /// `by` is who asked for it, for the history of filters.
     ///
     /// # Errors
     /// The first part that cannot be put to work; then everything goes on as before.
-    pub async fn apply(&mut self, config: Config, by: By) -> Result<Applied, AppError> {
+    pub(super) async fn apply(
+        &mut self,
+        config: Config,
+        occasion: impl Into<Occasion<'_>>,
+    ) -> Result<Applied, AppError> {
+        let Occasion { by, only } = occasion.into();
         let before = self.made();
         // Positions that are looked for in another folder would be forgotten.
         let config = Config { data_dir: self.wiring.data_dir.clone(), ..config };
-        let stale = self.pipelines.iter().filter(|(_, pipeline)| pipeline.program.is_stale());
+        let is_stale = |pipeline: &Pipeline| match only {
+            Some(only) => pipeline.program.filters().iter().any(|filter| *filter.name == *only),
+            None => pipeline.program.is_stale(),
+        };
+        let stale = self.pipelines.iter().filter(|(_, pipeline)| is_stale(pipeline));
         let stale: BTreeSet<&str> = stale.map(|(name, _)| &**name).collect();
         let diff = Diff::between(&diff::Running { config: self.config.as_ref(), stale }, &config);
         let mut made = Made {
@@ -69,7 +92,7 @@ impl App {
             swaps: Vec::new(),
             kept: Vec::new(),
         };
-        let done = match self.make(&config, &diff, &mut made).await {
+        let done = match self.make(&config, &diff, only, &mut made).await {
             Ok(()) => self.replace_sources(&config, &diff, &made).await,
             Err(error) => Err(error),
         };
@@ -78,12 +101,14 @@ impl App {
                 let kept = std::mem::take(&mut made.kept);
                 self.commit(config, &diff, made);
                 let after = self.made();
-                kept.iter().for_each(|error| self.failed(by, &before, error));
+                for Kept { filter, reason } in &kept {
+                    self.history.failed(by, filter, before.get(filter.as_str()), reason.clone());
+                }
                 self.history.changed(by, &before, &after);
                 self.show();
                 let changed = after.iter().filter(|(name, made)| before.get(*name) != Some(made));
                 let changed = changed.map(|(name, _)| name.clone()).collect();
-                Ok(Applied { changed, kept: kept.iter().map(ToString::to_string).collect() })
+                Ok(Applied { changed, kept })
             }
             Err(error) => {
                 discard(made).await;
@@ -105,13 +130,18 @@ impl App {
 
     /// Notes what cannot be used, where it is a filter.
     fn failed(&self, by: By, running: &BTreeMap<Arc<str>, history::Made>, error: &AppError) {
-        let Some(path) = error.path.strip_prefix("filters.") else { return };
-        let filter = path.split('.').next().unwrap_or(path);
+        let Some(filter) = error.path.strip_prefix("filters.") else { return };
         self.history.failed(by, filter, running.get(filter), format!("{:#}", error.error));
     }
 
     /// Reads tables, opens outputs, builds filters and starts pipelines, as far as they are new.
-    async fn make(&self, config: &Config, diff: &Diff, made: &mut Made) -> Result<(), AppError> {
+    async fn make(
+        &self,
+        config: &Config,
+        diff: &Diff,
+        only: Option<&str>,
+        made: &mut Made,
+    ) -> Result<(), AppError> {
         if diff.tables {
             let next = tables(&self.filters.tables, config, &self.filters.folder, &self.wiring.health).await;
             made.filters.tables = next.map_err(at("tables"))?;
@@ -129,7 +159,9 @@ impl App {
             }
             let built = match change.filters {
                 Filters::Keep => None,
-                Filters::Reload | Filters::Build => Some(self.program(running, config, name, made).await?),
+                Filters::Reload | Filters::Build => {
+                    Some(self.program((running, only), config, name, made).await?)
+                }
             };
             let program = match (running, built) {
                 (Some(running), None) => running.program.clone(),
@@ -167,10 +199,10 @@ impl App {
         Ok(Output::start(flow, part, before))
     }
 
-    /// Builds the filters of a pipeline, aside from those that run.
+    /// Builds the filters of a pipeline, aside from those that run; only one of them, where one is asked for.
     async fn program(
         &self,
-        running: Option<&Pipeline>,
+        (running, only): (Option<&Pipeline>, Option<&str>),
         config: &Config,
         name: &str,
         made: &mut Made,
@@ -181,17 +213,21 @@ impl App {
         let names = &config.pipelines[name].filters;
         let filters: Vec<(String, FilterSettings)> =
             names.iter().map(|name| (name.clone(), config.filters[name].clone())).collect();
-        let cx = made.filters.clone();
+        let (cx, only) = (made.filters.clone(), only.map(str::to_owned));
+        let workers = running.map_or(1, |running| running.workers.count());
+        let is_first = all.is_empty();
         let build = move || {
             let all: Vec<&Program> = all.iter().map(|program| &**program).collect();
             let named: Vec<_> = filters.iter().map(|(name, settings)| (name.as_str(), settings)).collect();
-            swap::next(&all, &named, &cx)
+            let beside = swap::Beside { running: &all, only: only.as_deref(), workers };
+            swap::next(beside, &named, &cx)
         };
-        let wrong = |failed: LoadError| at(format!("filters.{}", failed.filter))(failed.error);
-        let next = apart(build).await.map_err(wrong)?;
-        for kept in next.kept.into_iter().map(wrong) {
-            if made.kept.iter().all(|known| known.path != kept.path) {
-                made.kept.push(kept);
+        let next = apart(move || if is_first { build() } else { swap::aside(build) }).await;
+        let next =
+            next.map_err(|failed: LoadError| at(format!("filters.{}", failed.filter))(failed.error))?;
+        for LoadError { filter, error } in next.kept {
+            if made.kept.iter().all(|known| known.filter != filter) {
+                made.kept.push(Kept { filter, reason: format!("{error:#}") });
             }
         }
         Ok(next.program)

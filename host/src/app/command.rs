@@ -16,7 +16,7 @@ pub enum Command {
     Reload,
     /// Look at the files of plugins again, and put those that changed into force.
     Refresh,
-    /// The same, because somebody wants to know what comes of this filter.
+    /// Put what the file of this filter's plugin holds now into force, and nothing else.
     Swap(String),
 }
 
@@ -28,8 +28,23 @@ pub type Answer = Result<Applied, Refused>;
 pub struct Applied {
     /// Filters that run other code than before, or with other settings.
     pub changed: Vec<Arc<str>>,
-    /// Filters that go on with the code that they have, since what is in their files cannot be used, and why not.
-    pub kept: Vec<String>,
+    /// Filters that go on with the code that they have, since what is in their files cannot be used.
+    pub kept: Vec<Kept>,
+}
+
+/// A filter that goes on with the code that it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its name in the configuration.
+    pub filter: String,
+    /// Why what is in its file cannot be used.
+    pub reason: String,
+}
+
+impl std::fmt::Display for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "filters.{}: {}", self.filter, self.reason)
+    }
 }
 
 /// What ran before goes on.

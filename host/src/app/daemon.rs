@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
+use super::apply::Occasion;
 use super::command::{Answer, Applied, Command, Refused, Request};
 use super::history::By;
 use super::{App, Control};
@@ -67,15 +68,15 @@ impl Daemon {
                     return Err(Refused::Unknown { name, known });
                 }
                 tracing::info!(filter = name, "a swap was asked for");
-                self.refresh(By::Api).await
+                self.refresh(Occasion { by: By::Api, only: Some(&name) }).await
             }
         };
         self.tell(&answer);
         answer
     }
 
-    async fn refresh(&mut self, by: By) -> Answer {
-        let applied = self.app.apply(self.app.config().clone(), by).await;
+    async fn refresh(&mut self, occasion: impl Into<Occasion<'_>>) -> Answer {
+        let applied = self.app.apply(self.app.config().clone(), occasion).await;
         applied.map_err(|part| Refused::Config { report: part.to_string(), line: part.to_string() })
     }
 
@@ -109,6 +110,7 @@ impl Daemon {
                 tracing::info!("the new configuration is in force")
             }
             Ok(Applied { kept, .. }) => {
+                let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
                 let error = format!("what runs goes on for {}", kept.join("; for "));
                 tracing::warn!("the new configuration is in force, but {error}");
                 self.board.reload_refused(error);

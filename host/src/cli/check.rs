@@ -108,6 +108,7 @@ impl Check<'_> {
             tables: Arc::new(tables),
             dead_letters: None,
             folder,
+            silent: false,
         };
         for (name, settings) in &self.loaded.config.filters {
             match Alone::load(name, settings, &cx) {

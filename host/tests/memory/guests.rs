@@ -37,6 +37,7 @@ fn guest(folder: &Path) -> Alone {
         tables: Arc::new(Tables::load(&[("t".to_owned(), table)].into(), folder).unwrap()),
         dead_letters: Some(DeadLetters::open(&folder.join("dead")).unwrap()),
         folder: folder.to_owned(),
+        silent: false,
     };
     let mut settings = FilterSettings::of(flitch_tests::guests::c_filter().to_str().unwrap());
     settings.wasi = Wasi::None;

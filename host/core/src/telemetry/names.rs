@@ -94,6 +94,8 @@ metrics_list! {
     FilterCounter = "flitch_filter_counter_total",
     /// New generations of a filter, by result: swapped, failed.
     FilterSwaps = "flitch_filter_swaps_total",
+    /// Time for which a worker was held up between two batches while it took other filters.
+    FilterSwapPause = "flitch_filter_swap_pause_seconds",
     /// Values of text that were not UTF-8 and were mended, by source.
     InvalidUtf8 = "flitch_invalid_utf8_total",
     /// Values of `@timestamp` that were no time and of `@tag` that were no text, and went to `_@timestamp` or `_@tag`, by

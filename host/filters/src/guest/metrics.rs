@@ -26,6 +26,8 @@ pub struct GuestMetrics {
     own: Mutex<HashMap<String, Counter, ahash::RandomState>>,
     /// What is over, once something is.
     other: OnceLock<Counter>,
+    /// Nobody reads any of it.
+    silent: bool,
 }
 
 /// The names that each filter ever counted under: their series stay for as long as the process runs.
@@ -52,6 +54,20 @@ impl GuestMetrics {
             instances: Metric::FilterInstances.gauge(&labels),
             own: Mutex::default(),
             other: OnceLock::new(),
+            silent: false,
+        }
+    }
+
+    /// Metrics that nobody reads.
+    pub fn silent(filter: &Arc<str>) -> GuestMetrics {
+        GuestMetrics {
+            filter: filter.clone(),
+            seconds: Gauge::noop(),
+            memory: Gauge::noop(),
+            instances: Gauge::noop(),
+            own: Mutex::default(),
+            other: OnceLock::new(),
+            silent: true,
         }
     }
 
@@ -62,6 +78,9 @@ impl GuestMetrics {
 
     /// Adds to a counter of the plugin's own.
     pub fn count(&self, name: &str, delta: u64) {
+        if self.silent {
+            return;
+        }
         let mut own = self.own.lock();
         if name.len() <= MAX_NAME
             && let Some(counter) = own.get(name)

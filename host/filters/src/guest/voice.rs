@@ -19,7 +19,8 @@ pub const MAX_REASON: usize = 2048;
 #[derive(Debug)]
 pub struct Voice {
     filter: Arc<str>,
-    state: Mutex<Budget>,
+    /// What is left to say; a voice that nobody hears has none.
+    state: Option<Mutex<Budget>>,
 }
 
 #[derive(Debug)]
@@ -47,12 +48,19 @@ impl Budget {
 impl Voice {
     /// The voice of `filter`.
     pub fn new(filter: Arc<str>) -> Voice {
-        Voice { filter, state: Mutex::new(Budget { left: BURST, at: Instant::now(), silenced: 0 }) }
+        let budget = Budget { left: BURST, at: Instant::now(), silenced: 0 };
+        Voice { filter, state: Some(Mutex::new(budget)) }
+    }
+
+    /// One that nobody hears.
+    pub fn silent(filter: Arc<str>) -> Voice {
+        Voice { filter, state: None }
     }
 
     /// Logs a line under the filter's name, unless it says too much.
     pub fn say(&self, level: Level, line: &str) {
-        let Some(silenced) = self.state.lock().take(Instant::now()) else { return };
+        let Some(state) = &self.state else { return };
+        let Some(silenced) = state.lock().take(Instant::now()) else { return };
         let filter = &*self.filter;
         if silenced > 0 {
             tracing::warn!(target: "flitch::filter", filter, silenced, "the filter logs too much");

@@ -1,13 +1,17 @@
 //! Hot swap: a new generation of a chain is built aside, and workers take it between two batches.
 //!
-//! What begins it is a file that changed ([`Watch`]) or a new configuration. [`next`] builds the new generation: load,
-//! instantiate, configure, and run an empty batch. If that fails, the old one goes on, and the log, the metric
-//! `flitch_filter_swaps_total` and the status say why. If not, [`Workers::swap`](super::Workers::swap) puts it to work.
-//! A batch is run by one generation from its first filter to its last, and no record by two.
+//! What begins it is a file that changed ([`Watch`]), a new configuration, or somebody who asks. [`next`] builds the new
+//! generation: load, instantiate, configure, run an empty batch, the plugin's cases, and a [`trial`] on the last batches
+//! that the old one was given. If that fails, the old one goes on, and the log, the metric `flitch_filter_swaps_total`
+//! and the status say why. If not, [`Workers::swap`](super::Workers::swap) puts it to work. A batch is run by one
+//! generation from its first filter to its last, and no record by two.
 //!
-//! A filter whose settings are the same, and whose file is broken, holds up nothing else: it goes on with the code that
-//! it has, and what else a new configuration changes comes into force.
+//! A filter whose code and settings are the same goes on with its instances. One whose settings are the same, and whose
+//! file is broken, holds up nothing else: it goes on with the code that it has, and what else a new configuration changes
+//! comes into force.
 
+mod aside;
+mod trial;
 mod watch;
 
 use std::sync::Arc;
@@ -17,6 +21,7 @@ use super::filter::{Filter, FilterContext};
 use super::settings::FilterSettings;
 use flitch_core::telemetry::Metric;
 
+pub use aside::aside;
 pub use watch::Watch;
 
 /// The generation of a chain that follows others.
@@ -28,22 +33,51 @@ pub struct Next {
     pub kept: Vec<LoadError>,
 }
 
-/// Builds a chain aside from those that are `running`. [`Workers::swap`](super::Workers::swap) puts it to work.
+/// What a generation is built beside.
+#[derive(Clone, Copy, Debug)]
+pub struct Beside<'a> {
+    /// The chains that run, the one that it follows first.
+    pub running: &'a [&'a Program],
+    /// The filter that is loaded again whatever its file holds, where somebody asked for one: the others go on. Without
+    /// it, all are whose files have changed.
+    pub only: Option<&'a str>,
+    /// Workers that will take it: so many instances are made.
+    pub workers: usize,
+}
+
+impl Beside<'_> {
+    fn old(&self, name: &str) -> Option<&Arc<Filter>> {
+        self.running.iter().flat_map(|program| program.filters()).find(|old| *old.name == *name)
+    }
+
+    fn is_loaded_again(&self, old: &Filter) -> bool {
+        self.only.map_or_else(|| old.plugin().is_stale(), |only| only == &*old.name)
+    }
+}
+
+/// Builds a chain aside from those that run. [`Workers::swap`](super::Workers::swap) puts it to work.
 ///
 /// # Errors
 /// Which filter cannot be built, and why: one that is new, or whose settings are others than those of the one that
 /// runs.
 pub fn next(
-    running: &[&Program],
+    beside: Beside<'_>,
     filters: &[(&str, &FilterSettings)],
     cx: &FilterContext,
 ) -> Result<Next, LoadError> {
     let mut kept = Vec::new();
     let mut tried = Vec::with_capacity(filters.len());
     for (name, settings) in filters {
-        let one = chain::load(name, settings, cx).or_else(|error| {
+        let old = beside.old(name);
+        if let Some(old) = old
+            && is_what_is_asked_for(old, settings, cx)
+            && !beside.is_loaded_again(old)
+        {
+            tried.push(Tried::again(old));
+            continue;
+        }
+        let one = build(name, settings, old, beside.workers, cx).or_else(|error| {
             let failed = LoadError { filter: (*name).to_owned(), error };
-            let old = running.iter().flat_map(|program| program.filters()).find(|old| *old.name == **name);
             let Some(old) = old else { return Err(failed) };
             report(old, &failed);
             match keep(old, settings, cx) {
@@ -59,8 +93,37 @@ pub fn next(
     Ok(Next { program: Program::of(tried), kept })
 }
 
+fn is_what_is_asked_for(old: &Filter, settings: &FilterSettings, cx: &FilterContext) -> bool {
+    old.configured == *settings && cx.has_tables_of(old)
+}
+
+/// A filter from where its plugin comes from; the `old` one, where that holds what runs.
+fn build(
+    name: &str,
+    settings: &FilterSettings,
+    old: Option<&Arc<Filter>>,
+    workers: usize,
+    cx: &FilterContext,
+) -> anyhow::Result<Tried> {
+    let mut new = chain::load(name, settings, cx)?;
+    if let Some(old) = old {
+        if is_what_is_asked_for(old, settings, cx) && same(old, &new.filter) {
+            return Ok(Tried::again(old));
+        }
+        trial::hold(&new.filter, old, cx)?;
+        if let Some(filter) = Arc::get_mut(&mut new.filter) {
+            filter.recent = old.recent.clone();
+        }
+    }
+    new.fill(workers);
+    Ok(new)
+}
+
 /// The filter `old` again, where it is what `settings` ask for.
-fn keep(old: &Filter, settings: &FilterSettings, cx: &FilterContext) -> Option<Tried> {
+fn keep(old: &Arc<Filter>, settings: &FilterSettings, cx: &FilterContext) -> Option<Tried> {
+    if is_what_is_asked_for(old, settings, cx) {
+        return Some(Tried::again(old));
+    }
     if old.configured != *settings {
         return None;
     }

@@ -42,12 +42,16 @@ impl File {
     }
 
     fn next(&self, old: &Program) -> Result<Next, LoadError> {
-        next(&[old], &[("mine", &self.settings)], &context())
+        next(beside(&[old]), &[("mine", &self.settings)], &context())
     }
 
     fn write_nonsense(&self) {
         std::fs::write(&self.path, b"\0asm\x0d\0\x01\0 half of it").unwrap();
     }
+}
+
+fn beside<'a>(running: &'a [&'a Program]) -> Beside<'a> {
+    Beside { running, only: None, workers: 1 }
 }
 
 #[test]
@@ -87,13 +91,41 @@ fn a_broken_file_does_not_hold_up_the_other_filters() {
     let mut other = FilterSettings::of("set");
     other.settings = json!({"set": {"seen": true}});
     let filters = [("new", &other), ("mine", &file.settings)];
-    let next = next(&[&program], &filters, &context()).unwrap();
+    let next = next(beside(&[&program]), &filters, &context()).unwrap();
     assert_eq!(next.kept.len(), 1);
     let mut chain = Arc::new(next.program).chain();
     let receipt = receipt::issue(&Arc::<Ledger>::default(), 1, 0, |_| {});
     let batch = chain.apply(Batch { records: messages(&["a b"]), receipt, stream: StreamId::next() });
     assert_eq!(rows(&batch.records), [json!({"message": "a b", "seen": true, "upper": "A"})]);
     batch.receipt.delivered();
+}
+
+#[test]
+fn who_asks_for_one_filter_gets_no_other_that_has_changed_and_those_go_on_with_their_instances() {
+    let (one, other) = (File::new(), File::new());
+    let filters = [("one", &one.settings), ("other-filter", &other.settings)];
+    let program = Arc::new(Program::load(&filters, &context()).unwrap());
+    let mut chain = program.chain();
+    one.write_dissect();
+    other.write_dissect();
+    let running: [&Program; 1] = [&program];
+    let asked = Beside { only: Some("one"), ..beside(&running) };
+    let next_one = Arc::new(next(asked, &filters, &context()).unwrap().program);
+    let filters_of = |program: &Program| program.filters().to_vec();
+    let (before, after) = (filters_of(&program), filters_of(&next_one));
+    assert!(!same(&before[0], &after[0]) && Arc::ptr_eq(&before[1], &after[1]));
+    let instance = |chain: &chain::Chain| chain.steps[1].instance().map(std::ptr::from_ref);
+    chain.change(&next_one);
+    let wanted: Vec<_> = chain.wanted().collect();
+    assert_eq!(wanted.len(), 2, "each has an instance before the first batch comes");
+    assert!(instance(&chain).is_some());
+    // What stands in the file already is no new generation, however often somebody asks.
+    let running: [&Program; 1] = [&next_one];
+    let asked = Beside { only: Some("one"), ..beside(&running) };
+    assert!(is_same(&next_one, &next(asked, &filters, &context()).unwrap().program));
+    std::fs::remove_file(&one.path).unwrap();
+    let kept = next(asked, &filters, &context()).unwrap().kept;
+    assert_eq!(kept[0].filter, "one", "a file that is gone is told to who asks for it");
 }
 
 #[test]

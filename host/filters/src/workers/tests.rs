@@ -10,6 +10,14 @@ use flitch_core::receipt::{Verdict, issue};
 use flitch_core::router::Route;
 use flitch_core::telemetry::Tally;
 
+impl<F: FnMut(Batch) -> Batch> Filters for F {
+    fn run(&mut self, batch: Batch) -> Batch {
+        self(batch)
+    }
+
+    fn change(&mut self, _: &Arc<Program>) {}
+}
+
 /// A pipeline with one worker, whose filters are `chain`.
 struct Bench {
     workers: Workers,
@@ -19,7 +27,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(chain: fn(&Arc<Program>) -> Apply) -> Bench {
+    fn new(chain: fn(&Arc<Program>) -> Box<dyn Filters>) -> Bench {
         let buffer = Buffer::with_room(16 << 20);
         let router = Arc::new(Router::new(vec![Route::to(buffer.clone())], Tally::noop()));
         let (inlet, health) = (Inlet::new(25, router), Arc::<Health>::default());
@@ -53,7 +61,7 @@ impl Bench {
 #[test]
 fn a_panic_costs_its_batch_and_neither_the_worker_nor_the_order() {
     let bench = Bench::new(|_| {
-        Box::new(|batch| {
+        Box::new(|batch: Batch| {
             assert_ne!(batch.records.rows(), 2, "nobody likes two");
             batch
         })

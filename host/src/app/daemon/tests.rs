@@ -25,10 +25,14 @@ struct Bench {
 
 impl Bench {
     async fn start(plugin: &str) -> Bench {
+        Bench::start_with(GOOD, plugin).await
+    }
+
+    async fn start_with(text: &str, plugin: &str) -> Bench {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("flitch.yaml");
         let board = Arc::new(StatusBoard::default());
-        write(&folder, GOOD, plugin);
+        write(&folder, text, plugin);
         let loaded = config::load(&path).unwrap();
         let app = App::start(loaded.config, folder.path(), board.clone()).await.unwrap();
         let (control, requests) = Control::new();
@@ -98,7 +102,7 @@ async fn a_plugin_that_broke_is_kept_and_told_of_and_a_good_one_is_taken() {
     assert_eq!(*bench.plugins.borrow(), std::slice::from_ref(&file));
     std::fs::write(&file, b"no component").unwrap();
     let Ok(Applied { kept, .. }) = bench.control.ask(Command::Refresh).await else { panic!() };
-    assert!(kept[0].starts_with("filters.mark: "), "{kept:?}");
+    assert_eq!(kept[0].filter, "mark", "{kept:?}");
     assert!(bench.board.read().last_reload_error.unwrap().contains("filters.mark"));
     plugin_file(elsewhere.path(), "set");
     assert_eq!(bench.control.ask(Command::Refresh).await, Ok(Applied::default()));
@@ -116,7 +120,7 @@ async fn who_asks_for_a_swap_hears_what_came_of_it_and_the_history_keeps_it() {
     assert_eq!(swap("mark").await, Ok(Applied::default()), "the file holds what runs");
     std::fs::write(&file, b"no component").unwrap();
     let Ok(Applied { changed, kept }) = swap("mark").await else { panic!() };
-    assert!(changed.is_empty() && kept[0].starts_with("filters.mark: "), "{kept:?}");
+    assert!(changed.is_empty() && kept[0].filter == "mark", "{kept:?}");
     // Other code that takes the same settings.
     let mut other = crate::STOCK.component("set").unwrap().to_vec();
     other.extend_from_slice(b"\0\x03\x02ab");
@@ -132,6 +136,41 @@ async fn who_asks_for_a_swap_hears_what_came_of_it_and_the_history_keeps_it() {
     );
     assert_eq!(entries[2].to.as_deref(), Some(&*status["mark"].sha256));
     assert_eq!((&entries[2].from, Some(&entries[2].time)), (&entries[0].to, status["mark"].since.as_ref()));
+    assert!(bench.end().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swap_takes_up_the_filter_that_is_named_and_no_other_whose_name_begins_alike() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = |name: &str| elsewhere.path().join(name);
+    let set = crate::STOCK.component("set").unwrap();
+    let names = ["mark", "mark-more"];
+    let filters: Vec<String> = names
+        .iter()
+        .map(|name| {
+            std::fs::write(file(name), set).unwrap();
+            let path = file(name);
+            format!("{name}: {{ plugin: \"{}\", settings: {{ remove: [gone] }} }}", path.display())
+        })
+        .collect();
+    let config = GOOD
+        .replace("mark: { plugin: PLUGIN, settings: { remove: [gone] } }", &filters.join(", "))
+        .replace("filters: [mark]", "filters: [mark, mark-more]");
+    let bench = Bench::start_with(&config, "set").await;
+    let mut other = set.to_vec();
+    other.extend_from_slice(b"\0\x03\x02ab");
+    std::fs::write(file("mark"), &other).unwrap();
+    std::fs::write(file("mark-more"), b"no component").unwrap();
+    let Ok(Applied { changed, kept }) = bench.control.ask(Command::Swap("mark".to_owned())).await else {
+        panic!()
+    };
+    assert_eq!((changed, kept), (vec![Arc::from("mark")], Vec::new()));
+    let told = |name: &str| bench.board.history(Some(name)).into_iter().map(|e| e.result).collect::<Vec<_>>();
+    assert_eq!(told("mark-more"), [Outcome::InForce], "nobody asked for it");
+    let Ok(Applied { kept, .. }) = bench.control.ask(Command::Refresh).await else { panic!() };
+    assert_eq!(kept[0].filter, "mark-more");
+    assert_eq!(told("mark-more"), [Outcome::InForce, Outcome::Failed]);
+    assert_eq!(told("mark"), [Outcome::InForce, Outcome::InForce]);
     assert!(bench.end().await);
 }
 

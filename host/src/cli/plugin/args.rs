@@ -66,6 +66,7 @@ impl PluginArgs {
             tables: Arc::new(self.tables().map_err(wrong)?),
             dead_letters: None,
             folder: PathBuf::from("."),
+            silent: false,
         };
         let name =
             Path::new(&self.plugin).file_stem().map_or_else(|| "filter".into(), |n| n.to_string_lossy());

@@ -68,6 +68,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         tables: Arc::default(),
         dead_letters: None,
         folder: PathBuf::from("."),
+        silent: false,
     };
     let tables = case.tables().map_err(Failure::Usage)?;
     let mut filter = load(&FilterSettings::of(&plugin), &case.settings, &tables, &cx)

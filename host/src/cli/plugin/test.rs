@@ -101,6 +101,7 @@ fn once(args: &Args, plugin: &str, folder: &Path, engine: &Engine) -> Result<(),
         tables: Arc::default(),
         dead_letters: None,
         folder: PathBuf::from("."),
+        silent: false,
     };
     let mut component = Component::new(&settings, &cx);
     let verdicts: Vec<Verdict> = cases.iter().map(|case| judge(case, args.bless, &mut component)).collect();

@@ -123,6 +123,7 @@ fn every_configuration_in_the_documentation_is_right() {
                 tables: tables.into(),
                 dead_letters: None,
                 folder: folder.path().to_owned(),
+                silent: false,
             };
             for (name, filter) in &loaded.config.filters {
                 // What is written by the reader is not there.
