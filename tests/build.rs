@@ -18,10 +18,11 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 const CONTRACT: &str = "../wit/filter.wit";
 const FOLDER: &str = "guests/c";
 
-/// A filter: the name of its component, the variable with its path, and what its compiler is told more.
-const FILTERS: [(&str, &str, &[&str]); 2] = [
-    ("c-filter", "FLITCH_C_FILTER", &[]),
-    ("wasi-c-filter", "FLITCH_WASI_C_FILTER", &["-DWASI", "guests/c/wasi.c"]),
+/// A filter: the name of its component, the variable with its path, its sources, and what its compiler is told more.
+const FILTERS: [(&str, &str, &[&str], &[&str]); 3] = [
+    ("c-filter", "FLITCH_C_FILTER", &["filter.c", "hostile.c"], &[]),
+    ("wasi-c-filter", "FLITCH_WASI_C_FILTER", &["filter.c", "hostile.c", "wasi.c"], &["-DWASI"]),
+    ("generation-filter", "FLITCH_GENERATION_FILTER", &["generation.c"], &[]),
 ];
 
 fn main() -> Result<()> {
@@ -38,10 +39,10 @@ fn main() -> Result<()> {
     }
     c_guests(&out, missing)?;
     go_guests(&out)?;
-    for (name, variable, more) in FILTERS {
+    for (name, variable, sources, more) in FILTERS {
         let built = out.join(name).with_extension("wasm");
         if !missing {
-            std::fs::write(&built, pack(&compile(Path::new(FOLDER), more, &out)?, Wasi::Host)?)?;
+            std::fs::write(&built, pack(&compile(Path::new(FOLDER), sources, more, &out)?, Wasi::Host)?)?;
         }
         println!("cargo::rustc-env={variable}={}", if missing { "".into() } else { built.to_string_lossy() });
     }
@@ -172,11 +173,12 @@ fn pack(core: &Path, wasi: Wasi) -> Result<Vec<u8>> {
 }
 
 /// Compiles the guest with its bindings into a core module.
-fn compile(folder: &Path, more: &[&str], out: &Path) -> Result<PathBuf> {
+fn compile(folder: &Path, sources: &[&str], more: &[&str], out: &Path) -> Result<PathBuf> {
     let include = folder.join("gen").to_string_lossy().into_owned();
     let mut flags = vec!["-O2", "-I", &include];
     flags.extend(more);
-    let sources = ["filter.c", "hostile.c", "gen/plugin.c"].map(|name| folder.join(name));
+    let sources: Vec<PathBuf> =
+        sources.iter().chain(&["gen/plugin.c"]).map(|name| folder.join(name)).collect();
     clang(&flags, &sources, &out.join("core.wasm"))
 }
 

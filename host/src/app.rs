@@ -18,7 +18,7 @@ use crate::pipeline::{PipelineSettings, Wiring};
 use flitch_core::buffers::{self, BufferContext, Shelf};
 use flitch_core::clock::Clock;
 use flitch_core::dead_letter::{self, DeadLetters};
-use flitch_filters::{Engine, FilterContext, Program, Tables, Workers};
+use flitch_filters::{Engine, FilterContext, Tables, Workers};
 
 mod apart;
 mod apply;
@@ -29,6 +29,7 @@ mod diff;
 mod drain;
 pub mod history;
 mod output;
+mod rollback;
 mod run;
 mod source;
 mod supervise;
@@ -56,7 +57,6 @@ fn at(path: impl Into<String>) -> impl FnOnce(anyhow::Error) -> AppError {
 
 struct Pipeline {
     settings: PipelineSettings,
-    program: Arc<Program>,
     workers: Workers,
 }
 
@@ -143,7 +143,10 @@ impl App {
 
     /// The files that plugins come from.
     pub fn plugin_files(&self) -> Vec<PathBuf> {
-        self.pipelines.values().flat_map(|pipeline| pipeline.program.files()).collect()
+        self.pipelines
+            .values()
+            .flat_map(|pipeline| pipeline.workers.program().files().collect::<Vec<_>>())
+            .collect()
     }
 
     fn show(&self) {
@@ -155,9 +158,15 @@ impl App {
         };
         let pipelines = self.pipelines.iter().map(|(name, p)| (name.clone(), status(p))).collect();
         let buffers = self.outputs.iter().map(|(name, o)| (name.clone(), o.buffer.clone())).collect();
+        self.board.wired(pipelines, self.filters_now(), buffers);
+        self.board.set_ready(true);
+    }
+
+    /// The filters that run, for people.
+    fn filters_now(&self) -> BTreeMap<Arc<str>, FilterStatus> {
         let runs_in = |filter: &str| {
             let all = self.pipelines.iter();
-            let those = all.filter(|(_, p)| p.program.filters().iter().any(|own| *own.name == *filter));
+            let those = all.filter(|(_, pipeline)| pipeline.workers.program().filter(filter).is_some());
             those.map(|(name, _)| name.clone()).collect()
         };
         let filter = |(name, made): (Arc<str>, history::Made)| {
@@ -169,8 +178,7 @@ impl App {
             };
             (name, status)
         };
-        self.board.wired(pipelines, self.made().into_iter().map(filter).collect(), buffers);
-        self.board.set_ready(true);
+        self.made().into_iter().map(filter).collect()
     }
 
     /// The configuration in force.

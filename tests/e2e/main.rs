@@ -37,5 +37,6 @@ mod plugin;
 mod reload;
 mod s3;
 mod support;
+mod swap;
 mod webhdfs;
 mod workshop;

@@ -19,6 +19,19 @@ pub fn wasi_c_filter() -> PathBuf {
     built(env!("FLITCH_WASI_C_FILTER"))
 }
 
+/// A generation of the filter of `guests/c/generation.c`, which writes `{letter}{number:07}` into `generation`; the letter
+/// says how it behaves.
+#[track_caller]
+pub fn generation(letter: char, number: usize) -> Vec<u8> {
+    const BEFORE: &[u8] = b"@GENERATION@";
+    let mut component =
+        std::fs::read(built(env!("FLITCH_GENERATION_FILTER"))).expect("a built filter can be read");
+    let at = component.windows(BEFORE.len()).position(|bytes| bytes == BEFORE).expect("it has its mark");
+    let at = at + BEFORE.len();
+    component[at..at + 8].copy_from_slice(format!("{letter}{number:07}").as_bytes());
+    component
+}
+
 /// The conformance guest of the Rust SDK, `sdk/rust/conformance`, as a component for `wasm32-wasip2`.
 pub fn rust_conformance() -> PathBuf {
     PathBuf::from(env!("FLITCH_RUST_CONFORMANCE"))

@@ -6,7 +6,7 @@
 //! `letters-<number>.ndjson`. [`read`] finds letters again, [`replay`] sends them again.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::UInt32Array;
@@ -92,6 +92,20 @@ impl DeadLetters {
     pub fn open_with(folder: &Path, settings: &DeadLetterSettings, clock: Clock) -> io::Result<DeadLetters> {
         let folder = Arc::new(Mutex::new(Folder::open(folder, settings.clone())?));
         Ok(DeadLetters { folder, clock, patience: Arc::default() })
+    }
+
+    /// The same dead letters, but in files of their own, which somebody may take back: [`DeadLetters::begun`].
+    ///
+    /// # Errors
+    /// The folder cannot be opened.
+    pub fn apart(&self) -> io::Result<DeadLetters> {
+        let folder = Arc::new(Mutex::new(self.folder.lock().apart()?));
+        Ok(DeadLetters { folder, clock: self.clock.clone(), patience: self.patience.clone() })
+    }
+
+    /// The files of letters that are [apart](DeadLetters::apart).
+    pub fn begun(&self) -> Vec<PathBuf> {
+        self.folder.lock().begun()
     }
 
     /// Changes the settings from the next letter on. Those who wait for room try again at once.

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::bail;
-use parking_lot::Mutex;
 
 use super::filter::{Filter, FilterContext};
 use super::guest::{Component, Instance, Wanted};
+use super::probation::PutBack;
 use super::settings::{FilterSettings, Refused};
 use super::settle::Rejected;
 use super::step::Step;
@@ -17,8 +17,6 @@ use flitch_core::batch::Batch;
 #[derive(Debug, Default)]
 pub struct Program {
     filters: Vec<Arc<Filter>>,
-    /// Instances of each filter that workers take.
-    ready: Mutex<Vec<Vec<Instance>>>,
 }
 
 impl Program {
@@ -37,9 +35,21 @@ impl Program {
     }
 
     /// A chain of filters that were tried.
-    pub(super) fn of(filters: Vec<Tried>) -> Program {
-        let (filters, ready) = filters.into_iter().map(|one| (one.filter, one.instances)).unzip();
-        Program { filters, ready: Mutex::new(ready) }
+    pub(super) fn of(filters: Vec<Arc<Filter>>) -> Program {
+        Program { filters }
+    }
+
+    /// The same with `new` in place of the filter `old`, where that is in it.
+    pub(super) fn with(&self, old: &Arc<Filter>, new: &Arc<Filter>) -> Option<Program> {
+        let place = self.filters.iter().position(|filter| Arc::ptr_eq(filter, old))?;
+        let mut filters = self.filters.clone();
+        filters[place] = new.clone();
+        Some(Program { filters })
+    }
+
+    /// The filter of this name.
+    pub fn filter(&self, name: &str) -> Option<&Arc<Filter>> {
+        self.filters.iter().find(|filter| *filter.name == *name)
     }
 
     /// The files that its plugins come from.
@@ -49,7 +59,7 @@ impl Program {
 
     /// Whether a file that a plugin comes from holds other code now.
     pub fn is_stale(&self) -> bool {
-        self.filters.iter().any(|filter| filter.plugin().is_stale())
+        self.filters.iter().any(|filter| filter.is_stale())
     }
 
     /// Whether batches go through unchanged, so that no worker is needed.
@@ -73,14 +83,9 @@ impl Program {
 
     /// Instances of all filters, for one worker. Those that are not ready are made when they are needed.
     pub fn chain(self: &Arc<Self>) -> Chain {
-        let mut chain = Chain { steps: Vec::new() };
+        let mut chain = Chain::default();
         chain.change(self);
         chain
-    }
-
-    /// An instance of a filter that is ready for a worker.
-    fn take_ready(&self, place: usize) -> Option<Instance> {
-        self.ready.lock().get_mut(place)?.pop()
     }
 }
 
@@ -94,31 +99,8 @@ pub struct LoadError {
     pub error: anyhow::Error,
 }
 
-/// A filter, and instances of it that are configured and answer.
-pub(super) struct Tried {
-    pub filter: Arc<Filter>,
-    pub instances: Vec<Instance>,
-}
-
-impl Tried {
-    /// A filter that runs already: its workers have instances.
-    pub fn again(filter: &Arc<Filter>) -> Tried {
-        Tried { filter: filter.clone(), instances: Vec::new() }
-    }
-
-    /// Makes instances until there are `count`. What fails is told when a worker tries again.
-    pub fn fill(&mut self, count: usize) {
-        let (guest, missing) = (&self.filter.guest, count.saturating_sub(self.instances.len()));
-        let more = apart(|| {
-            let start = || Instance::start(guest).ok().and_then(Result::ok);
-            Ok((0..missing).map_while(|_| start()).collect::<Vec<_>>())
-        });
-        self.instances.extend(more.unwrap_or_default());
-    }
-}
-
 /// Loads a filter from where its plugin comes from, and tries it.
-pub(super) fn load(name: &str, settings: &FilterSettings, cx: &FilterContext) -> anyhow::Result<Tried> {
+pub(super) fn load(name: &str, settings: &FilterSettings, cx: &FilterContext) -> anyhow::Result<Arc<Filter>> {
     let origin = cx.stock.origin(&settings.plugin, &cx.folder)?;
     try_out(name, settings, Component::load(&cx.engine, origin)?, cx)
 }
@@ -129,7 +111,7 @@ pub(super) fn try_out(
     settings: &FilterSettings,
     plugin: Component,
     cx: &FilterContext,
-) -> anyhow::Result<Tried> {
+) -> anyhow::Result<Arc<Filter>> {
     apart(|| {
         let filter = Arc::new(Filter::new(name, settings, plugin, cx)?);
         let mut instance = match Instance::start(&filter.guest) {
@@ -140,7 +122,8 @@ pub(super) fn try_out(
         instance.try_out().map_err(|reason| {
             anyhow::anyhow!("{} fails on an empty batch: {reason}", filter.plugin().name())
         })?;
-        Ok(Tried { filter, instances: vec![instance] })
+        filter.add_ready([instance]);
+        Ok(filter)
     })
 }
 
@@ -151,36 +134,73 @@ pub(super) fn apart<T: Send>(work: impl FnOnce() -> anyhow::Result<T> + Send) ->
 }
 
 /// One worker's instances of a chain's filters.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Chain {
     pub(super) steps: Vec<Step>,
+    /// Those of filters that may come back: of the ones before filters on probation.
+    parked: Vec<Step>,
 }
 
 impl Chain {
     /// Takes the filters of `program`. Those that it has already go on with their instances, and with what is in their
     /// memory.
     pub fn change(&mut self, program: &Arc<Program>) {
-        let mut before = std::mem::take(&mut self.steps);
-        let step = |(place, filter): (usize, &Arc<Filter>)| match before
-            .iter()
-            .position(|step| Arc::ptr_eq(step.filter(), filter))
-        {
-            Some(own) => before.swap_remove(own),
-            None => Step::new(filter.clone(), program.take_ready(place)),
-        };
-        self.steps = program.filters.iter().enumerate().map(step).collect();
+        self.parked.append(&mut self.steps);
+        for filter in &program.filters {
+            let step = self.step(filter);
+            self.steps.push(step);
+        }
+        self.let_go();
+    }
+
+    /// The step of a filter: the one that is parked, or another.
+    fn step(&mut self, filter: &Arc<Filter>) -> Step {
+        let own = self.parked.iter().position(|step| Arc::ptr_eq(step.filter(), filter));
+        own.map_or_else(|| Step::new(filter.clone(), filter.take_ready()), |own| self.parked.swap_remove(own))
+    }
+
+    /// Lets go of instances whose filters will not come back.
+    fn let_go(&mut self) {
+        let steps = &self.steps;
+        self.parked.retain(|parked| {
+            let after = steps.iter().filter_map(|step| step.filter().past.probation());
+            after
+                .into_iter()
+                .any(|probation| Arc::ptr_eq(&probation.old, parked.filter()) && probation.is_open())
+        });
     }
 
     /// Runs all filters over a batch. What they drop or reject is settled; what comes back goes on.
     pub fn apply(&mut self, batch: Batch) -> Batch {
+        self.apply_from(0, batch)
+    }
+
+    /// The same from the filter at `first` on.
+    pub fn apply_from(&mut self, first: usize, batch: Batch) -> Batch {
         let Batch { mut records, mut receipt, stream } = batch;
-        for step in &mut self.steps {
-            if records.rows() == 0 {
-                break;
+        let mut place = first;
+        while place < self.steps.len() && records.rows() > 0 {
+            match self.steps[place].run(&records, &mut receipt) {
+                Ok(out) => {
+                    records = out;
+                    place += 1;
+                }
+                // It was put back while it judged: the one before it judges instead.
+                Err(PutBack(old)) => self.steps[place] = self.step(&old),
             }
-            records = step.run(records, &mut receipt);
         }
         Batch { records, receipt, stream }
+    }
+
+    /// A filter that is worse than its probation allows, or was put back already, and why.
+    pub fn worse(&mut self) -> Option<(Arc<Filter>, String)> {
+        let worse =
+            |step: &Step| Some((step.filter().clone(), step.filter().past.look(&step.filter().name)?));
+        let worse = self.steps.iter().find_map(worse);
+        if !self.parked.is_empty() && worse.is_none() {
+            self.let_go();
+        }
+        worse
     }
 
     /// What was rejected since the last call, where the filters have no dead letters to go to.

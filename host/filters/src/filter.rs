@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use parking_lot::Mutex;
 
-use super::guest::{Component, Engine, Environment, Guest, Wasi};
+use super::chain::apart;
+use super::guest::{Component, Engine, Environment, Guest, Instance, Wasi};
 use super::metrics::FilterMetrics;
 use super::origin::Stock;
+use super::probation::{Past, Spurned};
 use super::recent::Recent;
 use super::settings::FilterSettings;
 use super::tables::Tables;
@@ -27,6 +30,10 @@ pub struct Filter {
     pub dead_letters: Option<DeadLetters>,
     /// The last batches that it and those before it were given.
     pub(super) recent: Arc<Recent>,
+    /// How it does, and what was before it and after it.
+    pub(super) past: Past,
+    /// Instances that workers take.
+    ready: Mutex<Vec<Instance>>,
 }
 
 /// What filters are loaded with.
@@ -84,10 +91,36 @@ impl Filter {
             guest: Arc::new(Guest::link(&cx.engine, plugin, settings.wasi, text, environment)?),
             metrics: if cx.silent { FilterMetrics::silent(&name) } else { FilterMetrics::new(&name) },
             recent: Arc::default(),
+            past: Past::default(),
+            ready: Mutex::default(),
             configured: settings.clone(),
             dead_letters: cx.dead_letters.clone(),
             name,
         })
+    }
+
+    /// Instances for workers to take.
+    pub(super) fn add_ready(&self, instances: impl IntoIterator<Item = Instance>) {
+        self.ready.lock().extend(instances);
+    }
+
+    /// An instance that is ready, if there is one.
+    pub(super) fn take_ready(&self) -> Option<Instance> {
+        self.ready.lock().pop()
+    }
+
+    /// Makes instances until `count` are ready. What fails is told when a worker tries again.
+    pub(super) fn fill(&self, count: usize) {
+        let missing = count.saturating_sub(self.ready.lock().len());
+        let start = || Instance::start(&self.guest).ok().and_then(Result::ok);
+        let more = apart(|| Ok((0..missing).map_while(|_| start()).collect::<Vec<_>>()));
+        self.add_ready(more.unwrap_or_default());
+    }
+
+    /// Whether its file holds other code now, and none that was put back.
+    pub(super) fn is_stale(&self) -> bool {
+        let is_spurned = |spurned: Arc<Spurned>| !self.plugin().origin().is_stale(&spurned.sha256);
+        self.plugin().is_stale() && !self.past.spurned().is_some_and(is_spurned)
     }
 
     /// The plugin's code.

@@ -19,6 +19,7 @@ mod judge;
 mod judgement;
 mod metrics;
 mod origin;
+mod probation;
 mod recent;
 mod settings;
 mod settle;
@@ -33,10 +34,11 @@ pub use filter::{Filter, FilterContext};
 pub use guest::{Allow, Component, Engine, FaultKind, LimitSettings, Origin, Wanted, Wasi};
 pub use judgement::{Judgement, Part, Traffic};
 pub use origin::Stock;
+pub use probation::settings::ProbationSettings;
 pub use settings::{FilterSettings, OnError, Refused};
 pub use settle::Rejected;
 pub use tables::{TableFormat, TableSettings, Tables};
-pub use workers::Workers;
+pub use workers::{RolledBack, Workers};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::guest::{Allow, LimitSettings, Wasi};
+use super::probation::settings::ProbationSettings;
 
 /// One filter: which plugin, with which settings, within which limits.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
@@ -22,6 +23,9 @@ pub struct FilterSettings {
     /// What becomes of a record that the plugin rejects or cannot survive.
     #[serde(default)]
     pub on_error: OnError,
+    /// What becomes of a new generation that is worse than the one before it.
+    #[serde(default)]
+    pub probation: ProbationSettings,
     /// Most instances of the plugin. A filter that keeps state across records asks for `1`, and its pipeline then has
     /// one worker. By default each worker has an instance of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,6 +47,7 @@ impl FilterSettings {
             settings: no_settings(),
             limits: LimitSettings::default(),
             on_error: OnError::default(),
+            probation: ProbationSettings::default(),
             instances: None,
             wasi: Wasi::default(),
             allow: Allow::default(),

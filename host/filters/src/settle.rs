@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::filter::Filter;
 use super::judgement::Judgement;
+use super::probation::held::Held;
 use super::settings::OnError;
 use flitch_core::batch::Records;
 use flitch_core::dead_letter::Cause;
@@ -21,13 +22,15 @@ pub struct Rejected {
 }
 
 /// Settles the records that end at `filter`, which judged `records` so. The rejected ones come back where it has no
-/// dead letters.
+/// dead letters. Where it is on probation they are `held` beside that.
 pub fn settle(
     filter: &Filter,
     records: &Records,
     judgement: &mut Judgement,
     receipt: &mut Receipt,
+    held: Option<&mut Held>,
 ) -> Vec<Rejected> {
+    let mut held = held;
     let share = |rows: usize| records.memory() * rows / records.rows().max(1);
     let metrics = &filter.metrics;
     metrics.records_in.add(judgement.handed.rows, judgement.handed.bytes);
@@ -54,6 +57,11 @@ pub fn settle(
         OnError::Pass => {}
         OnError::Drop if rejected.is_empty() => {}
         OnError::Drop => {
+            if let Some(held) = &mut held
+                && let Some(picked) = held.room_for(records, rejected.iter().map(|(row, _)| *row))
+            {
+                held.hold(picked, receipt);
+            }
             receipt.split(rejected.len()).dropped();
             metrics.dropped.add(rejected.len(), share(rejected.len()));
         }
@@ -65,7 +73,7 @@ pub fn settle(
     if dead.is_empty() {
         return Vec::new();
     }
-    bury(filter, records, filter.causes(&dead), receipt.split(dead.len()), share(dead.len()))
+    bury(filter, records, filter.causes(&dead), (receipt.split(dead.len()), share(dead.len())), held)
 }
 
 /// Puts rows among the dead letters, and waits until they are there. Where that is given up, the receipt says so to
@@ -74,8 +82,8 @@ fn bury(
     filter: &Filter,
     records: &Records,
     causes: Vec<Cause>,
-    receipt: Receipt,
-    bytes: usize,
+    (receipt, bytes): (Receipt, usize),
+    held: Option<&mut Held>,
 ) -> Vec<Rejected> {
     let Some(dead_letters) = &filter.dead_letters else {
         let text = records.ndjson();
@@ -88,8 +96,19 @@ fn bury(
         receipt.dead_lettered();
         return rejected;
     };
-    let put = || dead_letters.records("filter", &filter.name, records, &causes);
-    if dead_letters.until_written(&filter.name, put) {
+    let picked = held.and_then(|held| {
+        let picked = held.room_for(records, causes.iter().map(|cause| cause.row))?;
+        Some((held, picked))
+    });
+    let put = |held: Option<&Held>| {
+        let letters = held.map(|held| held.letters(dead_letters)).transpose()?;
+        letters.as_ref().unwrap_or(dead_letters).records("filter", &filter.name, records, &causes)
+    };
+    let apart = picked.as_ref().map(|(held, _)| &**held);
+    if dead_letters.until_written(&filter.name, || put(apart)) {
+        if let Some((held, picked)) = picked {
+            held.hold(picked, &receipt);
+        }
         receipt.dead_lettered();
         filter.metrics.dead_lettered.add(causes.len(), bytes);
     }

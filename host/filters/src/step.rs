@@ -1,11 +1,13 @@
 //! One filter of a chain on one worker: its judgement of a batch, made good.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::filter::Filter;
 use super::guest::Instance;
 use super::judge::Judge;
 use super::judgement::Judgement;
+use super::probation::{Holding, PutBack};
 use super::settle::{Rejected, settle};
 use flitch_core::batch::{Records, merge};
 use flitch_core::receipt::Receipt;
@@ -39,18 +41,33 @@ impl Step {
     }
 
     /// Runs the filter over records for which `receipt` answers.
-    pub fn run(&mut self, records: Arc<Records>, receipt: &mut Receipt) -> Arc<Records> {
-        let mut judgement = self.judge.judge(&records);
+    ///
+    /// # Errors
+    /// The filter was put back meanwhile, and something is to be settled: nothing was.
+    pub fn run(&mut self, records: &Arc<Records>, receipt: &mut Receipt) -> Result<Arc<Records>, PutBack> {
+        let (began, is_ready) = (Instant::now(), self.judge.instance().is_some());
+        let mut judgement = self.judge.judge(records);
         let filter = self.judge.filter();
-        filter.recent.see(&records);
-        self.rejected.append(&mut settle(filter, &records, &mut judgement, receipt));
+        filter.past.conduct.add(records.rows(), &judgement, is_ready.then(|| began.elapsed()));
+        filter.recent.see(records);
+        let probation = match judgement.rejected.is_empty() && judgement.unjudged.is_empty() {
+            true => None,
+            false => filter.past.probation(),
+        };
+        let mut holding = match &probation {
+            Some(probation) => probation.hold()?,
+            None => None,
+        };
+        let held = holding.as_mut().map(Holding::held);
+        self.rejected.append(&mut settle(filter, records, &mut judgement, receipt, held));
+        drop(holding);
         let parts: Vec<Records> = judgement.parts.into_iter().map(|part| part.records).collect();
         let out = match <[Records; 1]>::try_from(parts) {
             Ok([one]) => Ok(one),
             Err(parts) => merge::concat(&parts).map_err(|e| e.to_string()),
         };
         match out {
-            Ok(out) => Arc::new(out),
+            Ok(out) => Ok(Arc::new(out)),
             // Columns of a batch that fit one by one do not fit together: none of them may be lost.
             Err(error) => {
                 tracing::error!(
@@ -59,7 +76,7 @@ impl Step {
                     "a batch cannot be joined; its records are sent again"
                 );
                 drop(receipt.split(receipt.records() as usize));
-                Arc::new(records.slice(0, 0))
+                Ok(Arc::new(records.slice(0, 0)))
             }
         }
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 
-use super::{Chain, Program};
+use super::{Chain, Filter, Program};
 use flitch_core::batch::Batch;
 use flitch_core::inlet::{Done, Inlet, Job};
 use flitch_core::router::Router;
@@ -17,12 +17,27 @@ use flitch_core::tasks;
 use flitch_core::telemetry::Metric;
 use flitch_core::telemetry::health::{Health, Part, panicked, pause};
 
+mod rollback;
+
+pub use rollback::RolledBack;
+
 /// The threads that run a pipeline's filters.
 pub struct Workers {
-    inlet: Inlet,
-    program: Arc<ArcSwap<Program>>,
+    shared: Arc<Shared>,
     threads: Vec<thread::JoinHandle<()>>,
-    ends: Arc<Ends>,
+}
+
+/// What the threads of a pipeline have in common.
+struct Shared {
+    pipeline: String,
+    inlet: Inlet,
+    program: ArcSwap<Program>,
+    health: Arc<Health>,
+    ends: Ends,
+    /// Filters that were put back, until somebody asks for them.
+    rolled_back: Mutex<Vec<RolledBack>>,
+    /// Threads that run records again.
+    again: Mutex<Vec<thread::JoinHandle<()>>>,
 }
 
 impl Workers {
@@ -37,17 +52,13 @@ impl Workers {
     ) -> std::io::Result<Workers> {
         let most = program.max_workers().unwrap_or(usize::MAX);
         let count = if program.is_empty() { 0 } else { count.clamp(1, most.max(1)) };
-        let inlet = Inlet::new(count, router);
-        let program = Arc::new(ArcSwap::new(program));
-        let ends = Arc::<Ends>::default();
-        let mut workers = Workers { inlet, program, threads: Vec::with_capacity(count), ends };
+        let shared = Shared::new(pipeline, Inlet::new(count, router), program, health);
+        let mut workers = Workers { shared, threads: Vec::with_capacity(count) };
         for number in 0..count {
             let name = format!("{pipeline}-{number}");
             let worker = Worker {
-                inlet: workers.inlet.clone(),
-                program: workers.program.clone(),
+                shared: workers.shared.clone(),
                 part: Part::new(health, "worker", &name),
-                ends: workers.ends.clone(),
                 chain: |program| Box::new(program.chain()),
             };
             workers.threads.push(tasks::joined_thread(name, move || worker.run())?);
@@ -57,12 +68,12 @@ impl Workers {
 
     /// The filters that run.
     pub fn program(&self) -> Arc<Program> {
-        self.program.load_full()
+        self.shared.program.load_full()
     }
 
     /// Where batches go in.
     pub fn inlet(&self) -> &Inlet {
-        &self.inlet
+        &self.shared.inlet
     }
 
     /// How many threads run the filters.
@@ -77,22 +88,28 @@ impl Workers {
             && program.max_workers().is_none_or(|most| self.threads.len() <= most)
     }
 
-    /// Replaces the filters: each worker takes the new ones between two batches.
+    /// Replaces the filters: each worker takes the new ones between two batches. Those that take the place of others are
+    /// on probation.
     pub fn swap(&self, program: Arc<Program>) {
-        let old = self.program.swap(program.clone());
-        super::swap::announce(&old, &program);
+        super::swap::take_over(&self.program(), &program);
+        self.shared.program.store(program);
     }
 
     /// Takes nothing more in, finishes what is there, and ends the threads. Blocks.
     pub fn finish(self) {
-        self.inlet.close();
-        self.ends.now();
+        self.shared.inlet.close();
+        self.shared.ends.now();
         for thread in self.threads {
             // What a panic was is told by the worker itself.
             let _ = thread.join();
         }
         // Only where a worker has failed at last.
-        self.inlet.clear();
+        self.shared.inlet.clear();
+        let again = std::mem::take(&mut *self.shared.again.lock());
+        for thread in again {
+            // The letters of what it did not come to stay.
+            let _ = thread.join();
+        }
     }
 }
 
@@ -125,6 +142,9 @@ trait Filters {
 
     /// Takes those of `program`.
     fn change(&mut self, program: &Arc<Program>);
+
+    /// One that is to go, and why.
+    fn worse(&mut self) -> Option<(Arc<Filter>, String)>;
 }
 
 impl Filters for Chain {
@@ -135,14 +155,16 @@ impl Filters for Chain {
     fn change(&mut self, program: &Arc<Program>) {
         self.change(program);
     }
+
+    fn worse(&mut self) -> Option<(Arc<Filter>, String)> {
+        self.worse()
+    }
 }
 
 /// One thread of a pipeline.
 struct Worker {
-    inlet: Inlet,
-    program: Arc<ArcSwap<Program>>,
+    shared: Arc<Shared>,
     part: Part,
-    ends: Arc<Ends>,
     chain: fn(&Arc<Program>) -> Box<dyn Filters>,
 }
 
@@ -157,10 +179,11 @@ impl Worker {
     }
 
     fn work(&self, failures: &mut u32) {
-        let mut current = self.program.load_full();
+        let Shared { inlet, program, .. } = &*self.shared;
+        let mut current = program.load_full();
         let mut chain: Option<Box<dyn Filters>> = None;
-        while let Some(Job { batch, place, pass }) = self.inlet.next() {
-            let hand_on = |done| self.inlet.hand_on(&self.part, done);
+        while let Some(Job { batch, place, pass }) = inlet.next() {
+            let hand_on = |done| inlet.hand_on(&self.part, done);
             if pass.is_left() {
                 drop(batch);
                 place.give_up(hand_on);
@@ -168,7 +191,7 @@ impl Worker {
             }
             // A panic of ours must cost its batch (sent again), not the order of the stream nor the worker.
             let done = catch_unwind(AssertUnwindSafe(|| {
-                let latest = self.program.load();
+                let latest = program.load();
                 if !Arc::ptr_eq(&latest, &current) {
                     current = latest.clone();
                     if let Some(chain) = &mut chain {
@@ -181,6 +204,9 @@ impl Worker {
                 Ok(batch) => {
                     *failures = 0;
                     place.finish(Done { batch, pass }, hand_on);
+                    if let Some((filter, why)) = chain.as_mut().and_then(|chain| chain.worse()) {
+                        self.shared.roll_back(&filter, &why);
+                    }
                 }
                 Err(panic) => {
                     chain = None;
@@ -209,7 +235,7 @@ impl Worker {
         }
         let pause = pause(failures - 1);
         self.part.down(reason, pause);
-        self.ends.wait(pause);
+        self.shared.ends.wait(pause);
         self.part.up();
     }
 }

@@ -1,5 +1,5 @@
 //! `POST /api/filters/{name}/swap`: somebody wants what a plugin's file holds now to be in force, and to know what comes
-//! of it.
+//! of it. `POST /api/filters/{name}/rollback`: somebody wants what was in force before.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -16,9 +16,14 @@ use crate::app::{Applied, Command, Control, Refused};
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refusal(pub StatusCode, pub String);
 
-/// The filter that a request asks to swap, or why it may not; none where it asks for something else.
-pub fn asked<B>(request: &Request<B>, hosts: &Hosts) -> Option<Result<String, Refusal>> {
-    let name = request.uri().path().strip_prefix("/api/filters/")?.strip_suffix("/swap")?;
+/// What a request asks of a filter, or why it may not; none where it asks for something else.
+pub fn asked<B>(request: &Request<B>, hosts: &Hosts) -> Option<Result<Command, Refusal>> {
+    let (name, action) = request.uri().path().strip_prefix("/api/filters/")?.rsplit_once('/')?;
+    let command: fn(String) -> Command = match action {
+        "swap" => Command::Swap,
+        "rollback" => Command::Rollback,
+        _ => return None,
+    };
     if let Err(refused) = hosts.check(request) {
         return Some(Err(Refusal(StatusCode::MISDIRECTED_REQUEST, refused)));
     }
@@ -29,7 +34,7 @@ pub fn asked<B>(request: &Request<B>, hosts: &Hosts) -> Option<Result<String, Re
     if request.headers().contains_key(ORIGIN) {
         return Some(Err(Refusal(StatusCode::FORBIDDEN, "no web page may swap filters\n".to_owned())));
     }
-    Some(Ok(decoded(name)))
+    Some(Ok(command(decoded(name))))
 }
 
 /// A name as it stands in a URL.
@@ -37,11 +42,11 @@ pub fn decoded(name: &str) -> String {
     percent_decode_str(name).decode_utf8_lossy().into_owned()
 }
 
-/// Has the filter swapped, and says what came of it: 200 where what its file holds is in force, 409 where it cannot be
-/// used and the old code goes on, 404 where there is no such filter, 503 while flitch ends.
-pub async fn swap(asked: Result<String, Refusal>, control: &Control) -> Response<Full<Bytes>> {
-    let name = match asked {
-        Ok(name) => name,
+/// Has the filter swapped or put back, and says what came of it: 200 where what is asked for is in force, 409 where it
+/// cannot be used and what runs goes on, 404 where there is no such filter, 503 while flitch ends.
+pub async fn change(asked: Result<Command, Refusal>, control: &Control) -> Response<Full<Bytes>> {
+    let command = match asked {
+        Ok(command) => command,
         Err(Refusal(status, why)) => {
             let mut response = respond(status, TEXT, why);
             if status == StatusCode::METHOD_NOT_ALLOWED {
@@ -50,18 +55,24 @@ pub async fn swap(asked: Result<String, Refusal>, control: &Control) -> Response
             return response;
         }
     };
+    let (name, done) = match &command {
+        Command::Rollback(name) => (name.clone(), "rolled_back"),
+        Command::Swap(name) => (name.clone(), "swapped"),
+        Command::Reload | Command::Refresh => (String::new(), "reloaded"),
+    };
     let failed =
         |reason: &str| (StatusCode::CONFLICT, json!({"filter": name, "result": "failed", "reason": reason}));
-    let (status, body) = match control.ask(Command::Swap(name.clone())).await {
+    let (status, body) = match control.ask(command).await {
         Ok(Applied { changed, kept }) => match kept.iter().find(|kept| kept.filter == name) {
             Some(kept) => failed(&kept.reason),
             None => {
                 let is_changed = changed.iter().any(|changed| **changed == *name);
-                let result = if is_changed { "swapped" } else { "unchanged" };
+                let result = if is_changed { done } else { "unchanged" };
                 (StatusCode::OK, json!({"filter": name, "result": result}))
             }
         },
         Err(Refused::Config { line, .. }) => failed(&line),
+        Err(error @ Refused::NothingBefore(_)) => failed(&error.to_string()),
         Err(error @ Refused::Unknown { .. }) => {
             (StatusCode::NOT_FOUND, json!({"filter": name, "result": "unknown", "reason": error.to_string()}))
         }

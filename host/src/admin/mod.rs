@@ -84,14 +84,14 @@ pub async fn start(
             let (board, hosts, control) = (board.clone(), hosts.clone(), control.clone());
             let answer = move |request: Request<_>| {
                 let now = match filters::asked(&request, &hosts) {
-                    Some(swap) => Err(swap),
+                    Some(change) => Err(change),
                     None => Ok(answer(&request, &board, &hosts)),
                 };
                 let control = control.clone();
                 async move {
                     match now {
                         Ok(answer) => answer,
-                        Err(swap) => filters::swap(swap, &control).await,
+                        Err(change) => filters::change(change, &control).await,
                     }
                 }
             };
@@ -138,7 +138,7 @@ fn answer<B>(request: &Request<B>, board: &StatusBoard, hosts: &Hosts) -> Respon
             StatusCode::NOT_FOUND,
             TEXT,
             "there are /metrics, /healthz, /readyz, /api/status, /api/filters/history and, for POST, \
-             /api/filters/{name}/swap\n",
+             /api/filters/{name}/swap and /api/filters/{name}/rollback\n",
         ),
     }
 }

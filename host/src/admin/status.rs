@@ -182,6 +182,11 @@ impl StatusBoard {
         state.buffers = buffers;
     }
 
+    /// Filters were put back; the configuration is the same.
+    pub fn filters(&self, filters: BTreeMap<Arc<str>, FilterStatus>) {
+        self.state.lock().filters = filters;
+    }
+
     /// Where the history of filters is kept.
     pub fn keeps(&self, history: Arc<History>) {
         self.state.lock().history = Some(history);

@@ -3,6 +3,7 @@ use std::net::Ipv4Addr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
+use crate::app::Command;
 use flitch_core::net::address::Endpoint;
 use flitch_core::testing::{closed, silent_clients};
 
@@ -103,7 +104,10 @@ fn a_swap_is_asked_for_by_post_and_by_no_web_page() {
         filters::asked(&request.body(()).unwrap(), &hosts)
             .map(|asked| asked.map_err(|filters::Refusal(status, _)| status.as_u16()))
     };
-    assert_eq!(asked("POST", "/api/filters/my%20mark/swap", &[]), Some(Ok("my mark".to_owned())));
+    let name = || "my mark".to_owned();
+    assert_eq!(asked("POST", "/api/filters/my%20mark/swap", &[]), Some(Ok(Command::Swap(name()))));
+    assert_eq!(asked("POST", "/api/filters/my%20mark/rollback", &[]), Some(Ok(Command::Rollback(name()))));
+    assert_eq!(asked("POST", "/api/filters/my%20mark/throw", &[]), None);
     assert_eq!(asked("GET", "/api/filters/mark/swap", &[]), Some(Err(405)));
     assert_eq!(asked("POST", "/api/filters/mark/swap", &[("Origin", "http://localhost")]), Some(Err(403)));
     assert_eq!(asked("POST", "/api/filters/mark/swap", &[("Host", "evil.example")]), Some(Err(421)));

@@ -79,8 +79,8 @@ impl App {
         // Positions that are looked for in another folder would be forgotten.
         let config = Config { data_dir: self.wiring.data_dir.clone(), ..config };
         let is_stale = |pipeline: &Pipeline| match only {
-            Some(only) => pipeline.program.filters().iter().any(|filter| *filter.name == *only),
-            None => pipeline.program.is_stale(),
+            Some(only) => pipeline.workers.program().filter(only).is_some(),
+            None => pipeline.workers.program().is_stale(),
         };
         let stale = self.pipelines.iter().filter(|(_, pipeline)| is_stale(pipeline));
         let stale: BTreeSet<&str> = stale.map(|(name, _)| &**name).collect();
@@ -120,12 +120,11 @@ impl App {
 
     /// What each filter that runs is made of.
     pub(super) fn made(&self) -> BTreeMap<Arc<str>, history::Made> {
-        let filters = self.pipelines.values().flat_map(|pipeline| pipeline.program.filters());
-        let made = |filter: &Arc<flitch_filters::Filter>| history::Made {
-            sha256: filter.plugin().sha256().into(),
-            settings: filter.configured.clone(),
-        };
-        filters.map(|filter| (filter.name.clone(), made(filter))).collect()
+        let programs = self.pipelines.values().map(|pipeline| pipeline.workers.program());
+        programs
+            .flat_map(|program| program.filters().to_vec())
+            .map(|filter| history::Made::of(&filter))
+            .collect()
     }
 
     /// Notes what cannot be used, where it is a filter.
@@ -163,18 +162,15 @@ impl App {
                     Some(self.program((running, only), config, name, made).await?)
                 }
             };
-            let program = match (running, built) {
-                (Some(running), None) => running.program.clone(),
-                (Some(running), Some(built))
-                    if change.filters == Filters::Reload && swap::is_same(&running.program, &built) =>
-                {
-                    running.program.clone()
-                }
+            let before = running.map(|running| running.workers.program());
+            let program = match (before.clone(), built) {
+                (Some(before), None) => before,
+                (Some(before), Some(built)) if swap::is_same(&before, &built) => before,
                 (_, built) => Arc::new(built.unwrap_or_default()),
             };
             match running {
-                Some(running) if change.change == Change::Keep => {
-                    if !Arc::ptr_eq(&program, &running.program) {
+                Some(_) if change.change == Change::Keep => {
+                    if before.is_none_or(|before| !Arc::ptr_eq(&program, &before)) {
                         made.swaps.push((name.as_str().into(), program));
                     }
                 }
@@ -182,9 +178,9 @@ impl App {
                     let settings = config.pipelines[name].clone();
                     let workers = self
                         .wiring
-                        .chain(name, &settings, program.clone(), &self.buffers(made))
+                        .chain(name, &settings, program, &self.buffers(made))
                         .map_err(|e| at(format!("pipelines.{name}"))(e.into()))?;
-                    made.pipelines.insert(name.as_str().into(), Pipeline { settings, program, workers });
+                    made.pipelines.insert(name.as_str().into(), Pipeline { settings, workers });
                 }
             }
         }
@@ -209,7 +205,7 @@ impl App {
     ) -> Result<Program, AppError> {
         // A pipeline's own filters come first: another may have an older generation of the same.
         let all: Vec<Arc<Program>> =
-            running.into_iter().chain(self.pipelines.values()).map(|p| p.program.clone()).collect();
+            running.into_iter().chain(self.pipelines.values()).map(|p| p.workers.program()).collect();
         let names = &config.pipelines[name].filters;
         let filters: Vec<(String, FilterSettings)> =
             names.iter().map(|name| (name.clone(), config.filters[name].clone())).collect();
@@ -335,9 +331,8 @@ impl App {
         }
         self.filters = made.filters;
         for (name, program) in made.swaps {
-            if let Some(pipeline) = self.pipelines.get_mut(&name) {
-                pipeline.workers.swap(program.clone());
-                pipeline.program = program;
+            if let Some(pipeline) = self.pipelines.get(&name) {
+                pipeline.workers.swap(program);
             }
         }
         let mut pipelines = replace(&mut self.pipelines, made.pipelines);

@@ -18,6 +18,8 @@ pub enum Command {
     Refresh,
     /// Put what the file of this filter's plugin holds now into force, and nothing else.
     Swap(String),
+    /// Put the generation before of this filter back.
+    Rollback(String),
 }
 
 /// What a command came to.
@@ -66,6 +68,11 @@ pub enum Refused {
         /// The filters that there are.
         known: Vec<String>,
     },
+    /// There is no generation before of this filter, or it is back already.
+    #[error(
+        "there is nothing to go back to for `{0}`: nothing took its place since flitch started, or it is back already"
+    )]
+    NothingBefore(String),
     /// The daemon ends.
     #[error("flitch is ending")]
     Ending,

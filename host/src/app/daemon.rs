@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
 
 use super::apply::Occasion;
 use super::command::{Answer, Applied, Command, Refused, Request};
@@ -11,6 +13,9 @@ use super::history::By;
 use super::{App, Control};
 use crate::admin::StatusBoard;
 use crate::config::{self, ConfigError, Loaded};
+
+/// How often it is looked at whether filters were put back.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The running parts, and what is asked of them.
 pub(super) struct Daemon {
@@ -39,11 +44,17 @@ impl Daemon {
     /// Does what it is asked until it is to end; what it is about then is given up. Answers what runs.
     pub async fn serve(mut self) -> App {
         let ending = self.control.ending().clone();
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let request = tokio::select! {
                 biased;
                 () = ending.cancelled() => break,
                 request = self.requests.recv() => request.expect("the daemon has a control itself"),
+                _ = looks.tick() => {
+                    self.app.look();
+                    continue;
+                }
             };
             // It may compile for seconds, or wait for an output that is stuck.
             let done = ending.run_until_cancelled(self.perform(request.command)).await;
@@ -62,17 +73,30 @@ impl Daemon {
                 tracing::info!("a plugin's file has changed");
                 self.refresh(By::File).await
             }
+            Command::Rollback(name) => {
+                self.known(&name)?;
+                tracing::info!(filter = name, "a rollback was asked for");
+                return match self.app.roll_back(&name) {
+                    true => Ok(Applied { changed: vec![name.into()], kept: Vec::new() }),
+                    false => Err(Refused::NothingBefore(name)),
+                };
+            }
             Command::Swap(name) => {
-                let known: Vec<String> = self.app.config().filters.keys().cloned().collect();
-                if !known.contains(&name) {
-                    return Err(Refused::Unknown { name, known });
-                }
+                self.known(&name)?;
                 tracing::info!(filter = name, "a swap was asked for");
                 self.refresh(Occasion { by: By::Api, only: Some(&name) }).await
             }
         };
         self.tell(&answer);
         answer
+    }
+
+    fn known(&self, name: &str) -> Result<(), Refused> {
+        let filters = &self.app.config().filters;
+        if filters.contains_key(name) {
+            return Ok(());
+        }
+        Err(Refused::Unknown { name: name.to_owned(), known: filters.keys().cloned().collect() })
     }
 
     async fn refresh(&mut self, occasion: impl Into<Occasion<'_>>) -> Answer {
@@ -119,7 +143,7 @@ impl Daemon {
                 tracing::error!("the new configuration is refused, the old one goes on: {report}");
                 self.board.reload_refused(line.clone());
             }
-            Err(Refused::Unknown { .. } | Refused::Ending) => {}
+            Err(Refused::Unknown { .. } | Refused::NothingBefore(_) | Refused::Ending) => {}
         }
     }
 }

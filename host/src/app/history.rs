@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use flitch_core::batch::time;
 use flitch_core::clock::Clock;
+use flitch_filters::Filter;
 
 /// The file in `data_dir`, an entry a line.
 const FILE: &str = "filters.ndjson";
@@ -27,8 +28,10 @@ pub enum By {
     Config,
     /// A plugin's file changed.
     File,
-    /// Somebody asked for it: `POST /api/filters/{name}/swap`.
+    /// Somebody asked for it: `POST /api/filters/{name}/swap`, or `rollback`.
     Api,
+    /// It was worse than its probation allows.
+    Probation,
 }
 
 /// What came of a change.
@@ -41,6 +44,8 @@ pub enum Outcome {
     Failed,
     /// The configuration has it no more.
     Removed,
+    /// What ran before is in force again: `to`.
+    RolledBack,
 }
 
 /// One change of a filter.
@@ -74,6 +79,14 @@ pub struct Made {
     pub settings: flitch_filters::FilterSettings,
 }
 
+impl Made {
+    /// The name of a filter, and what it is made of.
+    pub fn of(filter: &Filter) -> (Arc<str>, Made) {
+        let made = Made { sha256: filter.plugin().sha256().into(), settings: filter.configured.clone() };
+        (filter.name.clone(), made)
+    }
+}
+
 /// The changes of all filters, the oldest first.
 pub struct History {
     path: PathBuf,
@@ -104,7 +117,8 @@ impl History {
     /// When the code and settings of a filter came into force.
     pub fn since(&self, filter: &str) -> Option<String> {
         let entries = self.entries.lock();
-        let last = entries.iter().rev().find(|e| e.filter == filter && e.result == Outcome::InForce)?;
+        let is_in_force = |result: Outcome| matches!(result, Outcome::InForce | Outcome::RolledBack);
+        let last = entries.iter().rev().find(|e| e.filter == filter && is_in_force(e.result))?;
         Some(last.time.clone())
     }
 
@@ -119,6 +133,12 @@ impl History {
         for (name, old) in before.iter().filter(|(name, _)| !after.contains_key(*name)) {
             self.note(by, name, Outcome::Removed, Some(old), None, None);
         }
+    }
+
+    /// Notes that the generation before of a filter is in force again, and why.
+    pub fn rolled_back(&self, by: By, from: &Filter, to: &Filter, reason: String) {
+        let (from, to) = (Made::of(from), Made::of(to));
+        self.note(by, &from.0, Outcome::RolledBack, Some(&from.1), Some(&to.1), Some(reason));
     }
 
     /// Notes that a filter cannot be changed, and why.

@@ -24,7 +24,12 @@ pub enum Command {
     /// Put what a filter's file holds now into force, and say what came of it.
     ///
     /// Exits with 1 where it cannot be used: then the old code goes on.
-    Swap(Swap),
+    Swap(Named),
+    /// Put the generation before of a filter back into force, with what it was made of, and run again through it what the
+    /// later one rejected while it was on probation.
+    ///
+    /// Exits with 1 where there is none. What is put back stays until its file or its settings change again.
+    Rollback(Named),
     /// Show which code filters ran, since when, and who changed it.
     History(History),
 }
@@ -40,7 +45,7 @@ pub struct Daemon {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct Swap {
+pub struct Named {
     /// The filter's name in the configuration.
     name: String,
     #[command(flatten)]
@@ -79,23 +84,14 @@ pub fn run(command: &Command) -> Result<(), Failure> {
                 table(["filter", "plugin", "sha256", "since", "pipelines"], rows.collect(), &mut out);
             }
         }
-        Command::Swap(Swap { name, daemon }) => {
-            let (status, told) = daemon.ask(Method::POST, &["api", "filters", name, "swap"], None)?;
-            if status == StatusCode::NOT_FOUND {
-                return Err(Failure::Usage(text(&told["reason"])));
-            }
-            if daemon.json {
-                writeln!(std::io::stdout(), "{told}")?;
-            }
-            if !status.is_success() {
-                return Err(anyhow!("{}; what ran before goes on", text(&told["reason"])).into());
-            }
-            if !daemon.json {
-                out = match told["result"].as_str() {
-                    Some("swapped") => format!("{name}: new code is in force\n"),
-                    _ => format!("{name}: its file holds what runs already\n"),
-                };
-            }
+        Command::Swap(Named { name, daemon }) => {
+            out = daemon.change(name, "swap", |result| match result {
+                "swapped" => "new code is in force",
+                _ => "its file holds what runs already",
+            })?;
+        }
+        Command::Rollback(Named { name, daemon }) => {
+            out = daemon.change(name, "rollback", |_| "what was before is in force again")?;
         }
         Command::History(History { name, daemon }) => {
             let (_, entries) = daemon.ask(Method::GET, &["api", "filters", "history"], name.as_deref())?;
@@ -122,6 +118,22 @@ pub fn run(command: &Command) -> Result<(), Failure> {
 }
 
 impl Daemon {
+    /// Has a filter changed. Answers what to say about it, as `done` has it for the result.
+    fn change(&self, name: &str, how: &str, done: fn(&str) -> &'static str) -> Result<String, Failure> {
+        let (status, told) = self.ask(Method::POST, &["api", "filters", name, how], None)?;
+        if status == StatusCode::NOT_FOUND {
+            return Err(Failure::Usage(text(&told["reason"])));
+        }
+        if self.json {
+            writeln!(std::io::stdout(), "{told}")?;
+        }
+        if !status.is_success() {
+            return Err(anyhow!("{}; what ran before goes on", text(&told["reason"])).into());
+        }
+        let said = told["result"].as_str().map_or("", done);
+        Ok(if self.json { String::new() } else { format!("{name}: {said}\n") })
+    }
+
     /// Asks the listener. Answers the status, and what it says as JSON.
     fn ask(
         &self,

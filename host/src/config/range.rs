@@ -63,6 +63,9 @@ fn fits(form: &Schema, node: &Node) -> bool {
 }
 
 fn number(schema: &Schema, scalar: &Scalar, location: Location) -> Option<OutOfRange> {
+    if schema.get("type").and_then(Schema::as_str) == Some("number") {
+        return fraction(schema, scalar, location);
+    }
     let limit = |name| schema.get(name).and_then(Schema::as_u64);
     let (least, most) = (limit("minimum").unwrap_or(0), limit("maximum").unwrap_or(u64::MAX));
     let found: u64 = scalar.text.parse().ok()?;
@@ -75,4 +78,18 @@ fn number(schema: &Schema, scalar: &Scalar, location: Location) -> Option<OutOfR
     };
     let found = scalar.hidden().map_or_else(|| format!("found `{found}`"), |_| "found another".to_owned());
     Some(OutOfRange { location, message: format!("expected a whole number {range}, {found}") })
+}
+
+/// The same for numbers that need not be whole.
+fn fraction(schema: &Schema, scalar: &Scalar, location: Location) -> Option<OutOfRange> {
+    let limit = |name| schema.get(name).and_then(Schema::as_f64);
+    let (least, most) = (limit("minimum").unwrap_or(f64::MIN), limit("maximum").unwrap_or(f64::MAX));
+    let found: f64 = scalar.text.parse().ok()?;
+    if (least..=most).contains(&found) {
+        return None;
+    }
+    let range =
+        if most < f64::MAX { format!("from {least} to {most}") } else { format!("of {least} or more") };
+    let found = scalar.hidden().map_or_else(|| format!("found `{found}`"), |_| "found another".to_owned());
+    Some(OutOfRange { location, message: format!("expected a number {range}, {found}") })
 }

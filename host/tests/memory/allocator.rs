@@ -53,6 +53,11 @@ pub fn alone() -> MutexGuard<'static, ()> {
     ONE.lock()
 }
 
+/// Bytes that are held.
+pub fn now() -> usize {
+    NOW.load(Ordering::SeqCst)
+}
+
 /// Bytes that were held at the peak of `run` beyond those before it.
 pub fn peak(run: impl FnOnce()) -> usize {
     let before = NOW.load(Ordering::SeqCst);

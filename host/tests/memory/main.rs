@@ -8,6 +8,7 @@ mod forward;
 mod guests;
 mod http;
 mod rig;
+mod swaps;
 
 /// What may be held whatever comes, in bytes: buffers of connections, the room for bodies that expand, the buffer of
 /// the output, a batch for each processor, and what a guest may answer to no more than a line.

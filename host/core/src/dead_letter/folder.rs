@@ -26,6 +26,8 @@ pub(super) struct Folder {
     settings: DeadLetterSettings,
     lock: File,
     current: Option<Current>,
+    /// The files that it has begun, where somebody may want to take them back.
+    begun: Option<Vec<PathBuf>>,
 }
 
 /// The file that is appended to.
@@ -148,11 +150,24 @@ impl Folder {
     pub fn open(path: &Path, settings: DeadLetterSettings) -> io::Result<Folder> {
         make(path)?;
         let lock = private().append(true).create(true).open(path.join(LOCK))?;
-        let mut folder = Folder { path: path.to_owned(), settings, lock, current: None };
+        let mut folder = Folder { path: path.to_owned(), settings, lock, current: None, begun: None };
         if let Some(newest) = files(path)?.pop() {
             folder.current = Some(Current::resume(newest.path)?);
         }
         Ok(folder)
+    }
+
+    /// The same folder, for letters that go to files of their own.
+    pub fn apart(&self) -> io::Result<Folder> {
+        make(&self.path)?;
+        let lock = private().append(true).create(true).open(self.path.join(LOCK))?;
+        let (path, settings) = (self.path.clone(), self.settings.clone());
+        Ok(Folder { path, settings, lock, current: None, begun: Some(Vec::new()) })
+    }
+
+    /// The files that such a one has begun.
+    pub fn begun(&self) -> Vec<PathBuf> {
+        self.begun.clone().unwrap_or_default()
     }
 
     pub fn configure(&mut self, settings: DeadLetterSettings) {
@@ -197,13 +212,16 @@ impl Folder {
     }
 
     /// Begins the next file.
-    fn begin(&self) -> io::Result<Current> {
+    fn begin(&mut self) -> io::Result<Current> {
         let newest = |names: Vec<Name>| names.last().map_or(0, |name| name.number);
         // A file that a replay has taken comes back under its name.
         let number = newest(all(&self.path)?).max(newest(replayed(&self.path)?)) + 1;
         let path = self.path.join(format!("{PREFIX}{number:08}{SUFFIX}"));
         let file = private().append(true).create_new(true).open(&path)?;
         sync(&self.path)?;
+        if let Some(begun) = &mut self.begun {
+            begun.push(path.clone());
+        }
         Ok(Current { file, path, bytes: 0 })
     }
 

@@ -92,8 +92,10 @@ metrics_list! {
     FilterInstances = "flitch_filter_instances",
     /// What a filter's plugin counts itself, by its name for it.
     FilterCounter = "flitch_filter_counter_total",
-    /// New generations of a filter, by result: swapped, failed.
+    /// New generations of a filter, by result: swapped, failed, rolled_back.
     FilterSwaps = "flitch_filter_swaps_total",
+    /// Records that a generation of a filter had rejected, and that were run again through the one before it.
+    FilterRecordsRunAgain = "flitch_filter_records_run_again_total",
     /// Time for which a worker was held up between two batches while it took other filters.
     FilterSwapPause = "flitch_filter_swap_pause_seconds",
     /// Values of text that were not UTF-8 and were mended, by source.

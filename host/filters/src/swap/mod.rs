@@ -16,8 +16,9 @@ mod watch;
 
 use std::sync::Arc;
 
-use super::chain::{self, LoadError, Program, Tried};
+use super::chain::{self, LoadError, Program};
 use super::filter::{Filter, FilterContext};
+use super::probation::Spurned;
 use super::settings::FilterSettings;
 use flitch_core::telemetry::Metric;
 
@@ -51,7 +52,7 @@ impl Beside<'_> {
     }
 
     fn is_loaded_again(&self, old: &Filter) -> bool {
-        self.only.map_or_else(|| old.plugin().is_stale(), |only| only == &*old.name)
+        self.only.map_or_else(|| old.is_stale(), |only| only == &*old.name)
     }
 }
 
@@ -73,7 +74,15 @@ pub fn next(
             && is_what_is_asked_for(old, settings, cx)
             && !beside.is_loaded_again(old)
         {
-            tried.push(Tried::again(old));
+            tried.push(old.clone());
+            continue;
+        }
+        if let Some(old) = old.filter(|old| beside.only.is_none() && was_put_back(old, settings)) {
+            let error = anyhow::anyhow!(
+                "it was rolled back with these settings and this code; change it, or `flitch filter swap {name}` tries it again"
+            );
+            kept.push(LoadError { filter: (*name).to_owned(), error });
+            tried.push(old.clone());
             continue;
         }
         let one = build(name, settings, old, beside.workers, cx).or_else(|error| {
@@ -93,6 +102,13 @@ pub fn next(
     Ok(Next { program: Program::of(tried), kept })
 }
 
+/// Whether what is asked for came after `old`, and had to go.
+fn was_put_back(old: &Filter, settings: &FilterSettings) -> bool {
+    let is_it =
+        |spurned: &Spurned| spurned.settings == *settings && !old.plugin().origin().is_stale(&spurned.sha256);
+    old.past.spurned().is_some_and(|spurned| is_it(&spurned))
+}
+
 fn is_what_is_asked_for(old: &Filter, settings: &FilterSettings, cx: &FilterContext) -> bool {
     old.configured == *settings && cx.has_tables_of(old)
 }
@@ -104,14 +120,14 @@ fn build(
     old: Option<&Arc<Filter>>,
     workers: usize,
     cx: &FilterContext,
-) -> anyhow::Result<Tried> {
+) -> anyhow::Result<Arc<Filter>> {
     let mut new = chain::load(name, settings, cx)?;
     if let Some(old) = old {
-        if is_what_is_asked_for(old, settings, cx) && same(old, &new.filter) {
-            return Ok(Tried::again(old));
+        if is_what_is_asked_for(old, settings, cx) && same(old, &new) {
+            return Ok(old.clone());
         }
-        trial::hold(&new.filter, old, cx)?;
-        if let Some(filter) = Arc::get_mut(&mut new.filter) {
+        trial::hold(&new, old, cx)?;
+        if let Some(filter) = Arc::get_mut(&mut new) {
             filter.recent = old.recent.clone();
         }
     }
@@ -120,9 +136,9 @@ fn build(
 }
 
 /// The filter `old` again, where it is what `settings` ask for.
-fn keep(old: &Arc<Filter>, settings: &FilterSettings, cx: &FilterContext) -> Option<Tried> {
+fn keep(old: &Arc<Filter>, settings: &FilterSettings, cx: &FilterContext) -> Option<Arc<Filter>> {
     if is_what_is_asked_for(old, settings, cx) {
-        return Some(Tried::again(old));
+        return Some(old.clone());
     }
     if old.configured != *settings {
         return None;
@@ -141,10 +157,18 @@ fn report(old: &Filter, failed: &LoadError) {
     );
 }
 
-/// Says which filters are others in the new generation.
-pub(super) fn announce(old: &Program, new: &Program) {
+/// Puts filters that take the place of others on probation, and says which they are.
+pub(super) fn take_over(old: &Program, new: &Program) {
     for filter in new.filters() {
-        let before = old.filters().iter().find(|f| f.name == filter.name);
+        let before = old.filter(&filter.name);
+        if before.is_some_and(|before| Arc::ptr_eq(before, filter)) {
+            continue;
+        }
+        if let Some(before) = before {
+            // One that was put back in this moment is no filter to come back.
+            let failed = before.past.probation().filter(|probation| probation.has_failed());
+            filter.past.follows(&filter.configured, failed.as_ref().map_or(before, |failed| &failed.old));
+        }
         if before.is_some_and(|before| same(before, filter)) {
             continue;
         }
@@ -158,12 +182,25 @@ pub(super) fn announce(old: &Program, new: &Program) {
     }
 }
 
-/// Whether two chains do the same: the same code with the same settings.
-pub fn is_same(one: &Program, other: &Program) -> bool {
-    let (one, other) = (one.filters(), other.filters());
-    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+/// Says that the filter before `new` is back.
+pub(super) fn back(new: &Filter, old: &Filter, why: &str) {
+    count(&new.name, "rolled_back");
+    tracing::error!(
+        filter = &*new.name,
+        from = new.plugin().sha256(),
+        to = old.plugin().sha256(),
+        why,
+        "the generation before of the filter is back in force"
+    );
 }
 
+/// Whether two chains are of the same filters.
+pub fn is_same(one: &Program, other: &Program) -> bool {
+    let (one, other) = (one.filters(), other.filters());
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| Arc::ptr_eq(one, other))
+}
+
+/// Whether two filters do the same: the same code with the same settings.
 fn same(one: &Arc<Filter>, other: &Arc<Filter>) -> bool {
     one.plugin().sha256() == other.plugin().sha256() && one.guest.settings == other.guest.settings
 }

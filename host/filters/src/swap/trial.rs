@@ -67,8 +67,9 @@ pub(super) fn hold(new: &Filter, old: &Filter, cx: &FilterContext) -> anyhow::Re
 
 /// A filter of the same code and settings that nobody hears of.
 fn twin(filter: &Filter, cx: &FilterContext) -> anyhow::Result<Judge> {
-    let mut twin = chain::try_out(&filter.name, &filter.configured, filter.plugin().clone(), cx)?;
-    Ok(Judge::new(twin.filter.clone(), twin.instances.pop()))
+    let twin = chain::try_out(&filter.name, &filter.configured, filter.plugin().clone(), cx)?;
+    let instance = twin.take_ready();
+    Ok(Judge::new(twin, instance))
 }
 
 /// What a generation cannot do with a batch that the one before could.

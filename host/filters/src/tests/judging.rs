@@ -88,7 +88,7 @@ fn a_batch_that_is_judged_twice_is_judged_the_same_and_nothing_is_settled() {
 
         let ledger = Arc::<Ledger>::default();
         let mut receipt = receipt::issue(&ledger, 6, 0, |_| {});
-        assert_eq!(settle(judge.filter(), &records, &mut second, &mut receipt), []);
+        assert_eq!(settle(judge.filter(), &records, &mut second, &mut receipt, None), []);
         assert_eq!(receipt.records(), 3);
         receipt.delivered();
         let accounts = ledger.read();

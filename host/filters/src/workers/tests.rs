@@ -16,6 +16,10 @@ impl<F: FnMut(Batch) -> Batch> Filters for F {
     }
 
     fn change(&mut self, _: &Arc<Program>) {}
+
+    fn worse(&mut self) -> Option<(Arc<Filter>, String)> {
+        None
+    }
 }
 
 /// A pipeline with one worker, whose filters are `chain`.
@@ -30,17 +34,12 @@ impl Bench {
     fn new(chain: fn(&Arc<Program>) -> Box<dyn Filters>) -> Bench {
         let buffer = Buffer::with_room(16 << 20);
         let router = Arc::new(Router::new(vec![Route::to(buffer.clone())], Tally::noop()));
-        let (inlet, health) = (Inlet::new(25, router), Arc::<Health>::default());
-        let worker = Worker {
-            inlet: inlet.clone(),
-            program: Arc::new(ArcSwap::from_pointee(Program::default())),
-            part: Part::new(&health, "worker", "test-0"),
-            ends: Arc::default(),
-            chain,
-        };
-        let (program, ends) = (worker.program.clone(), worker.ends.clone());
+        let health = Arc::<Health>::default();
+        let shared = Shared::new("test", Inlet::new(25, router), Arc::default(), &health);
+        let part = Part::new(&health, "worker", "test-0");
+        let worker = Worker { shared: shared.clone(), part, chain };
         let threads = vec![flitch_core::tasks::joined_thread("test", move || worker.run()).unwrap()];
-        Bench { workers: Workers { inlet, program, threads, ends }, buffer, health, verdicts: Arc::default() }
+        Bench { workers: Workers { shared, threads }, buffer, health, verdicts: Arc::default() }
     }
 
     /// A batch of `rows` records, which is known by their number.

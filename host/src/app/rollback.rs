@@ -1,0 +1,46 @@
+//! Filters whose generation before is put back: by their probations, or by somebody who asks.
+
+use flitch_filters::RolledBack;
+
+use super::App;
+use super::history::By;
+
+impl App {
+    /// Notes filters that were put back, also in other pipelines that have them, and puts back what is worse than its
+    /// probation allows. To be called often.
+    pub(super) fn look(&mut self) {
+        self.note_rolled_back(By::Probation);
+    }
+
+    /// Puts the generation before of a filter back, in all pipelines that have it. Answers whether there is one.
+    pub(super) fn roll_back(&mut self, filter: &str) -> bool {
+        self.look();
+        let reason = "somebody asked for it";
+        let done =
+            self.pipelines.values().filter(|pipeline| pipeline.workers.roll_back(filter, reason)).count();
+        self.note_rolled_back(By::Api);
+        done > 0
+    }
+
+    fn note_rolled_back(&mut self, by: By) {
+        let take =
+            || self.pipelines.values().flat_map(|pipeline| pipeline.workers.look()).collect::<Vec<_>>();
+        let mut all: Vec<RolledBack> = take();
+        if all.is_empty() {
+            return;
+        }
+        for RolledBack { from, reason, .. } in &all {
+            for pipeline in self.pipelines.values().filter(|pipeline| pipeline.workers.runs(from)) {
+                pipeline.workers.roll_back(&from.name, reason);
+            }
+        }
+        all.extend(take());
+        let mut noted = std::collections::BTreeSet::new();
+        for RolledBack { from, to, reason } in all {
+            if noted.insert(from.name.clone()) {
+                self.history.rolled_back(by, &from, &to, reason);
+            }
+        }
+        self.board.filters(self.filters_now());
+    }
+}
