@@ -132,8 +132,12 @@ impl App {
             outputs: BTreeMap::new(),
             old: JoinSet::new(),
         };
+        let rolled_back = app.history.left_rolled_back();
         match app.apply(config, By::Start).await {
-            Ok(_) => Ok(app),
+            Ok(_) => {
+                app.warn_of_rolled_back(&rolled_back);
+                Ok(app)
+            }
             Err(error) => {
                 app.drain(Duration::ZERO).await;
                 Err(error)

@@ -202,7 +202,7 @@ fn a_million_records_go_through_swaps_of_every_kind_once_in_order_and_by_one_gen
     let metrics = flitch.metrics();
     let pauses = metrics.count("flitch_filter_swap_pause_seconds_count", &[]);
     let short = metrics.count("flitch_filter_swap_pause_seconds_bucket", &[("le", "0.01")]);
-    println!("{tried:?}; {pauses} pauses of workers, {short} of them up to 10 ms");
+    eprintln!("{tried:?}; {pauses} pauses of workers, {short} of them up to 10 ms");
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
 
     let written = written(&flitch);
@@ -271,6 +271,7 @@ fn a_filter_that_begins_to_reject_comes_back_by_itself_and_no_record_is_lost_or_
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
     flitch.run();
     assert_eq!(history(&flitch)[..told.len()], told, "the history survives a restart");
+    assert!(flitch.log().contains("code that was rolled back before"), "{}", flitch.log());
 }
 
 #[test]

@@ -139,6 +139,8 @@ pub struct Chain {
     pub(super) steps: Vec<Step>,
     /// Those of filters that may come back: of the ones before filters on probation.
     parked: Vec<Step>,
+    /// Those that nobody needs any more, until somebody takes them.
+    gone: Vec<Step>,
 }
 
 impl Chain {
@@ -162,12 +164,18 @@ impl Chain {
     /// Lets go of instances whose filters will not come back.
     fn let_go(&mut self) {
         let steps = &self.steps;
-        self.parked.retain(|parked| {
+        let is_gone = |parked: &mut Step| {
             let after = steps.iter().filter_map(|step| step.filter().past.probation());
-            after
+            !after
                 .into_iter()
                 .any(|probation| Arc::ptr_eq(&probation.old, parked.filter()) && probation.is_open())
-        });
+        };
+        self.gone.extend(self.parked.extract_if(.., is_gone));
+    }
+
+    /// What nobody needs any more. To give back the memory of an instance takes its time, so it is done where no batch waits.
+    pub fn take_gone(&mut self) -> Vec<Step> {
+        std::mem::take(&mut self.gone)
     }
 
     /// Runs all filters over a batch. What they drop or reject is settled; what comes back goes on.
@@ -186,7 +194,10 @@ impl Chain {
                     place += 1;
                 }
                 // It was put back while it judged: the one before it judges instead.
-                Err(PutBack(old)) => self.steps[place] = self.step(&old),
+                Err(PutBack(old)) => {
+                    let old = self.step(&old);
+                    self.gone.push(std::mem::replace(&mut self.steps[place], old));
+                }
             }
         }
         Batch { records, receipt, stream }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 
+use super::step::Step;
 use super::{Chain, Filter, Program};
 use flitch_core::batch::Batch;
 use flitch_core::inlet::{Done, Inlet, Job};
@@ -36,6 +37,8 @@ struct Shared {
     ends: Ends,
     /// Filters that were put back, until somebody asks for them.
     rolled_back: Mutex<Vec<RolledBack>>,
+    /// What workers need no more, at most that of one swap.
+    gone: Mutex<Vec<Step>>,
     /// Threads that run records again.
     again: Mutex<Vec<thread::JoinHandle<()>>>,
 }
@@ -91,6 +94,7 @@ impl Workers {
     /// Replaces the filters: each worker takes the new ones between two batches. Those that take the place of others are
     /// on probation.
     pub fn swap(&self, program: Arc<Program>) {
+        self.shared.bury();
         super::swap::take_over(&self.program(), &program);
         self.shared.program.store(program);
     }
@@ -145,6 +149,9 @@ trait Filters {
 
     /// One that is to go, and why.
     fn worse(&mut self) -> Option<(Arc<Filter>, String)>;
+
+    /// What nobody needs any more.
+    fn take_gone(&mut self) -> Vec<Step>;
 }
 
 impl Filters for Chain {
@@ -158,6 +165,10 @@ impl Filters for Chain {
 
     fn worse(&mut self) -> Option<(Arc<Filter>, String)> {
         self.worse()
+    }
+
+    fn take_gone(&mut self) -> Vec<Step> {
+        self.take_gone()
     }
 }
 
@@ -204,8 +215,8 @@ impl Worker {
                 Ok(batch) => {
                     *failures = 0;
                     place.finish(Done { batch, pass }, hand_on);
-                    if let Some((filter, why)) = chain.as_mut().and_then(|chain| chain.worse()) {
-                        self.shared.roll_back(&filter, &why);
+                    if let Some(chain) = &mut chain {
+                        self.look(&mut **chain);
                     }
                 }
                 Err(panic) => {
@@ -216,6 +227,17 @@ impl Worker {
                     self.rest(*failures, &panicked(panic));
                 }
             }
+        }
+    }
+
+    /// Looks at filters on probation.
+    fn look(&self, chain: &mut dyn Filters) {
+        if let Some((filter, why)) = chain.worse() {
+            self.shared.roll_back(&filter, &why);
+        }
+        let gone = chain.take_gone();
+        if !gone.is_empty() {
+            self.shared.gone.lock().extend(gone);
         }
     }
 

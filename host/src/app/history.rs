@@ -122,6 +122,21 @@ impl History {
         Some(last.time.clone())
     }
 
+    /// The code of filters that was rolled back, and what ran in its place: where that is the last that is known of them.
+    pub fn left_rolled_back(&self) -> BTreeMap<String, (String, String)> {
+        let mut last = BTreeMap::new();
+        for entry in &*self.entries.lock() {
+            match (entry.result, &entry.from, &entry.to) {
+                (Outcome::RolledBack, Some(from), Some(to)) if from != to => {
+                    last.insert(entry.filter.clone(), (from.clone(), to.clone()));
+                }
+                (Outcome::Failed, ..) => {}
+                _ => drop(last.remove(&entry.filter)),
+            }
+        }
+        last
+    }
+
     /// Notes which filters are others than before.
     pub fn changed(&self, by: By, before: &BTreeMap<Arc<str>, Made>, after: &BTreeMap<Arc<str>, Made>) {
         for (name, made) in after {

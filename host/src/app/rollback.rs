@@ -1,5 +1,7 @@
 //! Filters whose generation before is put back: by their probations, or by somebody who asks.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use flitch_filters::RolledBack;
 
 use super::App;
@@ -22,6 +24,20 @@ impl App {
         done > 0
     }
 
+    /// Tells of filters whose files hold code that an earlier run has rolled back: what came before is in no file.
+    pub(super) fn warn_of_rolled_back(&self, rolled_back: &BTreeMap<String, (String, String)>) {
+        for (filter, made) in self.made() {
+            if let Some((from, to)) = rolled_back.get(&*filter).filter(|(from, _)| **from == *made.sha256) {
+                tracing::warn!(
+                    filter = &*filter,
+                    sha256 = from,
+                    before = to,
+                    "the filter runs code that was rolled back before flitch was started: its file holds it still"
+                );
+            }
+        }
+    }
+
     fn note_rolled_back(&mut self, by: By) {
         let take =
             || self.pipelines.values().flat_map(|pipeline| pipeline.workers.look()).collect::<Vec<_>>();
@@ -35,7 +51,7 @@ impl App {
             }
         }
         all.extend(take());
-        let mut noted = std::collections::BTreeSet::new();
+        let mut noted = BTreeSet::new();
         for RolledBack { from, to, reason } in all {
             if noted.insert(from.name.clone()) {
                 self.history.rolled_back(by, &from, &to, reason);

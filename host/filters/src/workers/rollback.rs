@@ -40,6 +40,7 @@ impl Workers {
     /// Puts filters back that are worse than their probations allow, which workers do themselves while batches come.
     /// Answers all that were put back since the last time.
     pub fn look(&self) -> Vec<RolledBack> {
+        self.shared.bury();
         for filter in self.program().filters() {
             if let Some(why) = filter.past.look(&filter.name) {
                 self.shared.roll_back(filter, &why);
@@ -71,8 +72,15 @@ impl Shared {
             health: health.clone(),
             ends: Ends::default(),
             rolled_back: Mutex::default(),
+            gone: Mutex::default(),
             again: Mutex::default(),
         })
+    }
+
+    /// Gives back the memory of what workers need no more.
+    pub(super) fn bury(&self) {
+        let gone = std::mem::take(&mut *self.gone.lock());
+        drop(gone);
     }
 
     /// Puts the filter before `filter` in its place. Answers whether there is one.

@@ -20,6 +20,10 @@ impl<F: FnMut(Batch) -> Batch> Filters for F {
     fn worse(&mut self) -> Option<(Arc<Filter>, String)> {
         None
     }
+
+    fn take_gone(&mut self) -> Vec<Step> {
+        Vec::new()
+    }
 }
 
 /// A pipeline with one worker, whose filters are `chain`.

@@ -53,6 +53,19 @@ fn what_changed_and_what_failed_is_there_after_a_restart() {
 }
 
 #[test]
+fn code_that_was_rolled_back_is_known_until_other_code_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::open(folder.path(), Clock::system());
+    history.note(By::Probation, "a", Outcome::RolledBack, Some(&made("2")), Some(&made("1")), None);
+    history.note(By::File, "a", Outcome::Failed, Some(&made("1")), None, None);
+    history.note(By::Probation, "b", Outcome::RolledBack, Some(&made("2")), Some(&made("1")), None);
+    history.note(By::File, "b", Outcome::InForce, Some(&made("1")), Some(&made("3")), None);
+    let again = History::open(folder.path(), Clock::system());
+    let want = BTreeMap::from([("a".to_owned(), ("2".to_owned(), "1".to_owned()))]);
+    assert_eq!(again.left_rolled_back(), want);
+}
+
+#[test]
 fn it_does_not_grow_without_end() {
     let folder = tempfile::tempdir().unwrap();
     let history = History::open(folder.path(), Clock::system());
