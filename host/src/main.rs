@@ -1,8 +1,6 @@
 //! The daemon and its tools: see [`flitch::cli`].
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
+fn main() {
     flitch::allocator::keep();
-    flitch::cli::main()
+    flitch::cli::leave(flitch::cli::main())
 }

@@ -186,10 +186,13 @@ impl Flitch {
     #[track_caller]
     pub fn wait(&mut self, deadline: Duration) -> ExitStatus {
         let mut process = self.process.take().expect("flitch runs");
-        match process.wait(deadline) {
-            Ok(status) => status,
-            Err(error) => panic!("{error:#}"),
+        let status = process.wait(deadline).unwrap_or_else(|error| panic!("{error:#}"));
+        if !status.success() {
+            // A signal says nothing by itself, and tests show the log.
+            let log = std::fs::OpenOptions::new().append(true).open(self.at("flitch.log"));
+            let _ = log.and_then(|mut log| writeln!(log, "ended: {status}"));
         }
+        status
     }
 
     /// Everything that all starts so far have written to stdout and stderr.

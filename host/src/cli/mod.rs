@@ -2,7 +2,6 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
@@ -168,15 +167,15 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Reads the command line, and does what it says.
-pub fn main() -> ExitCode {
+/// Reads the command line, and does what it says; gives the exit code.
+pub fn main() -> u8 {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             let wrong = error.use_stderr();
             // A terminal that is gone cannot be told so.
             let _ = error.print();
-            return ExitCode::from(if wrong { WRONG } else { 0 });
+            return if wrong { WRONG } else { 0 };
         }
     };
     if let Err(error) = set_up_log(&cli) {
@@ -202,9 +201,19 @@ pub fn main() -> ExitCode {
         }
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(failure) => report(failure),
     }
+}
+
+/// Ends the process without what the C library does at an exit: libraries take their state apart there (OpenSSL its locks),
+/// while threads that nobody could wait for, such as those of a Kafka client that was denied, are still at work in them. A
+/// run that had delivered everything then died of a signal.
+pub fn leave(code: u8) -> ! {
+    // Whoever was to read it may be gone.
+    let _ = io::stdout().flush();
+    // SAFETY: it takes a number and does not return.
+    unsafe { libc::_exit(code.into()) }
 }
 
 fn set_up_log(cli: &Cli) -> Result<(), tracing_subscriber::filter::ParseError> {
@@ -228,18 +237,18 @@ fn has_colors(stream: &impl IsTerminal) -> bool {
 }
 
 /// Tells on stderr why a command failed.
-fn report(failure: Failure) -> ExitCode {
+fn report(failure: Failure) -> u8 {
     let mut stderr = io::stderr();
     let colors = has_colors(&stderr);
     let (text, code) = match failure {
         Failure::Config(error) => (error.report(colors), WRONG),
         // Words of plugins, servers and files may be in it.
         Failure::Usage(text) => (format!("error: {}\n", Lines(text)), WRONG),
-        Failure::Other(error) if is_broken_pipe(&error) => return ExitCode::SUCCESS,
+        Failure::Other(error) if is_broken_pipe(&error) => return 0,
         Failure::Other(error) => (format!("error: {}\n", Lines(format_args!("{error:#}"))), FAILED),
     };
     let _ = stderr.write_all(text.as_bytes());
-    ExitCode::from(code)
+    code
 }
 
 /// `flitch ... | head` ends when head does.
