@@ -34,26 +34,21 @@ pub(super) fn unescape(rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
         let block = load(rest.get(from..).filter(|rest| !rest.is_empty())?);
         let is = |byte: u8| _mm512_cmpeq_epi8_mask(block, all(byte));
         let (quotes, backslashes, feeds) = (is(b'"'), is(b'\\'), is(b'\n'));
-        if backslashes | is_escaped == 0 {
-            let end = quotes | feeds;
-            let plain = end.trailing_zeros() as usize;
-            append(block, plain, out);
-            if end == 0 {
-                from += BLOCK;
-                continue;
-            }
-            return (rest[from + plain] == b'"').then_some(from + plain + 1);
-        }
         let (escaped, next) = escaped(backslashes, is_escaped);
         let end = (quotes & !escaped) | feeds;
         let inside = below_lowest(end);
         let of_escapes = escaped & inside;
-        // A place of the table is seven bits of a byte.
-        let beyond = _mm512_movepi8_mask(block);
-        let block = _mm512_mask2_permutex2var_epi8(low, block, of_escapes, high);
-        // Those that are not in the table are read one by one, and what stands before the first of them now.
-        let others = of_escapes & (_mm512_testn_epi8_mask(block, block) | beyond);
-        let kept = !(backslashes & !escaped) & inside & below_lowest(others);
+        let mut kept = !(backslashes & !escaped) & inside;
+        let (mut block, mut others) = (block, 0);
+        // Most escapes are of what stands for itself.
+        if of_escapes & !(quotes | backslashes) != 0 {
+            // A place of the table is seven bits of a byte.
+            let beyond = _mm512_movepi8_mask(block);
+            block = _mm512_mask2_permutex2var_epi8(low, block, of_escapes, high);
+            // Those that are not in the table are read one by one, and what stands before the first of them now.
+            others = of_escapes & (_mm512_testn_epi8_mask(block, block) | beyond);
+            kept &= below_lowest(others);
+        }
         append(_mm512_maskz_compress_epi8(kept, block), kept.count_ones() as usize, out);
         if others != 0 {
             let backslash = from + others.trailing_zeros() as usize - 1;
