@@ -1,5 +1,8 @@
 //! Templates over records, a column at a time.
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampNanosecondType;
+use arrow_array::{Array, ArrayRef};
 use flitch_model::template::{Clocks, Written};
 
 use super::convert::scalar;
@@ -81,8 +84,13 @@ impl Records {
             }
             rows.ends.push(rows.text.len());
         };
-        let is_same = |column: &Option<(Kind, Column)>| !matches!(column, Some((_, Column::Rows(..))));
-        if columns.iter().all(is_same) {
+        let is_same = |(place, column): (usize, &Option<(Kind, Column)>)| match column {
+            Some((Kind::Timestamp, Column::Rows(_, times))) => {
+                template.lasts(place).is_some_and(|lasts| are_close(times, lasts))
+            }
+            column => !matches!(column, Some((_, Column::Rows(..)))),
+        };
+        if columns.iter().enumerate().all(is_same) {
             append(0, &mut rows);
             if rows.missing.is_empty() {
                 return Rendered::Same(rows.text);
@@ -94,6 +102,15 @@ impl Records {
         (0..self.rows()).for_each(|row| append(row, &mut rows));
         Rendered::Rows(rows)
     }
+}
+
+/// Whether all of these times are there and fall in the same stretch of `lasts` nanoseconds, counted from 1970: most formats
+/// end with the day or the hour, and most batches stay in one.
+fn are_close(times: &ArrayRef, lasts: i64) -> bool {
+    let times = times.as_primitive::<TimestampNanosecondType>();
+    let Some(first) = times.values().first().filter(|_| times.null_count() == 0) else { return false };
+    let Some(begin) = first.div_euclid(lasts).checked_mul(lasts) else { return false };
+    times.values().iter().all(|time| (begin..begin.saturating_add(lasts)).contains(time))
 }
 
 fn known(column: Column<'_>) -> Option<(Kind, Column<'_>)> {

@@ -44,6 +44,18 @@ fn a_template_of_constants_is_evaluated_once() {
 }
 
 #[test]
+fn times_of_one_stretch_of_a_format_are_written_once_and_those_of_several_each() {
+    let last_two = records().slice(1, 2);
+    let render = |records: &Records, template: &str| records.render(&Template::parse(template).unwrap());
+    assert_eq!(render(&last_two, "l-{@timestamp:%Y-%m-%d}"), Rendered::Same(b"l-1970-01-02".to_vec()));
+    let each = render(&last_two, "{@timestamp:%H:%M:%S%.f}");
+    assert_eq!(each.row(0), Some(&b"00:00:00"[..]));
+    assert_eq!(each.row(1), Some(&b"00:00:00.999"[..]));
+    let days = render(&records(), "{@timestamp:%d}");
+    assert_eq!([0, 1, 2].map(|row| days.row(row).unwrap()), [b"01", b"02", b"02"]);
+}
+
+#[test]
 fn a_missing_field_leaves_the_row_without_a_text() {
     let rendered = records().render(&Template::parse("h-{host}").unwrap());
     assert_eq!(rendered.missing(), [1]);
