@@ -23,6 +23,7 @@ use flitch_core::batch::encode::Fields;
 mod block;
 mod layout;
 mod uncut;
+mod writer;
 
 pub(super) use uncut::Uncut;
 

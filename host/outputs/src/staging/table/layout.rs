@@ -14,23 +14,18 @@ use arrow_array::{
 use arrow_schema::{ArrowError, DataType, Schema, SchemaRef, TimeUnit};
 use arrow_select::concat::concat_batches;
 use arrow_select::interleave::interleave;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
 
 use super::super::Compression;
 use super::TablePlan;
 use super::block::Blocks;
+use super::writer::Writer;
 use flitch_core::batch::convert::{repeat, value};
 use flitch_core::batch::encode::Named;
 use flitch_core::batch::{Kind, TAG, TIMESTAMP, record_batch};
 
 /// Rows that are given to the writer at once: the pages that it makes go by them.
 pub(super) const SLICE: usize = 2048;
-/// Level of zstd: see the text of other objects.
-const ZSTD: i32 = 1;
 /// What a slot takes beside its path, about, its place in the map included.
 const SLOT: usize = 160;
 /// The other half of Arrow's mark of a JSON text.
@@ -156,7 +151,7 @@ pub(super) struct Layout {
     columns: Vec<(Arc<str>, Kind)>,
     places: HashMap<Arc<str>, usize, ahash::RandomState>,
     schema: SchemaRef,
-    writer: ArrowWriter<Vec<u8>>,
+    writer: Writer,
     /// Rows that are no slice yet.
     slice: Vec<RecordBatch>,
     rows: usize,
@@ -191,7 +186,7 @@ impl Layout {
             }
         });
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let writer = writer(&schema, compression)?;
+        let writer = Writer::new(schema.clone(), compression);
         let places = columns.iter().enumerate().map(|(place, (path, _))| (path.clone(), place)).collect();
         Ok(Layout { unit: plan.unit, columns, places, schema, writer, slice: Vec::new(), rows: 0 })
     }
@@ -286,36 +281,13 @@ impl Layout {
             self.rows = 0;
             self.writer.write(&rest)?;
         }
-        self.writer.flush()?;
-        self.writer.sync()?;
-        out.append(self.writer.inner_mut());
-        Ok(())
+        self.writer.end_group(out)
     }
 
     /// Ends the file. Its last bytes go to the end of `out`.
     pub fn end(self, out: &mut Vec<u8>) -> Result<(), ParquetError> {
-        let mut rest = self.writer.into_inner()?;
-        out.append(&mut rest);
-        Ok(())
+        self.writer.end(out)
     }
-}
-
-/// Writes a file with these columns to memory.
-pub(super) fn writer(
-    schema: &SchemaRef,
-    compression: Compression,
-) -> Result<ArrowWriter<Vec<u8>>, ParquetError> {
-    let codec = match compression {
-        Compression::None => Codec::UNCOMPRESSED,
-        Compression::Snappy => Codec::SNAPPY,
-        Compression::Gzip => Codec::GZIP(GzipLevel::default()),
-        Compression::Zstd => Codec::ZSTD(ZstdLevel::try_new(ZSTD)?),
-    };
-    let properties =
-        WriterProperties::builder().set_compression(codec).set_max_row_group_row_count(None).build();
-    // What Arrow knows of the schema Parquet says too.
-    let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-    ArrowWriter::try_new_with_options(Vec::new(), schema.clone(), options)
 }
 
 /// The one value that each row has in one of the columns.

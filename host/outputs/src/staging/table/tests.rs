@@ -270,6 +270,17 @@ fn a_file_has_row_groups_and_pages_that_a_reader_can_choose_among() {
 }
 
 #[test]
+fn columns_whose_values_come_again_have_a_dictionary_and_those_whose_values_differ_none() {
+    let whole = built(&varied(5000, 100), 1024, PARQUET, 1 << 40);
+    let file = bytes::Bytes::from(whole.values().next().unwrap().clone());
+    let reader = SerializedFileReader::new(file).unwrap();
+    let columns = reader.metadata().row_group(0).columns();
+    let have: Vec<_> = columns.iter().filter(|column| column.dictionary_page_offset().is_some()).collect();
+    let have: Vec<_> = have.iter().map(|column| column.column_path().string()).collect();
+    assert_eq!(have, ["@tag", "host", "took"]);
+}
+
+#[test]
 fn what_does_not_fit_the_columns_of_an_object_begins_another_at_that_record() {
     let mut lines = varied(20_000, 1000);
     lines[18_000] = r#"{"n":18000,"fresh":"f"}"#.to_owned();

@@ -10,7 +10,8 @@ use arrow_schema::{Schema, SchemaRef};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::GROUP;
-use super::layout::{EXTENSION_METADATA, SLICE, writer};
+use super::layout::{EXTENSION_METADATA, SLICE};
+use super::writer::Writer;
 use crate::staging::Compression;
 use flitch_core::batch::EXTENSION_NAME;
 
@@ -43,7 +44,8 @@ impl Uncut {
         compression: Compression,
         mut put: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
-        let mut table = writer(&self.schema, compression).map_err(io::Error::other)?;
+        let mut table = Writer::new(self.schema.clone(), compression);
+        let mut ready = Vec::new();
         while rows > 0 {
             if self.rest.num_rows() == 0 {
                 let next = self.reader.next().ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -54,13 +56,13 @@ impl Uncut {
             table.write(&self.rest.slice(0, taken)).map_err(io::Error::other)?;
             self.rest = self.rest.slice(taken, self.rest.num_rows() - taken);
             rows -= taken as u64;
-            if table.in_progress_size() as u64 >= GROUP {
-                table.flush().map_err(io::Error::other)?;
-                table.sync()?;
-                put(&std::mem::take(table.inner_mut()))?;
+            if table.group() as u64 >= GROUP {
+                table.end_group(&mut ready).map_err(io::Error::other)?;
+                put(&std::mem::take(&mut ready))?;
             }
         }
-        put(&table.into_inner().map_err(io::Error::other)?)
+        table.end(&mut ready).map_err(io::Error::other)?;
+        put(&ready)
     }
 }
 
