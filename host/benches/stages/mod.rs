@@ -55,6 +55,7 @@ pub const ALL: [(&str, usize, Make); 16] = [
     ("nginx by regex, WASM and border", ROWS, |rows| {
         through("regex", json!({"preset": "nginx_combined"}), rows)
     }),
+    ("JSON of eleven fields by json, WASM and border", ROWS, json_by_json),
     ("time by timestamp, WASM and border", ROWS, timestamp),
 ];
 
@@ -75,15 +76,21 @@ fn line(number: usize) -> Vec<u8> {
     line
 }
 
-/// nginx lines in one column.
-fn messages(rows: usize) -> Arc<Records> {
+/// Texts in one column.
+fn texts<'t>(texts: impl Iterator<Item = &'t [u8]>) -> Arc<Records> {
     let mut builder = Builder::new();
-    for number in 0..rows {
+    for text in texts {
         builder.begin_record();
-        builder.key(b"message").text(&line(number));
+        builder.key(b"message").text(text);
         builder.end_record();
     }
     Arc::new(builder.finish(InvalidUtf8::Replace, &constants()).records)
+}
+
+/// nginx lines in one column.
+fn messages(rows: usize) -> Arc<Records> {
+    let lines: Vec<_> = (0..rows).map(line).collect();
+    texts(lines.iter().map(Vec::as_slice))
 }
 
 fn filter(plugin: &str, settings: serde_json::Value) -> Alone {
@@ -208,6 +215,12 @@ fn border_in(rows: usize) -> Stage {
 
 fn wasm(rows: usize) -> Stage {
     through("dissect", json!({"preset": "nginx_combined"}), rows)
+}
+
+/// What applications write to stdout: the fields of a line, time and tag as JSON.
+fn json_by_json(rows: usize) -> Stage {
+    let text = encode::ndjson(&timed(rows));
+    passing("json", json!({}), texts((0..rows).map(|row| text.row(row).trim_ascii_end())))
 }
 
 /// The time of lines that are taken apart.
