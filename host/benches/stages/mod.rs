@@ -37,7 +37,7 @@ pub struct Stage {
 type Make = fn(usize) -> Stage;
 
 /// Every stage, with the rows that it takes at once.
-pub const ALL: [(&str, usize, Make); 16] = [
+pub const ALL: [(&str, usize, Make); 17] = [
     ("decode: lines", ROWS, lines),
     ("decode: NDJSON, nine fields", ROWS, ndjson),
     ("decode: forward, four texts, one time", ROWS, |rows| forward(rows, false)),
