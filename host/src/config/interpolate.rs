@@ -1,9 +1,13 @@
-//! `${NAME}`, `${NAME:-default}` and `${file:/path}` in the values of the configuration.
+//! `${NAME}`, `${NAME:-default}`, `${file:/path}` and `${base64:/path}` in the values of the configuration.
 //!
 //! They are replaced in the tree, after the YAML is read, so that no value can change the structure of the file. A
 //! dollar sign without a brace stays as it is (`$ConnectionString`), and `$${` stands for `${`.
 
+use std::io::Read;
 use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 use super::tree::{Location, Node, SyntaxError, Value};
 
@@ -100,7 +104,10 @@ fn replace(
 /// The value of a placeholder, or what is wrong and what to do.
 fn look_up(inside: &str, outside: &Outside<'_>) -> Result<String, (String, String)> {
     if let Some(path) = inside.strip_prefix("file:") {
-        return read(path, &outside.folder.join(path));
+        return read_text(path, &outside.folder.join(path));
+    }
+    if let Some(path) = inside.strip_prefix("base64:") {
+        return read(path, &outside.folder.join(path)).map(|bytes| STANDARD.encode(bytes));
     }
     let (name, default) = match inside.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
@@ -110,7 +117,7 @@ fn look_up(inside: &str, outside: &Outside<'_>) -> Result<String, (String, Strin
     if !starts_well || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         let message = format!("`${{{inside}}}` is no placeholder");
         let help = format!(
-            "write ${{NAME}}, ${{NAME:-default}} or ${{file:/path}}, or `$${{{inside}}}` to keep the text as it is"
+            "write ${{NAME}}, ${{NAME:-default}}, ${{file:/path}} or ${{base64:/path}}, or `$${{{inside}}}` to keep the text as it is"
         );
         return Err((message, help));
     }
@@ -125,17 +132,26 @@ fn look_up(inside: &str, outside: &Outside<'_>) -> Result<String, (String, Strin
     })
 }
 
-fn read(named: &str, path: &Path) -> Result<String, (String, String)> {
-    let fail = |why: String| {
-        let help =
-            "the file must be readable UTF-8 text of at most 1 MiB; it is read when flitch starts or reloads";
-        (format!("cannot read `{named}`: {why}"), help.to_owned())
-    };
-    let size = std::fs::metadata(path).map_err(|e| fail(e.to_string()))?.len();
-    if size > LARGEST_FILE {
-        return Err(fail(format!("it has {size} bytes")));
+/// What is wrong with a file, and what to do.
+fn unreadable(named: &str, why: &str) -> (String, String) {
+    let help = "the file must be readable, of at most 1 MiB, and UTF-8 text for ${file:…}; it is read when flitch starts or reloads";
+    (format!("cannot read `{named}`: {why}"), help.to_owned())
+}
+
+fn read(named: &str, path: &Path) -> Result<Vec<u8>, (String, String)> {
+    let fail = |error: std::io::Error| unreadable(named, &error.to_string());
+    let file = std::fs::File::open(path).map_err(fail)?;
+    let mut bytes = Vec::new();
+    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(fail)?;
+    match bytes.len() as u64 {
+        ..=LARGEST_FILE => Ok(bytes),
+        _ => Err(unreadable(named, "it has more than 1 MiB")),
     }
-    let mut text = std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
+}
+
+fn read_text(named: &str, path: &Path) -> Result<String, (String, String)> {
+    let text = String::from_utf8(read(named, path)?);
+    let mut text = text.map_err(|error| unreadable(named, &error.to_string()))?;
     // Editors and `echo` end a file with a newline, which is no part of a password.
     if text.ends_with('\n') {
         text.pop();

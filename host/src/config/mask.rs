@@ -171,7 +171,7 @@ fn over(text: &str, places: &[Location], show: impl Fn(&str) -> String) -> Strin
     out
 }
 
-/// The first `${NAME}` or `${file:/path}` in a text, with what stands before and after it. Of `${NAME:-default}` it is
+/// The first `${NAME}`, `${file:/path}` or `${base64:/path}` in a text, with what stands before and after it. Of `${NAME:-default}` it is
 /// `${NAME:-`.
 fn placeholder(text: &str) -> Option<(&str, &str, &str)> {
     let mut from = 0;
@@ -182,7 +182,9 @@ fn placeholder(text: &str) -> Option<(&str, &str, &str)> {
         let length = match &inside[name..] {
             rest if rest.starts_with('}') && name > 0 => Some(name + 1),
             rest if rest.starts_with(":-") && rest.contains('}') && name > 0 => Some(name + 2),
-            _ if inside.starts_with("file:") => inside.find('}').map(|end| end + 1),
+            _ if inside.starts_with("file:") || inside.starts_with("base64:") => {
+                inside.find('}').map(|end| end + 1)
+            }
             _ => None,
         };
         if let Some(length) = length {

@@ -1,7 +1,7 @@
 //! The configuration file.
 //!
 //! The way of a file: [`tree`] reads the YAML and keeps the place of every key and value, [`interpolate`] replaces
-//! `${NAME}` and `${file:/path}` in its values, [`de`] reads the tree into the settings of every room, [`check`] looks
+//! `${NAME}`, `${file:/path}` and `${base64:/path}` in its values, [`de`] reads the tree into the settings of every room, [`check`] looks
 //! at what one piece alone cannot tell (names that point nowhere), and [`report`] shows what is wrong with the lines
 //! of the file. All that is wrong is told in one go.
 

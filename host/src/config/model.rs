@@ -20,8 +20,9 @@ use flitch_sources::SourceSettings;
 
 /// All of `flitch.yaml`.
 ///
-/// Values may hold `${NAME}` and `${NAME:-default}` (the environment) and `${file:/path}` (the text of a file); `$${`
-/// stands for `${`. Keys at the top that begin with `x-` are left to the writer, as a place for YAML anchors.
+/// Values may hold `${NAME}` and `${NAME:-default}` (the environment), `${file:/path}` (the text of a file) and
+/// `${base64:/path}` (its bytes); `$${` stands for `${`. Keys at the top that begin with `x-` are left to the writer, as a
+/// place for YAML anchors.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {

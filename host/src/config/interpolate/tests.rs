@@ -59,6 +59,18 @@ fn a_file_stands_for_a_value_without_its_last_newline() {
 }
 
 #[test]
+fn the_bytes_of_a_file_stand_for_a_value_as_base64() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("set"), b"\xff\x00\n").unwrap();
+    assert_eq!(run("a: ${base64:set}", folder.path()).unwrap(), [("/wAK".into(), true)]);
+    std::fs::write(folder.path().join("large"), vec![0; (1 << 20) + 1]).unwrap();
+    for (path, reason) in [("absent", "absent"), ("large", "more than 1 MiB"), (".", "directory")] {
+        let wrong = run(&format!("a: ${{base64:{path}}}"), folder.path()).unwrap_err();
+        assert!(wrong[0].message.contains(reason), "{}", wrong[0].message);
+    }
+}
+
+#[test]
 fn all_that_is_wrong_is_told_with_its_place() {
     let source = "a: x ${NOPE} y\nb: '${'\nc: '${1}'\n";
     let wrong = run(source, Path::new(".")).unwrap_err();
