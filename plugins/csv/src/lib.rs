@@ -35,7 +35,7 @@ impl ColumnFilter for Csv {
         Ok(Self {
             parts,
             grammar: Grammar { delimiter, quote, trim: settings.trim },
-            policy: settings.policy()?,
+            policy: settings.checked_policy()?,
             settings,
             cells: Cells::default(),
         })

@@ -1,6 +1,6 @@
 //! The settings of the filter.
 
-use flitch_sdk::parse::{Becomes, Kind, OnMismatch, OnMissing, Part, Policy, below};
+use flitch_sdk::parse::{Becomes, Kind, Part, Policy, below};
 use flitch_sdk::{Result, bail, err};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -8,61 +8,30 @@ use std::collections::BTreeMap;
 /// Most columns: the host takes no more than 1,024 from one answer.
 const MAX_COLUMNS: usize = 1000;
 
-/// The settings of `csv`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Settings {
-    /// The field that holds the text.
-    pub field: String,
-    /// The fields of the cells, in order; a cell with an empty name is passed over.
-    pub columns: Vec<String>,
-    /// What stands between cells: one ASCII character.
-    pub delimiter: String,
-    /// What stands around cells: one ASCII character, or nothing.
-    pub quote: String,
-    /// The types of columns that are not text: `int`, `float`, `bool`.
-    pub types: BTreeMap<String, String>,
-    /// Whether blanks around cells go.
-    pub trim: bool,
-    /// What becomes of an empty cell of text without quotes.
-    pub empty: Empty,
-    /// What becomes of a text with fewer cells than columns.
-    pub fewer_cells: FewerCells,
-    /// What becomes of a text with more cells than columns.
-    pub more_cells: MoreCells,
-    /// Whether a record whose cells are the names of the columns is dropped.
-    pub drop_header: bool,
-    /// The path below which the fields are written; at the top if there is none.
-    pub prefix: String,
-    /// Whether the text stays in a record that was parsed.
-    pub keep_source: bool,
-    /// What becomes of a record whose text does not match.
-    pub on_mismatch: OnMismatch,
-    /// What becomes of a record without the text.
-    pub on_missing: OnMissing,
-    /// The field that says why a record that goes on was not parsed.
-    pub error_field: Option<String>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            field: "message".to_owned(),
-            columns: Vec::new(),
-            delimiter: ",".to_owned(),
-            quote: "\"".to_owned(),
-            types: BTreeMap::new(),
-            trim: false,
-            empty: Empty::Keep,
-            fewer_cells: FewerCells::Reject,
-            more_cells: MoreCells::Reject,
-            drop_header: false,
-            prefix: String::new(),
-            keep_source: false,
-            on_mismatch: OnMismatch::default(),
-            on_missing: OnMissing::default(),
-            error_field: None,
-        }
+flitch_sdk::parser_settings! {
+    /// The settings of `csv`.
+    pub struct Settings {
+        field: "message", keep_source: false, on_mismatch: Reject;
+        /// The fields of the cells, in order; a cell with an empty name is passed over.
+        pub columns: Vec<String> = Vec::new(),
+        /// What stands between cells: one ASCII character.
+        pub delimiter: String = ",".to_owned(),
+        /// What stands around cells: one ASCII character, or nothing.
+        pub quote: String = "\"".to_owned(),
+        /// The types of columns that are not text: `int`, `float`, `bool`.
+        pub types: BTreeMap<String, String> = BTreeMap::new(),
+        /// Whether blanks around cells go.
+        pub trim: bool = false,
+        /// What becomes of an empty cell of text without quotes.
+        pub empty: Empty = Empty::Keep,
+        /// What becomes of a text with fewer cells than columns.
+        pub fewer_cells: FewerCells = FewerCells::Reject,
+        /// What becomes of a text with more cells than columns.
+        pub more_cells: MoreCells = MoreCells::Reject,
+        /// Whether a record whose cells are the names of the columns is dropped.
+        pub drop_header: bool = false,
+        /// The path below which the fields are written; at the top if there is none.
+        pub prefix: String = String::new(),
     }
 }
 
@@ -128,14 +97,8 @@ impl Settings {
     ///
     /// # Errors
     /// Two names of which one would replace the other.
-    pub(crate) fn policy(&self) -> Result<Policy> {
-        let policy = Policy {
-            field: self.field.clone(),
-            keep_source: self.keep_source,
-            on_mismatch: self.on_mismatch,
-            on_missing: self.on_missing,
-            error_field: self.error_field.clone(),
-        };
+    pub(crate) fn checked_policy(&self) -> Result<Policy> {
+        let policy = self.policy();
         let names = self.columns.iter().filter(|name| !name.is_empty());
         let names: Vec<String> = names.map(|name| below(&self.prefix, name)).collect();
         policy.check(names.iter().map(String::as_str))?;

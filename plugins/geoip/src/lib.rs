@@ -198,7 +198,7 @@ impl ColumnFilter for Geoip {
                             excerpt(&text)
                         )
                     }
-                    Source::Other(_) => format!("the field `{}` is no text", self.field),
+                    Source::Bytes(_) | Source::Other(_) => format!("the field `{}` is no text", self.field),
                 };
                 changes.reject(row, reason);
             }

@@ -39,6 +39,7 @@ impl ColumnFilter for Grok {
         if settings.pattern.0.is_empty() {
             bail!("settings: `pattern` is missing");
         }
+        let policy = settings.policy();
         let definitions = Definitions::new(settings.definitions);
         let mut parts = Vec::new();
         let mut patterns = Vec::new();
@@ -49,13 +50,6 @@ impl ColumnFilter for Grok {
         if let Some(name) = settings.types.keys().find(|name| !parts.iter().any(|part| part.name == **name)) {
             bail!("settings.types.{name}: no pattern has a field of this name");
         }
-        let policy = Policy {
-            field: settings.field,
-            keep_source: settings.keep_source,
-            on_mismatch: settings.on_mismatch,
-            on_missing: settings.on_missing,
-            error_field: settings.error_field,
-        };
         let names: Vec<String> = parts.iter().map(|part| below(&settings.prefix, &part.name)).collect();
         policy.check(names.iter().map(String::as_str))?;
         Part::check_names(&parts, &settings.prefix)?;

@@ -2,52 +2,25 @@
 
 mod pairs;
 
-use flitch_sdk::parse::{
-    Kind, OnMismatch, OnMissing, Policy, Reader, check_prefix, excerpt, infer, set_pairs, set_present,
-};
-use flitch_sdk::{Batch, Changes, ColumnFilter, ColumnSet, Fields, Result, Value, err};
+use flitch_sdk::parse::{Kind, Policy, Row, check_prefix, excerpt, infer, set_present};
+use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result, Value, err};
 use pairs::{Pair, Pairs};
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// The settings of `logfmt`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Settings {
-    /// The field that holds the text.
-    pub field: String,
-    /// The types of values that are not text, by key: `int`, `float`, `bool`.
-    pub types: BTreeMap<String, String>,
-    /// Whether other values that read as numbers or booleans become that.
-    pub infer: bool,
-    /// What becomes of a key without a value.
-    pub bare_keys: BareKeys,
-    /// The path below which the fields are written; at the top if there is none.
-    pub prefix: String,
-    /// Whether the text stays in a record that was parsed.
-    pub keep_source: bool,
-    /// What becomes of a record whose text is no logfmt.
-    pub on_mismatch: OnMismatch,
-    /// What becomes of a record without the text.
-    pub on_missing: OnMissing,
-    /// The field that says why a record that goes on was not parsed.
-    pub error_field: Option<String>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            field: "message".to_owned(),
-            types: BTreeMap::new(),
-            infer: false,
-            bare_keys: BareKeys::True,
-            prefix: String::new(),
-            keep_source: false,
-            on_mismatch: OnMismatch::default(),
-            on_missing: OnMissing::default(),
-            error_field: None,
-        }
+flitch_sdk::parser_settings! {
+    /// The settings of `logfmt`.
+    pub struct Settings {
+        field: "message", keep_source: false, on_mismatch: Reject;
+        /// The types of values that are not text, by key: `int`, `float`, `bool`.
+        pub types: BTreeMap<String, String> = BTreeMap::new(),
+        /// Whether other values that read as numbers or booleans become that.
+        pub infer: bool = false,
+        /// What becomes of a key without a value.
+        pub bare_keys: BareKeys = BareKeys::True,
+        /// The path below which the fields are written; at the top if there is none.
+        pub prefix: String = String::new(),
     }
 }
 
@@ -101,13 +74,7 @@ impl ColumnFilter for Logfmt {
                 "settings.types.{key}: there is no type `{name}`; there are text, int, float and bool"
             )),
         };
-        let policy = Policy {
-            field: settings.field,
-            keep_source: settings.keep_source,
-            on_mismatch: settings.on_mismatch,
-            on_missing: settings.on_missing,
-            error_field: settings.error_field,
-        };
+        let policy = settings.policy();
         policy.check([])?;
         check_prefix(&settings.prefix)?;
         Ok(Self {
@@ -124,52 +91,34 @@ impl ColumnFilter for Logfmt {
     }
 
     fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
-        let mut texts = Texts { filter: self, columns: ColumnSet::default(), rows: 0 };
-        self.policy.run(batch, changes, &mut texts);
-        set_present(changes, texts.columns.finish(texts.rows));
+        let columns = self.policy.parse(batch, changes, |text, row| self.parse(text, row));
+        set_present(changes, columns);
         Ok(())
     }
 }
 
-/// The texts of one batch.
-struct Texts<'a> {
-    filter: &'a Logfmt,
-    columns: ColumnSet,
-    rows: usize,
-}
-
-impl Reader for Texts<'_> {
-    fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<(), String> {
-        let text = &data[from..to];
+impl Logfmt {
+    /// Sets the pairs of a text.
+    fn parse(&self, text: &str, row: &mut Row<'_>) -> Result<(), String> {
         let pairs = Pairs::new(text).collect::<Result<Vec<Pair<'_>>, String>>()?;
         if pairs.iter().all(|pair| pair.value.is_none()) {
             return Err(format!("there is no key=value in {}", excerpt(text)));
         }
         let mut values = Vec::with_capacity(pairs.len());
         for Pair { key, value } in &pairs {
-            values.push((
-                Cow::Borrowed(*key),
-                match value {
-                    Some(value) => self.filter.value(key, value)?,
-                    None => match self.filter.bare_keys {
-                        BareKeys::True => Value::Boolean(true),
-                        BareKeys::Skip => continue,
-                        BareKeys::Reject => return Err(format!("the key {} has no value", excerpt(key))),
-                    },
+            let value = match value {
+                Some(value) => self.value(key, value)?,
+                None => match self.bare_keys {
+                    BareKeys::True => Value::Boolean(true),
+                    BareKeys::Skip => continue,
+                    BareKeys::Reject => return Err(format!("the key {} has no value", excerpt(key))),
                 },
-            ));
+            };
+            values.push((Cow::Borrowed(*key), value));
         }
-        set_pairs(&values, &self.filter.prefix, self.rows, &mut self.columns)?;
-        self.rows += 1;
-        Ok(())
+        Ok(row.set_pairs(&values, &self.prefix)?)
     }
 
-    fn skip(&mut self) {
-        self.rows += 1;
-    }
-}
-
-impl Logfmt {
     fn value<'a>(&self, key: &str, text: &'a str) -> Result<Value<'a>, String> {
         match self.types.get(key) {
             None if self.infer => Ok(infer(text)),

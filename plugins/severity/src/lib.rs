@@ -137,6 +137,10 @@ impl Rows<'_> {
     }
 }
 
+fn no_severity(value: Value<'_>) -> String {
+    format!("is {}, and no severity", describe(value))
+}
+
 impl Settings {
     /// The level that a value stands for.
     fn level(&self, source: &Source<'_>) -> Result<Level, String> {
@@ -151,7 +155,8 @@ impl Settings {
             Source::Other(Value::Float64(number)) if number.fract() == 0.0 && number.abs() < 1e15 => {
                 (Some(*number as i64), number.to_string())
             }
-            Source::Other(value) => return Err(format!("is {}, and no severity", describe(*value))),
+            Source::Bytes(bytes) => return Err(no_severity(Value::Bytes(bytes))),
+            Source::Other(value) => return Err(no_severity(*value)),
             Source::Absent => return Err("is missing".to_owned()),
         };
         match (number, self.numbers) {

@@ -6,11 +6,9 @@ mod rfc5424;
 mod settings;
 mod when;
 
-use flitch_sdk::parse::{Policy, Reader, below, check_name, check_prefix, set_present};
+use flitch_sdk::parse::{Policy, Row, below, check_name, check_prefix, set_present};
 use flitch_sdk::zone::Zone;
-use flitch_sdk::{
-    Batch, Changes, ColumnFilter, ColumnSet, Fields, NumberColumn, Result, Value, View, bail, path,
-};
+use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, NumberColumn, Result, Value, View, bail, path};
 use message::{FACILITIES, Message, SEVERITIES};
 pub use settings::{Codes, Format, Settings};
 
@@ -69,13 +67,7 @@ impl ColumnFilter for Syslog {
                 names.message
             );
         }
-        let policy = Policy {
-            field: settings.field,
-            keep_source: settings.keep_source,
-            on_mismatch: settings.on_mismatch,
-            on_missing: settings.on_missing,
-            error_field: settings.error_field,
-        };
+        let policy = settings.policy();
         policy.check(names.all().into_iter().chain([settings.target.as_str()]))?;
         Ok(Self {
             format: settings.format,
@@ -97,9 +89,8 @@ impl ColumnFilter for Syslog {
             Some(View::Timestamp(column)) => Some(column),
             _ => None,
         };
-        let mut reader = Messages { filter: self, arrivals, columns: ColumnSet::default(), rows: 0 };
-        self.policy.run(batch, changes, &mut reader);
-        set_present(changes, reader.columns.finish(reader.rows));
+        let columns = self.policy.parse(batch, changes, |text, row| self.parse(text, arrivals, row));
+        set_present(changes, columns);
         Ok(())
     }
 }
@@ -120,57 +111,33 @@ impl Names {
     }
 }
 
-/// The messages of one batch.
-struct Messages<'a> {
-    filter: &'a Syslog,
-    /// When the records came, for times without a year.
-    arrivals: Option<NumberColumn<'a, i64>>,
-    columns: ColumnSet,
-    rows: usize,
-}
-
-impl Reader for Messages<'_> {
-    fn read(&mut self, row: usize, data: &str, from: usize, to: usize) -> Result<(), String> {
-        let text = &data[from..to];
+impl Syslog {
+    /// Sets the parts of a message. `arrivals` says when the records came, for times without a year.
+    fn parse(
+        &self,
+        text: &str,
+        arrivals: Option<NumberColumn<'_, i64>>,
+        row: &mut Row<'_>,
+    ) -> Result<(), String> {
         let text = text.strip_suffix('\n').unwrap_or(text);
-        let message = parse(text, self.filter.format)?;
+        let message = parse(text, self.format)?;
         let time = match message.time {
             None => None,
             Some(time) => {
-                let arrival = self.arrivals.and_then(|arrivals| arrivals.get(row)).unwrap_or(0);
-                let instant = time.instant(&self.filter.zone, arrival);
+                let arrival = arrivals.and_then(|arrivals| arrivals.get(row.source)).unwrap_or(0);
+                let instant = time.instant(&self.zone, arrival);
                 Some(instant.ok_or("the time lies outside of the years 1677 to 2262")?)
             }
         };
-        self.write(&message, time);
-        self.rows += 1;
+        self.write(&message, time, row);
         Ok(())
     }
 
-    fn skip(&mut self) {
-        self.rows += 1;
-    }
-}
-
-/// The parts of a message.
-fn parse(text: &str, format: Format) -> Result<Message<'_>, String> {
-    let (priority, rest) = message::priority(text)?;
-    match format {
-        Format::Rfc3164 => rfc3164::read(rest, priority),
-        Format::Auto if priority.is_none() || !rfc5424::is_one(rest) => rfc3164::read(rest, priority),
-        _ if priority.is_none() => Err("there is no priority such as <34> at its beginning".to_owned()),
-        _ => rfc5424::read(rest, priority),
-    }
-}
-
-impl Messages<'_> {
-    fn write(&mut self, message: &Message<'_>, time: Option<i64>) {
-        let Syslog { codes, target, names, .. } = self.filter;
-        let (row, columns) = (self.rows, &mut self.columns);
-        columns.begin_row();
+    fn write(&self, message: &Message<'_>, time: Option<i64>, row: &mut Row<'_>) {
+        let Syslog { codes, target, names, .. } = self;
         let mut set = |name: &str, value: Option<Value<'_>>| {
             if let Some(value) = value {
-                columns.set(row, name, value);
+                row.set(name, value);
             }
         };
         set(target, time.map(Value::Timestamp));
@@ -200,6 +167,17 @@ impl Messages<'_> {
                 set(&path, Some(Value::Text(value)));
             }
         }
+    }
+}
+
+/// The parts of a message.
+fn parse(text: &str, format: Format) -> Result<Message<'_>, String> {
+    let (priority, rest) = message::priority(text)?;
+    match format {
+        Format::Rfc3164 => rfc3164::read(rest, priority),
+        Format::Auto if priority.is_none() || !rfc5424::is_one(rest) => rfc3164::read(rest, priority),
+        _ if priority.is_none() => Err("there is no priority such as <34> at its beginning".to_owned()),
+        _ => rfc5424::read(rest, priority),
     }
 }
 

@@ -5,38 +5,15 @@ mod rules;
 mod words;
 
 use agent::Agent;
-use flitch_sdk::parse::{OnMismatch, OnMissing, Policy, Reader, below, check_prefix, set_present};
+use flitch_sdk::parse::{Policy, Reader, below, check_prefix, set_present};
 use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Int64Builder, Result, TextBuilder, bail, path};
-use serde::Deserialize;
 
-/// The settings of `user_agent`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Settings {
-    /// The field that holds the text.
-    pub field: String,
-    /// The path below which the fields are written; at the top if there is none.
-    pub prefix: String,
-    /// Whether the text stays in a record.
-    pub keep_source: bool,
-    /// What becomes of a record whose field is no text.
-    pub on_mismatch: OnMismatch,
-    /// What becomes of a record without the text.
-    pub on_missing: OnMissing,
-    /// The field that says why the field of a record that goes on was not read.
-    pub error_field: Option<String>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            field: "agent".to_owned(),
-            prefix: "user_agent".to_owned(),
-            keep_source: true,
-            on_mismatch: OnMismatch::Pass,
-            on_missing: OnMissing::Pass,
-            error_field: None,
-        }
+flitch_sdk::parser_settings! {
+    /// The settings of `user_agent`.
+    pub struct Settings {
+        field: "agent", keep_source: true, on_mismatch: Pass;
+        /// The path below which the fields are written; at the top if there is none.
+        pub prefix: String = "user_agent".to_owned(),
     }
 }
 
@@ -56,13 +33,7 @@ impl ColumnFilter for UserAgent {
 
     fn new(settings: Settings) -> Result<Self> {
         check_prefix(&settings.prefix)?;
-        let policy = Policy {
-            field: settings.field,
-            keep_source: settings.keep_source,
-            on_mismatch: settings.on_mismatch,
-            on_missing: settings.on_missing,
-            error_field: settings.error_field,
-        };
+        let policy = settings.policy();
         let names = TEXTS.into_iter().chain([MAJOR]).map(|name| below(&settings.prefix, name));
         let names: Vec<String> = names.collect();
         policy.check(names.iter().map(String::as_str))?;

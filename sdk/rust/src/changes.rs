@@ -51,15 +51,22 @@ impl Changes {
         if dropped.is_empty() {
             return;
         }
-        let going_on = self.going_on(rows);
-        let mut stays = bitmap::ones(going_on.len());
+        let going_on = self.going_on(rows).len();
+        let mut stays = bitmap::ones(going_on);
         dropped.iter().for_each(|row| stays[*row as usize >> 3] &= !(1 << (row & 7)));
-        let kept: Vec<u32> =
-            (0..going_on.len() as u32).filter(|row| bitmap::get(&stays, *row as usize)).collect();
+        let kept: Vec<u32> = (0..going_on as u32).filter(|row| bitmap::get(&stays, *row as usize)).collect();
+        self.take_going_on(rows, &kept);
+    }
+
+    /// Takes these of the rows that go on, in this order, by their number among them: one that is left out is dropped,
+    /// one that stands twice is split in two, in [`take`](Self::take) and in all columns and removals so far. `rows` is
+    /// how many rows the batch has.
+    pub fn take_going_on(&mut self, rows: usize, kept: &[u32]) {
+        let going_on = self.going_on(rows);
         self.take = Some(kept.iter().map(|row| going_on[*row as usize]).collect());
-        self.set.iter_mut().for_each(|column| *column = column.take(&kept));
+        self.set.iter_mut().for_each(|column| *column = column.take(kept));
         for rows in self.remove.iter_mut().filter_map(|removal| removal.rows.as_mut()) {
-            *rows = bitmap::take(rows, &kept);
+            *rows = bitmap::take(rows, kept);
         }
     }
 
@@ -98,5 +105,10 @@ mod tests {
         assert_eq!(changes.set[0].value(1), Some(Value::Int64(40)));
         assert_eq!(changes.remove[0].rows, None);
         assert_eq!(changes.remove[1].rows, Some(vec![0b11]));
+        changes.take_going_on(5, &[1, 1, 0]);
+        assert_eq!(changes.take, Some(vec![4, 4, 2]));
+        assert_eq!(changes.set[0].value(1), Some(Value::Int64(40)));
+        assert_eq!(changes.set[0].value(2), Some(Value::Int64(20)));
+        assert_eq!(changes.remove[1].rows, Some(vec![0b111]));
     }
 }

@@ -5,6 +5,7 @@ mod access;
 mod names;
 mod pairs;
 mod sinks;
+mod texts;
 mod typed;
 
 use crate::bitmap::BitmapBuilder;
@@ -17,6 +18,7 @@ pub use access::{Choice, Preset};
 pub use names::Names;
 pub use pairs::set_pairs;
 pub use sinks::{Becomes, Dash, NOWHERE, Part, Sinks, Span, WrongType};
+pub use texts::Row;
 pub use typed::{Kind, TypedBuilder, infer};
 
 /// What becomes of a record whose source does not match.
@@ -48,6 +50,8 @@ pub enum Source<'a> {
     Absent,
     /// Its text.
     Text(Cow<'a, str>),
+    /// Bytes that are not UTF-8.
+    Bytes(Cow<'a, [u8]>),
     /// Not text, but this.
     Other(Value<'a>),
 }
@@ -62,19 +66,16 @@ impl<'a> Source<'a> {
             Decoded::Other(Value::Text(text)) => Self::Text(text.into()),
             Decoded::Other(Value::Bytes(bytes)) => match std::str::from_utf8(bytes) {
                 Ok(text) => Self::Text(text.into()),
-                Err(_) => Self::Other(Value::Bytes(bytes)),
+                Err(_) => Self::Bytes(bytes.into()),
             },
             Decoded::Bytes(bytes) => match String::from_utf8(bytes) {
                 Ok(text) => Self::Text(text.into()),
-                Err(_) => Self::Other(Value::Bytes(NOT_UTF8)),
+                Err(error) => Self::Bytes(error.into_bytes().into()),
             },
             Decoded::Other(value) => Self::Other(value),
         }
     }
 }
-
-/// Stands for bytes that are not UTF-8, of which nothing else counts.
-const NOT_UTF8: &[u8] = &[0xff];
 
 /// What a value is, for a reason that an operator reads.
 pub fn describe(value: Value<'_>) -> &'static str {
@@ -116,6 +117,14 @@ pub trait Reader {
     /// # Errors
     /// Why it does not match; no row is added then.
     fn read(&mut self, row: usize, data: &str, from: usize, to: usize) -> Result<(), String>;
+
+    /// Reads bytes that are not UTF-8, and adds a row.
+    ///
+    /// # Errors
+    /// Why they do not match; no row is added then.
+    fn read_bytes(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.read_other(Value::Bytes(bytes))
+    }
 
     /// Reads a value that is no text, and adds a row.
     ///
@@ -169,6 +178,7 @@ impl Policy {
                     match Source::of(column, row) {
                         Source::Absent => rows.missing(),
                         Source::Text(text) => rows.text(&text, 0, text.len()),
+                        Source::Bytes(bytes) => rows.bytes(&bytes),
                         Source::Other(value) => rows.other(value),
                     }
                 }
@@ -201,8 +211,18 @@ impl<R: Reader> Rows<'_, R> {
         }
     }
 
+    fn bytes(&mut self, bytes: &[u8]) {
+        let read = self.reader.read_bytes(bytes);
+        self.no_text(read);
+    }
+
     fn other(&mut self, value: Value<'_>) {
-        match self.reader.read_other(value) {
+        let read = self.reader.read_other(value);
+        self.no_text(read);
+    }
+
+    fn no_text(&mut self, read: Result<(), String>) {
+        match read {
             Ok(()) => self.matched(),
             Err(reason) => self.mismatched(&format!("the field `{}`: {reason}", self.policy.field)),
         }
