@@ -55,6 +55,7 @@ pub mod json;
 pub mod parse;
 pub mod path;
 mod record;
+pub mod rewrite;
 #[doc(hidden)]
 pub mod runtime;
 mod settings;

@@ -1,0 +1,210 @@
+//! Runs a Lua function over each record, by the contract of Fluent Bit's filter `lua`
+//! (<https://docs.fluentbit.io/manual/pipeline/filters/lua>).
+
+mod convert;
+mod node;
+mod settings;
+
+use convert::{Convert, null, records, said};
+use flitch_sdk::rewrite::{Before, Rewriter};
+use flitch_sdk::time::SECOND;
+use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result, bail, err, host};
+use node::{Node, Script};
+use omnilua::{Function, LuaString, LuaVersion, Value};
+pub use settings::Settings;
+
+/// What scripts print is a line in the log. What would read files is gone.
+const PRELUDE: &str = r##"
+local log, tostring, select, concat = ..., tostring, select, table.concat
+dofile, loadfile = nil, nil
+function print(...)
+    local words = { ... }
+    for place = 1, select("#", ...) do words[place] = tostring(words[place]) end
+    log(concat(words, "\t"))
+end
+"##;
+
+/// The filter.
+pub struct Lua {
+    lua: omnilua::Lua,
+    function: Function,
+    convert: Convert,
+    settings: Settings,
+}
+
+/// What a function says of a record.
+enum Answer {
+    /// It goes on as it came.
+    Keep,
+    /// It is dropped.
+    Drop,
+    /// It becomes these, with this time if that is a new one.
+    Become(Vec<Node>, Option<i64>),
+}
+
+impl ColumnFilter for Lua {
+    type Settings = Settings;
+
+    fn new(settings: Settings) -> Result<Self> {
+        if settings.code.trim().is_empty() {
+            bail!("settings: `code` is missing: the script");
+        }
+        if settings.call.is_empty() {
+            bail!("settings: `call` is missing: the function that is called for each record");
+        }
+        let lua = start(&settings).map_err(|error| err!("settings.code: {}", said(error)))?;
+        let function = lua.globals().get::<_, Value>(settings.call.as_str());
+        let function = match function.map_err(|error| err!("settings.call: {}", said(error)))? {
+            Value::Function(function) => function,
+            _ => bail!("settings.call: the script has no function `{}`", settings.call),
+        };
+        let convert = Convert {
+            ints: settings::words(&settings.type_int_key),
+            arrays: settings::words(&settings.type_array_key),
+            has_null: settings.enable_flb_null,
+        };
+        Ok(Self { lua, function, convert, settings })
+    }
+
+    fn fields(&self) -> Fields {
+        Fields::All
+    }
+
+    fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
+        let mut rewriter = Rewriter::<Script>::new(batch);
+        let (mut errors, mut first) = (0, None);
+        for row in 0..batch.len() {
+            let mut before = rewriter.before(row);
+            let answer = self.call(&mut before);
+            let done = match answer {
+                Ok(Answer::Become(records, time)) => {
+                    let records = records.into_iter().map(|record| (record, time)).collect();
+                    rewriter.put(row, &before, records).map_err(|error| error.to_string())
+                }
+                Ok(Answer::Keep) => {
+                    rewriter.pass(row);
+                    Ok(())
+                }
+                Ok(Answer::Drop) => {
+                    rewriter.discard();
+                    Ok(())
+                }
+                Err(reason) => Err(reason),
+            };
+            let Err(reason) = done else { continue };
+            errors += 1;
+            if self.settings.protected_mode {
+                rewriter.pass(row);
+                first.get_or_insert(reason);
+            } else {
+                changes.reject(row, reason);
+            }
+        }
+        if errors > 0 {
+            host::count("errors", errors);
+        }
+        if let Some(reason) = first {
+            host::warn(&format!(
+                "the function `{}` failed on {errors} records of a batch, first with: {reason}",
+                self.settings.call
+            ));
+        }
+        rewriter.finish(changes);
+        Ok(())
+    }
+}
+
+/// Runs the script, which defines the function.
+fn start(settings: &Settings) -> omnilua::Result<omnilua::Lua> {
+    // What LuaJIT speaks, which is in Fluent Bit.
+    let lua = omnilua::Lua::try_new_versioned(LuaVersion::V51)?;
+    let log = lua.create_function(|_, text: LuaString| {
+        host::info(&String::from_utf8_lossy(&text.as_bytes()?));
+        Ok(())
+    })?;
+    lua.load(PRELUDE).set_name("=prelude").into_function()?.call::<_, ()>(log)?;
+    if settings.enable_flb_null {
+        lua.globals().set("flb_null", null())?;
+    }
+    lua.load(&settings.code).set_name("=code").exec()?;
+    Ok(lua)
+}
+
+impl Lua {
+    /// What the function says of a record.
+    fn call(&self, before: &mut Before<Node>) -> Result<Answer, String> {
+        let Node::Object(members) = &mut before.record else { return Ok(Answer::Keep) };
+        let nanos = match members.remove("@timestamp") {
+            Some(Node::Time(nanos)) => nanos,
+            _ => 0,
+        };
+        let tag = match members.remove("@tag") {
+            Some(Node::Text(tag)) => tag,
+            _ => Vec::new(),
+        };
+        let tag = self.lua.create_string(&tag).map_err(said)?;
+        let time = self.time(nanos).map_err(said)?;
+        let record = self.convert.table(&self.lua, members).map_err(said)?;
+        let answer = self.function.call::<_, (Value, Value, Value)>((tag, time, record));
+        let (code, time, record) = answer.map_err(said)?;
+        let code = match code {
+            Value::Integer(code) => code,
+            Value::Number(code) => code as i64,
+            _ => return Err("the function answers no code".to_owned()),
+        };
+        match code {
+            -1 => Ok(Answer::Drop),
+            0 => Ok(Answer::Keep),
+            1 | 2 => {
+                let time = if code == 1 { instant(&time, nanos)? } else { None };
+                Ok(Answer::Become(records(&self.convert, &record)?, time))
+            }
+            code => Err(format!("the function answers the code {code}; there are -1, 0, 1 and 2")),
+        }
+    }
+
+    fn time(&self, nanos: i64) -> omnilua::Result<Value> {
+        if !self.settings.time_as_table {
+            return Ok(Value::Number(seconds(nanos)));
+        }
+        let table = self.lua.create_table()?;
+        table.raw_set("sec", nanos.div_euclid(SECOND) as f64)?;
+        table.raw_set("nsec", nanos.rem_euclid(SECOND) as f64)?;
+        Ok(Value::Table(table))
+    }
+}
+
+/// An instant as a script sees it.
+fn seconds(nanos: i64) -> f64 {
+    nanos.div_euclid(SECOND) as f64 + nanos.rem_euclid(SECOND) as f64 / 1e9
+}
+
+/// The time that a function answers; none where it is the one that it got.
+fn instant(time: &Value, came: i64) -> Result<Option<i64>, String> {
+    let number = |value: &Value| match value {
+        Value::Integer(number) => Ok(*number as f64),
+        Value::Number(number) => Ok(*number),
+        _ => Err("the function answers no time".to_owned()),
+    };
+    let (whole, nanos) = match time {
+        Value::Table(table) => {
+            let member = |name: &str| table.raw_get::<_, Value>(name).map_err(said);
+            (number(&member("sec")?)?, number(&member("nsec")?)?)
+        }
+        time => {
+            let time = number(time)?;
+            if time == seconds(came) {
+                return Ok(None);
+            }
+            (time.floor(), ((time - time.floor()) * 1e9).round())
+        }
+    };
+    let is_time = whole.abs() < 9.2e9 && (0.0..=1e9).contains(&nanos);
+    if !is_time {
+        return Err("the function answers no time of the years 1677 to 2262".to_owned());
+    }
+    let at = whole as i64 * SECOND + nanos as i64;
+    Ok((at != came).then_some(at))
+}
+
+flitch_sdk::export!(Lua);
