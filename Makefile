@@ -9,7 +9,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 # is asked to build decides which features the dependencies get.)
 DEMO_OPT_LEVEL ?= 1
 
-.PHONY: help setup setup-build setup-sdk sdk servers demo examples build test bench fuzz lint fmt clean
+.PHONY: help setup setup-build setup-sdk sdk vrl servers demo examples build test bench fuzz lint fmt clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ sdk: ## Build the guests of the SDKs that a registry's toolchain makes (once), a
 	@scripts/sdk.sh build
 	@scripts/sdk.sh test
 
+vrl: setup-build ## Build the filter vrl, of some 300 crates (once): binaries that are built afterwards have it
+	@scripts/vrl.sh
+
 servers: ## Fetch the real servers that tests use (Kafka, forward clients) into ~/.cache/flitch
 	@scripts/servers.sh
 
@@ -41,10 +44,10 @@ examples: setup servers ## Run the five pipelines of examples/ between real part
 example-%: setup servers
 	@scripts/examples.sh $*
 
-build: setup-build ## Build the release binary, target/release/flitch
+build: setup-build vrl ## Build the release binary, target/release/flitch
 	$(CARGO) build --release -p flitch --bin flitch
 
-test: setup servers sdk ## Run every test, with real Kafka, nginx, logrotate and dockerd
+test: setup servers sdk vrl ## Run every test, with real Kafka, nginx, logrotate and dockerd
 	@scripts/test.sh
 
 bench: setup-build ## Build for release and print the table of speeds (about 15 minutes the first time)

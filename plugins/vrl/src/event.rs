@@ -1,0 +1,135 @@
+//! Records as the language's values, and the time of an event.
+
+use chrono::{DateTime, Utc};
+use flitch_sdk::Value as Field;
+use flitch_sdk::rewrite::{Before, Members, Rewriter, Tree};
+use vrl::value::{ObjectMap, Value};
+
+/// The name by which a program knows when the event was, and the one that Vector's programs have for it.
+const TIMESTAMP: &str = "@timestamp";
+const ALIAS: &str = "timestamp";
+
+/// The language's values.
+#[derive(Debug)]
+pub enum Remap {}
+
+impl Tree for Remap {
+    type Node = Value;
+
+    fn object() -> Value {
+        Value::Object(ObjectMap::new())
+    }
+
+    fn of(field: Field<'_>) -> Value {
+        match field {
+            Field::Text(text) => Value::from(text),
+            Field::Bytes(bytes) => Value::Bytes(bytes.to_vec().into()),
+            Field::Int64(number) => Value::Integer(number),
+            Field::Float64(number) => Value::from_f64_or_zero(number),
+            Field::Boolean(is) => Value::Boolean(is),
+            Field::Timestamp(nanos) => Value::Timestamp(DateTime::from_timestamp_nanos(nanos)),
+            Field::Json(text) => serde_json::from_str(text).unwrap_or(Value::Null),
+        }
+    }
+
+    fn is_object(node: &Value) -> bool {
+        node.is_object()
+    }
+
+    fn members(node: &Value) -> Members<'_, Value> {
+        match node {
+            Value::Object(members) => {
+                (members.len(), Box::new(members.iter().map(|(name, node)| (name.as_str(), node))))
+            }
+            _ => (0, Box::new(std::iter::empty())),
+        }
+    }
+
+    fn member<'n>(node: &'n Value, name: &str) -> Option<&'n Value> {
+        node.as_object()?.get(name)
+    }
+
+    fn place<'n>(node: &'n mut Value, name: &str) -> Option<&'n mut Value> {
+        Some(node.as_object_mut()?.entry(name.into()).or_insert_with(Self::object))
+    }
+
+    fn remove(node: &mut Value, name: &str) -> Option<Value> {
+        node.as_object_mut()?.remove(name)
+    }
+
+    fn field(node: &Value) -> Option<Field<'_>> {
+        Some(match node {
+            Value::Bytes(bytes) => std::str::from_utf8(bytes).map_or(Field::Bytes(bytes), Field::Text),
+            Value::String(text) => Field::Text(text),
+            Value::Integer(number) => Field::Int64(*number),
+            Value::Float(number) if number.is_finite() => Field::Float64(number.into_inner()),
+            Value::Boolean(is) => Field::Boolean(*is),
+            Value::Timestamp(time) => Field::Timestamp(nanos(time)?),
+            _ => return None,
+        })
+    }
+
+    fn json(node: &Value) -> String {
+        serde_json::to_string(node).unwrap_or_else(|_| "null".to_owned())
+    }
+}
+
+/// The instant, where it lies in the years 1677 to 2262.
+fn nanos(time: &DateTime<Utc>) -> Option<i64> {
+    time.timestamp_nanos_opt()
+}
+
+/// The record of a row as a program sees it: its time also stands under the name that Vector has for it, where no field
+/// of the record has that name.
+pub fn before(rewriter: &Rewriter<'_, Remap>, row: usize) -> Before<Value> {
+    let mut before = rewriter.before(row);
+    if let Value::Object(members) = &mut before.record
+        && let Some(time) = members.get(TIMESTAMP).cloned()
+    {
+        members.entry(ALIAS.into()).or_insert(time);
+    }
+    before
+}
+
+/// The records that a program left, each with the time of the event where it is a new one.
+pub fn after(
+    rewriter: &Rewriter<'_, Remap>,
+    before: &Before<Value>,
+    after: Value,
+) -> Vec<(Value, Option<i64>)> {
+    let events = match after {
+        Value::Array(events) => events,
+        event => vec![event],
+    };
+    let (came, own) = (rewriter.value(before, TIMESTAMP), rewriter.value(before, ALIAS));
+    let event = |event| {
+        let mut members = match event {
+            Value::Object(members) => members,
+            // As Vector does it.
+            other => ObjectMap::from([("message".into(), other)]),
+        };
+        let time = time(came, own, &mut members);
+        (Value::Object(members), time)
+    };
+    events.into_iter().map(event).collect()
+}
+
+/// The event's time where the program has changed it; the names that hold it are taken out of the event.
+fn time(came: Option<&Value>, own: Option<&Value>, members: &mut ObjectMap) -> Option<i64> {
+    let mut time = None;
+    match members.remove(TIMESTAMP) {
+        Some(Value::Timestamp(at)) if came != Some(&Value::Timestamp(at)) => time = nanos(&at),
+        None | Some(Value::Timestamp(_)) => {}
+        Some(other) => _ = members.insert(format!("_{TIMESTAMP}").as_str().into(), other),
+    }
+    if let Some(alias @ Value::Timestamp(at)) = members.get(ALIAS)
+        && own != Some(alias)
+        && let Some(nanos) = nanos(at)
+    {
+        if came != Some(alias) {
+            time = Some(nanos);
+        }
+        members.remove(ALIAS);
+    }
+    time
+}
