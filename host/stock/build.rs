@@ -8,6 +8,8 @@
 //! Those of [`APART`] are compiled by a script, `make NAME`, which leaves them in `target/stock`. A binary that is built
 //! without is a binary without them.
 
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
@@ -46,23 +48,37 @@ fn main() {
         false => components.join(format!("flitch_plugin_{}.wasm", name.replace('-', "_"))),
     };
 
+    let mut statics = String::new();
     let mut table = String::from(
-        "/// The stock filters: name, component and README.\npub static STOCK: &[(&str, &[u8], &str)] = &[\n",
+        "/// The stock filters: name, component (deflated), and README.\npub static STOCK: &[(&str, &[u8], &str)] = &[\n",
     );
     for name in &names {
         let built = of(name);
         if APART.contains(&name.as_str()) && !built.exists() {
             continue;
         }
-        let kept = out.join(format!("{name}.wasm"));
-        fs::copy(&built, &kept).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
+        let kept = out.join(format!("{name}.deflated"));
+        deflate(&built, &kept).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
         let readme = root.join("plugins").join(name).join("README.md");
         let readme = readme.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", readme.display()));
-        table.push_str(&format!("    ({name:?}, include_bytes!({kept:?}), include_str!({readme:?})),\n"));
+        // A symbol of its own: what only the table refers to is in the binary once for each unit of code that reads it.
+        let symbol = name.to_uppercase().replace('-', "_");
+        statics.push_str(&format!(
+            "/// The component of `{name}`, deflated.\npub static {symbol}: [u8; include_bytes!({kept:?}).len()] = *include_bytes!({kept:?});\n"
+        ));
+        table.push_str(&format!("    ({name:?}, &{symbol}, include_str!({readme:?})),\n"));
     }
     table.push_str("];\n");
+    table.push_str(&statics);
     let path = out.join("stock_plugins.rs");
     fs::write(&path, table).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}
+
+/// Writes the content of a file to another one, deflated (RFC 1951): components are a third as large.
+fn deflate(from: &Path, to: &Path) -> std::io::Result<()> {
+    let mut encoder = DeflateEncoder::new(fs::File::create(to)?, Compression::default());
+    std::io::copy(&mut fs::File::open(from)?, &mut encoder)?;
+    encoder.finish().map(drop)
 }
 
 /// The names of the plugins, in order.

@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use flate2::read::DeflateDecoder;
 
 use super::guest::{Origin, sha256};
 
-/// The plugins that the binary holds, each with its name, its component and its README.
+/// The plugins that the binary holds, each with its name, its component, deflated (RFC 1951), and its README.
 #[derive(Clone, Copy, Default)]
 pub struct Stock(pub &'static [(&'static str, &'static [u8], &'static str)]);
 
@@ -25,8 +27,9 @@ impl Stock {
     }
 
     /// The component of one.
-    pub fn component(self, name: &str) -> Option<&'static [u8]> {
-        self.0.iter().find(|(stock, ..)| *stock == name).map(|(_, bytes, _)| *bytes)
+    pub fn component(self, name: &str) -> Option<Vec<u8>> {
+        let (_, deflated, _) = self.0.iter().find(|(stock, ..)| *stock == name)?;
+        inflate(deflated).ok()
     }
 
     /// Where the plugin of this bare name comes from, or the file of this path, which is from `folder` where it is
@@ -39,7 +42,7 @@ impl Stock {
             return Ok(Arc::new(OfFile::new(folder.join(plugin), plugin)));
         }
         match self.0.iter().find(|(name, ..)| *name == plugin) {
-            Some((name, component, _)) => Ok(Arc::new(OfBinary { name, component })),
+            Some((name, deflated, _)) => Ok(Arc::new(OfBinary { name, deflated })),
             None => bail!("no stock plugin is named `{plugin}`{}", self.hint(plugin)),
         }
     }
@@ -61,10 +64,16 @@ impl std::fmt::Debug for Stock {
     }
 }
 
+fn inflate(deflated: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(deflated.len() * 3);
+    DeflateDecoder::new(deflated).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// A stock plugin.
 struct OfBinary {
     name: &'static str,
-    component: &'static [u8],
+    deflated: &'static [u8],
 }
 
 impl Origin for OfBinary {
@@ -73,7 +82,7 @@ impl Origin for OfBinary {
     }
 
     fn load(&self) -> anyhow::Result<Cow<'static, [u8]>> {
-        Ok(self.component.into())
+        Ok(inflate(self.deflated)?.into())
     }
 
     fn is_stale(&self, _: &str) -> bool {

@@ -122,7 +122,7 @@ async fn who_asks_for_a_swap_hears_what_came_of_it_and_the_history_keeps_it() {
     let Ok(Applied { changed, kept }) = swap("mark").await else { panic!() };
     assert!(changed.is_empty() && kept[0].filter == "mark", "{kept:?}");
     // Other code that takes the same settings.
-    let mut other = crate::STOCK.component("set").unwrap().to_vec();
+    let mut other = crate::STOCK.component("set").unwrap();
     other.extend_from_slice(b"\0\x03\x02ab");
     std::fs::write(&file, &other).unwrap();
     let Ok(Applied { changed, kept }) = swap("mark").await else { panic!() };
@@ -148,7 +148,7 @@ async fn a_swap_takes_up_the_filter_that_is_named_and_no_other_whose_name_begins
     let filters: Vec<String> = names
         .iter()
         .map(|name| {
-            std::fs::write(file(name), set).unwrap();
+            std::fs::write(file(name), &set).unwrap();
             let path = file(name);
             format!("{name}: {{ plugin: \"{}\", settings: {{ remove: [gone] }} }}", path.display())
         })
@@ -157,7 +157,7 @@ async fn a_swap_takes_up_the_filter_that_is_named_and_no_other_whose_name_begins
         .replace("mark: { plugin: PLUGIN, settings: { remove: [gone] } }", &filters.join(", "))
         .replace("filters: [mark]", "filters: [mark, mark-more]");
     let bench = Bench::start_with(&config, "set").await;
-    let mut other = set.to_vec();
+    let mut other = set.clone();
     other.extend_from_slice(b"\0\x03\x02ab");
     std::fs::write(file("mark"), &other).unwrap();
     std::fs::write(file("mark-more"), b"no component").unwrap();
