@@ -194,7 +194,10 @@ impl Case {
 }
 
 /// Says what is otherwise than it should be: of the first records that differ each field, then the rejected rows.
-fn compare(found: &Outcome, wanted: &Outcome) -> Result<(), String> {
+///
+/// # Errors
+/// That.
+pub fn compare(found: &Outcome, wanted: &Outcome) -> Result<(), String> {
     const SHOWN: usize = 3;
     let mut wrong = Vec::new();
     for (row, (found, wanted)) in found.records.iter().zip(&wanted.records).enumerate() {

@@ -33,6 +33,7 @@ mod opensearch;
 mod otlp;
 mod outputs;
 mod parquet;
+mod pipeline_tests;
 mod plugin;
 mod reload;
 mod s3;

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::kafka::{Codec, DESCRIPTORS, Fields, KafkaSettings, Start, Tombstones};
-use super::{Probing, SourceContext, SourceKind, Starting};
+use super::{Probing, Sample, SourceContext, SourceKind, Starting};
+use flitch_core::batch::constants::Constants;
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::net::entra::AuthSettings;
 use flitch_core::router::OneOrMore;
@@ -167,6 +168,18 @@ impl SourceKind for EventHubsSettings {
             Ok(settings) => settings.probe(name),
             Err(error) => Some(Box::pin(std::future::ready(Err(error)))),
         }
+    }
+
+    fn tag(&self) -> Option<String> {
+        self.kafka().ok()?.tag()
+    }
+
+    fn reads_text(&self) -> bool {
+        true
+    }
+
+    fn sample(&self, texts: &[&[u8]], beside: &Constants) -> anyhow::Result<Sample> {
+        self.kafka()?.sample(texts, beside)
     }
 
     fn descriptors(&self) -> u64 {

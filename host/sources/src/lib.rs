@@ -13,12 +13,14 @@ pub mod generator;
 pub mod http;
 pub mod kafka;
 mod push;
+mod sample;
 pub mod settings;
 mod source;
 
 #[doc(hidden)]
 pub mod testing;
 
+pub use sample::Sample;
 pub use settings::SourceSettings;
 use source::{ALL, BESIDE};
 pub use source::{ChangedValues, MOST_TAG, Probing, Running, SourceContext, SourceKind, Starting};

@@ -10,11 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use flitch_core::batch::Cut;
 use flitch_core::batch::builder::Changed;
+use flitch_core::batch::constants::Constants;
 use flitch_core::clock::Clock;
 use flitch_core::dead_letter::DeadLetters;
 use flitch_core::inlet::Intake;
 use flitch_core::net::address::Endpoint;
 use flitch_core::telemetry::{Health, Metric};
+
+use super::Sample;
 
 /// A source that is bound and ready; the future runs it until it is told to stop and its receipts are settled.
 pub type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
@@ -59,6 +62,25 @@ pub trait SourceKind: Send + Sync {
     /// Asks whether what the source of this name reads from is there and may be read; none, where there is nothing to ask.
     fn probe(&self, _name: &str) -> Option<Probing> {
         None
+    }
+
+    /// The tag of records for which nothing else says one; none where it is the name of the source.
+    fn tag(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether texts are records of it, so that it can [`SourceKind::sample`] them.
+    fn reads_text(&self) -> bool {
+        false
+    }
+
+    /// What it makes of `texts`: lines of a file, bodies of requests, values of messages. Records have what is `beside`
+    /// them where they bring no such values of their own.
+    ///
+    /// # Errors
+    /// The settings contradict one another, or the source reads no text.
+    fn sample(&self, _texts: &[&[u8]], _beside: &Constants) -> anyhow::Result<Sample> {
+        anyhow::bail!("no text is a record of this source")
     }
 
     /// Where it listens. A port alone is on every address of the machine.

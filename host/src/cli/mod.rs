@@ -21,6 +21,8 @@ mod demo;
 mod filter;
 mod plugin;
 mod run;
+mod test;
+mod verdict;
 mod version;
 
 /// Something failed while running.
@@ -42,7 +44,7 @@ pub struct Cli {
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, env = "FLITCH_LOG_FORMAT")]
     log_format: LogFormat,
     /// What is logged: a level, or a filter such as `info,flitch::sources=debug`. By default `info`, and `warn` of
-    /// `check`, `demo` and `plugin`, which also shows what the plugin logs and prints.
+    /// `check`, `demo`, `test` and `plugin`, which also shows what the plugin logs and prints.
     #[arg(long, global = true, value_name = "FILTER", env = "FLITCH_LOG")]
     log: Option<String>,
     #[command(subcommand)]
@@ -52,7 +54,7 @@ pub struct Cli {
 impl Cli {
     fn log_filter(&self) -> &str {
         let default = match self.command {
-            Command::Check(_) | Command::Demo(_) => "warn",
+            Command::Check(_) | Command::Demo(_) | Command::Test(_) => "warn",
             Command::Plugin(_) => "warn,flitch::filter=debug",
             _ => "info",
         };
@@ -78,6 +80,12 @@ enum Command {
     Run(run::Args),
     /// Validate a configuration and instantiate its plugins, without starting anything.
     Check(check::Args),
+    /// Run the tests that stand under `tests` in a configuration: records in, and what should become of them.
+    ///
+    /// With the plugins, tables and conditions of the configuration, and without its sources and outputs: nothing is
+    /// connected to, and nothing is written. The records also run one by one, and in batches that are cut by chance: what
+    /// becomes of a record may not depend on those beside it. Exits with 1 where a test does not hold.
+    Test(test::Args),
     /// Watch it work: seeded logs through WebAssembly filters into a mock Kafka, with nothing but this binary.
     Demo(demo::Args),
     /// Try a filter plugin, or look at it.
@@ -187,6 +195,7 @@ pub fn main() -> u8 {
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Plugin(command) => plugin::run(&command),
         Command::Filter(command) => filter::run(&command),

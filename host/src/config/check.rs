@@ -15,6 +15,8 @@ use flitch_core::buffers::{self, Ack, WhenFull};
 use flitch_core::net::address::Endpoint;
 use flitch_core::net::descriptors::{self, Excess};
 
+mod cases;
+
 /// Where sources listen when only a port is named.
 const ALL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
@@ -33,6 +35,7 @@ pub fn check(config: &Config, file: &SourceFile) -> Vec<Problem> {
     checker.addresses();
     checker.descriptors();
     checker.idle();
+    checker.cases();
     checker.problems
 }
 

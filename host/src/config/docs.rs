@@ -10,7 +10,7 @@ use super::schema;
 type Object = Map<String, Value>;
 
 /// Keys at the top that hold maps of named parts.
-const SECTIONS: [&str; 5] = ["sources", "filters", "outputs", "pipelines", "tables"];
+const SECTIONS: [&str; 6] = ["sources", "filters", "outputs", "pipelines", "tables", "tests"];
 
 const HEAD: &str = "\
 # Configuration

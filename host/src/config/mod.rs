@@ -5,6 +5,7 @@
 //! at what one piece alone cannot tell (names that point nowhere), and [`report`] shows what is wrong with the lines
 //! of the file. All that is wrong is told in one go.
 
+pub mod cases;
 pub mod check;
 pub mod de;
 pub mod docs;

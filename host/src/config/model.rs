@@ -7,6 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::cases::TestSettings;
 use super::output::OutputConfig;
 use crate::admin::AdminSettings;
 use crate::pipeline::PipelineSettings;
@@ -53,6 +54,9 @@ pub struct Config {
     /// Metrics, health and status over HTTP.
     #[serde(default)]
     pub admin: AdminSettings,
+    /// Tests of pipelines, each under a name of its own, which may be a sentence. `flitch test` runs them.
+    #[serde(default)]
+    pub tests: BTreeMap<String, TestSettings>,
     /// How long SIGTERM and SIGINT wait until everything on its way has arrived, and a reload until what it replaces
     /// has let go of it; `0s` does not wait.
     #[serde(default = "drain_timeout", deserialize_with = "or_zero")]

@@ -185,3 +185,21 @@ fn one_reading_feeds_all_others_and_each_of_them_can_begin_anew() {
         "nobody wrote to the topic"
     );
 }
+
+#[test]
+fn the_tests_that_its_pipelines_bring_hold_and_fail_where_the_expression_is_wrong() {
+    let database = flitch_tests::cache().join("maxmind/test-data/GeoLite2-City-Test.mmdb");
+    for (config, pattern, code, words) in [
+        ("partition.yaml", "\\[(?<time>[^\\]]+)\\]", 0, "2 tests, 0 failed"),
+        ("partition.yaml", "<(?<time>[^>]+)>", 1, "dead letters that should not be"),
+        ("geo.yaml", "", 0, "1 tests, 0 failed"),
+    ] {
+        let text = std::fs::read_to_string(folder(EXAMPLE).join(config)).unwrap();
+        let flitch = Flitch::new(FLITCH, &text).env("GEO_DATABASE", &database.to_string_lossy());
+        let flitch = if pattern.is_empty() { flitch } else { flitch.env("TIME_PATTERN", pattern) };
+        let ended = flitch.cli(&["test"], "");
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        assert_eq!(ended.status.code(), Some(code), "{said}");
+        assert!(said.contains(words), "{said}");
+    }
+}

@@ -18,8 +18,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::{BESIDE, Running, SourceContext, SourceKind, Starting};
+use super::{BESIDE, Running, Sample, SourceContext, SourceKind, Starting};
 use crate::bell::{Bell, Hint};
+use flitch_core::batch::constants::Constants;
 use flitch_core::tasks;
 
 mod charset;
@@ -32,6 +33,7 @@ mod gather;
 mod identity;
 mod offsets;
 mod read;
+mod sample;
 mod sender;
 mod settings;
 mod settled;
@@ -71,6 +73,18 @@ impl SourceKind for FileSettings {
     fn warnings(&self) -> Vec<(String, String)> {
         let globs = Globs::warnings(&self.include, &self.exclude);
         globs.into_iter().map(|(place, says)| (format!("include[{place}]"), says)).collect()
+    }
+
+    fn tag(&self) -> Option<String> {
+        self.tag.clone()
+    }
+
+    fn reads_text(&self) -> bool {
+        true
+    }
+
+    fn sample(&self, texts: &[&[u8]], beside: &Constants) -> anyhow::Result<Sample> {
+        sample::sample(self, texts, beside)
     }
 
     fn descriptors(&self) -> u64 {

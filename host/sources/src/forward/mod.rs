@@ -75,6 +75,11 @@ impl SourceKind for ForwardSettings {
         self.listen.iter().cloned().collect()
     }
 
+    fn tag(&self) -> Option<String> {
+        let tag = self.tag.as_deref()?;
+        Some(format!("{}{tag}", self.tag_prefix.as_deref().unwrap_or_default()))
+    }
+
     fn descriptors(&self) -> u64 {
         self.max_connections as u64 + BESIDE
     }

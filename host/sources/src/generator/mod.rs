@@ -84,6 +84,10 @@ impl SourceKind for GeneratorSettings {
         Ok(())
     }
 
+    fn tag(&self) -> Option<String> {
+        self.tag.clone()
+    }
+
     fn descriptors(&self) -> u64 {
         0
     }

@@ -97,15 +97,17 @@ impl Answer {
         }
     }
 
+    /// What is wrong, where something is.
+    pub fn reason(&self) -> String {
+        self.body()["error"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// The response to a client that speaks OTLP.
     pub fn respond_by_otlp(self, encoding: Encoding) -> Response<Full<Bytes>> {
         let mut response = match &self {
             Answer::Safe(_) | Answer::Accepted(_) => reply::taken(encoding, &Rejected::default()),
             Answer::Partly(_, rejected) => reply::taken(encoding, rejected),
-            other => {
-                let body = other.body();
-                reply::refused(encoding, other.status(), body["error"].as_str().unwrap_or_default())
-            }
+            other => reply::refused(encoding, other.status(), &other.reason()),
         };
         self.put_headers(&mut response);
         response

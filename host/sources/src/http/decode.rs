@@ -9,16 +9,47 @@ use super::content;
 use super::content::Form as Held;
 use super::entries::Entries;
 use super::otlp::{Logs, Rejected};
-use super::{HttpCodec, Shared};
-use flitch_core::batch::builder::Builder;
+use super::{HttpCodec, HttpSettings, Shared};
+use crate::ChangedValues;
+use flitch_core::batch::builder::{Builder, Changed};
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::decode::{DecodeError, Objects};
 use flitch_core::batch::lines::Lines;
-use flitch_core::batch::{Records, TAG, TIMESTAMP};
+use flitch_core::batch::{Cut, Records, TAG, TIMESTAMP};
+
+/// What a body is read with.
+#[derive(Clone, Copy)]
+pub struct Reading<'a> {
+    pub settings: &'a HttpSettings,
+    pub cut: Cut,
+    /// The time of events that say "now", ns.
+    pub now: i64,
+    pub tag: &'a str,
+    pub changed: Option<&'a ChangedValues>,
+}
+
+impl<'a> Reading<'a> {
+    /// Reads for the source, records of this tag.
+    pub fn new(shared: &'a Shared, tag: &'a str) -> Reading<'a> {
+        let Shared { settings, cx, changed, .. } = shared;
+        Reading { settings, cut: cx.cut, now: cx.clock.now(), tag, changed: Some(changed) }
+    }
+
+    /// What each record has that brings no such values of its own.
+    pub fn beside(&self) -> Constants {
+        Constants::new().text(TAG, self.tag).timestamp(TIMESTAMP, self.now)
+    }
+
+    fn count(&self, changed: Changed) {
+        if let Some(counter) = self.changed {
+            counter.count(changed);
+        }
+    }
+}
 
 /// The records of a body, a batch at a time.
 pub struct Batches<'a> {
-    shared: &'a Shared,
+    reading: Reading<'a>,
     text: &'a [u8],
     constants: Constants,
     reader: Form<'a>,
@@ -35,7 +66,7 @@ enum Form<'a> {
 }
 
 impl<'a> Batches<'a> {
-    /// Those of `text`, which holds this by its header, with this tag.
+    /// Those of `text`, which holds this by its header, with what is `beside` them.
     ///
     /// # Errors
     /// The body is not what its header says.
@@ -43,10 +74,10 @@ impl<'a> Batches<'a> {
         held: Held,
         headers: &HeaderMap,
         text: &'a [u8],
-        tag: &'a str,
-        shared: &'a Shared,
+        reading: Reading<'a>,
+        beside: Constants,
     ) -> Result<Batches<'a>, Answer> {
-        let (settings, now) = (&shared.settings, shared.cx.clock.now());
+        let Reading { settings, cut, now, tag, .. } = reading;
         let reader = match held {
             Held::Text => match content::codec(settings.codec, headers, text)? {
                 HttpCodec::Lines => {
@@ -55,7 +86,7 @@ impl<'a> Batches<'a> {
                 HttpCodec::Json | HttpCodec::Auto => Form::Objects(Objects::new(text), Builder::new()),
             },
             Held::MessagePack => {
-                let entries = Entries::new(text, tag, now, shared.cx.cut, settings.invalid_utf8);
+                let entries = Entries::new(text, tag, now, cut, settings.invalid_utf8);
                 Form::Entries(Box::new(entries))
             }
             Held::Otlp(encoding) => {
@@ -63,8 +94,7 @@ impl<'a> Batches<'a> {
                 Form::Otlp(Box::new(logs), Builder::new())
             }
         };
-        let constants = Constants::new().text(TAG, tag).timestamp(TIMESTAMP, now);
-        Ok(Batches { shared, text, constants, reader, is_checked: false, is_at_end: false })
+        Ok(Batches { reading, text, constants: beside, reader, is_checked: false, is_at_end: false })
     }
 
     /// The records so far that could not be read, and cost themselves alone.
@@ -83,10 +113,11 @@ impl<'a> Batches<'a> {
         if self.is_at_end {
             return Ok(None);
         }
-        let invalid = self.shared.settings.invalid_utf8;
+        let Reading { cut, settings, .. } = self.reading;
+        let invalid = settings.invalid_utf8;
         let finished = match &mut self.reader {
             Form::Lines(lines, rest) => {
-                while !lines.full(&self.shared.cx.cut) && !rest.is_empty() {
+                while !lines.full(&cut) && !rest.is_empty() {
                     let line = next_line(rest);
                     if !line.is_empty() {
                         lines.push(line);
@@ -100,7 +131,7 @@ impl<'a> Batches<'a> {
                     line: error.line(self.text),
                     reason: error.to_string(),
                 };
-                let has_more = objects.fill(fields, &self.shared.cx.cut).map_err(unreadable)?;
+                let has_more = objects.fill(fields, &cut).map_err(unreadable)?;
                 if has_more && !self.is_checked {
                     objects.check_rest().map_err(unreadable)?;
                     self.is_checked = true;
@@ -109,19 +140,19 @@ impl<'a> Batches<'a> {
                 (fields.rows() > 0).then(|| fields.finish(invalid, &self.constants))
             }
             Form::Otlp(logs, fields) => {
-                self.is_at_end = !logs.fill(fields, &self.shared.cx.cut);
+                self.is_at_end = !logs.fill(fields, &cut);
                 (fields.rows() > 0).then(|| fields.finish(invalid, &self.constants))
             }
             Form::Entries(entries) => {
                 let ready = entries.next()?;
                 self.is_at_end = entries.is_at_end();
                 let Some(ready) = ready else { return Ok(None) };
-                self.shared.changed.count(ready.changed);
+                self.reading.count(ready.changed);
                 return Ok(Arc::into_inner(ready.records));
             }
         };
         let Some(finished) = finished else { return Ok(None) };
-        self.shared.changed.count(finished.changed());
+        self.reading.count(finished.changed());
         Ok(Some(finished.records))
     }
 }

@@ -106,7 +106,8 @@ async fn take(
     let mut hand = hand(shared).await;
     let expand = || body::expand(&codings, raw, settings.max_expanded.0 as usize, &mut room);
     let text = apart(takes_long, expand)?;
-    let batches = apart(takes_long, || decode::Batches::new(held, headers, &text, &tag, shared));
+    let reading = decode::Reading::new(shared, &tag);
+    let batches = apart(takes_long, || decode::Batches::new(held, headers, &text, reading, reading.beside()));
     let mut batches = batches?;
     let root = idempotency_key(headers).map(|key| root(&shared.cx.name, &tag, key, &text));
     let mut sent = Sent { shared, root, bytes, records: 0, told: Vec::new() };

@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use answer::Answers;
+use answer::{Answer, Answers};
 
-use super::{ALL, BESIDE, ChangedValues, Running, SourceContext, SourceKind, Starting};
+use super::{ALL, BESIDE, ChangedValues, Running, Sample, SourceContext, SourceKind, Starting};
+use flitch_core::batch::constants::Constants;
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::net::address::{Address, Endpoint};
 use flitch_core::net::budget::Budget;
@@ -34,6 +35,7 @@ mod decode;
 mod entries;
 mod handle;
 pub mod otlp;
+mod sample;
 
 /// Takes records that clients post.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -160,6 +162,18 @@ impl SourceKind for HttpSettings {
 
     fn listens(&self) -> Vec<Endpoint> {
         vec![Endpoint::Tcp(self.listen.clone())]
+    }
+
+    fn tag(&self) -> Option<String> {
+        self.tag.clone()
+    }
+
+    fn reads_text(&self) -> bool {
+        true
+    }
+
+    fn sample(&self, texts: &[&[u8]], beside: &Constants) -> anyhow::Result<Sample> {
+        sample::sample(self, texts, beside)
     }
 
     fn descriptors(&self) -> u64 {

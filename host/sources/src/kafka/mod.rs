@@ -18,8 +18,9 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 
-use super::{Probing, Running, SourceContext, SourceKind, Starting};
+use super::{Probing, Running, Sample, SourceContext, SourceKind, Starting};
 use crate::bell::{Bell, Hint};
+use flitch_core::batch::constants::Constants;
 use flitch_core::buffers::Closed;
 use flitch_core::setting::wrong;
 use flitch_core::tasks;
@@ -33,6 +34,7 @@ mod partition;
 mod probe;
 mod queue;
 mod reader;
+mod sample;
 mod sender;
 mod settings;
 mod trouble;
@@ -70,6 +72,18 @@ impl SourceKind for KafkaSettings {
 
     fn probe(&self, name: &str) -> Option<Probing> {
         Some(Box::pin(probe::probe(self.clone(), name.to_owned())))
+    }
+
+    fn tag(&self) -> Option<String> {
+        self.tag_of(self.topics.first().map_or("", String::as_str), 0).ok()
+    }
+
+    fn reads_text(&self) -> bool {
+        true
+    }
+
+    fn sample(&self, texts: &[&[u8]], beside: &Constants) -> anyhow::Result<Sample> {
+        sample::sample(self, texts, beside)
     }
 
     fn descriptors(&self) -> u64 {

@@ -4,11 +4,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::anyhow;
 use flitch_model::cases::Case;
-use serde_json::json;
+use serde_json::Map;
 
 use super::super::Failure;
+use super::super::verdict::{self, Format, Verdict};
 use super::workshop;
 use crate::STOCK;
 use flitch_core::telemetry::escape::Lines;
@@ -39,22 +39,6 @@ pub struct Args {
     /// How the results are written.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// Lines for people.
-    Text,
-    /// A JSON object.
-    Json,
-}
-
-/// What came of one case.
-struct Verdict {
-    name: String,
-    result: &'static str,
-    /// What is otherwise than it should be.
-    wrong: Option<String>,
 }
 
 /// Runs the cases, and fails where one does not hold.
@@ -105,12 +89,7 @@ fn once(args: &Args, plugin: &str, folder: &Path, engine: &Engine) -> Result<(),
     };
     let mut component = Component::new(&settings, &cx);
     let verdicts: Vec<Verdict> = cases.iter().map(|case| judge(case, args.bless, &mut component)).collect();
-    tell(args, &verdicts)?;
-    match verdicts.iter().filter(|verdict| verdict.wrong.is_some()).count() {
-        0 => Ok(()),
-        1 => Err(anyhow!("1 case does not hold").into()),
-        many => Err(anyhow!("{many} cases do not hold").into()),
-    }
+    verdict::tell(args.format, "cases", &verdicts, Map::new())
 }
 
 fn judge(case: &Case, bless: bool, component: &mut Component<'_>) -> Verdict {
@@ -119,31 +98,7 @@ fn judge(case: &Case, bless: bool, component: &mut Component<'_>) -> Verdict {
         false => case.run(component).map(|()| "ok"),
     };
     let done = done.and_then(|result| case.run_one_by_one(component).map(|()| result));
-    let (result, wrong) = match done {
-        Ok(result) => (result, None),
-        Err(wrong) => ("failed", Some(wrong)),
-    };
-    Verdict { name: case.name.clone(), result, wrong }
-}
-
-fn tell(args: &Args, verdicts: &[Verdict]) -> std::io::Result<()> {
-    let failed = verdicts.iter().filter(|verdict| verdict.wrong.is_some()).count();
-    let mut text = String::new();
-    if args.format == Format::Json {
-        let cases: Vec<_> = verdicts
-            .iter()
-            .map(|one| json!({"name": one.name, "result": one.result, "wrong": one.wrong}))
-            .collect();
-        text = json!({"cases": cases, "failed": failed}).to_string() + "\n";
-    } else {
-        for Verdict { name, result, wrong } in verdicts {
-            let (name, wrong) = (Lines(name), wrong.as_deref().unwrap_or(""));
-            text += &format!("{result:8}{name}\n");
-            wrong.lines().for_each(|line| text += &format!("          {}\n", Lines(line)));
-        }
-        text += &format!("{} cases, {failed} failed\n", verdicts.len());
-    }
-    std::io::stdout().write_all(text.as_bytes())
+    Verdict::of(&case.name, done)
 }
 
 /// All files below a folder.

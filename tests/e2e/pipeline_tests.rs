@@ -1,0 +1,153 @@
+//! `flitch test`: tests that stand in a configuration.
+
+use flitch_tests::flitch::{Ended, Flitch};
+use flitch_tests::guests;
+use serde_json::Value;
+
+use crate::support::*;
+
+/// A pipeline as a user has it, with a table, a condition and outputs that are not there.
+const SHOP: &str = r#"
+sources:
+  web: { type: file, include: [/var/log/nginx/access.log], tag: nginx.access }
+  app: { type: forward, listen: "127.0.0.1:1" }
+tables:
+  teams: { path: teams.csv }
+filters:
+  parse: { plugin: logfmt, settings: { on_missing: reject } }
+  when: { plugin: timestamp, settings: { field: time, format: rfc3339 } }
+  noise: { plugin: match, settings: { drop: { field: level, equals: debug } } }
+  team: { plugin: enrich, settings: { table: teams, field: app, want: [team] } }
+outputs:
+  events: { type: kafka, brokers: ["nowhere.invalid:9092"], topic: events }
+  alerts: { type: http, url: "https://nowhere.invalid/" }
+pipelines:
+  clicks:
+    from: [web, app]
+    filters: [parse, when, noise, team]
+    to: [events, { output: alerts, when: { field: level, equals: error } }]
+"#;
+
+const TESTS: &str = r#"
+tests:
+  a line is taken apart and an error is an alert as well:
+    in:
+      - time=2026-01-31T23:59:59Z level=error app=cart msg="no stock"
+      - time=2026-01-31T23:59:59Z level=debug app=cart msg=x
+      - time=2026-02-01T00:00:00Z level=info app=search msg=y
+    fields: { file: /var/log/nginx/access.log }
+    out:
+      events:
+        - { "@timestamp": "2026-01-31T23:59:59Z", level: error, app: cart, msg: no stock, team: shop, file: /var/log/nginx/access.log }
+        - { "@timestamp": "2026-02-01T00:00:00Z", level: info, app: search, msg: y, file: /var/log/nginx/access.log }
+      alerts:
+        - { "@timestamp": "2026-01-31T23:59:59Z", "@tag": nginx.access, level: error, app: cart, msg: no stock, team: shop, file: /var/log/nginx/access.log }
+    dropped: 1
+  records come with names too:
+    source: app
+    tag: docker.cart
+    match: fields
+    in:
+      - { message: "level=error app=cart", container: { name: cart-1 } }
+      - { container: { name: cart-1 } }
+    out:
+      alerts: [{ "@tag": docker.cart, team: shop, container: { name: cart-1 } }]
+    dead_letters: [{ reason: message, by: parse, record: { container: { name: cart-1 } } }]
+"#;
+
+fn shop(tests: &str) -> Flitch {
+    let flitch = Flitch::new(FLITCH, &format!("{SHOP}{tests}"));
+    std::fs::write(flitch.at("teams.csv"), "key,team\ncart,shop\n").unwrap();
+    flitch
+}
+
+fn test(flitch: &Flitch, args: &[&str]) -> Ended {
+    flitch.cli(&[&["test"], args].concat(), "")
+}
+
+#[track_caller]
+fn says(ended: &Ended, code: i32, words: &[&str]) {
+    let said = format!("{}{}", ended.stdout, ended.stderr);
+    assert_eq!(ended.status.code(), Some(code), "{said}");
+    words.iter().for_each(|words| assert!(said.contains(words), "no {words:?} in {said}"));
+}
+
+#[test]
+fn tests_of_a_pipeline_hold_without_its_sources_and_outputs() {
+    let flitch = shop(TESTS);
+    let ended = test(&flitch, &[]);
+    says(&ended, 0, &["ok      a line is taken apart", "ok      records come", "2 tests, 0 failed"]);
+    says(&test(&flitch, &["--only", "records"]), 0, &["1 tests, 0 failed"]);
+    let ended = test(&flitch, &["--format", "json", "--seed", "7"]);
+    let told: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(
+        (&told["failed"], &told["seed"], &told["tests"][0]["result"]),
+        (&0.into(), &7.into(), &"ok".into())
+    );
+    assert!(flitch.cli(&["check"], "").status.success());
+}
+
+#[test]
+fn what_is_otherwise_than_a_test_says_is_told_field_by_field() {
+    let wrong = TESTS
+        .replace(
+            "team: shop, file: /var/log/nginx/access.log }\n        - { \"@timestamp\": \"2026-02-01",
+            "team: ship, file: /var/log/nginx/access.log }\n        - { \"@timestamp\": \"2026-03-01",
+        )
+        .replace("dropped: 1", "dropped: 2")
+        .replace("by: parse", "by: when");
+    let flitch = shop(&wrong);
+    let ended = test(&flitch, &[]);
+    says(
+        &ended,
+        1,
+        &[
+            "failed  a line is taken apart",
+            "output `events`: record 0",
+            "`team` is \"shop\", and should be \"ship\"",
+            "`@timestamp` is \"2026-02-01T00:00:00Z\", and should be \"2026-03-01T00:00:00Z\"",
+            "1 records are dropped, and 2 should be",
+            "dead letters that should not be",
+            "dead letters that are missing",
+            "2 tests, 2 failed",
+        ],
+    );
+}
+
+#[test]
+fn a_filter_whose_result_depends_on_the_neighbours_of_a_record_fails_the_test() {
+    let config = format!(
+        "sources:\n  in: {{ type: http, listen: 1 }}\nfilters:\n  unruly: {{ plugin: \"{}\" }}\noutputs:\n  out: {{ type: stdout \
+         }}\npipelines:\n  main: {{ from: [in], filters: [unruly], to: [out] }}\ntests:\n  one:\n    in: [good line, FAIL \
+         now]\n    out: {{ out: [] }}\n    dead_letters: [{{ reason: \"\" }}, {{ reason: \"\", by: unruly }}]\n",
+        guests::c_filter().display()
+    );
+    let flitch = Flitch::new(FLITCH, &config);
+    says(&test(&flitch, &[]), 1, &["record by record it is another result than all together: output `out`"]);
+}
+
+#[test]
+fn tests_that_cannot_run_or_could_not_fail_are_refused_with_their_place() {
+    for (test, line, words) in [
+        ("{ in: [x] }", 23, "the test expects nothing"),
+        ("{ in: [], out: { events: [] } }", 23, "the test has no records"),
+        ("{ in: [x], out: { event: [] } }", 23, "`clicks` does not lead to `event`"),
+        ("{ in: [x], pipeline: click, dropped: 1 }", 23, "no pipeline is named `click`"),
+        ("{ in: [x], source: wb, dropped: 1 }", 23, "does not read from `wb`"),
+        ("{ in: [x], source: app, dropped: 1 }", 23, "no text is a record of a source of type `forward`"),
+        ("{ in: [x, { a: 1 }], dropped: 1 }", 23, "texts and maps of fields stand in one test"),
+        ("{ in: [5], dropped: 1 }", 23, "a text (in quotes"),
+        ("{ in: [x], dropped: 1, time: yesterday }", 23, "`yesterday` is no time"),
+        ("{ in: [x], outs: {} }", 23, "unknown key `outs`"),
+        ("{ in: [x], dead_letters: [{ reason: x, by: dissect }] }", 23, "no source or filter of `clicks`"),
+    ] {
+        let flitch = shop(&format!("tests:\n  one: {test}\n"));
+        for command in ["check", "test"] {
+            let ended = flitch.cli(&[command], "");
+            let place = format!("flitch.yaml:{line}:");
+            says(&ended, 64, &[words, &place]);
+        }
+    }
+    says(&test(&shop(""), &[]), 64, &["has no `tests`"]);
+    says(&test(&shop(TESTS), &["--only", "nothing"]), 64, &["has no test of such a name"]);
+}
