@@ -35,6 +35,7 @@ mod outputs;
 mod parquet;
 mod pipeline_tests;
 mod plugin;
+mod plugin_record;
 mod reload;
 mod s3;
 mod support;

@@ -21,6 +21,7 @@ mod metrics;
 mod origin;
 mod probation;
 mod recent;
+pub mod record;
 mod settings;
 mod settle;
 mod step;

@@ -8,6 +8,7 @@ use super::guest::Instance;
 use super::judge::Judge;
 use super::judgement::Judgement;
 use super::probation::{Holding, PutBack};
+use super::record;
 use super::settle::{Rejected, settle};
 use flitch_core::batch::{Records, merge};
 use flitch_core::receipt::Receipt;
@@ -58,6 +59,7 @@ impl Step {
             Some(probation) => probation.hold()?,
             None => None,
         };
+        record::note(filter, records, &judgement);
         let held = holding.as_mut().map(Holding::held);
         self.rejected.append(&mut settle(filter, records, &mut judgement, receipt, held));
         drop(holding);

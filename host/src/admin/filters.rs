@@ -24,17 +24,34 @@ pub fn asked<B>(request: &Request<B>, hosts: &Hosts) -> Option<Result<Command, R
         "rollback" => Command::Rollback,
         _ => return None,
     };
+    Some(posted(request, hosts).map(|()| command(decoded(name))))
+}
+
+/// Whether a request may have something done.
+pub fn posted<B>(request: &Request<B>, hosts: &Hosts) -> Result<(), Refusal> {
     if let Err(refused) = hosts.check(request) {
-        return Some(Err(Refusal(StatusCode::MISDIRECTED_REQUEST, refused)));
+        return Err(Refusal(StatusCode::MISDIRECTED_REQUEST, refused));
     }
     if request.method() != Method::POST {
-        return Some(Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, "only POST is answered\n".to_owned())));
+        return Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, "only POST is answered\n".to_owned()));
     }
     // A browser sends it with every POST of a page, and nobody else does.
     if request.headers().contains_key(ORIGIN) {
-        return Some(Err(Refusal(StatusCode::FORBIDDEN, "no web page may swap filters\n".to_owned())));
+        return Err(Refusal(StatusCode::FORBIDDEN, "no web page may touch filters\n".to_owned()));
     }
-    Some(Ok(command(decoded(name))))
+    Ok(())
+}
+
+impl Refusal {
+    /// The answer to who asked.
+    pub fn respond(self) -> Response<Full<Bytes>> {
+        let Refusal(status, why) = self;
+        let mut response = respond(status, TEXT, why);
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+        }
+        response
+    }
 }
 
 /// A name as it stands in a URL.
@@ -47,13 +64,7 @@ pub fn decoded(name: &str) -> String {
 pub async fn change(asked: Result<Command, Refusal>, control: &Control) -> Response<Full<Bytes>> {
     let command = match asked {
         Ok(command) => command,
-        Err(Refusal(status, why)) => {
-            let mut response = respond(status, TEXT, why);
-            if status == StatusCode::METHOD_NOT_ALLOWED {
-                response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-            }
-            return response;
-        }
+        Err(refusal) => return refusal.respond(),
     };
     let (name, done) = match &command {
         Command::Rollback(name) => (name.clone(), "rolled_back"),

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::Control;
+use crate::app::{Command, Control};
 use flitch_core::net::address::Address;
 use flitch_core::net::connections::Connections;
 use flitch_core::net::listen::{Client, Listener};
@@ -23,9 +23,11 @@ use hosts::Hosts;
 mod exporter;
 mod filters;
 mod hosts;
+mod record;
 mod status;
 
 pub use exporter::Exporter;
+pub use record::Home;
 pub use status::{FilterStatus, OutputStatus, PipelineStatus, Status, StatusBoard};
 
 /// Where it listens when only a port is named.
@@ -83,15 +85,17 @@ pub async fn start(
             let visit = Visit { slot, patience: PATIENCE, stop: stop.clone() };
             let (board, hosts, control) = (board.clone(), hosts.clone(), control.clone());
             let answer = move |request: Request<_>| {
-                let now = match filters::asked(&request, &hosts) {
-                    Some(change) => Err(change),
-                    None => Ok(answer(&request, &board, &hosts)),
+                let now = match (filters::asked(&request, &hosts), record::asked(&request, &hosts)) {
+                    (Some(change), _) => Asked::Change(change),
+                    (_, Some(recording)) => Asked::Record(recording),
+                    (None, None) => Asked::Now(answer(&request, &board, &hosts)),
                 };
-                let control = control.clone();
+                let (control, board) = (control.clone(), board.clone());
                 async move {
                     match now {
-                        Ok(answer) => answer,
-                        Err(change) => filters::change(change, &control).await,
+                        Asked::Now(answer) => answer,
+                        Asked::Change(change) => filters::change(change, &control).await,
+                        Asked::Record(recording) => record::record(recording, &board).await,
                     }
                 }
             };
@@ -101,6 +105,14 @@ pub async fn start(
         connections.ended().await;
     });
     Ok((address, task))
+}
+
+/// What a request comes to.
+enum Asked {
+    /// What is known at once.
+    Now(Response<Full<Bytes>>),
+    Change(Result<Command, filters::Refusal>),
+    Record(Result<record::Asked, filters::Refusal>),
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -138,7 +150,7 @@ fn answer<B>(request: &Request<B>, board: &StatusBoard, hosts: &Hosts) -> Respon
             StatusCode::NOT_FOUND,
             TEXT,
             "there are /metrics, /healthz, /readyz, /api/status, /api/filters/history and, for POST, \
-             /api/filters/{name}/swap and /api/filters/{name}/rollback\n",
+             /api/filters/{name}/swap, /api/filters/{name}/rollback and /api/filters/{name}/record\n",
         ),
     }
 }

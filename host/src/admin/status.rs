@@ -8,7 +8,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use super::Exporter;
+use super::{Exporter, Home};
 use crate::app::history::{Entry, History};
 use flitch_core::buffers::{Buffer, DiskStats, Stats};
 use flitch_core::clock::Clock;
@@ -134,6 +134,7 @@ struct Wired {
     filters: BTreeMap<Arc<str>, FilterStatus>,
     buffers: BTreeMap<Arc<str>, Buffer>,
     history: Option<Arc<History>>,
+    home: Option<Home>,
 }
 
 impl Default for StatusBoard {
@@ -190,6 +191,16 @@ impl StatusBoard {
     /// Where the history of filters is kept.
     pub fn keeps(&self, history: Arc<History>) {
         self.state.lock().history = Some(history);
+    }
+
+    /// Where the configuration and all that flitch keeps are.
+    pub fn lives(&self, home: Home) {
+        self.state.lock().home = Some(home);
+    }
+
+    /// The same; none before the start.
+    pub(super) fn home(&self) -> Option<Home> {
+        self.state.lock().home.clone()
     }
 
     /// The changes of a filter, or of all, the oldest first.

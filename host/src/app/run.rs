@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::daemon::Daemon;
 use super::supervise::{Starting, keep};
 use super::{App, AppError, Command, Control, Refused};
-use crate::admin::{self, AdminSettings, StatusBoard};
+use crate::admin::{self, AdminSettings, Home, StatusBoard};
 use crate::config::Config;
 use flitch_core::telemetry::{self, Part};
 use flitch_filters::swap::Watch;
@@ -51,6 +51,7 @@ pub async fn run(path: &Path, config: Config) -> Result<Ended, RunError> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let board = Arc::new(StatusBoard::default());
+    board.lives(Home { config: path.to_owned(), data_dir: config.data_dir.clone() });
     let stop_admin = CancellationToken::new();
     let (control, requests) = Control::new();
     if config.admin.enabled {

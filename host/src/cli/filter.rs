@@ -41,7 +41,7 @@ pub struct Daemon {
     admin: String,
     /// Write JSON, as the listener answers it.
     #[arg(long)]
-    json: bool,
+    pub json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -141,11 +141,22 @@ impl Daemon {
         path: &[&str],
         filter: Option<&str>,
     ) -> Result<(StatusCode, Value), Failure> {
+        let query: Vec<(&str, &str)> = filter.map(|filter| ("filter", filter)).into_iter().collect();
+        self.ask_with(method, path, &query)
+    }
+
+    /// The same with a query.
+    pub fn ask_with(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<(StatusCode, Value), Failure> {
         let wrong = |why: &dyn std::fmt::Display| Failure::Usage(format!("--admin {}: {why}", self.admin));
         let mut url: Url = self.admin.parse().map_err(|error| wrong(&error))?;
         url.path_segments_mut().map_err(|()| wrong(&"write http://host:port"))?.clear().extend(path);
-        if let Some(filter) = filter {
-            url.query_pairs_mut().append_pair("filter", filter);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
         }
         let settings = Settings {
             tls: None,

@@ -9,6 +9,7 @@ mod guide;
 mod inspect;
 mod new;
 mod pipe;
+mod record;
 mod test;
 mod workshop;
 
@@ -29,6 +30,12 @@ pub enum Command {
     /// Records that it rejects, and lines that are no JSON objects, go to stderr with the reason, and the command
     /// then exits with 1.
     Run(pipe::Args),
+    /// Record what goes through a filter of a running daemon, as a case for `test`.
+    ///
+    /// A sample of the records that come to the filter, and what it made of each, with its settings; what is secret in
+    /// those is hidden. The daemon writes the case below its `data_dir`, and this command takes it from there: it must run
+    /// on the daemon's machine, as a user who may read that folder.
+    Record(record::Args),
     /// Measure a filter: time for each record in batches of several sizes, memory, compiling.
     Bench(bench::Args),
     /// Show what a plugin is: where it comes from, what it imports, which fields it reads; of a stock plugin also what it
@@ -43,6 +50,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::Build(args) => build::run(args),
         Command::Test(args) => test::run(args),
         Command::Run(args) => pipe::run(args),
+        Command::Record(args) => record::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Inspect(args) => inspect::run(args),
     }

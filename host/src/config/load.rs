@@ -3,14 +3,19 @@
 use std::path::Path;
 
 use rustix::fs::Access;
+use serde_json::Value;
 
 use super::check;
 use super::interpolate::Outside;
+use super::mask;
 use super::model::{Config, left_buffer, left_object};
 use super::report::{ConfigError, Problem};
 use super::source::{self, SourceFile};
 use flitch_core::setting::Wrong;
 use flitch_filters::{LoadError, Refused};
+
+/// What stands for a secret.
+const HIDDEN: &str = "***";
 
 /// A configuration that was read and found right, with its file, so that what goes wrong later has a place too.
 #[derive(Debug)]
@@ -35,7 +40,9 @@ impl Loaded {
         let data_dir = &self.config.data_dir;
         let outputs = self.config.outputs.iter();
         let outputs = outputs.map(|(name, output)| (format!("outputs.{name}"), output.check(name, data_dir)));
-        let wrong = sources.chain(outputs).filter_map(|(path, checked)| Some((path, checked.err()?)));
+        let tables = self.config.tables.iter().map(|(name, table)| (format!("tables.{name}"), table.check()));
+        let wrong =
+            sources.chain(outputs).filter_map(|(path, checked)| Some((path, checked.err()?)));
         let mut problems: Vec<Problem> = wrong.map(|(path, error)| self.error(&path, &error)).collect();
         problems.extend(self.data_dir());
         problems.sort_by_key(|problem| problem.location);
@@ -75,6 +82,23 @@ impl Loaded {
             warning(left_object(&folder), "give the output its name again: it writes them at its start")
         });
         buffers.chain(objects).collect()
+    }
+
+    /// Settings of a filter without what is secret in them: what comes from outside the file, and what stands under the
+    /// key of a secret.
+    pub fn hidden(&self, settings: &Value) -> Value {
+        match settings {
+            Value::String(text) => self.file.hide(text).into(),
+            Value::Array(items) => items.iter().map(|item| self.hidden(item)).collect(),
+            Value::Object(members) => {
+                let member = |(key, value): (&String, &Value)| {
+                    let value = if mask::is_secret(key) { HIDDEN.into() } else { self.hidden(value) };
+                    (key.clone(), value)
+                };
+                Value::Object(members.iter().map(member).collect())
+            }
+            other => other.clone(),
+        }
     }
 
     /// An error that came up when a part was put to work; `path` is the part's place: `outputs.events`,

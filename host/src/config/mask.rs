@@ -23,6 +23,11 @@ pub struct Marks {
     gaps: Vec<(usize, Option<usize>)>,
 }
 
+/// Whether what stands under a key of this name is secret.
+pub fn is_secret(key: &str) -> bool {
+    names().is_secret(key)
+}
+
 /// Marks what is secret in a tree and in what was left out of it.
 pub fn mark(root: &mut Node, dropped: &mut [Entry]) -> Marks {
     let mut marker = Marker { names: names(), marks: Marks::default() };
