@@ -9,7 +9,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 # is asked to build decides which features the dependencies get.)
 DEMO_OPT_LEVEL ?= 1
 
-.PHONY: help setup setup-build setup-sdk sdk vrl servers demo examples build test bench fuzz lint fmt clean
+.PHONY: help setup setup-build setup-sdk sdk vrl servers demo examples build test bench bench-sdk fuzz lint fmt clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ test: setup servers sdk vrl ## Run every test, with real Kafka, nginx, logrotate
 
 bench: setup-build ## Build for release and print the table of speeds (about 15 minutes the first time)
 	@scripts/bench.sh
+
+bench-sdk: setup-build ## Measure the example of each SDK, and write the table of sdk/README.md
+	@scripts/bench-sdk.sh
 
 fuzz: setup-build ## Try what comes from outside with hostile bytes, FUZZ_SECONDS (120) for each of six kinds
 	@scripts/fuzz.sh

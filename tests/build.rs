@@ -30,7 +30,7 @@ fn main() -> Result<()> {
     for input in [CONTRACT, FOLDER, "build.rs", "../host/stock/build"] {
         println!("cargo::rerun-if-changed={input}");
     }
-    rust_conformance()?;
+    rust_guests()?;
     campaign()?;
     println!("cargo::rerun-if-env-changed=PATH");
     let missing = Command::new("clang-19").arg("--version").output().is_err();
@@ -49,8 +49,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// What the conformance guest of the Rust SDK is made of.
-const RUST: [&str; 8] = [
+/// What the guests of the Rust SDK are made of.
+const RUST: [&str; 9] = [
     "../Cargo.toml",
     "../Cargo.lock",
     "../model/src",
@@ -59,14 +59,19 @@ const RUST: [&str; 8] = [
     "../sdk/rust/wit",
     "../sdk/rust/Cargo.toml",
     "../sdk/rust/conformance",
+    "../sdk/rust/example",
 ];
 
-/// Builds the conformance guest of the Rust SDK as the SDK's tutorial says: for `wasm32-wasip2`, which makes a component.
-fn rust_conformance() -> Result<()> {
+/// Builds the guests of the Rust SDK as the SDK's tutorial says: for `wasm32-wasip2`, which makes components.
+fn rust_guests() -> Result<()> {
     RUST.iter().for_each(|input| println!("cargo::rerun-if-changed={input}"));
-    let built = guests::compile(Path::new(".."), "flitch-conformance", "wasm32-wasip2", "conformance", &[])?;
-    let built = built.join("flitch_conformance.wasm");
-    println!("cargo::rustc-env=FLITCH_RUST_CONFORMANCE={}", built.display());
+    for (package, variable) in
+        [("flitch-conformance", "FLITCH_RUST_CONFORMANCE"), ("flitch-example-pairs", "FLITCH_RUST_EXAMPLE")]
+    {
+        let built = guests::compile(Path::new(".."), package, "wasm32-wasip2", "conformance", &[])?;
+        let built = built.join(package.replace('-', "_")).with_extension("wasm");
+        println!("cargo::rustc-env={variable}={}", built.display());
+    }
     Ok(())
 }
 

@@ -41,6 +41,8 @@ pub fn rust_conformance() -> PathBuf {
 #[track_caller]
 pub fn of_sdk(language: &str, what: &str) -> PathBuf {
     let built = match (language, what) {
+        ("rust", "conformance") => env!("FLITCH_RUST_CONFORMANCE"),
+        ("rust", "example") => env!("FLITCH_RUST_EXAMPLE"),
         ("c", "conformance") => env!("FLITCH_C_CONFORMANCE"),
         ("c", "example") => env!("FLITCH_C_EXAMPLE"),
         ("go", "conformance") => env!("FLITCH_GO_CONFORMANCE"),

@@ -36,7 +36,13 @@ fn every_case_of_every_stock_plugin_holds_for_the_component() {
 #[test]
 fn every_case_of_the_example_holds_in_every_language() {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk/example/cases");
-    let ways = [("c", Wasi::None), ("go", Wasi::None), ("python", Wasi::default()), ("js", Wasi::default())];
+    let ways = [
+        ("rust", Wasi::default()),
+        ("c", Wasi::None),
+        ("go", Wasi::None),
+        ("python", Wasi::default()),
+        ("js", Wasi::default()),
+    ];
     for (language, wasi) in ways {
         let plugin = flitch_tests::guests::of_sdk(language, "example");
         let count = run(plugin.to_str().unwrap(), wasi, cases.clone());
