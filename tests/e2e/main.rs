@@ -40,5 +40,6 @@ mod reload;
 mod s3;
 mod support;
 mod swap;
+mod tables;
 mod webhdfs;
 mod workshop;

@@ -70,7 +70,7 @@ fn load_code(
     let filter = FilterSettings { settings: settings.clone(), ..plugin.clone() };
     let table = |(name, path): &(String, PathBuf)| {
         let path = std::path::absolute(path)?;
-        Ok((name.clone(), TableSettings { path, key: "key".to_owned(), format: None }))
+        Ok((name.clone(), TableSettings::of_file(path, "key")))
     };
     let tables = tables.iter().map(table).collect::<anyhow::Result<_>>()?;
     let tables = Arc::new(Tables::load(&tables, Path::new("/"))?);

@@ -38,7 +38,7 @@ pub use origin::Stock;
 pub use probation::settings::ProbationSettings;
 pub use settings::{FilterSettings, OnError, Refused};
 pub use settle::Rejected;
-pub use tables::{TableFormat, TableSettings, Tables};
+pub use tables::{TableFormat, TablePlaces, TableSettings, Tables};
 pub use workers::{RolledBack, Workers};
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
-//! Tables that the host keeps for filters: CSV and NDJSON files, held in columns with an index on one of them, and
-//! MaxMind DBs, which answer for IP addresses.
+//! Tables that the host keeps for filters: CSV and NDJSON, held in columns with an index on one of them, and MaxMind DBs,
+//! which answer for IP addresses. They are files, or what a server has.
 //!
-//! A table is read once and shared by all filters. [`Tables::refresh`] reads those again whose file has changed; one
-//! that cannot be read, or lacks a column that it had, stays as it was.
+//! A table is read once and shared by all filters. It is read again when its file has changed, or the server has another
+//! one; what cannot be read, or lacks a column that it had, leaves it as it was.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -18,20 +18,26 @@ use super::guest::voice::cut;
 use super::guest::{Lookup, LookupError};
 use flitch_core::file_stamp::FileStamp;
 use flitch_core::tasks;
-use flitch_core::telemetry::health::{Health, Part};
+use flitch_core::telemetry::health::{Ailment, Health, Part};
 
 mod answer;
+mod content;
 mod networks;
+mod remote;
 mod rows;
 mod settings;
 
 pub use settings::{TableFormat, TableSettings};
 
-use networks::Networks;
-use rows::Rows;
+use content::Content;
+use remote::Remote;
 
 /// How often files are looked at.
 const EVERY: Duration = Duration::from_secs(5);
+/// How often it is looked whether a server is to be asked.
+const LOOK: Duration = Duration::from_secs(1);
+/// The folder of what servers have, below `data_dir`.
+const FOLDER: &str = "tables";
 
 /// The tables of a configuration.
 #[derive(Debug, Default)]
@@ -39,69 +45,62 @@ pub struct Tables {
     tables: BTreeMap<String, Arc<Table>>,
 }
 
+/// Where tables come from.
+#[derive(Clone, Copy, Debug)]
+pub struct TablePlaces<'a> {
+    /// Relative paths are from here: the folder of the configuration file.
+    pub folder: &'a Path,
+    /// Where tables of servers are kept; nowhere, where none is had from a server.
+    pub data_dir: Option<&'a Path>,
+    /// Whether servers are asked. Where not, what is kept of their tables counts.
+    pub asks: bool,
+}
+
 #[derive(Debug)]
 struct Table {
     name: String,
     configured: TableSettings,
-    path: PathBuf,
-    format: TableFormat,
     content: ArcSwap<Content>,
-    /// What the file looked like when it was read last, also in vain.
-    seen: parking_lot::Mutex<Option<FileStamp>>,
+    whence: Whence,
 }
 
-/// What a file holds.
+/// Where a table comes from.
 #[derive(Debug)]
-enum Content {
-    Rows(Rows),
-    Networks(Networks),
-}
-
-impl Content {
-    fn read(path: &Path, key: &str, format: TableFormat) -> anyhow::Result<Content> {
-        Ok(match format {
-            TableFormat::Csv => Content::Rows(Rows::csv(path, key)?),
-            TableFormat::Ndjson => Content::Rows(Rows::ndjson(path, key)?),
-            TableFormat::Mmdb => Content::Networks(Networks::read(path)?),
-        })
-    }
-
-    /// Rows of a file, or nodes of a tree.
-    fn len(&self) -> usize {
-        match self {
-            Content::Rows(rows) => rows.len(),
-            Content::Networks(networks) => networks.len(),
-        }
-    }
-
-    /// What filters may ask this for, and may not ask `new` for.
-    fn lost_by<'a>(&'a self, new: &Content) -> Option<&'a str> {
-        match (self, new) {
-            (Content::Rows(old), Content::Rows(new)) => old.lost_by(new),
-            // A country's database where a city's was.
-            (Content::Networks(old), Content::Networks(new)) => {
-                (old.kind() != new.kind()).then(|| old.kind())
-            }
-            _ => None,
-        }
-    }
+enum Whence {
+    File {
+        path: PathBuf,
+        format: TableFormat,
+        /// What the file looked like when it was read last, also in vain.
+        seen: parking_lot::Mutex<Option<FileStamp>>,
+    },
+    Server(Remote),
 }
 
 impl Tables {
-    /// Reads all tables. Relative paths are from `folder`. An error names the table.
+    /// Reads all tables, which are files. Relative paths are from `folder`.
+    ///
+    /// # Errors
+    /// Which table cannot be read, and why.
     pub fn load(settings: &BTreeMap<String, TableSettings>, folder: &Path) -> anyhow::Result<Tables> {
-        Tables::default().next(settings, folder)
+        Tables::default().next(settings, &TablePlaces { folder, data_dir: None, asks: false })
     }
 
     /// The tables of another configuration. One whose settings are the same is not read: its rows stay, also where
     /// its file cannot be read now.
-    pub fn next(&self, settings: &BTreeMap<String, TableSettings>, folder: &Path) -> anyhow::Result<Tables> {
+    ///
+    /// # Errors
+    /// Which table cannot be read, and why.
+    pub fn next(
+        &self,
+        settings: &BTreeMap<String, TableSettings>,
+        places: &TablePlaces<'_>,
+    ) -> anyhow::Result<Tables> {
         let table = |(name, settings): (&String, &TableSettings)| {
             let same = self.tables.get(name).filter(|table| table.configured == *settings);
             let table = match same {
                 Some(table) => table.clone(),
                 None => {
-                    let table = Table::load(name, settings, folder);
+                    let table = Table::load(name, settings, places);
                     Arc::new(table.with_context(|| format!("table `{name}`"))?)
                 }
             };
@@ -120,19 +119,34 @@ impl Tables {
         self.tables.values().for_each(|table| table.refresh());
     }
 
-    /// Refreshes the tables for as long as somebody uses them, on a thread of its own. `health` hears where it fails.
+    /// Refreshes the tables for as long as somebody uses them, files on a thread of its own and what each server has on
+    /// another: one that does not answer holds up no other table. `health` hears where it fails.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
     pub fn watch(self: &Arc<Self>, health: &Arc<Health>) -> std::io::Result<()> {
-        if self.is_empty() {
-            return Ok(());
+        let keep = |name: &str, every: Duration, refresh: Box<dyn Fn(&Tables) + Send>| {
+            let tables = Arc::downgrade(self);
+            let ticks = crossbeam_channel::tick(every);
+            let part = Part::new(health, "refresh", name);
+            let work = move || {
+                for _ in &ticks {
+                    let Some(tables) = tables.upgrade() else { return };
+                    refresh(&tables);
+                }
+            };
+            tasks::kept_thread(part, crossbeam_channel::never(), work).map(drop)
+        };
+        if self.tables.values().any(|table| matches!(table.whence, Whence::File { .. })) {
+            keep("tables", EVERY, Box::new(Tables::refresh))?;
         }
-        let tables = Arc::downgrade(self);
-        let ticks = crossbeam_channel::tick(EVERY);
-        tasks::kept_thread(Part::new(health, "refresh", "tables"), crossbeam_channel::never(), move || {
-            for _ in &ticks {
-                let Some(tables) = tables.upgrade() else { return };
-                tables.refresh();
+        for (name, table) in &self.tables {
+            if let Whence::Server(remote) = &table.whence {
+                remote.heard_by(Ailment::of(health, "table", name));
+                let own = name.clone();
+                keep(name, LOOK, Box::new(move |tables: &Tables| tables.tables[&own].fetch(Instant::now())))?;
             }
-        })?;
+        }
         Ok(())
     }
 }
@@ -156,6 +170,7 @@ impl Lookup for Tables {
         let answer = match &**found.content.load() {
             Content::Rows(rows) => answer::of_rows(rows, keys, want, bounds),
             Content::Networks(networks) => answer::of_networks(networks, keys, want, bounds),
+            Content::Unknown => answer::of_nothing(keys, want, bounds),
         };
         answer.map_err(|error| match error {
             LookupError::Refused(reason) => LookupError::Refused(format!("table `{table}`: {reason}")),
@@ -165,41 +180,76 @@ impl Lookup for Tables {
 }
 
 impl Table {
-    fn load(name: &str, settings: &TableSettings, folder: &Path) -> anyhow::Result<Table> {
-        let path = folder.join(&settings.path);
-        let format = match settings.format {
-            Some(format) => format,
-            None => format_of(&path).with_context(|| {
-                format!("cannot tell the format of {}: add `format: csv`, `ndjson` or `mmdb`", path.display())
-            })?,
+    fn load(name: &str, settings: &TableSettings, places: &TablePlaces<'_>) -> anyhow::Result<Table> {
+        settings.check()?;
+        let (content, whence) = match &settings.path {
+            Some(path) => {
+                let path = places.folder.join(path);
+                let format = settings.format(&path)?;
+                let seen = FileStamp::of(&path);
+                let content = Content::read(&path, &settings.key, format)?;
+                tracing::info!(table = name, rows = content.len(), path = %path.display(), "table read");
+                (content, Whence::File { path, format, seen: parking_lot::Mutex::new(seen) })
+            }
+            None => Table::of_server(name, settings, places)?,
         };
-        let seen = FileStamp::of(&path);
-        let content = Content::read(&path, &settings.key, format)?;
-        tracing::info!(table = name, rows = content.len(), path = %path.display(), "table read");
-        Ok(Table {
-            name: name.to_owned(),
-            configured: settings.clone(),
-            content: ArcSwap::from_pointee(content),
-            seen: parking_lot::Mutex::new(seen),
-            path,
-            format,
-        })
+        let content = ArcSwap::from_pointee(content);
+        Ok(Table { name: name.to_owned(), configured: settings.clone(), content, whence })
     }
 
+    fn of_server(
+        name: &str,
+        settings: &TableSettings,
+        places: &TablePlaces<'_>,
+    ) -> anyhow::Result<(Content, Whence)> {
+        let data_dir = places.data_dir.context("there is no folder to keep in what a server has")?;
+        let remote = Remote::new(name, settings, &data_dir.join(FOLDER))?;
+        let kept = remote.kept().unwrap_or_else(|error| {
+            tracing::warn!(table = name, "the copy of the table cannot be used: {error:#}");
+            None
+        });
+        let content = match kept {
+            Some(kept) => {
+                tracing::info!(table = name, rows = kept.len(), "the table is what was fetched last");
+                kept
+            }
+            None if places.asks => {
+                let content = remote.first()?;
+                tracing::info!(table = name, rows = content.len(), "table fetched");
+                content
+            }
+            None => {
+                tracing::warn!(table = name, "the table was never fetched here: no key is found in it");
+                Content::Unknown
+            }
+        };
+        Ok((content, Whence::Server(remote)))
+    }
+
+    /// Asks the server, where it is time for it.
+    fn fetch(&self, now: Instant) {
+        if let Whence::Server(remote) = &self.whence
+            && let Some(new) = remote.refresh(&self.content.load(), now)
+        {
+            self.content.store(Arc::new(new));
+        }
+    }
+
+    /// Reads the file again, where it has changed.
     fn refresh(&self) {
-        let mut seen_before = self.seen.lock();
-        let now = FileStamp::of(&self.path);
+        let Whence::File { path, format, seen } = &self.whence else { return };
+        let mut seen_before = seen.lock();
+        let now = FileStamp::of(path);
         if now.is_none() || *seen_before == now {
             return;
         }
         *seen_before = now;
         let old = self.content.load();
-        let new = Content::read(&self.path, &self.configured.key, self.format).and_then(|new| {
-            match old.lost_by(&new) {
+        let new =
+            Content::read(path, &self.configured.key, *format).and_then(|new| match old.lost_by(&new) {
                 Some(lost) => anyhow::bail!("`{lost}`, which filters may ask for, is gone"),
                 None => Ok(new),
-            }
-        });
+            });
         match new {
             Ok(new) => {
                 tracing::info!(table = self.name, rows = new.len(), "table read again");
@@ -211,15 +261,6 @@ impl Table {
                 "the table has changed and cannot be read; the old rows stay"
             ),
         }
-    }
-}
-
-fn format_of(path: &Path) -> Option<TableFormat> {
-    match path.extension()?.to_str()? {
-        "csv" => Some(TableFormat::Csv),
-        "ndjson" | "jsonl" => Some(TableFormat::Ndjson),
-        "mmdb" => Some(TableFormat::Mmdb),
-        _ => None,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::config::{self, Config};
 use crate::pipeline::Buffers;
 use flitch_core::inlet::Inlet;
 use flitch_core::telemetry::{Health, Part};
-use flitch_filters::{FilterContext, FilterSettings, LoadError, Program, Tables, swap};
+use flitch_filters::{FilterContext, FilterSettings, LoadError, Program, TablePlaces, Tables, swap};
 
 /// What was made for a configuration, and is not in force yet.
 pub(super) struct Made {
@@ -55,8 +55,10 @@ pub(super) async fn tables(
 ) -> anyhow::Result<Arc<Tables>> {
     let health = health.clone();
     let (before, settings, folder) = (before.clone(), config.tables.clone(), folder.to_owned());
+    let data_dir = config.data_dir.clone();
     apart(move || {
-        let tables = Arc::new(before.next(&settings, &folder)?);
+        let places = TablePlaces { folder: &folder, data_dir: Some(&data_dir), asks: true };
+        let tables = Arc::new(before.next(&settings, &places)?);
         tables.watch(&health)?;
         Ok(tables)
     })

@@ -10,7 +10,7 @@ use crate::config::{self, ConfigError, Loaded, Problem, report};
 use flitch_core::clock::Clock;
 use flitch_core::tasks;
 use flitch_core::telemetry::escape::Escaped;
-use flitch_filters::{Alone, FilterContext, FilterSettings, Tables};
+use flitch_filters::{Alone, FilterContext, FilterSettings, TablePlaces, Tables};
 use flitch_outputs::Ledgers;
 use flitch_sources::Probing;
 
@@ -98,7 +98,12 @@ impl Check<'_> {
     /// Loads, configures and tries the plugin of every filter.
     fn filters(&mut self, path: &Path) -> anyhow::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        let tables = Tables::load(&self.loaded.config.tables, &folder).unwrap_or_else(|error| {
+        let config = &self.loaded.config;
+        let places = TablePlaces { folder: &folder, data_dir: Some(&config.data_dir), asks: false };
+        // Of those whose settings are wrong that is told already.
+        let tables = config.tables.iter().filter(|(_, table)| table.check().is_ok());
+        let tables = tables.map(|(name, table)| (name.clone(), table.clone())).collect();
+        let tables = Tables::default().next(&tables, &places).unwrap_or_else(|error| {
             self.problems.push(self.loaded.error("tables", &error));
             Tables::default()
         });

@@ -9,7 +9,7 @@ use super::verdict::{self, Format, Verdict};
 use super::{ConfigFile, Failure};
 use crate::config::cases::TestSettings;
 use crate::config::{self, ConfigError, Loaded};
-use flitch_filters::{FilterContext, Tables};
+use flitch_filters::{FilterContext, TablePlaces, Tables};
 use through::Rig;
 
 mod compare;
@@ -56,7 +56,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 /// What filters are loaded with. What they reject comes back.
 fn context(loaded: &Loaded, path: &Path) -> Result<FilterContext, Failure> {
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    let tables = Tables::load(&loaded.config.tables, &folder);
+    let config = &loaded.config;
+    let places = TablePlaces { folder: &folder, data_dir: Some(&config.data_dir), asks: false };
+    let tables = Tables::default().next(&config.tables, &places);
     let tables = tables.map_err(|error| ConfigError::from(loaded.error("tables", &error)))?;
     Ok(FilterContext {
         engine: super::engine()?,

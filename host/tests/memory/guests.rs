@@ -30,7 +30,7 @@ fn messages(texts: &[String]) -> (Arc<Records>, usize) {
 /// The guest in C beside a table `t` with one row under the key `a`, and dead letters in `folder`.
 fn guest(folder: &Path) -> Alone {
     std::fs::write(folder.join("t.csv"), format!("key,text\na,{}\n", "x".repeat(VALUE))).unwrap();
-    let table = TableSettings { path: "t.csv".into(), key: "key".to_owned(), format: None };
+    let table = TableSettings::of_file("t.csv", "key");
     let cx = FilterContext {
         stock: flitch::STOCK,
         engine: Engine::new(None, &Arc::default()).unwrap(),

@@ -98,6 +98,10 @@ metrics_list! {
     FilterRecordsRunAgain = "flitch_filter_records_run_again_total",
     /// Time for which a worker was held up between two batches while it took other filters.
     FilterSwapPause = "flitch_filter_swap_pause_seconds",
+    /// Requests for tables that servers have, by table and result: changed, unchanged, failed.
+    TableFetches = "flitch_table_fetches_total",
+    /// When a server last said what is in a table, in seconds since 1970.
+    TableFetched = "flitch_table_fetched_seconds",
     /// Values of text that were not UTF-8 and were mended, by source.
     InvalidUtf8 = "flitch_invalid_utf8_total",
     /// Values of `@timestamp` that were no time and of `@tag` that were no text, and went to `_@timestamp` or `_@tag`, by

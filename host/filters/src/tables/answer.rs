@@ -56,6 +56,16 @@ pub fn of_networks(
     gather(want, columns, &places, bounds)
 }
 
+/// The same of a table of which nothing is known.
+pub fn of_nothing(
+    keys: ColumnResult,
+    want: &[String],
+    bounds: &Bounds,
+) -> Result<Vec<ColumnResult>, LookupError> {
+    let places = places(keys, bounds, |_| Ok(None))?;
+    gather(want, want.iter().map(|_| None), &places, bounds)
+}
+
 fn gather<'a>(
     want: &[String],
     columns: impl Iterator<Item = Option<Column<'a>>>,

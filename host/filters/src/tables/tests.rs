@@ -34,8 +34,12 @@ fn some(texts: &[Option<&str>]) -> Vec<Option<String>> {
 fn table(file: &str, text: &str, key: &str) -> (tempfile::TempDir, BTreeMap<String, TableSettings>) {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join(file), text).unwrap();
-    let settings = TableSettings { path: file.into(), key: key.to_owned(), format: None };
+    let settings = TableSettings::of_file(file, key);
     (folder, BTreeMap::from([("t".to_owned(), settings)]))
+}
+
+fn places(folder: &Path) -> TablePlaces<'_> {
+    TablePlaces { folder, data_dir: None, asks: false }
 }
 
 fn load(file: &str, text: &str, key: &str) -> anyhow::Result<Tables> {
@@ -133,15 +137,15 @@ fn a_table_that_cannot_be_read_now_does_not_hold_up_another_that_is_new() {
     let tables = Tables::load(&settings, folder.path()).unwrap();
     fs::remove_file(folder.path().join("t.csv")).unwrap();
     fs::write(folder.path().join("new.csv"), "key,city\n1,Oslo\n").unwrap();
-    settings.insert("new".to_owned(), TableSettings { path: "new.csv".into(), ..settings["t"].clone() });
-    let next = tables.next(&settings, folder.path()).unwrap();
+    settings.insert("new".to_owned(), TableSettings::of_file("new.csv", "key"));
+    let next = tables.next(&settings, &places(folder.path())).unwrap();
     let city = |tables: &Tables, name: &str| {
         texts(&tables.lookup(name, keys(&["1"]), &["city".into()], &Bounds::none()).unwrap()[0], 1)
     };
     assert_eq!(city(&next, "t"), some(&[Some("Delft")]));
     assert_eq!(city(&next, "new"), some(&[Some("Oslo")]));
     settings.get_mut("t").unwrap().key = "city".to_owned();
-    let error = format!("{:#}", next.next(&settings, folder.path()).unwrap_err());
+    let error = format!("{:#}", next.next(&settings, &places(folder.path())).unwrap_err());
     assert!(error.contains("table `t`"), "a table with other settings is read: {error}");
 }
 

@@ -125,7 +125,7 @@ fn load(tables: &BTreeMap<String, Vec<Json>>) -> anyhow::Result<Tables> {
         let path = folder.path().join(format!("{name}.ndjson"));
         let text: String = rows.iter().map(|row| format!("{row}\n")).collect();
         std::fs::write(&path, text)?;
-        settings.insert(name.clone(), TableSettings { path, key: "key".to_owned(), format: None });
+        settings.insert(name.clone(), TableSettings::of_file(path, "key"));
     }
     Tables::load(&settings.into_iter().collect(), folder.path())
 }

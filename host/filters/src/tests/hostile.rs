@@ -59,7 +59,7 @@ fn a_host_function_ends_a_guest_whose_time_is_up_and_that_has_not_come_to_where_
 fn with_table() -> Alone {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("t.csv"), format!("key,text\na,{}\n", "x".repeat(10_000))).unwrap();
-    let table = TableSettings { path: "t.csv".into(), key: "key".to_owned(), format: None };
+    let table = TableSettings::of_file("t.csv", "key");
     let tables = Tables::load(&[("t".to_owned(), table)].into(), folder.path()).unwrap();
     let mut settings = settings();
     settings.limits.memory = Bytes(64 << 20);

@@ -27,7 +27,8 @@ use flitch_core::net::tls::Renewed;
 mod body;
 mod settings;
 
-pub use settings::{AuthSettings, Body, Compression, HttpSettings, Method};
+pub use flitch_core::net::http_head::AuthSettings;
+pub use settings::{Body, Compression, HttpSettings, Method};
 
 /// Longest time for a connection.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -3,18 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use anyhow::ensure;
 use reqwest::Url;
-use reqwest::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING,
-};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use flitch_core::batch::encode::Format;
+use flitch_core::net::http_head::{self, AuthSettings};
 use flitch_core::net::tls::ClientTls;
 use flitch_core::router::OneOrMore;
 use flitch_core::secret::Secret;
@@ -57,19 +54,6 @@ pub enum Compression {
     Gzip,
     /// Zstandard.
     Zstd,
-}
-
-/// How flitch proves who it is: by a token, or as a user.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "HttpCredentials")]
-pub struct AuthSettings {
-    /// The token of `Authorization: Bearer` (RFC 6750).
-    pub bearer: Option<Secret>,
-    /// The user of `Authorization: Basic` (RFC 7617).
-    pub username: Option<String>,
-    /// The user's password.
-    pub password: Option<Secret>,
 }
 
 /// Sends records to a server by HTTP, those of a request together.
@@ -140,21 +124,6 @@ fn concurrency() -> usize {
     1
 }
 
-impl AuthSettings {
-    /// The value of `Authorization`, and the key of what is secret in it.
-    fn header(&self) -> anyhow::Result<(&'static str, String)> {
-        match (&self.bearer, &self.username, &self.password) {
-            (Some(token), None, None) => Ok(("bearer", format!("Bearer {}", token.expose()))),
-            (None, Some(username), Some(password)) => {
-                ensure!(!username.contains(':'), wrong!("auth.username", " has a colon in it"));
-                let pair = format!("{username}:{}", password.expose());
-                Ok(("password", format!("Basic {}", BASE64_STANDARD.encode(pair))))
-            }
-            _ => anyhow::bail!(wrong!("auth", " takes `bearer`, or `username` and `password`")),
-        }
-    }
-}
-
 /// Headers that follow from the request.
 const OURS: [HeaderName; 4] = [CONTENT_LENGTH, CONTENT_ENCODING, TRANSFER_ENCODING, HOST];
 
@@ -177,16 +146,7 @@ impl HttpSettings {
     pub(super) fn parsed(&self) -> anyhow::Result<Vec<Url>> {
         ensure!(!self.url.is_empty() && self.url.len() <= 64, wrong!("url", " names none, or more than 64"));
         let parse = |(place, text): (usize, &String)| {
-            let url = Url::parse(text).with_context(|| wrong!("url", ": `{text}` is no URL"))?;
-            ensure!(
-                matches!(url.scheme(), "http" | "https") && url.has_host(),
-                wrong!("url", ": `{text}` does not begin with `http://` or `https://` and a host")
-            );
-            ensure!(
-                url.username().is_empty() && url.password().is_none(),
-                wrong!("url", ": a user and a password belong to `auth`")
-            );
-            ensure!(url.fragment().is_none(), wrong!("url", ": `{text}` has a `#`, which no server is sent"));
+            let url = http_head::url(text)?;
             ensure!(!self.url[..place].contains(text), wrong!("url", ": `{text}` stands there twice"));
             Ok(url)
         };
@@ -211,30 +171,7 @@ impl HttpSettings {
             (Body::Lines, _) => "application/octet-stream",
         };
         head.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-        if let Some(auth) = &self.auth {
-            let (key, text) = auth.header()?;
-            let mut value = HeaderValue::from_str(&text)
-                .map_err(|_| wrong!("auth.{key}", " has a character that no header may have"))?;
-            value.set_sensitive(true);
-            head.insert(AUTHORIZATION, value);
-        }
-        for (text, secret) in &self.request_headers {
-            let name: HeaderName = text
-                .parse()
-                .map_err(|_| wrong!("request_headers.{text}", ": this is no name of a header"))?;
-            ensure!(
-                !OURS.contains(&name),
-                wrong!("request_headers.{text}", ": this header follows from the request")
-            );
-            ensure!(
-                name != AUTHORIZATION || self.auth.is_none(),
-                wrong!("request_headers.{text}", ": `auth` sets this header too")
-            );
-            let mut value = HeaderValue::from_str(secret.expose())
-                .map_err(|_| wrong!("request_headers.{text}", " has a character that no header may have"))?;
-            value.set_sensitive(true);
-            head.insert(name, value);
-        }
+        http_head::add(&mut head, self.auth.as_ref(), &self.request_headers, &OURS)?;
         Ok(head)
     }
 }

@@ -78,7 +78,7 @@ impl PluginArgs {
 fn table(text: &str) -> anyhow::Result<(String, TableSettings)> {
     let (name, file) = text.split_once('=').context("write NAME=FILE")?;
     let (path, key) = file.rsplit_once(",key=").unwrap_or((file, "key"));
-    Ok((name.to_owned(), TableSettings { path: path.into(), key: key.to_owned(), format: None }))
+    Ok((name.to_owned(), TableSettings::of_file(path, key)))
 }
 
 /// Puts `a.b=1` into an object.
