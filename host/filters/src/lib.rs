@@ -39,7 +39,7 @@ pub use probation::settings::ProbationSettings;
 pub use settings::{FilterSettings, OnError, Refused};
 pub use settle::Rejected;
 pub use tables::{TableFormat, TablePlaces, TableSettings, Tables};
-pub use workers::{RolledBack, Workers};
+pub use workers::{Generations, RolledBack, Workers};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -20,7 +20,7 @@ use flitch_core::telemetry::health::{Health, Part, panicked, pause};
 
 mod rollback;
 
-pub use rollback::RolledBack;
+pub use rollback::{Generations, RolledBack};
 
 /// The threads that run a pipeline's filters.
 pub struct Workers {

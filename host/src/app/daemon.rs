@@ -52,7 +52,8 @@ impl Daemon {
                 () = ending.cancelled() => break,
                 request = self.requests.recv() => request.expect("the daemon has a control itself"),
                 _ = looks.tick() => {
-                    self.app.look();
+                    // It may wait for dead letters.
+                    ending.run_until_cancelled(self.app.look()).await;
                     continue;
                 }
             };
@@ -76,7 +77,7 @@ impl Daemon {
             Command::Rollback(name) => {
                 self.known(&name)?;
                 tracing::info!(filter = name, "a rollback was asked for");
-                return match self.app.roll_back(&name) {
+                return match self.app.roll_back(&name).await {
                     true => Ok(Applied { changed: vec![name.into()], kept: Vec::new() }),
                     false => Err(Refused::NothingBefore(name)),
                 };

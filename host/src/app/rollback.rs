@@ -2,26 +2,33 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flitch_filters::RolledBack;
+use flitch_filters::{Generations, RolledBack};
 
-use super::App;
 use super::history::By;
+use super::{App, apart};
 
 impl App {
     /// Notes filters that were put back, also in other pipelines that have them, and puts back what is worse than its
     /// probation allows. To be called often.
-    pub(super) fn look(&mut self) {
-        self.note_rolled_back(By::Probation);
+    pub(super) async fn look(&mut self) {
+        self.note_rolled_back(By::Probation).await;
     }
 
     /// Puts the generation before of a filter back, in all pipelines that have it. Answers whether there is one.
-    pub(super) fn roll_back(&mut self, filter: &str) -> bool {
-        self.look();
-        let reason = "somebody asked for it";
-        let done =
-            self.pipelines.values().filter(|pipeline| pipeline.workers.roll_back(filter, reason)).count();
-        self.note_rolled_back(By::Api);
+    pub(super) async fn roll_back(&mut self, filter: &str) -> bool {
+        self.look().await;
+        let (all, filter) = (self.generations(), filter.to_owned());
+        let ask = move || {
+            let asked = |one: &&Generations| one.roll_back(&filter, "somebody asked for it");
+            all.iter().filter(asked).count()
+        };
+        let done = apart(ask).await;
+        self.note_rolled_back(By::Api).await;
         done > 0
+    }
+
+    fn generations(&self) -> Vec<Generations> {
+        self.pipelines.values().map(|pipeline| pipeline.workers.generations()).collect()
     }
 
     /// Tells of filters whose files hold code that an earlier run has rolled back: what came before is in no file.
@@ -38,21 +45,27 @@ impl App {
         }
     }
 
-    fn note_rolled_back(&mut self, by: By) {
-        let take =
-            || self.pipelines.values().flat_map(|pipeline| pipeline.workers.look()).collect::<Vec<_>>();
-        let mut all: Vec<RolledBack> = take();
-        if all.is_empty() {
+    async fn note_rolled_back(&mut self, by: By) {
+        let all = self.generations();
+        let look = move || {
+            let take = || all.iter().flat_map(Generations::look).collect::<Vec<RolledBack>>();
+            let mut found = take();
+            for RolledBack { from, reason, .. } in &found {
+                for one in all.iter().filter(|one| one.runs(from)) {
+                    one.roll_back(&from.name, reason);
+                }
+            }
+            if !found.is_empty() {
+                found.extend(take());
+            }
+            found
+        };
+        let found = apart(look).await;
+        if found.is_empty() {
             return;
         }
-        for RolledBack { from, reason, .. } in &all {
-            for pipeline in self.pipelines.values().filter(|pipeline| pipeline.workers.runs(from)) {
-                pipeline.workers.roll_back(&from.name, reason);
-            }
-        }
-        all.extend(take());
         let mut noted = BTreeSet::new();
-        for RolledBack { from, to, reason } in all {
+        for RolledBack { from, to, reason } in found {
             if noted.insert(from.name.clone()) {
                 self.history.rolled_back(by, &from, &to, reason);
             }

@@ -87,8 +87,8 @@ fn thousands_of_swaps_leave_memory_threads_and_descriptors_where_they_were() {
             Err(refused) => assert!(format!("{:#}", refused.error).contains("why"), "{refused:?}"),
         }
         if number % 10 == 7 {
-            assert!(workers.roll_back("mine", "somebody asked for it"));
-            assert_eq!(workers.look().len(), 1);
+            assert!(workers.generations().roll_back("mine", "somebody asked for it"));
+            assert_eq!(workers.generations().look().len(), 1);
         }
         for _ in 0..4 {
             let mut builder = Builder::new();

@@ -14,6 +14,8 @@ const FEW_LOST: u64 = 3;
 const FEW_REJECTED: u64 = 9;
 /// Records that a filter must have seen before others are measured against it.
 const KNOWN: u64 = 100;
+/// How much longer a filter may take for a record, whatever it took before: nobody feels it.
+const LITTLE: Duration = Duration::from_micros(2);
 /// How long a filter must have run before its time is measured.
 const LONG: Duration = Duration::from_millis(200);
 
@@ -99,14 +101,16 @@ impl Reading {
     /// How many times as long it took for its records as the one before would have taken for as many in batches of such
     /// sizes; none where that is not known.
     fn times_as_long(&self, before: &Reading) -> Option<f64> {
-        let (mut spent, mut expected) = (0.0, 0.0);
+        let (mut spent, mut expected, mut records) = (0.0, 0.0, 0.0);
         for ((rows, nanos), (rows_before, nanos_before)) in self.times.iter().zip(&before.times) {
             if *rows_before >= KNOWN && *nanos_before > 0 {
                 spent += *nanos as f64;
+                records += *rows as f64;
                 expected += *rows as f64 * *nanos_before as f64 / *rows_before as f64;
             }
         }
-        (spent >= LONG.as_nanos() as f64 && expected > 0.0).then(|| spent / expected)
+        let is_felt = spent - expected > records * LITTLE.as_nanos() as f64;
+        (spent >= LONG.as_nanos() as f64 && expected > 0.0 && is_felt).then(|| spent / expected)
     }
 }
 

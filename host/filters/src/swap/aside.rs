@@ -2,10 +2,10 @@
 
 use std::thread::available_parallelism;
 
-/// How much nicer such threads are (`man 2 nice`): beside a thread of the usual priority such a thread gets a tenth of a core. With the lowest one a
+/// How much nicer such threads are (`man 2 nice`): beside a thread of the usual priority such a thread gets a thirtieth of a core. With the lowest one a
 /// thread that holds what all others of the process need, such as the kernel's lock of its memory, may be kept from its core
 /// for long.
-const NICE: i32 = 10;
+const NICE: i32 = 15;
 
 /// Does work, on threads of a low priority: what is compiled, instantiated and tried meanwhile takes little more
 /// than what the workers leave of the cores. The compiler's own threads are among them. Blocks.

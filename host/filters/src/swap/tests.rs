@@ -192,3 +192,26 @@ async fn a_file_that_is_written_anew_is_noticed() {
     std::fs::rename(&aside, &file.path).unwrap();
     tokio::time::timeout(Duration::from_secs(30), watch.changed()).await.unwrap();
 }
+
+/// The way in which Kubernetes mounts a ConfigMap: the folder that a link leads through is exchanged.
+#[tokio::test]
+async fn a_file_behind_a_link_that_leads_elsewhere_is_noticed() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let version = |name: &str, code: &[u8]| {
+        std::fs::create_dir(at(name)).unwrap();
+        std::fs::write(at(name).join("mine.wasm"), code).unwrap();
+        symlink(name, at("..new")).unwrap();
+        std::fs::rename(at("..new"), at("..data")).unwrap();
+    };
+    version("..1", &std::fs::read(flitch_tests::guests::c_filter()).unwrap());
+    symlink("..data/mine.wasm", at("mine.wasm")).unwrap();
+    let settings = FilterSettings::of(at("mine.wasm").to_str().unwrap());
+    let program = Program::load(&[("mine", &settings)], &context()).unwrap();
+    let mut watch = Watch::new();
+    watch.follow(program.files());
+    version("..2", &STOCK.component("json").unwrap());
+    tokio::time::timeout(Duration::from_secs(30), watch.changed()).await.unwrap();
+    assert!(program.is_stale());
+}

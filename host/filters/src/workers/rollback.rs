@@ -24,24 +24,37 @@ pub struct RolledBack {
     pub reason: String,
 }
 
+/// The generations of the filters of a pipeline. What is asked of them may wait for the dead letters, as workers do.
+pub struct Generations {
+    shared: Arc<Shared>,
+    workers: usize,
+}
+
 impl Workers {
+    /// The generations of the filters.
+    pub fn generations(&self) -> Generations {
+        Generations { shared: self.shared.clone(), workers: self.count() }
+    }
+}
+
+impl Generations {
     /// Puts the generation before of the filter of this name back, because somebody wants it. Instances of it are made for
     /// all workers where there are none. Blocks. Answers whether there is one.
     pub fn roll_back(&self, name: &str, reason: &str) -> bool {
-        let program = self.program();
+        let program = self.shared.program.load_full();
         let Some(filter) = program.filter(name) else { return false };
         let Some(probation) = filter.past.probation() else { return false };
         if !probation.is_open() {
-            probation.old.fill(self.count());
+            probation.old.fill(self.workers);
         }
         self.shared.roll_back(filter, reason)
     }
 
     /// Puts filters back that are worse than their probations allow, which workers do themselves while batches come.
-    /// Answers all that were put back since the last time.
+    /// Answers all that were put back since the last time. Blocks.
     pub fn look(&self) -> Vec<RolledBack> {
         self.shared.bury();
-        for filter in self.program().filters() {
+        for filter in self.shared.program.load_full().filters() {
             if let Some(why) = filter.past.look(&filter.name) {
                 self.shared.roll_back(filter, &why);
             }
@@ -54,7 +67,7 @@ impl Workers {
         let same = |own: &Arc<Filter>| {
             own.plugin().sha256() == other.plugin().sha256() && own.configured == other.configured
         };
-        self.program().filter(&other.name).is_some_and(same)
+        self.shared.program.load().filter(&other.name).is_some_and(same)
     }
 }
 

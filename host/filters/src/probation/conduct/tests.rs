@@ -55,4 +55,7 @@ fn time_is_compared_over_batches_of_one_size() {
         None,
         "too short a time"
     );
+    let (fast, slower) = (Duration::from_nanos(100), Duration::from_micros(2));
+    let told = worse(&conduct(1000, 1000, 0, 0, slower), &conduct(100, 1000, 0, 0, fast));
+    assert_eq!(told, None, "nobody feels it");
 }

@@ -128,7 +128,7 @@ fn a_generation_that_rejects_more_goes_by_itself_and_what_it_rejected_is_run_aga
     let later = bench.swap(&guest_in_c());
     bench.send(50, "REJECT");
     bench.judged(&first, 500);
-    let [back] = &bench.workers().look()[..] else { panic!() };
+    let [back] = &bench.workers().generations().look()[..] else { panic!() };
     assert!(Arc::ptr_eq(&back.from, &later) && Arc::ptr_eq(&back.to, &first));
     assert!(back.reason.starts_with("it rejected "), "{}", back.reason);
     let sent = bench.sent;
@@ -156,10 +156,13 @@ fn what_is_rejected_on_probation_is_on_disk_at_once_and_what_both_reject_is_a_le
     while bench.letters() < 400 {
         std::thread::yield_now();
     }
-    assert!(bench.workers().look().is_empty(), "it is no worse than the one before");
-    assert!(bench.workers().roll_back("mine", "somebody asked for it"));
-    assert!(!bench.workers().roll_back("mine", "somebody asked for it"), "nothing is before the first");
-    assert!(!bench.workers().roll_back("other", "somebody asked for it"));
+    assert!(bench.workers().generations().look().is_empty(), "it is no worse than the one before");
+    assert!(bench.workers().generations().roll_back("mine", "somebody asked for it"));
+    assert!(
+        !bench.workers().generations().roll_back("mine", "somebody asked for it"),
+        "nothing is before the first"
+    );
+    assert!(!bench.workers().generations().roll_back("other", "somebody asked for it"));
     assert_eq!(bench.end(), []);
     assert_eq!(bench.letters(), 400);
     assert!(Arc::ptr_eq(&bench.workers_filter_before(&later), &first));
@@ -181,7 +184,7 @@ fn a_generation_that_cannot_survive_records_goes_by_itself() {
     bench.send(2, "TRAP");
     bench.judged(&first, 21);
     bench.send(2, "TRAP");
-    let [back] = &bench.workers().look()[..] else { panic!() };
+    let [back] = &bench.workers().generations().look()[..] else { panic!() };
     assert!(back.reason.starts_with("it could not survive "), "{}", back.reason);
     assert!(bench.end().iter().all(|(_, by)| *by == "second"));
 }
@@ -196,10 +199,10 @@ fn one_that_stood_its_probation_can_still_be_put_back_by_hand_and_is_not_taken_u
     assert!(!later.past.probation().unwrap().is_open());
     bench.send(1, "REJECT");
     bench.judged(&later, 20);
-    assert!(bench.workers().look().is_empty());
-    assert!(bench.workers().runs(&later) && !bench.workers().runs(&first));
-    assert!(bench.workers().roll_back("mine", "somebody asked for it"));
-    assert!(bench.workers().runs(&first));
+    assert!(bench.workers().generations().look().is_empty());
+    assert!(bench.workers().generations().runs(&later) && !bench.workers().generations().runs(&first));
+    assert!(bench.workers().generations().roll_back("mine", "somebody asked for it"));
+    assert!(bench.workers().generations().runs(&first));
     let spurned = first.past.spurned().unwrap();
     assert_eq!((&*spurned.sha256, &spurned.settings), (later.plugin().sha256(), &settings));
     bench.send(1, "a");
