@@ -148,11 +148,11 @@ impl Template {
     /// In how many nanoseconds, from a multiple of them on, the field at a place of [`Template::fields`] writes the same for any
     /// time; none where it writes times in full.
     pub fn lasts(&self, place: usize) -> Option<i64> {
-        let fields = self.parts.iter().filter_map(|part| match part {
+        let mut fields = self.parts.iter().filter_map(|part| match part {
             Part::Field(field) => Some(field),
             Part::Text(_) => None,
         });
-        Some(fields.skip(place).next()?.format.as_ref()?.lasts)
+        Some(fields.nth(place)?.format.as_ref()?.lasts)
     }
 
     /// Appends the text of a record, whose values `value` has by the places of [`Template::fields`]. A field that is
