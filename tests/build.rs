@@ -16,18 +16,20 @@ mod guests;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const CONTRACT: &str = "../wit/filter.wit";
+const STATE: &str = "../wit/state.wit";
 const FOLDER: &str = "guests/c";
 
 /// A filter: the name of its component, the variable with its path, its sources, and what its compiler is told more.
-const FILTERS: [(&str, &str, &[&str], &[&str]); 3] = [
+const FILTERS: [(&str, &str, &[&str], &[&str]); 4] = [
     ("c-filter", "FLITCH_C_FILTER", &["filter.c", "hostile.c"], &[]),
     ("wasi-c-filter", "FLITCH_WASI_C_FILTER", &["filter.c", "hostile.c", "wasi.c"], &["-DWASI"]),
     ("generation-filter", "FLITCH_GENERATION_FILTER", &["generation.c"], &[]),
+    ("stateful-c-filter", "FLITCH_STATEFUL_C_FILTER", &["filter.c", "hostile.c", "state.c"], &["-DSTATE"]),
 ];
 
 fn main() -> Result<()> {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
-    for input in [CONTRACT, FOLDER, "build.rs", "../host/stock/build"] {
+    for input in [CONTRACT, STATE, FOLDER, "build.rs", "../host/stock/build"] {
         println!("cargo::rerun-if-changed={input}");
     }
     rust_guests()?;

@@ -18,7 +18,7 @@ use crate::pipeline::{PipelineSettings, Wiring};
 use flitch_core::buffers::{self, BufferContext, Shelf};
 use flitch_core::clock::Clock;
 use flitch_core::dead_letter::{self, DeadLetters};
-use flitch_filters::{Engine, FilterContext, Tables, Workers};
+use flitch_filters::{Engine, FilterContext, States, Tables, Workers};
 
 mod apart;
 mod apply;
@@ -92,9 +92,12 @@ impl App {
             let letters = DeadLetters::open_with(&letters, &settings, Clock::system())
                 .with_context(|| format!("cannot keep dead letters in {}", data_dir.display()))?;
             let engine = Engine::new(Some(&data_dir.join("compiled")), &health)?;
-            Ok((lock, letters, engine))
+            let states = data_dir.join(flitch_filters::STATE_FOLDER);
+            let states = States::open(&states, Clock::system(), &health)
+                .with_context(|| format!("cannot keep the states of filters in {}", states.display()))?;
+            Ok((lock, letters, engine, states))
         });
-        let (lock, dead_letters, engine) = opened.await.map_err(at("data_dir"))?;
+        let (lock, dead_letters, engine, states) = opened.await.map_err(at("data_dir"))?;
         let filters = FilterContext {
             engine,
             stock: crate::STOCK,
@@ -115,11 +118,12 @@ impl App {
             health: board.health().clone(),
             dead_letters,
             buffers,
+            states,
             data_dir: config.data_dir.clone(),
             clock: Clock::system(),
         };
         let history = Arc::new(History::open(&config.data_dir, Clock::system()));
-        board.keeps(history.clone());
+        board.keeps(history.clone(), wiring.states.clone());
         let mut app = App {
             _lock: lock,
             board,
@@ -179,6 +183,7 @@ impl App {
                 sha256: made.sha256,
                 since: self.history.since(&name),
                 pipelines: runs_in(&name),
+                state: BTreeMap::new(),
             };
             (name, status)
         };

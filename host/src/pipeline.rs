@@ -20,7 +20,7 @@ use flitch_core::receipt::Ledger;
 use flitch_core::router::{Route, Router};
 use flitch_core::setting::wrong;
 use flitch_core::telemetry::{Health, Tally};
-use flitch_filters::{Program, Workers};
+use flitch_filters::{Program, States, Workers};
 use flitch_outputs::{Ledgers, Output, RetrySettings};
 use flitch_sources::{Running, SourceContext, SourceSettings};
 
@@ -40,6 +40,8 @@ pub struct Wiring {
     pub dead_letters: DeadLetters,
     /// What buffers on disk need.
     pub buffers: BufferContext,
+    /// What filters remember.
+    pub states: Arc<States>,
     /// The folder of everything that flitch keeps.
     pub data_dir: PathBuf,
     /// The time of day.
@@ -86,7 +88,7 @@ impl Wiring {
         let route = |to: &RouteSettings| Route::to(buffers[&*to.output].clone()).when(to.when.clone());
         let router = Router::new(settings.to.iter().map(route).collect(), Tally::dropped_by_route(name))
             .of_pipeline(name);
-        Workers::start(name, program, settings.workers(), Arc::new(router), &self.health)
+        Workers::start(name, program, settings.workers(), Arc::new(router), &self.states, &self.health)
     }
 
     /// Stages 5, 6 and 7. The delivery loop takes batches from the buffer to the output until each record is there or

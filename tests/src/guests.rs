@@ -32,6 +32,12 @@ pub fn generation(letter: char, number: usize) -> Vec<u8> {
     component
 }
 
+/// The same with a state, which the words of `guests/c/state.c` set, ask for, and spoil.
+#[track_caller]
+pub fn stateful_c_filter() -> PathBuf {
+    built(env!("FLITCH_STATEFUL_C_FILTER"))
+}
+
 /// The conformance guest of the Rust SDK, `sdk/rust/conformance`, as a component for `wasm32-wasip2`.
 pub fn rust_conformance() -> PathBuf {
     PathBuf::from(env!("FLITCH_RUST_CONFORMANCE"))

@@ -3,10 +3,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::batch::Batch;
 use crate::blocking::block_on;
-use crate::buffers::{Closed, Queue};
+use crate::buffers::{Closed, Late, Queue};
 use crate::router::Router;
 use crate::telemetry::Part;
 use crate::telemetry::health::panicked;
@@ -93,9 +94,15 @@ impl Inlet {
         Arc::ptr_eq(&self.sequencer, &other.sequencer)
     }
 
-    /// For workers: the next batch; none once the inlet is closed and empty. Blocks.
-    pub fn next(&self) -> Option<Job> {
-        self.queue.as_ref()?.pop_blocking()
+    /// For workers: the next batch; none once the inlet is closed and empty. Blocks, until a time if there is one.
+    ///
+    /// # Errors
+    /// That time has come.
+    pub fn next(&self, until: Option<Instant>) -> Result<Option<Job>, Late> {
+        match &self.queue {
+            Some(queue) => queue.pop_blocking(until),
+            None => Ok(None),
+        }
     }
 
     /// Takes a batch to its outputs. A panic costs the batch, and `part` tells of it: whoever hands on for a stream must

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::bail;
 
 use super::filter::{Filter, FilterContext};
 use super::guest::{Component, Instance, Wanted};
 use super::probation::PutBack;
+use super::saved::{Memory, Shelf};
 use super::settings::{FilterSettings, Refused};
 use super::settle::Rejected;
 use super::step::Step;
@@ -83,9 +85,12 @@ impl Program {
 
     /// Instances of all filters, for one worker. Those that are not ready are made when they are needed.
     pub fn chain(self: &Arc<Self>) -> Chain {
-        let mut chain = Chain::default();
-        chain.change(self);
-        chain
+        Chain::of(self, None)
+    }
+
+    /// The same for the worker of this number, whose instances begin with what it keeps on `shelf`.
+    pub fn chain_of(self: &Arc<Self>, shelf: &Arc<Shelf>, worker: usize) -> Chain {
+        Chain::of(self, Some((shelf.clone(), worker)))
     }
 }
 
@@ -141,24 +146,37 @@ pub struct Chain {
     parked: Vec<Step>,
     /// Those that nobody needs any more, until somebody takes them.
     gone: Vec<Step>,
+    /// Where what they remember is kept, and for which worker.
+    shelf: Option<(Arc<Shelf>, usize)>,
 }
 
 impl Chain {
+    fn of(program: &Arc<Program>, shelf: Option<(Arc<Shelf>, usize)>) -> Chain {
+        let mut chain = Chain { shelf, ..Chain::default() };
+        chain.change(program);
+        chain
+    }
+
     /// Takes the filters of `program`. Those that it has already go on with their instances, and with what is in their
-    /// memory.
+    /// memory; what others remember goes to those of the same name.
     pub fn change(&mut self, program: &Arc<Program>) {
         self.parked.append(&mut self.steps);
         for filter in &program.filters {
-            let step = self.step(filter);
+            let step = self.step(filter, self.steps.len());
             self.steps.push(step);
         }
+        self.parked.iter_mut().for_each(Step::save);
         self.let_go();
     }
 
-    /// The step of a filter: the one that is parked, or another.
-    fn step(&mut self, filter: &Arc<Filter>) -> Step {
-        let own = self.parked.iter().position(|step| Arc::ptr_eq(step.filter(), filter));
-        own.map_or_else(|| Step::new(filter.clone(), filter.take_ready()), |own| self.parked.swap_remove(own))
+    /// The step of a filter at this place: the one that is parked, or another.
+    fn step(&mut self, filter: &Arc<Filter>, place: usize) -> Step {
+        if let Some(own) = self.parked.iter().position(|step| Arc::ptr_eq(step.filter(), filter)) {
+            return self.parked.swap_remove(own);
+        }
+        let nth = self.steps[..place].iter().filter(|before| before.filter().name == filter.name).count();
+        let memory = |(shelf, worker): &(Arc<Shelf>, usize)| Memory::of(shelf, filter, *worker, nth);
+        Step::new(filter.clone(), filter.take_ready()).with(self.shelf.as_ref().and_then(memory))
     }
 
     /// Lets go of instances whose filters will not come back.
@@ -195,7 +213,7 @@ impl Chain {
                 }
                 // It was put back while it judged: the one before it judges instead.
                 Err(PutBack(old)) => {
-                    let old = self.step(&old);
+                    let old = self.step(&old, place);
                     self.gone.push(std::mem::replace(&mut self.steps[place], old));
                 }
             }
@@ -212,6 +230,16 @@ impl Chain {
             self.let_go();
         }
         worse
+    }
+
+    /// When what its instances remember is to be saved next; none where there is nothing to be saved.
+    pub fn due(&self) -> Option<Instant> {
+        self.steps.iter().filter_map(Step::due).min()
+    }
+
+    /// Saves what its instances remember.
+    pub fn save(&mut self) {
+        self.steps.iter_mut().for_each(Step::save);
     }
 
     /// What was rejected since the last call, where the filters have no dead letters to go to.

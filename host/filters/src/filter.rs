@@ -1,6 +1,7 @@
 //! One filter of the configuration, and what filters are loaded with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
@@ -15,6 +16,9 @@ use super::settings::FilterSettings;
 use super::tables::Tables;
 use flitch_core::dead_letter::{Cause, DeadLetters};
 use flitch_core::setting::wrong;
+
+/// The shortest time between two saves of a state.
+const SHORTEST: Duration = Duration::from_millis(100);
 
 /// One filter of the configuration, its plugin loaded and checked.
 pub struct Filter {
@@ -79,6 +83,9 @@ impl Filter {
                 "allow",
                 " grants something that only WASI can use: take `wasi: none` away"
             ));
+        }
+        if settings.state.interval.0 < SHORTEST {
+            anyhow::bail!(wrong!("state.interval", " is shorter than 100ms"));
         }
         let name: Arc<str> = name.into();
         let (limits, allow) = (settings.limits, settings.allow.clone());

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::bisect::{self, Search};
 use super::changes;
@@ -16,6 +16,7 @@ use super::guest::limits::Bounds;
 use super::guest::lower::Handed;
 use super::guest::{Fault, FaultKind, Instance};
 use super::judgement::{Judgement, Part, Traffic};
+use super::saved::Memory;
 use super::settings::OnError;
 use flitch_core::batch::{Records, merge};
 
@@ -29,12 +30,19 @@ const PATIENCE: [Duration; 2] = [Duration::from_millis(10), Duration::from_milli
 pub struct Judge {
     filter: Arc<Filter>,
     instance: Option<Instance>,
+    /// Where what the instance remembers is kept.
+    memory: Option<Memory>,
 }
 
 impl Judge {
     /// A judge that begins with `instance`, or makes one when the first batch comes.
     pub fn new(filter: Arc<Filter>, instance: Option<Instance>) -> Judge {
-        Judge { filter, instance }
+        Judge { filter, instance, memory: None }
+    }
+
+    /// The same, whose first instance begins with what `memory` has, if there is one.
+    pub fn with(self, memory: Option<Memory>) -> Judge {
+        Judge { memory, ..self }
     }
 
     /// The filter.
@@ -50,6 +58,9 @@ impl Judge {
     /// What becomes of `records`.
     pub fn judge(&mut self, records: &Records) -> Judgement {
         let mut judgement = Judgement::default();
+        if self.memory.is_some() {
+            self.remember(&mut judgement.faults);
+        }
         let time = self.filter.configured.limits.time.0;
         if let Err(fault) = self.attempt(records, 0, time, &mut judgement) {
             let mut trial = Trial { judge: self, records, judgement: &mut judgement };
@@ -57,6 +68,50 @@ impl Judge {
         }
         judgement.sort();
         judgement
+    }
+
+    /// When what the instance remembers is to be saved.
+    pub fn due(&self) -> Option<Instant> {
+        self.memory.as_ref()?.due()
+    }
+
+    /// Saves what the instance remembers, where it has seen records since the last time. One that cannot say what it
+    /// remembers is thrown away.
+    pub fn save(&mut self) {
+        let Some(memory) = self.memory.as_mut().filter(|memory| memory.due().is_some()) else { return };
+        let Some(mut instance) = self.instance.take() else { return memory.lost() };
+        let most = memory.most();
+        match caught(|| instance.save(most)) {
+            Ok(state) => {
+                memory.saved(Ok(state));
+                self.instance = Some(instance);
+            }
+            Err(fault) => {
+                memory.saved(Err(&fault));
+                self.filter.metrics.trapped(fault.kind.name());
+            }
+        }
+    }
+
+    /// Gives the first instance what was kept. After a fault there is nothing to give: what was kept may be why.
+    fn remember(&mut self, faults: &mut Vec<FaultKind>) {
+        if self.memory.as_ref().is_some_and(Memory::is_new)
+            && let Some(mut instance) = self.instance.take().or_else(|| self.start(faults).ok())
+            && let Some(memory) = &mut self.memory
+        {
+            let done = memory.begin().iter().try_for_each(|state| {
+                let done = caught(|| instance.restore(state));
+                memory.restored(&done);
+                done.map_err(|fault| Some(fault.kind))?.map_err(|_| None::<FaultKind>)
+            });
+            match done {
+                Ok(()) => self.instance = Some(instance),
+                Err(kind) => faults.extend(kind),
+            }
+        }
+        if let Some(memory) = &mut self.memory {
+            memory.changed();
+        }
     }
 
     /// Hands `records`, which are the rows from `from` on of the batch that came, to the plugin, and adds what becomes

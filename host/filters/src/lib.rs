@@ -22,6 +22,7 @@ mod origin;
 mod probation;
 mod recent;
 pub mod record;
+mod saved;
 mod settings;
 mod settle;
 mod step;
@@ -36,6 +37,7 @@ pub use guest::{Allow, Component, Engine, FaultKind, LimitSettings, Origin, Want
 pub use judgement::{Judgement, Part, Traffic};
 pub use origin::Stock;
 pub use probation::settings::ProbationSettings;
+pub use saved::{FOLDER as STATE_FOLDER, StateSettings, StateStatus, States};
 pub use settings::{FilterSettings, OnError, Refused};
 pub use settle::Rejected;
 pub use tables::{TableFormat, TablePlaces, TableSettings, Tables};

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::guest::{Allow, LimitSettings, Wasi};
 use super::probation::settings::ProbationSettings;
+use super::saved::StateSettings;
 
 /// One filter: which plugin, with which settings, within which limits.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
@@ -31,6 +32,9 @@ pub struct FilterSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub instances: Option<std::num::NonZeroUsize>,
+    /// How what the plugin remembers is kept, where it says what that is.
+    #[serde(default)]
+    pub state: StateSettings,
     /// How much of WASI 0.2 the plugin finds.
     #[serde(default)]
     pub wasi: Wasi,
@@ -49,6 +53,7 @@ impl FilterSettings {
             on_error: OnError::default(),
             probation: ProbationSettings::default(),
             instances: None,
+            state: StateSettings::default(),
             wasi: Wasi::default(),
             allow: Allow::default(),
         }

@@ -9,6 +9,7 @@ use super::judge::Judge;
 use super::judgement::Judgement;
 use super::probation::{Holding, PutBack};
 use super::record;
+use super::saved::Memory;
 use super::settle::{Rejected, settle};
 use flitch_core::batch::{Records, merge};
 use flitch_core::receipt::Receipt;
@@ -29,6 +30,21 @@ impl Step {
     /// The filter.
     pub fn filter(&self) -> &Arc<Filter> {
         self.judge.filter()
+    }
+
+    /// The same, whose first instance begins with what `memory` has, if there is one.
+    pub fn with(self, memory: Option<Memory>) -> Step {
+        Step { judge: self.judge.with(memory), ..self }
+    }
+
+    /// When what the instance remembers is to be saved.
+    pub fn due(&self) -> Option<Instant> {
+        self.judge.due()
+    }
+
+    /// Saves what the instance remembers, where it has seen records since the last time.
+    pub fn save(&mut self) {
+        self.judge.save();
     }
 
     /// The instance, if there is one now.

@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 
+use super::saved::States;
 use super::step::Step;
 use super::{Chain, Filter, Program};
 use flitch_core::batch::Batch;
+use flitch_core::buffers::Late;
 use flitch_core::inlet::{Done, Inlet, Job};
 use flitch_core::router::Router;
 use flitch_core::tasks;
@@ -45,24 +47,29 @@ struct Shared {
 
 impl Workers {
     /// Starts `count` threads that run `program` and hand the batches to `router`; none for an empty program.
-    /// `health` hears of those that fail.
+    /// What the filters remember is kept in `states`. `health` hears of those that fail.
     pub fn start(
         pipeline: &str,
         program: Arc<Program>,
         count: usize,
         router: Arc<Router>,
+        states: &Arc<States>,
         health: &Arc<Health>,
     ) -> std::io::Result<Workers> {
         let most = program.max_workers().unwrap_or(usize::MAX);
         let count = if program.is_empty() { 0 } else { count.clamp(1, most.max(1)) };
         let shared = Shared::new(pipeline, Inlet::new(count, router), program, health);
         let mut workers = Workers { shared, threads: Vec::with_capacity(count) };
+        let shelf = states.shelf(pipeline, count);
         for number in 0..count {
             let name = format!("{pipeline}-{number}");
             let worker = Worker {
                 shared: workers.shared.clone(),
                 part: Part::new(health, "worker", &name),
-                chain: |program| Box::new(program.chain()),
+                chain: {
+                    let shelf = shelf.clone();
+                    Box::new(move |program| Box::new(program.chain_of(&shelf, number)))
+                },
             };
             workers.threads.push(tasks::joined_thread(name, move || worker.run())?);
         }
@@ -152,6 +159,12 @@ trait Filters {
 
     /// What nobody needs any more.
     fn take_gone(&mut self) -> Vec<Step>;
+
+    /// When what they remember is to be saved.
+    fn due(&self) -> Option<Instant>;
+
+    /// Saves what they remember.
+    fn save(&mut self);
 }
 
 impl Filters for Chain {
@@ -170,13 +183,24 @@ impl Filters for Chain {
     fn take_gone(&mut self) -> Vec<Step> {
         self.take_gone()
     }
+
+    fn due(&self) -> Option<Instant> {
+        Chain::due(self)
+    }
+
+    fn save(&mut self) {
+        Chain::save(self);
+    }
 }
+
+/// Makes what a worker runs of the filters that are in force.
+type Begin = Box<dyn Fn(&Arc<Program>) -> Box<dyn Filters> + Send>;
 
 /// One thread of a pipeline.
 struct Worker {
     shared: Arc<Shared>,
     part: Part,
-    chain: fn(&Arc<Program>) -> Box<dyn Filters>,
+    chain: Begin,
 }
 
 impl Worker {
@@ -193,7 +217,15 @@ impl Worker {
         let Shared { inlet, program, .. } = &*self.shared;
         let mut current = program.load_full();
         let mut chain: Option<Box<dyn Filters>> = None;
-        while let Some(Job { batch, place, pass }) = inlet.next() {
+        loop {
+            let Job { batch, place, pass } = match inlet.next(due(&chain)) {
+                Ok(Some(job)) => job,
+                Ok(None) => break save(&mut chain),
+                Err(Late) => {
+                    save(&mut chain);
+                    continue;
+                }
+            };
             let hand_on = |done| inlet.hand_on(&self.part, done);
             if pass.is_left() {
                 drop(batch);
@@ -215,6 +247,9 @@ impl Worker {
                 Ok(batch) => {
                     *failures = 0;
                     place.finish(Done { batch, pass }, hand_on);
+                    if due(&chain).is_some_and(|due| due <= Instant::now()) {
+                        save(&mut chain);
+                    }
                     if let Some(chain) = &mut chain {
                         self.look(&mut **chain);
                     }
@@ -259,6 +294,18 @@ impl Worker {
         self.part.down(reason, pause);
         self.shared.ends.wait(pause);
         self.part.up();
+    }
+}
+
+/// When what a worker's filters remember is to be saved.
+fn due(chain: &Option<Box<dyn Filters>>) -> Option<Instant> {
+    chain.as_ref()?.due()
+}
+
+/// Saves what a worker's filters remember.
+fn save(chain: &mut Option<Box<dyn Filters>>) {
+    if let Some(chain) = chain {
+        chain.save();
     }
 }
 

@@ -69,7 +69,7 @@ fn an_item_wakes_a_task_or_a_thread_that_waits_for_it() {
         };
         let blocked = {
             let queue = queue.clone();
-            thread::spawn(move || queue.pop_blocking())
+            thread::spawn(move || queue.pop_blocking(None).unwrap())
         };
         assert_eq!(queue.try_push(1, 1), Ok(Ok(())));
         queue.close();

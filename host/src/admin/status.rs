@@ -15,6 +15,7 @@ use flitch_core::clock::Clock;
 use flitch_core::receipt::Accounts;
 use flitch_core::telemetry::health::Failures;
 use flitch_core::telemetry::{Health, Metric};
+use flitch_filters::{StateStatus, States};
 
 /// What `/api/status` answers.
 #[derive(Clone, Debug, Serialize)]
@@ -78,6 +79,9 @@ pub struct FilterStatus {
     pub since: Option<String>,
     /// Pipelines that have it.
     pub pipelines: Vec<Arc<str>>,
+    /// What is kept of what it remembers, by pipeline.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub state: BTreeMap<Arc<str>, StateStatus>,
 }
 
 /// An output and what waits for it.
@@ -135,6 +139,7 @@ struct Wired {
     buffers: BTreeMap<Arc<str>, Buffer>,
     history: Option<Arc<History>>,
     home: Option<Home>,
+    states: Option<Arc<States>>,
 }
 
 impl Default for StatusBoard {
@@ -188,9 +193,10 @@ impl StatusBoard {
         self.state.lock().filters = filters;
     }
 
-    /// Where the history of filters is kept.
-    pub fn keeps(&self, history: Arc<History>) {
-        self.state.lock().history = Some(history);
+    /// Where the history of filters is kept, and what they remember.
+    pub fn keeps(&self, history: Arc<History>, states: Arc<States>) {
+        let mut state = self.state.lock();
+        (state.history, state.states) = (Some(history), Some(states));
     }
 
     /// Where the configuration and all that flitch keeps are.
@@ -225,6 +231,11 @@ impl StatusBoard {
             let disk = buffer.on_disk().map(DiskStatus::of);
             (name.clone(), OutputStatus { buffered_records: records, buffered_bytes: bytes, full, disk })
         };
+        let states = state.states.clone();
+        let filter = |(name, filter): (&Arc<str>, &FilterStatus)| {
+            let state = states.as_ref().map_or_else(BTreeMap::new, |states| states.of(name));
+            (name.clone(), FilterStatus { state, ..filter.clone() })
+        };
         Status {
             version: env!("CARGO_PKG_VERSION"),
             ready: self.not_ready().is_none(),
@@ -233,7 +244,7 @@ impl StatusBoard {
             last_reload_error: state.last_reload_error.clone(),
             sources: Exporter::get().accounts().into_iter().map(account).collect(),
             pipelines: state.pipelines.clone(),
-            filters: state.filters.clone(),
+            filters: state.filters.iter().map(filter).collect(),
             outputs: state.buffers.iter().map(output).collect(),
             failures: self.health.failures(),
             ailments: self.health.ailments(),

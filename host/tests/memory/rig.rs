@@ -10,7 +10,7 @@ use flitch_core::receipt::Ledger;
 use flitch_core::router::{Route, Router};
 use flitch_core::tasks;
 use flitch_core::telemetry::Tally;
-use flitch_filters::{Program, Workers};
+use flitch_filters::{Program, States, Workers};
 use flitch_sources::{Running, SourceContext};
 use flitch_tests::ports;
 use tokio::runtime::Runtime;
@@ -34,8 +34,15 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let buffer = Buffer::with_room(16 << 20);
         let router = Arc::new(Router::new(vec![Route::to(buffer.clone())], Tally::noop()));
-        let workers =
-            Workers::start("test", Arc::new(Program::default()), 0, router, &Arc::default()).unwrap();
+        let workers = Workers::start(
+            "test",
+            Arc::new(Program::default()),
+            0,
+            router,
+            &States::in_memory(),
+            &Arc::default(),
+        )
+        .unwrap();
         let stop = CancellationToken::new();
         let cx = SourceContext {
             name: "in".into(),

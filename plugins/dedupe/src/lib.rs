@@ -1,10 +1,13 @@
 //! Drops records that came before.
 
+mod saved;
 mod seen;
 
 use flitch_sdk::json::{Decoded, text_of};
 use flitch_sdk::parse::Names;
-use flitch_sdk::{Batch, Changes, Column, ColumnFilter, Fields, Result, Value, View, bail, host, path};
+use flitch_sdk::{
+    Batch, Changes, Column, ColumnFilter, Fields, Result, Stateful, Value, View, bail, host, path,
+};
 use seen::{Key, Seen};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -105,6 +108,16 @@ impl ColumnFilter for Dedupe {
     }
 }
 
+impl Stateful for Dedupe {
+    fn save(&self) -> Vec<u8> {
+        saved::write(&self.key, &self.seen)
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<()> {
+        saved::read(saved, &self.key, &mut self.seen)
+    }
+}
+
 /// The hash of what a row has of these columns; none where it has nothing.
 fn key_of(columns: &[&Column], row: usize) -> Option<Key> {
     let mut hash = Sha256::new();
@@ -132,4 +145,4 @@ fn plain(value: Value<'_>) -> Cow<'_, str> {
     }
 }
 
-flitch_sdk::export!(Dedupe);
+flitch_sdk::export!(Dedupe, state);

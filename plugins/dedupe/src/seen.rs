@@ -28,11 +28,33 @@ impl Seen {
         if kept.is_some_and(|kept| time.abs_diff(*kept) <= self.window.unsigned_abs()) {
             return true;
         }
+        self.insert(key, time);
+        false
+    }
+
+    /// Remembers a key that was kept at this time, unless it is remembered with a later one.
+    pub fn keep(&mut self, key: Key, time: i64) {
+        let known = self.young.get(&key).or_else(|| self.old.get(&key));
+        if known.is_none_or(|known| *known < time) {
+            self.insert(key, time);
+        }
+    }
+
+    fn insert(&mut self, key: Key, time: i64) {
         if self.young.len() >= self.half && !self.young.contains_key(&key) {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(key, time);
-        false
+    }
+
+    /// How many keys are remembered; one that is in both generations counts twice.
+    pub fn len(&self) -> usize {
+        self.old.len() + self.young.len()
+    }
+
+    /// All keys with their times, the older generation first.
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, &i64)> {
+        self.old.iter().chain(&self.young)
     }
 }
 

@@ -32,16 +32,33 @@ impl Budgets {
         if after.saturating_sub(now) > self.window {
             return false;
         }
+        self.insert(key, after);
+        true
+    }
+
+    /// Remembers when the budget of a key is full again, unless a later time is known.
+    pub fn keep(&mut self, key: &str, full: i64) {
+        let known = self.young.get(key).or_else(|| self.old.get(key));
+        if known.is_none_or(|known| *known < full) {
+            self.insert(key, full);
+        }
+    }
+
+    fn insert(&mut self, key: &str, full: i64) {
         match self.young.get_mut(key) {
-            Some(full) => *full = after,
+            Some(known) => *known = full,
             None => {
                 if self.young.len() >= self.half {
                     self.old = std::mem::take(&mut self.young);
                 }
-                self.young.insert(key.to_owned(), after);
+                self.young.insert(key.to_owned(), full);
             }
         }
-        true
+    }
+
+    /// All keys with the times at which their budgets are full again, the older generation first.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &i64)> {
+        self.old.iter().chain(&self.young)
     }
 }
 

@@ -1,11 +1,14 @@
 //! Lets so many records of a kind go on in a time.
 
 mod budgets;
+mod saved;
 
 use budgets::Budgets;
 use flitch_sdk::json::{Decoded, text_of};
 use flitch_sdk::parse::Names;
-use flitch_sdk::{Batch, Changes, Column, ColumnFilter, Fields, Result, Value, View, bail, host, path};
+use flitch_sdk::{
+    Batch, Changes, Column, ColumnFilter, Fields, Result, Stateful, Value, View, bail, host, path,
+};
 use serde::Deserialize;
 use std::borrow::Cow;
 
@@ -112,6 +115,16 @@ impl ColumnFilter for Throttle {
     }
 }
 
+impl Stateful for Throttle {
+    fn save(&self) -> Vec<u8> {
+        saved::write(&self.key, &self.budgets)
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<()> {
+        saved::read(saved, &self.key, &mut self.budgets)
+    }
+}
+
 /// The key of a row: the names and values of what it has of these columns. False where it has nothing.
 fn read_key(columns: &[&Column], row: usize, key: &mut String) -> bool {
     key.clear();
@@ -135,4 +148,4 @@ fn plain(value: Value<'_>) -> Cow<'_, str> {
     }
 }
 
-flitch_sdk::export!(Throttle);
+flitch_sdk::export!(Throttle, state);

@@ -11,3 +11,14 @@ wit_bindgen::generate!({
     export_macro_name: "__export_component",
     default_bindings_module: "flitch_sdk::bindings",
 });
+
+/// What a filter that keeps state exports besides: `wit/state.wit`.
+pub mod stateful {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "stateful",
+        pub_export_macro: true,
+        export_macro_name: "__export_state",
+        default_bindings_module: "flitch_sdk::bindings::stateful",
+    });
+}

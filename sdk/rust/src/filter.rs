@@ -2,6 +2,7 @@
 
 use crate::{Batch, Changes, Fields, Record, Result, settings};
 use serde::de::DeserializeOwned;
+use std::any::Any;
 
 /// A filter that sees one record at a time. The comfortable way.
 ///
@@ -55,8 +56,26 @@ pub trait ColumnFilter: Sized + 'static {
     fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()>;
 }
 
+/// A filter that remembers something between batches, and wants it kept: when another version of it takes over, and when
+/// flitch is started again. [`export!`](crate::export) has to hear of it: `export!(Mine, state)`.
+///
+/// Each worker of a pipeline has an instance of its own, whose state is saved by itself.
+pub trait Stateful {
+    /// What it remembers now, in a format of its own. Put the format's number in front.
+    fn save(&self) -> Vec<u8>;
+
+    /// Adds what [`save`](Self::save) once answered, of this version or another, or with other settings. Called before
+    /// the first batch, and several times where a pipeline has fewer workers than it had.
+    ///
+    /// # Errors
+    /// It cannot be used. Then the filter begins empty, and the text is shown to the operator.
+    fn restore(&mut self, saved: &[u8]) -> Result<()>;
+}
+
 /// A configured filter of either kind.
 pub trait Engine {
+    /// The filter itself.
+    fn filter(&mut self) -> &mut dyn Any;
     /// Which fields it wants.
     fn fields(&self) -> Fields;
     /// Handles one batch.
@@ -97,6 +116,10 @@ impl<F: RecordFilter> Configure<ByRecord> for F {
 struct Columns<F>(F);
 
 impl<F: ColumnFilter> Engine for Columns<F> {
+    fn filter(&mut self) -> &mut dyn Any {
+        &mut self.0
+    }
+
     fn fields(&self) -> Fields {
         self.0.fields()
     }
@@ -111,6 +134,10 @@ impl<F: ColumnFilter> Engine for Columns<F> {
 struct Records<F>(F);
 
 impl<F: RecordFilter> Engine for Records<F> {
+    fn filter(&mut self) -> &mut dyn Any {
+        &mut self.0
+    }
+
     fn fields(&self) -> Fields {
         self.0.fields()
     }

@@ -75,14 +75,40 @@ pub use builders::{
 pub use columns::{BooleanColumn, BytesColumn, NumberColumn, TextColumn, Value, View};
 pub use dynamic::{AnyColumn, ColumnSet};
 pub use error::{Error, Result};
-pub use filter::{ByColumn, ByRecord, ColumnFilter, Configure, Engine, RecordFilter};
+pub use filter::{ByColumn, ByRecord, ColumnFilter, Configure, Engine, RecordFilter, Stateful};
 pub use record::Record;
 
 /// Makes a [`RecordFilter`] or a [`ColumnFilter`] the filter of this component.
 ///
-/// Stands once in a crate, whose `crate-type` is `["cdylib", "rlib"]`.
+/// Stands once in a crate, whose `crate-type` is `["cdylib", "rlib"]`. `export!(Mine, state)` has the host keep what a filter
+/// that is [`Stateful`] remembers.
 #[macro_export]
 macro_rules! export {
+    ($filter:ty, state) => {
+        $crate::export!($filter);
+
+        const _: fn() = || $crate::runtime::is_stateful::<$filter>();
+
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Export;
+            impl $crate::bindings::stateful::exports::flitch::filter::state::Guest for Export {
+                fn save() -> ::std::vec::Vec<u8> {
+                    $crate::runtime::save::<$filter>()
+                }
+
+                fn restore(saved: ::std::vec::Vec<u8>) -> ::std::result::Result<(), ::std::string::String> {
+                    ::std::result::Result::map_err(
+                        $crate::runtime::restore::<$filter>(&saved),
+                        ::std::convert::Into::into,
+                    )
+                }
+            }
+            $crate::bindings::stateful::__export_state!(
+                Export with_types_in $crate::bindings::stateful
+            );
+        };
+    };
     ($filter:ty) => {
         const _: fn() = || $crate::runtime::is_a_filter::<$filter, _>();
 

@@ -32,7 +32,7 @@ pub mod cases;
 pub mod host;
 
 use crate::json::{Limits, flatten, text_of};
-use crate::{AnyColumn, Batch, Column, ColumnSet, Configure, Engine, Fields, Result, Value, path};
+use crate::{AnyColumn, Batch, Column, ColumnSet, Configure, Engine, Fields, Result, Stateful, Value, path};
 pub use flitch_model::cases::Outcome;
 use flitch_model::object;
 use flitch_model::path::{is_above, names_between};
@@ -56,6 +56,29 @@ impl Tester {
     /// Which fields the filter wants.
     pub fn fields(&self) -> Fields {
         self.0.fields()
+    }
+
+    /// What the filter, which is an `F`, remembers.
+    ///
+    /// # Panics
+    /// When it is another filter.
+    pub fn save<F: Stateful + 'static>(&mut self) -> Vec<u8> {
+        self.stateful::<F>().save()
+    }
+
+    /// Has the filter, which is an `F`, remember what was saved.
+    ///
+    /// # Errors
+    /// The filter's, when it refuses it.
+    ///
+    /// # Panics
+    /// When it is another filter.
+    pub fn restore<F: Stateful + 'static>(&mut self, saved: &[u8]) -> Result<()> {
+        self.stateful::<F>().restore(saved)
+    }
+
+    fn stateful<F: 'static>(&mut self) -> &mut F {
+        self.0.filter().downcast_mut().expect("the filter that the tester was made with")
     }
 
     /// Runs the records through the filter as one batch.

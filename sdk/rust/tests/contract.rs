@@ -2,10 +2,12 @@
 
 #[test]
 fn the_crates_copy_of_the_contract_is_the_contract() {
-    let read = |path| std::fs::read_to_string(path).expect(path);
-    assert_eq!(
-        read("wit/filter.wit"),
-        read("../../wit/filter.wit"),
-        "copy it: cp wit/filter.wit sdk/rust/wit/filter.wit"
-    );
+    let read = |path: &str| std::fs::read_to_string(path).expect(path);
+    for name in ["filter.wit", "state.wit"] {
+        assert_eq!(
+            read(&format!("wit/{name}")),
+            read(&format!("../../wit/{name}")),
+            "copy it: cp wit/{name} sdk/rust/wit/{name}"
+        );
+    }
 }

@@ -21,7 +21,7 @@
  *   NONSENSE huge      256 MiB that it claims to hold at an address that it has not
  *   NONSENSE large     an answer of 16 MiB
  *
- * It knows the words of `hostile.c` too, and, built with -DWASI, those of `wasi.c`.
+ * It knows the words of `hostile.c` too, and, built with -DWASI, those of `wasi.c`, with -DSTATE those of `state.c`.
  *
  * Any other record gets `upper`: its first word in capitals (ASCII). A record without `message` gets none.
  * Settings: {"refuse": "why"} makes `configure` refuse with that text; anything else is ignored.
@@ -37,6 +37,9 @@
 #include "plugin.h"
 #ifdef WASI
 #include "wasi.h"
+#endif
+#ifdef STATE
+#include "state.h"
 #endif
 
 /* The bindings call for this so that the linker keeps an object file with the contract in it; here the
@@ -272,6 +275,14 @@ bool exports_flitch_filter_filter_apply(exports_flitch_filter_filter_batch_t *ba
     size_t said_len;
     if (there && outside(text, len, said, sizeof said, &said_len)) {
       add(&upper, (const uint8_t *)said, said_len, true);
+      continue;
+    }
+#endif
+#ifdef STATE
+    const char *kept;
+    size_t kept_len;
+    if (there && remembers(text, len, &kept, &kept_len)) {
+      add(&upper, (const uint8_t *)kept, kept_len, true);
       continue;
     }
 #endif

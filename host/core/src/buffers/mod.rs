@@ -26,7 +26,7 @@ mod sync;
 
 pub use buffer::{Ack, Buffer, BufferKind, BufferSettings, WhenFull};
 pub use disk::{BufferContext, DiskStats, Shelf, offline};
-pub use queue::{Closed, Queue};
+pub use queue::{Closed, Late, Queue};
 pub use rush::Rushed;
 pub use store::Stats;
 

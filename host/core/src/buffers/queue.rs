@@ -1,6 +1,7 @@
 //! A queue between threads and tasks, bounded by weight.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::sync::{AtomicUsize, Condvar, Mutex, Notify, Ordering};
 
@@ -8,6 +9,10 @@ use super::sync::{AtomicUsize, Condvar, Mutex, Notify, Ordering};
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("closed")]
 pub struct Closed;
+
+/// Nothing came in time.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Late;
 
 /// A queue bounded by the weight of its items, for threads and tasks on both ends: a thread that puts items in waits with
 /// [`block_on`](crate::blocking::block_on).
@@ -128,17 +133,26 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Takes the oldest item out, blocking the thread while there is none; none once the queue is closed and empty.
-    pub fn pop_blocking(&self) -> Option<T> {
+    /// Takes the oldest item out, blocking the thread while there is none, until a time if there is one; none once the
+    /// queue is closed and empty.
+    ///
+    /// # Errors
+    /// That time has come.
+    pub fn pop_blocking(&self, until: Option<Instant>) -> Result<Option<T>, Late> {
         let mut state = self.state.lock();
+        let mut late = false;
         loop {
             if let Some(item) = self.get(&mut state) {
-                return Some(item);
+                return Ok(Some(item));
             }
             if state.closed {
-                return None;
+                return Ok(None);
             }
-            self.item.threads.wait(&mut state);
+            match until {
+                _ if late => return Err(Late),
+                None => self.item.threads.wait(&mut state),
+                Some(until) => late = self.item.threads.wait_until(&mut state, until).timed_out(),
+            }
         }
     }
 

@@ -102,6 +102,14 @@ metrics_list! {
     TableFetches = "flitch_table_fetches_total",
     /// When a server last said what is in a table, in seconds since 1970.
     TableFetched = "flitch_table_fetched_seconds",
+    /// States of a filter's instances, by result: saved, failed (the instance could not say it, and is gone), unwritten
+    /// (the disk did not take it).
+    FilterStateSaves = "flitch_filter_state_saves_total",
+    /// States that were handed to new instances of a filter, by result: restored, and refused, failed or unreadable, with
+    /// which the filter begins empty.
+    FilterStateRestores = "flitch_filter_state_restores_total",
+    /// Bytes of what is kept of a filter's instances on disk.
+    FilterStateBytes = "flitch_filter_state_bytes",
     /// Values of text that were not UTF-8 and were mended, by source.
     InvalidUtf8 = "flitch_invalid_utf8_total",
     /// Values of `@timestamp` that were no time and of `@tag` that were no text, and went to `_@timestamp` or `_@tag`, by

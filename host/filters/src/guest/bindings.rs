@@ -8,8 +8,14 @@ wasmtime::component::bindgen!({
     imports: { default: trappable },
 });
 
+/// What a plugin exports that keeps state: `wit/state.wit`.
+pub mod stateful {
+    wasmtime::component::bindgen!({ path: "../../wit", world: "stateful" });
+}
+
 pub use exports::flitch::filter::filter::{Changes, Fields, Rejection};
 pub use flitch::filter::columns::{
     Batch, BlobsParam, BlobsResult, ColumnParam, ColumnResult, ValuesParam, ValuesResult,
 };
 pub use flitch::filter::host::Level;
+pub use stateful::{Stateful, StatefulPre};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use wasmtime::component::types::ComponentItem;
 
-use super::bindings::PluginPre;
+use super::bindings::{PluginPre, StatefulPre};
 use super::engine::Engine;
 use super::hash::sha256;
 use super::origin::Origin;
@@ -14,11 +14,16 @@ use super::state::State;
 
 /// The interface that a plugin exports.
 const FILTER: &str = "flitch:filter/filter@1.0.0";
+/// The interface that a plugin exports which keeps state.
+const STATE: &str = "flitch:filter/state@1.0.0";
 /// Interfaces of ours begin with this.
 const OURS: &str = "flitch:filter/";
 /// The WASI packages that `wasi: empty` grants.
 const WASI: &[&str] =
     &["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+
+/// A plugin that is linked, and what it exports to keep state, if it does.
+pub type Linked = (PluginPre<State>, Option<StatefulPre<State>>);
 
 /// The compiled code of a plugin.
 #[derive(Clone)]
@@ -90,8 +95,8 @@ impl Component {
         ty.exports(self.code.engine()).map(|(name, _)| name.to_owned()).collect()
     }
 
-    /// Links it with what `wasi` grants.
-    pub fn link(&self, engine: &Engine, wasi: Wasi) -> anyhow::Result<PluginPre<State>> {
+    /// Links it with what `wasi` grants. The second part is there where it keeps state.
+    pub fn link(&self, engine: &Engine, wasi: Wasi) -> anyhow::Result<Linked> {
         self.check_exports()?;
         for import in self.imports() {
             check_import(&import, wasi)?;
@@ -99,9 +104,16 @@ impl Component {
         let pre = engine.linker(wasi).instantiate_pre(&self.code).map_err(|e| {
             anyhow::Error::from(e).context("it imports something that flitch does not have in this version")
         })?;
-        PluginPre::new(pre).map_err(|e| {
-            anyhow::Error::from(e).context(format!("its {FILTER} is not the one that flitch knows"))
-        })
+        let other = |interface: &'static str| {
+            move |e| {
+                anyhow::Error::from(e).context(format!("its {interface} is not the one that flitch knows"))
+            }
+        };
+        let stateful = match self.exports().iter().any(|name| name == STATE) {
+            true => Some(StatefulPre::new(pre.clone()).map_err(other(STATE))?),
+            false => None,
+        };
+        Ok((PluginPre::new(pre).map_err(other(FILTER))?, stateful))
     }
 
     fn check_exports(&self) -> anyhow::Result<()> {

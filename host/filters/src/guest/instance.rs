@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use wasmtime::{Store, Trap};
 
 use super::answer::Answer;
-use super::bindings::{Batch, Changes, Fields, Plugin, PluginPre};
-use super::component::Component;
+use super::bindings::{Batch, Changes, Fields, Plugin, Stateful};
+use super::component::{Component, Linked};
 use super::engine::Engine;
 use super::fault::{Fault, FaultKind};
 use super::limits::{self, MAX_HANDLES};
@@ -18,6 +18,7 @@ use super::settings::Wasi;
 use super::state::{Environment, State, TooMuch};
 use super::voice::{MAX_REASON, one_line};
 use super::wasi;
+use flitch_core::units::Bytes;
 
 /// A plugin that is linked, its settings, and what it finds around it: what instances are made from.
 pub struct Guest {
@@ -27,7 +28,7 @@ pub struct Guest {
     pub settings: String,
     /// What the instances find around them.
     pub environment: Arc<Environment>,
-    pre: PluginPre<State>,
+    linked: Linked,
 }
 
 impl Guest {
@@ -42,7 +43,22 @@ impl Guest {
         settings: String,
         environment: Arc<Environment>,
     ) -> anyhow::Result<Guest> {
-        Ok(Guest { pre: component.link(engine, wasi)?, component, settings, environment })
+        Ok(Guest { linked: component.link(engine, wasi)?, component, settings, environment })
+    }
+
+    /// Whether it exports what keeps its state.
+    pub fn keeps_state(&self) -> bool {
+        self.linked.1.is_some()
+    }
+
+    /// The plugin, and what keeps its state.
+    fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<(Plugin, Option<Stateful>)> {
+        let (plugin, stateful) = &self.linked;
+        if stateful.is_none() {
+            return Ok((plugin.instantiate(store)?, None));
+        }
+        let instance = plugin.instance_pre().instantiate(&mut *store)?;
+        Ok((Plugin::new(&mut *store, &instance)?, Some(Stateful::new(store, &instance)?)))
     }
 }
 
@@ -50,6 +66,7 @@ impl Guest {
 pub struct Instance {
     store: Store<State>,
     plugin: Plugin,
+    stateful: Option<Stateful>,
     wanted: Wanted,
     guest: Arc<Guest>,
     metrics: InstanceMetrics,
@@ -62,7 +79,7 @@ impl Instance {
         let limits = &environment.limits;
         let context = wasi::context(&environment.allow, &environment.voice)
             .map_err(|e| Fault::new(FaultKind::Start, &format!("{e:#}")))?;
-        let mut store = Store::new(guest.pre.engine(), State::new(environment.clone(), context));
+        let mut store = Store::new(guest.linked.0.engine(), State::new(environment.clone(), context));
         store.limiter(|state| &mut state.limiter);
         // The epoch reaches code that runs in circles. What a guest asks of the host in a straight line must end, too.
         store.call_hook(|store, _| match store.data().deadline <= Instant::now() {
@@ -71,8 +88,8 @@ impl Instance {
         });
         store.set_max_component_handles(MAX_HANDLES);
         arm(&mut store, limits.time.0, limits::answer(limits, 0));
-        let plugin = match guest.pre.instantiate(&mut store) {
-            Ok(plugin) => plugin,
+        let (plugin, stateful) = match guest.instantiate(&mut store) {
+            Ok(made) => made,
             Err(error) => return Err(fault(&mut store, error, &limits.time.0)),
         };
         let fields = plugin.flitch_filter_filter().call_configure(&mut store, &guest.settings);
@@ -84,7 +101,7 @@ impl Instance {
         };
         let mut metrics = environment.metrics.instance();
         metrics.memory(store.data().limiter.used());
-        Ok(Ok(Instance { store, plugin, wanted, guest: guest.clone(), metrics }))
+        Ok(Ok(Instance { store, plugin, stateful, wanted, guest: guest.clone(), metrics }))
     }
 
     /// The columns that it asked for.
@@ -122,6 +139,40 @@ impl Instance {
         self.metrics.memory(self.store.data().limiter.used());
         answer.map_err(|error| fault(&mut self.store, error, &time))
     }
+
+    /// What it remembers, `most` bytes at most; empty where it keeps no state. After a [`Fault`] the instance must not be
+    /// used again.
+    pub fn save(&mut self, most: usize) -> Result<Vec<u8>, Fault> {
+        let Some(stateful) = &self.stateful else { return Ok(Vec::new()) };
+        let time = self.guest.environment.limits.time.0;
+        arm(&mut self.store, time, most);
+        let saved = stateful.flitch_filter_state().call_save(&mut self.store);
+        self.metrics.memory(self.store.data().limiter.used());
+        let too_much =
+            || Fault::new(FaultKind::Answer, &format!("its state is larger than {}", Bytes(most as u64)));
+        match saved {
+            Ok(saved) if saved.len() > most => Err(too_much()),
+            Ok(saved) => Ok(saved),
+            Err(error) if is_too_much(&error) => Err(too_much()),
+            Err(error) => Err(fault(&mut self.store, error, &time)),
+        }
+    }
+
+    /// Has it remember what was saved. An `Err` in the answer is why it refuses it; after that, as after a [`Fault`], the
+    /// instance must not be used again.
+    pub fn restore(&mut self, saved: &[u8]) -> Result<Result<(), String>, Fault> {
+        let Some(stateful) = &self.stateful else { return Ok(Ok(())) };
+        let limits = &self.guest.environment.limits;
+        let time = limits.time.0;
+        arm(&mut self.store, time, limits::answer(limits, saved.len()));
+        let restored = stateful.flitch_filter_state().call_restore(&mut self.store, saved);
+        self.metrics.memory(self.store.data().limiter.used());
+        match restored {
+            Ok(Err(refused)) => Ok(Err(one_line(&refused, MAX_REASON).into_owned())),
+            Ok(Ok(())) => Ok(Ok(())),
+            Err(error) => Err(fault(&mut self.store, error, &time)),
+        }
+    }
 }
 
 impl fmt::Debug for Instance {
@@ -138,6 +189,11 @@ fn arm(store: &mut Store<State>, time: Duration, answer: usize) {
     store.data_mut().last_words = None;
     store.set_epoch_deadline(limits::ticks(time));
     store.set_hostcall_fuel(answer);
+}
+
+/// Whether a call failed since what it answers is larger than it may be.
+fn is_too_much(error: &wasmtime::Error) -> bool {
+    error.root_cause().to_string().starts_with("too much data is being copied")
 }
 
 /// What a failed call means.
@@ -163,7 +219,7 @@ fn fault(store: &mut Store<State>, error: wasmtime::Error, time: &Duration) -> F
         None if let Some(TooMuch(what)) = error.downcast_ref() => {
             (FaultKind::Answer, format!("{what} is larger than `limits: answer` allows"))
         }
-        None if root.starts_with("too much data is being copied") => {
+        None if is_too_much(&error) => {
             (FaultKind::Answer, "its answer is larger than `limits: answer` allows".to_owned())
         }
         // What is neither a trap nor comes out of running code is an answer that cannot be read: a string that is

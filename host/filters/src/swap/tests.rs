@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::Workers;
+use crate::saved::States;
 use crate::tests::STOCK;
 use crate::tests::{context, messages, rows};
 use flitch_core::batch::{Batch, StreamId};
@@ -149,7 +150,7 @@ fn workers_swap_between_batches_and_no_record_is_lost_or_seen_twice() {
     let new = Arc::new(file.next(&old).unwrap().program);
     let buffer = Buffer::with_room(1 << 30);
     let router = Arc::new(Router::new(vec![Route::to(buffer.clone())], Tally::noop()));
-    let workers = Workers::start("test", old, 2, router, &Arc::default()).unwrap();
+    let workers = Workers::start("test", old, 2, router, &States::in_memory(), &Arc::default()).unwrap();
     let (ledger, stream, pass) = (Arc::<Ledger>::default(), StreamId::next(), Pass::default());
     for number in 0..300 {
         if number == 150 {

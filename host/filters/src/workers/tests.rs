@@ -24,6 +24,12 @@ impl<F: FnMut(Batch) -> Batch> Filters for F {
     fn take_gone(&mut self) -> Vec<Step> {
         Vec::new()
     }
+
+    fn due(&self) -> Option<Instant> {
+        None
+    }
+
+    fn save(&mut self) {}
 }
 
 /// A pipeline with one worker, whose filters are `chain`.
@@ -41,7 +47,7 @@ impl Bench {
         let health = Arc::<Health>::default();
         let shared = Shared::new("test", Inlet::new(25, router), Arc::default(), &health);
         let part = Part::new(&health, "worker", "test-0");
-        let worker = Worker { shared: shared.clone(), part, chain };
+        let worker = Worker { shared: shared.clone(), part, chain: Box::new(chain) };
         let threads = vec![flitch_core::tasks::joined_thread("test", move || worker.run()).unwrap()];
         Bench { workers: Workers { shared, threads }, buffer, health, verdicts: Arc::default() }
     }

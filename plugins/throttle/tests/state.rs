@@ -1,0 +1,47 @@
+//! What this plugin remembers, saved and restored.
+
+use flitch_plugin_throttle::Throttle;
+use flitch_sdk::testing::Tester;
+use serde_json::{Value as Json, json};
+
+fn throttle(settings: Json) -> Tester {
+    Tester::new::<Throttle, _>(settings).unwrap()
+}
+
+/// How many of ten records with this key go on.
+fn kept(filter: &mut Tester, key: &str) -> usize {
+    filter.run((0..10).map(|_| json!({"k": key}))).records.len()
+}
+
+#[test]
+fn budgets_that_were_spent_stay_spent_and_the_most_spent_of_several_states_counts() {
+    let settings = json!({"key": "k", "limit": 3, "window_seconds": 60});
+    let (mut one, mut other) = (throttle(settings.clone()), throttle(settings.clone()));
+    assert_eq!(kept(&mut one, "a"), 3);
+    other.run([json!({"k": "a"}), json!({"k": "b"})]);
+    for order in [[0, 1], [1, 0]] {
+        let states = [one.save::<Throttle>(), other.save::<Throttle>()];
+        let mut both = throttle(settings.clone());
+        order.iter().for_each(|state| both.restore::<Throttle>(&states[*state]).unwrap());
+        assert_eq!((kept(&mut both, "a"), kept(&mut both, "b"), kept(&mut both, "c")), (0, 2, 3));
+    }
+}
+
+#[test]
+fn a_state_that_means_something_else_or_is_damaged_is_refused() {
+    let settings = json!({"key": "k", "limit": 3});
+    let mut filter = throttle(settings.clone());
+    kept(&mut filter, "a");
+    let saved = filter.save::<Throttle>();
+    let why =
+        |settings: Json, saved: &[u8]| throttle(settings).restore::<Throttle>(saved).unwrap_err().to_string();
+    assert!(why(json!({"limit": 3}), &saved).contains("settings.key"));
+    let mut newer = saved.clone();
+    newer[0] = 2;
+    assert_eq!(why(settings.clone(), &newer), "its format is not known");
+    let head = 1 + 4 + 1;
+    for length in 0..saved.len() {
+        let restored = throttle(settings.clone()).restore::<Throttle>(&saved[..length]);
+        assert_eq!(restored.is_ok(), length == head, "{length}");
+    }
+}
