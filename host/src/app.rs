@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::task::JoinSet;
 
-use crate::admin::{Exporter, FilterStatus, PipelineStatus, StatusBoard};
+use crate::admin::{Exporter, FilterStatus, PipelineStatus, Shadows, StatusBoard};
 use crate::config::Config;
 use crate::pipeline::{PipelineSettings, Wiring};
 use flitch_core::buffers::{self, BufferContext, Shelf};
@@ -167,7 +167,21 @@ impl App {
         let pipelines = self.pipelines.iter().map(|(name, p)| (name.clone(), status(p))).collect();
         let buffers = self.outputs.iter().map(|(name, o)| (name.clone(), o.buffer.clone())).collect();
         self.board.wired(pipelines, self.filters_now(), buffers);
+        self.board.shadowed(self.shadows_now());
         self.board.set_ready(true);
+    }
+
+    /// The shadows that run.
+    fn shadows_now(&self) -> Shadows {
+        let mut shadows = Shadows::new();
+        for (pipeline, running) in &self.pipelines {
+            for filter in running.workers.program().filters() {
+                if let Some(shadow) = &filter.shadow {
+                    shadows.entry(filter.name.clone()).or_default().insert(pipeline.clone(), shadow.clone());
+                }
+            }
+        }
+        shadows
     }
 
     /// The filters that run, for people.

@@ -12,6 +12,7 @@ use super::probation::PutBack;
 use super::saved::{Memory, Shelf};
 use super::settings::{FilterSettings, Refused};
 use super::settle::Rejected;
+use super::shadow::Shadow;
 use super::step::Step;
 use flitch_core::batch::Batch;
 
@@ -56,12 +57,19 @@ impl Program {
 
     /// The files that its plugins come from.
     pub fn files(&self) -> impl Iterator<Item = PathBuf> {
-        self.filters.iter().filter_map(|filter| filter.plugin().origin().file()).map(PathBuf::from)
+        self.plugins().filter_map(|plugin| plugin.origin().file()).map(PathBuf::from)
     }
 
     /// Whether a file that a plugin comes from holds other code now.
     pub fn is_stale(&self) -> bool {
         self.filters.iter().any(|filter| filter.is_stale())
+    }
+
+    /// The plugins of its filters, and of their shadows.
+    fn plugins(&self) -> impl Iterator<Item = &Component> {
+        self.filters.iter().flat_map(|filter| {
+            std::iter::once(filter.plugin()).chain(filter.shadow.as_deref().map(Shadow::plugin))
+        })
     }
 
     /// Whether batches go through unchanged, so that no worker is needed.
@@ -107,7 +115,8 @@ pub struct LoadError {
 /// Loads a filter from where its plugin comes from, and tries it.
 pub(super) fn load(name: &str, settings: &FilterSettings, cx: &FilterContext) -> anyhow::Result<Arc<Filter>> {
     let origin = cx.stock.origin(&settings.plugin, &cx.folder)?;
-    try_out(name, settings, Component::load(&cx.engine, origin)?, cx)
+    let plugin = Component::load(&cx.engine, origin)?;
+    try_beside(name, settings, plugin, Shadow::load(name, settings, cx)?, cx)
 }
 
 /// Makes a filter of `plugin`, and tries it.
@@ -117,8 +126,21 @@ pub(super) fn try_out(
     plugin: Component,
     cx: &FilterContext,
 ) -> anyhow::Result<Arc<Filter>> {
+    try_beside(name, settings, plugin, None, cx)
+}
+
+/// Makes a filter of `plugin`, beside which `shadow` is tried, and tries it.
+pub(super) fn try_beside(
+    name: &str,
+    settings: &FilterSettings,
+    plugin: Component,
+    shadow: Option<Arc<Shadow>>,
+    cx: &FilterContext,
+) -> anyhow::Result<Arc<Filter>> {
     apart(|| {
-        let filter = Arc::new(Filter::new(name, settings, plugin, cx)?);
+        let mut filter = Filter::new(name, settings, plugin, cx)?;
+        filter.shadow = shadow;
+        let filter = Arc::new(filter);
         let mut instance = match Instance::start(&filter.guest) {
             Ok(Ok(instance)) => instance,
             Ok(Err(reason)) => return Err(Refused::new(filter.plugin().name(), reason).into()),

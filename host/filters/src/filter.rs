@@ -13,6 +13,7 @@ use super::origin::Stock;
 use super::probation::{Past, Spurned};
 use super::recent::Recent;
 use super::settings::FilterSettings;
+use super::shadow::Shadow;
 use super::tables::Tables;
 use flitch_core::dead_letter::{Cause, DeadLetters};
 use flitch_core::setting::wrong;
@@ -30,6 +31,8 @@ pub struct Filter {
     pub guest: Arc<Guest>,
     /// What is counted when its records are settled.
     pub metrics: FilterMetrics,
+    /// A plugin that is tried beside it.
+    pub shadow: Option<Arc<Shadow>>,
     /// Where its dead letters go; none where the caller takes the rejected records itself.
     pub dead_letters: Option<DeadLetters>,
     /// The last batches that it and those before it were given.
@@ -71,7 +74,7 @@ impl FilterContext {
 }
 
 impl Filter {
-    /// Links `plugin`, as `settings` say.
+    /// Links `plugin`, as `settings` say. Nothing is tried beside it.
     pub fn new(
         name: &str,
         settings: &FilterSettings,
@@ -101,6 +104,7 @@ impl Filter {
             past: Past::default(),
             ready: Mutex::default(),
             configured: settings.clone(),
+            shadow: None,
             dead_letters: cx.dead_letters.clone(),
             name,
         })
@@ -124,10 +128,11 @@ impl Filter {
         self.add_ready(more.unwrap_or_default());
     }
 
-    /// Whether its file holds other code now, and none that was put back.
+    /// Whether its file holds other code now, and none that was put back, or its shadow's does.
     pub(super) fn is_stale(&self) -> bool {
         let is_spurned = |spurned: Arc<Spurned>| !self.plugin().origin().is_stale(&spurned.sha256);
         self.plugin().is_stale() && !self.past.spurned().is_some_and(is_spurned)
+            || self.shadow.as_ref().is_some_and(|shadow| shadow.plugin().is_stale())
     }
 
     /// The plugin's code.

@@ -6,7 +6,7 @@ use super::guest::FaultKind;
 use flitch_core::batch::Records;
 
 /// What becomes of the rows of a batch, in the order of the rows.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Judgement {
     /// The records that go on. There are several where the batch was cut up.
     pub parts: Vec<Part>,
@@ -29,7 +29,7 @@ pub struct Judgement {
 }
 
 /// The records that go on of a run of rows that were judged together.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Part {
     /// Where the run begins in the batch.
     pub from: usize,

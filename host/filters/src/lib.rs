@@ -25,6 +25,7 @@ pub mod record;
 mod saved;
 mod settings;
 mod settle;
+pub mod shadow;
 mod step;
 pub mod swap;
 mod tables;
@@ -40,6 +41,7 @@ pub use probation::settings::ProbationSettings;
 pub use saved::{FOLDER as STATE_FOLDER, StateSettings, StateStatus, States};
 pub use settings::{FilterSettings, OnError, Refused};
 pub use settle::Rejected;
+pub use shadow::{Shadow, ShadowError, ShadowSettings};
 pub use tables::{TableFormat, TablePlaces, TableSettings, Tables};
 pub use workers::{Generations, RolledBack, Workers};
 

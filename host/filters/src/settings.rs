@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::guest::{Allow, LimitSettings, Wasi};
 use super::probation::settings::ProbationSettings;
 use super::saved::StateSettings;
+use super::shadow::ShadowSettings;
 
 /// One filter: which plugin, with which settings, within which limits.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
@@ -35,6 +36,9 @@ pub struct FilterSettings {
     /// How what the plugin remembers is kept, where it says what that is.
     #[serde(default)]
     pub state: StateSettings,
+    /// A plugin that is tried beside this one: it is given some of the same batches, and nothing comes of what it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowSettings>,
     /// How much of WASI 0.2 the plugin finds.
     #[serde(default)]
     pub wasi: Wasi,
@@ -54,6 +58,7 @@ impl FilterSettings {
             probation: ProbationSettings::default(),
             instances: None,
             state: StateSettings::default(),
+            shadow: None,
             wasi: Wasi::default(),
             allow: Allow::default(),
         }

@@ -63,9 +63,14 @@ impl Step {
     /// The filter was put back meanwhile, and something is to be settled: nothing was.
     pub fn run(&mut self, records: &Arc<Records>, receipt: &mut Receipt) -> Result<Arc<Records>, PutBack> {
         let (began, is_ready) = (Instant::now(), self.judge.instance().is_some());
+        let sampled = self.judge.filter().shadow.clone().and_then(|shadow| Some((shadow.takes()?, shadow)));
         let mut judgement = self.judge.judge(records);
+        let sampled = sampled.map(|(timer, shadow)| (timer.stop(), shadow));
         let filter = self.judge.filter();
         filter.past.conduct.add(records.rows(), &judgement, is_ready.then(|| began.elapsed()));
+        if let Some((cost, shadow)) = sampled {
+            shadow.offer(records, &judgement, cost);
+        }
         filter.recent.see(records);
         let probation = match judgement.rejected.is_empty() && judgement.unjudged.is_empty() {
             true => None,

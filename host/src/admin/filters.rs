@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use super::hosts::Hosts;
-use super::{JSON, TEXT, respond};
+use super::{JSON, StatusBoard, TEXT, json, respond};
 use crate::app::{Applied, Command, Control, Refused};
 
 /// Why nothing is swapped.
@@ -57,6 +57,16 @@ impl Refusal {
 /// A name as it stands in a URL.
 pub fn decoded(name: &str) -> String {
     percent_decode_str(name).decode_utf8_lossy().into_owned()
+}
+
+/// How a filter and its shadow agree; 404 where there is no such filter, or it has no shadow.
+pub fn diff(name: &str, board: &StatusBoard) -> Response<Full<Bytes>> {
+    match board.diff(name) {
+        Ok(diff) => json(&diff),
+        Err(reason) => {
+            respond(StatusCode::NOT_FOUND, JSON, json!({"filter": name, "reason": reason}).to_string())
+        }
+    }
 }
 
 /// Has the filter swapped or put back, and says what came of it: 200 where what is asked for is in force, 409 where it

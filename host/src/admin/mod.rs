@@ -28,7 +28,7 @@ mod status;
 
 pub use exporter::Exporter;
 pub use record::Home;
-pub use status::{FilterStatus, OutputStatus, PipelineStatus, Status, StatusBoard};
+pub use status::{FilterStatus, OutputStatus, PipelineStatus, Shadows, Status, StatusBoard};
 
 /// Where it listens when only a port is named.
 pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -40,7 +40,7 @@ const PATIENCE: Patience = Patience { header: Duration::from_secs(10), idle: Dur
 #[serde(deny_unknown_fields, default)]
 pub struct AdminSettings {
     /// Where to listen: `host:port`, or a port, which is on the loopback then. Whoever reaches it reads names, counts
-    /// and versions, but no record and no secret.
+    /// and versions, but no secret, and no record but for parts of those that a filter's `shadow: examples` shows.
     pub listen: Address,
     /// Whether to listen at all.
     pub enabled: bool,
@@ -125,7 +125,9 @@ fn answer<B>(request: &Request<B>, board: &StatusBoard, hosts: &Hosts) -> Respon
         return respond(StatusCode::MISDIRECTED_REQUEST, TEXT, refused);
     }
     let path = request.uri().path();
-    let is_known = ["/metrics", "/healthz", "/readyz", "/api/status", "/api/filters/history"].contains(&path);
+    let diff = path.strip_prefix("/api/filters/").and_then(|rest| rest.strip_suffix("/diff"));
+    let known = ["/metrics", "/healthz", "/readyz", "/api/status", "/api/filters/history"];
+    let is_known = known.contains(&path) || diff.is_some();
     if is_known && request.method() != Method::GET && request.method() != Method::HEAD {
         let mut response = respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET is answered\n");
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -146,11 +148,12 @@ fn answer<B>(request: &Request<B>, board: &StatusBoard, hosts: &Hosts) -> Respon
             let filter = request.uri().query().and_then(|query| query.strip_prefix("filter="));
             json(&board.history(filter.map(|name| filters::decoded(&name.replace('+', " "))).as_deref()))
         }
+        _ if let Some(name) = diff => filters::diff(&filters::decoded(name), board),
         _ => respond(
             StatusCode::NOT_FOUND,
             TEXT,
-            "there are /metrics, /healthz, /readyz, /api/status, /api/filters/history and, for POST, \
-             /api/filters/{name}/swap, /api/filters/{name}/rollback and /api/filters/{name}/record\n",
+            "there are /metrics, /healthz, /readyz, /api/status, /api/filters/history, /api/filters/{name}/diff and, for \
+             POST, /api/filters/{name}/swap, /api/filters/{name}/rollback and /api/filters/{name}/record\n",
         ),
     }
 }

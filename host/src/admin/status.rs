@@ -15,7 +15,7 @@ use flitch_core::clock::Clock;
 use flitch_core::receipt::Accounts;
 use flitch_core::telemetry::health::Failures;
 use flitch_core::telemetry::{Health, Metric};
-use flitch_filters::{StateStatus, States};
+use flitch_filters::{Shadow, StateStatus, States, shadow};
 
 /// What `/api/status` answers.
 #[derive(Clone, Debug, Serialize)]
@@ -84,6 +84,22 @@ pub struct FilterStatus {
     pub state: BTreeMap<Arc<str>, StateStatus>,
 }
 
+/// The shadows that run, by filter and pipeline.
+pub type Shadows = BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<Shadow>>>;
+
+/// How a filter and its shadow agree.
+#[derive(Clone, Debug, Serialize)]
+pub struct Diff {
+    /// The filter's name.
+    pub filter: String,
+    /// Its plugin, as the configuration names it.
+    pub plugin: String,
+    /// SHA-256 of the plugin's code.
+    pub sha256: Arc<str>,
+    /// By pipeline: each has a shadow of its own.
+    pub pipelines: BTreeMap<Arc<str>, shadow::Report>,
+}
+
 /// An output and what waits for it.
 #[derive(Clone, Debug, Serialize)]
 pub struct OutputStatus {
@@ -140,6 +156,7 @@ struct Wired {
     history: Option<Arc<History>>,
     home: Option<Home>,
     states: Option<Arc<States>>,
+    shadows: Shadows,
 }
 
 impl Default for StatusBoard {
@@ -207,6 +224,33 @@ impl StatusBoard {
     /// The same; none before the start.
     pub(super) fn home(&self) -> Option<Home> {
         self.state.lock().home.clone()
+    }
+
+    /// The shadows that run.
+    pub fn shadowed(&self, shadows: Shadows) {
+        self.state.lock().shadows = shadows;
+    }
+
+    /// How a filter and its shadow agree, by pipeline.
+    ///
+    /// # Errors
+    /// There is no such filter, or it has no shadow.
+    pub fn diff(&self, filter: &str) -> Result<Diff, String> {
+        let state = self.state.lock();
+        let Some(running) = state.filters.get(filter) else {
+            let known: Vec<&str> = state.filters.keys().map(|name| &**name).collect();
+            return Err(format!("there is no filter `{filter}`; there are {}", known.join(", ")));
+        };
+        let Some(shadows) = state.shadows.get(filter) else {
+            return Err(format!("the filter `{filter}` has no `shadow`"));
+        };
+        let pipelines = shadows.iter().map(|(name, shadow)| (name.clone(), shadow.report())).collect();
+        Ok(Diff {
+            filter: filter.to_owned(),
+            plugin: running.plugin.clone(),
+            sha256: running.sha256.clone(),
+            pipelines,
+        })
     }
 
     /// The changes of a filter, or of all, the oldest first.

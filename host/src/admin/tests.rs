@@ -72,6 +72,7 @@ fn what_is_not_there_is_told_from_what_is() {
     let refused = ask(&hosts, "POST", "/metrics", Some("localhost"));
     assert_eq!((refused.status().as_u16(), refused.headers()[ALLOW].to_str().unwrap()), (405, "GET, HEAD"));
     assert_eq!(status("GET", "/readyz"), 503);
+    assert_eq!((status("GET", "/api/filters/f/diff"), status("POST", "/api/filters/f/diff")), (404, 405));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::config::{self, ConfigError, Loaded, Problem, report};
 use flitch_core::clock::Clock;
 use flitch_core::tasks;
 use flitch_core::telemetry::escape::Escaped;
-use flitch_filters::{Alone, FilterContext, FilterSettings, TablePlaces, Tables};
+use flitch_filters::{Alone, Component, FilterContext, TablePlaces, Tables};
 use flitch_outputs::Ledgers;
 use flitch_sources::Probing;
 
@@ -117,7 +117,14 @@ impl Check<'_> {
         };
         for (name, settings) in &self.loaded.config.filters {
             match Alone::load(name, settings, &cx) {
-                Ok(alone) => self.line("filter", name, describe(&alone, settings)),
+                Ok(alone) => {
+                    self.line("filter", name, describe(alone.filter().plugin(), &settings.plugin));
+                    if let Some((shadow, settings)) =
+                        alone.filter().shadow.as_ref().zip(settings.shadow.as_ref())
+                    {
+                        self.line("shadow", name, describe(shadow.plugin(), &settings.plugin));
+                    }
+                }
                 Err(error) => {
                     self.problems.push(self.loaded.filter_error(name, &error));
                 }
@@ -127,11 +134,10 @@ impl Check<'_> {
     }
 }
 
-fn describe(alone: &Alone, settings: &FilterSettings) -> String {
-    let plugin = alone.filter().plugin();
+fn describe(plugin: &Component, name: &str) -> String {
     let origin = plugin.origin();
     let sha256 = &plugin.sha256()[..12];
-    format!("{} ({origin}, {} KiB, sha256 {sha256})", settings.plugin, plugin.size() / 1024)
+    format!("{name} ({origin}, {} KiB, sha256 {sha256})", plugin.size() / 1024)
 }
 
 /// Asks all parts at once, and tells what each said.

@@ -11,6 +11,8 @@ use super::Failure;
 use flitch_core::net::http_client::{self, Settings};
 use flitch_core::telemetry::escape::Escaped;
 
+mod diff;
+
 /// Longest time for an answer: a swap compiles, and waits for a reload that is under way.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// So many digits of a SHA-256 are shown in tables.
@@ -32,6 +34,8 @@ pub enum Command {
     Rollback(Named),
     /// Show which code filters ran, since when, and who changed it.
     History(History),
+    /// Show how a filter and its `shadow` agree: fields, differences, faults and cost side by side.
+    Diff(diff::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -93,6 +97,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::Rollback(Named { name, daemon }) => {
             out = daemon.change(name, "rollback", |_| "what was before is in force again")?;
         }
+        Command::Diff(args) => out = diff::run(args)?,
         Command::History(History { name, daemon }) => {
             let (_, entries) = daemon.ask(Method::GET, &["api", "filters", "history"], name.as_deref())?;
             if daemon.json {

@@ -12,7 +12,7 @@ use super::model::{Config, left_buffer, left_object};
 use super::report::{ConfigError, Problem};
 use super::source::{self, SourceFile};
 use flitch_core::setting::Wrong;
-use flitch_filters::{LoadError, Refused};
+use flitch_filters::{LoadError, Refused, ShadowError};
 
 /// What stands for a secret.
 const HIDDEN: &str = "***";
@@ -112,7 +112,10 @@ impl Loaded {
 
     /// An error that came up when the filter of this name was loaded: about its settings, or else about its plugin.
     pub fn filter_error(&self, name: &str, error: &anyhow::Error) -> Problem {
-        let filter = format!("filters.{name}");
+        let (filter, error) = match own(error).downcast_ref::<ShadowError>() {
+            Some(ShadowError(error)) => (format!("filters.{name}.shadow"), error),
+            None => (format!("filters.{name}"), error),
+        };
         let part = if own(error).is::<Refused>() { "settings" } else { "plugin" };
         self.about(&filter, &format!("{filter}.{part}"), error)
     }

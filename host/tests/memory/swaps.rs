@@ -69,7 +69,9 @@ fn thousands_of_swaps_leave_memory_threads_and_descriptors_where_they_were() {
     let first = Arc::new(Program::load(&[("mine", &settings)], &cx).unwrap());
     let buffer = Buffer::with_room(16 << 20);
     let router = Arc::new(Router::new(vec![Route::to(buffer.clone())], Tally::noop()));
-    let workers = Workers::start("test", first, 2, router, &Arc::default()).unwrap();
+    let workers =
+        Workers::start("test", first, 2, router, &flitch_filters::States::in_memory(), &Arc::default())
+            .unwrap();
     let (ledger, stream, pass) = (Arc::<Ledger>::default(), StreamId::next(), Pass::default());
     let mut before = None;
     for number in 0..swaps {

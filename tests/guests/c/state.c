@@ -86,7 +86,8 @@ __attribute__((export_name("flitch:filter/state@1.0.0#restore"))) struct result 
   if (!result.failed) {
     if (length) add("+", 1);
     add(text, len);
-    free((void *)text);
+    /* What is empty lies nowhere. */
+    if (len) free((void *)text);
   }
   return &result;
 }

@@ -110,6 +110,8 @@ metrics_list! {
     FilterStateRestores = "flitch_filter_state_restores_total",
     /// Bytes of what is kept of a filter's instances on disk.
     FilterStateBytes = "flitch_filter_state_bytes",
+    /// Records that the shadow of a filter was to judge too, by result: same, different, skipped (it was behind).
+    FilterShadowRecords = "flitch_filter_shadow_records_total",
     /// Values of text that were not UTF-8 and were mended, by source.
     InvalidUtf8 = "flitch_invalid_utf8_total",
     /// Values of `@timestamp` that were no time and of `@tag` that were no text, and went to `_@timestamp` or `_@tag`, by

@@ -140,6 +140,7 @@ fn a_state_goes_from_one_generation_to_the_next_and_through_a_restart() {
     assert!(chain.due().is_some(), "it has seen a record");
     chain.save();
     assert!(chain.due().is_none());
+    drop(chain);
 
     let mut chain = program("keeps", &stateful()).chain_of(&shelf, 0);
     assert_eq!(upper(&mut chain, "RECALL"), "one");

@@ -144,7 +144,8 @@ fn keep(old: &Arc<Filter>, settings: &FilterSettings, cx: &FilterContext) -> Opt
         return None;
     }
     // What it needs besides its code may be what is missing now.
-    chain::try_out(&old.name, settings, old.plugin().clone(), cx).ok()
+    let shadow = old.shadow.as_ref().map(|shadow| shadow.again(&old.name, settings, cx)).transpose().ok()?;
+    chain::try_beside(&old.name, settings, old.plugin().clone(), shadow, cx).ok()
 }
 
 fn report(old: &Filter, failed: &LoadError) {
@@ -202,7 +203,12 @@ pub fn is_same(one: &Program, other: &Program) -> bool {
 
 /// Whether two filters do the same: the same code with the same settings.
 fn same(one: &Arc<Filter>, other: &Arc<Filter>) -> bool {
-    one.plugin().sha256() == other.plugin().sha256() && one.guest.settings == other.guest.settings
+    let shadows = match (&one.shadow, &other.shadow) {
+        (Some(one), Some(other)) => one.is_same(other),
+        (one, other) => one.is_none() && other.is_none(),
+    };
+    let (code, settings) = (one.plugin().sha256(), &one.guest.settings);
+    code == other.plugin().sha256() && *settings == other.guest.settings && shadows
 }
 
 fn count(filter: &str, result: &'static str) {

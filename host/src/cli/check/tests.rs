@@ -49,6 +49,13 @@ fn right() -> Vec<String> {
         filter(
             "plugin: dissect, settings: { preset: nginx_combined }, limits: { answer: 0, time: 1 second }",
         ),
+        filter("plugin: dedupe, state: { keep: false, interval: 100ms, max_bytes: 1MiB }"),
+        filter(
+            "plugin: dissect, settings: { preset: nginx_combined }, shadow: { plugin: dissect, rate: 1, examples: 100 }",
+        ),
+        filter(
+            "plugin: dedupe, shadow: { plugin: set, settings: { set: { a: 1 } }, limits: { time: 10ms } }",
+        ),
     ];
     for listen in ["0", "\":0\"", "localhost:0", "\"127.0.0.1:0\"", "\"*:0\""] {
         all.push(source(&format!("type: http, listen: {listen}")));
@@ -97,6 +104,14 @@ fn wrong() -> Vec<String> {
         output("type: file, path: /out.ndjson, gzip: true"),
         filter("plugin: disect"),
         filter("plugin: ./nowhere.wasm"),
+        filter("plugin: dedupe, state: { interval: 99ms }"),
+        filter("plugin: dedupe, shadow: {}"),
+        filter("plugin: dedupe, shadow: { plugin: ./nowhere.wasm }"),
+        filter("plugin: dedupe, shadow: { plugin: dissect }"),
+        filter("plugin: dedupe, shadow: { plugin: dedupe, settings: { keys: a } }"),
+        filter("plugin: dedupe, shadow: { plugin: dedupe, rate: 0 }"),
+        filter("plugin: dedupe, shadow: { plugin: dedupe, rate: 1.01 }"),
+        filter("plugin: dedupe, shadow: { plugin: dedupe, examples: 101 }"),
         filter("plugin: dissect, settings: { preset: nginx }"),
         filter("plugin: dissect, settings: { preset: nginx_combined }, limits: { memory: 64KiB }"),
         format!("{}\n", source("type: http, listen: 9598")).replace("enabled: false", "enabled: true"),

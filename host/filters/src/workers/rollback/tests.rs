@@ -44,7 +44,10 @@ impl Bench {
         let buffer = Buffer::with_room(1 << 30);
         let router = Arc::new(Router::new(vec![Route::to(buffer.clone())], Tally::noop()));
         let program = Arc::new(Program::of(vec![filter(first, &cx)]));
-        let workers = Some(Workers::start("test", program, 2, router, &Arc::default()).unwrap());
+        let workers = Some(
+            Workers::start("test", program, 2, router, &crate::saved::States::in_memory(), &Arc::default())
+                .unwrap(),
+        );
         Bench { folder, cx, workers, buffer, ledger: Arc::default(), stream: StreamId::next(), sent: 0 }
     }
 
