@@ -66,7 +66,12 @@ pub struct Recorded {
     pub rejected: Vec<(usize, Arc<str>)>,
     /// Why it ended before its time.
     pub ended: Option<Ended>,
+    /// Bytes of the texts and the reasons.
+    pub bytes: usize,
 }
+
+/// What a reason takes beside its text.
+const REASON: usize = 32;
 
 /// Why a recording ended before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,15 +182,13 @@ impl Recording {
 
     fn add(&self, taken: &mut Recorded, examples: Vec<Example>) {
         for Example { input, output, reason } in examples {
-            let size = |taken: &Recorded| {
-                let reasons: usize = taken.rejected.iter().map(|(_, reason)| reason.len() + 32).sum();
-                taken.input.len() + taken.output.len() + reasons
-            };
-            let more = input.len() + output.len() + reason.as_ref().map_or(0, |reason| reason.len() + 32);
-            if size(taken) + more > self.bounds.bytes {
+            let told = reason.as_ref().map_or(0, |reason| reason.len() + REASON);
+            let bytes = taken.bytes + input.len() + output.len() + told;
+            if bytes > self.bounds.bytes {
                 taken.left_out += 1;
                 continue;
             }
+            taken.bytes = bytes;
             if let Some(reason) = reason {
                 taken.rejected.push((taken.records, reason));
             }
@@ -194,7 +197,7 @@ impl Recording {
             taken.records += 1;
         }
         // A smaller record may still fit, but not many of them.
-        let is_full = taken.input.len() + taken.output.len() > self.bounds.bytes / 100 * 95;
+        let is_full = taken.bytes > self.bounds.bytes / 100 * 95;
         if is_full || taken.records >= self.bounds.records {
             self.end(taken, Ended::Full);
         }
