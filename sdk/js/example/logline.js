@@ -17,8 +17,7 @@ export const filter = columnFilter(Settings, ({ field, table }) => ({
       }
       let level;
       let service;
-      const names = [];
-      const values = [];
+      const pairs = [];
       for (const word of line.split(' ')) {
         const at = word.indexOf('=');
         const name = at > 0 ? pathOf(word.slice(0, at)) : undefined;
@@ -26,16 +25,15 @@ export const filter = columnFilter(Settings, ({ field, table }) => ({
         const value = word.slice(at + 1);
         if (name === 'level') level = value;
         else if (name === 'service') service = value;
-        names.push(name);
-        values.push(value);
+        pairs.push(name, value);
       }
-      if (names.length === 0) return changes.reject(row, NO_PAIR);
+      if (pairs.length === 0) return changes.reject(row, NO_PAIR);
       if (level === 'DEBUG') return;
       taken.push(row);
       services.push(service);
       rows.next();
       // Of two pairs with one key the last one stays.
-      for (let pair = 0; pair < names.length; pair++) rows.put(names[pair], values[pair]);
+      for (let pair = 0; pair < pairs.length; pair += 2) rows.put(pairs[pair], pairs[pair + 1]);
     });
     const owners = rows.column('owner');
     host.lookup(table, services, ['owner']).owner.forEach((owner, row) => {

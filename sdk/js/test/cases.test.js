@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { filter as guest } from '../conformance/filter.js';
 import { filter as example } from '../example/logline.js';
 import { filter as exampleByRecord } from '../example/by-record.js';
-import { kindOf } from '../src/columns.js';
+import { Column, columnOf, kindOf } from '../src/columns.js';
 import { parse } from '../src/json.js';
 import { asTheContract, guestWorld } from '../tool/world.mjs';
 import * as path from '../src/path.js';
@@ -134,4 +134,18 @@ test('the guest of the toolchain that is pinned is made one of the contract', ()
   assert(setup.includes(Object.entries(pinned).map(([name, version]) => `${name}@${version}`).join(' ')));
   assert.match(guestWorld(file(new URL('wit/filter.wit', sdk))), /int64\(list<tuple<u32, u32>>\)/);
   assert.throws(() => asTheContract(Uint8Array.of(0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0)), /another make/);
+});
+
+test('a column of texts reads back as it was, with rows that have none and with what is not ASCII', () => {
+  for (const content of [
+    ['a', 'bc', 'd'],
+    ['a', undefined, '', undefined, 'e', 'f', 'g', 'h', undefined, 'jk'],
+    [undefined, undefined, 'c'],
+    ['', ''],
+    ['ä', undefined, 'b'],
+    ['a', undefined, 7],
+  ]) {
+    assert.deepEqual(new Column(columnOf('name', content)).values, content);
+  }
+  assert.equal(columnOf('name', [undefined]), undefined);
 });

@@ -11,6 +11,46 @@ find_pairs = re.compile(r"(?:^| )([A-Za-z][A-Za-z0-9_.-]*+)=([^ ]*+)").findall
 NO_PAIR = "the line has no key=value"
 
 
+
+class Shape:
+    """The keys of a line. A program writes the same ones in the same order again and again, and an expression that has them in
+    it finds their values in less than half of the time that finding pairs takes."""
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        self.keys = keys
+        self.level, self.service = (keys.index(key) if key in keys else None for key in ("level", "service"))
+        self.match = re.compile(" ".join(f"{re.escape(key)}=([^ ]*+)" for key in keys)).fullmatch
+
+
+Values = tuple[str, ...]
+
+
+class Lines:
+    """What reads lines: by the shape of the line before, where it is that of the next one too."""
+
+    def __init__(self) -> None:
+        self._shapes: dict[Values, Shape] = {}
+        self._last = Shape(("level",))
+
+    def read(self, line: str) -> tuple[Shape, Values]:
+        found = self._last.match(line)
+        if found:
+            return self._last, found.groups()
+        # Of two pairs with one key the last one stays.
+        pairs = dict(find_pairs(line))
+        keys = tuple(pairs)
+        if not keys:
+            return self._last, ()
+        shape = self._shapes.get(keys)
+        if shape is None:
+            # An expression costs as much as some hundred lines, and lines may bring any number of keys.
+            if len(self._shapes) == 64:
+                self._shapes.clear()
+            shape = self._shapes[keys] = Shape(keys)
+        self._last = shape
+        return shape, tuple(pairs.values())
+
+
 @dataclass
 class Settings:
     field: str = "message"
@@ -23,25 +63,40 @@ class Logline(ColumnFilter[Settings]):
     def fields(self) -> list[str]:
         return [self.settings.field]
 
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._lines = Lines()
+
     def apply(self, batch: Batch, changes: Changes) -> None:
+        field, read = self.settings.field, self._lines.read
         rows: list[int] = []
-        parsed: list[dict[str, Value]] = []
-        for row, line in enumerate(batch.values(self.settings.field)):
+        shapes: list[Shape] = []
+        parsed: list[Values] = []
+        for row, line in enumerate(batch.values(field)):
             if type(line) is not str:
-                changes.reject(row, f"the field `{self.settings.field}` is {'missing' if line is None else 'not text'}")
+                changes.reject(row, f"the field `{field}` is {'missing' if line is None else 'not text'}")
                 continue
-            pairs = dict(find_pairs(line))
-            if not pairs:
+            shape, values = read(line)
+            if not values:
                 changes.reject(row, NO_PAIR)
-            elif pairs.get("level") != "DEBUG":
+            elif shape.level is None or values[shape.level] != "DEBUG":
                 rows.append(row)
-                parsed.append(pairs)
-        found = host.lookup(self.settings.table, [pairs.get("service") for pairs in parsed], ["owner"])
-        for pairs, owner in zip(parsed, found["owner"]):
-            if owner is not None:
-                pairs["owner"] = owner
+                shapes.append(shape)
+                parsed.append(values)
         changes.take(rows)
-        changes.set_rows(parsed, names=True)
+        services = [None if shape.service is None else values[shape.service] for shape, values in zip(shapes, parsed)]
+        owners = host.lookup(self.settings.table, services, ["owner"])["owner"]
+        if len(set(map(id, shapes))) == 1 and "owner" not in shapes[0].keys:
+            # One shape: the values stand in columns already.
+            for key, content in zip(shapes[0].keys, zip(*parsed)):
+                changes.set(path.escape(key), content)
+            changes.set("owner", owners)
+            return
+        records: list[dict[str, Value]] = [dict(zip(shape.keys, values)) for shape, values in zip(shapes, parsed)]
+        for record, owner in zip(records, owners):
+            if owner is not None:
+                record["owner"] = owner
+        changes.set_rows(records, names=True)
 
 
 class LoglineByRecord(RecordFilter[Settings]):

@@ -134,6 +134,9 @@ def _members(records: Sequence[dict[str, Any]], name: str) -> list[Any]:
 
 def column_of(name: str, content: MaybeValues) -> Any:
     """The column of these values, None where a row has none; or None where no row has one."""
+    plain = _plain_text(content)
+    if plain is not None:
+        return abi.Column(name, None, plain)
     kinds = set(map(type, content))
     absent = type(None) in kinds
     kinds.discard(type(None))
@@ -146,6 +149,17 @@ def column_of(name: str, content: MaybeValues) -> Any:
         present = bitmap_of("".join(["0" if value is None else "1" for value in content]))
     kind = kinds.pop() if len(kinds) == 1 else None
     return abi.Column(name, present, _values_of(kind, content, absent))
+
+
+def _plain_text(content: MaybeValues) -> Any:
+    """Nothing but texts of ASCII, or None: joining them tells, where their kinds would take one more look at each."""
+    try:
+        text = "".join(content)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+    if not content or not text.isascii():
+        return None
+    return abi.Values_Text(abi.Blobs(text.encode(), list(accumulate(map(len, content)))))  # type: ignore[arg-type]
 
 
 def _values_of(kind: Any, content: MaybeValues, absent: bool) -> Any:

@@ -12,7 +12,7 @@ SDK = Path(__file__).resolve().parents[1]
 CASES = SDK.parents[1] / "wit" / "cases"
 sys.path[:0] = [str(SDK), str(SDK / "conformance"), str(SDK / "example")]
 
-from flitch_sdk import path, time, values  # noqa: E402
+from flitch_sdk import columns, path, time, values  # noqa: E402
 from flitch_sdk.testing import batch, borders, cases  # noqa: E402
 
 
@@ -81,6 +81,15 @@ class Values(unittest.TestCase):
                 self.assertEqual(repr(values.decode(values.mixed_text(value))), repr(value))
 
 
+    def test_a_column_of_texts_reads_back_as_it_was(self) -> None:
+        contents: list[list[Any]] = [["a", "bc", ""], ["a", None, "c"], ["", ""], ["ä", "b"], ["a", 7], [values.Json("[1]"), "b"]]
+        for content in contents:
+            with self.subTest(content):
+                self.assertEqual(columns.Column(columns.column_of("name", content)).values, content)
+        self.assertIsNone(columns.column_of("name", [None]))
+        self.assertIsNone(columns.column_of("name", []))
+
+
 class Batches(unittest.TestCase):
     def test_the_conformance_guest_answers_as_the_contract_says(self) -> None:
         import app
@@ -100,6 +109,16 @@ class Batches(unittest.TestCase):
 
         self.assertGreater(cases.run(SDK.parent / "example" / "cases", logline.Logline), 4)
         self.assertGreater(cases.run(SDK.parent / "example" / "cases", logline.LoglineByRecord), 4)
+
+    def test_the_example_reads_lines_of_any_shape_as_their_pairs(self) -> None:
+        import logline
+
+        lines = logline.Lines()
+        for line in ["a=1 b=2", "a=3 b=4", "b=1 a=2", "a=1  b=2", " a=1 b=2", "a=1 b=2 a=3", "x a=1", "a= b==2", "", "none", "a.b=1"] * 2:
+            with self.subTest(line):
+                shape, found = lines.read(line)
+                pairs = dict(logline.find_pairs(line))
+                self.assertEqual(dict(zip(shape.keys, found)) if found else {}, pairs)
 
 
 if __name__ == "__main__":
