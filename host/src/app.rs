@@ -28,6 +28,7 @@ mod daemon;
 mod diff;
 mod drain;
 pub mod history;
+mod manager;
 mod output;
 mod rollback;
 mod run;

@@ -39,6 +39,7 @@ mod plugin;
 mod plugin_record;
 mod reload;
 mod s3;
+mod service_manager;
 mod shadow;
 mod support;
 mod swap;

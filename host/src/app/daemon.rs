@@ -10,7 +10,7 @@ use tokio::time::MissedTickBehavior;
 use super::apply::Occasion;
 use super::command::{Answer, Applied, Command, Refused, Request};
 use super::history::By;
-use super::{App, Control};
+use super::{App, Control, manager};
 use crate::admin::StatusBoard;
 use crate::config::{self, ConfigError, Loaded};
 
@@ -69,7 +69,12 @@ impl Daemon {
 
     async fn perform(&mut self, command: Command) -> Answer {
         let answer = match command {
-            Command::Reload => self.reload().await,
+            Command::Reload => {
+                manager::reloading();
+                let answer = self.reload().await;
+                manager::reloaded(self.app.config().pipelines.len(), answer.is_err());
+                answer
+            }
             Command::Refresh => {
                 tracing::info!("a plugin's file has changed");
                 self.refresh(By::File).await

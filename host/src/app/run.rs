@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::daemon::Daemon;
 use super::supervise::{Starting, keep};
-use super::{App, AppError, Command, Control, Refused};
+use super::{App, AppError, Command, Control, Refused, manager};
 use crate::admin::{self, AdminSettings, Home, StatusBoard};
 use crate::config::Config;
 use flitch_core::telemetry::{self, Part};
@@ -47,6 +47,10 @@ pub enum RunError {
 /// A part of the configuration cannot be put to work, or the admin listener cannot be bound.
 pub async fn run(path: &Path, config: Config) -> Result<Ended, RunError> {
     telemetry::health::log_panics();
+    manager::watched(attend(path, config)).await
+}
+
+async fn attend(path: &Path, config: Config) -> Result<Ended, RunError> {
     let mut term = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -75,6 +79,7 @@ pub async fn run(path: &Path, config: Config) -> Result<Ended, RunError> {
         }
     };
     tracing::info!("ready");
+    manager::ready(app.config().pipelines.len());
     let (plugins, files) = watch::channel(Vec::new());
     let daemon = Daemon::new(path.to_owned(), app, board, (control.clone(), requests), plugins);
     let asks = async {
@@ -87,6 +92,7 @@ pub async fn run(path: &Path, config: Config) -> Result<Ended, RunError> {
     let app = tokio::select! { app = daemon.serve() => app, app = asks => app };
     let timeout = app.config().drain_timeout.0;
     tracing::info!(timeout = ?timeout, "draining; a second signal stops at once");
+    manager::draining(timeout);
     let ended = tokio::select! {
         drained = app.drain(timeout) => if drained { Ended::Drained } else { Ended::Left },
         () = either(&mut term, &mut interrupt) => Ended::AtOnce,

@@ -113,6 +113,11 @@ enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Write manual pages, one for each command.
+    Man {
+        /// An existing folder, into which `flitch.1`, `flitch-run.1` and so on are written.
+        folder: PathBuf,
+    },
 }
 
 /// The configuration file of a command.
@@ -208,6 +213,7 @@ pub fn main() -> u8 {
             clap_complete::generate(shell, &mut Cli::command(), "flitch", &mut io::stdout());
             Ok(())
         }
+        Command::Man { folder } => clap_mangen::generate_to(Cli::command(), folder).map_err(Failure::from),
     };
     match done {
         Ok(()) => 0,
