@@ -23,8 +23,7 @@ build_python() {
   local module=app
   [ "$1" = example ] && module=logline
   # Once each, for it takes half a gigabyte. The order of names decides about the bytes of the component.
-  PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 nice componentize-py -q -d sdk/python/flitch_sdk/wit -w plugin \
-    componentize -p "sdk/python/$1" -p sdk/python "$module" -o "$2"
+  PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=sdk/python nice python3 -m flitch_sdk.build -p "sdk/python/$1" "$module" -o "$2"
 }
 test_c() {
   scripts/setup-sdk.sh c >&2

@@ -6,6 +6,8 @@ package flitch
 import (
 	"errors"
 	"unsafe"
+
+	"flitch.dev/flitch/internal/border"
 )
 
 var (
@@ -63,6 +65,29 @@ func cabiRealloc(old, oldSize, align, size uint32) uint32 {
 		copy(unsafe.Slice((*byte)(at), size), sliceAt[byte](old, oldSize))
 	}
 	return hold(at)
+}
+
+// What the package state exports.
+func init() {
+	border.Release = release
+	border.Save = func() uint32 {
+		answer = [10]uint32{}
+		if instance != nil {
+			answer[0], answer[1] = holdSlice(instance.Save())
+		}
+		return address()
+	}
+	border.Restore = func(at, length uint32) uint32 {
+		err := errNotConfigured
+		if instance != nil {
+			err = instance.Restore(sliceAt[byte](at, length))
+		}
+		if err != nil {
+			return refuse(err)
+		}
+		answer = [10]uint32{}
+		return address()
+	}
 }
 
 func release() {

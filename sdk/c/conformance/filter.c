@@ -151,9 +151,13 @@ static void misbehave(flitch_record *record, const step *step) {
   }
 }
 
+static int64_t numbered;
+
 static void act(flitch_record *record, const step *step) {
   flitch_str does = step->does, field = text_of(step, "field"), json = {NULL, 0};
-  if (flitch_is(does, "drop")) {
+  if (flitch_is(does, "number")) {
+    flitch_set(record, text_of(step, "to"), flitch_int(++numbered));
+  } else if (flitch_is(does, "drop")) {
     flitch_drop(record);
   } else if (flitch_is(does, "reject")) {
     flitch_str reason = text_of(step, "reason");
@@ -188,3 +192,19 @@ static void record(flitch_record *record) {
 }
 
 const flitch_filter flitch_plugin = {.configure = configure, .record = record};
+
+static flitch_str save(void) { return flitch_format("1 %lld", (long long)numbered); }
+
+static bool restore(flitch_str saved, flitch_str *reason) {
+  size_t space = flitch_find(saved, ' ');
+  if (space == saved.len || !flitch_is(flitch_strn(saved.ptr, space), "1")) {
+    *reason = flitch_s("its format is not known");
+    return false;
+  }
+  const char *number = flitch_c_str(flitch_strn(saved.ptr + space + 1, saved.len - space - 1));
+  numbered += number ? strtoll(number, NULL, 10) : 0;
+  return true;
+}
+
+const flitch_state conformance_state = {.save = save, .restore = restore};
+FLITCH_EXPORT_STATE(conformance_state);

@@ -154,6 +154,45 @@ typedef struct flitch_filter {
 /* The filter, which your source defines. */
 extern const flitch_filter flitch_plugin;
 
+/* What a filter is besides that remembers things between batches, if they are to outlive its instance. */
+typedef struct flitch_state {
+  /* What the instance remembers now, for instance by `flitch_format`. An abort ends the instance. */
+  flitch_str (*save)(void);
+  /* Adds what was saved once to what the instance remembers: once for each instance that there was, which may be several.
+   * Another version may have saved it, so put the number of its format in front. False has the filter begin empty, and
+   * `reason` is shown to the operator. What `flitch_alloc` gives here lives as long as the filter. */
+  bool (*restore)(flitch_str saved, flitch_str *reason);
+} flitch_state;
+
+/* The results that the host reads; `FLITCH_EXPORT_STATE` is what calls these. */
+typedef struct flitch_restored {
+  uint8_t refused;
+  flitch_str reason;
+} flitch_restored;
+flitch_str *flitch_save_(const flitch_state *state);
+flitch_restored *flitch_restore_(const flitch_state *state, const char *saved, size_t len);
+void flitch_saved_(void);
+
+/* `FLITCH_EXPORT_STATE(state)` beside `flitch_plugin` tells flitch to ask for the `flitch_state` of that name. */
+#if defined(__wasm__)
+#define FLITCH_EXPORT_(name) __attribute__((__export_name__(name)))
+#define FLITCH_EXPORT_STATE(state)                                                                                  \
+  FLITCH_EXPORT_("flitch:filter/state@1.0.0#save") flitch_str *flitch_export_save_(void) {                          \
+    return flitch_save_(&(state));                                                                                  \
+  }                                                                                                                 \
+  FLITCH_EXPORT_("cabi_post_flitch:filter/state@1.0.0#save") void flitch_post_save_(flitch_str *saved) {            \
+    (void)saved;                                                                                                    \
+    flitch_saved_();                                                                                                \
+  }                                                                                                                 \
+  FLITCH_EXPORT_("flitch:filter/state@1.0.0#restore")                                                               \
+  flitch_restored *flitch_export_restore_(const char *saved, size_t len) {                                          \
+    return flitch_restore_(&(state), saved, len);                                                                   \
+  }                                                                                                                 \
+  struct flitch_state_is_exported_
+#else
+#define FLITCH_EXPORT_STATE(state) struct flitch_state_is_exported_
+#endif
+
 /* --- Setup ------------------------------------------------------------------------------------------------------ */
 
 /* One key of the settings, and where its value goes. Make it with one of the macros below. */

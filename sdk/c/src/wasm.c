@@ -111,4 +111,25 @@ EXPORT("cabi_post_flitch:filter/filter@1.0.0#apply") void post_apply(result *ans
   (void)answer;
   flitch_forget();
 }
+
+_Static_assert(sizeof(flitch_restored) == 12, "the layout of `result<_, string>`");
+
+/* A state that is cut short for a lack of memory would be restored as if it were whole. */
+flitch_str *flitch_save_(const flitch_state *state) {
+  static flitch_str saved;
+  saved = state->save();
+  if (flitch_is_out_of_memory()) __builtin_trap();
+  return &saved;
+}
+
+void flitch_saved_(void) { flitch_forget(); }
+
+flitch_restored *flitch_restore_(const flitch_state *state, const char *saved, size_t len) {
+  static flitch_restored restored;
+  restored.reason = flitch_s("the state is refused");
+  restored.refused = !state->restore(flitch_strn(saved, len), &restored.reason);
+  if (flitch_is_out_of_memory()) __builtin_trap();
+  flitch_keep();
+  return &restored;
+}
 #endif

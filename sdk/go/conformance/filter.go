@@ -3,11 +3,14 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"flitch.dev/flitch"
+	_ "flitch.dev/flitch/state"
 )
 
 // Settings is what the guest does.
@@ -42,14 +45,17 @@ type Step struct {
 }
 
 // Guest is the filter.
-type Guest struct{ settings Settings }
+type Guest struct {
+	settings Settings
+	number   int64
+}
 
 // New makes the filter.
 func New(settings Settings) (*Guest, error) {
 	if settings.Refuse != nil {
 		return nil, errors.New(*settings.Refuse)
 	}
-	return &Guest{settings}, nil
+	return &Guest{settings: settings}, nil
 }
 
 // Fields is what the settings say.
@@ -59,13 +65,31 @@ func (g *Guest) Fields() []string { return g.settings.Fields }
 func (g *Guest) Apply(record *flitch.Record) error {
 	for i := range g.settings.Steps {
 		step := &g.settings.Steps[i]
-		if step.If == nil || record.Has(*step.If) {
-			if err := step.act(record); err != nil {
-				return err
-			}
+		if step.If != nil && !record.Has(*step.If) {
+			continue
+		}
+		if step.Do == "number" {
+			g.number++
+			record.SetInt(step.To, g.number)
+		} else if err := step.act(record); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// Save is how many records were numbered.
+func (g *Guest) Save() []byte { return fmt.Appendf(nil, "1 %d", g.number) }
+
+// Restore goes on from there.
+func (g *Guest) Restore(saved []byte) error {
+	version, number, _ := bytes.Cut(saved, []byte(" "))
+	if string(version) != "1" {
+		return errors.New("its format is not known")
+	}
+	counted, err := strconv.ParseInt(string(number), 10, 64)
+	g.number += counted
+	return err
 }
 
 func (s *Step) act(record *flitch.Record) error {

@@ -1,7 +1,7 @@
 // The conformance guest of the JavaScript SDK. It does what its settings say, step by step, so that the cases under
 // `wit/cases/batches` can hold it to the contract; `wit/cases/README.md` has the steps.
 
-import { Reject, Timestamp, host, recordFilter, settings } from 'flitch-sdk';
+import { Reject, Timestamp, host, recordFilter, settings, stateOf, utf8 } from 'flitch-sdk';
 
 const Settings = settings.object({
   // The fields that it asks for; all of them if there are none.
@@ -17,10 +17,21 @@ let misanswers = false;
 const guest = recordFilter(Settings, ({ fields, refuse, steps }) => {
   if (refuse !== undefined) throw new Reject(refuse);
   misanswers = false;
+  let number = 0;
   return {
     fields,
     apply(record) {
-      for (const step of steps) if (step.if === undefined || record.has(step.if)) DO[step.do](step, record);
+      for (const step of steps) {
+        if (step.if !== undefined && !record.has(step.if)) continue;
+        if (step.do === 'number') record.set(step.to, ++number);
+        else DO[step.do](step, record);
+      }
+    },
+    save: () => `1 ${number}`,
+    restore(saved) {
+      const [version, counted] = utf8.decode(saved).split(' ');
+      if (version !== '1') throw new Error('its format is not known');
+      number += Number(counted);
     },
   };
 });
@@ -76,3 +87,5 @@ export const filter = {
     return misanswers === 'trap' ? { take: 'nothing' } : changes;
   },
 };
+
+export const state = stateOf(guest);

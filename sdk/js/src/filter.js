@@ -3,7 +3,7 @@
 import { Batch, Changes } from './columns.js';
 import { Record, Reject } from './record.js';
 import { Wrong, parse } from './settings.js';
-import { wellFormed } from './utf8.js';
+import { encode, wellFormed } from './utf8.js';
 
 /** What is said about an exception: its message, with its name and place if it was not thrown on purpose. */
 function reasonOf(wrong) {
@@ -19,12 +19,11 @@ const isLackOfMemory = (wrong) => wrong instanceof Error && wrong.name === 'Inte
 /** The exports of the contract for a filter. */
 function exported(settings, make, run) {
   let filter;
-  return {
+  const made = {
     configure(text) {
       try {
-        const made = make(parse(text, settings));
-        filter = { ...made, apply: made.apply.bind(made) };
-        return made.fields === undefined ? { tag: 'all' } : { tag: 'only', val: [...made.fields] };
+        filter = make(parse(text, settings));
+        return filter.fields === undefined ? { tag: 'all' } : { tag: 'only', val: [...filter.fields] };
       } catch (wrong) {
         // A string is what the engine hands over as it stands.
         throw isLackOfMemory(wrong) ? wrong.message : reasonOf(wrong);
@@ -41,7 +40,35 @@ function exported(settings, make, run) {
       }
     },
   };
+  states.set(made, {
+    save() {
+      const saved = filter.save();
+      return typeof saved === 'string' ? encode(wellFormed(saved)) : saved;
+    },
+
+    restore(saved) {
+      try {
+        filter.restore(saved);
+      } catch (wrong) {
+        throw isLackOfMemory(wrong) ? wrong.message : reasonOf(wrong);
+      }
+    },
+  });
+  return made;
 }
+
+/** The state of each filter. */
+const states = new WeakMap();
+
+/**
+ * The state of a filter whose `make` answers `save` and `restore` too: `export const state = stateOf(filter)`.
+ *
+ * `save()` answers what the instance remembers, bytes or a text; an exception from it ends the instance. `restore(saved)` adds
+ * what was saved once, as bytes, to what it remembers: once for each instance that there was, which may be several. Another
+ * version may have saved it, so put the number of its format in front. An exception from `restore` is shown to the operator, and
+ * the filter begins empty.
+ */
+export const stateOf = (filter) => states.get(filter);
 
 /**
  * A filter that sees one record at a time. The comfortable way.
@@ -52,7 +79,8 @@ function exported(settings, make, run) {
 export const recordFilter = (settings, make) =>
   exported(settings, make, (filter, batch) => {
     const record = new Record(batch);
-    for (let row = 0; row < batch.rows; row++) record.run(row, filter.apply, reasonOf);
+    const apply = filter.apply.bind(filter);
+    for (let row = 0; row < batch.rows; row++) record.run(row, apply, reasonOf);
     return record.finish();
   });
 

@@ -1,7 +1,7 @@
 // Filters for flitch in JavaScript: you write what becomes of a record, the SDK makes it a WebAssembly component.
 
 export { Batch, Changes, Column, Rows } from './columns.js';
-export { columnFilter, recordFilter } from './filter.js';
+export { columnFilter, recordFilter, stateOf } from './filter.js';
 export * as host from './host.js';
 export * as path from './path.js';
 export { Record, Reject } from './record.js';

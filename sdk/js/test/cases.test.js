@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import { filter as guest } from '../conformance/filter.js';
+import { filter as guest, state } from '../conformance/filter.js';
 import { filter as example } from '../example/logline.js';
 import { filter as exampleByRecord } from '../example/by-record.js';
 import { Column, columnOf, kindOf } from '../src/columns.js';
@@ -117,8 +117,18 @@ test('the example does what its cases say', () => {
   assert(runCases(folder, exampleByRecord) > 4);
 });
 
+test('a filter says what it remembers and takes it again', () => {
+  guest.configure('{}');
+  const saved = () => utf8.decode(state.save());
+  assert.equal(saved(), '1 0');
+  state.restore(utf8.encode('1 4'));
+  state.restore(utf8.encode('1 3'));
+  assert.equal(saved(), '1 7');
+  assert.throws(() => state.restore(utf8.encode('2 7')), (said) => said === 'its format is not known');
+});
+
 test('the SDK carries the contract', () => {
-  assert.equal(file(new URL('wit/filter.wit', sdk)), file(new URL('../filter.wit', cases)));
+  for (const name of ['filter.wit', 'state.wit']) assert.equal(file(new URL(`wit/${name}`, sdk)), file(new URL(`../${name}`, cases)));
 });
 
 test('the tutorial shows the template', () => {
@@ -132,7 +142,7 @@ test('the guest of the toolchain that is pinned is made one of the contract', ()
   const pinned = JSON.parse(file(new URL('package.json', sdk))).dependencies;
   const setup = file(new URL('../../scripts/setup-sdk.sh', sdk));
   assert(setup.includes(Object.entries(pinned).map(([name, version]) => `${name}@${version}`).join(' ')));
-  assert.match(guestWorld(file(new URL('wit/filter.wit', sdk))), /int64\(list<tuple<u32, u32>>\)/);
+  assert.match(guestWorld(...['filter', 'state'].map((name) => file(new URL(`wit/${name}.wit`, sdk)))), /int64\(list<tuple<u32, u32>>\)/);
   assert.throws(() => asTheContract(Uint8Array.of(0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0)), /another make/);
 });
 

@@ -14,10 +14,10 @@ import { asTheContract, guestWorld } from './world.mjs';
 const sdk = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** The module that is built: the filter of the user's, with the host behind it. */
-const entry = (filter) => `
+const entry = (filter, names) => `
 import * as imports from 'flitch:filter/host@1.0.0';
 import { bind } from ${JSON.stringify(join(sdk, 'src/host.js'))};
-export { filter } from ${JSON.stringify(filter)};
+export { ${names.join(', ')} } from ${JSON.stringify(filter)};
 bind(imports);
 `;
 
@@ -37,8 +37,7 @@ function tool(name) {
 async function build(filter, { out, stubWasi }) {
   const { build: bundle } = tool('esbuild');
   const { componentize } = tool('componentize-qjs');
-  const bundled = await bundle({
-    stdin: { contents: entry(resolve(filter)), resolveDir: sdk, loader: 'js' },
+  const options = {
     bundle: true,
     write: false,
     format: 'esm',
@@ -49,13 +48,23 @@ async function build(filter, { out, stubWasi }) {
     // One SDK, whichever way the filter finds it.
     alias: { 'flitch-sdk': join(sdk, 'src/index.js') },
     logLevel: 'warning',
-  });
+  };
+  // What the user's module exports says which world the component is of.
+  const alone = await bundle({ ...options, entryPoints: { alone: resolve(filter) }, outdir: sdk, metafile: true });
+  const { exports } = Object.values(alone.metafile.outputs)[0];
+  if (!exports.includes('filter')) throw new Error(`${filter} exports no \`filter\``);
+  const isStateful = exports.includes('state');
+  const names = isStateful ? ['filter', 'state'] : ['filter'];
+  const stdin = { contents: entry(resolve(filter), names), resolveDir: sdk, loader: 'js' };
+  const bundled = await bundle({ ...options, stdin });
   const folder = mkdtempSync(join(tmpdir(), 'flitch-build-'));
   try {
     const witPath = join(folder, 'filter.wit');
-    writeFileSync(witPath, guestWorld(readFileSync(join(sdk, 'wit/filter.wit'), 'utf8')));
+    const contract = (name) => readFileSync(join(sdk, 'wit', name), 'utf8');
+    writeFileSync(witPath, guestWorld(contract('filter.wit'), contract('state.wit')));
     const jsSource = bundled.outputFiles[0].text;
-    const made = await componentize({ witPath, jsSource, world: 'plugin', sync: true, stubWasi });
+    const world = isStateful ? 'stateful-plugin' : 'plugin';
+    const made = await componentize({ witPath, jsSource, world, sync: true, stubWasi });
     writeFileSync(out, asTheContract(made.component));
   } finally {
     rmSync(folder, { recursive: true });

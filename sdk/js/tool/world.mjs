@@ -37,13 +37,13 @@ const OTHER = [
   ['    set: list<column>,', '    set: list<answer-column>,'],
 ];
 
-/** The guest's world, made of the contract. */
-export function guestWorld(contract) {
+/** The guest's world, made of the contract, and of what of the same package a plugin may export besides. */
+export function guestWorld(contract, state) {
   for (const [ours, other] of OTHER) {
     if (contract.split(ours).length !== 2) throw new Error(`the contract has not one ${JSON.stringify(ours)}`);
     contract = contract.replace(ours, other);
   }
-  return contract;
+  return contract + state.replace(/^package .*;$/m, '');
 }
 
 const COMPONENT = 4;

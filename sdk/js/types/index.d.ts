@@ -120,16 +120,36 @@ export interface Filter {
   apply(batch: unknown): unknown;
 }
 
+/** What a filter answers besides that remembers things between records, if they are to outlive its instance. */
+export interface Remembers {
+  /** What the instance remembers now, bytes or a text. An exception ends the instance. */
+  save?(): Uint8Array | string;
+  /**
+   * Adds what was saved once to what the instance remembers: once for each instance that there was, which may be several. An
+   * exception is shown to the operator, and the filter begins empty.
+   */
+  restore?(saved: Uint8Array): void;
+}
+
+/** What the module exports as `state`. */
+export interface State {
+  save(): Uint8Array;
+  restore(saved: Uint8Array): void;
+}
+
+/** The state of a filter that has `save` and `restore`: `export const state = stateOf(filter)`. */
+export function stateOf(filter: Filter): State;
+
 /** A filter that sees one record at a time; an exception from `apply` rejects the record. */
 export function recordFilter<S>(
   checker: settings.Checker<S>,
-  make: (settings: S) => { fields?: readonly string[]; apply(record: Record): void },
+  make: (settings: S) => { fields?: readonly string[]; apply(record: Record): void } & Remembers,
 ): Filter;
 
 /** A filter that sees whole columns; an exception from `apply` rejects the batch as a whole. */
 export function columnFilter<S>(
   checker: settings.Checker<S>,
-  make: (settings: S) => { fields?: readonly string[]; apply(batch: Batch, changes: Changes): void },
+  make: (settings: S) => { fields?: readonly string[]; apply(batch: Batch, changes: Changes): void } & Remembers,
 ): Filter;
 
 /** Checkers of settings: `settings.object({ field: settings.text(), drop: settings.list(settings.text()).or([]) })`. */

@@ -4,7 +4,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from flitch_sdk import Record, RecordFilter, Reject, Timestamp, export, host
+from flitch_sdk._abi import Out
+from flitch_sdk import Record, RecordFilter, Reject, Stateful, Timestamp, export, export_state, host
 
 
 @dataclass
@@ -19,9 +20,10 @@ class Settings:
     """What it does with each record."""
 
 
-class Guest(RecordFilter[Settings]):
+class Guest(RecordFilter[Settings], Stateful):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
+        self.number = 0
         if settings.refuse is not None:
             raise Reject(settings.refuse)
 
@@ -31,8 +33,22 @@ class Guest(RecordFilter[Settings]):
     def apply(self, record: Record) -> None:
         for step in self.settings.steps:
             condition = step.get("if")
-            if condition is None or record.has(condition):
+            if condition is not None and not record.has(condition):
+                continue
+            if step["do"] == "number":
+                self.number += 1
+                record.set(step["to"], self.number)
+            else:
                 act(step, record)
+
+    def save(self) -> bytes:
+        return f"1 {self.number}".encode()
+
+    def restore(self, saved: bytes) -> None:
+        version, _, number = saved.partition(b" ")
+        if version != b"1":
+            raise ValueError("its format is not known")
+        self.number += int(number)
 
 
 def act(step: dict[str, Any], record: Record) -> None:
@@ -103,5 +119,8 @@ class Filter(export(Guest)):  # type: ignore[misc]
     def apply(self, batch: Any) -> Any:
         changes = super().apply(batch)
         if misanswers:
-            changes.take = [batch.rows + 7]
+            changes.take = Out.u32s([batch.rows + 7])
         return changes
+
+
+State = export_state(Filter)

@@ -25,29 +25,25 @@ class Shape:
 Values = tuple[str, ...]
 
 
-class Lines:
-    """What reads lines: by the shape of the line before, where it is that of the next one too."""
+class Shapes:
+    """The shapes of lines so far."""
 
     def __init__(self) -> None:
-        self._shapes: dict[Values, Shape] = {}
-        self._last = Shape(("level",))
+        self._known: dict[Values, Shape] = {}
 
-    def read(self, line: str) -> tuple[Shape, Values]:
-        found = self._last.match(line)
-        if found:
-            return self._last, found.groups()
+    def read(self, line: str) -> tuple[Shape, Values] | None:
+        """The shape of a line, and its values; None where it has no pair."""
         # Of two pairs with one key the last one stays.
         pairs = dict(find_pairs(line))
+        if not pairs:
+            return None
         keys = tuple(pairs)
-        if not keys:
-            return self._last, ()
-        shape = self._shapes.get(keys)
+        shape = self._known.get(keys)
         if shape is None:
             # An expression costs as much as some hundred lines, and lines may bring any number of keys.
-            if len(self._shapes) == 64:
-                self._shapes.clear()
-            shape = self._shapes[keys] = Shape(keys)
-        self._last = shape
+            if len(self._known) == 64:
+                self._known.clear()
+            shape = self._known[keys] = Shape(keys)
         return shape, tuple(pairs.values())
 
 
@@ -65,10 +61,11 @@ class Logline(ColumnFilter[Settings]):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self._lines = Lines()
+        self._shapes = Shapes()
+        self._last = Shape(("level",))
 
     def apply(self, batch: Batch, changes: Changes) -> None:
-        field, read = self.settings.field, self._lines.read
+        field, last = self.settings.field, self._last
         rows: list[int] = []
         shapes: list[Shape] = []
         parsed: list[Values] = []
@@ -76,13 +73,19 @@ class Logline(ColumnFilter[Settings]):
             if type(line) is not str:
                 changes.reject(row, f"the field `{field}` is {'missing' if line is None else 'not text'}")
                 continue
-            shape, values = read(line)
-            if not values:
+            found = last.match(line)
+            if found:
+                values = found.groups()
+            elif (read := self._shapes.read(line)) is None:
                 changes.reject(row, NO_PAIR)
-            elif shape.level is None or values[shape.level] != "DEBUG":
+                continue
+            else:
+                last, values = read
+            if last.level is None or values[last.level] != "DEBUG":
                 rows.append(row)
-                shapes.append(shape)
+                shapes.append(last)
                 parsed.append(values)
+        self._last = last
         changes.take(rows)
         services = [None if shape.service is None else values[shape.service] for shape, values in zip(shapes, parsed)]
         owners = host.lookup(self.settings.table, services, ["owner"])["owner"]

@@ -2,7 +2,7 @@
 
 from . import host, path
 from .columns import Batch, Changes, Column
-from .filter import ColumnFilter, RecordFilter, export
+from .filter import ColumnFilter, RecordFilter, Stateful, export, export_state
 from .record import Record, Reject
 from .time import Timestamp
 from .values import Json, Value
@@ -16,9 +16,11 @@ __all__ = [
     "Record",
     "RecordFilter",
     "Reject",
+    "Stateful",
     "Timestamp",
     "Value",
     "export",
+    "export_state",
     "host",
     "path",
 ]

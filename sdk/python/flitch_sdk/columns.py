@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any, Union
 
 from . import path, values
-from ._abi import columns as abi
+from ._abi import Out
 from ._abi import filter as abi_filter
 from .time import Timestamp
 from .values import Json, Value
@@ -136,7 +136,7 @@ def column_of(name: str, content: MaybeValues) -> Any:
     """The column of these values, None where a row has none; or None where no row has one."""
     plain = _plain_text(content)
     if plain is not None:
-        return abi.Column(name, None, plain)
+        return Out.Column(name, None, plain)
     kinds = set(map(type, content))
     absent = type(None) in kinds
     kinds.discard(type(None))
@@ -148,7 +148,7 @@ def column_of(name: str, content: MaybeValues) -> Any:
     if absent:
         present = bitmap_of("".join(["0" if value is None else "1" for value in content]))
     kind = kinds.pop() if len(kinds) == 1 else None
-    return abi.Column(name, present, _values_of(kind, content, absent))
+    return Out.Column(name, present, _values_of(kind, content, absent))
 
 
 def _plain_text(content: MaybeValues) -> Any:
@@ -159,7 +159,8 @@ def _plain_text(content: MaybeValues) -> Any:
         return None
     if not content or not text.isascii():
         return None
-    return abi.Values_Text(abi.Blobs(text.encode(), list(accumulate(map(len, content)))))  # type: ignore[arg-type]
+    ends = accumulate(map(len, content))  # type: ignore[arg-type]
+    return Out.Text(Out.Blobs(text.encode(), Out.u32s(ends)))
 
 
 def _values_of(kind: Any, content: MaybeValues, absent: bool) -> Any:
@@ -168,27 +169,27 @@ def _values_of(kind: Any, content: MaybeValues, absent: bool) -> Any:
         filled = [value or "" for value in content] if absent else content
         text = "".join(filled)
         if text.isascii():
-            return abi.Values_Text(abi.Blobs(text.encode(), list(accumulate(map(len, filled)))))
+            return Out.Text(Out.Blobs(text.encode(), Out.u32s(accumulate(map(len, filled)))))
         if values.is_utf8(text):
-            return abi.Values_Text(_blobs([value.encode() for value in filled]))
+            return Out.Text(_blobs([value.encode() for value in filled]))
     if kind is int:
         filled = [value or 0 for value in content] if absent else list(content)
         if min(filled) >= values.MIN and max(filled) <= values.MAX:
-            return abi.Values_Int64(filled)
+            return Out.Int64(Out.s64s(filled))
     if kind is float:
-        return abi.Values_Float64([value or 0.0 for value in content] if absent else list(content))
+        return Out.Float64(Out.f64s([value or 0.0 for value in content] if absent else content))
     if kind is bool:
-        return abi.Values_Boolean(bitmap_of("".join(["1" if value else "0" for value in content])))
+        return Out.Boolean(bitmap_of("".join(["1" if value else "0" for value in content])))
     if kind is Timestamp:
-        return abi.Values_Timestamp([int(Timestamp.checked(value or 0)) for value in content])
+        return Out.Timestamp(Out.s64s([int(Timestamp.checked(value or 0)) for value in content]))
     if kind is bytes:
-        return abi.Values_Bytes(_blobs([value or b"" for value in content]))
+        return Out.Bytes(_blobs([value or b"" for value in content]))
     texts = ["" if value is None else values.mixed_text(values.of(value)) for value in content]
-    return abi.Values_Json(_blobs([text.encode() for text in texts]))
+    return Out.Json(_blobs([text.encode() for text in texts]))
 
 
 def _blobs(parts: list[bytes]) -> Any:
-    return abi.Blobs(b"".join(parts), list(accumulate(map(len, parts))))
+    return Out.Blobs(b"".join(parts), Out.u32s(accumulate(map(len, parts))))
 
 
 class Changes:
@@ -252,4 +253,5 @@ class Changes:
 
     def _finish(self) -> Any:
         rejected = [abi_filter.Rejection(row, reason) for row, reason in self._rejected.items()]
-        return abi_filter.Changes(self._take, list(self._set.values()), self._remove, rejected)
+        take = None if self._take is None else Out.u32s(self._take)
+        return abi_filter.Changes(take, list(self._set.values()), self._remove, rejected)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar, get_args
 
 from . import settings as settings_of
-from ._abi import Err
+from ._abi import Err, Out
 from ._abi import filter as abi
 from .columns import Batch, Changes
 from .record import Record, Reject
@@ -68,6 +69,20 @@ class ColumnFilter(Filter[S]):
         return changes
 
 
+class Stateful(ABC):
+    """What a filter is besides that remembers things between records, if they are to outlive its instance."""
+
+    @abstractmethod
+    def save(self) -> bytes:
+        """What the instance remembers now. Called between two batches. An exception ends the instance."""
+
+    @abstractmethod
+    def restore(self, saved: bytes) -> None:
+        """Adds what was saved once to what the instance remembers: once for each instance that there was, which may be several.
+        Another version may have saved it, so put the number of its format in front. An exception is shown to the operator, and the
+        filter begins empty."""
+
+
 def reason(wrong: BaseException) -> str:
     """What is said about an exception: its text, with its type and place if it was not raised on purpose."""
     text = str(wrong)
@@ -113,6 +128,8 @@ def export(filter_type: type[RecordFilter[Any]] | type[ColumnFilter[Any]]) -> ty
             return abi.Fields_All() if names is None else abi.Fields_Only(list(names))
 
         def apply(self, batch: Any) -> Any:
+            # The host has read what the last answer was.
+            Out.held.clear()
             try:
                 return self._filter._run(Batch(batch))._finish()
             except MemoryError:
@@ -121,3 +138,24 @@ def export(filter_type: type[RecordFilter[Any]] | type[ColumnFilter[Any]]) -> ty
                 raise Err(reason(wrong)) from None
 
     return Exported
+
+
+def export_state(exported: type) -> type:
+    """Makes the state of an exported filter that is :class:`Stateful` the component's: ``State = export_state(Filter)`` below
+    ``Filter = export(MyFilter)``. The component is then of the world ``stateful-plugin``."""
+
+    class ExportedState:
+        """The interface ``state`` of the contract."""
+
+        def save(self) -> bytes:
+            return bytes(exported._filter.save())  # type: ignore[attr-defined]
+
+        def restore(self, saved: bytes) -> None:
+            try:
+                exported._filter.restore(saved)  # type: ignore[attr-defined]
+            except MemoryError:
+                raise
+            except BaseException as wrong:
+                raise Err(reason(wrong)) from None
+
+    return ExportedState

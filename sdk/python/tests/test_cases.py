@@ -12,7 +12,8 @@ SDK = Path(__file__).resolve().parents[1]
 CASES = SDK.parents[1] / "wit" / "cases"
 sys.path[:0] = [str(SDK), str(SDK / "conformance"), str(SDK / "example")]
 
-from flitch_sdk import columns, path, time, values  # noqa: E402
+from flitch_sdk._abi import Err  # noqa: E402
+from flitch_sdk import _world, columns, path, time, values  # noqa: E402
 from flitch_sdk.testing import batch, borders, cases  # noqa: E402
 
 
@@ -96,9 +97,40 @@ class Batches(unittest.TestCase):
 
         self.assertGreater(borders.run(CASES / "batches", app.Guest), 10)
 
+    def test_a_filter_says_what_it_remembers_and_takes_it_again(self) -> None:
+        import app
+
+        def configured() -> Any:
+            app.Filter().configure("{}")
+            return app.State()
+
+        state = configured()
+        self.assertEqual(state.save(), b"1 0")
+        state.restore(b"1 4")
+        state.restore(b"1 3")
+        self.assertEqual(state.save(), b"1 7")
+        with self.assertRaises(Err) as refused:
+            configured().restore(b"2 7")
+        self.assertEqual(refused.exception.value, "its format is not known")
+
     def test_the_sdk_carries_the_contract(self) -> None:
-        own = (SDK / "flitch_sdk" / "wit" / "filter.wit").read_text(encoding="utf-8")
-        self.assertEqual(own, (CASES.parent / "filter.wit").read_text(encoding="utf-8"))
+        for name in ("filter.wit", "state.wit"):
+            own = (SDK / "flitch_sdk" / "wit" / name).read_text(encoding="utf-8")
+            self.assertEqual(own, (CASES.parent / name).read_text(encoding="utf-8"))
+
+    def test_the_guests_world_is_made_of_the_contract_and_of_one_make_of_components(self) -> None:
+        contract = (CASES.parent / "filter.wit").read_text(encoding="utf-8")
+        self.assertIn("take: option<tuple<u32, u32>>", _world.guest_world(contract))
+        with self.assertRaises(_world.OtherMake):
+            _world.guest_world(contract.replace("take:", "taken:"))
+        # A component with a type section, of two columns' scopes, and of none.
+        pairs = [bytes((0x6F, 2, *kinds)) for kinds in ((0x79, 0x79), (0x79, 0x7A), (0x7A, 0x79))]
+        head, scopes = bytes(8), [b"".join(pairs), b"".join([*pairs, pairs[0]])]
+        made = _world.as_the_contract(head + b"".join(bytes((7, len(scope))) + scope for scope in scopes))
+        lists = bytes((0x70, 0x79, 0x70, 0x78, 0x70, 0x75))
+        self.assertEqual(made, head + bytes((7, 6)) + lists + bytes((7, 8)) + lists + lists[:2])
+        with self.assertRaises(_world.OtherMake):
+            _world.as_the_contract(head)
 
     def test_the_tutorial_shows_the_template(self) -> None:
         code = (SDK / "template" / "app.py").read_text(encoding="utf-8")
@@ -113,12 +145,15 @@ class Batches(unittest.TestCase):
     def test_the_example_reads_lines_of_any_shape_as_their_pairs(self) -> None:
         import logline
 
-        lines = logline.Lines()
+        shapes = logline.Shapes()
         for line in ["a=1 b=2", "a=3 b=4", "b=1 a=2", "a=1  b=2", " a=1 b=2", "a=1 b=2 a=3", "x a=1", "a= b==2", "", "none", "a.b=1"] * 2:
             with self.subTest(line):
-                shape, found = lines.read(line)
                 pairs = dict(logline.find_pairs(line))
-                self.assertEqual(dict(zip(shape.keys, found)) if found else {}, pairs)
+                read = shapes.read(line)
+                self.assertEqual(dict(zip(read[0].keys, read[1])) if read else {}, pairs)
+                for shape in list(shapes._known.values()):
+                    if found := shape.match(line):
+                        self.assertEqual(dict(zip(shape.keys, found.groups())), pairs)
 
 
 if __name__ == "__main__":
