@@ -60,6 +60,7 @@ func cabiRealloc(old, oldSize, align, size uint32) uint32 {
 	}
 	// Of eight bytes each, so that every number is where it may be.
 	memory := make([]uint64, (size+7)/8)
+	handed += size
 	at := unsafe.Pointer(unsafe.SliceData(memory))
 	if oldSize > 0 {
 		copy(unsafe.Slice((*byte)(at), size), sliceAt[byte](old, oldSize))
@@ -225,7 +226,10 @@ func exportApply(rows, columns, count uint32) uint32 {
 }
 
 //go:wasmexport cabi_post_flitch:filter/filter@1.0.0#apply
-func postApply(uint32) { release() }
+func postApply(uint32) {
+	release()
+	collect()
+}
 
 //go:wasmimport flitch:filter/host@1.0.0 log
 func importLog(level, line, length uint32)
