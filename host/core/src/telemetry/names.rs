@@ -112,6 +112,8 @@ metrics_list! {
     FilterStateBytes = "flitch_filter_state_bytes",
     /// Records that the shadow of a filter was to judge too, by result: same, different, skipped (it was behind).
     FilterShadowRecords = "flitch_filter_shadow_records_total",
+    /// Plugins that registries were asked for, by registry and result: pulled, unchanged, refused (it may not run), failed.
+    PluginPulls = "flitch_plugin_pulls_total",
     /// Values of text that were not UTF-8 and were mended, by source.
     InvalidUtf8 = "flitch_invalid_utf8_total",
     /// Values of `@timestamp` that were no time and of `@tag` that were no text, and went to `_@timestamp` or `_@tag`, by

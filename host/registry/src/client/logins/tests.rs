@@ -1,0 +1,67 @@
+use super::*;
+
+fn logins(text: &str) -> (tempfile::TempDir, Logins) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.json");
+    std::fs::write(&path, text).unwrap();
+    let own = AuthSettings {
+        username: Some("own".to_owned()),
+        password: Some(Secret::new("secret")),
+        ..AuthSettings::default()
+    };
+    let own = BTreeMap::from([("own.example.com".to_owned(), own)]);
+    (folder, Logins::new(&own, Some(path)))
+}
+
+fn shown(login: &Login) -> String {
+    match login {
+        Login::Nobody => "nobody".to_owned(),
+        Login::Basic { username, password } => format!("{username}:{}", password.expose()),
+        Login::Bearer(token) => format!("bearer {}", token.expose()),
+        Login::Identity(token) => format!("identity {}", token.expose()),
+    }
+}
+
+#[test]
+fn credentials_are_those_of_the_configuration_and_else_those_of_docker() {
+    let (_folder, logins) = logins(
+        r#"{"auths": {
+            "a.example.com": {"auth": "dXNlcjpwYTpzcw=="},
+            "https://b.example.com/v1/": {"username": "b", "password": "p"},
+            "c.example.com:5000": {"identitytoken": "t"},
+            "d.example.com": {"registrytoken": "r"},
+            "https://index.docker.io/v1/": {"auth": "aDpo"},
+            "empty.example.com": {},
+            "own.example.com": {"auth": "eDp4"}
+        }, "HttpHeaders": {"x": "y"}}"#,
+    );
+    for (host, login) in [
+        ("own.example.com", "own:secret"),
+        ("a.example.com", "user:pa:ss"),
+        ("b.example.com", "b:p"),
+        ("c.example.com:5000", "identity t"),
+        ("c.example.com", "nobody"),
+        ("d.example.com", "bearer r"),
+        ("docker.io", "h:h"),
+        ("empty.example.com", "nobody"),
+    ] {
+        assert_eq!(shown(&logins.of(host).unwrap()), login, "{host}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_told_without_what_is_in_it() {
+    for text in ["{\"auths\": {\"a\": {\"auth\": \"secret!\"}}}", "{\"auths\": \"secret\"}", "secret"] {
+        let (_folder, logins) = logins(text);
+        let error = logins.of("a").unwrap_err().to_string();
+        assert!(error.contains("config.json") && !error.contains("secret"), "{error}");
+    }
+}
+
+#[test]
+fn a_credential_helper_is_no_command_line() {
+    let (_folder, logins) =
+        logins(r#"{"credHelpers": {"a": "x; touch /tmp/x"}, "credsStore": "no-such-helper"}"#);
+    assert!(logins.of("a").unwrap_err().to_string().contains("no name of a credential helper"));
+    assert!(logins.of("b").unwrap_err().to_string().contains("docker-credential-no-such-helper"));
+}

@@ -1,0 +1,98 @@
+use super::*;
+use crate::registries::Registries;
+use crate::settings::{PluginsSettings, TrustSettings};
+
+const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+
+struct Bench {
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn layout(&self) -> PathBuf {
+        self.folder.path().join("plugins")
+    }
+
+    fn reference(&self, rest: &str) -> Reference {
+        Reference::parse(&format!("oci-layout:plugins{rest}"), self.folder.path()).unwrap()
+    }
+
+    fn load(&self, trust: &[&str], rest: &str) -> Result<Digest, Error> {
+        let trust = trust.iter().map(|key| TrustSettings { key: (*key).to_owned(), only: None }).collect();
+        let settings = PluginsSettings { trust, ..PluginsSettings::default() };
+        let registries =
+            Registries::new(&settings, self.folder.path(), self.folder.path().join("cache"), false);
+        registries.unwrap().load(&self.reference(rest)).map(|plugin| plugin.digest().clone())
+    }
+}
+
+/// The plugin whose manifest the fixtures sign, with these signatures.
+fn bench(signatures: &[Signature]) -> Bench {
+    let bench = Bench { folder: tempfile::tempdir().unwrap() };
+    let content = Content {
+        manifest: include_bytes!("../../fixtures/manifest.json"),
+        config: b"{}",
+        component: COMPONENT,
+        signatures,
+    };
+    Layout(&bench.layout()).add(&content, "1").unwrap();
+    bench
+}
+
+const COSIGN: &str = include_str!("../../fixtures/cosign.pub");
+const OTHER: &str = include_str!("../../fixtures/other.pub");
+
+fn signatures() -> Vec<Signature> {
+    vec![
+        Signature::Bundle(include_str!("../../fixtures/bundle.json").to_owned()),
+        Signature::Simple {
+            payload: include_str!("../../fixtures/simple.json").to_owned(),
+            signature: include_str!("../../fixtures/simple.sig").to_owned(),
+        },
+    ]
+}
+
+#[test]
+fn a_plugin_of_a_layout_is_had_and_believed_without_any_registry() {
+    for signature in signatures() {
+        let bench = bench(&[signature]);
+        let digest = bench.load(&[COSIGN], ":1").unwrap();
+        assert_eq!(digest, Digest::of(include_bytes!("../../fixtures/manifest.json")));
+        bench.load(&[OTHER, COSIGN], &format!(":1@{digest}")).unwrap();
+        bench.load(&[COSIGN], &format!("@{digest}")).unwrap();
+        let error = bench.load(&[OTHER], ":1").unwrap_err();
+        assert!(error.to_string().contains("by none of the keys"), "{error}");
+    }
+    let error = bench(&[]).load(&[COSIGN], ":1").unwrap_err();
+    assert!(error.to_string().contains("has no signature"), "{error}");
+}
+
+#[test]
+fn what_is_tampered_with_or_not_there_is_refused() {
+    let bench = bench(&[]);
+    bench.load(&[], ":1").unwrap();
+    assert!(matches!(bench.load(&[], ":2"), Err(Error::Missing(_))));
+    let other = Digest::of(b"other");
+    assert!(matches!(bench.load(&[], &format!("@{other}")), Err(Error::Missing(_))));
+    let error = bench.load(&[], &format!(":1@{other}")).unwrap_err();
+    assert!(error.to_string().contains("the tag `1` stands for"), "{error}");
+    let blob = bench.layout().join("blobs/sha256").join(Digest::of(COMPONENT).hex());
+    std::fs::write(&blob, b"\0evil\0\0\0").unwrap();
+    let error = bench.load(&[], ":1").unwrap_err();
+    assert!(error.to_string().contains("other content than its name says"), "{error}");
+    std::fs::write(bench.layout().join("index.json"), "{").unwrap();
+    let error = bench.load(&[], ":1").unwrap_err();
+    assert!(error.to_string().contains("is no index of an OCI layout"), "{error}");
+}
+
+#[test]
+fn a_tag_stands_for_what_was_added_last() {
+    let bench = bench(&signatures());
+    let text = Manifest::of_component(b"{}", b"\0asm\x0d\0\x01\0\0").text();
+    let content =
+        Content { manifest: &text, config: b"{}", component: b"\0asm\x0d\0\x01\0\0", signatures: &[] };
+    Layout(&bench.layout()).add(&content, "1").unwrap();
+    assert_eq!(bench.load(&[], ":1").unwrap(), Digest::of(&text));
+    let before = Digest::of(include_bytes!("../../fixtures/manifest.json"));
+    bench.load(&[COSIGN], &format!("@{before}")).unwrap();
+}

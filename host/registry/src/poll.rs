@@ -1,0 +1,107 @@
+//! Asks registries from time to time what a tag stands for.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::reference::{Place, Reference};
+use crate::registries::Registries;
+use flitch_core::tasks;
+use flitch_core::telemetry::Metric;
+use flitch_core::telemetry::health::{Ailment, Health, Part};
+
+/// How often it is looked whether it is time.
+const LOOK: Duration = Duration::from_secs(1);
+/// The pause after the first failure; it doubles with each one after it, up to the interval.
+const FIRST: Duration = Duration::from_secs(1);
+
+/// What one tag stands for, asked again and again.
+pub struct Poll {
+    reference: Reference,
+    every: Duration,
+    next: Instant,
+    failures: u32,
+    /// What was said last of why it failed, so that it is said once.
+    said: Option<String>,
+    ailment: Ailment,
+}
+
+impl Poll {
+    /// The first time is one interval from now.
+    pub fn new(reference: Reference, every: Duration, health: &Arc<Health>) -> Poll {
+        let ailment = Ailment::of(health, "plugin", &reference.to_string());
+        let next = Instant::now() + pause(every, 0, fastrand::f64());
+        Poll { reference, every, next, failures: 0, said: None, ailment }
+    }
+
+    /// Asks, where it is time.
+    pub fn look(&mut self, registries: &Registries, now: Instant) {
+        if now < self.next {
+            return;
+        }
+        let registry = match &self.reference.place {
+            Place::Registry { host, .. } => host,
+            Place::Layout { .. } => return,
+        };
+        let result = match registries.refresh(&self.reference) {
+            Ok(is_new) => {
+                if self.failures > 0 {
+                    tracing::info!(plugin = %self.reference, "the registry answers again");
+                }
+                self.failures = 0;
+                self.said = None;
+                self.ailment.set(None);
+                if is_new { "pulled" } else { "unchanged" }
+            }
+            Err(error) => {
+                self.failures = self.failures.saturating_add(1);
+                let reason = error.to_string();
+                if self.said.as_ref() != Some(&reason) {
+                    tracing::warn!(plugin = %self.reference, reason, "no new plugin is taken from the registry; what runs goes on");
+                }
+                self.ailment.set(Some(reason.clone()));
+                self.said = Some(reason);
+                error.result()
+            }
+        };
+        Metric::PluginPulls.counter(&[("registry", registry), ("result", result)]).increment(1);
+        self.next = Instant::now() + pause(self.every, self.failures, fastrand::f64());
+    }
+}
+
+/// Asks for as long as somebody uses `registries`, for each tag on a thread of its own: a registry that does not answer holds
+/// up no other.
+///
+/// # Errors
+/// A thread cannot be started.
+pub fn watch(
+    registries: &Arc<Registries>,
+    updates: Vec<(Reference, Duration)>,
+    health: &Arc<Health>,
+) -> std::io::Result<()> {
+    for (reference, every) in updates {
+        let part = Part::new(health, "refresh", &reference.to_string());
+        let registries = Arc::downgrade(registries);
+        let ticks = crossbeam_channel::tick(LOOK);
+        let mut poll = Poll::new(reference, every, health);
+        let work = move || {
+            for _ in &ticks {
+                let Some(registries) = registries.upgrade() else { return };
+                poll.look(&registries, Instant::now());
+            }
+        };
+        tasks::kept_thread(part, crossbeam_channel::never(), work)?;
+    }
+    Ok(())
+}
+
+/// How long to wait for the next request after so many failures in a row, where `chance` is between 0 and 1.
+fn pause(every: Duration, failures: u32, chance: f64) -> Duration {
+    if failures == 0 {
+        return every.mul_f64(0.9 + 0.2 * chance);
+    }
+    let grown = FIRST.saturating_mul(2u32.saturating_pow(failures - 1)).min(every);
+    grown.mul_f64(0.5 + 0.5 * chance)
+}
+
+#[cfg(test)]
+mod tests;
