@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fetches the servers and clients of the tests that Debian does not have, at pinned versions, into
 # $FLITCH_CACHE (~/.cache/flitch): Apache Kafka, OpenSearch and HDFS from Maven Central, forward clients from npm and PyPI, servers
-# of S3 and of Google Cloud Storage as Go modules, and Azurite, Microsoft's emulator of Azure's storage, from npm; their client of Azure Data Explorer,
+# of S3, of Google Cloud Storage and of plugins, and the signer cosign, as Go modules, and Azurite, Microsoft's emulator of Azure's storage, from npm; their client of Azure Data Explorer,
 # readers of Parquet, and moto from PyPI.
 # A finished part carries a stamp with its version; what has its stamp is not fetched again.
 set -euo pipefail
@@ -26,6 +26,7 @@ pyarrow_version=23.0.1
 duckdb_version=1.4.4
 hadoop_version=3.4.1
 moto_version=5.2.5
+cosign_version=v3.1.3
 
 # Each package has a folder of its own here, so what pip would say of those that are installed is no news.
 export PIP_ROOT_USER_ACTION=ignore
@@ -100,6 +101,18 @@ fake_gcs() {
     </dev/null >&2 && test -x fake-gcs-server
 }
 
+# The same for a registry of plugins, of ours around Google's (tests/registry), whose go.sum pins what it needs.
+plugin_registry() {
+  cp "$root"/tests/registry/{main.go,go.mod,go.sum} . && GOFLAGS=-trimpath retry 3 go build -o registry . </dev/null >&2 &&
+    rm main.go go.mod go.sum
+}
+
+# Sigstore's signer, which judges our reading of its signatures.
+cosign() {
+  GOBIN="$PWD" GOFLAGS=-trimpath retry 3 go install "github.com/sigstore/cosign/v3/cmd/cosign@$cosign_version" \
+    </dev/null >&2 && test -x cosign
+}
+
 # The same for HDFS (hdfs.sha256); of two versions of a jar the first that is named wins.
 hdfs() {
   cat >pom.xml <<POM
@@ -169,6 +182,8 @@ part fluent-py "fluent-logger==$fluent_py_version" fluent_py
 part otlp-py "opentelemetry-exporter-otlp-proto-http==$otlp_py_version" otlp_py
 part versitygw "versitygw $versitygw_version" versitygw
 part fake-gcs "fake-gcs-server $fake_gcs_version" fake_gcs
+part registry "registry $(cat "$root"/tests/registry/* | sha256sum | cut -c1-16)" plugin_registry
+part cosign "cosign $cosign_version" cosign
 part azurite "azurite@$azurite_version" azurite
 part maxmind "maxminddb==$maxminddb_version" maxmind
 part kusto-py "azure-kusto-ingest==$kusto_py_version" kusto_py

@@ -35,6 +35,7 @@ if [ "$stage" = test ]; then
   need busybox-static have busybox
   need iptables have iptables
   need kcat have kcat
+  need docker-registry have docker-registry
   need util-linux have setpriv
   if ! have java || ! java -version 2>&1 | grep -qE 'version "(1[7-9]|[2-9][0-9])'; then
     packages+=(default-jre-headless)

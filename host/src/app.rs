@@ -102,6 +102,7 @@ impl App {
         let filters = FilterContext {
             engine,
             stock: crate::STOCK,
+            registries: Arc::default(),
             tables: Arc::new(Tables::default()),
             dead_letters: Some(dead_letters.clone()),
             folder: folder.to_owned(),

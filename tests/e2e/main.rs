@@ -37,6 +37,7 @@ mod parquet;
 mod pipeline_tests;
 mod plugin;
 mod plugin_record;
+mod registry;
 mod reload;
 mod s3;
 mod service_manager;

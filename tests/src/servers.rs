@@ -12,4 +12,5 @@ pub mod mock_kafka;
 pub mod moto;
 pub mod nginx;
 pub mod opensearch;
+pub mod registry;
 pub mod s3;

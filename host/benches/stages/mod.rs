@@ -97,6 +97,7 @@ fn filter(plugin: &str, settings: serde_json::Value) -> Alone {
     let cx = FilterContext {
         engine: Engine::new(None, &Arc::default()).expect("an engine"),
         stock: flitch::STOCK,
+        registries: Arc::default(),
         tables: Arc::default(),
         dead_letters: None,
         folder: ".".into(),

@@ -114,7 +114,7 @@ pub struct LoadError {
 
 /// Loads a filter from where its plugin comes from, and tries it.
 pub(super) fn load(name: &str, settings: &FilterSettings, cx: &FilterContext) -> anyhow::Result<Arc<Filter>> {
-    let origin = cx.stock.origin(&settings.plugin, &cx.folder)?;
+    let origin = cx.origin(&settings.plugin)?;
     let plugin = Component::load(&cx.engine, origin)?;
     try_beside(name, settings, plugin, Shadow::load(name, settings, cx)?, cx)
 }

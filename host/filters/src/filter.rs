@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use flitch_registry::{Reference, Registries};
 use parking_lot::Mutex;
 
 use super::chain::apart;
-use super::guest::{Component, Engine, Environment, Guest, Instance, Wasi};
+use super::guest::{Component, Engine, Environment, Guest, Instance, Origin, Wasi};
 use super::metrics::FilterMetrics;
 use super::origin::Stock;
+use super::origin::registry::OfRegistry;
 use super::probation::{Past, Spurned};
 use super::recent::Recent;
 use super::settings::FilterSettings;
@@ -50,6 +52,8 @@ pub struct FilterContext {
     pub engine: Engine,
     /// The plugins that have no file.
     pub stock: Stock,
+    /// What references to registries stand for.
+    pub registries: Arc<Registries>,
     /// Tables for `lookup`.
     pub tables: Arc<Tables>,
     /// Where records go that a filter cannot handle.
@@ -64,6 +68,26 @@ impl FilterContext {
     /// The same for filters that are only tried: what they say and count is for nobody, and they have no dead letters.
     pub fn silent(&self) -> FilterContext {
         FilterContext { silent: true, dead_letters: None, ..self.clone() }
+    }
+
+    /// Where the plugin comes from that settings name: a stock plugin, a file, or what a reference stands for.
+    ///
+    /// # Errors
+    /// There is no such stock plugin, or it is no reference.
+    pub fn origin(&self, plugin: &str) -> anyhow::Result<Arc<dyn Origin>> {
+        if !Reference::is_one(plugin) {
+            return self.stock.origin(plugin, &self.folder);
+        }
+        let reference = Reference::parse(plugin, &self.folder).map_err(|why| wrong!("plugin", ": {why}"))?;
+        Ok(Arc::new(OfRegistry::new(&self.registries, reference)))
+    }
+
+    /// Whether the plugins of a filter that was loaded earlier may run by the same terms.
+    pub(super) fn has_terms_of(&self, filter: &Filter) -> bool {
+        let plugins =
+            std::iter::once(filter.plugin()).chain(filter.shadow.iter().map(|shadow| shadow.plugin()));
+        let terms = plugins.filter_map(|plugin| plugin.origin().terms());
+        terms.into_iter().all(|terms| terms == self.registries.id())
     }
 
     /// Whether a filter that was loaded earlier finds the same tables.

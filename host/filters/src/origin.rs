@@ -1,4 +1,6 @@
-//! Where plugins of a configuration come from: the binary itself, and files.
+//! Where plugins of a configuration come from: the binary itself, files, and [registries](registry).
+
+pub mod registry;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,5 +1,10 @@
 //! The settings of a filter.
 
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{bail, ensure};
+use flitch_registry::{Place, Reference};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -7,14 +12,22 @@ use super::guest::{Allow, LimitSettings, Wasi};
 use super::probation::settings::ProbationSettings;
 use super::saved::StateSettings;
 use super::shadow::ShadowSettings;
+use flitch_core::setting::wrong;
+use flitch_core::units::Span;
 
 /// One filter: which plugin, with which settings, within which limits.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct FilterSettings {
-    /// A bare name (`dissect`) is a stock plugin, which the binary holds; anything with a `/` or the ending `.wasm` is
-    /// the path of a component.
+    /// A bare name (`dissect`) is a stock plugin, which the binary holds; `oci://registry.example.com/team/parse:1.2@sha256:…`
+    /// is one of a registry, and `oci-layout:/srv/plugins:1.2@sha256:…` one of an OCI layout on disk (see `plugins`); anything
+    /// else with a `/` or the ending `.wasm` is the path of a component.
     pub plugin: String,
+    /// How often the registry is asked what a tag stands for, a tenth more or less, where `plugin` has a tag and no digest: what
+    /// is new is tried and swapped in as any new version. Not set: a tag goes on standing for what it stood for when it was
+    /// pulled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<Span>,
     /// What the plugin itself is told; its README says which keys it knows.
     #[serde(default = "no_settings")]
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
@@ -47,11 +60,49 @@ pub struct FilterSettings {
     pub allow: Allow,
 }
 
+/// The shortest time between two questions what a tag stands for.
+const SHORTEST: Duration = Duration::from_secs(1);
+
 impl FilterSettings {
+    /// Whether the settings make sense, as far as can be told without the plugin.
+    ///
+    /// # Errors
+    /// What does not; the text names the setting.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let parse = |plugin: &str| match Reference::is_one(plugin) {
+            true => Reference::parse(plugin, Path::new("")).map(Some),
+            false => Ok(None),
+        };
+        let reference = parse(&self.plugin).map_err(|why| wrong!("plugin", ": {why}"))?;
+        if let Some(shadow) = &self.shadow {
+            parse(&shadow.plugin).map_err(|why| wrong!("shadow.plugin", ": {why}"))?;
+        }
+        let Some(update) = self.update else { return Ok(()) };
+        ensure!(update.0 >= SHORTEST, wrong!("update", ": {update} is less than a second"));
+        match reference {
+            Some(Reference { place: Place::Registry { .. }, digest: None, .. }) => Ok(()),
+            Some(Reference { digest: Some(_), .. }) => bail!(wrong!(
+                "update",
+                ": `plugin` is pinned to a digest, which never stands for anything else; take `@sha256:…` away, or `update`"
+            )),
+            _ => bail!(wrong!(
+                "update",
+                " is for a plugin of a registry (`oci://…`); files and layouts are taken anew when they change"
+            )),
+        }
+    }
+
+    /// The tag that a registry is to be asked for, and how often; a relative path is from `folder`.
+    pub fn polled(&self, folder: &Path) -> Option<(Reference, Duration)> {
+        let every = self.update?.0;
+        Some((Reference::parse(&self.plugin, folder).ok()?, every))
+    }
+
     /// A filter that runs `plugin` with its defaults.
     pub fn of(plugin: &str) -> FilterSettings {
         FilterSettings {
             plugin: plugin.to_owned(),
+            update: None,
             settings: no_settings(),
             limits: LimitSettings::default(),
             on_error: OnError::default(),

@@ -35,6 +35,7 @@ pub(crate) fn context() -> FilterContext {
     FilterContext {
         engine: ENGINE.clone(),
         stock: STOCK,
+        registries: Arc::default(),
         tables: TABLES.clone(),
         dead_letters: None,
         folder: Path::new(env!("CARGO_MANIFEST_DIR")).to_owned(),

@@ -17,6 +17,7 @@ use crate::pipeline::Buffers;
 use flitch_core::inlet::Inlet;
 use flitch_core::telemetry::{Health, Part};
 use flitch_filters::{FilterContext, FilterSettings, LoadError, Program, TablePlaces, Tables, swap};
+use flitch_registry::Registries;
 
 /// What was made for a configuration, and is not in force yet.
 pub(super) struct Made {
@@ -61,6 +62,19 @@ pub(super) async fn tables(
         let tables = Arc::new(before.next(&settings, &places)?);
         tables.watch(&health)?;
         Ok(tables)
+    })
+    .await
+}
+
+/// What references of a configuration stand for from now on, and its tags asked for as it says.
+async fn registries(config: &Config, folder: &Path, health: &Arc<Health>) -> anyhow::Result<Arc<Registries>> {
+    let (settings, polled) = (config.plugins.clone(), config.polled(folder));
+    let (folder, health) = (folder.to_owned(), health.clone());
+    let cache = config.data_dir.join(flitch_registry::FOLDER);
+    apart(move || {
+        let registries = Arc::new(Registries::new(&settings, &folder, cache, true)?);
+        registries.watch(polled, &health)?;
+        Ok(registries)
     })
     .await
 }
@@ -146,6 +160,10 @@ impl App {
         if diff.tables {
             let next = tables(&self.filters.tables, config, &self.filters.folder, &self.wiring.health).await;
             made.filters.tables = next.map_err(at("tables"))?;
+        }
+        if diff.registries {
+            let next = registries(config, &self.filters.folder, &self.wiring.health).await;
+            made.filters.registries = next.map_err(at("plugins"))?;
         }
         for name in diff.outputs.iter().filter(|(_, change)| change.makes()).map(|(name, _)| name) {
             let opened = self.open_output(name, config).await.map_err(at(format!("outputs.{name}")))?;

@@ -2,6 +2,7 @@
 //! here, and nothing is looked at but the two and what is said of the world around them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use crate::config::Config;
 use crate::pipeline::PipelineSettings;
@@ -51,6 +52,8 @@ pub(super) struct PipelineChange {
 pub(super) struct Diff {
     /// Whether tables are read anew.
     pub tables: bool,
+    /// Whether plugins of registries are had by other terms.
+    pub registries: bool,
     pub sources: BTreeMap<String, Change>,
     pub pipelines: BTreeMap<String, PipelineChange>,
     pub outputs: BTreeMap<String, Change>,
@@ -70,6 +73,9 @@ impl Diff {
     pub fn between(running: &Running<'_>, new: &Config) -> Diff {
         let Some(old) = running.config else { return Diff::from_nothing(new) };
         let tables = old.tables != new.tables;
+        let polled = |config: &Config| config.polled(Path::new(""));
+        let registries = (old.plugins != new.plugins && (old.has_references() || new.has_references()))
+            || polled(old) != polled(new);
         let outputs = changes(&used_outputs(old), &used_outputs(new), |name| {
             old.outputs.get(name) == new.outputs.get(name)
         });
@@ -85,7 +91,9 @@ impl Diff {
             was == is && routes_stand && can_run(threads(old, was), new, is)
         };
         let filters = |name: &str| match (old.pipelines.get(name), new.pipelines.get(name)) {
-            (Some(was), Some(is)) if tables || !same_filters(old, was, new, is) => Filters::Build,
+            (Some(was), Some(is)) if tables || registries || !same_filters(old, was, new, is) => {
+                Filters::Build
+            }
             (Some(_), Some(_)) if running.stale.contains(name) => Filters::Reload,
             (None, Some(_)) => Filters::Build,
             _ => Filters::Keep,
@@ -95,7 +103,7 @@ impl Diff {
             let filters = filters(&name);
             (name, PipelineChange { change, filters })
         });
-        Diff { tables, pipelines: pipelines.collect(), sources, outputs }
+        Diff { tables, registries, pipelines: pipelines.collect(), sources, outputs }
     }
 
     fn from_nothing(new: &Config) -> Diff {
@@ -106,6 +114,7 @@ impl Diff {
         });
         Diff {
             tables: !new.tables.is_empty(),
+            registries: true,
             pipelines: pipelines.collect(),
             sources: all_new(read_sources(new)),
             outputs: all_new(used_outputs(new)),

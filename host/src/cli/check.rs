@@ -10,7 +10,7 @@ use crate::config::{self, ConfigError, Loaded, Problem, report};
 use flitch_core::clock::Clock;
 use flitch_core::tasks;
 use flitch_core::telemetry::escape::Escaped;
-use flitch_filters::{Alone, Component, FilterContext, TablePlaces, Tables};
+use flitch_filters::{Alone, Component, FilterContext, LoadError, ShadowError, TablePlaces, Tables};
 use flitch_outputs::Ledgers;
 use flitch_sources::Probing;
 
@@ -107,15 +107,23 @@ impl Check<'_> {
             self.problems.push(self.loaded.error("tables", &error));
             Tables::default()
         });
+        let registries = super::registries(self.loaded, &folder, false).unwrap_or_else(|error| {
+            if config.plugins.check().is_ok() {
+                self.problems.push(self.loaded.error("plugins", &error));
+            }
+            Arc::default()
+        });
         let cx = FilterContext {
             engine: super::engine()?,
             stock: crate::STOCK,
+            registries,
             tables: Arc::new(tables),
             dead_letters: None,
             folder,
             silent: false,
         };
-        for (name, settings) in &self.loaded.config.filters {
+        // The same as of tables.
+        for (name, settings) in config.filters.iter().filter(|(_, settings)| settings.check().is_ok()) {
             match Alone::load(name, settings, &cx) {
                 Ok(alone) => {
                     self.line("filter", name, describe(alone.filter().plugin(), &settings.plugin));
@@ -125,6 +133,10 @@ impl Check<'_> {
                         self.line("shadow", name, describe(shadow.plugin(), &settings.plugin));
                     }
                 }
+                Err(error) if is_not_here(&error) => {
+                    let told = "not pulled to this machine, so only its name was looked at";
+                    self.line("filter", name, format!("{} ({told})", settings.plugin));
+                }
                 Err(error) => {
                     self.problems.push(self.loaded.filter_error(name, &error));
                 }
@@ -132,6 +144,13 @@ impl Check<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a filter cannot be looked at since a plugin of a registry was never pulled to this machine.
+fn is_not_here(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<LoadError>().map_or(error, |failed| &failed.error);
+    let error = error.downcast_ref::<ShadowError>().map_or(error, |ShadowError(error)| error);
+    matches!(error.downcast_ref(), Some(flitch_registry::Error::NotHere(_)))
 }
 
 fn describe(plugin: &Component, name: &str) -> String {

@@ -1,16 +1,17 @@
 //! The commands of `flitch`.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, Loaded};
 use flitch_core::telemetry::escape::Lines;
 use flitch_core::telemetry::log;
 use flitch_filters::Engine;
+use flitch_registry::Registries;
 
 mod adx;
 mod buffer;
@@ -134,14 +135,24 @@ struct ConfigFile {
     path: PathBuf,
 }
 
-/// The engine of commands that run no pipeline. It keeps compiled plugins in the user's cache folder, if there is one.
-fn engine() -> anyhow::Result<Engine> {
+/// What references of a configuration stand for; where registries are not asked, as far as the daemon has pulled it.
+fn registries(loaded: &Loaded, folder: &Path, asks: bool) -> anyhow::Result<Arc<Registries>> {
+    let cache = loaded.config.data_dir.join(flitch_registry::FOLDER);
+    Ok(Arc::new(Registries::new(&loaded.config.plugins, folder, cache, asks)?))
+}
+
+/// The user's cache folder, if there is one.
+fn cache_folder() -> Option<PathBuf> {
     let home = |name, below: &str| {
         std::env::var_os(name).filter(|p| !p.is_empty()).map(|p| PathBuf::from(p).join(below))
     };
-    let folder = home("XDG_CACHE_HOME", "flitch").or_else(|| home("HOME", ".cache/flitch"));
+    home("XDG_CACHE_HOME", "flitch").or_else(|| home("HOME", ".cache/flitch"))
+}
+
+/// The engine of commands that run no pipeline. It keeps compiled plugins in the user's cache folder, if there is one.
+fn engine() -> anyhow::Result<Engine> {
     let health = Arc::default();
-    match folder.as_deref().map(|folder| Engine::new(Some(folder), &health)) {
+    match cache_folder().as_deref().map(|folder| Engine::new(Some(folder), &health)) {
         Some(Ok(engine)) => Ok(engine),
         Some(Err(error)) => {
             tracing::debug!("plugins are compiled anew: {error:#}");

@@ -7,10 +7,16 @@ mod bench;
 mod build;
 mod guide;
 mod inspect;
+mod lock;
 mod new;
 mod pipe;
+mod pull;
+mod push;
 mod record;
+mod registry;
+mod sign_check;
 mod test;
+mod verify;
 mod workshop;
 
 /// Of `flitch plugin`.
@@ -41,6 +47,28 @@ pub enum Command {
     /// Show what a plugin is: where it comes from, what it imports, which fields it reads; of a stock plugin also what it
     /// does, and its settings.
     Inspect(args::PluginArgs),
+    /// Bring a plugin to a registry or an OCI layout, so that configurations can name it.
+    ///
+    /// Prints the reference with the digest, to be signed (`cosign sign`) and to stand under `plugin`.
+    Push(push::Args),
+    /// Pull plugins of registries: those of a configuration into its `data_dir`, or one to a file or an OCI layout.
+    ///
+    /// Each is held to its digest and to the signatures that the configuration asks for. A tag without a digest is asked for
+    /// anew; a daemon on the same `data_dir` takes what is new as any new version.
+    Pull(pull::Args),
+    /// Hold plugins of registries to their digests, tags and signatures; those of a configuration where none is named.
+    ///
+    /// The registry is asked. Exits with 1 where one may not run, or its tag has moved away from its digest.
+    Verify(verify::Args),
+    /// Tell whose signatures a plugin of a registry has, or whether a file was signed.
+    ///
+    /// Exits with 1 where none of the signatures is by one of the keys.
+    SignCheck(sign_check::Args),
+    /// Write into a configuration which digests its tags stand for now.
+    ///
+    /// What is pinned already stays, but with `--update`. Filters with `update` are left as they are. Exits with 1 where a
+    /// plugin may not run, or a tag has moved away.
+    Lock(lock::Args),
 }
 
 /// Does what is asked for.
@@ -53,6 +81,11 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::Record(args) => record::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Push(args) => push::run(args),
+        Command::Pull(args) => pull::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::SignCheck(args) => sign_check::run(args),
+        Command::Lock(args) => lock::run(args),
     }
 }
 

@@ -60,9 +60,12 @@ fn context(loaded: &Loaded, path: &Path) -> Result<FilterContext, Failure> {
     let places = TablePlaces { folder: &folder, data_dir: Some(&config.data_dir), asks: false };
     let tables = Tables::default().next(&config.tables, &places);
     let tables = tables.map_err(|error| ConfigError::from(loaded.error("tables", &error)))?;
+    let registries = super::registries(loaded, &folder, false);
+    let registries = registries.map_err(|error| ConfigError::from(loaded.error("plugins", &error)))?;
     Ok(FilterContext {
         engine: super::engine()?,
         stock: crate::STOCK,
+        registries,
         tables: Arc::new(tables),
         dead_letters: None,
         folder,

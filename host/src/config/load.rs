@@ -29,7 +29,7 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Whether each source, output and table can be put to work, as far as its settings alone tell: what `check` and `run`
+    /// Whether each source, filter, output and table can be put to work, as far as its settings alone tell: what `check` and `run`
     /// both ask before anything is started. Files that the settings name are read; nothing is connected to.
     ///
     /// # Errors
@@ -41,8 +41,11 @@ impl Loaded {
         let outputs = self.config.outputs.iter();
         let outputs = outputs.map(|(name, output)| (format!("outputs.{name}"), output.check(name, data_dir)));
         let tables = self.config.tables.iter().map(|(name, table)| (format!("tables.{name}"), table.check()));
-        let wrong =
-            sources.chain(outputs).chain(tables).filter_map(|(path, checked)| Some((path, checked.err()?)));
+        let filters =
+            self.config.filters.iter().map(|(name, filter)| (format!("filters.{name}"), filter.check()));
+        let plugins = std::iter::once(("plugins".to_owned(), self.config.plugins.check()));
+        let all = sources.chain(outputs).chain(tables).chain(filters).chain(plugins);
+        let wrong = all.filter_map(|(path, checked)| Some((path, checked.err()?)));
         let mut problems: Vec<Problem> = wrong.map(|(path, error)| self.error(&path, &error)).collect();
         problems.extend(self.data_dir());
         problems.sort_by_key(|problem| problem.location);

@@ -17,6 +17,7 @@ use flitch_core::dead_letter::DeadLetterSettings;
 use flitch_core::units::{Bytes, Span, or_zero};
 use flitch_filters::{FilterSettings, TableSettings};
 use flitch_outputs::staging;
+use flitch_registry::{PluginsSettings, Reference};
 use flitch_sources::SourceSettings;
 
 /// All of `flitch.yaml`.
@@ -36,6 +37,9 @@ pub struct Config {
     /// What changes records on their way.
     #[serde(default)]
     pub filters: BTreeMap<String, FilterSettings>,
+    /// Plugins from registries: whose they may be, and how they are had.
+    #[serde(default)]
+    pub plugins: PluginsSettings,
     /// Files that filters look things up in, each under the name that they use for it.
     #[serde(default)]
     pub tables: BTreeMap<String, TableSettings>,
@@ -64,6 +68,25 @@ pub struct Config {
 }
 
 impl Config {
+    /// The tags that registries are to be asked for, and how often; relative paths are from `folder`.
+    pub fn polled(&self, folder: &Path) -> Vec<(Reference, Duration)> {
+        let mut all: BTreeMap<String, (Reference, Duration)> = BTreeMap::new();
+        for (reference, every) in self.filters.values().filter_map(|filter| filter.polled(folder)) {
+            let known = all.entry(reference.to_string()).or_insert((reference, every));
+            known.1 = known.1.min(every);
+        }
+        all.into_values().collect()
+    }
+
+    /// Whether anything comes from a registry or an OCI layout.
+    pub fn has_references(&self) -> bool {
+        let mut filters = self.filters.values();
+        filters.any(|filter| {
+            let shadow = filter.shadow.as_ref().map(|shadow| shadow.plugin.as_str());
+            std::iter::once(filter.plugin.as_str()).chain(shadow).any(Reference::is_one)
+        })
+    }
+
     /// The folders of buffers on disk in which records wait, and which no output in use has.
     pub fn left_buffers(&self) -> Vec<PathBuf> {
         let below = self.data_dir.join(buffers::FOLDER);

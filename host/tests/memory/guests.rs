@@ -33,6 +33,7 @@ fn guest(folder: &Path) -> Alone {
     let table = TableSettings::of_file("t.csv", "key");
     let cx = FilterContext {
         stock: flitch::STOCK,
+        registries: Arc::default(),
         engine: Engine::new(None, &Arc::default()).unwrap(),
         tables: Arc::new(Tables::load(&[("t".to_owned(), table)].into(), folder).unwrap()),
         dead_letters: Some(DeadLetters::open(&folder.join("dead")).unwrap()),

@@ -58,6 +58,7 @@ fn thousands_of_swaps_leave_memory_threads_and_descriptors_where_they_were() {
     let folder = tempfile::tempdir().unwrap();
     let cx = FilterContext {
         stock: flitch::STOCK,
+        registries: Arc::default(),
         engine: Engine::new(Some(&folder.path().join("compiled")), &Arc::default()).unwrap(),
         tables: Arc::new(Tables::default()),
         dead_letters: Some(DeadLetters::open(&folder.path().join("dead")).unwrap()),

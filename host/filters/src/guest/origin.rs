@@ -19,6 +19,11 @@ pub trait Origin: fmt::Display + fmt::Debug + Send + Sync {
     /// other. Blocks.
     fn is_stale(&self, sha256: &str) -> bool;
 
+    /// By what it was decided that the code may run, where that is to be decided; other terms have another number.
+    fn terms(&self) -> Option<u64> {
+        None
+    }
+
     /// The file to watch for other code, where it comes from one.
     fn file(&self) -> Option<&Path> {
         None

@@ -78,7 +78,7 @@ impl Shadow {
     ) -> anyhow::Result<Option<Arc<Shadow>>> {
         let Some(shadow) = &settings.shadow else { return Ok(None) };
         let load = || {
-            let origin = cx.stock.origin(&shadow.plugin, &cx.folder)?;
+            let origin = cx.origin(&shadow.plugin)?;
             Shadow::of(name, settings, shadow, Component::load(&cx.engine, origin)?, cx)
         };
         load().map(Some).map_err(|error| ShadowError(error).into())

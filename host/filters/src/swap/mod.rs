@@ -110,7 +110,7 @@ fn was_put_back(old: &Filter, settings: &FilterSettings) -> bool {
 }
 
 fn is_what_is_asked_for(old: &Filter, settings: &FilterSettings, cx: &FilterContext) -> bool {
-    old.configured == *settings && cx.has_tables_of(old)
+    old.configured == *settings && cx.has_tables_of(old) && cx.has_terms_of(old)
 }
 
 /// A filter from where its plugin comes from; the `old` one, where that holds what runs.
@@ -140,7 +140,8 @@ fn keep(old: &Arc<Filter>, settings: &FilterSettings, cx: &FilterContext) -> Opt
     if is_what_is_asked_for(old, settings, cx) {
         return Some(old.clone());
     }
-    if old.configured != *settings {
+    // What may not run any more is not kept for having run.
+    if old.configured != *settings || !cx.has_terms_of(old) {
         return None;
     }
     // What it needs besides its code may be what is missing now.

@@ -40,6 +40,9 @@ fn show(diff: &Diff) -> String {
     if diff.tables {
         lines.push("tables: read".to_owned());
     }
+    if diff.registries {
+        lines.push("registries: other terms".to_owned());
+    }
     let mut part = |kind: &str, name: &str, change: Change, filters: Filters| {
         let filters = match filters {
             Filters::Keep => "",
@@ -64,7 +67,7 @@ fn with(old: &str, new: &str) -> String {
 
 #[test]
 fn a_start_makes_all_that_is_in_use() {
-    let made = "tables: read\nsource one: Make\nsource two: Make\npipeline a: Make, build filters\n\
+    let made = "tables: read\nregistries: other terms\nsource one: Make\nsource two: Make\npipeline a: Make, build filters\n\
                 pipeline b: Make, build filters\npipeline plain: Make, build filters\n\
                 output left: Make\noutput right: Make";
     assert_eq!(show(&Diff::between(&Running::default(), &config(BASE))), made);

@@ -57,6 +57,10 @@ fn right() -> Vec<String> {
             "plugin: dedupe, shadow: { plugin: set, settings: { set: { a: 1 } }, limits: { time: 10ms } }",
         ),
     ];
+    all.push(top(
+        "plugins: { require_signature: false, mirrors: { ghcr.io: [m.example.com/ghcr] }, plain_http: [\"127.0.0.1:1\"], \
+         credentials: { ghcr.io: { username: u, password: p } }, tls: { r.example.com: {} }, timeout: 1s }",
+    ));
     for listen in ["0", "\":0\"", "localhost:0", "\"127.0.0.1:0\"", "\"*:0\""] {
         all.push(source(&format!("type: http, listen: {listen}")));
         all.push(source(&format!("type: forward, listen: {listen}")));
@@ -102,6 +106,21 @@ fn wrong() -> Vec<String> {
         output("type: kafka, brokers: [h], topic: t, sasl: { mechanism: plain }"),
         output("type: file, path: out.ndjson"),
         output("type: file, path: /out.ndjson, gzip: true"),
+        filter("plugin: \"oci://registry.example.com/parse\""),
+        filter("plugin: \"oci://registry.example.com/parse@sha256:12\""),
+        filter("plugin: \"oci-layout:DIR/nowhere:1\""),
+        filter("plugin: dedupe, update: 1m"),
+        filter("plugin: ./mine.wasm, update: 1m"),
+        filter("plugin: \"oci://r.example.com/parse:1\", update: 10ms"),
+        filter(&format!("plugin: \"oci://r.example.com/parse:1@sha256:{}\", update: 1m", "0".repeat(64))),
+        filter("plugin: dedupe, shadow: { plugin: \"oci://r.example.com/parse\" }"),
+        top("plugins: { require_signature: true }"),
+        top("plugins: { trust: [{ key: nowhere.pub }] }"),
+        top("plugins: { trust: [{ key: flitch.yaml }] }"),
+        top("plugins: { max_bytes: 1GiB, cache: { max_bytes: 1MiB } }"),
+        top("plugins: { mirrors: { \"https://r.example.com\": [m] } }"),
+        top("plugins: { credentials: { r.example.com: { username: u } } }"),
+        top("plugins: { plain_http: [r], tls: { r: {} } }"),
         filter("plugin: disect"),
         filter("plugin: ./nowhere.wasm"),
         filter("plugin: dedupe, state: { interval: 99ms }"),
@@ -249,6 +268,30 @@ async fn what_a_plugin_says_of_its_settings_is_shown_and_does_nothing_else_to_a_
         assert!(!shown.contains(|c| c != '\n' && is_unsafe(c)), "{shown:?}");
     }
     assert!(error.to_string().contains("2J \\u{202e}no"), "{error}");
+}
+
+/// It asks no registry, so that it is the same wherever it runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_was_never_pulled_is_told_and_no_error_and_what_is_wrong_has_its_place() {
+    let parse = |text: &str| {
+        let outside = Outside { variable: &|_| None, folder: Path::new("/") };
+        config::parse("flitch.yaml", &format!("data_dir: /nowhere\n{text}"), &outside).unwrap()
+    };
+    let loaded = parse(&filter("plugin: \"oci://127.0.0.1:1/team/parse:1\", update: 1m"));
+    let lines = examine(&loaded, Path::new("flitch.yaml")).unwrap().concat();
+    assert!(lines.contains("oci://127.0.0.1:1/team/parse:1 (not pulled to this machine"), "{lines}");
+    for (text, place) in [
+        (filter("plugin: \"oci://r.example.com/parse\""), "flitch.yaml:2:25"),
+        (filter("plugin: dedupe, update: 1m"), "flitch.yaml:2:41"),
+        (top("plugins: { trust: [{ key: nowhere.pub }] }"), "flitch.yaml:2:27"),
+        (top("plugins: { require_signature: true }"), "flitch.yaml:2:31"),
+    ] {
+        let Err(Failure::Config(error)) = examine(&parse(&text), Path::new("flitch.yaml")) else {
+            panic!("it is taken: {text}")
+        };
+        assert_eq!(error.problems.len(), 1, "{error}");
+        assert!(error.to_string().starts_with(place), "{place}: {error}");
+    }
 }
 
 #[test]

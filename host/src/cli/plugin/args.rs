@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow};
 use serde_json::{Map, Value};
 
 use super::super::Failure;
-use super::wrong;
+use super::{registry, wrong};
 use crate::STOCK;
 use flitch_filters::{Allow, Alone, Engine, FilterContext, FilterSettings, TableSettings, Tables};
 
@@ -57,20 +57,25 @@ impl PluginArgs {
         Tables::load(&self.tables.iter().map(table).collect::<anyhow::Result<_>>()?, Path::new("."))
     }
 
-    /// The plugin with its settings and tables; or why it cannot be used with them.
-    pub fn load(&self, engine: Engine) -> Result<anyhow::Result<Alone>, Failure> {
-        let settings = self.settings()?;
-        let cx = FilterContext {
+    /// What the plugin is loaded with.
+    pub fn context(&self, engine: Engine) -> Result<FilterContext, Failure> {
+        Ok(FilterContext {
             engine,
             stock: STOCK,
+            registries: registry::of_user()?,
             tables: Arc::new(self.tables().map_err(wrong)?),
             dead_letters: None,
             folder: PathBuf::from("."),
             silent: false,
-        };
+        })
+    }
+
+    /// The plugin with its settings and tables; or why it cannot be used with them.
+    pub fn load(&self, cx: &FilterContext) -> Result<anyhow::Result<Alone>, Failure> {
+        let settings = self.settings()?;
         let name =
             Path::new(&self.plugin).file_stem().map_or_else(|| "filter".into(), |n| n.to_string_lossy());
-        Ok(Alone::load(&name, &settings, &cx))
+        Ok(Alone::load(&name, &settings, cx))
     }
 }
 

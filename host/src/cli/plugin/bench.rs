@@ -58,18 +58,19 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     // An engine without a cache: what compiling costs is what is asked.
     let engine = Engine::new(None, &Arc::default())?;
-    let origin = STOCK.origin(&plugin, &PathBuf::from(".")).map_err(super::wrong)?;
-    let start = Instant::now();
-    let component = Component::load(&engine, origin).map_err(super::wrong)?;
-    let compile = start.elapsed();
     let cx = FilterContext {
         engine,
         stock: STOCK,
+        registries: super::registry::of_user()?,
         tables: Arc::default(),
         dead_letters: None,
         folder: PathBuf::from("."),
         silent: false,
     };
+    let origin = cx.origin(&plugin).map_err(super::wrong)?;
+    let start = Instant::now();
+    let component = Component::load(&cx.engine, origin).map_err(super::wrong)?;
+    let compile = start.elapsed();
     let tables = case.tables().map_err(Failure::Usage)?;
     let mut filter = load(&FilterSettings::of(&plugin), &case.settings, &tables, &cx)
         .with_context(|| format!("with the settings of the case `{}`", case.name))?;

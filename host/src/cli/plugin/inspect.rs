@@ -1,7 +1,6 @@
 //! `flitch plugin inspect`: what a plugin is.
 
 use std::io::Write;
-use std::path::Path;
 use std::time::Instant;
 
 use super::super::Failure;
@@ -13,10 +12,10 @@ use flitch_filters::{Component, Wanted};
 
 /// Shows it on stdout.
 pub fn run(args: &PluginArgs) -> Result<(), Failure> {
-    let engine = super::super::engine()?;
+    let cx = args.context(super::super::engine()?)?;
     let start = Instant::now();
-    let origin = STOCK.origin(&args.plugin, Path::new(".")).map_err(wrong)?;
-    let component = Component::load(&engine, origin).map_err(wrong)?;
+    let origin = cx.origin(&args.plugin).map_err(wrong)?;
+    let component = Component::load(&cx.engine, origin).map_err(wrong)?;
     let loading = start.elapsed();
     // What a component says of itself may be anything.
     let shown = |name: String| Escaped(name).to_string();
@@ -33,7 +32,7 @@ pub fn run(args: &PluginArgs) -> Result<(), Failure> {
         list(component.exports()),
         list(component.imports()),
     );
-    match args.load(engine)? {
+    match args.load(&cx)? {
         Ok(alone) => {
             let reads = match alone.wanted() {
                 Some(Wanted::All) => "every field".to_owned(),

@@ -28,7 +28,7 @@ pub struct Args {
 /// Runs it until the input ends.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let mut pipe = Pipe {
-        filter: args.plugin.load(super::super::engine()?)?.map_err(wrong)?,
+        filter: args.plugin.load(&args.plugin.context(super::super::engine()?)?)?.map_err(wrong)?,
         builder: Builder::new(),
         constants: match &args.tag {
             Some(tag) => Constants::new().text(TAG, tag),

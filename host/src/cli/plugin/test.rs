@@ -82,6 +82,7 @@ fn once(args: &Args, plugin: &str, folder: &Path, engine: &Engine) -> Result<(),
     let cx = FilterContext {
         engine: engine.clone(),
         stock: STOCK,
+        registries: super::registry::of_user()?,
         tables: Arc::default(),
         dead_letters: None,
         folder: PathBuf::from("."),

@@ -124,6 +124,7 @@ fn every_configuration_in_the_documentation_is_right() {
             let cx = FilterContext {
                 engine: Engine::new(None, &std::sync::Arc::default()).unwrap(),
                 stock: crate::STOCK,
+                registries: std::sync::Arc::default(),
                 tables: tables.into(),
                 dead_letters: None,
                 folder: folder.path().to_owned(),
