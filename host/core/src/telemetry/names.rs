@@ -128,8 +128,6 @@ metrics_list! {
     ConnectionsLetGo = "flitch_connections_let_go_total",
     /// Requests answered, by HTTP source and status.
     HttpAnswers = "flitch_http_answers_total",
-    /// Records that an HTTP source could not read in requests of OTLP that it took, by source; their clients are told.
-    HttpRejected = "flitch_http_rejected_records_total",
     /// Files that a source holds open.
     FilesOpen = "flitch_files_open",
     /// Bytes of known files that are not read yet, by source.

@@ -35,8 +35,13 @@ impl Room {
         Room(pending.share())
     }
 
+    /// How many bytes have room.
+    pub fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+
     /// Takes as much as makes room for `bytes` bytes in all.
-    fn reach(&mut self, bytes: usize) -> Result<(), Answer> {
+    pub fn reach(&mut self, bytes: usize) -> Result<(), Answer> {
         let more = bytes.max(LEAST).min(self.0.budget().bytes()).saturating_sub(self.0.bytes());
         if self.0.try_take(more) { Ok(()) } else { Err(Answer::Full) }
     }

@@ -8,7 +8,7 @@ use super::answer::Answer;
 use super::content;
 use super::content::Form as Held;
 use super::entries::Entries;
-use super::otlp::{Logs, Rejected};
+use super::otlp::{Bad, Logs, Rejected};
 use super::{HttpCodec, HttpSettings, Shared};
 use crate::ChangedValues;
 use flitch_core::batch::builder::{Builder, Changed};
@@ -97,7 +97,15 @@ impl<'a> Batches<'a> {
         Ok(Batches { reading, text, constants: beside, reader, is_checked: false, is_at_end: false })
     }
 
-    /// The records so far that could not be read, and cost themselves alone.
+    /// Takes the records that stood among those of the last batch, could not be read, and cost themselves alone.
+    pub fn take_bad(&mut self) -> Vec<Bad> {
+        match &mut self.reader {
+            Form::Otlp(logs, _) => logs.take_bad(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// How many of those there were so far.
     pub fn rejected(&self) -> Rejected {
         match &self.reader {
             Form::Otlp(logs, _) => logs.rejected().clone(),
@@ -105,7 +113,7 @@ impl<'a> Batches<'a> {
         }
     }
 
-    /// The next batch; none at the end.
+    /// The next batch; none at the end. It may have no row, where there are such as [`Batches::take_bad`] answers.
     ///
     /// A body is taken as a whole or not at all, so the text is looked through to its end before the first batch of
     /// several is answered. Only the first call can fail.
@@ -141,7 +149,8 @@ impl<'a> Batches<'a> {
             }
             Form::Otlp(logs, fields) => {
                 self.is_at_end = !logs.fill(fields, &cut);
-                (fields.rows() > 0).then(|| fields.finish(invalid, &self.constants))
+                let has_any = fields.rows() > 0 || logs.has_bad();
+                has_any.then(|| fields.finish(invalid, &self.constants))
             }
             Form::Entries(entries) => {
                 let ready = entries.next()?;

@@ -17,12 +17,13 @@ use tokio::time::timeout;
 
 use super::answer::Answer;
 use super::content::Form;
-use super::otlp::{self, Encoding};
+use super::otlp::{self, Bad, Encoding};
 use super::{AckWhen, HttpAuth, Shared, body, content, decode};
 use crate::MOST_TAG;
 use flitch_core::batch::origin::{Origins, Root};
 use flitch_core::batch::{Records, StreamId};
-use flitch_core::receipt::Verdict;
+use flitch_core::dead_letter;
+use flitch_core::receipt::{self, Verdict};
 
 /// Bytes of a body that is read to its end when it is refused, and how long that may take.
 const SMALL: u64 = 64 << 10;
@@ -111,10 +112,20 @@ async fn take(
     let mut batches = batches?;
     let root = idempotency_key(headers).map(|key| root(&shared.cx.name, &tag, key, &text));
     let mut sent = Sent { shared, root, bytes, records: 0, told: Vec::new() };
+    let of_body = room.bytes();
     while let Some(batch) = apart(takes_long, || batches.next())? {
-        sent.send(batch).await?;
+        let bad = batches.take_bad();
+        if batch.rows() > 0 {
+            sent.send(batch).await?;
+        }
         // Others have their turn between two batches.
         drop(hand);
+        if !bad.is_empty() {
+            let bytes = bad.iter().map(|bad| bad.request.len()).sum();
+            // Some of the request may be taken already.
+            room.reach(of_body + bytes).map_err(|_| Answer::SendAgain)?;
+            sent.bury(bad, bytes).await?;
+        }
         hand = self::hand(shared).await;
     }
     drop(hand);
@@ -124,10 +135,7 @@ async fn take(
     drop(text);
     let answer = sent.answer().await?;
     match (rejected.count, answer) {
-        (count @ 1.., Answer::Safe(records) | Answer::Accepted(records)) => {
-            shared.rejected.increment(count as u64);
-            Ok(Answer::Partly(records, rejected))
-        }
+        (1.., Answer::Safe(records) | Answer::Accepted(records)) => Ok(Answer::Partly(records, rejected)),
         (_, answer) => Ok(answer),
     }
 }
@@ -216,6 +224,23 @@ impl Sent<'_> {
         if self.shared.settings.ack == AckWhen::Settled {
             self.told.push(told);
         }
+        Ok(())
+    }
+
+    /// Puts records that cannot be read among the dead letters, and waits until they are there.
+    async fn bury(&mut self, bad: Vec<Bad>, bytes: usize) -> Result<(), Answer> {
+        let Shared { cx, dead, .. } = self.shared;
+        let count = bad.len();
+        // The answer waits for it, and tells the client.
+        let receipt = receipt::issue(cx.intake.ledger(), count, bytes, |_| {});
+        let (letters, source, bad) = (cx.dead_letters.clone(), cx.name.clone(), Arc::new(bad));
+        let write =
+            move || letters.raw("source", &source, bad.iter().map(|bad| (&*bad.reason, &*bad.request)));
+        if !dead_letter::until_written(&cx.name, &cx.stop, write).await {
+            return Err(Answer::Draining);
+        }
+        dead.add(count, bytes);
+        receipt.dead_lettered();
         Ok(())
     }
 

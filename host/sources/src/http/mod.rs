@@ -1,7 +1,7 @@
 //! The HTTP source: `POST /` and `POST /{tag}`, and `POST /v1/logs` of OTLP, answered when the records are safe.
 //!
 //! A request is taken as a whole or not at all: what cannot be read is named in the answer, by line, and then no
-//! record of the request has been taken.
+//! record of the request has been taken. (Of OTLP the client is told of a record instead, and it is a dead letter.)
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use flitch_core::net::serve::{Patience, Visit};
 use flitch_core::net::tls::{Acceptor, TlsSettings};
 use flitch_core::secret::Secret;
 use flitch_core::setting::wrong;
-use flitch_core::telemetry::Metric;
+use flitch_core::telemetry::Tally;
 use flitch_core::units::{Bytes, Span};
 
 mod answer;
@@ -227,8 +227,7 @@ struct Shared {
     hands: Semaphore,
     answers: Answers,
     changed: ChangedValues,
-    /// Records of requests that are taken without them.
-    rejected: metrics::Counter,
+    dead: Tally,
 }
 
 fn hands() -> usize {
@@ -252,8 +251,8 @@ fn serve(mut listener: Listener, settings: HttpSettings, cx: SourceContext) -> a
     let pending = Budget::new(settings.max_pending.0 as usize, 1);
     let (hands, answers) = (Semaphore::new(hands()), Answers::new(&cx.name));
     let changed = ChangedValues::new(&cx.name);
-    let rejected = Metric::HttpRejected.counter(&[("source", &*cx.name)]);
-    let shared = Arc::new(Shared { settings, cx, pending, hands, answers, changed, rejected });
+    let dead = Tally::dead_lettered("source", &cx.name);
+    let shared = Arc::new(Shared { settings, cx, pending, hands, answers, changed, dead });
     Ok(Box::pin(async move {
         let stop = shared.cx.stop.clone();
         let greet = |client: Client, slot| {

@@ -9,8 +9,8 @@
 //! (`attributes`, `dropped_attributes_count`, `schema_url`) and `scope` (`name`, `version` and the same). What is empty or
 //! zero, as protobuf has it for what is not there, is no field.
 //!
-//! A request that is broken is refused as a whole. A record that cannot be read costs itself alone: the answer says how many
-//! those are (partial success).
+//! A request that is broken is refused as a whole. A record that cannot be read costs itself alone: it becomes a dead letter,
+//! as a request with nothing else in it, and the answer says how many those are (partial success).
 //!
 //! Source: OTLP specification 1.9, <https://opentelemetry.io/docs/specs/otlp/>, and opentelemetry-proto 1.9, `logs.proto`,
 //! `common.proto`, `resource.proto`.
@@ -53,11 +53,23 @@ impl Broken {
 pub struct Logs<'a> {
     groups: Groups<'a>,
     rejected: Rejected,
+    bad: Vec<Bad>,
+    /// Bytes of them.
+    bad_bytes: usize,
 }
 
 enum Groups<'a> {
     Protobuf(protobuf::Groups<'a>),
     Json(json::Groups<'a>),
+}
+
+/// A record that cannot be read.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Bad {
+    /// Why not.
+    pub reason: String,
+    /// A request of it alone, with what it shared with others, in the encoding in which it came.
+    pub request: Vec<u8>,
 }
 
 /// Records that could not be read.
@@ -102,32 +114,36 @@ impl<'a> Logs<'a> {
             );
             return Err(Answer::TooLarge(text));
         }
-        Ok(Logs { groups, rejected: Rejected::default() })
+        Ok(Logs { groups, rejected: Rejected::default(), bad: Vec::new(), bad_bytes: 0 })
     }
 
-    /// Adds records until the batch is full or the body at its end. Answers whether there is more to read.
+    /// Adds records until the batch is full, of them or of such that cannot be read, or the body at its end. Answers whether
+    /// there may be more to read.
     pub fn fill(&mut self, builder: &mut Builder, cut: &Cut) -> bool {
         loop {
             builder.begin_record();
             let written = match &mut self.groups {
                 Groups::Protobuf(groups) => match groups.next() {
-                    Ok(Some(log)) => log.write(builder),
+                    Ok(Some(log)) => log.write(builder).map_err(|broken| (broken, log.alone())),
                     _ => break,
                 },
                 Groups::Json(groups) => match groups.next() {
-                    Ok(Some(log)) => log.write(builder),
+                    Ok(Some(log)) => log.write(builder).map_err(|broken| (broken, log.alone())),
                     _ => break,
                 },
             };
             match written {
                 Ok(()) => builder.end_record(),
-                Err(Broken(reason)) => {
+                Err((Broken(reason), request)) => {
                     builder.cancel_record();
                     self.rejected.count += 1;
-                    self.rejected.reason.get_or_insert(reason);
+                    let reason = format!("a record of {PATH} cannot be read: {reason}");
+                    self.rejected.reason.get_or_insert_with(|| reason.clone());
+                    self.bad_bytes += request.len();
+                    self.bad.push(Bad { reason, request });
                 }
             }
-            if builder.full(cut) {
+            if builder.full(cut) || self.bad_bytes >= cut.bytes || self.bad.len() >= cut.rows {
                 return true;
             }
         }
@@ -135,7 +151,18 @@ impl<'a> Logs<'a> {
         false
     }
 
-    /// The records so far that could not be read.
+    /// Takes those of the last batch that could not be read, in their order.
+    pub fn take_bad(&mut self) -> Vec<Bad> {
+        self.bad_bytes = 0;
+        std::mem::take(&mut self.bad)
+    }
+
+    /// Whether there are such.
+    pub fn has_bad(&self) -> bool {
+        !self.bad.is_empty()
+    }
+
+    /// How many could not be read so far.
     pub fn rejected(&self) -> &Rejected {
         &self.rejected
     }

@@ -9,6 +9,7 @@ use super::*;
 use crate::contract::{Specimen, texts};
 use crate::testing::context;
 use flitch_core::buffers::Buffer;
+use flitch_core::dead_letter::read::{self, Letter};
 use flitch_core::receipt::Ledger;
 
 mod protocol;
@@ -19,7 +20,7 @@ struct Server {
     ledger: Arc<Ledger>,
     stop: tokio_util::sync::CancellationToken,
     running: tokio::task::JoinHandle<anyhow::Result<()>>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// A server with these settings, given as JSON without `listen`.
@@ -32,7 +33,7 @@ async fn server(settings: serde_json::Value) -> Server {
     let address = listener.address().unwrap();
     let (ledger, stop) = (cx.intake.ledger().clone(), cx.stop.clone());
     let running = flitch_core::tasks::joined(serve(listener, settings, cx).unwrap());
-    Server { address, buffer, ledger, stop, running, _folder: folder }
+    Server { address, buffer, ledger, stop, running, folder }
 }
 
 impl Server {
@@ -77,6 +78,17 @@ impl Server {
         };
         let records = records.lock().clone();
         (status, answer, records)
+    }
+
+    /// The dead letters.
+    fn dead_letters(&self) -> Vec<Letter> {
+        let mut letters = Vec::new();
+        let add = |letter| {
+            letters.push(letter);
+            Ok(true)
+        };
+        read::letters(&self.folder.path().join("dead"), &read::Filter::default(), add).unwrap();
+        letters
     }
 }
 

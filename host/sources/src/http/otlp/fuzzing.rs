@@ -24,6 +24,13 @@ fn records(encoding: Encoding, bytes: &[u8], rows: usize) -> Option<(Vec<serde_j
         let text = builder.finish(InvalidUtf8::Replace, &Constants::new()).records.ndjson();
         check_lines(&text);
         all.extend((0..text.ends.len()).map(|row| value(text.row(row))));
+        for bad in logs.take_bad() {
+            // By itself it is as bad, and nothing else is in it.
+            let alone = Logs::new(encoding, &bad.request, usize::MAX);
+            let mut alone = alone.unwrap_or_else(|refused| panic!("{refused:?}"));
+            alone.fill(&mut builder, &cut);
+            assert_eq!((builder.rows(), alone.take_bad()), (0, vec![bad]));
+        }
         if !has_more {
             return Some((all, logs.rejected().count));
         }

@@ -172,6 +172,19 @@ impl Head<'_> {
         (self.json == "null" || has_none(self.json)) && self.schema.is_empty()
     }
 
+    fn length(&self) -> usize {
+        self.json.len() + self.schema.len()
+    }
+
+    /// Appends it as it came, each member with a comma behind it.
+    fn put(&self, name: &str, to: &mut String) {
+        for (name, json) in [(name, self.json), ("schemaUrl", self.schema)] {
+            if !json.is_empty() {
+                to.extend(["\"", name, "\":", json, ","]);
+            }
+        }
+    }
+
     /// Writes it as an object.
     fn write(&self, name: &str, to: &mut Builder) -> Result<(), Broken> {
         if self.is_empty() {
@@ -201,7 +214,20 @@ impl Head<'_> {
 impl Log<'_> {
     /// Bytes of it, with what it shares.
     pub fn length(&self) -> usize {
-        self.resource.json.len() + self.scope.json.len() + self.record.len()
+        self.resource.length() + self.scope.length() + self.record.len()
+    }
+
+    /// A request of it alone.
+    pub fn alone(&self) -> Vec<u8> {
+        let mut request = String::with_capacity(self.length() + 128);
+        request.push_str("{\"resourceLogs\":[{");
+        self.resource.put("resource", &mut request);
+        request.push_str("\"scopeLogs\":[{");
+        self.scope.put("scope", &mut request);
+        request.push_str("\"logRecords\":[");
+        request.push_str(self.record);
+        request.push_str("]}]}]}");
+        request.into_bytes()
     }
 
     /// Writes it into the record that `to` has begun.

@@ -2,6 +2,7 @@
 //!
 //! Source: <https://protobuf.dev/programming-guides/encoding/>; the numbers of fields are those of opentelemetry-proto.
 
+use super::reply::put_bytes;
 use super::{Broken, DEPTH, Times, number, text, too_deep};
 use flitch_core::batch::builder::Builder;
 
@@ -168,7 +169,28 @@ impl<'a> Groups<'a> {
 impl Log<'_> {
     /// Bytes of it, with what it shares.
     pub fn length(&self) -> usize {
-        self.resource.len() + self.scope.len() + self.record.len()
+        let shared = self.resource.len() + self.resource_schema.len();
+        shared + self.scope.len() + self.scope_schema.len() + self.record.len()
+    }
+
+    /// A request of it alone.
+    pub fn alone(&self) -> Vec<u8> {
+        let put = |field, bytes: &[u8], out: &mut Vec<u8>| {
+            if !bytes.is_empty() {
+                put_bytes(field, bytes, out);
+            }
+        };
+        let mut scope_logs = Vec::with_capacity(self.length() + 64);
+        put(1, self.scope, &mut scope_logs);
+        put_bytes(2, self.record, &mut scope_logs);
+        put(3, self.scope_schema, &mut scope_logs);
+        let mut resource_logs = Vec::with_capacity(self.length() + 64);
+        put(1, self.resource, &mut resource_logs);
+        put_bytes(2, &scope_logs, &mut resource_logs);
+        put(3, self.resource_schema, &mut resource_logs);
+        let mut request = Vec::with_capacity(resource_logs.len() + 16);
+        put_bytes(1, &resource_logs, &mut request);
+        request
     }
 
     /// Writes it into the record that `to` has begun.

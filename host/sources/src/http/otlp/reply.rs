@@ -71,7 +71,7 @@ fn put_number(field: u64, number: u64, out: &mut Vec<u8>) {
     put_varint(number, out);
 }
 
-fn put_bytes(field: u64, bytes: &[u8], out: &mut Vec<u8>) {
+pub(super) fn put_bytes(field: u64, bytes: &[u8], out: &mut Vec<u8>) {
     put_varint(field << 3 | 2, out);
     put_varint(bytes.len() as u64, out);
     out.extend_from_slice(bytes);

@@ -126,7 +126,7 @@ fn whole_json() -> String {
     .to_string()
 }
 
-/// The records of a request, in batches of so many, and those that were rejected.
+/// The records of a request, in batches of so many, and those that were rejected, each of which is so by itself.
 fn read(encoding: Encoding, body: &[u8], rows: usize) -> Result<(Vec<Value>, Rejected), Answer> {
     let mut logs = Logs::new(encoding, body, MOST)?;
     let cut = Cut { rows, ..Cut::default() };
@@ -137,6 +137,11 @@ fn read(encoding: Encoding, body: &[u8], rows: usize) -> Result<(Vec<Value>, Rej
         let records = builder.finish(InvalidUtf8::Replace, &Constants::new()).records;
         let text = records.ndjson();
         all.extend((0..records.rows()).map(|row| serde_json::from_slice::<Value>(text.row(row)).unwrap()));
+        for bad in logs.take_bad() {
+            let mut alone = Logs::new(encoding, &bad.request, MOST)?;
+            alone.fill(&mut builder, &cut);
+            assert_eq!((builder.rows(), alone.take_bad()), (0, vec![bad]));
+        }
         if !has_more {
             return Ok((all, logs.rejected().clone()));
         }
@@ -208,6 +213,20 @@ fn a_record_that_cannot_be_read_costs_itself_alone_and_is_told() {
 }
 
 #[test]
+fn what_cannot_be_read_ends_a_batch_as_what_can_does() {
+    let body = request(&vec![message().fixed64(1, u64::MAX); 100]);
+    let mut logs = Logs::new(Encoding::Protobuf, &body.0, MOST).unwrap();
+    let mut builder = Builder::new();
+    assert!(logs.fill(&mut builder, &Cut { rows: 30, ..Cut::default() }));
+    let bad = logs.take_bad();
+    assert_eq!((bad.len(), builder.rows()), (30, 0));
+    assert!(logs.fill(&mut builder, &Cut { bytes: 10 * bad[0].request.len(), ..Cut::default() }));
+    assert_eq!((logs.take_bad().len(), builder.rows()), (10, 0));
+    assert!(!logs.fill(&mut builder, &Cut::default()));
+    assert_eq!((logs.take_bad().len(), logs.rejected().count), (60, 100));
+}
+
+#[test]
 fn a_request_that_is_broken_is_refused_as_a_whole() {
     let mut cut = request(&[whole_record(), whole_record()]).0;
     cut.pop();
@@ -236,8 +255,16 @@ fn what_records_share_counts_for_each_of_them() {
     for _ in 0..20 {
         scope_logs = scope_logs.inner(2, message());
     }
-    let body = message().inner(1, message().inner(1, resource).inner(2, scope_logs));
-    assert!(matches!(protobuf(&body), Err(Answer::TooLarge(text)) if text.contains("max_expanded")));
+    for shared in [message().inner(1, resource), message().bytes(3, &[b'x'; 100_000])] {
+        let body = message().inner(1, shared.inner(2, scope_logs.clone()));
+        assert!(matches!(protobuf(&body), Err(Answer::TooLarge(text)) if text.contains("max_expanded")));
+    }
+    let records = ["{}"; 20].join(",");
+    let body = format!(
+        r#"{{"resourceLogs":[{{"scopeLogs":[{{"schemaUrl":"{}","logRecords":[{records}]}}]}}]}}"#,
+        "x".repeat(100_000)
+    );
+    assert!(matches!(read(Encoding::Json, body.as_bytes(), 1), Err(Answer::TooLarge(_))));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What clients may expect of any server of HTTP.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+
 use super::*;
 
 /// What a connection brings after these bytes, up to its end.
@@ -124,6 +126,14 @@ async fn logs_of_opentelemetry_are_taken_and_answered_in_their_own_words() {
     assert!(answer.starts_with("\u{a}") && answer.contains("2262"), "{answer:?}");
     let record: serde_json::Value = serde_json::from_str(&records).unwrap();
     assert_eq!((&record["body"], &record["@tag"]), (&"hi".into(), &"otel".into()));
+    // The other one is a dead letter: a request of it alone.
+    let accounts = server.ledger.read();
+    assert_eq!((accounts.received, accounts.delivered, accounts.dead_lettered), (2, 1, 1));
+    let [letter] = &server.dead_letters()[..] else { panic!("one letter") };
+    let alone = b"\x0a\x0d\x12\x0b\x12\x09\x09\xff\xff\xff\xff\xff\xff\xff\xff";
+    let raw = letter.raw.as_ref().unwrap().get();
+    assert_eq!(raw, format!(r#"{{"$bytes":"{}"}}"#, BASE64_STANDARD.encode(alone)));
+    assert!(letter.reason.contains("2262") && letter.stage == "source", "{letter:?}");
     let (status, answer) = server.ask(head, b"\x0a\xff").await;
     assert!(status == 400 && answer.starts_with("\u{8}\u{3}\u{12}"), "{status} {answer:?}");
     let head = "POST /v1/logs\nContent-Type: application/json";
