@@ -3,6 +3,8 @@
 //! An object is named by what is in it, and is written only where there is none of that name: so a write that is repeated
 //! because its answer was lost, and records that come again in the same order, write nothing twice.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +37,8 @@ pub(crate) use settings::store_settings;
 
 /// What is written in one request; what is larger goes in parts. S3 allows 10,000 parts.
 const PART: u64 = 8 << 20;
+/// What is read of a file at once: memory of this size the allocator has from the piece before.
+const PIECE: u64 = 256 << 10;
 /// Longest name that all stores allow, in bytes.
 const LONGEST: usize = 1024;
 /// What objects can be made of.
@@ -236,10 +240,19 @@ fn path(name: &str) -> Path {
 async fn read(object: &Object, from: u64, length: u64) -> Result<PutPayload, WriteError> {
     let path = object.path.clone();
     let bytes = tokio::task::spawn_blocking(move || {
-        use std::os::unix::fs::FileExt;
-        let mut bytes = vec![0; length as usize];
-        std::fs::File::open(&path)?.read_exact_at(&mut bytes, from)?;
-        Ok::<_, std::io::Error>(PutPayload::from(bytes))
+        let mut file = File::open(&path)?;
+        file.seek(SeekFrom::Start(from))?;
+        let (mut pieces, mut rest) = (Vec::with_capacity(length.div_ceil(PIECE) as usize), length);
+        while rest > 0 {
+            let count = rest.min(PIECE);
+            let mut piece = Vec::with_capacity(count as usize);
+            if file.by_ref().take(count).read_to_end(&mut piece)? as u64 != count {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+            pieces.push(bytes::Bytes::from(piece));
+            rest -= count;
+        }
+        Ok::<_, std::io::Error>(PutPayload::from_iter(pieces))
     });
     let said =
         |error: String| WriteError::Unreachable { reason: format!("{}: {error}", object.path.display()) };

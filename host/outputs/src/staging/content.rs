@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use blake3::Hasher;
+use bytes::Bytes;
 
 use super::Plan;
 use super::growing::Growing;
@@ -16,6 +17,8 @@ use flitch_core::batch::{Encoded, Records};
 
 /// Text of one object that is compressed at once.
 const PIECE: usize = 1 << 20;
+/// From how many bytes on those of one batch are compressed where they stand. Shorter pieces compress less.
+const WHOLE: usize = 256 << 10;
 /// What stands behind the key in the name of an object: half of a BLAKE3, which costs a third of what a SHA-256 does and which
 /// nobody finds two texts for either.
 pub(super) const ID: usize = 16;
@@ -107,7 +110,8 @@ impl Content {
             Some(table) => Content::Table(Box::new(Table::new(table, plan.compression, path))),
             None => {
                 let file = Growing::new(path);
-                Content::Text(Text { file, text: header.to_vec(), digest: Hasher::new() })
+                let (batch, text, digest) = (Bytes::new(), header.to_vec(), Hasher::new());
+                Content::Text(Text { file, batch, text, digest })
             }
         }
     }
@@ -131,8 +135,8 @@ impl Content {
     pub fn add(&mut self, rows: &Rows, range: Range<usize>) {
         match (self, rows) {
             (Content::Text(text), Rows::Text(rows)) => {
-                let start = if range.start == 0 { 0 } else { rows.ends[range.start - 1] };
-                text.text.extend_from_slice(&rows.text[start as usize..rows.ends[range.end - 1] as usize]);
+                let start = if range.start == 0 { 0 } else { rows.ends[range.start - 1] as usize };
+                text.add(&rows.text, start..rows.ends[range.end - 1] as usize);
             }
             (Content::Table(table), Rows::Fields(fields)) => table.add(fields, range),
             _ => unreachable!("a yard builds objects of one kind"),
@@ -142,7 +146,7 @@ impl Content {
     /// Whether it is worth to write what is in memory.
     pub fn is_due(&self) -> bool {
         match self {
-            Content::Text(text) => text.text.len() >= PIECE,
+            Content::Text(text) => !text.batch.is_empty() || text.text.len() >= PIECE,
             Content::Table(table) => table.room() == 0,
         }
     }
@@ -183,7 +187,7 @@ impl Content {
     /// Bytes of memory.
     pub fn memory(&self) -> usize {
         match self {
-            Content::Text(text) => text.text.capacity(),
+            Content::Text(text) => text.batch.len() + text.text.capacity(),
             Content::Table(table) => table.memory(),
         }
     }
@@ -191,7 +195,7 @@ impl Content {
     /// Bytes in memory and on disk.
     pub fn bytes(&self) -> u64 {
         match self {
-            Content::Text(text) => text.text.len() as u64 + text.file.length(),
+            Content::Text(text) => (text.batch.len() + text.text.len()) as u64 + text.file.length(),
             Content::Table(table) => table.bytes(),
         }
     }
@@ -228,21 +232,32 @@ pub(super) const ID_LENGTH: usize = ID * 2;
 /// Text, compressed in pieces.
 pub(super) struct Text {
     file: Growing,
-    /// What is not in the file yet.
+    /// What is not in the file yet: of one batch, as it stands in memory, and what comes behind that.
+    batch: Bytes,
     text: Vec<u8>,
     /// Of all text that is in the file.
     digest: Hasher,
 }
 
 impl Text {
-    /// Writes what is in memory. Where that fails it stays there.
-    fn write(&mut self, press: &mut Press) -> io::Result<()> {
-        if self.text.is_empty() {
-            return Ok(());
+    fn add(&mut self, all: &Bytes, range: Range<usize>) {
+        match self.batch.is_empty() && self.text.is_empty() && range.len() >= WHOLE {
+            true => self.batch = all.slice(range),
+            false => self.text.extend_from_slice(&all[range]),
         }
-        let Text { file, text, digest } = self;
-        press.press(text, |bytes| file.append(bytes))?;
-        digest.update(&std::mem::take(text));
+    }
+
+    /// Writes what is in memory. What the disk does not take stays there.
+    fn write(&mut self, press: &mut Press) -> io::Result<()> {
+        let Text { file, batch, text, digest } = self;
+        if !batch.is_empty() {
+            press.press(batch, |bytes| file.append(bytes))?;
+            digest.update(&std::mem::take(batch));
+        }
+        if !text.is_empty() {
+            press.press(text, |bytes| file.append(bytes))?;
+            digest.update(&std::mem::take(text));
+        }
         Ok(())
     }
 }

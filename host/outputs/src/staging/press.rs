@@ -4,11 +4,17 @@ use std::io::{self, Write};
 
 use flate2::write::GzEncoder;
 use zstd::bulk::Compressor;
+use zstd::zstd_safe::{CParameter, compress_bound};
 
 use super::Compression;
 
 /// Level of zstd: 3 takes 1.7 times as long for 1 % less.
 const ZSTD: i32 = 1;
+/// How far back it looks, as a power of two. What level 1 takes by itself, twice as much, makes nothing smaller, since its
+/// table forgets what lies so far back, and takes 7 % longer; 20 % where a piece is no longer than that.
+const WINDOW: u32 = 18;
+/// Memory for what is compressed that is kept from piece to piece, if it takes no more.
+const KEPT: usize = 2 << 20;
 /// Level of gzip: 6 takes 2.2 times as long for 17 % less (1.84 µs and 0.84 µs for a record of 345 bytes).
 const GZIP: u32 = 2;
 
@@ -16,7 +22,7 @@ const GZIP: u32 = 2;
 pub(crate) enum Press {
     Plain,
     Gzip,
-    Zstd(Compressor<'static>),
+    Zstd(Compressor<'static>, Vec<u8>),
 }
 
 impl Press {
@@ -27,7 +33,11 @@ impl Press {
             // Tables are compressed within.
             Compression::None | Compression::Snappy => Press::Plain,
             Compression::Gzip => Press::Gzip,
-            Compression::Zstd => Press::Zstd(Compressor::new(ZSTD)?),
+            Compression::Zstd => {
+                let mut zstd = Compressor::new(ZSTD)?;
+                zstd.set_parameter(CParameter::WindowLog(WINDOW))?;
+                Press::Zstd(zstd, Vec::new())
+            }
         })
     }
 
@@ -44,7 +54,16 @@ impl Press {
                 gzip.write_all(text)?;
                 then(&gzip.finish()?)
             }
-            Press::Zstd(zstd) => then(&zstd.compress(text)?),
+            Press::Zstd(zstd, out) => {
+                out.clear();
+                out.reserve(compress_bound(text.len()));
+                zstd.compress_to_buffer(text, out)?;
+                let done = then(out);
+                if out.capacity() > KEPT {
+                    *out = Vec::new();
+                }
+                done
+            }
         }
     }
 }

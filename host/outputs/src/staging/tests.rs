@@ -106,6 +106,22 @@ async fn ten_thousand_objects_are_open_at_once_and_take_what_comes_for_them() {
 }
 
 #[tokio::test]
+async fn what_a_batch_has_in_one_piece_is_the_same_object_as_in_many() {
+    let (home, ledger, now) = (tempfile::tempdir().unwrap(), Arc::default(), Instant::now());
+    let texts: Vec<_> = (0..3000).map(|n| Some(format!("{n:0>400}"))).collect();
+    let mut all = Vec::new();
+    for rows in [3000, 800, 7] {
+        let mut yard = Yard::new(Plan { bytes: 900_000, ..plan(&home, "a/") }).unwrap();
+        for texts in texts.chunks(rows) {
+            yard.put(batch(&ledger, keyed(texts)), now);
+        }
+        yard.close_all(now);
+        all.push(sealed(&mut yard));
+    }
+    assert!(all[0].len() == 2 && all[0] == all[1] && all[1] == all[2]);
+}
+
+#[tokio::test]
 async fn for_one_object_more_than_may_be_open_the_idle_one_is_closed() {
     let (home, ledger, now) = (tempfile::tempdir().unwrap(), Arc::default(), Instant::now());
     let mut yard = Yard::new(Plan { open: 2, ..plan(&home, "{k}-") }).unwrap();
