@@ -88,7 +88,8 @@ pub struct AdxSettings {
     /// The same for what is streamed.
     #[serde(default = "streaming_max_age")]
     pub streaming_max_age: Span,
-    /// Most objects that are open at once. For one more the one is closed to which nothing came for the longest time.
+    /// Most objects that are open at once. For one more the one is closed to which nothing came for the longest
+    /// time, and also when all of them take more than 64 MiB of memory beside their content: about 2.5 KiB each.
     #[serde(default = "max_open")]
     #[schemars(range(min = 1))]
     pub max_open: usize,

@@ -33,7 +33,7 @@ macro_rules! store_settings {
             #[serde(default = "crate::object::default_max_idle")]
             pub max_idle: flitch_core::units::Span,
             /// Most objects that are open at once. For one more the one is closed to which nothing came for the longest
-            /// time.
+            /// time, and also when all of them take more than 64 MiB of memory beside their content: about 2.5 KiB each.
             #[serde(default = "crate::object::default_max_open")]
             #[schemars(range(min = 1))]
             pub max_open: usize,

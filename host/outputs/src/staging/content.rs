@@ -184,7 +184,15 @@ impl Content {
         }
     }
 
-    /// Bytes of memory.
+    /// Bytes of memory that it takes beside itself, however much is in it.
+    pub fn beside(&self) -> usize {
+        match self {
+            Content::Text(_) => 0,
+            Content::Table(table) => table.beside(),
+        }
+    }
+
+    /// Bytes of memory of what is not written.
     pub fn memory(&self) -> usize {
         match self {
             Content::Text(text) => text.batch.len() + text.text.capacity(),

@@ -75,6 +75,11 @@ impl Keep {
         self.text.capacity()
     }
 
+    /// Bytes of memory that are not.
+    pub fn beside(&self) -> usize {
+        self.runs.capacity() * size_of::<Run>() + self.file.path().as_os_str().len()
+    }
+
     /// Bytes in memory and on disk.
     pub fn bytes(&self) -> u64 {
         self.text.len() as u64 + self.file.length() + self.runs.len() as u64 * RUN

@@ -16,6 +16,8 @@ const PIECE: usize = 1 << 20;
 /// What is counted for an object beside its bytes, and for a share of a receipt.
 pub(super) const OBJECT: u64 = 4096;
 const SHARE: u64 = 64;
+/// What its place among the others takes of memory, about.
+const NODE: usize = 64;
 
 /// The key of another object for `key`, by the byte at its end, which is in no name.
 pub(super) fn variant(key: &[u8], number: u8) -> Vec<u8> {
@@ -24,6 +26,23 @@ pub(super) fn variant(key: &[u8], number: u8) -> Vec<u8> {
         *last = number;
     }
     key
+}
+
+/// Bytes of memory.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Memory {
+    /// Of what is not on the disk yet.
+    pub content: usize,
+    /// Of what an object takes however much is in it, and of what settles its records.
+    pub beside: usize,
+}
+
+impl Memory {
+    /// Counts for one part of it `now` instead of `before`.
+    pub fn change(&mut self, before: &Memory, now: &Memory) {
+        self.content = self.content - before.content + now.content;
+        self.beside = self.beside - before.beside + now.beside;
+    }
 }
 
 /// An object that may still grow.
@@ -38,8 +57,8 @@ pub(super) struct Open {
     /// How many records of which source are stored.
     pub stored: Vec<(Arc<Ledger>, u64)>,
     pub held: Held,
-    /// Bytes of memory that are counted.
-    pub memory: usize,
+    /// What is counted of it.
+    pub memory: Memory,
     pub keep: Option<Keep>,
     /// Most bytes of its rows.
     pub most: u64,
@@ -88,10 +107,15 @@ impl Open {
         }
     }
 
-    /// Counts its memory and its bytes as they are now.
-    pub fn count(&mut self, buffered: &mut usize) {
-        let memory = self.content.memory() + self.keep.as_ref().map_or(0, Keep::memory);
-        *buffered = *buffered - self.memory + memory;
+    /// Counts its memory and its bytes as they are now; `all` is the memory of all objects.
+    pub fn count(&mut self, all: &mut Memory) {
+        let own = NODE + size_of::<Open>() + 2 * self.key.len() + self.content.path().as_os_str().len();
+        let shares = self.shares.capacity() * size_of::<Receipt>();
+        let memory = Memory {
+            content: self.content.memory() + self.keep.as_ref().map_or(0, Keep::memory),
+            beside: own + shares + self.content.beside() + self.keep.as_ref().map_or(0, Keep::beside),
+        };
+        all.change(&self.memory, &memory);
         self.memory = memory;
         let kept = self.keep.as_ref().map_or(0, Keep::bytes);
         self.held.set(OBJECT + self.shares.len() as u64 * SHARE + self.content.bytes() + kept);

@@ -190,9 +190,15 @@ impl Table {
         Ok(())
     }
 
-    /// Bytes of memory.
+    /// Bytes of memory of what is not written.
     pub fn memory(&self) -> usize {
-        self.blocks.capacity() + self.ready.capacity() + self.slots.memory()
+        self.blocks.capacity() + self.ready.capacity()
+    }
+
+    /// Bytes of memory that it takes beside that.
+    pub fn beside(&self) -> usize {
+        let columns = self.slots.memory() + self.layout.as_ref().map_or(0, Layout::memory);
+        size_of::<Table>() + self.spilled.path().as_os_str().len() + columns
     }
 
     /// Bytes in memory and on disk.

@@ -97,6 +97,7 @@ async fn ten_thousand_objects_are_open_at_once_and_take_what_comes_for_them() {
     assert!(yard.pop().is_none());
     yard.close_all(now);
     let found = sealed(&mut yard);
+    assert_eq!((yard.memory().content, yard.memory().beside), (0, 0));
     assert_eq!(found.len(), 10_000);
     for (name, (text, records)) in &found {
         assert_eq!(*records, 3);
@@ -114,11 +115,30 @@ async fn what_a_batch_has_in_one_piece_is_the_same_object_as_in_many() {
         let mut yard = Yard::new(Plan { bytes: 900_000, ..plan(&home, "a/") }).unwrap();
         for texts in texts.chunks(rows) {
             yard.put(batch(&ledger, keyed(texts)), now);
+            assert!(yard.memory().content < 3 << 20, "{:?}", yard.memory());
         }
         yard.close_all(now);
         all.push(sealed(&mut yard));
     }
     assert!(all[0].len() == 2 && all[0] == all[1] && all[1] == all[2]);
+}
+
+#[tokio::test]
+async fn where_open_objects_take_too_much_memory_beside_what_is_in_them_idle_ones_are_closed() {
+    let (home, ledger, now) = (tempfile::tempdir().unwrap(), Arc::default(), Instant::now());
+    let mut yard = Yard::new(plan(&home, "{k}-")).unwrap();
+    for from in (0..40_000).step_by(1000) {
+        let keys: Vec<_> = (from..from + 1000).map(|n| Some(format!("{n:05}"))).collect();
+        yard.put(batch(&ledger, keyed(&keys)), now);
+        assert!(yard.memory().beside <= 64 << 20, "{:?}", yard.memory());
+    }
+    let closed = sealed(&mut yard);
+    assert!((1000..30_000).contains(&closed.len()), "{}", closed.len());
+    let is_first = |(place, name): (usize, &String)| name.starts_with(&format!("{place:05}"));
+    assert!(closed.keys().enumerate().all(is_first));
+    yard.close_all(now);
+    assert_eq!(sealed(&mut yard).len() + closed.len(), 40_000);
+    assert_eq!((yard.memory().content, yard.memory().beside), (0, 0));
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::content::{Broken, Content, Rows, Texts};
 use super::journal::Journal;
 use super::keep::{Keep, whole};
-use super::open::{self, Open};
+use super::open::{self, Memory, Open};
 use super::press::Press;
 use super::recover::own_folder;
 use super::{Held, Object, Plan};
@@ -26,11 +26,10 @@ use flitch_core::batch::template::Rendered;
 use flitch_core::receipt::Receipt;
 use flitch_core::telemetry::{Metric, Quiet};
 
+mod memory;
 mod runs;
 mod stored;
 
-/// Most of all objects in memory. Where more comes it is written in smaller pieces.
-const BUFFERED: usize = 32 << 20;
 /// Most objects of a key whose records have kinds that do not suit each other.
 const VARIANTS: u8 = 8;
 /// How long a disk rests that could not be written to.
@@ -53,7 +52,7 @@ pub(crate) struct Yard {
     /// Whole but for what the disk has not taken.
     closing: Vec<Open>,
     sealed: VecDeque<Sealed>,
-    buffered: usize,
+    memory: Memory,
     held: Arc<AtomicU64>,
     next: u64,
     /// Until when the disk rests.
@@ -72,6 +71,7 @@ pub(crate) struct Yard {
     said_disk: Quiet,
     said_lost: Quiet,
     said_full: Quiet,
+    said_many: Quiet,
 }
 
 impl Yard {
@@ -95,7 +95,7 @@ impl Yard {
             open: LruCache::unbounded_with_hasher(ahash::RandomState::new()),
             closing: Vec::new(),
             sealed: left.into(),
-            buffered: 0,
+            memory: Memory::default(),
             held,
             next: 0,
             rest: None,
@@ -111,6 +111,7 @@ impl Yard {
             said_disk: Quiet::a_minute(),
             said_lost: Quiet::a_minute(),
             said_full: Quiet::a_minute(),
+            said_many: Quiet::a_minute(),
             plan,
         })
     }
@@ -218,7 +219,7 @@ impl Yard {
                 true => open.write(&mut self.press),
                 false => Ok(()),
             };
-            open.count(&mut self.buffered);
+            open.count(&mut self.memory);
             match wrote {
                 Ok(()) if is_whole => self.close(key),
                 Ok(()) => {}
@@ -249,12 +250,12 @@ impl Yard {
             shares: Vec::new(),
             stored: Vec::new(),
             held: Held::new(&self.held),
-            memory: 0,
+            memory: Memory::default(),
             most,
             ends: now + age,
             touched: now,
         };
-        open.count(&mut self.buffered);
+        open.count(&mut self.memory);
         self.first_end = Some(self.first_end.map_or(open.ends, |first| first.min(open.ends)));
         self.open.put(key, open);
     }
@@ -274,7 +275,7 @@ impl Yard {
     /// Writes what is left of an object, and seals it.
     fn finish(&mut self, mut open: Open) {
         let finished = open.finish(&mut self.press);
-        open.count(&mut self.buffered);
+        open.count(&mut self.memory);
         match finished {
             Ok(()) => self.seal(open),
             Err(Broken::Disk(error)) => {
@@ -292,8 +293,8 @@ impl Yard {
         }
         let outlasting = self.outlasting(&mut open);
         let mut name = open.name_begin();
-        let Open { content, length, rows, shares, held, memory, keep, .. } = open;
-        self.buffered -= memory;
+        self.memory.change(&open.memory, &Memory::default());
+        let Open { content, length, rows, shares, held, keep, .. } = open;
         let (file, id) = content.into_file();
         if self.plan.has_id {
             name.push_str(&id);
@@ -343,36 +344,12 @@ impl Yard {
     /// Gives an object up: its sources send again what is in it, after a rest.
     fn lose(&mut self, mut open: Open, reason: &str) {
         self.rest = Some(Instant::now() + REST);
-        self.buffered -= open.memory;
+        self.memory.change(&open.memory, &Memory::default());
         open.remove();
         self.failed("lost");
         if self.said_lost.may_say() {
             let (key, rows) = (open.name_begin(), open.rows);
             tracing::error!(output = %self.plan.output, key, rows, "an object could not be built, and its records are sent again: {reason}");
-        }
-    }
-
-    /// Keeps what is in memory below its bound: what is more than the mean is written, and what takes memory all the
-    /// same is closed.
-    fn relieve(&mut self) {
-        if self.buffered <= BUFFERED || self.rest.is_some() {
-            return;
-        }
-        let mean = self.buffered / self.open.len().max(1);
-        let mut broken = None;
-        for (key, open) in self.open.iter_mut().filter(|(_, open)| open.memory >= mean) {
-            let wrote = open.relieve(&mut self.press);
-            open.count(&mut self.buffered);
-            if let Err(error) = wrote {
-                broken = Some((key.clone(), error));
-                break;
-            }
-        }
-        if let Some((key, broken)) = broken {
-            self.broken(&key, broken);
-        }
-        while self.buffered > BUFFERED && self.rest.is_none() && !self.open.is_empty() {
-            self.close_idle();
         }
     }
 
@@ -463,6 +440,12 @@ impl Yard {
             tracing::warn!(output = %self.plan.output, most, "as many bytes wait on disk as may; sources wait until objects are written");
         }
         !is_full && self.rest.is_none()
+    }
+
+    /// What is counted of its memory.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// Where it builds.

@@ -28,6 +28,9 @@ use flitch_core::batch::{Kind, TAG, TIMESTAMP, record_batch};
 pub(super) const SLICE: usize = 2048;
 /// What a slot takes beside its path, about, its place in the map included.
 const SLOT: usize = 160;
+/// What a column takes of memory, and what is remembered of it for the end of the file with each row group, about.
+const COLUMN: usize = 256;
+const CHUNK: usize = 1024;
 /// The other half of Arrow's mark of a JSON text.
 pub(super) const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
 /// Kinds that there are.
@@ -155,6 +158,7 @@ pub(super) struct Layout {
     /// Rows that are no slice yet.
     slice: Vec<RecordBatch>,
     rows: usize,
+    groups: usize,
 }
 
 impl Layout {
@@ -188,7 +192,7 @@ impl Layout {
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let writer = Writer::new(schema.clone(), compression);
         let places = columns.iter().enumerate().map(|(place, (path, _))| (path.clone(), place)).collect();
-        Ok(Layout { unit: plan.unit, columns, places, schema, writer, slice: Vec::new(), rows: 0 })
+        Ok(Layout { unit: plan.unit, columns, places, schema, writer, slice: Vec::new(), rows: 0, groups: 0 })
     }
 
     /// Whether a column has a place for all values of these rows.
@@ -273,8 +277,14 @@ impl Layout {
         Ok(())
     }
 
+    /// Bytes of memory between two row groups.
+    pub fn memory(&self) -> usize {
+        self.columns.len() * (COLUMN + self.groups * CHUNK)
+    }
+
     /// Ends the row group. Its bytes go to the end of `out`.
     pub fn end_group(&mut self, out: &mut Vec<u8>) -> Result<(), ParquetError> {
+        self.groups += 1;
         if self.rows > 0 {
             let rest = concat_batches(&self.schema, &self.slice)?;
             self.slice.clear();

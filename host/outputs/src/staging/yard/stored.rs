@@ -36,7 +36,7 @@ impl Yard {
         let mut broken = None;
         for (key, open) in self.open.iter_mut().filter(|(_, open)| !open.shares.is_empty()) {
             let wrote = open.write(&mut self.press);
-            open.count(&mut self.buffered);
+            open.count(&mut self.memory);
             if let Err(error) = wrote {
                 broken = Some((key.clone(), error));
                 break;
