@@ -151,6 +151,14 @@ impl Content {
         }
     }
 
+    /// Says whether what comes behind the next write may take memory that cannot be freed before the one after it.
+    pub fn may_be_direct(&mut self, may: bool) {
+        match self {
+            Content::Text(_) => {}
+            Content::Table(table) => table.may_be_direct(may),
+        }
+    }
+
     /// Writes what is in memory.
     ///
     /// # Errors

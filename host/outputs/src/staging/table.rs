@@ -4,6 +4,9 @@
 //! them. The first row group decides the columns: those that its rows have, each of a kind that holds all its values. A
 //! row that does not fit these begins another object. All of that goes by the rows alone, and not by how they came, so
 //! that the same rows make the same file, byte for byte.
+//!
+//! Once the columns are known, and while memory is not short, rows go into the row group as they come: that makes the same
+//! file, and nothing is copied on the way, nor read again when no cache has it any more.
 
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -12,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use arrow_schema::TimeUnit;
 use blake3::Hasher;
+use parquet::errors::ParquetError;
 
 use self::block::Block;
 use self::layout::{Layout, Slots};
@@ -31,6 +35,8 @@ pub(super) use uncut::Uncut;
 const GROUP: u64 = 16 << 20;
 /// Most columns of an object. A batch has no more than half as many.
 const COLUMNS: usize = 1024;
+/// Bytes of blocks that go together into a row group which is in memory.
+const DIRECT: usize = 256 << 10;
 /// By how much the memory of blocks grows at most.
 const STEP: usize = 1 << 20;
 
@@ -56,6 +62,11 @@ pub(super) struct Table {
     pending: u64,
     /// Since the first row group.
     layout: Option<Layout>,
+    /// Whether rows go into the row group as they come.
+    is_direct: bool,
+    may_be_direct: bool,
+    /// Why rows did not go into it.
+    failed: Option<String>,
     file: Growing,
     /// What the file has not taken yet.
     ready: Vec<u8>,
@@ -75,6 +86,9 @@ impl Table {
             spilled,
             pending: 0,
             layout: None,
+            is_direct: false,
+            may_be_direct: false,
+            failed: None,
             file: Growing::new(path),
             ready: Vec::new(),
             digest: Hasher::new(),
@@ -84,7 +98,12 @@ impl Table {
 
     /// How many bytes of values the row group takes that is being filled.
     pub fn room(&self) -> u64 {
-        GROUP.saturating_sub(self.pending)
+        if self.failed.is_some() { 0 } else { GROUP.saturating_sub(self.pending) }
+    }
+
+    /// Says whether the next row group may be in memory while it is filled.
+    pub fn may_be_direct(&mut self, may: bool) {
+        self.may_be_direct = may;
     }
 
     /// How many of these rows fit, from the first on.
@@ -121,6 +140,13 @@ impl Table {
     pub fn add(&mut self, fields: &Fields, rows: Range<usize>) {
         let start = if rows.start == 0 { 0 } else { fields.ends[rows.start - 1] };
         self.pending += u64::from(fields.ends[rows.end - 1] - start);
+        // Few rows of a batch are copied, so that they do not hold all of it.
+        if self.is_direct && 2 * rows.len() >= fields.ends.len() {
+            for (kind, column) in fields.columns.iter().filter(|(_, column)| column.is_in(rows.clone())) {
+                self.slots.slot(*kind, column, rows.clone());
+            }
+            return self.direct(|layout| layout.add_fields(fields, rows));
+        }
         let mut block = Block::begin(&mut self.blocks, rows.clone());
         for (kind, column) in &fields.columns {
             if column.is_in(rows.clone()) {
@@ -128,10 +154,24 @@ impl Table {
             }
         }
         block.end();
+        if self.is_direct && self.blocks.len() >= DIRECT {
+            self.direct(|_| Ok(()));
+        }
+    }
+
+    /// Does something with the row group that has all rows that came before.
+    fn direct(&mut self, work: impl FnOnce(&mut Layout) -> Result<(), ParquetError>) {
+        let Some(layout) = self.layout.as_mut().filter(|_| self.failed.is_none()) else { return };
+        let done = layout.add_blocks(&self.slots, &self.blocks).and_then(|()| work(layout));
+        self.blocks = Vec::new();
+        self.failed = done.err().map(|error| error.to_string());
     }
 
     /// Puts the rows that wait on the disk.
     pub fn relieve(&mut self) -> io::Result<()> {
+        if self.is_direct {
+            self.direct(|_| Ok(()));
+        }
         if !self.blocks.is_empty() {
             self.spilled.append(&self.blocks)?;
             self.blocks = Vec::new();
@@ -142,6 +182,9 @@ impl Table {
     /// Makes a row group of the rows that wait.
     pub fn write(&mut self) -> Result<(), Broken> {
         self.push()?;
+        if let Some(why) = self.failed.take() {
+            return Err(Broken::Lost(why));
+        }
         let (slots, plan, compression) = (&self.slots, self.plan, self.compression);
         let mut layout = match self.layout.take() {
             Some(layout) => layout,
@@ -154,16 +197,14 @@ impl Table {
                 layout.add(slots, &block).map_err(lost)?;
             }
         }
-        let mut blocks = &self.blocks[..];
-        while let Some(block) = block::split(&mut blocks) {
-            layout.add(slots, block).map_err(lost)?;
-        }
+        layout.add_blocks(slots, &self.blocks).map_err(lost)?;
         self.blocks = Vec::new();
         self.spilled.remove();
         self.pending = 0;
         layout.end_group(&mut self.ready).map_err(lost)?;
         self.digest.update(&self.ready);
         self.layout = Some(layout);
+        self.is_direct = self.may_be_direct;
         Ok(self.push()?)
     }
 
@@ -192,7 +233,8 @@ impl Table {
 
     /// Bytes of memory of what is not written.
     pub fn memory(&self) -> usize {
-        self.blocks.capacity() + self.ready.capacity()
+        let direct = self.layout.as_ref().map_or(0, Layout::in_progress);
+        self.blocks.capacity() + self.ready.capacity() + direct
     }
 
     /// Bytes of memory that it takes beside that.
@@ -203,7 +245,8 @@ impl Table {
 
     /// Bytes in memory and on disk.
     pub fn bytes(&self) -> u64 {
-        (self.blocks.len() + self.ready.len()) as u64 + self.spilled.length() + self.file.length()
+        let direct = self.layout.as_ref().map_or(0, Layout::in_progress);
+        (self.blocks.len() + self.ready.len() + direct) as u64 + self.spilled.length() + self.file.length()
     }
 
     pub fn path(&self) -> &Path {

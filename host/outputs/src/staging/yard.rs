@@ -215,6 +215,7 @@ impl Yard {
             }
             open.touched = now;
             let is_whole = open.length >= most;
+            open.content.may_be_direct(self.memory.content - open.memory.content < memory::DIRECT);
             let wrote = match open.is_due() && !is_whole {
                 true => open.write(&mut self.press),
                 false => Ok(()),

@@ -18,10 +18,10 @@ use parquet::errors::ParquetError;
 
 use super::super::Compression;
 use super::TablePlan;
-use super::block::Blocks;
+use super::block::{self, Blocks};
 use super::writer::Writer;
 use flitch_core::batch::convert::{repeat, value};
-use flitch_core::batch::encode::Named;
+use flitch_core::batch::encode::{Fields, Named};
 use flitch_core::batch::{Kind, TAG, TIMESTAMP, record_batch};
 
 /// Rows that are given to the writer at once: the pages that it makes go by them.
@@ -158,6 +158,8 @@ pub(super) struct Layout {
     /// Rows that are no slice yet.
     slice: Vec<RecordBatch>,
     rows: usize,
+    /// Bytes of them.
+    waiting: usize,
     groups: usize,
 }
 
@@ -192,7 +194,17 @@ impl Layout {
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let writer = Writer::new(schema.clone(), compression);
         let places = columns.iter().enumerate().map(|(place, (path, _))| (path.clone(), place)).collect();
-        Ok(Layout { unit: plan.unit, columns, places, schema, writer, slice: Vec::new(), rows: 0, groups: 0 })
+        Ok(Layout {
+            unit: plan.unit,
+            columns,
+            places,
+            schema,
+            writer,
+            slice: Vec::new(),
+            rows: 0,
+            waiting: 0,
+            groups: 0,
+        })
     }
 
     /// Whether a column has a place for all values of these rows.
@@ -206,8 +218,31 @@ impl Layout {
         }
     }
 
+    /// Adds rows that came to the row group.
+    pub fn add_fields(&mut self, fields: &Fields, rows: Range<usize>) -> Result<(), ParquetError> {
+        let mut parts: Vec<Vec<ArrayRef>> = vec![Vec::new(); self.columns.len()];
+        for (kind, column) in fields.columns.iter().filter(|(_, column)| column.is_in(rows.clone())) {
+            let place = self.places[&column.path];
+            let own = if column.is_constant { 0..1 } else { rows.clone() };
+            let array = self.fitted(&column.array.slice(own.start, own.len()), *kind, self.columns[place].1);
+            parts[place].push(if column.is_constant { repeat(&array, rows.len()) } else { array });
+        }
+        let start = if rows.start == 0 { 0 } else { fields.ends[rows.start - 1] };
+        self.waiting += (fields.ends[rows.end - 1] - start) as usize;
+        self.add_parts(parts, rows.len())
+    }
+
+    /// Adds the rows of blocks that stand one behind the other.
+    pub fn add_blocks(&mut self, slots: &Slots, mut blocks: &[u8]) -> Result<(), ParquetError> {
+        while let Some(block) = block::split(&mut blocks) {
+            self.add(slots, block)?;
+        }
+        Ok(())
+    }
+
     /// Adds the rows of a block to the row group.
     pub fn add(&mut self, slots: &Slots, block: &[u8]) -> Result<(), ParquetError> {
+        self.waiting += block.len();
         let mut block = Blocks::new(block)?;
         let mut parts: Vec<Vec<ArrayRef>> = vec![Vec::new(); self.columns.len()];
         while let Some(part) = block.next(|slot| Some(slots.slots.get(slot as usize)?.kind))? {
@@ -216,21 +251,31 @@ impl Layout {
             let array = self.fitted(&part.array, slot.kind, self.columns[place].1);
             parts[place].push(if part.is_constant { repeat(&array, block.rows) } else { array });
         }
+        self.add_parts(parts, block.rows)
+    }
+
+    /// Adds rows of which each column has its values in one or more arrays.
+    fn add_parts(&mut self, parts: Vec<Vec<ArrayRef>>, rows: usize) -> Result<(), ParquetError> {
         let columns = self.schema.fields().iter().zip(parts).map(|(field, mut parts)| {
             let array = match parts.len() {
-                0 => new_null_array(field.data_type(), block.rows),
+                0 => new_null_array(field.data_type(), rows),
                 1 => parts.remove(0),
-                _ => merged(&parts, block.rows)?,
+                _ => merged(&parts, rows)?,
             };
             Ok((field.clone(), array))
         });
-        let batch = record_batch(block.rows, columns.collect::<Result<_, ArrowError>>()?)?;
-        self.rows += block.rows;
+        let batch = record_batch(rows, columns.collect::<Result<_, ArrowError>>()?)?;
+        self.rows += rows;
         self.slice.push(batch);
         if self.rows >= SLICE {
             self.write_slices()?;
         }
         Ok(())
+    }
+
+    /// Bytes of memory of the row group that is being filled, about.
+    pub fn in_progress(&self) -> usize {
+        self.waiting + self.writer.memory()
     }
 
     /// The values of a slot as its column has them.
@@ -265,6 +310,7 @@ impl Layout {
     fn write_slices(&mut self) -> Result<(), ParquetError> {
         let whole = concat_batches(&self.schema, &self.slice)?;
         self.slice.clear();
+        self.waiting = 0;
         let mut from = 0;
         while self.rows - from >= SLICE {
             self.writer.write(&whole.slice(from, SLICE))?;
@@ -288,7 +334,7 @@ impl Layout {
         if self.rows > 0 {
             let rest = concat_batches(&self.schema, &self.slice)?;
             self.slice.clear();
-            self.rows = 0;
+            (self.rows, self.waiting) = (0, 0);
             self.writer.write(&rest)?;
         }
         self.writer.end_group(out)

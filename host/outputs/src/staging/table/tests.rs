@@ -345,6 +345,45 @@ fn names_without_end_begin_new_objects_and_cost_no_record() {
 }
 
 #[test]
+fn rows_that_go_into_a_row_group_as_they_come_make_the_same_file_as_those_that_wait_for_it() {
+    let lines = varied(35_000, 1000);
+    let plan = crate::object::table(&serde_json::from_str(PARQUET).unwrap()).unwrap();
+    let encoder = context_with(serde_json::from_str(PARQUET).unwrap(), Framing::Lines).encoder;
+    // The file, and the most memory after the first row group.
+    let built = |rows: usize, is_direct: bool| {
+        let home = tempfile::tempdir().unwrap();
+        let mut table = Table::new(plan, Compression::Zstd, home.path().join("1"));
+        let (mut groups, mut most) = (0, 0);
+        for lines in lines.chunks(rows) {
+            let fields = encoder.fields(&records(lines));
+            assert_eq!(table.takes(&fields, 0..lines.len()), lines.len());
+            let mut from = 0;
+            while from < lines.len() {
+                let start = if from == 0 { 0 } else { fields.ends[from - 1] };
+                let fit = fields.ends[from..].partition_point(|end| u64::from(end - start) < table.room());
+                let to = (from + fit + 1).min(lines.len());
+                table.add(&fields, from..to);
+                if table.room() == 0 {
+                    table.may_be_direct(is_direct);
+                    table.write().unwrap();
+                    groups += 1;
+                }
+                from = to;
+            }
+            most = most.max(if groups > 0 { table.memory() } else { 0 });
+        }
+        table.finish().unwrap();
+        assert!(groups >= 2, "{groups}");
+        let (file, _) = table.into_file();
+        (std::fs::read(file.path()).unwrap(), most)
+    };
+    let (waiting, most) = built(1024, false);
+    let (direct, less) = built(1000, true);
+    assert!(waiting == direct);
+    assert!(less < most / 2, "{less} of {most}");
+}
+
+#[test]
 fn many_open_tables_stay_below_the_bound_of_memory() {
     let (home, ledger) = (tempfile::tempdir().unwrap(), Arc::<Ledger>::default());
     let mut yard = yard(&home, "p={k}/", PARQUET, 1 << 40);

@@ -19,6 +19,9 @@ use super::super::Compression;
 /// Level of zstd: see the text of other objects.
 const ZSTD: i32 = 1;
 
+/// Bytes of a page before it is compressed, about: zstd takes pieces up to this the fastest.
+const PAGE: usize = 256 << 10;
+
 /// Writes a file. It is opened by the first rows that come, which tell how its columns are best written.
 pub(super) struct Writer {
     schema: SchemaRef,
@@ -42,6 +45,11 @@ impl Writer {
     /// Adds rows. The pages go by the calls.
     pub fn write(&mut self, rows: &RecordBatch) -> Result<(), ParquetError> {
         self.open(rows)?.write(rows)
+    }
+
+    /// Bytes of memory of the row group.
+    pub fn memory(&self) -> usize {
+        self.open.as_ref().map_or(0, ArrowWriter::memory_size)
     }
 
     /// About how many bytes the row group has.
@@ -80,7 +88,10 @@ fn open(
         Compression::Gzip => Codec::GZIP(GzipLevel::default()),
         Compression::Zstd => Codec::ZSTD(ZstdLevel::try_new(ZSTD)?),
     };
-    let mut properties = WriterProperties::builder().set_compression(codec).set_max_row_group_row_count(None);
+    let mut properties = WriterProperties::builder()
+        .set_compression(codec)
+        .set_max_row_group_row_count(None)
+        .set_data_page_size_limit(PAGE);
     for (field, column) in schema.fields().iter().zip(first.columns()) {
         if is_varied(column) {
             let path = ColumnPath::from(vec![field.name().clone()]);

@@ -4,6 +4,8 @@ use super::Yard;
 
 /// Most of their content. Where more comes it is written in smaller pieces.
 const CONTENT: usize = 32 << 20;
+/// Where the content of the others is less, an object may have some that cannot be written at any time.
+pub(super) const DIRECT: usize = CONTENT / 4;
 /// Most of what they take beside it: each some 2.5 KiB, and for each part of a batch that went into one what settles it.
 const BESIDE: usize = 64 << 20;
 
