@@ -273,7 +273,7 @@ fn ask(
     traffic.add(records.rows(), handed.bytes());
     let columns = handed.columns();
     match instance.apply(handed.batch(&columns), handed.bytes(), time)? {
-        Ok(changes) => Answer::check(changes, records.rows()).map(Ok).map_err(Fault::nonsense),
+        Ok(said) => instance.check(said, records.rows()).map(Ok).map_err(Fault::nonsense),
         Err(reason) => Ok(Err(reason)),
     }
 }

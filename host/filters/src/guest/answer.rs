@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use arrow_buffer::BooleanBuffer;
 
-use super::bindings::{Changes, Rejection};
+use super::bindings::Rejection;
 use super::voice::{MAX_REASON, cut, one_line};
 use flitch_core::batch::{TAG, TIMESTAMP};
 
 mod column;
+pub mod lifted;
 mod names;
 
-pub use column::{SetColumn, column_of, present};
+pub use column::{Known, SetColumn, column_of, present};
 
-use column::{bitmap, check_names, check_reserved};
+use column::bitmap;
+use lifted::{Column, Said};
 use names::check_name;
 
 /// Most columns that one answer sets, and most fields that it removes.
@@ -47,8 +49,10 @@ pub struct Remove {
 
 impl Answer {
     /// Checks the answer to a batch of `rows` rows. The error says what is wrong with it.
-    pub fn check(changes: Changes, rows: usize) -> Result<Answer, String> {
-        for (count, what) in [(changes.set.len(), "sets"), (changes.remove.len(), "removes")] {
+    pub fn check(said: impl Into<Said>, rows: usize, known: &mut Known) -> Result<Answer, String> {
+        let Said { changes, shared } = said.into();
+        let set = changes.set.0;
+        for (count, what) in [(set.len(), "sets"), (changes.remove.len(), "removes")] {
             if count > MAX_COLUMNS {
                 return Err(format!("it {what} {count} fields; an answer may have {MAX_COLUMNS}"));
             }
@@ -56,17 +60,8 @@ impl Answer {
         let rejected = rejected(changes.rejected, rows)?;
         let take = take(changes.take, rows, &rejected)?;
         let going = take.as_ref().map_or(rows, Vec::len);
-        let mut bytes = take.as_ref().map_or(0, |t| t.len() * 4);
-        let mut set = Vec::with_capacity(changes.set.len());
-        for column in changes.set {
-            let name = column.name.clone();
-            let column =
-                column_of(column, going).map_err(|e| format!("column `{}`: {e}", cut(&name, 100)))?;
-            check_reserved(&column)?;
-            bytes += column.array.get_buffer_memory_size();
-            set.push(column);
-        }
-        check_names(&set)?;
+        let bytes = take.as_ref().map_or(0, |t| t.len() * 4) + set.iter().map(Column::bytes).sum::<usize>();
+        let set = known.columns(set, going, &shared)?;
         let remove = changes.remove.into_iter().map(|r| {
             if [TIMESTAMP, TAG].contains(&&*r.name) {
                 return Err(format!("`{}` cannot be removed; an output's `encoding` leaves it out", r.name));

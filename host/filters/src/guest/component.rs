@@ -13,7 +13,7 @@ use super::settings::Wasi;
 use super::state::State;
 
 /// The interface that a plugin exports.
-const FILTER: &str = "flitch:filter/filter@1.0.0";
+pub(super) const FILTER: &str = "flitch:filter/filter@1.0.0";
 /// The interface that a plugin exports which keeps state.
 const STATE: &str = "flitch:filter/state@1.0.0";
 /// Interfaces of ours begin with this.

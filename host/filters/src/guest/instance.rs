@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wasmtime::{Store, Trap};
+use wasmtime::component::{ComponentExportIndex, TypedFunc};
+use wasmtime::{CallHook, Store, Trap};
 
-use super::answer::Answer;
-use super::bindings::{Batch, Changes, Fields, Plugin, Stateful};
-use super::component::{Component, Linked};
+use super::answer::lifted::{Changes, Said, Shared};
+use super::answer::{Answer, Known};
+use super::bindings::{Batch, Fields, Plugin, Stateful};
+use super::component::{Component, FILTER, Linked};
 use super::engine::Engine;
 use super::fault::{Fault, FaultKind};
 use super::limits::{self, MAX_HANDLES};
@@ -51,23 +53,42 @@ impl Guest {
         self.linked.1.is_some()
     }
 
-    /// The plugin, and what keeps its state.
-    fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<(Plugin, Option<Stateful>)> {
+    fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Exports> {
         let (plugin, stateful) = &self.linked;
-        if stateful.is_none() {
-            return Ok((plugin.instantiate(store)?, None));
-        }
         let instance = plugin.instance_pre().instantiate(&mut *store)?;
-        Ok((Plugin::new(&mut *store, &instance)?, Some(Stateful::new(store, &instance)?)))
+        let mut export = |above: Option<&ComponentExportIndex>, name: &str| {
+            let export = instance.get_export_index(&mut *store, above, name);
+            export.ok_or_else(|| wasmtime::format_err!("it lacks `{name}`"))
+        };
+        let filter = export(None, FILTER)?;
+        let apply = export(Some(&filter), "apply")?;
+        let apply = instance.get_func(&mut *store, apply);
+        let apply = apply.ok_or_else(|| wasmtime::format_err!("its `apply` is no function"))?;
+        Ok(Exports {
+            apply: apply.typed(&*store)?,
+            plugin: Plugin::new(&mut *store, &instance)?,
+            stateful: stateful.as_ref().map(|_| Stateful::new(&mut *store, &instance)).transpose()?,
+        })
     }
+}
+
+/// What the contract calls `apply`. Its answer is read in another way than all else: see [`lifted`](super::answer::lifted).
+type Apply<'a> = TypedFunc<(Batch<'a>,), (Result<Changes, String>,)>;
+
+/// What an instance exports.
+struct Exports {
+    plugin: Plugin,
+    apply: Apply<'static>,
+    /// What keeps its state.
+    stateful: Option<Stateful>,
 }
 
 /// A plugin that is instantiated and configured, for one worker.
 pub struct Instance {
     store: Store<State>,
-    plugin: Plugin,
-    stateful: Option<Stateful>,
+    exports: Exports,
     wanted: Wanted,
+    known: Known,
     guest: Arc<Guest>,
     metrics: InstanceMetrics,
 }
@@ -81,18 +102,19 @@ impl Instance {
             .map_err(|e| Fault::new(FaultKind::Start, &format!("{e:#}")))?;
         let mut store = Store::new(guest.linked.0.engine(), State::new(environment.clone(), context));
         store.limiter(|state| &mut state.limiter);
-        // The epoch reaches code that runs in circles. What a guest asks of the host in a straight line must end, too.
-        store.call_hook(|store, _| match store.data().deadline <= Instant::now() {
-            true => Err(Trap::Interrupt.into()),
-            false => Ok(()),
+        // The epoch reaches code that runs in circles. What a guest asks of the host in a straight line must end, too. (To
+        // look at the clock where a guest is entered or left as well would cost a small batch a tenth of its time.)
+        store.call_hook(|store, hook| match hook {
+            CallHook::CallingHost if store.data().deadline <= Instant::now() => Err(Trap::Interrupt.into()),
+            _ => Ok(()),
         });
         store.set_max_component_handles(MAX_HANDLES);
         arm(&mut store, limits.time.0, limits::answer(limits, 0));
-        let (plugin, stateful) = match guest.instantiate(&mut store) {
+        let exports = match guest.instantiate(&mut store) {
             Ok(made) => made,
             Err(error) => return Err(fault(&mut store, error, &limits.time.0)),
         };
-        let fields = plugin.flitch_filter_filter().call_configure(&mut store, &guest.settings);
+        let fields = exports.plugin.flitch_filter_filter().call_configure(&mut store, &guest.settings);
         let wanted = match fields {
             Ok(Ok(Fields::All)) => Wanted::All,
             Ok(Ok(Fields::Only(names))) => Wanted::Only(names.into_iter().collect()),
@@ -101,7 +123,8 @@ impl Instance {
         };
         let mut metrics = environment.metrics.instance();
         metrics.memory(store.data().limiter.used());
-        Ok(Ok(Instance { store, plugin, stateful, wanted, guest: guest.clone(), metrics }))
+        let known = Known::default();
+        Ok(Ok(Instance { store, exports, wanted, known, guest: guest.clone(), metrics }))
     }
 
     /// The columns that it asked for.
@@ -118,7 +141,7 @@ impl Instance {
     pub fn try_out(&mut self) -> Result<(), String> {
         let time = self.guest.environment.limits.time.0;
         match self.apply(Batch { rows: 0, columns: &[] }, 0, time) {
-            Ok(Ok(changes)) => Answer::check(changes, 0).map(|_| ()),
+            Ok(Ok(said)) => self.check(said, 0).map(|_| ()),
             Ok(Err(reason)) => Err(one_line(&reason, MAX_REASON).into_owned()),
             Err(fault) => Err(fault.to_string()),
         }
@@ -131,19 +154,27 @@ impl Instance {
         batch: Batch<'_>,
         bytes: usize,
         time: Duration,
-    ) -> Result<Result<Changes, String>, Fault> {
-        arm(&mut self.store, time, limits::answer(&self.guest.environment.limits, bytes));
-        let began = Instant::now();
-        let answer = self.plugin.flitch_filter_filter().call_apply(&mut self.store, batch);
+    ) -> Result<Result<Said, String>, Fault> {
+        let began = arm(&mut self.store, time, limits::answer(&self.guest.environment.limits, bytes));
+        let apply: Apply<'_> = self.exports.apply;
+        Shared::begin();
+        let answer = apply.call(&mut self.store, (batch,));
+        let shared = Shared::end();
         self.guest.environment.metrics.ran(began.elapsed());
         self.metrics.memory(self.store.data().limiter.used());
-        answer.map_err(|error| fault(&mut self.store, error, &time))
+        let (answer,) = answer.map_err(|error| fault(&mut self.store, error, &time))?;
+        Ok(answer.map(|changes| Said { changes, shared }))
+    }
+
+    /// Looks at what it said of a batch of `rows` rows. The error says what is wrong with it.
+    pub fn check(&mut self, said: Said, rows: usize) -> Result<Answer, String> {
+        Answer::check(said, rows, &mut self.known)
     }
 
     /// What it remembers, `most` bytes at most; empty where it keeps no state. After a [`Fault`] the instance must not be
     /// used again.
     pub fn save(&mut self, most: usize) -> Result<Vec<u8>, Fault> {
-        let Some(stateful) = &self.stateful else { return Ok(Vec::new()) };
+        let Some(stateful) = &self.exports.stateful else { return Ok(Vec::new()) };
         let time = self.guest.environment.limits.time.0;
         arm(&mut self.store, time, most);
         let saved = stateful.flitch_filter_state().call_save(&mut self.store);
@@ -161,7 +192,7 @@ impl Instance {
     /// Has it remember what was saved. An `Err` in the answer is why it refuses it; after that, as after a [`Fault`], the
     /// instance must not be used again.
     pub fn restore(&mut self, saved: &[u8]) -> Result<Result<(), String>, Fault> {
-        let Some(stateful) = &self.stateful else { return Ok(Ok(())) };
+        let Some(stateful) = &self.exports.stateful else { return Ok(Ok(())) };
         let limits = &self.guest.environment.limits;
         let time = limits.time.0;
         arm(&mut self.store, time, limits::answer(limits, saved.len()));
@@ -181,14 +212,16 @@ impl fmt::Debug for Instance {
     }
 }
 
-/// Sets the limits of the next call.
-fn arm(store: &mut Store<State>, time: Duration, answer: usize) {
-    store.data_mut().deadline = Instant::now() + time;
+/// Sets the limits of the next call, which begins now.
+fn arm(store: &mut Store<State>, time: Duration, answer: usize) -> Instant {
+    let now = Instant::now();
+    store.data_mut().deadline = now + time;
     store.data_mut().answer = answer;
     store.data_mut().limiter.take_refused();
     store.data_mut().last_words = None;
     store.set_epoch_deadline(limits::ticks(time));
     store.set_hostcall_fuel(answer);
+    now
 }
 
 /// Whether a call failed since what it answers is larger than it may be.
