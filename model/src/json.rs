@@ -80,7 +80,20 @@ fn special_in_block(block: &[u8; 16]) -> usize {
     ((mask as u32) | 1 << 16).trailing_zeros() as usize
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+#[inline]
+fn special_in_block(block: &[u8; 16]) -> usize {
+    use std::arch::wasm32::{i8x16_bitmask, u8x16_eq, u8x16_lt, u8x16_splat, v128_load, v128_or};
+    // SAFETY: `block` has the 16 bytes that are loaded; the load needs no alignment.
+    let bytes = unsafe { v128_load(block.as_ptr().cast()) };
+    let control = u8x16_lt(bytes, u8x16_splat(0x20));
+    let quote = u8x16_eq(bytes, u8x16_splat(b'"'));
+    let backslash = u8x16_eq(bytes, u8x16_splat(b'\\'));
+    let mask = i8x16_bitmask(v128_or(control, v128_or(quote, backslash)));
+    (u32::from(mask) | 1 << 16).trailing_zeros() as usize
+}
+
+#[cfg(not(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128"))))]
 #[inline]
 fn special_in_block(block: &[u8; 16]) -> usize {
     let word = u128::from_le_bytes(*block);

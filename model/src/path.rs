@@ -36,7 +36,7 @@ pub fn push_text(path: &mut String, name: &str, first: bool) {
 }
 
 fn push_escaped(path: &mut String, text: &str) {
-    if !text.contains(['.', '\\']) {
+    if !text.bytes().any(|byte| matches!(byte, b'.' | b'\\')) {
         return path.push_str(text);
     }
     for c in text.chars() {

@@ -1,10 +1,11 @@
 //! Takes a text apart at its delimiters, a whole column at a time.
 
 mod pattern;
-mod scan;
 
 pub use flitch_sdk::parse::Preset;
-use flitch_sdk::parse::{Choice, Dash, OnMismatch, OnMissing, Part, Policy, Reader, Sinks, Span, below};
+use flitch_sdk::parse::{
+    Choice, Dash, OnMismatch, OnMissing, Part, Policy, Reader, Room, Sinks, Span, below,
+};
 use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result};
 use pattern::Pattern;
 use serde::Deserialize;
@@ -72,6 +73,7 @@ pub struct Dissect {
     dash: Dash,
     policy: Policy,
     spans: Vec<Span>,
+    room: Room,
 }
 
 impl ColumnFilter for Dissect {
@@ -101,6 +103,7 @@ impl ColumnFilter for Dissect {
             prefix: settings.prefix,
             dash: settings.dash.unwrap_or(choice.dash()),
             policy,
+            room: Room::default(),
         })
     }
 
@@ -109,13 +112,12 @@ impl ColumnFilter for Dissect {
     }
 
     fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
-        let mut reader = Lines {
-            pattern: &self.pattern,
-            spans: &mut self.spans,
-            sinks: Sinks::new(&self.pattern.parts, batch.len(), self.dash),
-        };
+        let text = batch.text_bytes(&self.policy.field);
+        let parts = &self.pattern.parts;
+        let sinks = Sinks::with_room(parts, batch.len(), self.dash, &self.room, text);
+        let mut reader = Lines { pattern: &self.pattern, spans: &mut self.spans, sinks };
         self.policy.run(batch, changes, &mut reader);
-        reader.sinks.finish(&self.pattern.parts, &self.prefix, changes);
+        self.room = reader.sinks.finish(parts, &self.prefix, changes);
         Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! A pattern such as `%{remote} - %{user} [%{time}] "%{request:request}" %{status:int}`: fields,
 //! and the delimiters between them.
 
-use crate::scan::find;
 use flitch_sdk::parse::{Becomes, Kind, Part, Span};
+use flitch_sdk::scan::find;
 use flitch_sdk::{Result, bail, err};
 
 /// The delimiter behind a field.

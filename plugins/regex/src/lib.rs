@@ -1,25 +1,26 @@
 //! Takes a text apart by the named groups of a regular expression.
 
+mod direct;
+mod matcher;
 mod settings;
 
-use flitch_sdk::parse::{Becomes, Kind, NOWHERE, Part, Policy, Reader, Sinks, Span, below};
+use flitch_sdk::parse::{Becomes, Kind, NOWHERE, Part, Policy, Reader, Room, Sinks, Span, below};
 use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result, bail, err};
-use regex::bytes::CaptureLocations;
+use matcher::{Matcher, Places};
 pub use settings::{Preset, Settings};
 
 /// The filter.
 #[derive(Debug)]
 pub struct Regex {
-    /// Over bytes, so that the presets can do without Unicode classes; groups that do not begin
-    /// and end at characters are refused row by row.
-    regex: regex::bytes::Regex,
+    pattern: Matcher,
     /// Tried where the first one does not match; it has the same groups.
-    second: Option<regex::bytes::Regex>,
-    locations: CaptureLocations,
+    second: Option<Matcher>,
+    places: Places,
     /// The groups that become fields, and their numbers.
     parts: Vec<Part>,
     groups: Vec<usize>,
     spans: Vec<Span>,
+    room: Room,
     settings: settings::Rest,
     policy: Policy,
 }
@@ -29,14 +30,13 @@ impl ColumnFilter for Regex {
 
     fn new(settings: Settings) -> Result<Self> {
         let (pattern, types, rest, policy) = settings.take_apart()?;
-        let compile = |pattern: &str| {
-            regex::bytes::Regex::new(pattern).map_err(|error| err!("settings.pattern: {error}"))
-        };
-        let regex = compile(&pattern)?;
+        let compile =
+            |pattern: &str| Matcher::new(pattern).map_err(|error| err!("settings.pattern: {error}"));
+        let pattern = compile(&pattern)?;
         let second = rest.second_pattern().map(|pattern| compile(&pattern)).transpose()?;
         let mut parts = Vec::new();
         let mut groups = Vec::new();
-        for (group, name) in regex.capture_names().enumerate() {
+        for (group, name) in pattern.names().enumerate() {
             let Some(name) = name else { continue };
             let becomes = match types.get(name).map(String::as_str) {
                 None => Becomes::Field(Kind::Text),
@@ -51,9 +51,7 @@ impl ColumnFilter for Regex {
         if parts.is_empty() {
             bail!("settings.pattern: there is no named group; write (?<name>…)");
         }
-        if let Some(name) =
-            types.keys().find(|name| !regex.capture_names().flatten().any(|group| group == *name))
-        {
+        if let Some(name) = types.keys().find(|name| !pattern.names().flatten().any(|group| group == *name)) {
             bail!("settings.types.{name}: the pattern has no group of this name");
         }
         let names: Vec<String> =
@@ -61,12 +59,13 @@ impl ColumnFilter for Regex {
         policy.check(names.iter().map(String::as_str))?;
         Part::check_names(&parts, &rest.prefix)?;
         Ok(Self {
-            locations: regex.capture_locations(),
-            regex,
+            places: pattern.places(),
+            pattern,
             second,
             parts,
             groups,
             spans: Vec::new(),
+            room: Room::default(),
             settings: rest,
             policy,
         })
@@ -77,43 +76,47 @@ impl ColumnFilter for Regex {
     }
 
     fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
-        let sinks = Sinks::new(&self.parts, batch.len(), self.settings.dash);
-        let policy = self.policy.clone();
-        let mut reader = Texts { filter: self, sinks };
+        let Self { pattern, second, places, parts, groups, spans, room, settings, policy } = self;
+        let text = batch.text_bytes(&policy.field);
+        let sinks = Sinks::with_room(parts, batch.len(), settings.dash, room, text);
+        let mut reader = Texts { pattern, second: second.as_ref(), places, parts, groups, spans, sinks };
         policy.run(batch, changes, &mut reader);
-        let Texts { filter, sinks } = reader;
-        sinks.finish(&filter.parts, &filter.settings.prefix, changes);
+        *room = reader.sinks.finish(parts, &settings.prefix, changes);
         Ok(())
     }
 }
 
 /// The texts of one batch.
 struct Texts<'a> {
-    filter: &'a mut Regex,
+    pattern: &'a Matcher,
+    second: Option<&'a Matcher>,
+    places: &'a mut Places,
+    parts: &'a [Part],
+    groups: &'a [usize],
+    spans: &'a mut Vec<Span>,
     sinks: Sinks,
 }
 
 impl Reader for Texts<'_> {
+    #[inline]
     fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<(), String> {
-        let Regex { regex, second, locations, groups, spans, parts, .. } = &mut *self.filter;
-        let text = &data[from..to];
-        let mut matches =
-            |regex: &regex::bytes::Regex| regex.captures_read(locations, text.as_bytes()).is_some();
-        if !matches(regex) && !second.as_ref().is_some_and(matches) {
+        let Texts { pattern, second, places, parts, groups, spans, sinks } = self;
+        let mut matches = |pattern: &Matcher| pattern.find(data, from, to, places);
+        if !matches(pattern) && !second.is_some_and(matches) {
             return Err("the text does not match the pattern".to_owned());
         }
         spans.clear();
         for group in groups.iter() {
-            spans.push(match locations.get(*group) {
-                Some((start, end)) if text.is_char_boundary(start) && text.is_char_boundary(end) => {
+            spans.push(match places.get(*group) {
+                Some((start, end)) if data.is_char_boundary(start) && data.is_char_boundary(end) => {
                     (start, end)
                 }
                 Some(_) => return Err("a group of the pattern ends within a character".to_owned()),
                 None => NOWHERE,
             });
         }
-        let pushed = self.sinks.push(text, spans);
-        pushed.map_err(|wrong| wrong.describe(parts, text, spans))
+        let pushed = sinks.push(data, spans);
+        pushed.map_err(|wrong| wrong.describe(parts, data, spans))
     }
 
     fn skip(&mut self) {

@@ -51,12 +51,12 @@ impl Default for Settings {
 
 /// The pattern of a preset. The delimiters are ASCII, so classes of bytes do; and at every byte there is one way to go on,
 /// so that the groups are found in one pass.
-fn pattern_of(preset: Preset) -> String {
+pub(crate) fn pattern_of(preset: Preset) -> String {
     with_user(preset, "[^ ]*")
 }
 
 /// The pattern for the rare line whose user has spaces in the name, which takes two passes.
-fn second_pattern_of(preset: Preset) -> String {
+pub(crate) fn second_pattern_of(preset: Preset) -> String {
     with_user(preset, r"[^\[]*")
 }
 

@@ -59,6 +59,11 @@ impl Batch {
         self.columns.iter().find(|column| column.name == name)
     }
 
+    /// How many bytes the text of this path has in all records; none where it is no text.
+    pub fn text_bytes(&self, name: &str) -> usize {
+        self.text(name).map_or(0, |column| column.data().len())
+    }
+
     /// The column of this path, if it holds text.
     pub fn text(&self, name: &str) -> Option<TextColumn<'_>> {
         match self.column(name)?.view() {

@@ -1,4 +1,4 @@
-//! Appending short pieces to a blob.
+//! Appending short pieces to a blob, and comparing them.
 
 /// Longer pieces are left to `memcpy`.
 const LONG: usize = 256;
@@ -64,8 +64,61 @@ unsafe fn ends<T: Copy>(from: *const u8, to: *mut u8, len: usize) {
     }
 }
 
+/// Whether two pieces are the same. For what is short, as names of fields are; `memcmp` looks at one byte after the other in
+/// WebAssembly.
+#[inline]
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+    let len = a.len();
+    if len != b.len() {
+        return false;
+    }
+    // SAFETY: both have `len` bytes, and each branch knows that `len` is at least what it reads at once.
+    unsafe {
+        let (a, b) = (a.as_ptr(), b.as_ptr());
+        match len {
+            0 => true,
+            1..4 => *a == *b && *a.add(len / 2) == *b.add(len / 2) && *a.add(len - 1) == *b.add(len - 1),
+            4..8 => are_same::<u32>(a, b, 0) && are_same::<u32>(a, b, len - 4),
+            _ => {
+                let mut done = 0;
+                while done + 8 < len {
+                    if !are_same::<u64>(a, b, done) {
+                        return false;
+                    }
+                    done += 8;
+                }
+                are_same::<u64>(a, b, len - 8)
+            }
+        }
+    }
+}
+
+/// Whether the `size_of::<T>()` bytes at `at` are the same.
+///
+/// # Safety
+/// They must be readable in both.
+#[inline(always)]
+unsafe fn are_same<T: Copy + PartialEq>(a: *const u8, b: *const u8, at: usize) -> bool {
+    // SAFETY: the caller's; the accesses are unaligned ones.
+    unsafe { a.add(at).cast::<T>().read_unaligned() == b.add(at).cast::<T>().read_unaligned() }
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn pieces_are_the_same_to_the_last_byte() {
+        let source: Vec<u8> = (0..40).map(|i| (i % 251) as u8).collect();
+        for len in 0..=source.len() {
+            assert!(super::same(&source[..len], &source.clone()[..len]));
+            for place in 0..len {
+                let mut other = source[..len].to_vec();
+                other[place] ^= 0x80;
+                assert!(!super::same(&source[..len], &other), "byte {place} of {len}");
+            }
+        }
+        assert!(!super::same(&source[..7], &source[..8]));
+    }
+
     #[test]
     fn pieces_of_every_length_arrive_whole() {
         let source: Vec<u8> = (0..300).map(|i| (i % 251) as u8).collect();

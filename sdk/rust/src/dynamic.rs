@@ -1,5 +1,6 @@
 //! Columns whose names and types are known only when the values come.
 
+use crate::copy::same;
 use crate::{
     BooleanBuilder, BytesBuilder, Column, Float64Builder, Int64Builder, JsonBuilder, TextBuilder,
     TimestampBuilder, Value, json, path,
@@ -10,6 +11,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone)]
 pub struct AnyColumn {
     name: String,
+    /// Where the last name of the path begins, if it stands there without an escape.
+    last: Option<usize>,
     typed: Typed,
     /// The columns above and below this one, whose values a value here replaces.
     kin: Vec<usize>,
@@ -47,7 +50,10 @@ macro_rules! each {
 impl AnyColumn {
     /// A column without rows.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), typed: Typed::Empty(0), kin: Vec::new() }
+        let name = name.into();
+        let plain = |last: &&str| !last.contains('\\');
+        let last = flitch_model::path::split(&name).last().filter(plain).map(|last| name.len() - last.len());
+        Self { name, last, typed: Typed::Empty(0), kin: Vec::new() }
     }
 
     /// The field's path.
@@ -71,12 +77,10 @@ impl AnyColumn {
     }
 
     /// The next row has this value.
+    #[inline]
     pub fn push(&mut self, value: Value<'_>) {
-        if let Typed::Empty(rows) = self.typed {
-            self.typed = Typed::of(value);
-            for _ in 0..rows {
-                self.push_absent();
-            }
+        if let Typed::Empty(_) = self.typed {
+            self.begin(value, 0, 0);
         }
         match (&mut self.typed, value) {
             (Typed::Text(builder), Value::Text(text)) => builder.push(text),
@@ -86,11 +90,28 @@ impl AnyColumn {
             (Typed::Boolean(builder), Value::Boolean(boolean)) => builder.push(boolean),
             (Typed::Timestamp(builder), Value::Timestamp(nanos)) => builder.push(nanos),
             (Typed::Json(builder), Value::Json(text)) => builder.push(text),
-            (Typed::Json(builder), value) => builder.push(&json::mixed_text(value)),
-            (_, value) => {
-                self.become_json();
-                self.push(value);
-            }
+            (_, value) => self.push_other(value),
+        }
+    }
+
+    /// Takes the type of its first value, with room for so many rows and bytes.
+    #[cold]
+    fn begin(&mut self, value: Value<'_>, rows: usize, bytes: usize) {
+        let absent = self.len();
+        self.typed = Typed::of(value, rows, bytes);
+        for _ in 0..absent {
+            self.push_absent();
+        }
+    }
+
+    /// The next row has a value that is of another type.
+    #[cold]
+    fn push_other(&mut self, value: Value<'_>) {
+        if !matches!(self.typed, Typed::Json(_)) {
+            self.become_json();
+        }
+        if let Typed::Json(builder) = &mut self.typed {
+            builder.push(&json::mixed_text(value));
         }
     }
 
@@ -137,9 +158,12 @@ impl AnyColumn {
         each!(self.typed, builder => Some(builder.finish(name)), Typed::Empty(_) => None)
     }
 
+    #[inline]
     fn set(&mut self, row: usize, value: Value<'_>) {
-        self.truncate(row);
-        self.pad(row);
+        if self.len() != row {
+            self.truncate(row);
+            self.pad(row);
+        }
         self.push(value);
     }
 
@@ -149,15 +173,15 @@ impl AnyColumn {
 }
 
 impl Typed {
-    fn of(value: Value<'_>) -> Self {
+    fn of(value: Value<'_>, rows: usize, bytes: usize) -> Self {
         match value {
-            Value::Text(_) => Self::Text(TextBuilder::default()),
-            Value::Bytes(_) => Self::Bytes(BytesBuilder::default()),
-            Value::Int64(_) => Self::Int64(Int64Builder::default()),
-            Value::Float64(_) => Self::Float64(Float64Builder::default()),
-            Value::Boolean(_) => Self::Boolean(BooleanBuilder::default()),
-            Value::Timestamp(_) => Self::Timestamp(TimestampBuilder::default()),
-            Value::Json(_) => Self::Json(JsonBuilder::default()),
+            Value::Text(_) => Self::Text(TextBuilder::with_capacity(rows, bytes)),
+            Value::Bytes(_) => Self::Bytes(BytesBuilder::with_capacity(rows, bytes)),
+            Value::Int64(_) => Self::Int64(Int64Builder::with_capacity(rows)),
+            Value::Float64(_) => Self::Float64(Float64Builder::with_capacity(rows)),
+            Value::Boolean(_) => Self::Boolean(BooleanBuilder::with_capacity(rows)),
+            Value::Timestamp(_) => Self::Timestamp(TimestampBuilder::with_capacity(rows)),
+            Value::Json(_) => Self::Json(JsonBuilder::with_capacity(rows, bytes)),
         }
     }
 }
@@ -175,9 +199,19 @@ pub struct ColumnSet {
     index: BTreeMap<String, usize>,
     /// Where the next path is likely to be: records of one kind have their fields in one order.
     next: usize,
+    /// How many rows there will be, as far as is known.
+    rows: usize,
+    /// Bytes for which new columns may make room.
+    room: usize,
 }
 
 impl ColumnSet {
+    /// One that will have `rows` rows of about `bytes` bytes in all. A column makes room for as many values like its first
+    /// one.
+    pub fn with_capacity(rows: usize, bytes: usize) -> Self {
+        Self { rows, room: bytes, ..Self::default() }
+    }
+
     /// How many columns there are.
     pub fn len(&self) -> usize {
         self.columns.len()
@@ -197,7 +231,7 @@ impl ColumnSet {
     pub fn column(&mut self, path: &str) -> usize {
         let guess = self.next;
         let found = match self.columns.get(guess) {
-            Some(column) if column.name == path => guess,
+            Some(column) if same(column.name.as_bytes(), path.as_bytes()) => guess,
             _ => self.index.get(path).copied().unwrap_or_else(|| self.add(path)),
         };
         self.next = found + 1;
@@ -222,11 +256,48 @@ impl ColumnSet {
     /// later one.
     pub fn set(&mut self, row: usize, path: &str, value: Value<'_>) {
         let number = self.column(path);
+        self.set_column(row, number, value);
+    }
+
+    /// The number of the column that is likely to come next, if it is that of the member `name` of the object at the path
+    /// `above`, or of the record itself.
+    #[inline]
+    pub(crate) fn expected(&self, above: Option<&str>, name: &str) -> Option<usize> {
+        let column = self.columns.get(self.next)?;
+        let (whole, last) = (column.name.as_bytes(), column.last?);
+        let is_below = match above {
+            None => last == 0,
+            Some(above) => last == above.len() + 1 && same(&whole[..above.len()], above.as_bytes()),
+        };
+        (is_below && same(&whole[last..], name.as_bytes())).then_some(self.next)
+    }
+
+    /// The same for a column of which the number is known.
+    #[inline]
+    pub(crate) fn set_column(&mut self, row: usize, number: usize, value: Value<'_>) {
+        self.next = number + 1;
+        if let Typed::Empty(_) = self.columns[number].typed {
+            self.begin(number, value);
+        }
         self.columns[number].set(row, value);
         for kin in 0..self.columns[number].kin.len() {
             let kin = self.columns[number].kin[kin];
             self.columns[kin].truncate(row);
         }
+    }
+
+    #[cold]
+    fn begin(&mut self, number: usize, value: Value<'_>) {
+        let length = match value {
+            Value::Text(text) | Value::Json(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        };
+        // An eighth more, for values are not all alike.
+        let bytes = length.saturating_mul(self.rows).saturating_mul(9) / 8;
+        let bytes = bytes.min(self.room);
+        self.room -= bytes;
+        self.columns[number].begin(value, self.rows, bytes);
     }
 
     /// The value of a path in row `row`, which must be the last row that was written.

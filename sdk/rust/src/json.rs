@@ -47,6 +47,7 @@ pub fn flatten(text: &str, prefix: &str, row: usize, columns: &mut ColumnSet, li
         path: prefix.to_owned(),
         scratch: Vec::new(),
         columns,
+        known: None,
         row,
         limits,
         above: if prefix.is_empty() { 0 } else { path::split(prefix).count() },
@@ -69,6 +70,8 @@ struct Flattening<'a, 'c> {
     /// A string without its escapes.
     scratch: Vec<u8>,
     columns: &'c mut ColumnSet,
+    /// The column of the member that is read, where it is the one that was expected. Its path is not written then.
+    known: Option<usize>,
     row: usize,
     limits: Limits,
     /// Objects that the text will lie in.
@@ -118,14 +121,9 @@ impl<'a> Flattening<'a, '_> {
         let mut members = 0;
         while let Some(key) = self.scanner.member(&mut first)? {
             let is_at_top = depth == 1 && parent == 0;
-            self.push(&key, is_at_top)?;
-            if is_at_top && self.path.starts_with('@') {
-                self.take_back_misnamed();
-            }
-            let is_rest = is_at_top && self.path == REST;
-            if is_rest {
-                self.path.insert(0, '_');
-            }
+            let has_room = self.names < self.limits.names && (depth == 1 || members < MAX_MEMBERS);
+            self.known = if has_room { self.expected(&key, is_at_top) } else { None };
+            let is_rest = self.known.is_none() && self.enter(&key, is_at_top)?;
             if depth == 1 && self.names >= self.limits.names && !(is_at_top && reserved(&self.path).is_some())
             {
                 let value = self.scanner.raw_value(self.above + depth)?;
@@ -144,7 +142,11 @@ impl<'a> Flattening<'a, '_> {
             }
             self.names += 1;
             let start = self.scanner.value_start();
-            match self.scanner.token()? {
+            let token = self.scanner.token()?;
+            if matches!(token, Token::Object | Token::Array) && self.known.take().is_some() {
+                self.push(&key, is_at_top)?;
+            }
+            match token {
                 Token::Object if depth < self.limits.depth => {
                     if is_at_top && reserved(&self.path).is_some() {
                         self.misname();
@@ -174,7 +176,31 @@ impl<'a> Flattening<'a, '_> {
         Ok(members > 0)
     }
 
-    /// Goes to a member, whose name stays in the scratch if it has escapes.
+    /// The column of a member of the object at the path, if it is the one that comes next in other texts.
+    fn expected(&self, key: &Text<'_>, is_at_top: bool) -> Option<usize> {
+        let name = key.plain()?;
+        match is_at_top {
+            true if name.starts_with('@') => None,
+            true => self.columns.expected(None, name),
+            false => self.columns.expected(Some(&self.path), name),
+        }
+    }
+
+    /// Goes to a member. Answers whether it is one that has the name of [`REST`], and another one now.
+    fn enter(&mut self, key: &Text<'_>, is_at_top: bool) -> Result<bool> {
+        self.push(key, is_at_top)?;
+        if !is_at_top || !self.path.starts_with('@') {
+            return Ok(false);
+        }
+        self.take_back_misnamed();
+        let is_rest = self.path == REST;
+        if is_rest {
+            self.path.insert(0, '_');
+        }
+        Ok(is_rest)
+    }
+
+    /// Writes the path of a member, whose name stays in the scratch if it has escapes.
     fn push(&mut self, key: &Text<'_>, is_at_top: bool) -> Result<()> {
         match key.plain() {
             Some(name) => path::push_text(&mut self.path, name, is_at_top),
@@ -211,7 +237,11 @@ impl<'a> Flattening<'a, '_> {
         }
     }
 
+    #[inline]
     fn leaf(&mut self, value: Value<'_>, is_at_top: bool) {
+        if let Some(number) = self.known.take() {
+            return self.columns.set_column(self.row, number, value);
+        }
         if !is_at_top || !self.path.starts_with('@') {
             return self.columns.set(self.row, &self.path, value);
         }

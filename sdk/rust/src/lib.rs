@@ -40,6 +40,8 @@
 #[doc = include_str!("../README.md")]
 struct Tutorial;
 
+#[cfg(any(test, all(target_family = "wasm", feature = "allocator")))]
+mod allocator;
 #[doc(hidden)]
 pub mod bindings;
 pub mod bitmap;
@@ -58,12 +60,17 @@ mod record;
 pub mod rewrite;
 #[doc(hidden)]
 pub mod runtime;
+pub mod scan;
 mod settings;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 pub mod time;
 #[cfg(feature = "zones")]
 pub mod zone;
+
+#[cfg(all(target_family = "wasm", feature = "allocator"))]
+#[global_allocator]
+static ALLOCATOR: allocator::Allocator = allocator::Allocator::new();
 
 pub use bindings::exports::flitch::filter::filter::{Changes, Fields, Rejection, Removal};
 pub use bindings::flitch::filter::columns::{Batch, Blobs, Column, Values};

@@ -17,7 +17,7 @@ use std::borrow::Cow;
 pub use access::{Choice, Preset};
 pub use names::Names;
 pub use pairs::set_pairs;
-pub use sinks::{Becomes, Dash, NOWHERE, Part, Sinks, Span, WrongType};
+pub use sinks::{Becomes, Dash, NOWHERE, Part, Room, Sinks, Span, WrongType};
 pub use texts::Row;
 pub use typed::{Kind, TypedBuilder, infer};
 

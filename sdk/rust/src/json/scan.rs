@@ -4,7 +4,6 @@ use crate::{Error, Result, err};
 use flitch_model::MAX_NESTING;
 use flitch_model::json::{self, BadEscape};
 use flitch_model::number::{self, Number};
-use memchr::memchr2;
 
 /// The start of a value.
 pub(super) enum Token<'a> {
@@ -151,24 +150,23 @@ impl<'a> Scanner<'a> {
         let mut escaped = false;
         let mut at = start;
         loop {
-            let Some(found) = memchr2(b'"', b'\\', &bytes[at..]) else {
-                self.at = bytes.len();
-                return self.unexpected("the end of a string");
-            };
-            at += found;
-            if bytes[at] == b'"' {
-                break;
+            at += json::plain_prefix(&bytes[at..]);
+            match (bytes.get(at), bytes.get(at + 1)) {
+                (Some(b'"'), _) => break,
+                // What is escaped ends no string; whether it may be is looked at when it is read.
+                (Some(b'\\'), Some(b' '..)) => {
+                    escaped = true;
+                    at += 2;
+                }
+                (Some(b'\\'), None) | (None, _) => {
+                    self.at = bytes.len();
+                    return self.unexpected("the end of a string");
+                }
+                (Some(byte), _) => {
+                    self.at = at + usize::from(*byte == b'\\');
+                    return self.unexpected("an escaped control character");
+                }
             }
-            escaped = true;
-            at += 2;
-            if at > bytes.len() {
-                self.at = bytes.len();
-                return self.unexpected("the end of a string");
-            }
-        }
-        if let Some(control) = bytes[start..at].iter().position(|byte| *byte < 0x20) {
-            self.at = start + control;
-            return self.unexpected("an escaped control character");
         }
         self.at = at + 1;
         Ok(Text { raw: &self.text[start..at], escaped })

@@ -92,15 +92,46 @@ enum Sink {
     Request(Box<Request>),
 }
 
+/// How the bytes of a batch's texts were spread over its columns: what room those of the next batch are given. With too
+/// little room a whole column is copied again, and so it is with too much, for that is given back.
+#[derive(Debug, Clone, Default)]
+pub struct Room {
+    /// Of the columns of each part.
+    columns: Vec<[usize; 3]>,
+    /// Of all of them.
+    all: usize,
+}
+
+impl Room {
+    /// Bytes for the columns of part `number` in `rows` texts that have `text` bytes; never more than that in all of them.
+    fn of(&self, number: usize, becomes: Becomes, rows: usize, text: usize) -> [usize; 3] {
+        match self.columns.get(number) {
+            Some(bytes) if self.all > 0 => {
+                bytes.map(|bytes| (text as u64 * bytes as u64 / self.all as u64) as usize)
+            }
+            _ if becomes == Becomes::Request => [4 * rows, 32 * rows, 8 * rows],
+            _ => [16 * rows; 3],
+        }
+    }
+}
+
 impl Sinks {
     /// Places for `rows` rows.
     pub fn new(parts: &[Part], rows: usize, dash: Dash) -> Self {
-        let sink = |becomes| match becomes {
-            Becomes::Nothing => Sink::Nothing,
-            Becomes::Field(kind) => Sink::Typed(TypedBuilder::new(kind, rows, rows * 16)),
-            Becomes::Request => Sink::Request(Box::new(Request::new(rows))),
+        Self::with_room(parts, rows, dash, &Room::default(), 0)
+    }
+
+    /// Places for `rows` rows, whose texts have `text` bytes that are spread as there was `room` for.
+    pub fn with_room(parts: &[Part], rows: usize, dash: Dash, room: &Room, text: usize) -> Self {
+        let sink = |(number, part): (usize, &Part)| {
+            let bytes = room.of(number, part.becomes, rows, text);
+            match part.becomes {
+                Becomes::Nothing => Sink::Nothing,
+                Becomes::Field(kind) => Sink::Typed(TypedBuilder::new(kind, rows, bytes[0])),
+                Becomes::Request => Sink::Request(Box::new(Request::new(rows, bytes))),
+            }
         };
-        Self { sinks: parts.iter().map(|part| sink(part.becomes)).collect(), dash, rows: 0 }
+        Self { sinks: parts.iter().enumerate().map(sink).collect(), dash, rows: 0 }
     }
 
     /// Adds a row.
@@ -146,8 +177,10 @@ impl Sinks {
         self.rows += 1;
     }
 
-    /// Writes the columns, under their names below `prefix`.
-    pub fn finish(self, parts: &[Part], prefix: &str, changes: &mut Changes) {
+    /// Writes the columns, under their names below `prefix`. Answers how much room they took.
+    pub fn finish(self, parts: &[Part], prefix: &str, changes: &mut Changes) -> Room {
+        let columns: Vec<_> = self.sinks.iter().map(Sink::bytes).collect();
+        let room = Room { all: columns.iter().flatten().sum(), columns };
         for (sink, part) in self.sinks.into_iter().zip(parts) {
             match sink {
                 Sink::Nothing => {}
@@ -155,10 +188,22 @@ impl Sinks {
                 Sink::Request(request) => request.finish(prefix, &part.name, changes),
             }
         }
+        room
     }
 }
 
 impl Sink {
+    /// Bytes of text in its columns.
+    fn bytes(&self) -> [usize; 3] {
+        match self {
+            Self::Typed(TypedBuilder::Text(builder)) => [builder.bytes(), 0, 0],
+            Self::Nothing | Self::Typed(_) => [0; 3],
+            Self::Request(request) => {
+                [&request.method, &request.path, &request.protocol].map(TextBuilder::bytes)
+            }
+        }
+    }
+
     fn push_absent(&mut self) {
         match self {
             Self::Nothing => {}
@@ -187,11 +232,12 @@ struct Request {
 }
 
 impl Request {
-    fn new(rows: usize) -> Self {
+    /// Places for `rows` rows with so many bytes of methods, paths and protocols.
+    fn new(rows: usize, [method, path, protocol]: [usize; 3]) -> Self {
         Self {
-            method: TextBuilder::with_capacity(rows, rows * 4),
-            path: TextBuilder::with_capacity(rows, rows * 32),
-            protocol: TextBuilder::with_capacity(rows, rows * 8),
+            method: TextBuilder::with_capacity(rows, method),
+            path: TextBuilder::with_capacity(rows, path),
+            protocol: TextBuilder::with_capacity(rows, protocol),
             other: TextBuilder::default(),
         }
     }

@@ -46,7 +46,8 @@ impl Policy {
         changes: &mut Changes,
         parse: impl FnMut(&str, &mut Row<'_>) -> Result<(), String>,
     ) -> Vec<Column> {
-        let mut texts = Texts { parse, columns: ColumnSet::default(), rows: 0 };
+        let columns = ColumnSet::with_capacity(batch.len(), batch.text_bytes(&self.field));
+        let mut texts = Texts { parse, columns, rows: 0 };
         self.run(batch, changes, &mut texts);
         texts.columns.finish(texts.rows)
     }
