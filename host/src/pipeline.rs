@@ -19,6 +19,7 @@ use flitch_core::inlet::{Inlet, Intake};
 use flitch_core::receipt::Ledger;
 use flitch_core::router::{Route, Router};
 use flitch_core::setting::wrong;
+use flitch_core::telemetry::health::Ailment;
 use flitch_core::telemetry::{Health, Tally};
 use flitch_filters::{Program, States, Workers};
 use flitch_outputs::{Ledgers, Output, RetrySettings};
@@ -108,6 +109,7 @@ impl Wiring {
             buffer,
             retry: config.retry.clone(),
             dead_letters: self.dead_letters.clone(),
+            health: self.health.clone(),
             leave: CancellationToken::new(),
         })
     }
@@ -168,6 +170,8 @@ pub struct Outflow {
     pub retry: RetrySettings,
     /// Where records go that it does not take.
     pub dead_letters: DeadLetters,
+    /// Where it tells what keeps writes from going through.
+    pub health: Arc<Health>,
 }
 
 impl Outflow {
@@ -179,6 +183,7 @@ impl Outflow {
             self.buffer.clone(),
             self.retry.clone(),
             self.dead_letters.clone(),
+            Ailment::of(&self.health, "output", &self.name),
             self.leave.clone(),
         );
         Box::pin(async move {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::output::WriteError;
 use super::retry::RetrySettings;
 use flitch_core::telemetry::Metric;
+use flitch_core::telemetry::health::Ailment;
 
 /// How often a trouble that lasts is logged again.
 const REMINDER: Duration = Duration::from_secs(60);
@@ -24,6 +25,7 @@ pub(super) struct Breaker {
     state: Mutex<Circuit>,
     changed: Notify,
     open: metrics::Gauge,
+    ailment: Ailment,
 }
 
 #[derive(Default)]
@@ -52,11 +54,11 @@ pub(super) struct Turn<'a> {
 }
 
 impl Breaker {
-    pub fn new(output: &str, settings: RetrySettings) -> Breaker {
+    pub fn new(output: &str, settings: RetrySettings, ailment: Ailment) -> Breaker {
         let open = Metric::BreakerOpen.gauge(&[("output", output)]);
         open.set(0.0);
         let state = Mutex::default();
-        Breaker { output: output.to_owned(), settings, state, changed: Notify::new(), open }
+        Breaker { output: output.to_owned(), settings, state, changed: Notify::new(), open, ailment }
     }
 
     /// Waits until the breaker is closed, or it is this write's turn to probe.
@@ -94,6 +96,7 @@ impl Breaker {
         if state.open {
             state.open = false;
             self.open.set(0.0);
+            self.ailment.set(None);
             self.changed.notify_waiters();
         }
         if let Some(trouble) = state.trouble.take() {
@@ -118,6 +121,9 @@ impl Breaker {
         if opens {
             state.open = true;
             self.open.set(1.0);
+        }
+        if state.open {
+            self.ailment.set(Some(error.to_string()));
         }
         self.log(&mut state, error);
         let pause = match error {

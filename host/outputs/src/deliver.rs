@@ -19,22 +19,25 @@ use flitch_core::batch::Records;
 use flitch_core::buffers::Buffer;
 use flitch_core::dead_letter::{self, Cause, DeadLetters};
 use flitch_core::receipt::Receipt;
+use flitch_core::telemetry::health::Ailment;
 use flitch_core::telemetry::{Metric, Quiet, Tally};
 
 /// Takes the batches of `buffer` to `output` until the buffer is closed and empty.
 ///
 /// Up to [`Output::concurrency`] parcels are under way; their first writes begin in the order in which they were closed,
 /// which is that of the buffer where each batch is one. What is gathered when the buffer ends is written. When `stop` is
-/// cancelled the loop ends at once and leaves what is not settled to be sent again.
+/// cancelled the loop ends at once and leaves what is not settled to be sent again. What keeps writes from going through is
+/// told by `ailment`.
 pub async fn deliver(
     name: Arc<str>,
     output: Arc<dyn Output>,
     buffer: Buffer,
     policy: RetrySettings,
     dead_letters: DeadLetters,
+    ailment: Ailment,
     stop: CancellationToken,
 ) {
-    let courier = Courier::new(&name, output, policy, dead_letters, stop.clone());
+    let courier = Courier::new(&name, output, (policy, ailment), dead_letters, stop.clone());
     let work = async {
         if let Some(plan) = courier.output.builds() {
             return staged::work(&courier, plan, &buffer).await;
@@ -141,7 +144,7 @@ impl Courier {
     fn new(
         name: &Arc<str>,
         output: Arc<dyn Output>,
-        policy: RetrySettings,
+        (policy, ailment): (RetrySettings, Ailment),
         dead_letters: DeadLetters,
         stop: CancellationToken,
     ) -> Courier {
@@ -150,7 +153,7 @@ impl Courier {
             name: name.clone(),
             output,
             attempts: policy.attempts,
-            breaker: Breaker::new(name, policy),
+            breaker: Breaker::new(name, policy, ailment),
             dead_letters,
             stop,
             delivered: Tally::delivered(name),

@@ -57,7 +57,15 @@ fn on_the_way(output: Nowhere) -> usize {
     buffer.close();
     let letters = DeadLetters::open(folder.path()).unwrap();
     let (policy, stop) = (RetrySettings::default(), CancellationToken::new());
-    let delivery = deliver("out".into(), Arc::new(output), buffer, policy, letters, stop);
+    let delivery = deliver(
+        "out".into(),
+        Arc::new(output),
+        buffer,
+        policy,
+        letters,
+        flitch_core::telemetry::health::Ailment::unheard(),
+        stop,
+    );
     let allocations = count(|| runtime.block_on(delivery));
     assert_eq!(ledger.read().delivered, ledger.read().received);
     allocations / BATCHES

@@ -73,6 +73,11 @@ impl Ailment {
         Ailment { health: health.clone(), part: format!("{kind} {name}") }
     }
 
+    /// That of a part that nobody asks for.
+    pub fn unheard() -> Ailment {
+        Ailment::of(&Arc::default(), "part", "unheard")
+    }
+
     /// Says what is wrong, or that all is well.
     pub fn set(&self, reason: Option<String>) {
         let mut ailments = self.health.ailments.lock();
@@ -98,7 +103,7 @@ pub struct Part {
 }
 
 impl Part {
-    /// The part `name` of a kind: source, worker, output, listener, sync, compress, buffer, disk, clock, refresh.
+    /// The part `name` of a kind: source, worker, output, listener, sync, compress, buffer, disk, clock, refresh, manager.
     pub fn new(health: &Arc<Health>, kind: &'static str, name: &str) -> Part {
         Part { health: health.clone(), kind, name: name.into() }
     }

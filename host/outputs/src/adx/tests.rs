@@ -97,7 +97,15 @@ impl Bench {
         let output = opened(&self.kusto, more, &self.home, cx);
         let letters = DeadLetters::open(&self.letters()).unwrap();
         let policy = RetrySettings { max: Span(Duration::from_millis(300)), ..RetrySettings::default() };
-        deliver("out".into(), output, self.buffer.clone(), policy, letters, CancellationToken::new())
+        deliver(
+            "out".into(),
+            output,
+            self.buffer.clone(),
+            policy,
+            letters,
+            flitch_core::telemetry::health::Ailment::unheard(),
+            CancellationToken::new(),
+        )
     }
 
     /// Delivers all that was pushed. Answers the accounts.

@@ -142,7 +142,15 @@ impl Bench {
 
     fn start_with(&self, letters: DeadLetters) -> impl Future<Output = ()> + use<> {
         let (output, buffer) = (self.output.clone(), self.buffer.clone());
-        deliver("out".into(), output, buffer, self.policy.clone(), letters, self.stop.clone())
+        deliver(
+            "out".into(),
+            output,
+            buffer,
+            self.policy.clone(),
+            letters,
+            flitch_core::telemetry::health::Ailment::unheard(),
+            self.stop.clone(),
+        )
     }
 
     /// Delivers all that was pushed.

@@ -98,8 +98,15 @@ impl Bench {
         let (letters, stop) = (tempfile::tempdir().unwrap(), CancellationToken::new());
         let dead_letters = DeadLetters::open(letters.path()).unwrap();
         let policy = RetrySettings::default();
-        let delivery =
-            deliver("out".into(), store.clone(), buffer.clone(), policy, dead_letters, stop.clone());
+        let delivery = deliver(
+            "out".into(),
+            store.clone(),
+            buffer.clone(),
+            policy,
+            dead_letters,
+            flitch_core::telemetry::health::Ailment::unheard(),
+            stop.clone(),
+        );
         let running = flitch_core::tasks::joined(delivery);
         let (ledger, verdicts) = Default::default();
         Bench { store, buffer, ledger, verdicts, batches: 0, letters, stop, running }

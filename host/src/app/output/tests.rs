@@ -59,6 +59,7 @@ impl Bench {
             buffer: buffer.clone(),
             retry: RetrySettings::default(),
             dead_letters: DeadLetters::open(folder.path()).unwrap(),
+            health: Arc::default(),
             leave: leave.clone(),
         };
         let (health, ledger) = (Arc::<Health>::default(), Arc::<Ledger>::default());

@@ -97,8 +97,16 @@ fn to_output(
     buffer.close();
     let left = runtime.block_on(async {
         let stop = CancellationToken::new();
-        flitch_outputs::deliver(name.into(), opened, buffer.clone(), output.retry.clone(), letters, stop)
-            .await;
+        flitch_outputs::deliver(
+            name.into(),
+            opened,
+            buffer.clone(),
+            output.retry.clone(),
+            letters,
+            flitch_core::telemetry::health::Ailment::unheard(),
+            stop,
+        )
+        .await;
         let left = buffer.stats().records;
         buffer.leave();
         buffer.ended().await;

@@ -87,7 +87,16 @@ async fn delivered(home: &TempDir, output: Arc<Picky>, count: i64) -> Accounts {
     }
     buffer.close();
     let letters = DeadLetters::open(&home.path().join("letters")).unwrap();
-    deliver("out".into(), output, buffer, RetrySettings::default(), letters, CancellationToken::new()).await;
+    deliver(
+        "out".into(),
+        output,
+        buffer,
+        RetrySettings::default(),
+        letters,
+        flitch_core::telemetry::health::Ailment::unheard(),
+        CancellationToken::new(),
+    )
+    .await;
     ledger.read()
 }
 
