@@ -1,6 +1,6 @@
 //! YAML as a tree that knows where every key and value stands in the file.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Parser, ScalarStyle, Tag};
 
@@ -89,6 +89,8 @@ pub struct SyntaxError {
 
 /// Most nodes that aliases may add: a file of a few lines could otherwise fill the memory.
 const MOST_ALIASED: usize = 10_000;
+/// Most lists and maps within each other: each is a call on the stack.
+const DEEPEST: usize = 100;
 
 impl Node {
     /// The value under `key`, if this is a map that has it.
@@ -101,6 +103,15 @@ impl Node {
         match &self.value {
             Value::Map(entries) => entries.iter().find(|e| e.key == key),
             _ => None,
+        }
+    }
+
+    /// Lists and maps within each other.
+    fn depth(&self) -> usize {
+        1 + match &self.value {
+            Value::Scalar(_) => 0,
+            Value::Seq(items) => items.iter().map(Node::depth).max().unwrap_or(0),
+            Value::Map(entries) => entries.iter().map(|e| e.value.depth()).max().unwrap_or(0),
         }
     }
 
@@ -123,8 +134,15 @@ pub fn parse(text: &str) -> Result<Node, SyntaxError> {
 /// wins over.
 pub fn parse_all(text: &str) -> Result<(Node, Vec<Entry>), SyntaxError> {
     let (parser, anchors) = (Parser::new_from_str(text), HashMap::new());
-    let mut reader = TreeReader { text, parser, anchors, aliased: 0, dropped: Vec::new() };
+    let mut reader = TreeReader { text, parser, anchors, aliased: 0, depth: 0, dropped: Vec::new() };
     Ok((reader.document()?, reader.dropped))
+}
+
+/// Whether a text has more than `most` keys and values; it is read no further than that, and kept nowhere.
+pub fn is_larger(text: &str, most: usize) -> bool {
+    let values = |event: &Event<'_>| matches!(event, Event::Scalar(..) | Event::Alias(_));
+    let events = Parser::new_from_str(text).map_while(Result::ok);
+    events.filter(|(event, _)| values(event)).take(most + 1).count() > most
 }
 
 struct TreeReader<'t> {
@@ -132,6 +150,7 @@ struct TreeReader<'t> {
     parser: Parser<'t, granit_parser::StrInput<'t>>,
     anchors: HashMap<usize, Node>,
     aliased: usize,
+    depth: usize,
     dropped: Vec<Entry>,
 }
 
@@ -184,6 +203,16 @@ impl<'t> TreeReader<'t> {
     }
 
     fn node(&mut self, event: Event<'t>, location: Location) -> Result<Node, SyntaxError> {
+        if self.depth == DEEPEST {
+            return wrong(location, format!("this is nested deeper than {DEEPEST}"), "write it flatter");
+        }
+        self.depth += 1;
+        let node = self.node_here(event, location);
+        self.depth -= 1;
+        node
+    }
+
+    fn node_here(&mut self, event: Event<'t>, location: Location) -> Result<Node, SyntaxError> {
         let (anchor, node) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && !forced_text(tag.as_deref(), location)?;
@@ -219,6 +248,13 @@ impl<'t> TreeReader<'t> {
                 let Some(node) = self.anchors.get(&id).cloned() else {
                     return wrong(location, "this alias stands inside the value that it names", "");
                 };
+                if self.depth + node.depth() > DEEPEST {
+                    return wrong(
+                        location,
+                        format!("this is nested deeper than {DEEPEST}"),
+                        "write it flatter",
+                    );
+                }
                 self.aliased += node.count();
                 if self.aliased > MOST_ALIASED {
                     let message = format!("aliases add more than {MOST_ALIASED} values to this file");
@@ -242,11 +278,12 @@ impl<'t> TreeReader<'t> {
 
     fn entries(&mut self, start: Location) -> Result<(Vec<Entry>, Location), SyntaxError> {
         let mut entries: Vec<Entry> = Vec::new();
+        let mut keys: HashSet<String> = HashSet::new();
         let mut merged: Vec<Entry> = Vec::new();
         loop {
             let (key, key_location) = match self.next()? {
                 Some((Event::MappingEnd, end)) => {
-                    let lost = merged.extract_if(.., |m| entries.iter().any(|e| e.key == m.key));
+                    let lost = merged.extract_if(.., |m| keys.contains(&m.key));
                     self.dropped.extend(lost);
                     entries.append(&mut merged);
                     return Ok((entries, end));
@@ -269,7 +306,9 @@ impl<'t> TreeReader<'t> {
                 merge(&mut merged, &mut self.dropped, value, key_location)?;
                 continue;
             }
-            if let Some(first) = entries.iter().find(|e| e.key == key) {
+            if !keys.insert(key.clone())
+                && let Some(first) = entries.iter().find(|e| e.key == key)
+            {
                 let line = 1 + self.text[..first.key_location.start].matches('\n').count();
                 let message = format!("the key `{key}` stands here a second time");
                 return wrong(
