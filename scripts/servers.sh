@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fetches the servers and clients of the tests that Debian does not have, at pinned versions, into
 # $FLITCH_CACHE (~/.cache/flitch): Apache Kafka, OpenSearch and HDFS from Maven Central, forward clients from npm and PyPI, servers
-# of S3, of Google Cloud Storage and of plugins, and the signer cosign, as Go modules, and Azurite, Microsoft's emulator of Azure's storage, from npm; their client of Azure Data Explorer,
+# of S3, of Google Cloud Storage and of plugins, and the signer cosign, as Go modules, one of OpAMP around the module opamp-go, and Azurite, Microsoft's emulator of Azure's storage, from npm; their client of Azure Data Explorer,
 # readers of Parquet, and moto from PyPI.
 # A finished part carries a stamp with its version; what has its stamp is not fetched again.
 set -euo pipefail
@@ -113,7 +113,13 @@ cosign() {
     </dev/null >&2 && test -x cosign
 }
 
-# The same for HDFS (hdfs.sha256); of two versions of a jar the first that is named wins.
+# A server of OpAMP around opamp-go, whose version go.mod and go.sum of its folder pin.
+opamp_server() {
+  local source="$root/tests/opamp-server"
+  retry 3 go build -C "$source" -trimpath -o "$PWD/opamp-server" . </dev/null >&2 && test -x opamp-server
+}
+
+# As Kafka, HDFS (hdfs.sha256); of two versions of a jar the first that is named wins.
 hdfs() {
   cat >pom.xml <<POM
 <project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -184,6 +190,7 @@ part versitygw "versitygw $versitygw_version" versitygw
 part fake-gcs "fake-gcs-server $fake_gcs_version" fake_gcs
 part registry "registry $(cat "$root"/tests/registry/* | sha256sum | cut -c1-16)" plugin_registry
 part cosign "cosign $cosign_version" cosign
+part opamp-server "$(cat "$root"/tests/opamp-server/{main.go,go.mod,go.sum} | sha256sum)" opamp_server
 part azurite "azurite@$azurite_version" azurite
 part maxmind "maxminddb==$maxminddb_version" maxmind
 part kusto-py "azure-kusto-ingest==$kusto_py_version" kusto_py

@@ -19,6 +19,7 @@ pub mod cli;
 pub mod config;
 #[cfg(test)]
 mod conformance;
+pub mod fleet;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod examples;
 mod file;
 mod filter_state;
 mod filters;
+mod fleet;
 mod forward;
 mod forward_output;
 mod forward_security;

@@ -11,6 +11,7 @@ pub mod logrotate;
 pub mod mock_kafka;
 pub mod moto;
 pub mod nginx;
+pub mod opamp;
 pub mod opensearch;
 pub mod registry;
 pub mod s3;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::filters::{Refusal, decoded, posted};
 use super::hosts::Hosts;
 use super::{JSON, StatusBoard, respond};
-use crate::config;
+use crate::config::{self, Loaded};
 use flitch_core::batch::time;
 use flitch_core::clock::Clock;
 use flitch_core::private;
@@ -108,7 +108,11 @@ pub async fn record(asked: Result<Asked, Refusal>, board: &StatusBoard) -> Respo
     under_way.over().await;
     let recorded = under_way.finish();
     let name = filter.clone();
-    let written = move || write(&home, &name, &recorded).map(|folder| (folder, recorded));
+    let chosen = board.in_force();
+    let written = move || {
+        let sent = chosen.as_ref().and_then(|chosen| chosen.sent.as_ref());
+        write(&home, sent, &name, &recorded).map(|folder| (folder, recorded))
+    };
     let written = tokio::task::spawn_blocking(written);
     match written.await {
         Ok(Ok((folder, recorded))) => {
@@ -136,20 +140,29 @@ fn told(filter: &str, folder: Option<PathBuf>, recorded: &Recorded) -> Value {
     })
 }
 
-/// Writes the case, and answers its folder; none where there is no record.
-fn write(home: &Home, filter: &str, recorded: &Recorded) -> anyhow::Result<Option<PathBuf>> {
+/// Writes the case, and answers its folder; none where there is no record. A server may have `sent` what is in force.
+fn write(
+    home: &Home,
+    sent: Option<&Loaded>,
+    filter: &str,
+    recorded: &Recorded,
+) -> anyhow::Result<Option<PathBuf>> {
     let Some(settings) = recorded.settings.as_ref().filter(|_| recorded.records > 0) else { return Ok(None) };
     // What is secret is known by the file alone.
-    let loaded = config::load(&home.config).map_err(|_| {
-        anyhow::anyhow!("the configuration cannot be read, so nobody knows which settings are secret")
-    })?;
+    let own = match sent {
+        Some(_) => None,
+        None => Some(config::load(&home.config).map_err(|_| {
+            anyhow::anyhow!("the configuration cannot be read, so nobody knows which settings are secret")
+        })?),
+    };
+    let hide = |settings| sent.or(own.as_ref()).map(|loaded| loaded.hidden(settings));
     let all = std::path::absolute(&home.data_dir)?.join(FOLDER);
     private::folder(&all)?;
     thin_out(&all)?;
     let now = time::to_text(Clock::system().now()).replace([':', '-'], "");
     let folder = all.join(format!("{filter}-{now}"));
     private::folder(&folder)?;
-    let settings = serde_json::to_vec_pretty(&loaded.hidden(&settings.settings))?;
+    let settings = serde_json::to_vec_pretty(&hide(&settings.settings))?;
     let rejected: String = recorded
         .rejected
         .iter()

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{Exporter, Home};
 use crate::app::history::{Entry, History};
+use crate::fleet::Chosen;
 use flitch_core::buffers::{Buffer, DiskStats, Stats};
 use flitch_core::clock::Clock;
 use flitch_core::receipt::Accounts;
@@ -157,6 +158,8 @@ struct Wired {
     home: Option<Home>,
     states: Option<Arc<States>>,
     shadows: Shadows,
+    chosen: Option<Arc<Chosen>>,
+    choices: u64,
 }
 
 impl Default for StatusBoard {
@@ -251,6 +254,23 @@ impl StatusBoard {
             sha256: running.sha256.clone(),
             pipelines,
         })
+    }
+
+    /// Which configuration is in force.
+    pub fn chosen(&self, chosen: Arc<Chosen>) {
+        let mut state = self.state.lock();
+        state.chosen = Some(chosen);
+        state.choices += 1;
+    }
+
+    /// How many have been.
+    pub fn choices(&self) -> u64 {
+        self.state.lock().choices
+    }
+
+    /// The same; none before the start.
+    pub fn in_force(&self) -> Option<Arc<Chosen>> {
+        self.state.lock().chosen.clone()
     }
 
     /// The changes of a filter, or of all, the oldest first.

@@ -38,11 +38,13 @@ pub(super) struct Occasion<'a> {
     pub by: By,
     /// The one filter that is asked for; those of other changed files go on as they are.
     pub only: Option<&'a str>,
+    /// Longest time that what is replaced has to finish what it holds, where it is less than `drain_timeout`.
+    pub patience: Option<std::time::Duration>,
 }
 
 impl From<By> for Occasion<'_> {
     fn from(by: By) -> Self {
-        Occasion { by, only: None }
+        Occasion { by, only: None, patience: None }
     }
 }
 
@@ -90,7 +92,7 @@ impl App {
         config: Config,
         occasion: impl Into<Occasion<'_>>,
     ) -> Result<Applied, AppError> {
-        let Occasion { by, only } = occasion.into();
+        let Occasion { by, only, patience } = occasion.into();
         let before = self.made();
         // Positions that are looked for in another folder would be forgotten.
         let config = Config { data_dir: self.wiring.data_dir.clone(), ..config };
@@ -109,13 +111,13 @@ impl App {
             kept: Vec::new(),
         };
         let done = match self.make(&config, &diff, only, &mut made).await {
-            Ok(()) => self.replace_sources(&config, &diff, &made).await,
+            Ok(()) => self.replace_sources(&config, &diff, &made, patience).await,
             Err(error) => Err(error),
         };
         match done {
             Ok(()) => {
                 let kept = std::mem::take(&mut made.kept);
-                self.commit(config, &diff, made);
+                self.commit(config, &diff, made, patience);
                 let after = self.made();
                 for Kept { filter, reason } in &kept {
                     self.history.failed(by, filter, before.get(filter.as_str()), reason.clone());
@@ -267,11 +269,17 @@ impl App {
 
     /// Starts the sources that are new, and replaces those whose settings changed: the old ones are stopped first, and
     /// come back if a new one cannot start.
-    async fn replace_sources(&mut self, config: &Config, diff: &Diff, made: &Made) -> Result<(), AppError> {
+    async fn replace_sources(
+        &mut self,
+        config: &Config,
+        diff: &Diff,
+        made: &Made,
+        patience: Option<std::time::Duration>,
+    ) -> Result<(), AppError> {
         let leaving =
             diff.sources.iter().filter(|(_, change)| matches!(change, Change::Replace | Change::End));
         let leaving: Vec<Arc<str>> = leaving.map(|(name, _)| name.as_str().into()).collect();
-        let before = self.stop(&leaving).await;
+        let before = self.stop(&leaving, patience).await;
         let mut begun: Vec<Arc<str>> = Vec::new();
         for name in diff.sources.iter().filter(|(_, change)| change.makes()).map(|(name, _)| name) {
             let name: Arc<str> = name.as_str().into();
@@ -287,7 +295,7 @@ impl App {
                 Err(error) => {
                     // Those outputs would begin when the ones that now go on have ended.
                     made.outputs.values().for_each(|output| output.leave.cancel());
-                    self.stop(&begun).await;
+                    self.stop(&begun, patience).await;
                     self.restore(before).await;
                     return Err(AppError { path: format!("sources.{name}"), error });
                 }
@@ -296,16 +304,20 @@ impl App {
         Ok(())
     }
 
-    /// Stops sources, and waits until their records are safe, for at most the drain timeout. Answers their names and
+    /// Stops sources, and waits until their records are safe, for at most the drain timeout, or `most`. Answers their names and
     /// what they fed. Where it is given up in between, those that have not ended are still there.
-    async fn stop(&mut self, names: &[Arc<str>]) -> Vec<(Arc<str>, Vec<Inlet>)> {
+    async fn stop(
+        &mut self,
+        names: &[Arc<str>],
+        most: Option<std::time::Duration>,
+    ) -> Vec<(Arc<str>, Vec<Inlet>)> {
         for source in names.iter().filter_map(|name| self.sources.get(name)) {
             source.stop.cancel();
         }
         // An output that is stuck may be what the new configuration mends.
         let patience =
             self.config.as_ref().map_or(std::time::Duration::ZERO, |config| config.drain_timeout.0);
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + most.map_or(patience, |most| most.min(patience));
         let _rushed: Vec<_> = self.outputs.values().map(|output| output.buffer.rush()).collect();
         let mut stopped = Vec::new();
         for name in names {
@@ -334,7 +346,7 @@ impl App {
 
     /// Connects what stays to what is new, and lets what is old finish beside it: a slow destination must not hold the
     /// reload up.
-    fn commit(&mut self, config: Config, diff: &Diff, made: Made) {
+    fn commit(&mut self, config: Config, diff: &Diff, made: Made, patience: Option<std::time::Duration>) {
         let mut handovers = Vec::new();
         for (name, source) in &self.sources {
             let Some(handover) = source.intake.connect(self.inlets(&config, &made, name)) else { continue };
@@ -371,7 +383,8 @@ impl App {
                 })
                 .map(|(_, output)| output),
         );
-        let deadline = Instant::now() + config.drain_timeout.0;
+        let left = config.drain_timeout.0;
+        let deadline = Instant::now() + patience.map_or(left, |patience| patience.min(left));
         self.old.spawn(Old { handovers, pipelines, outputs }.finish(deadline));
         while let Some(ended) = self.old.try_join_next() {
             if let Err(error) = ended {

@@ -2,9 +2,12 @@
 //! answered; to end is the one thing that waits for nothing before it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+
+use flitch_opamp::Kept as Sent;
 
 /// Commands that may wait; who sends one more waits himself.
 const WAITING: usize = 16;
@@ -20,6 +23,9 @@ pub enum Command {
     Swap(String),
     /// Put the generation before of this filter back.
     Rollback(String),
+    /// Put what the server sent that manages this flitch into force, in place of the configuration file; none for that of
+    /// the file.
+    Manage(Option<Arc<Sent>>),
 }
 
 /// What a command came to.
@@ -89,13 +95,14 @@ pub(crate) struct Request {
 pub struct Control {
     requests: mpsc::Sender<Request>,
     end: CancellationToken,
+    again: Arc<AtomicBool>,
 }
 
 impl Control {
     /// A control, and the other end, where the daemon takes what it is asked.
     pub(crate) fn new() -> (Control, mpsc::Receiver<Request>) {
         let (requests, taken) = mpsc::channel(WAITING);
-        (Control { requests, end: CancellationToken::new() }, taken)
+        (Control { requests, end: CancellationToken::new(), again: Arc::default() }, taken)
     }
 
     /// Has a command done; waits for those before it.
@@ -116,6 +123,17 @@ impl Control {
     /// Makes the daemon drain and end, whatever it is about.
     pub fn end(&self) {
         self.end.cancel();
+    }
+
+    /// Makes the daemon drain and end, and the process begin anew.
+    pub fn restart(&self) {
+        self.again.store(true, Ordering::Relaxed);
+        self.end();
+    }
+
+    /// Whether the process is to begin anew when the daemon has ended.
+    pub(super) fn is_to_restart(&self) -> bool {
+        self.again.load(Ordering::Relaxed)
     }
 
     /// Cancelled when the daemon is to end.

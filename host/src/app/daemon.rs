@@ -13,13 +13,20 @@ use super::history::By;
 use super::{App, Control, manager};
 use crate::admin::StatusBoard;
 use crate::config::{self, ConfigError, Loaded};
+use crate::fleet::{self, Chosen};
+use flitch_opamp::Kept as Sent;
 
 /// How often it is looked at whether filters were put back.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long a configuration of a server waits for records of the one before it, however long that would have waited: it may
+/// be the one that cannot deliver.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The running parts, and what is asked of them.
 pub(super) struct Daemon {
     path: PathBuf,
+    /// What a server sent, where that is in force in place of the file.
+    sent: Option<Arc<Sent>>,
     app: App,
     board: Arc<StatusBoard>,
     control: Control,
@@ -29,16 +36,17 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// A daemon that was started with the configuration file at `path`, and tells `plugins` of the files to watch.
+    /// A daemon that was started with the configuration file at `path`, or with what a server `sent` in place of it, and
+    /// tells `plugins` of the files to watch.
     pub fn new(
-        path: PathBuf,
+        (path, sent): (PathBuf, Option<Arc<Sent>>),
         app: App,
         board: Arc<StatusBoard>,
         (control, requests): (Control, mpsc::Receiver<Request>),
         plugins: watch::Sender<Vec<PathBuf>>,
     ) -> Daemon {
         plugins.send_replace(app.plugin_files());
-        Daemon { path, app, board, control, requests, plugins }
+        Daemon { path, sent, app, board, control, requests, plugins }
     }
 
     /// Does what it is asked until it is to end; what it is about then is given up. Answers what runs.
@@ -71,7 +79,17 @@ impl Daemon {
         let answer = match command {
             Command::Reload => {
                 manager::reloading();
-                let answer = self.reload().await;
+                let answer = self.reload(self.sent.clone(), By::Config).await;
+                manager::reloaded(self.app.config().pipelines.len(), answer.is_err());
+                answer
+            }
+            Command::Manage(sent) => {
+                tracing::info!(
+                    own = sent.is_none(),
+                    "the server that manages flitch has another configuration"
+                );
+                manager::reloading();
+                let answer = self.reload(sent, By::Server).await;
                 manager::reloaded(self.app.config().pipelines.len(), answer.is_err());
                 answer
             }
@@ -90,7 +108,7 @@ impl Daemon {
             Command::Swap(name) => {
                 self.known(&name)?;
                 tracing::info!(filter = name, "a swap was asked for");
-                self.refresh(Occasion { by: By::Api, only: Some(&name) }).await
+                self.refresh(Occasion { only: Some(&name), ..By::Api.into() }).await
             }
         };
         self.tell(&answer);
@@ -110,22 +128,36 @@ impl Daemon {
         applied.map_err(|part| Refused::Config { report: part.to_string(), line: part.to_string() })
     }
 
-    async fn reload(&mut self) -> Answer {
-        let path = self.path.clone();
-        let read = move || config::load(&path).and_then(|loaded| loaded.check_parts().map(|()| loaded));
-        let loaded = super::apart(read).await.map_err(refused)?;
+    /// Reads the file again, and puts it into force, or what a server sent for a machine that has this file.
+    async fn reload(&mut self, sent: Option<Arc<Sent>>, by: By) -> Answer {
+        let (path, text) = (self.path.clone(), sent.clone());
+        let read = move || {
+            let own = config::load(&path)?;
+            own.check_parts()?;
+            fleet::instead(own, text.as_deref(), &path)
+        };
+        let Chosen { own, sent: instead } = super::apart(read).await.map_err(refused)?;
+        self.warn_of_what_stays(&own);
+        let loaded = instead.as_ref().unwrap_or(&own);
         for warning in &loaded.warnings {
             tracing::warn!("{warning:?}");
         }
-        self.warn_of_what_stays(&loaded);
-        let applied = self.app.apply(loaded.config.clone(), By::Config).await;
-        applied.map_err(|part| refused(loaded.error(&part.path, &part.error).into()))
+        let occasion = Occasion { patience: (by == By::Server).then_some(PATIENCE), ..by.into() };
+        let applied = self.app.apply(loaded.config.clone(), occasion).await;
+        let applied = applied.map_err(|part| refused(loaded.error(&part.path, &part.error).into()))?;
+        self.sent = sent;
+        self.board.chosen(Arc::new(Chosen { own, sent: instead }));
+        Ok(applied)
     }
 
     fn warn_of_what_stays(&self, loaded: &Loaded) {
         let (old, new) = (self.app.config(), &loaded.config);
-        for (key, differs) in [("data_dir", old.data_dir != new.data_dir), ("admin", old.admin != new.admin)]
-        {
+        let once = [
+            ("data_dir", old.data_dir != new.data_dir),
+            ("admin", old.admin != new.admin),
+            ("manage.opamp", old.manage.opamp != new.manage.opamp),
+        ];
+        for (key, differs) in once {
             if differs {
                 let text = format!("`{key}` is read at the start only: restart flitch to change it");
                 tracing::warn!("{:?}", loaded.file.at(key, text));

@@ -32,6 +32,8 @@ pub enum By {
     Api,
     /// It was worse than its probation allows.
     Probation,
+    /// A server sent another configuration, or it was worse than what was before.
+    Server,
 }
 
 /// What came of a change.

@@ -13,9 +13,11 @@ use super::daemon::Daemon;
 use super::supervise::{Starting, keep};
 use super::{App, AppError, Command, Control, Refused, manager};
 use crate::admin::{self, AdminSettings, Home, StatusBoard};
-use crate::config::Config;
+use crate::config::{Config, Loaded};
+use crate::fleet::{self, Fleet};
 use flitch_core::telemetry::{self, Part};
 use flitch_filters::swap::Watch;
+use flitch_opamp::InForce;
 use flitch_sources::Running;
 
 /// How a run ended.
@@ -27,6 +29,9 @@ pub enum Ended {
     Left,
     /// A second signal came while draining.
     AtOnce,
+    /// The process is to begin anew: the server that manages it wants that. Records that had not arrived are sent again by
+    /// their sources then.
+    Again,
 }
 
 /// Why a run could not begin.
@@ -40,17 +45,20 @@ pub enum RunError {
     Other(#[from] std::io::Error),
 }
 
-/// Runs `config` until a signal ends it: SIGTERM and SIGINT drain, a second one stops at once; SIGHUP reads
-/// `path` again, and what cannot be put to work is refused with the old configuration going on.
+/// Runs what was read from `path`, or what a server sent in place of it, until a signal ends it: SIGTERM and SIGINT drain,
+/// a second one stops at once; SIGHUP reads `path` again, and what cannot be put to work is refused with the old
+/// configuration going on.
 ///
 /// # Errors
 /// A part of the configuration cannot be put to work, or the admin listener cannot be bound.
-pub async fn run(path: &Path, config: Config) -> Result<Ended, RunError> {
+pub async fn run(path: &Path, own: Loaded) -> Result<Ended, RunError> {
     telemetry::health::log_panics();
-    manager::watched(attend(path, config)).await
+    manager::watched(attend(path, own)).await
 }
 
-async fn attend(path: &Path, config: Config) -> Result<Ended, RunError> {
+async fn attend(path: &Path, own: Loaded) -> Result<Ended, RunError> {
+    let (mut chosen, mut in_force) = fleet::at_start(own, path);
+    let config = Arc::new(chosen.own.config.clone());
     let mut term = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -70,8 +78,21 @@ async fn attend(path: &Path, config: Config) -> Result<Ended, RunError> {
         tracing::info!(%address, "admin listener: /metrics, /healthz, /readyz, /api/status, /api/filters");
     }
     let folder = path.parent().unwrap_or(Path::new("."));
+    let starts = async {
+        let failed = match App::start(chosen.in_force().config.clone(), folder, board.clone()).await {
+            Ok(app) => return Ok(app),
+            Err(failed) => failed,
+        };
+        match (chosen.sent.take(), &in_force) {
+            (Some(sent), InForce::Sent(kept)) => {
+                in_force = fleet::refused(kept.clone(), sent.error(&failed.path, &failed.error).to_string());
+                App::start(chosen.own.config.clone(), folder, board.clone()).await
+            }
+            _ => Err(failed),
+        }
+    };
     let app = tokio::select! {
-        started = App::start(config, folder, board.clone()) => started?,
+        started = starts => started?,
         // Plugins that are compiled at the first start take their time.
         () = either(&mut term, &mut interrupt) => {
             tracing::warn!("stopped before the start was through");
@@ -80,8 +101,12 @@ async fn attend(path: &Path, config: Config) -> Result<Ended, RunError> {
     };
     tracing::info!("ready");
     manager::ready(app.config().pipelines.len());
+    board.chosen(Arc::new(chosen));
+    let sent = if let InForce::Sent(kept) = &in_force { Some(kept.clone()) } else { None };
+    let fleet = Arc::new(Fleet::new(control.clone(), board.clone(), in_force));
+    let managing = keep_agent(fleet, &config, &board, &stop_admin);
     let (plugins, files) = watch::channel(Vec::new());
-    let daemon = Daemon::new(path.to_owned(), app, board, (control.clone(), requests), plugins);
+    let daemon = Daemon::new((path.to_owned(), sent), app, board, (control.clone(), requests), plugins);
     let asks = async {
         tokio::join!(reload_at(&mut hangup, &control), refresh_when(files, &control), async {
             either(&mut term, &mut interrupt).await;
@@ -98,6 +123,10 @@ async fn attend(path: &Path, config: Config) -> Result<Ended, RunError> {
         () = either(&mut term, &mut interrupt) => Ended::AtOnce,
     };
     stop_admin.cancel();
+    // It says farewell to its server, which takes it no more than moments.
+    if let Some(managing) = managing {
+        let _ = managing.await;
+    }
     match ended {
         Ended::Drained => tracing::info!("every record arrived, or waits on disk; stopped"),
         Ended::Left => tracing::warn!(
@@ -105,8 +134,9 @@ async fn attend(path: &Path, config: Config) -> Result<Ended, RunError> {
             the sources that can"
         ),
         Ended::AtOnce => tracing::warn!("stopped at once"),
+        Ended::Again => {}
     }
-    Ok(ended)
+    Ok(if control.is_to_restart() && ended != Ended::AtOnce { Ended::Again } else { ended })
 }
 
 /// Starts the admin listener again when it ends.
@@ -136,6 +166,26 @@ fn keep_admin(
         })
     };
     keep(Part::new(board.health(), "listener", "admin"), stop.clone(), Ok(first), start);
+}
+
+/// Keeps the agent going by which a server manages this flitch, where there is one.
+fn keep_agent(
+    fleet: Arc<Fleet>,
+    config: &Arc<Config>,
+    board: &Arc<StatusBoard>,
+    stop: &CancellationToken,
+) -> Option<JoinHandle<anyhow::Result<()>>> {
+    config.manage.opamp.as_ref()?;
+    let (config, stops) = (config.clone(), stop.clone());
+    let start = move || -> Starting {
+        let running: Running = Box::pin(fleet.clone().run(config.clone(), stops.clone()));
+        Box::pin(async move { Ok(running) })
+    };
+    let first: Running = {
+        let starting = start();
+        Box::pin(async move { starting.await?.await })
+    };
+    Some(keep(Part::new(board.health(), "manager", "opamp"), stop.clone(), Ok(first), start))
 }
 
 async fn either(one: &mut Signal, other: &mut Signal) {

@@ -1,5 +1,8 @@
 //! `flitch run`.
 
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
 use super::{ConfigFile, Failure};
 use crate::app::{self, Ended, RunError};
 use crate::config::{self, ConfigError};
@@ -23,11 +26,18 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     loaded.check_parts()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("flitch").build()?;
-    let ended = runtime.block_on(app::run(&args.config.path, loaded.config.clone()));
+    // Its own file may be another one when it begins anew: that of an upgrade.
+    let program = std::env::current_exe();
+    let ended = runtime.block_on(app::run(&args.config.path, loaded.clone()));
     // Whoever still waits on a thread waits for something that does not come.
     runtime.shutdown_background();
     match ended {
         Ok(Ended::Drained) => Ok(()),
+        Ok(Ended::Again) => {
+            tracing::info!("beginning anew");
+            let error = Command::new(program?).args(std::env::args_os().skip(1)).exec();
+            Err(anyhow::Error::new(error).context("cannot begin anew").into())
+        }
         Ok(Ended::Left | Ended::AtOnce) => {
             Err(anyhow::anyhow!("not everything on its way had arrived").into())
         }

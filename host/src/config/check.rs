@@ -132,7 +132,8 @@ impl Checker<'_> {
     }
 
     fn is_complete(&mut self) {
-        if self.config.pipelines.is_empty() {
+        // Whoever is managed may wait for pipelines.
+        if self.config.pipelines.is_empty() && self.config.manage.opamp.is_none() {
             let help = "a pipeline takes records from sources to outputs: `pipelines: { NAME: { from: [...], to: \
                         [...] } }`";
             self.push("pipelines", "there is no pipeline, so nothing would run".to_owned(), help.to_owned());

@@ -22,17 +22,30 @@ pub struct Outside<'a> {
     pub folder: &'a Path,
 }
 
-/// Replaces the placeholders in all values of the tree; `text` is the file's text. Answers what is wrong, all of it.
-pub fn interpolate(node: &mut Node, text: &str, outside: &Outside<'_>) -> Vec<SyntaxError> {
+/// Whether a placeholder may be replaced, of which it is told what stands between the braces; else what is wrong and what to
+/// do.
+pub type Permits<'a> = dyn Fn(&str) -> Result<(), (String, String)> + 'a;
+
+/// Replaces the placeholders in all values of the tree that `permits` lets through; `text` is the file's text. Answers what
+/// is wrong, all of it.
+pub fn interpolate(
+    node: &mut Node,
+    text: &str,
+    outside: &Outside<'_>,
+    permits: &Permits<'_>,
+) -> Vec<SyntaxError> {
     let mut wrong = Vec::new();
-    walk(node, text, outside, &mut wrong);
+    walk(node, text, &|inside| permits(inside).and_then(|()| look_up(inside, outside)), &mut wrong);
     wrong
 }
 
-fn walk(node: &mut Node, text: &str, outside: &Outside<'_>, wrong: &mut Vec<SyntaxError>) {
+/// Finds the value of a placeholder, or what is wrong and what to do.
+type LookUp<'a> = dyn Fn(&str) -> Result<String, (String, String)> + 'a;
+
+fn walk(node: &mut Node, text: &str, look_up: &LookUp<'_>, wrong: &mut Vec<SyntaxError>) {
     match &mut node.value {
-        Value::Seq(items) => items.iter_mut().for_each(|item| walk(item, text, outside, wrong)),
-        Value::Map(entries) => entries.iter_mut().for_each(|e| walk(&mut e.value, text, outside, wrong)),
+        Value::Seq(items) => items.iter_mut().for_each(|item| walk(item, text, look_up, wrong)),
+        Value::Map(entries) => entries.iter_mut().for_each(|e| walk(&mut e.value, text, look_up, wrong)),
         Value::Scalar(scalar) => {
             if !scalar.text.contains("${") {
                 return;
@@ -43,7 +56,7 @@ fn walk(node: &mut Node, text: &str, outside: &Outside<'_>, wrong: &mut Vec<Synt
                 let location = narrow(text, node.location, placeholder);
                 wrong.push(SyntaxError { location, message, help: Some(help) });
             };
-            let (replaced, pieces) = replace(&scalar.text, outside, &mut report);
+            let (replaced, pieces) = replace(&scalar.text, look_up, &mut report);
             if !failed {
                 scalar.text = replaced;
                 scalar.interpolated = !pieces.is_empty();
@@ -67,7 +80,7 @@ fn narrow(text: &str, value: Location, placeholder: &str) -> Location {
 /// The text with its placeholders replaced, and what stands in their places.
 fn replace(
     text: &str,
-    outside: &Outside<'_>,
+    look_up: &LookUp<'_>,
     report: &mut dyn FnMut(&str, String, String),
 ) -> (String, Vec<String>) {
     let mut out = String::with_capacity(text.len());
@@ -88,7 +101,7 @@ fn replace(
             return (out, pieces);
         };
         let placeholder = &from[..=end];
-        match look_up(&placeholder[2..end], outside) {
+        match look_up(&placeholder[2..end]) {
             Ok(value) => {
                 out.push_str(&value);
                 pieces.push(value);

@@ -18,7 +18,7 @@ use flitch_filters::{LoadError, Refused, ShadowError};
 const HIDDEN: &str = "***";
 
 /// A configuration that was read and found right, with its file, so that what goes wrong later has a place too.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Loaded {
     /// The settings.
     pub config: Config,
@@ -47,6 +47,8 @@ impl Loaded {
         let all = sources.chain(outputs).chain(tables).chain(filters).chain(plugins);
         let wrong = all.filter_map(|(path, checked)| Some((path, checked.err()?)));
         let mut problems: Vec<Problem> = wrong.map(|(path, error)| self.error(&path, &error)).collect();
+        let managed = self.config.manage.opamp.as_ref().and_then(|opamp| opamp.check().err());
+        problems.extend(managed.map(|error| self.error("manage.opamp", &error)));
         problems.extend(self.data_dir());
         problems.sort_by_key(|problem| problem.location);
         if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }

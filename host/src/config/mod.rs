@@ -3,8 +3,10 @@
 //! The way of a file: [`tree`] reads the YAML and keeps the place of every key and value, [`interpolate`] replaces
 //! `${NAME}`, `${file:/path}` and `${base64:/path}` in its values, [`de`] reads the tree into the settings of every room, [`check`] looks
 //! at what one piece alone cannot tell (names that point nowhere), and [`report`] shows what is wrong with the lines
-//! of the file. All that is wrong is told in one go.
+//! of the file. All that is wrong is told in one go. What a server sends goes the same way, by [`sent`], and may reach what
+//! [`allow`] lets it.
 
+mod allow;
 pub mod cases;
 pub mod check;
 pub mod de;
@@ -17,6 +19,7 @@ mod output;
 mod range;
 pub mod report;
 pub mod schema;
+mod sent;
 pub mod source;
 pub mod tree;
 
@@ -24,6 +27,7 @@ pub use load::{Loaded, load, parse};
 pub use model::{BatchSettings, Config, left_buffer, left_object};
 pub use output::OutputConfig;
 pub use report::{ConfigError, Problem};
+pub use sent::sent;
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::cases::TestSettings;
 use super::output::OutputConfig;
 use crate::admin::AdminSettings;
+use crate::fleet::ManageSettings;
 use crate::pipeline::PipelineSettings;
 use flitch_core::batch::Cut;
 use flitch_core::buffers::{self, BufferKind};
@@ -58,6 +59,9 @@ pub struct Config {
     /// Metrics, health and status over HTTP.
     #[serde(default)]
     pub admin: AdminSettings,
+    /// A server that manages this flitch, and what it may not touch.
+    #[serde(default)]
+    pub manage: ManageSettings,
     /// Tests of pipelines, each under a name of its own, which may be a sentence. `flitch test` runs them.
     #[serde(default)]
     pub tests: BTreeMap<String, TestSettings>,

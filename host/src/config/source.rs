@@ -7,7 +7,7 @@ use miette::NamedSource;
 use serde::Deserialize;
 
 use super::de::{self, ReadError};
-use super::interpolate::{Outside, interpolate};
+use super::interpolate::{Outside, Permits, interpolate};
 use super::mask;
 use super::range::{self, OutOfRange};
 use super::report::{ConfigError, Problem};
@@ -17,6 +17,7 @@ use super::tree::{self, Location, Node, SyntaxError, Value};
 const SHORTEST_HIDDEN: usize = 4;
 
 /// A configuration file that was read.
+#[derive(Clone)]
 pub struct SourceFile {
     /// The text for reports, secrets blackened.
     shown: Arc<NamedSource<String>>,
@@ -36,6 +37,16 @@ impl std::fmt::Debug for SourceFile {
 impl SourceFile {
     /// Reads YAML and replaces the placeholders. `name` is how reports call the file.
     pub fn parse(name: &str, text: &str, outside: &Outside<'_>) -> Result<SourceFile, ConfigError> {
+        SourceFile::parse_with(name, text, outside, &|_| Ok(()))
+    }
+
+    /// The same with the placeholders alone that `permits` lets through.
+    pub fn parse_with(
+        name: &str,
+        text: &str,
+        outside: &Outside<'_>,
+        permits: &Permits<'_>,
+    ) -> Result<SourceFile, ConfigError> {
         let named = |shown: String| Arc::new(NamedSource::new(name, shown));
         let (mut tree, mut dropped) =
             tree::parse_all(text).map_err(|error| problem(&named(mask::without_tree(text)), text, error))?;
@@ -43,7 +54,7 @@ impl SourceFile {
         if let Value::Map(entries) = &mut tree.value {
             entries.retain(|entry| !entry.key.starts_with("x-"));
         }
-        let wrong = interpolate(&mut tree, text, outside);
+        let wrong = interpolate(&mut tree, text, outside, permits);
         let shown = named(marks.blacken(text));
         if !wrong.is_empty() {
             let problems = wrong.into_iter().map(|error| problem(&shown, text, error)).collect();
@@ -76,6 +87,16 @@ impl SourceFile {
         self.secrets.retain(|text| text.len() >= SHORTEST_HIDDEN);
         self.secrets.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         self.secrets.dedup();
+    }
+
+    /// What the file holds, placeholders replaced.
+    pub(super) fn tree(&self) -> &Node {
+        &self.tree
+    }
+
+    /// The text of the file with stars for what is secret, placeholders as they stand in it.
+    pub fn shown(&self) -> &str {
+        self.shown.inner()
     }
 
     /// `text` without the secrets of this file.

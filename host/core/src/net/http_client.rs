@@ -13,7 +13,7 @@ use rustls::ClientConfig;
 use super::tls;
 
 /// How a client calls itself.
-const USER_AGENT: &str = concat!("flitch/", env!("CARGO_PKG_VERSION"));
+pub const USER_AGENT: &str = concat!("flitch/", env!("CARGO_PKG_VERSION"));
 /// How long a connection that is kept may rest until its next request: less than servers commonly allow, so that a
 /// request seldom meets a connection that is being closed.
 const IDLE: Duration = Duration::from_secs(20);

@@ -173,6 +173,10 @@ metrics_list! {
     ForwardBroken = "flitch_forward_broken_connections_total",
     /// Connections that a forward source refused: the TLS or the shared-key handshake failed.
     ForwardRefused = "flitch_forward_refused_connections_total",
+    /// 1 while there is a connection to the server that manages flitch, else 0.
+    ManagerConnected = "flitch_manager_connected",
+    /// Configurations of the server that manages flitch, by result: applied, refused, reverted.
+    ManagedConfigs = "flitch_managed_configs_total",
 }
 
 static METADATA: Metadata<'static> = Metadata::new("flitch", Level::INFO, None);

@@ -50,7 +50,7 @@ fn a_case_is_its_owners_alone_holds_no_secret_and_the_oldest_go() {
         rejected: vec![(0, Arc::from("no"))],
         ..Recorded::default()
     };
-    let written = write(&home, "mine", &recorded).unwrap().unwrap();
+    let written = write(&home, None, "mine", &recorded).unwrap().unwrap();
     for (name, content) in
         [("in.ndjson", "{}\n"), ("out.ndjson", ""), ("rejected.ndjson", "{\"reason\":\"no\",\"row\":0}\n")]
     {
@@ -67,8 +67,8 @@ fn a_case_is_its_owners_alone_holds_no_secret_and_the_oldest_go() {
     }
     thin_out(&folder.path().join("data").join(FOLDER)).unwrap();
     assert_eq!(std::fs::read_dir(folder.path().join("data").join(FOLDER)).unwrap().count(), KEPT - 1);
-    assert!(write(&home, "mine", &Recorded::default()).unwrap().is_none());
+    assert!(write(&home, None, "mine", &Recorded::default()).unwrap().is_none());
     std::fs::write(&config, "nonsense").unwrap();
-    let error = write(&home, "mine", &recorded).unwrap_err();
+    let error = write(&home, None, "mine", &recorded).unwrap_err();
     assert!(error.to_string().contains("which settings are secret"), "{error:#}");
 }

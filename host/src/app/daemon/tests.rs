@@ -37,7 +37,7 @@ impl Bench {
         let app = App::start(loaded.config, folder.path(), board.clone()).await.unwrap();
         let (control, requests) = Control::new();
         let (files, plugins) = watch::channel(Vec::new());
-        let daemon = Daemon::new(path, app, board.clone(), (control.clone(), requests), files);
+        let daemon = Daemon::new((path, None), app, board.clone(), (control.clone(), requests), files);
         Bench { folder, control, board, plugins, serving: flitch_core::tasks::joined(daemon.serve()) }
     }
 

@@ -63,7 +63,7 @@ fn parse(source: &str) -> Node {
         _ => None,
     };
     let outside = Outside { variable: &variable, folder: Path::new(".") };
-    assert_eq!(interpolate(&mut node, source, &outside), []);
+    assert_eq!(interpolate(&mut node, source, &outside, &|_| Ok(())), []);
     node
 }
 

@@ -9,7 +9,7 @@ fn run(source: &str, folder: &Path) -> Result<Vec<(String, bool)>, Vec<SyntaxErr
         "TRICK" => Some("x\nadmin: {listen: 0.0.0.0:1} ${USER}".to_owned()),
         _ => None,
     };
-    let wrong = interpolate(&mut tree, source, &Outside { variable: &variable, folder });
+    let wrong = interpolate(&mut tree, source, &Outside { variable: &variable, folder }, &|_| Ok(()));
     let Value::Map(entries) = tree.value else { panic!() };
     if !wrong.is_empty() {
         return Err(wrong);

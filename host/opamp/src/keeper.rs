@@ -1,0 +1,353 @@
+//! Puts the configurations of a server into force, and goes back where one does not do well. It goes on whether there is
+//! a server or not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use flitch_core::clock::Clock;
+use flitch_core::telemetry::Metric;
+
+use crate::app::{InForce, Managed};
+use crate::desk::Desk;
+use crate::probation::{LOOK, Lately, Probation, Verdict};
+use crate::settings::OpampSettings;
+use crate::store::{Kept, Store};
+use crate::wire::{AgentRemoteConfig, ConfigStatus, RemoteConfigStatus};
+
+/// How long after its start flitch does not restart because a server wants it: one that asks each time it hears of flitch
+/// would have it do nothing else.
+const SETTLED: Duration = Duration::from_secs(10);
+/// Pause between two attempts to go back.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// What a server wants, until it is done. Of two configurations the later one counts.
+#[derive(Debug, Default)]
+pub struct Orders {
+    wanted: Mutex<Wanted>,
+    given: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Wanted {
+    config: Option<AgentRemoteConfig>,
+    restart: bool,
+}
+
+impl Orders {
+    /// A configuration came.
+    pub fn config(&self, config: AgentRemoteConfig) {
+        self.wanted.lock().config = Some(config);
+        self.given.notify_one();
+    }
+
+    /// A restart is wanted.
+    pub fn restart(&self) {
+        self.wanted.lock().restart = true;
+        self.given.notify_one();
+    }
+
+    async fn next(&self) -> Wanted {
+        self.given.notified().await;
+        std::mem::take(&mut self.wanted.lock())
+    }
+}
+
+/// Keeps a configuration in force.
+pub struct Keeper<M> {
+    managed: Arc<M>,
+    desk: Arc<Desk>,
+    orders: Arc<Orders>,
+    store: Store,
+    settings: OpampSettings,
+    clock: Clock,
+    started: Instant,
+    /// The last one of the server that stood its probation; none where that is the one of this machine.
+    good: Option<Arc<Kept>>,
+    running: Option<Arc<Kept>>,
+    /// The last one that came, and what became of it.
+    last: Option<RemoteConfigStatus>,
+    lately: Lately,
+    probation: Option<Probation>,
+    /// Why the one that runs has to go, and when that is tried.
+    leaving: Option<(String, Instant)>,
+    generation: Option<u64>,
+    /// Whether it is written down that a configuration is tried.
+    is_noted: bool,
+}
+
+impl<M: Managed> Keeper<M> {
+    /// A keeper of what is in force now.
+    pub fn new(
+        managed: Arc<M>,
+        (desk, orders): (Arc<Desk>, Arc<Orders>),
+        store: Store,
+        settings: &OpampSettings,
+        clock: Clock,
+    ) -> Keeper<M> {
+        let (running, mut last) = match managed.in_force() {
+            InForce::Own => (None, None),
+            InForce::Sent(kept) => (Some(kept.clone()), Some(status(&kept.hash, ConfigStatus::Applied, ""))),
+            InForce::Refused(kept, reason) => {
+                (None, Some(status(&kept.hash, ConfigStatus::Failed, &format!("at the start: {reason}"))))
+            }
+        };
+        if let Some(hash) = store.crashed() {
+            let reason = "flitch ended without a word while this configuration was on probation; it is not taken up again";
+            last = Some(status(&hash, ConfigStatus::Failed, reason));
+        }
+        last.iter().for_each(|last| desk.status(last.clone()));
+        let mut keeper = Keeper {
+            managed,
+            desk,
+            orders,
+            store,
+            settings: settings.clone(),
+            clock,
+            started: Instant::now(),
+            good: running.clone(),
+            running,
+            last,
+            lately: Lately::default(),
+            probation: None,
+            leaving: None,
+            generation: None,
+            is_noted: false,
+        };
+        // The first message tells all.
+        keeper.tell();
+        keeper
+    }
+
+    /// Keeps on until `stop` is cancelled; what it is about then is given up.
+    pub async fn run(mut self, stop: &CancellationToken) {
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let orders = self.orders.clone();
+        let work = async {
+            loop {
+                tokio::select! {
+                    wanted = orders.next() => {
+                        if let Some(config) = wanted.config {
+                            self.offered(config).await;
+                        }
+                        if wanted.restart {
+                            self.restart();
+                        }
+                    }
+                    _ = looks.tick() => self.look().await,
+                }
+            }
+        };
+        stop.run_until_cancelled(work).await;
+        // Who ends flitch in good order says nothing about a configuration: it may be tried again.
+        if self.is_noted {
+            self.noted(self.store.tries_none());
+        }
+    }
+
+    async fn offered(&mut self, offered: AgentRemoteConfig) {
+        let hash = offered.config_hash.clone();
+        if self.last.as_ref().is_some_and(|last| last.last_remote_config_hash == hash) {
+            return;
+        }
+        if hash.is_empty() {
+            return self.failed(&hash, "it comes without a hash, by which both sides would know it");
+        }
+        if !self.settings.accept_config {
+            return self
+                .failed(&hash, "this flitch takes no configuration of a server (`accept_config: false`)");
+        }
+        let text = match whole(offered) {
+            Ok(text) => text,
+            Err(reason) => return self.failed(&hash, &reason),
+        };
+        let sent = Arc::new(Kept { hash, text });
+        if self.running.as_ref().is_some_and(|running| running.text == sent.text) && self.leaving.is_none() {
+            return self.is_the_same(sent);
+        }
+        self.say(status(&sent.hash, ConfigStatus::Applying, ""));
+        if let Err(error) = self.store.tries(&sent.hash) {
+            return self.failed(&sent.hash, &format!("it cannot be written down that it is tried: {error}"));
+        }
+        self.is_noted = true;
+        tracing::info!(hash = %hex(&sent.hash), "the server sends another configuration");
+        if let Err(reason) = self.managed.apply(Some(sent.clone())).await {
+            // The one that runs may be on probation itself.
+            let tried = self.running.clone().filter(|_| self.probation.is_some());
+            let noted = match tried {
+                Some(running) => self.store.tries(&running.hash),
+                None => self.tries_none(),
+            };
+            self.noted(noted);
+            return self.failed(&sent.hash, &reason);
+        }
+        Metric::ManagedConfigs.counter(&[("result", "applied")]).increment(1);
+        self.running = Some(sent.clone());
+        self.leaving = None;
+        // Where one on probation was replaced, the measure is what was before that.
+        let length = self.settings.probation.0;
+        self.probation = Some(Probation::new(Instant::now(), length, &self.lately));
+        self.say(status(&sent.hash, ConfigStatus::Applied, ""));
+        self.tell();
+        if length.is_zero() {
+            self.stood();
+        }
+    }
+
+    /// It is the one that runs, by another hash.
+    fn is_the_same(&mut self, sent: Arc<Kept>) {
+        self.say(status(&sent.hash, ConfigStatus::Applied, ""));
+        self.running = Some(sent.clone());
+        let noted = match self.probation {
+            Some(_) => self.store.tries(&sent.hash),
+            None => {
+                self.good = Some(sent.clone());
+                self.store.keep(&sent)
+            }
+        };
+        self.noted(noted);
+    }
+
+    /// Looks how things are.
+    async fn look(&mut self) {
+        let (now, vitals) = (Instant::now(), self.managed.vitals());
+        match &mut self.probation {
+            Some(probation) => match probation.look(now, &vitals) {
+                Verdict::Open => {}
+                Verdict::Stood => self.stood(),
+                Verdict::Worse(reason) => self.leaving = Some((reason, now)),
+            },
+            None if self.leaving.is_none() => self.lately.note(vitals),
+            None => {}
+        }
+        if let Some((reason, at)) = self.leaving.clone()
+            && now >= at
+        {
+            self.probation = None;
+            self.goes_back(reason).await;
+        }
+        self.tell();
+    }
+
+    /// Tells what is so now, where it is other than before.
+    fn tell(&mut self) {
+        let generation = self.managed.generation();
+        if self.generation != Some(generation) {
+            self.generation = Some(generation);
+            self.desk.effective(self.managed.effective());
+        }
+        self.desk.plugins(self.managed.plugins());
+        let now = u64::try_from(self.clock.now()).unwrap_or(0);
+        self.desk.health(&self.managed.health(), now);
+    }
+
+    /// What runs has stood its probation.
+    fn stood(&mut self) {
+        self.probation = None;
+        let Some(running) = self.running.clone() else { return };
+        tracing::info!(hash = %hex(&running.hash), "the configuration of the server has stood its probation");
+        self.is_noted = false;
+        self.noted(self.store.keep(&running));
+        self.good = Some(running);
+    }
+
+    /// What runs has to go.
+    async fn goes_back(&mut self, reason: String) {
+        let Some(running) = self.running.clone() else { return };
+        let hash = hex(&running.hash);
+        tracing::error!(%hash, reason, "the configuration of the server is worse than what was before, which returns");
+        match self.managed.apply(self.good.clone()).await {
+            Ok(()) => {
+                Metric::ManagedConfigs.counter(&[("result", "reverted")]).increment(1);
+                self.leaving = None;
+                self.running = self.good.clone();
+                let noted = self.tries_none();
+                self.noted(noted);
+                let said = format!("{reason}; what was before is in force again");
+                self.say(status(&running.hash, ConfigStatus::Failed, &said));
+            }
+            Err(error) => {
+                let said = format!(
+                    "{reason}; what was before cannot be put into force, which is tried again: {error}"
+                );
+                self.say(status(&running.hash, ConfigStatus::Failed, &said));
+                self.leaving = Some((reason, Instant::now() + AGAIN));
+            }
+        }
+    }
+
+    fn restart(&self) {
+        if !self.settings.accept_restart {
+            tracing::warn!(
+                "the server wants a restart, which this flitch does not take (`accept_restart: false`)"
+            );
+        } else if self.started.elapsed() < SETTLED {
+            tracing::warn!("the server wants a restart; flitch has just started, and goes on");
+        } else {
+            tracing::info!("the server wants a restart");
+            self.managed.restart();
+        }
+    }
+
+    fn failed(&mut self, hash: &[u8], reason: &str) {
+        Metric::ManagedConfigs.counter(&[("result", "refused")]).increment(1);
+        tracing::error!(hash = %hex(hash), "the configuration of the server is refused, the old one goes on: {reason}");
+        self.say(status(hash, ConfigStatus::Failed, reason));
+    }
+
+    fn say(&mut self, status: RemoteConfigStatus) {
+        self.desk.status(status.clone());
+        self.last = Some(status);
+    }
+
+    fn tries_none(&mut self) -> std::io::Result<()> {
+        self.is_noted = false;
+        self.store.tries_none()
+    }
+
+    fn noted(&self, done: std::io::Result<()>) {
+        if let Err(error) = done {
+            tracing::error!(%error, "what became of a configuration of the server cannot be written down");
+        }
+    }
+}
+
+/// The text of a configuration.
+///
+/// # Errors
+/// It is none that could be whole.
+fn whole(offered: AgentRemoteConfig) -> Result<String, String> {
+    let mut files = offered.config.map(|config| config.config_map).unwrap_or_default();
+    if files.len() > 1 {
+        let names = files.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        return Err(format!("flitch takes one file, and {} came: {names}", files.len()));
+    }
+    let (_, file) = files.pop_first().unwrap_or_default();
+    let text = String::from_utf8(file.body).map_err(|_| "it is not UTF-8".to_owned())?;
+    let says = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    match text.lines().any(says) {
+        true => Ok(text),
+        false => Err("it is empty, and an empty configuration is never put into force".to_owned()),
+    }
+}
+
+fn status(hash: &[u8], status: ConfigStatus, message: &str) -> RemoteConfigStatus {
+    RemoteConfigStatus {
+        last_remote_config_hash: hash.to_vec(),
+        status: status.into(),
+        error_message: message.to_owned(),
+    }
+}
+
+/// The beginning of a hash, for people.
+fn hex(hash: &[u8]) -> String {
+    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! How soon an agent comes again: thousands of them hear of the end of a server in one moment.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The pause after a first failure, and the longest one.
+const FIRST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(300);
+/// A connection that lasted for this long begins with the first pause again.
+const LASTING: Duration = Duration::from_secs(60);
+/// Full reports that may follow each other at once, and how long each takes to be allowed again.
+const FULL_AT_ONCE: u32 = 2;
+const FULL_EVERY: Duration = Duration::from_secs(30);
+
+/// The pauses between attempts to reach a server.
+#[derive(Debug, Default)]
+pub struct Reconnect {
+    failures: u32,
+}
+
+impl Reconnect {
+    /// How long to wait after a connection that lasted for `lasted`. `luck` is from 0 to 1, and no two agents have the same.
+    /// Where the server asked for a pause it has at least that, and a half of it more for the luckless.
+    pub fn pause(&mut self, lasted: Duration, asked: Option<Duration>, luck: f64) -> Duration {
+        self.failures = if lasted >= LASTING { 1 } else { self.failures.saturating_add(1) };
+        let grown = FIRST.saturating_mul(2u32.saturating_pow(self.failures - 1)).min(LONGEST);
+        match asked {
+            Some(asked) => asked.max(grown.mul_f64(luck)) + asked.mul_f64(luck / 2.0),
+            // All of the time and not a half of it: the first attempts after an end come to a server that has to hold all.
+            None => FIRST / 10 + grown.mul_f64(luck),
+        }
+    }
+}
+
+/// When all that there is to tell may be told again. A server that asks for it with each answer would have agent and server
+/// spin.
+#[derive(Debug)]
+pub struct FullReports {
+    left: u32,
+    since: Instant,
+}
+
+impl FullReports {
+    /// None was sent yet.
+    pub fn new(now: Instant) -> FullReports {
+        FullReports { left: FULL_AT_ONCE, since: now }
+    }
+
+    /// From when on one may be sent.
+    pub fn due(&self, now: Instant) -> Instant {
+        if self.left > 0 { now } else { self.since + FULL_EVERY }
+    }
+
+    /// Takes the leave for one, where there is one.
+    pub fn take(&mut self, now: Instant) -> bool {
+        let earned = now.duration_since(self.since).as_secs() / FULL_EVERY.as_secs();
+        if earned > 0 {
+            self.left = FULL_AT_ONCE.min(self.left.saturating_add(u32::try_from(earned).unwrap_or(u32::MAX)));
+            self.since = now;
+        }
+        let may = self.left > 0;
+        if may {
+            if self.left == FULL_AT_ONCE {
+                self.since = now;
+            }
+            self.left -= 1;
+        }
+        may
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! By HTTP, by TLS, with tokens; and servers that want to be left alone.
+
+use std::path::Path;
+use std::time::Duration;
+
+use flitch_tests::flitch::Flitch;
+use flitch_tests::servers::opamp::Opamp;
+use flitch_tests::tls::Authority;
+use flitch_tests::wait::{eventually, poll};
+
+use super::{copying, own, told};
+use crate::support::*;
+
+fn flitch_with(endpoint: &str, more: &str) -> Flitch {
+    let flitch = Flitch::new(FLITCH, &own(endpoint, more));
+    std::fs::create_dir(flitch.at("in")).unwrap();
+    std::fs::create_dir(flitch.at("out")).unwrap();
+    flitch
+}
+
+#[test]
+fn a_server_over_http_that_asks_for_all_with_every_answer_is_not_spun_with() {
+    let server = Opamp::start(&[]).unwrap();
+    server.does("/nosy?on=1", "").unwrap();
+    let mut flitch = flitch_with(&server.endpoint("http"), "");
+    flitch.run();
+    eventually("the agent is known", DEADLINE, || server.agent());
+    server.offers("one", &copying(&flitch, "first")).unwrap();
+    told(&server, "one", "APPLIED");
+    append(&flitch.at("in/a.log"), 0..100);
+    super::all_arrive(&flitch, &["first"], 0..100);
+    // Each heartbeat is a question, and a server could have thousands of them in this time.
+    eventually("time goes by", DEADLINE, || {
+        server.agent().filter(|agent| agent["messages"].as_u64() > Some(8))
+    });
+    let agent = server.agent().unwrap();
+    assert!(agent["full"].as_u64() < Some(6), "{agent}");
+    assert!(flitch.terminate(DEADLINE).success());
+    assert_eq!(server.agent().unwrap()["farewells"], 1);
+}
+
+#[test]
+fn a_server_with_tls_wants_a_certificate_and_a_token_by_both_ways() {
+    let authority = Authority::new("fleet").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (server, client) = (authority.server().unwrap(), authority.client("edge-1").unwrap());
+    for (name, text) in [
+        ("ca.pem", authority.pem()),
+        ("server.pem", server.certificate),
+        ("server.key", server.key),
+        ("client.pem", client.certificate),
+        ("client.key", client.key),
+    ] {
+        std::fs::write(at(name), text).unwrap();
+    }
+    let text = |path: &Path| path.display().to_string();
+    let (cert, key, ca) = (text(&at("server.pem")), text(&at("server.key")), text(&at("ca.pem")));
+    let server =
+        Opamp::start(&["-cert", &cert, "-key", &key, "-client-ca", &ca, "-bearer", "let-me-in"]).unwrap();
+    let tls = format!(
+        ", tls: {{ ca: \"{ca}\", cert: \"{}\", key: \"{}\" }}",
+        text(&at("client.pem")),
+        text(&at("client.key"))
+    );
+    for scheme in ["wss", "https"] {
+        let seen: Vec<_> = server.agents().iter().map(|agent| agent["uid"].clone()).collect();
+        let mut flitch =
+            flitch_with(&server.endpoint(scheme), &format!("{tls}, auth: {{ bearer: let-me-in }}"));
+        flitch.run();
+        let agent = eventually("the agent is known", DEADLINE, || {
+            server.agents().into_iter().find(|agent| !seen.contains(&agent["uid"]))
+        });
+        let shown = agent["effective"][""].as_str().unwrap();
+        assert!(shown.contains("auth:") && !shown.contains("let-me-in"), "{shown}");
+        assert!(flitch.terminate(DEADLINE).success());
+    }
+    for more in
+        [format!("{tls}, auth: {{ bearer: wrong-token }}"), ", auth: { bearer: let-me-in }".to_owned()]
+    {
+        let mut flitch = flitch_with(&server.endpoint("wss"), &more);
+        flitch.run();
+        eventually("it says that it is refused", DEADLINE, || {
+            flitch.log().contains("the server that manages flitch cannot be reached")
+        });
+        assert!(flitch.status()["ailments"]["manager opamp"].is_string(), "{}", flitch.status());
+        assert!(!flitch.log().contains("wrong-token"));
+    }
+    assert_eq!(server.agents().len(), 2);
+}
+
+#[test]
+fn a_server_that_wants_to_be_left_alone_is_left_alone() {
+    let server = Opamp::start(&[]).unwrap();
+    for scheme in ["ws", "http"] {
+        server.does("/refuse?status=503&after=3600", "").unwrap();
+        let mut flitch = flitch_with(&server.endpoint(scheme), "");
+        flitch.run();
+        eventually("it has come", DEADLINE, || server.asked() > 0);
+        let again = poll(Duration::from_secs(4), || server.asked() > 1);
+        assert!(again.is_none(), "{scheme}: it has come {} times", server.asked());
+    }
+}
