@@ -43,6 +43,7 @@ impl Poll {
             Place::Layout { .. } => return,
         };
         let result = match registries.refresh(&self.reference) {
+            // A pull is counted where it is done.
             Ok(is_new) => {
                 if self.failures > 0 {
                     tracing::info!(plugin = %self.reference, "the registry answers again");
@@ -50,7 +51,7 @@ impl Poll {
                 self.failures = 0;
                 self.said = None;
                 self.ailment.set(None);
-                if is_new { "pulled" } else { "unchanged" }
+                (!is_new).then_some("unchanged")
             }
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
@@ -60,10 +61,12 @@ impl Poll {
                 }
                 self.ailment.set(Some(reason.clone()));
                 self.said = Some(reason);
-                error.result()
+                Some(error.result())
             }
         };
-        Metric::PluginPulls.counter(&[("registry", registry), ("result", result)]).increment(1);
+        if let Some(result) = result {
+            Metric::PluginPulls.counter(&[("registry", registry), ("result", result)]).increment(1);
+        }
         self.next = Instant::now() + pause(self.every, self.failures, fastrand::f64());
     }
 }

@@ -193,7 +193,7 @@ impl Registries {
         if before.as_ref() == Some(&now) {
             return Ok(false);
         }
-        self.load(&reference.pinned_alone(now.clone()))?;
+        self.of_registry(&reference.pinned_alone(now.clone()))?;
         cache.set_tag(reference, &now).map_err(|error| failed(&error))?;
         Ok(true)
     }
