@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -100,7 +101,7 @@ fn a_kill_while_objects_are_built_loses_no_record_and_writes_none_twice() {
 /// A flitch that writes an object of 40 MB in parts.
 fn large(s3: &S3, lines: usize) -> Flitch {
     let more = format!(
-        "key: \"a/\", compression: none, max_bytes: {}MiB, encoding: {{ format: text, field: message }}",
+        "key: \"a%b/\", compression: none, max_bytes: {}MiB, encoding: {{ format: text, field: message }}",
         30
     );
     let mut flitch = Flitch::new(FLITCH, &pipeline(&file_source("app.log"), &[], &output(s3, &more)));
@@ -126,11 +127,38 @@ fn a_write_in_parts_goes_on_when_the_store_comes_back() {
     assert_eq!((s3.objects("logs").len(), s3.unfinished("logs")), (2, 0));
 }
 
+/// The notes of writes in parts that have begun.
+fn notes(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let inside = |path: PathBuf| match path.is_dir() {
+        true => notes(&path),
+        false if folder.ends_with("uploads") => vec![path],
+        false => Vec::new(),
+    };
+    entries.flat_map(|entry| inside(entry.path())).collect()
+}
+
 #[test]
 fn a_write_in_parts_that_a_kill_has_cut_is_ended_by_the_next_start() {
+    end_what_a_kill_has_cut(|_| {});
+}
+
+#[test]
+fn so_is_one_that_was_cut_before_anybody_knew_that_it_had_begun() {
+    end_what_a_kill_has_cut(|note| {
+        let whole: serde_json::Value = serde_json::from_slice(&std::fs::read(note).unwrap()).unwrap();
+        std::fs::write(note, serde_json::json!({ "object": whole["object"] }).to_string()).unwrap();
+    });
+}
+
+#[track_caller]
+fn end_what_a_kill_has_cut(change: impl Fn(&Path)) {
     let s3 = S3::start(&["logs"]).unwrap();
     let mut flitch = large(&s3, LARGE);
     flitch.kill();
+    let left = notes(flitch.dir());
+    assert!(!left.is_empty());
+    left.iter().for_each(|note| change(note));
     flitch.run();
     eventually("all is taken", DEADLINE, || {
         let sums = flitch.metrics().sums();

@@ -29,11 +29,13 @@ mod http;
 mod notes;
 mod plan;
 mod settings;
+mod uploads;
 
 pub(crate) use http::{Connector, http, retries};
 pub(crate) use notes::Notes;
 pub(crate) use plan::{plan, table};
 pub(crate) use settings::store_settings;
+pub(crate) use uploads::{Listing, Uploads};
 
 /// What is written in one request; what is larger goes in parts. S3 allows 10,000 parts.
 const PART: u64 = 8 << 20;
@@ -72,6 +74,8 @@ pub(crate) struct Extras {
     pub tags: TagSet,
     /// Whether a write in parts can be told them too.
     pub with_parts: bool,
+    /// Knows which writes in parts are open, where the store tells.
+    pub uploads: Option<Arc<dyn Uploads>>,
 }
 
 /// See the settings of the stores.
@@ -150,11 +154,15 @@ impl ObjectOutput {
                     options.attributes = self.attributes.clone();
                     options.tags = self.extras.tags.clone();
                 }
+                let unwritten = |error: std::io::Error| WriteError::Unreachable { reason: error.to_string() };
+                if self.extras.uploads.is_some() {
+                    self.notes.write(object, path.as_ref(), None).await.map_err(unwritten)?;
+                }
                 let begun = self.store.create_multipart_opts(path, options).await;
                 let upload = begun.map_err(|error| classify(&error))?;
-                if let Err(error) = self.notes.write(object, path.as_ref(), &upload).await {
+                if let Err(error) = self.notes.write(object, path.as_ref(), Some(&upload)).await {
                     let _ = self.store.abort_multipart(path, &upload).await;
-                    return Err(WriteError::Unreachable { reason: error.to_string() });
+                    return Err(unwritten(error));
                 }
                 progress.upload = Some(upload.clone());
                 *object.progress.lock() = progress.clone();
@@ -204,13 +212,33 @@ impl ObjectOutput {
         let left =
             self.notes.left().await.map_err(|error| WriteError::Unreachable { reason: error.to_string() })?;
         for note in left {
-            match self.store.abort_multipart(&Path::from(note.object.as_str()), &note.upload).await {
-                Ok(()) | Err(Error::NotFound { .. }) => self.notes.forget(&note).await,
-                Err(error) => return Err(classify(&error)),
+            // The name as the store has it: encoded already.
+            let path = Path::parse(&note.object).unwrap_or_else(|_| path(&note.object));
+            let uploads = match &note.upload {
+                Some(upload) => vec![upload.clone()],
+                None => self.open_uploads(&path).await?,
+            };
+            for upload in uploads {
+                match self.store.abort_multipart(&path, &upload).await {
+                    Ok(()) | Err(Error::NotFound { .. }) => {}
+                    Err(error) => return Err(classify(&error)),
+                }
+                tracing::info!(output = %self.plan.output, object = note.object, "a write in parts that had broken off is ended");
             }
-            tracing::info!(output = %self.plan.output, object = note.object, "a write in parts that had broken off is ended");
+            self.notes.forget(&note).await;
         }
         Ok(())
+    }
+
+    /// The writes to an object that are open, of which one was begun by a process before this one, if any. Whoever else writes
+    /// an object of this name writes the same into it, and begins again where its write is gone.
+    async fn open_uploads(&self, path: &Path) -> Result<Vec<String>, WriteError> {
+        let Some(uploads) = &self.extras.uploads else { return Ok(Vec::new()) };
+        if let Some(open) = uploads.open(path).await? {
+            return Ok(open);
+        }
+        tracing::warn!(output = %self.plan.output, object = %path, "the store does not tell whether a write in parts is left of the process before; a rule of the bucket that aborts incomplete multipart uploads ends it");
+        Ok(Vec::new())
     }
 
     /// Begins a write and ends it, so that nothing is there afterwards.

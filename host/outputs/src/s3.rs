@@ -8,7 +8,9 @@ use object_store::TagSet;
 use object_store::aws::AmazonS3Builder;
 
 use crate::aws::{Found, default_region};
-use crate::object::{Connector, Extras, FORMATS, ObjectOutput, descriptors, retries, store_settings};
+use crate::object::{
+    Connector, Extras, FORMATS, Listing, ObjectOutput, descriptors, http, retries, store_settings,
+};
 use crate::{Output, OutputContext, OutputKind};
 use flitch_core::batch::encode::Format;
 use flitch_core::secret::Secret;
@@ -151,11 +153,14 @@ impl S3Settings {
 
 impl OutputKind for S3Settings {
     fn open(&self, cx: &OutputContext) -> anyhow::Result<Arc<dyn Output>> {
-        let store = self.builder()?.build().context("the store cannot be used")?;
+        let store = Arc::new(self.builder()?.build().context("the store cannot be used")?);
         let mut tags = TagSet::default();
         self.tags.iter().for_each(|(name, value)| tags.push(name, value));
-        let extras = Extras { storage_class: self.storage_class.clone(), tags, with_parts: true };
-        Ok(Arc::new(ObjectOutput::new(Arc::new(store), &self.common(), extras, cx)?))
+        let listing =
+            Listing { store: store.clone(), client: http(self.timeout.0, self.ca_file.as_deref())? };
+        let (storage_class, uploads) = (self.storage_class.clone(), Arc::new(listing));
+        let extras = Extras { storage_class, tags, with_parts: true, uploads: Some(uploads) };
+        Ok(Arc::new(ObjectOutput::new(store, &self.common(), extras, cx)?))
     }
 
     fn builds(&self) -> bool {

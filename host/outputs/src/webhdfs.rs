@@ -198,7 +198,7 @@ impl WebhdfsOutput {
             return Ok(());
         }
         let unfinished = unfinished(&path);
-        self.notes.write(object, &unfinished, "").await.map_err(Fault::disk)?;
+        self.notes.write(object, &unfinished, None).await.map_err(Fault::disk)?;
         self.client.create(&unfinished, object, &self.wishes, true).await?;
         if !self.client.rename(&unfinished, &path).await? && !self.is_there(&path, object).await? {
             let reason = format!("{path} cannot be given its name");

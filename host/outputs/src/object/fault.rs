@@ -54,7 +54,7 @@ fn said(error: &Error) -> Said {
     Said { status, code: code.unwrap_or_default().to_owned(), text: cut(&text) }
 }
 
-fn between<'a>(text: &'a str, begin: &str, end: &str) -> Option<&'a str> {
+pub(super) fn between<'a>(text: &'a str, begin: &str, end: &str) -> Option<&'a str> {
     let rest = &text[text.find(begin)? + begin.len()..];
     Some(&rest[..rest.find(end)?])
 }

@@ -17,8 +17,9 @@ pub(crate) struct Notes(PathBuf);
 pub(crate) struct Note {
     /// Where it goes.
     pub object: String,
-    /// The store's name for it.
-    pub upload: String,
+    /// The store's name for it; none where it was about to begin.
+    #[serde(default)]
+    pub upload: Option<String>,
     #[serde(skip)]
     file: PathBuf,
 }
@@ -34,13 +35,13 @@ impl Notes {
         self.0.join(format!("{}-{name}", session()))
     }
 
-    /// Writes down that a write has begun.
+    /// Writes down that a write has begun, or, without the store's name for it, that it is about to.
     ///
     /// # Errors
     /// The system's, with the path.
-    pub async fn write(&self, object: &Object, path: &str, upload: &str) -> io::Result<()> {
+    pub async fn write(&self, object: &Object, path: &str, upload: Option<&str>) -> io::Result<()> {
         let (folder, file) = (self.0.clone(), self.file(object));
-        let note = Note { object: path.to_owned(), upload: upload.to_owned(), file: PathBuf::new() };
+        let note = Note { object: path.to_owned(), upload: upload.map(str::to_owned), file: PathBuf::new() };
         blocking(move || {
             let write = || {
                 private::folder(&folder)?;
