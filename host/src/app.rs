@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::task::JoinSet;
 
-use crate::admin::{Exporter, FilterStatus, PipelineStatus, Shadows, StatusBoard};
+use crate::admin::{Exporter, FilterStatus, PipelineStatus, Running, StatusBoard};
 use crate::config::Config;
 use crate::pipeline::{PipelineSettings, Wiring};
 use flitch_core::buffers::{self, BufferContext, Shelf};
@@ -169,21 +169,19 @@ impl App {
         let pipelines = self.pipelines.iter().map(|(name, p)| (name.clone(), status(p))).collect();
         let buffers = self.outputs.iter().map(|(name, o)| (name.clone(), o.buffer.clone())).collect();
         self.board.wired(pipelines, self.filters_now(), buffers);
-        self.board.shadowed(self.shadows_now());
+        self.board.runs(self.running());
         self.board.set_ready(true);
     }
 
-    /// The shadows that run.
-    fn shadows_now(&self) -> Shadows {
-        let mut shadows = Shadows::new();
+    /// The filters that run.
+    fn running(&self) -> Running {
+        let mut all = Running::new();
         for (pipeline, running) in &self.pipelines {
             for filter in running.workers.program().filters() {
-                if let Some(shadow) = &filter.shadow {
-                    shadows.entry(filter.name.clone()).or_default().insert(pipeline.clone(), shadow.clone());
-                }
+                all.entry(filter.name.clone()).or_default().insert(pipeline.clone(), Arc::downgrade(filter));
             }
         }
-        shadows
+        all
     }
 
     /// The filters that run, for people.
@@ -199,7 +197,9 @@ impl App {
                 sha256: made.sha256,
                 since: self.history.since(&name),
                 pipelines: runs_in(&name),
+                shadow: None,
                 state: BTreeMap::new(),
+                probation: BTreeMap::new(),
             };
             (name, status)
         };

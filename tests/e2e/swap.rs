@@ -225,9 +225,10 @@ fn history(flitch: &Flitch) -> Vec<(String, String)> {
     told.as_array().unwrap().iter().map(|entry| (text(&entry["by"]), text(&entry["result"]))).collect()
 }
 
-#[test]
-fn a_filter_that_begins_to_reject_comes_back_by_itself_and_no_record_is_lost_or_dead() {
-    let mut flitch = Flitch::new(FLITCH, &config("", FILE));
+/// Has run 2,000 records through a generation of the filter `mark`, whose settings end in these, and has put 2,000 more before
+/// one that rejects half of them.
+fn begins_to_reject(settings: &str) -> Flitch {
+    let mut flitch = Flitch::new(FLITCH, &config(settings, FILE));
     replace(&flitch, &guests::generation('g', 1));
     flitch.run();
     append(&flitch.at("app.log"), 0..2000);
@@ -237,6 +238,12 @@ fn a_filter_that_begins_to_reject_comes_back_by_itself_and_no_record_is_lost_or_
     let swapped = ("file".to_owned(), "in_force".to_owned());
     eventually("the swap", DEADLINE, || history(&flitch).last() == Some(&swapped));
     append(&flitch.at("app.log"), 2000..4000);
+    flitch
+}
+
+#[test]
+fn a_filter_that_begins_to_reject_comes_back_by_itself_and_no_record_is_lost_or_dead() {
+    let mut flitch = begins_to_reject("");
     let back = ("probation".to_owned(), "rolled_back".to_owned());
     eventually("the rollback", DEADLINE, || history(&flitch).last() == Some(&back));
     append(&flitch.at("app.log"), 4000..6000);
@@ -276,17 +283,15 @@ fn a_filter_that_begins_to_reject_comes_back_by_itself_and_no_record_is_lost_or_
 
 #[test]
 fn what_a_filter_on_probation_rejected_is_among_the_dead_letters_after_a_kill() {
-    let mut flitch = Flitch::new(FLITCH, &config(", probation: { for: 1h, rejected: 1 }", FILE));
-    replace(&flitch, &guests::generation('g', 1));
-    flitch.run();
-    append(&flitch.at("app.log"), 0..2000);
-    flitch.settled_after(2000, DEADLINE);
-    replace(&flitch, &guests::generation('j', 2));
-    let swapped = ("file".to_owned(), "in_force".to_owned());
-    eventually("the swap", DEADLINE, || history(&flitch).last() == Some(&swapped));
-    append(&flitch.at("app.log"), 2000..4000);
+    let mut flitch = begins_to_reject(", probation: { for: 1h, rejected: 1 }");
     let sums = flitch.settled_after(4000, DEADLINE);
     assert_eq!((sums.delivered, sums.dead_lettered), (3000, 1000), "{sums}");
+    let probation = &flitch.status()["filters"]["mark"]["probation"]["main"];
+    let told = ["records", "lost", "rejected"].map(|name| probation[name].as_u64());
+    assert_eq!(told, [Some(2000), Some(0), Some(1000)], "{probation}");
+    let admin = format!("http://{}", flitch.admin());
+    let list = flitch.cli(&["filter", "list", "--admin", &admin], "");
+    assert!(list.stdout.contains("  on probation for "), "{list:?}");
     flitch.kill();
     flitch.run();
     let letters = fs::read_dir(flitch.at("data/dead-letters")).unwrap().map(|entry| entry.unwrap().path());

@@ -12,7 +12,7 @@ use super::guest::{Component, Engine, Environment, Guest, Instance, Origin, Wasi
 use super::metrics::FilterMetrics;
 use super::origin::Stock;
 use super::origin::registry::OfRegistry;
-use super::probation::{Past, Spurned};
+use super::probation::{Past, ProbationStatus, Spurned};
 use super::recent::Recent;
 use super::settings::FilterSettings;
 use super::shadow::Shadow;
@@ -40,7 +40,7 @@ pub struct Filter {
     /// The last batches that it and those before it were given.
     pub(super) recent: Arc<Recent>,
     /// How it does, and what was before it and after it.
-    pub(super) past: Past,
+    pub(super) past: Arc<Past>,
     /// Instances that workers take.
     ready: Mutex<Vec<Instance>>,
 }
@@ -125,7 +125,7 @@ impl Filter {
             guest: Arc::new(Guest::link(&cx.engine, plugin, settings.wasi, text, environment)?),
             metrics: if cx.silent { FilterMetrics::silent(&name) } else { FilterMetrics::new(&name) },
             recent: Arc::default(),
-            past: Past::default(),
+            past: Arc::default(),
             ready: Mutex::default(),
             configured: settings.clone(),
             shadow: None,
@@ -157,6 +157,11 @@ impl Filter {
         let is_spurned = |spurned: Arc<Spurned>| !self.plugin().origin().is_stale(&spurned.sha256);
         self.plugin().is_stale() && !self.past.spurned().is_some_and(is_spurned)
             || self.shadow.as_ref().is_some_and(|shadow| shadow.plugin().is_stale())
+    }
+
+    /// How it stands with its probation, while that is open.
+    pub fn on_probation(&self) -> Option<ProbationStatus> {
+        self.past.status()
     }
 
     /// The plugin's code.

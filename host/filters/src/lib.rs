@@ -37,7 +37,7 @@ pub use filter::{Filter, FilterContext};
 pub use guest::{Allow, Component, Engine, FaultKind, LimitSettings, Origin, Wanted, Wasi};
 pub use judgement::{Judgement, Part, Traffic};
 pub use origin::Stock;
-pub use probation::settings::ProbationSettings;
+pub use probation::{ProbationStatus, settings::ProbationSettings};
 pub use saved::{FOLDER as STATE_FOLDER, StateSettings, StateStatus, States};
 pub use settings::{FilterSettings, OnError, Refused};
 pub use settle::Rejected;

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, MutexGuard};
+use serde::Serialize;
 
 use super::filter::Filter;
 use super::settings::FilterSettings;
@@ -62,6 +63,21 @@ enum Phase {
     Failed,
 }
 
+/// How a filter does that is on probation, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProbationStatus {
+    /// SHA-256 of the code that comes back where it does worse.
+    pub before: String,
+    /// How long it still has to stand; 0 where the next batch ends it.
+    pub seconds_left: u64,
+    /// Records that it has judged so far.
+    pub records: u64,
+    /// Of these, those that were lost to its faults.
+    pub lost: u64,
+    /// And those that it rejected.
+    pub rejected: u64,
+}
+
 /// A filter was put back while a batch was judged by the one after it: the judgement does not count.
 #[derive(Debug)]
 pub struct PutBack(pub Arc<Filter>);
@@ -99,6 +115,20 @@ impl Past {
     /// The probation, where there is a filter that can be put back.
     pub fn probation(&self) -> Option<Arc<Probation>> {
         self.probation.load_full()
+    }
+
+    /// How the filter does while its probation is open.
+    pub fn status(&self) -> Option<ProbationStatus> {
+        let probation = self.probation().filter(|probation| probation.is_open())?;
+        let (records, lost, rejected) = self.conduct.read().counts();
+        let left = probation.until.saturating_duration_since(Instant::now());
+        Some(ProbationStatus {
+            before: probation.old.plugin().sha256().to_owned(),
+            seconds_left: left.as_millis().div_ceil(1000) as u64,
+            records,
+            lost,
+            rejected,
+        })
     }
 
     /// Why the filter, which has this `name`, is to go, where it is worse than its probation allows, or was put back already.

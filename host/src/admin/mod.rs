@@ -28,7 +28,7 @@ mod status;
 
 pub use exporter::Exporter;
 pub use record::Home;
-pub use status::{FilterStatus, OutputStatus, PipelineStatus, Shadows, Status, StatusBoard};
+pub use status::{FilterStatus, OutputStatus, PipelineStatus, Running, Status, StatusBoard};
 
 /// Where it listens when only a port is named.
 pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

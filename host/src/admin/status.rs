@@ -1,8 +1,8 @@
 //! What `/api/status` tells, and the board on which the running parts write it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -16,7 +16,7 @@ use flitch_core::clock::Clock;
 use flitch_core::receipt::Accounts;
 use flitch_core::telemetry::health::Failures;
 use flitch_core::telemetry::{Health, Metric};
-use flitch_filters::{Shadow, StateStatus, States, shadow};
+use flitch_filters::{Filter, ProbationStatus, StateStatus, States, shadow};
 
 /// What `/api/status` answers.
 #[derive(Clone, Debug, Serialize)]
@@ -80,13 +80,19 @@ pub struct FilterStatus {
     pub since: Option<String>,
     /// Pipelines that have it.
     pub pipelines: Vec<Arc<str>>,
+    /// The plugin that is tried beside it, as the configuration names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<String>,
     /// What is kept of what it remembers, by pipeline.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub state: BTreeMap<Arc<str>, StateStatus>,
+    /// How it does while it is on probation, by pipeline.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub probation: BTreeMap<Arc<str>, ProbationStatus>,
 }
 
-/// The shadows that run, by filter and pipeline.
-pub type Shadows = BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<Shadow>>>;
+/// The filters that run, by name and pipeline.
+pub type Running = BTreeMap<Arc<str>, BTreeMap<Arc<str>, Weak<Filter>>>;
 
 /// How a filter and its shadow agree.
 #[derive(Clone, Debug, Serialize)]
@@ -157,9 +163,17 @@ struct Wired {
     history: Option<Arc<History>>,
     home: Option<Home>,
     states: Option<Arc<States>>,
-    shadows: Shadows,
+    running: Running,
     chosen: Option<Arc<Chosen>>,
     choices: u64,
+}
+
+impl Wired {
+    /// A filter in each of the pipelines that have it.
+    fn running_of(&self, filter: &str) -> impl Iterator<Item = (Arc<str>, Arc<Filter>)> {
+        let running = self.running.get(filter).into_iter().flatten();
+        running.filter_map(|(pipeline, filter)| Some((pipeline.clone(), filter.upgrade()?)))
+    }
 }
 
 impl Default for StatusBoard {
@@ -229,9 +243,9 @@ impl StatusBoard {
         self.state.lock().home.clone()
     }
 
-    /// The shadows that run.
-    pub fn shadowed(&self, shadows: Shadows) {
-        self.state.lock().shadows = shadows;
+    /// The filters that run.
+    pub fn runs(&self, running: Running) {
+        self.state.lock().running = running;
     }
 
     /// How a filter and its shadow agree, by pipeline.
@@ -244,10 +258,12 @@ impl StatusBoard {
             let known: Vec<&str> = state.filters.keys().map(|name| &**name).collect();
             return Err(format!("there is no filter `{filter}`; there are {}", known.join(", ")));
         };
-        let Some(shadows) = state.shadows.get(filter) else {
+        let report =
+            |(pipeline, filter): (Arc<str>, Arc<Filter>)| Some((pipeline, filter.shadow.as_ref()?.report()));
+        let pipelines: BTreeMap<_, _> = state.running_of(filter).filter_map(report).collect();
+        if pipelines.is_empty() {
             return Err(format!("the filter `{filter}` has no `shadow`"));
-        };
-        let pipelines = shadows.iter().map(|(name, shadow)| (name.clone(), shadow.report())).collect();
+        }
         Ok(Diff {
             filter: filter.to_owned(),
             plugin: running.plugin.clone(),
@@ -286,7 +302,7 @@ impl StatusBoard {
 
     /// What there is to know now.
     pub fn read(&self) -> Status {
-        let state = self.state.lock();
+        let wired = self.state.lock();
         let account = |(name, accounts): (Arc<str>, Accounts)| {
             (name, SourceStatus { in_flight: accounts.in_flight(), accounts })
         };
@@ -295,21 +311,26 @@ impl StatusBoard {
             let disk = buffer.on_disk().map(DiskStatus::of);
             (name.clone(), OutputStatus { buffered_records: records, buffered_bytes: bytes, full, disk })
         };
-        let states = state.states.clone();
+        let states = wired.states.clone();
         let filter = |(name, filter): (&Arc<str>, &FilterStatus)| {
             let state = states.as_ref().map_or_else(BTreeMap::new, |states| states.of(name));
-            (name.clone(), FilterStatus { state, ..filter.clone() })
+            let probation = |(pipeline, filter): (_, Arc<Filter>)| Some((pipeline, filter.on_probation()?));
+            let probation = wired.running_of(name).filter_map(probation).collect();
+            let shadow =
+                |(_, filter): (_, Arc<Filter>)| Some(filter.configured.shadow.as_ref()?.plugin.clone());
+            let shadow = wired.running_of(name).find_map(shadow);
+            (name.clone(), FilterStatus { state, probation, shadow, ..filter.clone() })
         };
         Status {
             version: env!("CARGO_PKG_VERSION"),
             ready: self.not_ready().is_none(),
             uptime_seconds: self.started.elapsed().as_secs_f64(),
-            generation: state.generation,
-            last_reload_error: state.last_reload_error.clone(),
+            generation: wired.generation,
+            last_reload_error: wired.last_reload_error.clone(),
             sources: Exporter::get().accounts().into_iter().map(account).collect(),
-            pipelines: state.pipelines.clone(),
-            filters: state.filters.iter().map(filter).collect(),
-            outputs: state.buffers.iter().map(output).collect(),
+            pipelines: wired.pipelines.clone(),
+            filters: wired.filters.iter().map(filter).collect(),
+            outputs: wired.buffers.iter().map(output).collect(),
             failures: self.health.failures(),
             ailments: self.health.ailments(),
         }

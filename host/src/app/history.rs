@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use flitch_core::batch::time;
 use flitch_core::clock::Clock;
-use flitch_filters::Filter;
+use flitch_filters::{Filter, FilterSettings};
 
 /// The file in `data_dir`, an entry a line.
 const FILE: &str = "filters.ndjson";
@@ -78,14 +78,15 @@ pub struct Made {
     /// SHA-256 of its code.
     pub sha256: Arc<str>,
     /// What the configuration says of it.
-    pub settings: flitch_filters::FilterSettings,
+    pub settings: FilterSettings,
 }
 
 impl Made {
     /// The name of a filter, and what it is made of.
     pub fn of(filter: &Filter) -> (Arc<str>, Made) {
-        let made = Made { sha256: filter.plugin().sha256().into(), settings: filter.configured.clone() };
-        (filter.name.clone(), made)
+        // What is tried beside it is no part of it.
+        let settings = FilterSettings { shadow: None, ..filter.configured.clone() };
+        (filter.name.clone(), Made { sha256: filter.plugin().sha256().into(), settings })
     }
 }
 

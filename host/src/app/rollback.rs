@@ -71,6 +71,6 @@ impl App {
             }
         }
         self.board.filters(self.filters_now());
-        self.board.shadowed(self.shadows_now());
+        self.board.runs(self.running());
     }
 }

@@ -83,9 +83,11 @@ pub fn run(command: &Command) -> Result<(), Failure> {
                         short(&filter["sha256"]),
                         text(&filter["since"]),
                         pipelines,
+                        under_way(filter),
                     ]
                 });
-                table(["filter", "plugin", "sha256", "since", "pipelines"], rows.collect(), &mut out);
+                let titles = ["filter", "plugin", "sha256", "since", "pipelines", "under way"];
+                table(titles, rows.collect(), &mut out);
             }
         }
         Command::Swap(Named { name, daemon }) => {
@@ -191,6 +193,23 @@ fn text(value: &Value) -> String {
     value.as_str().map(|text| Escaped(text).to_string()).unwrap_or_default()
 }
 
+/// What goes on with a filter besides its work: a probation, a shadow, a state that is kept.
+fn under_way(filter: &Value) -> String {
+    let of = |what: &str| filter[what].as_object().into_iter().flatten().map(|(_, one)| one);
+    let mut parts = Vec::new();
+    if let Some(left) = of("probation").filter_map(|one| one["seconds_left"].as_u64()).max() {
+        let before = of("probation").next().map_or_else(String::new, |one| short(&one["before"]));
+        parts.push(format!("on probation for {left} s more, or {before} comes back"));
+    }
+    if filter["shadow"].is_string() {
+        parts.push(format!("shadow {}", text(&filter["shadow"])));
+    }
+    if let Some(saved) = of("state").map(|one| text(&one["saved"])).filter(|saved| !saved.is_empty()).max() {
+        parts.push(format!("state saved {saved}"));
+    }
+    parts.join("; ")
+}
+
 fn short(value: &Value) -> String {
     text(value).chars().take(SHOWN).collect()
 }
@@ -206,3 +225,6 @@ fn table<const N: usize>(titles: [&str; N], rows: Vec<[String; N]>, out: &mut St
         out.push('\n');
     }
 }
+
+#[cfg(test)]
+mod tests;

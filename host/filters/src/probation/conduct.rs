@@ -39,6 +39,13 @@ pub struct Reading {
     times: [(u64, u64); SIZES.len()],
 }
 
+impl Reading {
+    /// Records that it judged, those of them that were lost to its faults, and those that it rejected.
+    pub fn counts(&self) -> (u64, u64, u64) {
+        (self.rows, self.lost, self.rejected)
+    }
+}
+
 impl Conduct {
     /// Adds a batch of `rows` rows. Over it the filter took `time`, where that tells of the filter: not where an instance was
     /// made, or lost.

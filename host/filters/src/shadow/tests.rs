@@ -280,7 +280,7 @@ fn a_shadow_ends_with_its_filter() {
 }
 
 #[test]
-fn a_new_shadow_file_is_a_new_generation_and_a_broken_one_leaves_what_runs() {
+fn a_new_shadow_file_is_taken_without_a_new_generation_of_the_filter_and_a_broken_one_leaves_what_runs() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shadow.wasm");
     std::fs::copy(flitch_tests::guests::c_filter(), &path).unwrap();
@@ -301,6 +301,26 @@ fn a_new_shadow_file_is_a_new_generation_and_a_broken_one_leaves_what_runs() {
     std::fs::copy(flitch_tests::guests::stateful_c_filter(), &path).unwrap();
     let next = crate::swap::next(beside, &filters, &context()).unwrap();
     assert!(next.kept.is_empty() && !crate::swap::is_same(&program, &next.program));
+    goes_on(&program, &next.program);
+
+    let mut other = settings.clone();
+    other.shadow = None;
+    let next = crate::swap::next(beside, &[("mine", &other)], &context()).unwrap();
+    assert!(next.program.filters()[0].shadow.is_none());
+    goes_on(&program, &next.program);
+    other.settings = json!({"set": {"a": 2}});
+    let next = crate::swap::next(beside, &[("mine", &other)], &context()).unwrap();
+    crate::swap::take_over(&program, &next.program);
+    let probation = next.program.filters()[0].on_probation().unwrap();
+    assert_eq!(probation.before, program.filters()[0].plugin().sha256());
+    assert_eq!((probation.records, probation.lost, probation.rejected), (0, 0, 0));
+}
+
+/// The filter of a program is that of the one before, with the same past.
+fn goes_on(before: &Program, after: &Program) {
+    crate::swap::take_over(before, after);
+    let (before, after) = (&before.filters()[0], &after.filters()[0]);
+    assert!(Arc::ptr_eq(&before.past, &after.past) && after.on_probation().is_none());
 }
 
 use report::FieldReport;

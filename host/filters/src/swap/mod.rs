@@ -104,13 +104,21 @@ pub fn next(
 
 /// Whether what is asked for came after `old`, and had to go.
 fn was_put_back(old: &Filter, settings: &FilterSettings) -> bool {
-    let is_it =
-        |spurned: &Spurned| spurned.settings == *settings && !old.plugin().origin().is_stale(&spurned.sha256);
+    let is_it = |spurned: &Spurned| {
+        let shadow = spurned.settings.shadow.clone();
+        spurned.settings == FilterSettings { shadow, ..settings.clone() }
+            && !old.plugin().origin().is_stale(&spurned.sha256)
+    };
     old.past.spurned().is_some_and(|spurned| is_it(&spurned))
 }
 
 fn is_what_is_asked_for(old: &Filter, settings: &FilterSettings, cx: &FilterContext) -> bool {
     old.configured == *settings && cx.has_tables_of(old) && cx.has_terms_of(old)
+}
+
+fn is_same_beside_its_shadow(old: &Filter, settings: &FilterSettings, cx: &FilterContext) -> bool {
+    let shadow = old.configured.shadow.clone();
+    is_what_is_asked_for(old, &FilterSettings { shadow, ..settings.clone() }, cx)
 }
 
 /// A filter from where its plugin comes from; the `old` one, where that holds what runs.
@@ -126,9 +134,16 @@ fn build(
         if is_what_is_asked_for(old, settings, cx) && same(old, &new) {
             return Ok(old.clone());
         }
-        trial::hold(&new, old, cx)?;
+        // Another shadow makes no other generation of what it is beside.
+        let is_same = is_same_beside_its_shadow(old, settings, cx) && does_the_same(old, &new);
+        if !is_same {
+            trial::hold(&new, old, cx)?;
+        }
         if let Some(filter) = Arc::get_mut(&mut new) {
             filter.recent = old.recent.clone();
+            if is_same {
+                filter.past = old.past.clone();
+            }
         }
     }
     new.fill(workers);
@@ -163,7 +178,8 @@ fn report(old: &Filter, failed: &LoadError) {
 pub(super) fn take_over(old: &Program, new: &Program) {
     for filter in new.filters() {
         let before = old.filter(&filter.name);
-        if before.is_some_and(|before| Arc::ptr_eq(before, filter)) {
+        // One that has another shadow goes on with its past.
+        if before.is_some_and(|before| Arc::ptr_eq(&before.past, &filter.past)) {
             continue;
         }
         if let Some(before) = before {
@@ -203,13 +219,17 @@ pub fn is_same(one: &Program, other: &Program) -> bool {
 }
 
 /// Whether two filters do the same: the same code with the same settings.
-fn same(one: &Arc<Filter>, other: &Arc<Filter>) -> bool {
+fn does_the_same(one: &Filter, other: &Filter) -> bool {
+    one.plugin().sha256() == other.plugin().sha256() && one.guest.settings == other.guest.settings
+}
+
+/// Whether two filters do the same, and what is tried beside them does.
+fn same(one: &Filter, other: &Filter) -> bool {
     let shadows = match (&one.shadow, &other.shadow) {
         (Some(one), Some(other)) => one.is_same(other),
         (one, other) => one.is_none() && other.is_none(),
     };
-    let (code, settings) = (one.plugin().sha256(), &one.guest.settings);
-    code == other.plugin().sha256() && *settings == other.guest.settings && shadows
+    does_the_same(one, other) && shadows
 }
 
 fn count(filter: &str, result: &'static str) {
