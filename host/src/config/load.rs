@@ -75,7 +75,8 @@ impl Loaded {
         Some(self.file.at("data_dir", message).help(help.to_owned()).warning())
     }
 
-    /// Warnings about buffers on disk, and objects, that wait for outputs which are not in use any more.
+    /// Warnings about buffers on disk, and objects, that wait for outputs which are not in use any more, and about states of
+    /// filters that are not.
     pub fn left_records(&self) -> Vec<Problem> {
         let warning =
             |text: String, help: &str| self.file.at("outputs", text).help(help.to_owned()).warning();
@@ -86,7 +87,13 @@ impl Loaded {
         let objects = self.config.left_objects().into_iter().map(|folder| {
             warning(left_object(&folder), "give the output its name again: it writes them at its start")
         });
-        buffers.chain(objects).collect()
+        let states = self.config.left_states().into_iter().map(|file| {
+            let text =
+                format!("{} is what a filter remembered, and no pipeline has that filter", file.display());
+            let help = "it finds it again if it comes back under its name; else remove the file".to_owned();
+            self.file.at("filters", text).help(help).warning()
+        });
+        buffers.chain(objects).chain(states).collect()
     }
 
     /// Settings of a filter without what is secret in them: what comes from outside the file, and what stands under the

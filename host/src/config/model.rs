@@ -16,7 +16,7 @@ use flitch_core::batch::Cut;
 use flitch_core::buffers::{self, BufferKind};
 use flitch_core::dead_letter::DeadLetterSettings;
 use flitch_core::units::{Bytes, Span, or_zero};
-use flitch_filters::{FilterSettings, TableSettings};
+use flitch_filters::{FilterSettings, STATE_FOLDER, States, TableSettings};
 use flitch_outputs::staging;
 use flitch_registry::{PluginsSettings, Reference};
 use flitch_sources::SourceSettings;
@@ -113,6 +113,16 @@ impl Config {
         let mut left: Vec<PathBuf> = folders.flatten().map(|entry| entry.path()).filter(is_left).collect();
         left.sort();
         left
+    }
+
+    /// The files of what filters remember that no pipeline has.
+    pub fn left_states(&self) -> Vec<PathBuf> {
+        let in_use = |pipeline: &str, filter: &str| {
+            self.pipelines
+                .get(pipeline)
+                .is_some_and(|pipeline| pipeline.filters.iter().any(|name| name == filter))
+        };
+        States::left(&self.data_dir.join(STATE_FOLDER), in_use)
     }
 
     /// How many files and connections each part that is in use may hold open at once, under the part's path.

@@ -30,6 +30,20 @@ struct Head {
     sha256: String,
 }
 
+/// The pipeline and the filter whose state a file holds; none where it is no such file. Nothing but its first line is read.
+pub fn owner(path: &Path) -> Option<(String, String)> {
+    let file = private::open(OpenOptions::new().read(true), path).ok()?;
+    let head = head(&mut BufReader::new(file)).ok()?.0?;
+    Some((head.pipeline, head.filter))
+}
+
+/// The first line, none where it is no head, and its bytes.
+fn head(file: &mut BufReader<File>) -> io::Result<(Option<Head>, u64)> {
+    let mut line = Vec::new();
+    file.by_ref().take(MAX_HEAD).read_until(b'\n', &mut line)?;
+    Ok((serde_json::from_slice(&line).ok(), line.len() as u64))
+}
+
 /// What a file holds.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Kept {
@@ -52,9 +66,8 @@ pub fn read(path: &Path, most: usize) -> io::Result<Option<Kept>> {
     let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let length = file.metadata()?.len();
     let mut file = BufReader::new(file);
-    let mut line = Vec::new();
-    file.by_ref().take(MAX_HEAD).read_until(b'\n', &mut line)?;
-    let head: Head = serde_json::from_slice(&line).map_err(|_| wrong("it is no state of a filter"))?;
+    let (head, line) = head(&mut file)?;
+    let head = head.ok_or_else(|| wrong("it is no state of a filter"))?;
     if head.flitch_state != FORMAT {
         return Err(wrong(&format!("its format is {}, and this flitch knows {FORMAT}", head.flitch_state)));
     }
@@ -62,7 +75,7 @@ pub fn read(path: &Path, most: usize) -> io::Result<Option<Kept>> {
         return Err(wrong("it is larger than `state: max_bytes`"));
     }
     let bytes = head.states.iter().try_fold(0_usize, |sum, (_, bytes)| sum.checked_add(*bytes));
-    let rest = length - line.len() as u64;
+    let rest = length - line;
     let bytes = bytes.filter(|bytes| *bytes as u64 == rest).ok_or_else(|| wrong("its length is wrong"))?;
     let mut body = Vec::with_capacity(bytes);
     file.take(rest).read_to_end(&mut body)?;

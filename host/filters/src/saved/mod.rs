@@ -85,6 +85,16 @@ impl States {
         Ok(states)
     }
 
+    /// The files in `folder` of filters that are not `in_use`, which is asked with the pipeline and the filter.
+    pub fn left(folder: &Path, in_use: impl Fn(&str, &str) -> bool) -> Vec<PathBuf> {
+        let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let is_left =
+            |path: &PathBuf| file::owner(path).is_some_and(|(pipeline, filter)| !in_use(&pipeline, &filter));
+        let mut left: Vec<PathBuf> = files.filter(is_left).collect();
+        left.sort();
+        left
+    }
+
     /// Keeps states for as long as the process runs.
     pub fn in_memory() -> Arc<States> {
         Arc::new(States::new(None, Clock::system(), &Arc::default(), crossbeam_channel::bounded(1).0))

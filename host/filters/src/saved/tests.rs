@@ -16,6 +16,8 @@ use flitch_core::router::{Route, Router};
 use flitch_core::telemetry::Tally;
 use flitch_core::units::{Bytes as Size, Span};
 
+mod sdks;
+
 fn place() -> Place {
     Place::open("p".into(), "f".into(), None, 100)
 }
@@ -334,4 +336,20 @@ fn a_worker_that_has_nothing_to_do_saves_what_its_filters_remember_and_so_does_o
     assert!(states.of("idle").is_empty(), "it is on disk alone");
     let kept = file::read(&folder.path().join("p.idle"), 4096).unwrap().unwrap();
     assert_eq!(kept.states, [(0, bytes("the end"))]);
+}
+
+#[test]
+fn files_of_filters_that_are_in_no_use_are_found_by_what_stands_in_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, pipeline, filter| {
+        file::write(&folder.path().join(name), pipeline, filter, 7, &[(0, bytes("state"))]).unwrap();
+    };
+    write("p.f", "p", "f");
+    write("p.f.2", "p", "f");
+    write("p.gone", "p", "gone");
+    write("q.f", "q", "f");
+    std::fs::write(folder.path().join("notes"), "no state").unwrap();
+    let left = States::left(folder.path(), |pipeline, filter| pipeline == "p" && filter == "f");
+    assert_eq!(left, [folder.path().join("p.gone"), folder.path().join("q.f")]);
+    assert!(States::left(&folder.path().join("nowhere"), |_, _| true).is_empty());
 }

@@ -224,8 +224,8 @@ fn costs_one_record_when_it_misbehaves(guest: &Path) {
     }
 }
 
-/// Hands a conformance guest a thousand batches: the second half of them needs hardly more memory than the first. (A
-/// collector begins where it sees fit.)
+/// Hands a conformance guest a thousand batches to warm up, and then another: those need not a byte more than the first. (What
+/// componentize-py makes of one in Python keeps some 50 bytes a row, see `sdk/python/README.md`.)
 #[track_caller]
 fn keeps_its_memory_over_a_thousand_batches(path: PathBuf) {
     let set =
@@ -240,11 +240,11 @@ fn keeps_its_memory_over_a_thousand_batches(path: PathBuf) {
     let mut guest = Component { path, running: None };
     guest.configure(&settings.to_string(), &BTreeMap::new()).unwrap();
     let mut needed = Vec::new();
-    for _ in 0..2 {
-        (0..500).for_each(|_| assert_eq!(guest.apply(&batch).unwrap().set.len(), 4));
+    for batches in [1000, 1000] {
+        (0..batches).for_each(|_| assert_eq!(guest.apply(&batch).unwrap().set.len(), 4));
         needed.push(guest.running.as_ref().unwrap().0.data().memory);
     }
-    assert!(needed[0] > 0 && needed[1] <= needed[0] / 4 * 5, "{needed:?} bytes");
+    assert!(needed[0] > 0 && needed[1] == needed[0], "{needed:?} bytes");
 }
 
 #[test]
@@ -300,4 +300,9 @@ fn the_conformance_guest_of_the_javascript_sdk_answers_as_the_contract_says() {
 #[test]
 fn a_filter_in_javascript_that_misbehaves_costs_one_record() {
     costs_one_record_when_it_misbehaves(&flitch_tests::guests::of_sdk("js", "conformance"));
+}
+
+#[test]
+fn a_filter_in_javascript_keeps_its_memory_over_a_thousand_batches() {
+    keeps_its_memory_over_a_thousand_batches(flitch_tests::guests::of_sdk("js", "conformance"));
 }

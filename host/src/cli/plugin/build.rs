@@ -96,12 +96,14 @@ fn compile(workshop: &Workshop) -> Result<(PathBuf, Wasi), Failure> {
             (made, Wasi::Host)
         }
         Language::Python => {
-            let mut componentize = Command::new("componentize-py");
-            componentize
-                .args(["-q", "-d", "sdk/flitch_sdk/wit", "-w", "plugin", "componentize"])
-                .args(["-p", ".", "-p", "sdk", "app", "-o"])
-                .arg(&made);
-            run_tool(&mut componentize, folder, "componentize-py: `pip install componentize-py==0.25.1`")?;
+            let mut python = Command::new("python3");
+            python.env("PYTHONPATH", "sdk").env("PYTHONDONTWRITEBYTECODE", "1");
+            python.args(["-m", "flitch_sdk.build", "app", "-o"]).arg(&made);
+            run_tool(
+                &mut python,
+                folder,
+                "Python 3.11 and componentize-py: `pip install componentize-py==0.25.1`",
+            )?;
             (made, Wasi::Host)
         }
     })
