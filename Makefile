@@ -9,10 +9,10 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 # is asked to build decides which features the dependencies get.)
 DEMO_OPT_LEVEL ?= 1
 
-.PHONY: help setup setup-build setup-sdk sdk vrl servers demo examples build test bench bench-sdk fuzz lint fmt clean
+.PHONY: help setup setup-build setup-sdk sdk vrl servers demo examples build test packages test-packages bench bench-sdk fuzz lint fmt clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing to build and test: Debian packages, Rust, its WASM targets
 	@scripts/setup.sh test
@@ -49,6 +49,12 @@ build: setup-build vrl ## Build the release binary, target/release/flitch
 
 test: setup servers sdk vrl ## Run every test, with real Kafka, nginx, logrotate and dockerd
 	@scripts/test.sh
+
+packages: build ## Make a deb for this machine's Debian and the Helm chart, in target/packages
+	@scripts/make-packages.sh
+
+test-packages: build ## Try them: the deb in a systemd in a container, the chart against Kubernetes' schemas (needs root)
+	@scripts/test-packages.sh
 
 bench: setup-build ## Build for release and print the table of speeds (about 15 minutes the first time)
 	@scripts/bench.sh

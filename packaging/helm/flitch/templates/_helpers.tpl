@@ -1,0 +1,71 @@
+{{- define "flitch.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "flitch.selector" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "flitch.labels" -}}
+{{ include "flitch.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "flitch.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "flitch.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "flitch.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end -}}
+{{- end -}}
+
+{{- /* The path of a container's file says whose it is: namespace_pod_uid/container/restarts.log. */ -}}
+{{- define "flitch.config" -}}
+{{- if .Values.config -}}
+{{ .Values.config }}
+{{- else -}}
+data_dir: /var/lib/flitch
+admin: { listen: "0.0.0.0:9598" }
+sources:
+  containers:
+    {{- $own := printf "/var/log/pods/%s_%s-*/**" .Release.Namespace (include "flitch.fullname" .) }}
+    {{- $exclude := concat (list $own) (default list .Values.source.exclude) }}
+    {{- $defaults := dict "type" "file" "include" (list "/var/log/pods/*/*/*.log") "codec" "cri" "tag" "kubernetes" "host_field" "" }}
+    {{- toYaml (merge (dict "exclude" $exclude) .Values.source $defaults) | nindent 4 }}
+filters:
+  whose:
+    plugin: dissect
+    settings:
+      field: file
+      pattern: "/var/log/pods/%{namespace}_%{pod}_%{pod_uid}/%{container}/%{}"
+      prefix: kubernetes
+      keep_source: true
+      on_mismatch: pass
+  where: { plugin: set, settings: { set: { kubernetes.node: "${NODE_NAME:-unknown}" } } }
+outputs:
+  records:
+    {{- toYaml .Values.output | nindent 4 }}
+pipelines:
+  containers: { from: [containers], filters: [whose, where], to: [records] }
+{{- end -}}
+{{- end -}}
