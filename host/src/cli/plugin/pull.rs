@@ -23,11 +23,7 @@ pub struct Args {
 
 /// Pulls them, and prints a line about each.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let named = args.references.iter().map(|text| parse(text)).collect::<Result<Vec<Reference>, _>>()?;
-    let (opened, references) = match named.is_empty() {
-        true => args.registry.open_config()?,
-        false => (args.registry.open(&named)?, named),
-    };
+    let (opened, references) = args.registry.open_named(&args.references)?;
     if references.len() != 1 && (args.output.is_some() || args.to.is_some()) {
         return Err(Failure::Usage("`--output` and `--to` take one plugin: name it".to_owned()));
     }

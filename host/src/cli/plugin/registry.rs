@@ -50,6 +50,15 @@ impl RegistryArgs {
         self.open_with(references, loaded, path)
     }
 
+    /// The registries of the references that these texts are, or of the configuration's where there are none.
+    pub fn open_named(&self, texts: &[String]) -> Result<(Opened, Vec<Reference>), Failure> {
+        if texts.is_empty() {
+            return self.open_config();
+        }
+        let references = texts.iter().map(|text| parse(text)).collect::<Result<Vec<_>, _>>()?;
+        Ok((self.open(&references)?, references))
+    }
+
     /// The same, with the configuration that is there if none is named.
     pub fn open_config(&self) -> Result<(Opened, Vec<Reference>), Failure> {
         let path = self.config.clone().unwrap_or_else(|| PathBuf::from("flitch.yaml"));

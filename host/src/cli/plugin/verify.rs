@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::super::Failure;
-use super::registry::{Opened, RegistryArgs, describe, parse};
+use super::registry::{Opened, RegistryArgs, describe};
 use flitch_core::telemetry::escape::Escaped;
 use flitch_registry::{Error, Plugin, Reference};
 
@@ -17,11 +17,7 @@ pub struct Args {
 
 /// Verifies them, and prints a line about each.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let named = args.references.iter().map(|text| parse(text)).collect::<Result<Vec<Reference>, _>>()?;
-    let (opened, references) = match named.is_empty() {
-        true => args.registry.open_config()?,
-        false => (args.registry.open(&named)?, named),
-    };
+    let (opened, references) = args.registry.open_named(&args.references)?;
     let mut stdout = std::io::stdout();
     let mut failed = 0;
     for reference in &references {
