@@ -18,6 +18,8 @@ mod read;
 
 /// Longer lists have a buffer of their own.
 const SHORT: usize = 256;
+/// Most bytes that lists of an answer share: a column that outlives the others keeps no more than that beside its own.
+const SHARED_MOST: usize = 16 << 10;
 /// How each list in the shared buffer is aligned, for what it may hold.
 const ALIGN: usize = 8;
 
@@ -200,7 +202,8 @@ impl<T> List<T> {
     /// Copies `before`, and then `bytes`, of which `len` are the list's numbers.
     fn copy(before: &[u8], bytes: &[u8], len: usize) -> List<T> {
         let size = before.len() + bytes.len();
-        let place = if size > SHORT {
+        let is_full = || SHARED.with_borrow(|shared| shared.len() + size > SHARED_MOST);
+        let place = if size > SHORT || is_full() {
             let mut own = MutableBuffer::with_capacity(size);
             own.extend_from_slice(before);
             own.extend_from_slice(bytes);

@@ -25,3 +25,16 @@ fn what_an_answer_left_that_could_not_be_read_is_gone() {
     assert_eq!(list.bytes(&Shared::end()), b"new");
     assert!(Name(vec![0xff].into()).text(&Shared::default()).is_err());
 }
+
+#[test]
+fn a_column_of_an_answer_of_many_keeps_little_of_the_others_in_memory() {
+    Shared::begin();
+    let texts: Vec<String> = (0..1000).map(|n| format!("{n:0>200}")).collect();
+    let lists: Vec<List<u8>> = texts.iter().map(|text| List::copy(&[], text.as_bytes(), 200)).collect();
+    let shared = Shared::end();
+    assert!(shared.0.as_ref().is_some_and(|all| all.len() <= SHARED_MOST));
+    for (list, text) in lists.into_iter().zip(&texts) {
+        assert_eq!(list.bytes(&shared), text.as_bytes());
+        assert!(list.buffer(&shared).capacity() <= 2 * SHARED_MOST);
+    }
+}
