@@ -1,4 +1,4 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flitch_tests::flitch::Flitch;
 use flitch_tests::process::Signal;
@@ -34,17 +34,15 @@ fn a_second_sigterm_ends_a_drain_that_cannot_end_and_nothing_is_lost() {
     let mut kafka = Kafka::start(1).unwrap();
     kafka.create_topic("stuck", 1).unwrap();
     let config = pipeline(&file_source("app.log"), &[], &kafka_output(&kafka.bootstrap(), "stuck"));
-    let mut flitch = Flitch::start(FLITCH, &config);
+    let mut flitch = Flitch::start(FLITCH, &format!("drain_timeout: 1h\n{config}"));
     kafka.kill(1);
     append(&flitch.at("app.log"), 0..1_000);
     eventually("records in flight", DEADLINE, || flitch.metrics().sums().in_flight > 0);
     flitch.signal(Signal::Term);
     eventually("the end of readiness", DEADLINE, || !flitch.ready());
     assert!(!flitch.ended(), "it did not wait for its records:\n{}", flitch.log());
-    let second = Instant::now();
     flitch.signal(Signal::Term);
-    flitch.wait(Duration::from_secs(10));
-    assert!(second.elapsed() < Duration::from_secs(5), "{:?}", second.elapsed());
+    flitch.wait(DEADLINE);
     kafka.restart(1).unwrap();
     flitch.run();
     expect_numbers(&kafka.bootstrap(), "stuck", 1_000);

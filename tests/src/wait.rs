@@ -5,7 +5,7 @@
 //! event, so it must be polled, and this is the one place that does it: [`pause`] blocks on a channel
 //! that nobody sends on, for a few milliseconds, between two looks at the condition.
 
-use std::sync::mpsc;
+use std::sync::{LazyLock, mpsc};
 use std::time::{Duration, Instant};
 
 /// Blocks for `time`: the step of a poll. Tests call [`eventually`] instead.
@@ -36,10 +36,16 @@ impl<T> Answer for Option<T> {
     }
 }
 
-/// Polls until the condition holds, and gives its value back; `None` when `deadline` has passed.
+/// By how much every deadline is longer than a test says: `FLITCH_PATIENCE`, for machines that are slow or do much else.
+static PATIENCE: LazyLock<u32> = LazyLock::new(|| {
+    let told = std::env::var("FLITCH_PATIENCE").ok();
+    told.map_or(1, |text| text.parse().expect("FLITCH_PATIENCE is a whole number"))
+});
+
+/// Polls until the condition holds, and gives its value back; `None` when `deadline`, times `FLITCH_PATIENCE`, has passed.
 /// The steps grow from 2 to 50 ms.
 pub fn poll<A: Answer>(deadline: Duration, mut condition: impl FnMut() -> A) -> Option<A::Value> {
-    let start = Instant::now();
+    let (start, deadline) = (Instant::now(), deadline * *PATIENCE);
     let mut step = Duration::from_millis(2);
     loop {
         if let Some(value) = condition().held() {
