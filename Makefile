@@ -50,10 +50,10 @@ build: setup-build vrl ## Build the release binary, target/release/flitch
 test: setup servers sdk vrl ## Run every test, with real Kafka, nginx, logrotate and dockerd
 	@scripts/test.sh
 
-packages: build ## Make a deb for this machine's Debian and the Helm chart, in target/packages
+packages: setup-build ## Make deb, rpm, tarball, image, Helm chart and list of parts for amd64 and arm64, in target/packages
 	@scripts/make-packages.sh
 
-test-packages: build ## Try them: the deb in a systemd in a container, the chart against Kubernetes' schemas (needs root)
+test-packages: setup-build ## Try them: in a systemd, as a container, in an emulator, against Kubernetes' schemas (needs root)
 	@scripts/test-packages.sh
 
 bench: setup-build ## Build for release and print the table of speeds (about 15 minutes the first time)

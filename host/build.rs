@@ -10,7 +10,8 @@ fn main() {
     versions(&root);
 }
 
-/// What `flitch version` says: the version of wasmtime that is locked, and the commit that a release is built from.
+/// What `flitch version` says: the version of wasmtime that is locked, and the commit that a release is built from, which
+/// `FLITCH_COMMIT` may name.
 fn versions(root: &Path) {
     let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default();
     let wasmtime = lock.split("[[package]]").find_map(|package| {
@@ -26,6 +27,11 @@ fn versions(root: &Path) {
         let text = String::from_utf8(done.stdout).ok()?.trim().to_owned();
         (done.status.success() && !text.is_empty()).then_some(text)
     };
+    println!("cargo::rerun-if-env-changed=FLITCH_COMMIT");
+    if let Ok(commit) = env::var("FLITCH_COMMIT") {
+        println!("cargo::rustc-env=FLITCH_COMMIT={commit}");
+        return;
+    }
     if let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) {
         println!("cargo::rustc-env=FLITCH_COMMIT={commit}");
     }

@@ -4,8 +4,13 @@
 tools="$FLITCH_CACHE/package-tools"
 export PATH="$tools/bin:$PATH"
 
-cargo_deb_version=3.8.0
+version="$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$root/Cargo.toml")"
+# Both of PyPI: zig compiles C and links, cargo-zigbuild has cargo use it.
+zig_version=0.17.1
+zigbuild_version=0.24.1
 helm_version=v4.3.1
+# Whose C library the image has, and other architectures run on here.
+debian=bookworm
 
 # once NAME COMMAND…: runs the command unless it went through before.
 once() {
@@ -16,8 +21,83 @@ once() {
   touch "$mark"
 }
 
-crate() { cargo install --quiet --locked --root "$tools" --target-dir "$tools/target" "$1@$2" && rm -rf "$tools/target"; }
 go_tool() { GOBIN="$tools/bin" GOFLAGS=-trimpath retry 3 go install "$1@$2"; }
+
+# machine ARCH: what everybody but Debian calls it.
+machine() {
+  case "$1" in
+    amd64) echo x86_64 ;;
+    arm64) echo aarch64 ;;
+    *) die "flitch is packaged for amd64 and arm64, not for $1" ;;
+  esac
+}
+
+# base ARCH: a folder with Debian's C library and certificates, as packages unpack them.
+base() {
+  local folder="$tools/base-$debian-$1"
+  once "base-$debian-$1" mmdebstrap --quiet --variant=extract --architectures="$1" --include=libc6,ca-certificates "$debian" "$folder" >&2
+  echo "$folder"
+}
+
+# run_for ARCH COMMAND…: runs a program of this architecture.
+run_for() {
+  local arch="$1"
+  shift
+  if [ "$arch" = "$(dpkg --print-architecture)" ]; then
+    "$@"
+  else
+    "qemu-$(machine "$arch")-static" -L "$(base "$arch")" "$@"
+  fi
+}
+
+# need_for_packages: of Debian, beside what `make setup` installs.
+need_for_packages() {
+  need mmdebstrap have mmdebstrap
+  need python3-venv python3 -c 'import ensurepip'
+  need debhelper have dh_installsysusers
+  need dpkg-dev have dpkg-gencontrol
+  need rpm have rpmbuild
+  need binutils have readelf
+  need qemu-user-static have qemu-aarch64-static
+}
+
+# deb_for ARCH VERSION OUT: packs the stage as a deb. debhelper writes the scripts that Debian's services have.
+deb_for() {
+  local at="$root/target/packages/deb"
+  rm -rf "$at"
+  mkdir -p "$at/debian/flitch"
+  cp -a "$root/target/packages/stage/." "$at/debian/flitch/"
+  cp "$root"/packaging/debian/* "$root/packaging/systemd/flitch.service" "$at/debian/"
+  cp "$root/packaging/sysusers.d/flitch.conf" "$at/debian/flitch.sysusers"
+  cp "$root/packaging/tmpfiles.d/flitch.conf" "$at/debian/flitch.tmpfiles"
+  printf 'flitch (%s) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- The authors of flitch <flitch@localhost>  %s\n' \
+    "$2" "$(date --utc --rfc-email --date="@$SOURCE_DATE_EPOCH")" >"$at/debian/changelog"
+  (
+    cd "$at"
+    export DEB_HOST_ARCH="$1"
+    local step
+    for step in installsysusers installtmpfiles installsystemd installdeb md5sums gencontrol; do "dh_$step"; done
+    # With several threads the bytes would depend on how many there are.
+    dh_builddeb --destdir="$3" -- -Zxz -z9 --threads-max=1 >/dev/null
+  )
+  rm -rf "$at"
+}
+
+# rpm_for ARCH RELEASE OUT: packs the stage as an rpm.
+rpm_for() {
+  local at="$root/target/packages/rpm"
+  rpmbuild --quiet -bb --target "$(machine "$1")-linux" --define "_topdir $at" --define "_rpmdir $3" \
+    --define '_rpmfilename %{name}-%{version}-%{release}.%{_target_cpu}.rpm' \
+    --define "version $version" --define "release $2" --define "root $root" "$root/packaging/rpm/flitch.spec" >/dev/null
+  rm -rf "$at"
+}
+
+zig() {
+  rm -rf "$tools/zig"
+  python3 -m venv "$tools/zig"
+  retry 3 "$tools/zig/bin/pip" install --quiet "ziglang==$zig_version" "cargo-zigbuild==$zigbuild_version"
+  ln -sf ../zig/bin/cargo-zigbuild "$tools/bin/"
+}
 
 # tool NAME…: makes each of them ready.
 tool() {
@@ -25,7 +105,7 @@ tool() {
   local name
   for name in "$@"; do
     case "$name" in
-      cargo-deb) once "deb-$cargo_deb_version" crate cargo-deb "$cargo_deb_version" ;;
+      zig) once "zig-$zig_version-$zigbuild_version" zig ;;
       helm) once "helm-$helm_version" go_tool helm.sh/helm/v4/cmd/helm "$helm_version" ;;
       *) die "no such tool: $name" ;;
     esac

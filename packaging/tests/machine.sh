@@ -1,6 +1,8 @@
 #!/bin/bash
 # Runs in a machine that systemd has booted: each test becomes a line `ok` or `failed`, a tab and its sentence in /test/results.
+# The file /test/kind says by what it is installed: deb or rpm.
 set -u
+kind="$(cat /test/kind)"
 export DEBIAN_FRONTEND=noninteractive
 expect() {
   local sentence="$1" result=failed
@@ -23,7 +25,15 @@ property() { systemctl show flitch --property "$1" --value; }
 delivered() { [ "$(grep -c "$1" /var/lib/flitch/out.ndjson)" -ge "$2" ]; }
 pid() { property MainPID; }
 
-install_first() { dpkg -i /test/first.deb && systemctl is-active --quiet flitch && [ "$(property StatusText)" = "running 1 pipeline" ]; }
+# What its distribution does by itself where it is a deb, the administrator does where it is an rpm. rpm's database knows
+# nothing of what dpkg has installed here.
+install_package() {
+  case "$kind" in
+    deb) dpkg -i --force-confold "/test/$1.deb" ;;
+    rpm) rpm -U --nodeps --force-debian "/test/$1.rpm" && systemctl enable --now flitch ;;
+  esac
+}
+install_first() { install_package first && systemctl is-active --quiet flitch && [ "$(property StatusText)" = "running 1 pipeline" ]; }
 expect "a package that is installed is a service that is ready" install_first
 
 as_itself() { [ "$(ps -o user= -p "$(pid)")" = flitch ] && id flitch | grep -q '(adm)'; }
@@ -90,7 +100,7 @@ upgrades() {
   before="$(pid)"
   lines="$(wc -l </var/lib/flitch/out.ndjson)"
   cp /etc/flitch/flitch.yaml /tmp/before
-  dpkg -i --force-confold /test/later.deb || return 1
+  install_package later || return 1
   cmp /tmp/before /etc/flitch/flitch.yaml || return 1
   soon test "$(property SubState)" = running
   [ "$(pid)" != "$before" ] || return 1
@@ -105,10 +115,16 @@ expect "others read neither its environment nor its data" hidden
 pages() { gzip -dc /usr/share/man/man1/flitch-run.1.gz | grep -q drain_timeout && bash -c '. /usr/share/bash-completion/completions/flitch && complete -p flitch'; }
 expect "manual pages and completions are there" pages
 
-removes() { dpkg -r flitch && [ -e /etc/flitch/flitch.yaml ] && [ -d /var/lib/flitch ] && ! systemctl is-active --quiet flitch; }
+removes() {
+  case "$kind" in
+    deb) dpkg -r flitch && [ -e /etc/flitch/flitch.yaml ] ;;
+    # Changed configurations are kept under another name.
+    rpm) rpm -e --force-debian flitch && [ -e /etc/flitch/flitch.yaml.rpmsave ] && [ ! -e /usr/bin/flitch ] ;;
+  esac && [ -d /var/lib/flitch ] && ! systemctl is-active --quiet flitch
+}
 expect "a removal keeps configuration and data" removes
 
 purges() { dpkg -P flitch && [ ! -e /etc/flitch ] && [ ! -e /etc/default/flitch ] && [ ! -e /var/lib/flitch ] && [ ! -e /usr/bin/flitch ]; }
-expect "a purge takes all of it" purges
+[ "$kind" = rpm ] || expect "a purge takes all of it" purges
 
 echo done >/test/end
