@@ -18,6 +18,7 @@ use crate::pipeline::{PipelineSettings, Wiring};
 use flitch_core::buffers::{self, BufferContext, Shelf};
 use flitch_core::clock::Clock;
 use flitch_core::dead_letter::{self, DeadLetters};
+use flitch_core::placed::Placed;
 use flitch_filters::{Engine, FilterContext, States, Tables, Workers};
 
 mod apart;
@@ -68,6 +69,8 @@ pub struct App {
     wiring: Wiring,
     filters: FilterContext,
     history: Arc<History>,
+    /// Files of plugins that flitch itself has put into their places.
+    placed: Arc<Placed>,
     /// What is in force; none before the start is through.
     config: Option<Config>,
     sources: BTreeMap<Arc<str>, Source>,
@@ -132,6 +135,7 @@ impl App {
             wiring,
             filters,
             history,
+            placed: Arc::default(),
             config: None,
             sources: BTreeMap::new(),
             pipelines: BTreeMap::new(),
@@ -157,6 +161,11 @@ impl App {
             .values()
             .flat_map(|pipeline| pipeline.workers.program().files().collect::<Vec<_>>())
             .collect()
+    }
+
+    /// Those of them that flitch itself puts into their places.
+    pub fn placed(&self) -> Arc<Placed> {
+        self.placed.clone()
     }
 
     fn show(&self) {
@@ -195,6 +204,8 @@ impl App {
             let status = FilterStatus {
                 plugin: made.settings.plugin,
                 sha256: made.sha256,
+                reference: made.provenance.as_ref().map(|from| from.reference.clone()),
+                signed_by: made.provenance.and_then(|from| from.signed_by),
                 since: self.history.since(&name),
                 pipelines: runs_in(&name),
                 shadow: None,

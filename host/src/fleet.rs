@@ -209,10 +209,14 @@ impl Managed for Fleet {
         let plugin = |status: &crate::admin::FilterStatus| {
             let sha256 = &*status.sha256;
             let is_stock = crate::STOCK.names().any(|name| name == status.plugin);
-            let version = match is_stock {
-                true => env!("CARGO_PKG_VERSION").to_owned(),
-                false => format!("sha256:{}", sha256.get(..12).unwrap_or(sha256)),
+            let mut version = match (is_stock, &status.reference) {
+                (true, _) => env!("CARGO_PKG_VERSION").to_owned(),
+                (_, Some(reference)) => reference.clone(),
+                (_, None) => format!("sha256:{}", sha256.get(..12).unwrap_or(sha256)),
             };
+            if let Some(key) = &status.signed_by {
+                version += &format!(", signed by {key}");
+            }
             Plugin { name: status.plugin.clone(), version, sha256: bytes(sha256) }
         };
         self.board.read().filters.values().map(plugin).collect()

@@ -75,7 +75,12 @@ fn a_plugin_of_a_registry_with_tls_and_a_password_runs_and_a_restart_needs_no_re
     assert!(error.contains("does not let flitch have") && error.contains("flitch.yaml:"), "{error}");
     let unpulled = ok(flitch.cli(&["check"], ""));
     assert!(unpulled.contains("not pulled to this machine"), "{unpulled}");
+    let unproven = flitch.cli(&["check", "--probe"], "");
+    assert!(unproven.stdout.contains("filters.mark.plugin NOT READY"), "{unproven:?}");
     flitch.configure(&with(PASSWORD));
+    let proven = ok(flitch.cli(&["check", "--probe"], ""));
+    assert!(proven.contains("filters.mark.plugin ready") && proven.contains("not pulled"), "{proven}");
+    assert!(!flitch.at("data/registry").exists(), "who only asks keeps nothing");
     flitch.run();
     append(&flitch.at("app.log"), 0..10);
     eventually("the records", DEADLINE, || came(&flitch, "g0000001", 10));
@@ -119,11 +124,18 @@ fn what_cosign_signs_runs_and_what_it_did_not_sign_is_refused_while_the_other_go
         let mut flitch = Flitch::start(FLITCH, &with(&signed, ""));
         append(&flitch.at("app.log"), 0..10);
         eventually("the records", DEADLINE, || came(&flitch, "g0000001", 10));
+        let filter = flitch.status()["filters"]["mark"].clone();
+        assert_eq!(filter["reference"], *signed);
+        assert!(filter["signed_by"].as_str().unwrap().contains("cosign.pub (sha256:"), "{filter}");
+        let probe = |flitch: &Flitch| flitch.cli(&["check", "--probe"], "");
+        ok(probe(&flitch));
         // A key that is taken away: what it signed may not run any more.
         let other = concat!(env!("CARGO_MANIFEST_DIR"), "/registry/fixtures/other.pub");
         flitch.configure(&with(&signed, "").replace(&key, other));
         flitch.signal(Signal::Hup);
         log_says(&flitch, "by none of the keys");
+        let unproven = probe(&flitch);
+        assert!(!unproven.status.success(), "{unproven:?}");
         flitch.configure(&with(&unsigned, ""));
         flitch.signal(Signal::Hup);
         log_says(&flitch, "has no signature; sign it");
@@ -150,14 +162,17 @@ fn what_cosign_signs_runs_and_what_it_did_not_sign_is_refused_while_the_other_go
     }
 }
 
-/// The history of the filter `mark`.
-fn history(flitch: &Flitch) -> Vec<String> {
+/// What came of the filter `mark`, and who did it.
+fn history(flitch: &Flitch) -> Vec<(String, String)> {
     let told = http::get(flitch.admin(), "/api/filters/history?filter=mark").unwrap().json().unwrap();
-    told.as_array()
-        .unwrap()
-        .iter()
-        .map(|entry| entry["result"].as_str().unwrap_or_default().to_owned())
-        .collect()
+    let text = |entry: &serde_json::Value, key: &str| entry[key].as_str().unwrap_or_default().to_owned();
+    told.as_array().unwrap().iter().map(|entry| (text(entry, "by"), text(entry, "result"))).collect()
+}
+
+/// Whether the registry was the last to change the filter `mark`, at the change of this number, and this came of it.
+fn is_last(flitch: &Flitch, number: usize, result: &str) -> bool {
+    let history = history(flitch);
+    history.len() == number && history.last() == Some(&("registry".to_owned(), result.to_owned()))
 }
 
 #[test]
@@ -178,17 +193,15 @@ fn a_tag_that_moves_is_swapped_in_and_one_that_fails_its_trial_leaves_what_runs(
     append(&flitch.at("app.log"), 0..10);
     eventually("the records", DEADLINE, || came(&flitch, "g0000001", 10));
     push('g', 2);
-    eventually("the swap", DEADLINE, || {
-        history(&flitch).last().map(String::as_str) == Some("in_force") && history(&flitch).len() == 2
-    });
+    eventually("the swap", DEADLINE, || is_last(&flitch, 2, "in_force"));
     append(&flitch.at("app.log"), 10..20);
     eventually("the records", DEADLINE, || came(&flitch, "g0000002", 10));
     push('r', 3);
-    eventually("the refusal", DEADLINE, || history(&flitch).last().map(String::as_str) == Some("failed"));
+    eventually("the refusal", DEADLINE, || is_last(&flitch, 3, "failed"));
     append(&flitch.at("app.log"), 20..30);
     eventually("what runs goes on", DEADLINE, || came(&flitch, "g0000002", 20));
     push('g', 4);
-    eventually("the next one", DEADLINE, || history(&flitch).last().map(String::as_str) == Some("in_force"));
+    eventually("the next one", DEADLINE, || is_last(&flitch, 4, "in_force"));
     append(&flitch.at("app.log"), 30..40);
     eventually("the records", DEADLINE, || came(&flitch, "g0000004", 10));
     let pulls = flitch.metrics().count("flitch_plugin_pulls_total", &[("result", "pulled")]);
@@ -198,6 +211,34 @@ fn a_tag_that_moves_is_swapped_in_and_one_that_fails_its_trial_leaves_what_runs(
     append(&flitch.at("app.log"), 40..50);
     eventually("it goes on without its registry", DEADLINE, || came(&flitch, "g0000004", 20));
     assert!(flitch.status()["ailments"].to_string().contains("cannot be reached"), "{}", flitch.status());
+}
+
+#[test]
+fn a_new_dissect_is_in_force_soon_after_its_tag_has_moved() {
+    let desk = desk();
+    let registry = Registry::go(true, false).unwrap();
+    let host = registry.host();
+    let tag = format!("oci://{host}/team/dissect:stable");
+    ok(desk.cli(&["plugin", "push", "dissect", &tag, "--plain-http"], ""));
+    let file = desk.at("dissect.wasm").display().to_string();
+    ok(desk.cli(&["plugin", "pull", &tag, "--plain-http", "-o", &file], ""));
+    let filter = format!(
+        "plugin: \"{tag}\", update: 1s, settings: {{ pattern: \"n=%{{n}} and %{{rest}}\" }}"
+    );
+    let flitch = Flitch::start(FLITCH, &config(&filter, &format!("plain_http: [\"{host}\"]")));
+    append(&flitch.at("app.log"), 0..1000);
+    flitch.settled_after(1000, DEADLINE);
+    // The same code with a word of nobody behind it (a custom section) is another plugin.
+    let mut component = fs::read(&file).unwrap();
+    component.extend_from_slice(b"\0\x02\x01x");
+    fs::write(&file, component).unwrap();
+    ok(desk.cli(&["plugin", "push", &file, &tag, "--plain-http"], ""));
+    eventually("the swap", DEADLINE, || is_last(&flitch, 2, "in_force"));
+    let log = flitch.log();
+    let told = |words: &str| log.lines().rfind(|line| line.contains(words)).unwrap_or_default().to_owned();
+    eprintln!("{}\n{}", told("stands for another plugin"), told("a new generation of the filter"));
+    append(&flitch.at("app.log"), 1000..1010);
+    flitch.settled_after(1010, DEADLINE);
 }
 
 #[test]

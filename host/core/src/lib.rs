@@ -16,6 +16,7 @@ pub mod file_stamp;
 pub mod kinds;
 pub mod machine;
 pub mod net;
+pub mod placed;
 pub mod private;
 pub mod tasks;
 pub mod telemetry;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use flate2::read::DeflateDecoder;
 
-use super::guest::{Origin, sha256};
+use super::guest::{Origin, Provenance, sha256};
 
 /// The plugins that the binary holds, each with its name, its component, deflated (RFC 1951), and its README.
 #[derive(Clone, Copy, Default)]

@@ -92,6 +92,12 @@ impl FilterSettings {
         }
     }
 
+    /// The plugins that come from a registry or a layout, its own and the one that is tried beside it, as they stand there.
+    pub fn references(&self) -> impl Iterator<Item = &str> {
+        let shadow = self.shadow.as_ref().map(|shadow| shadow.plugin.as_str());
+        std::iter::once(self.plugin.as_str()).chain(shadow).filter(|plugin| Reference::is_one(plugin))
+    }
+
     /// The tag that a registry is to be asked for, and how often; a relative path is from `folder`.
     pub fn polled(&self, folder: &Path) -> Option<(Reference, Duration)> {
         let every = self.update?.0;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::reference::{Place, Reference};
 use crate::registries::Registries;
+use flitch_core::placed::Placed;
 use flitch_core::tasks;
 use flitch_core::telemetry::Metric;
 use flitch_core::telemetry::health::{Ailment, Health, Part};
@@ -23,14 +24,16 @@ pub struct Poll {
     /// What was said last of why it failed, so that it is said once.
     said: Option<String>,
     ailment: Ailment,
+    /// Who watches the files of tags.
+    placed: Arc<Placed>,
 }
 
 impl Poll {
     /// The first time is one interval from now.
-    pub fn new(reference: Reference, every: Duration, health: &Arc<Health>) -> Poll {
+    pub fn new(reference: Reference, every: Duration, health: &Arc<Health>, placed: &Arc<Placed>) -> Poll {
         let ailment = Ailment::of(health, "plugin", &reference.to_string());
         let next = Instant::now() + pause(every, 0, fastrand::f64());
-        Poll { reference, every, next, failures: 0, said: None, ailment }
+        Poll { reference, every, next, failures: 0, said: None, ailment, placed: placed.clone() }
     }
 
     /// Asks, where it is time.
@@ -42,6 +45,7 @@ impl Poll {
             Place::Registry { host, .. } => host,
             Place::Layout { .. } => return,
         };
+        let began = Instant::now();
         let result = match registries.refresh(&self.reference) {
             // A pull is counted where it is done.
             Ok(is_new) => {
@@ -51,6 +55,12 @@ impl Poll {
                 self.failures = 0;
                 self.said = None;
                 self.ailment.set(None);
+                if is_new {
+                    tracing::info!(plugin = %self.reference, took = ?began.elapsed(), "the tag stands for another plugin");
+                    if let Some(file) = registries.file(&self.reference) {
+                        self.placed.tell(file);
+                    }
+                }
                 (!is_new).then_some("unchanged")
             }
             Err(error) => {
@@ -80,12 +90,13 @@ pub fn watch(
     registries: &Arc<Registries>,
     updates: Vec<(Reference, Duration)>,
     health: &Arc<Health>,
+    placed: &Arc<Placed>,
 ) -> std::io::Result<()> {
     for (reference, every) in updates {
         let part = Part::new(health, "refresh", &reference.to_string());
         let registries = Arc::downgrade(registries);
         let ticks = crossbeam_channel::tick(LOOK);
-        let mut poll = Poll::new(reference, every, health);
+        let mut poll = Poll::new(reference, every, health, placed);
         let work = move || {
             for _ in &ticks {
                 let Some(registries) = registries.upgrade() else { return };

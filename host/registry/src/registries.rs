@@ -18,6 +18,7 @@ use crate::reference::{Place, Reference};
 use crate::settings::PluginsSettings;
 use crate::signature::{self, Key, Signature, Signed};
 use crate::{Error, poll};
+use flitch_core::placed::Placed;
 use flitch_core::telemetry::{Health, Metric};
 
 /// Has what references stand for, from its cache, from registries and from layouts.
@@ -105,7 +106,8 @@ impl Registries {
         self.id
     }
 
-    /// Asks from time to time what tags stand for, for as long as somebody uses these.
+    /// Asks from time to time what tags stand for, for as long as somebody uses these. `placed` hears of the [files](Self::file)
+    /// of those that have come to stand for something else.
     ///
     /// # Errors
     /// A thread cannot be started.
@@ -113,8 +115,9 @@ impl Registries {
         self: &Arc<Self>,
         updates: Vec<(Reference, Duration)>,
         health: &Arc<Health>,
+        placed: &Arc<Placed>,
     ) -> std::io::Result<()> {
-        poll::watch(self, updates, health)
+        poll::watch(self, updates, health, placed)
     }
 
     /// The file that changes when a reference comes to stand for something else; none where it cannot.
@@ -175,6 +178,22 @@ impl Registries {
         match &reference.place {
             Place::Layout { path } => Layout(path).find(&tagged),
             Place::Registry { .. } => self.block_on(self.pull(&tagged)),
+        }
+    }
+
+    /// Asks whether the plugin of a reference is there, as it should be, and may run. Its component is not pulled, and nothing is
+    /// kept. Blocks.
+    ///
+    /// # Errors
+    /// It cannot be had, or may not run.
+    pub fn probe(&self, reference: &Reference) -> Result<(), Error> {
+        match &reference.place {
+            Place::Layout { .. } => self.load(reference).map(drop),
+            Place::Registry { .. } => {
+                let digest = self.block_on(self.find(reference))?;
+                let found = || self.block_on(self.signatures(reference, &digest, &self.keys_of(reference)));
+                self.judge(&reference.pinned(digest.clone()), found).map(drop)
+            }
         }
     }
 

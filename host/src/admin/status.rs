@@ -76,6 +76,12 @@ pub struct FilterStatus {
     pub plugin: String,
     /// SHA-256 of the plugin's code.
     pub sha256: Arc<str>,
+    /// Of which plugin of a registry the code is, with its digest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// The key whose signature counted for that, where one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
     /// Since when it runs this code with these settings; RFC 3339 in UTC.
     pub since: Option<String>,
     /// Pipelines that have it.

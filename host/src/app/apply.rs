@@ -15,6 +15,7 @@ use crate::admin::Exporter;
 use crate::config::{self, Config};
 use crate::pipeline::Buffers;
 use flitch_core::inlet::Inlet;
+use flitch_core::placed::Placed;
 use flitch_core::telemetry::{Health, Part};
 use flitch_filters::{FilterContext, FilterSettings, LoadError, Program, TablePlaces, Tables, swap};
 use flitch_registry::Registries;
@@ -69,13 +70,18 @@ pub(super) async fn tables(
 }
 
 /// What references of a configuration stand for from now on, and its tags asked for as it says.
-async fn registries(config: &Config, folder: &Path, health: &Arc<Health>) -> anyhow::Result<Arc<Registries>> {
+async fn registries(
+    config: &Config,
+    folder: &Path,
+    health: &Arc<Health>,
+    placed: &Arc<Placed>,
+) -> anyhow::Result<Arc<Registries>> {
     let (settings, polled) = (config.plugins.clone(), config.polled(folder));
-    let (folder, health) = (folder.to_owned(), health.clone());
+    let (folder, health, placed) = (folder.to_owned(), health.clone(), placed.clone());
     let cache = config.data_dir.join(flitch_registry::FOLDER);
     apart(move || {
         let registries = Arc::new(Registries::new(&settings, &folder, cache, true)?);
-        registries.watch(polled, &health)?;
+        registries.watch(polled, &health, &placed)?;
         Ok(registries)
     })
     .await
@@ -164,7 +170,8 @@ impl App {
             made.filters.tables = next.map_err(at("tables"))?;
         }
         if diff.registries {
-            let next = registries(config, &self.filters.folder, &self.wiring.health).await;
+            let (folder, health) = (&self.filters.folder, &self.wiring.health);
+            let next = registries(config, folder, health, &self.placed).await;
             made.filters.registries = next.map_err(at("plugins"))?;
         }
         for name in diff.outputs.iter().filter(|(_, change)| change.makes()).map(|(name, _)| name) {

@@ -19,6 +19,8 @@ pub enum Command {
     Reload,
     /// Look at the files of plugins again, and put those that changed into force.
     Refresh,
+    /// The same, since tags of registries have come to stand for other plugins.
+    Renew,
     /// Put what the file of this filter's plugin holds now into force, and nothing else.
     Swap(String),
     /// Put the generation before of this filter back.

@@ -97,6 +97,7 @@ impl Daemon {
                 tracing::info!("a plugin's file has changed");
                 self.refresh(By::File).await
             }
+            Command::Renew => self.refresh(By::Registry).await,
             Command::Rollback(name) => {
                 self.known(&name)?;
                 tracing::info!(filter = name, "a rollback was asked for");

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use flitch_core::batch::time;
 use flitch_core::clock::Clock;
-use flitch_filters::{Filter, FilterSettings};
+use flitch_filters::{Filter, FilterSettings, Provenance};
 
 /// The file in `data_dir`, an entry a line.
 const FILE: &str = "filters.ndjson";
@@ -28,6 +28,8 @@ pub enum By {
     Config,
     /// A plugin's file changed.
     File,
+    /// The tag of a plugin of a registry stands for another one.
+    Registry,
     /// Somebody asked for it: `POST /api/filters/{name}/swap`, or `rollback`.
     Api,
     /// It was worse than its probation allows.
@@ -73,12 +75,21 @@ pub struct Entry {
 }
 
 /// What a filter is made of.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Made {
     /// SHA-256 of its code.
     pub sha256: Arc<str>,
     /// What the configuration says of it.
     pub settings: FilterSettings,
+    /// Of which plugin of a registry the code is. The same code by another name, or with another signature, is no other
+    /// filter.
+    pub provenance: Option<Provenance>,
+}
+
+impl PartialEq for Made {
+    fn eq(&self, other: &Made) -> bool {
+        (&self.sha256, &self.settings) == (&other.sha256, &other.settings)
+    }
 }
 
 impl Made {
@@ -86,7 +97,8 @@ impl Made {
     pub fn of(filter: &Filter) -> (Arc<str>, Made) {
         // What is tried beside it is no part of it.
         let settings = FilterSettings { shadow: None, ..filter.configured.clone() };
-        (filter.name.clone(), Made { sha256: filter.plugin().sha256().into(), settings })
+        let provenance = filter.plugin().origin().provenance();
+        (filter.name.clone(), Made { sha256: filter.plugin().sha256().into(), settings, provenance })
     }
 }
 

@@ -15,6 +15,7 @@ use super::{App, AppError, Command, Control, Refused, manager};
 use crate::admin::{self, AdminSettings, Home, StatusBoard};
 use crate::config::{Config, Loaded};
 use crate::fleet::{self, Fleet};
+use flitch_core::placed::Placed;
 use flitch_core::telemetry::{self, Part};
 use flitch_filters::swap::Watch;
 use flitch_opamp::InForce;
@@ -106,9 +107,10 @@ async fn attend(path: &Path, own: Loaded) -> Result<Ended, RunError> {
     let fleet = Arc::new(Fleet::new(control.clone(), board.clone(), in_force));
     let managing = keep_agent(fleet, &config, &board, &stop_admin);
     let (plugins, files) = watch::channel(Vec::new());
+    let placed = app.placed();
     let daemon = Daemon::new((path.to_owned(), sent), app, board, (control.clone(), requests), plugins);
     let asks = async {
-        tokio::join!(reload_at(&mut hangup, &control), refresh_when(files, &control), async {
+        tokio::join!(reload_at(&mut hangup, &control), refresh_when(files, &placed, &control), async {
             either(&mut term, &mut interrupt).await;
             control.end();
         });
@@ -203,20 +205,26 @@ async fn reload_at(hangup: &mut Signal, control: &Control) {
 }
 
 /// Asks for other filters when the files that they come from change. Ends when the daemon does.
-async fn refresh_when(mut files: watch::Receiver<Vec<PathBuf>>, control: &Control) {
+async fn refresh_when(mut files: watch::Receiver<Vec<PathBuf>>, placed: &Placed, control: &Control) {
     let mut watch = Watch::new();
     watch.follow(files.borrow_and_update().clone());
     loop {
-        tokio::select! {
+        let command = tokio::select! {
             others = files.changed() => match others {
-                Ok(()) => watch.follow(files.borrow_and_update().clone()),
+                Ok(()) => {
+                    watch.follow(files.borrow_and_update().clone());
+                    continue;
+                }
                 Err(_) => return,
             },
-            () = watch.changed() => {
-                if control.ask(Command::Refresh).await == Err(Refused::Ending) {
-                    return;
-                }
+            placed = placed.next() => {
+                watch.takes(&placed);
+                Command::Renew
             }
+            () = watch.changed() => Command::Refresh,
+        };
+        if control.ask(command).await == Err(Refused::Ending) {
+            return;
         }
     }
 }

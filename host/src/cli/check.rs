@@ -1,5 +1,6 @@
 //! `flitch check`: all that can be found out about a configuration without starting it.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use crate::config::{self, ConfigError, Loaded, Problem, report};
 use flitch_core::clock::Clock;
 use flitch_core::tasks;
 use flitch_core::telemetry::escape::Escaped;
-use flitch_filters::{Alone, Component, FilterContext, LoadError, ShadowError, TablePlaces, Tables};
+use flitch_filters::{Alone, Component, FilterContext, FilterSettings, LoadError, ShadowError, TablePlaces, Tables};
 use flitch_outputs::Ledgers;
 use flitch_sources::Probing;
 
@@ -22,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Args {
     #[command(flatten)]
     config: ConfigFile,
-    /// Also ask every output whether it could write, and sources whether there is what they read from: name resolution,
-    /// connection, credentials, existence.
+    /// Also ask every output whether it could write, sources whether there is what they read from, and registries for plugins and
+    /// their signatures: name resolution, connection, credentials, existence.
     #[arg(long)]
     probe: bool,
 }
@@ -48,6 +49,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             let output = output.open(name, data_dir, &Clock::system(), &Arc::default(), &Ledgers::apart())?;
             asked.push((name.clone(), Box::pin(async move { Ok(output.probe().await?) })));
         }
+        asked.extend(of_registries(&loaded, &args.config.path)?);
         let answer = runtime.block_on(probe(asked));
         // Who still waits for an answer is not waited for.
         drop(inside);
@@ -84,6 +86,21 @@ fn examine(loaded: &Loaded, path: &Path) -> Result<Vec<String>, Failure> {
     if problems.is_empty() { Ok(lines) } else { Err(ConfigError { problems }.into()) }
 }
 
+/// Asks for the plugins of registries and layouts that filters name, each of them once, under the place that names it.
+fn of_registries(loaded: &Loaded, path: &Path) -> anyhow::Result<Vec<(String, Probing)>> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let registries = super::registries(loaded, folder, true)?;
+    let mut known = BTreeSet::new();
+    let named = super::plugin::references(loaded, folder).into_iter();
+    let named = named.filter(|(_, reference)| known.insert(reference.to_string()));
+    let probing = named.map(|(place, reference)| -> (String, Probing) {
+        let registries = registries.clone();
+        let ask = move || registries.probe(&reference);
+        (place, Box::pin(async move { Ok(tokio::task::spawn_blocking(ask).await??) }))
+    });
+    Ok(probing.collect())
+}
+
 struct Check<'a> {
     loaded: &'a Loaded,
     lines: Vec<String>,
@@ -107,7 +124,9 @@ impl Check<'_> {
             self.problems.push(self.loaded.error("tables", &error));
             Tables::default()
         });
-        let registries = super::registries(self.loaded, &folder, false).unwrap_or_else(|error| {
+        let registries = super::registries(self.loaded, &folder, false);
+        let has_registries = registries.is_ok();
+        let registries = registries.unwrap_or_else(|error| {
             if config.plugins.check().is_ok() {
                 self.problems.push(self.loaded.error("plugins", &error));
             }
@@ -122,8 +141,11 @@ impl Check<'_> {
             folder,
             silent: false,
         };
-        // The same as of tables.
-        for (name, settings) in config.filters.iter().filter(|(_, settings)| settings.check().is_ok()) {
+        // The same as of tables; and what `plugins` says is wrong of a registry's is said of that.
+        let is_looked_at = |settings: &FilterSettings| {
+            settings.check().is_ok() && (has_registries || settings.references().next().is_none())
+        };
+        for (name, settings) in config.filters.iter().filter(|(_, settings)| is_looked_at(settings)) {
             match Alone::load(name, settings, &cx) {
                 Ok(alone) => {
                     self.line("filter", name, describe(alone.filter().plugin(), &settings.plugin));

@@ -19,6 +19,8 @@ mod test;
 mod verify;
 mod workshop;
 
+pub use registry::references;
+
 /// Of `flitch plugin`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {

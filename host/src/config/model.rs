@@ -84,11 +84,7 @@ impl Config {
 
     /// Whether anything comes from a registry or an OCI layout.
     pub fn has_references(&self) -> bool {
-        let mut filters = self.filters.values();
-        filters.any(|filter| {
-            let shadow = filter.shadow.as_ref().map(|shadow| shadow.plugin.as_str());
-            std::iter::once(filter.plugin.as_str()).chain(shadow).any(Reference::is_one)
-        })
+        self.filters.values().any(|filter| filter.references().next().is_some())
     }
 
     /// The folders of buffers on disk in which records wait, and which no output in use has.

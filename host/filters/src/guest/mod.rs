@@ -26,6 +26,6 @@ pub use hash::sha256;
 pub use instance::{Guest, Instance};
 pub use lookup::{Lookup, LookupError};
 pub use lower::Wanted;
-pub use origin::Origin;
+pub use origin::{Origin, Provenance};
 pub use settings::{Allow, LimitSettings, Wasi};
 pub use state::Environment;

@@ -4,6 +4,15 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
+/// What is known of code that is of a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    /// What it is of, with its digest.
+    pub reference: String,
+    /// The key whose signature counted, where one did.
+    pub signed_by: Option<String>,
+}
+
 /// Where a plugin comes from. It is shown as people know it: the path of a file, for one.
 pub trait Origin: fmt::Display + fmt::Debug + Send + Sync {
     /// The plugin's name, for people.
@@ -21,6 +30,11 @@ pub trait Origin: fmt::Display + fmt::Debug + Send + Sync {
 
     /// By what it was decided that the code may run, where that is to be decided; other terms have another number.
     fn terms(&self) -> Option<u64> {
+        None
+    }
+
+    /// Of which plugin of a registry the code is that was loaded last, where it is of one.
+    fn provenance(&self) -> Option<Provenance> {
         None
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use flitch_registry::{Reference, Registries};
 use parking_lot::Mutex;
 
-use super::Origin;
+use super::{Origin, Provenance};
 
 /// A plugin that a reference names.
 #[derive(Debug)]
@@ -16,14 +16,14 @@ pub struct OfRegistry {
     registries: Arc<Registries>,
     reference: Reference,
     file: Option<PathBuf>,
-    /// Whose signature counted when it was loaded last.
-    signed_by: Mutex<Option<String>>,
+    /// What was loaded last.
+    loaded: Mutex<Option<Provenance>>,
 }
 
 impl OfRegistry {
     pub fn new(registries: &Arc<Registries>, reference: Reference) -> OfRegistry {
         let file = registries.file(&reference);
-        OfRegistry { registries: registries.clone(), reference, file, signed_by: Mutex::default() }
+        OfRegistry { registries: registries.clone(), reference, file, loaded: Mutex::default() }
     }
 }
 
@@ -34,12 +34,19 @@ impl Origin for OfRegistry {
 
     fn load(&self) -> anyhow::Result<Cow<'static, [u8]>> {
         let plugin = self.registries.load(&self.reference)?;
-        *self.signed_by.lock() = plugin.signed_by.map(|key| key.to_string());
+        *self.loaded.lock() = Some(Provenance {
+            reference: plugin.reference.to_string(),
+            signed_by: plugin.signed_by.map(|key| key.to_string()),
+        });
         Ok(plugin.component.into())
     }
 
     fn is_stale(&self, now: &str) -> bool {
         self.registries.component(&self.reference).is_some_and(|component| component.hex() != now)
+    }
+
+    fn provenance(&self) -> Option<Provenance> {
+        self.loaded.lock().clone()
     }
 
     fn file(&self) -> Option<&Path> {
@@ -54,7 +61,7 @@ impl Origin for OfRegistry {
 impl fmt::Display for OfRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.reference.fmt(f)?;
-        match &*self.signed_by.lock() {
+        match self.loaded.lock().as_ref().and_then(|loaded| loaded.signed_by.as_ref()) {
             Some(key) => write!(f, ", signed by {key}"),
             None => Ok(()),
         }

@@ -1,6 +1,6 @@
 //! Watches the files that plugins come from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl Watch {
             .collect();
         let told = self.told.clone();
         self.kernel = notify::recommended_watcher(move |_| told.notify_one()).ok();
-        let folders: std::collections::BTreeSet<_> =
+        let folders: BTreeSet<_> =
             self.files.keys().filter_map(|file| file.parent()).collect();
         for folder in folders {
             let watched =
@@ -49,6 +49,13 @@ impl Watch {
             if let Some(Err(error)) = watched {
                 tracing::debug!(folder = %folder.display(), %error, "the folder is looked at every {EVERY:?} only");
             }
+        }
+    }
+
+    /// Takes these as they are now: who put them there has told of it, and they are whole.
+    pub fn takes(&mut self, placed: &BTreeSet<PathBuf>) {
+        for (file, seen) in self.files.iter_mut().filter(|(file, _)| placed.contains(*file)) {
+            *seen = FileStamp::of(file).or(*seen);
         }
     }
 

@@ -10,12 +10,12 @@ const LATER: Duration = Duration::from_secs(1 << 20);
 
 #[test]
 fn a_tag_is_asked_for_when_it_is_time_and_what_fails_is_told_until_it_does_not() {
-    let (bench, health) = (Bench::new(), Arc::<Health>::default());
+    let (bench, health, placed) = (Bench::new(), Arc::<Health>::default(), Arc::<Placed>::default());
     let (registries, reference) = (bench.registries(), bench.reference(":1"));
     let component = |registries: &Registries| registries.component(&reference).unwrap();
     registries.load(&reference).unwrap();
     let first = component(&registries);
-    let mut poll = Poll::new(reference.clone(), Duration::from_secs(600), &health);
+    let mut poll = Poll::new(reference.clone(), Duration::from_secs(600), &health, &placed);
     let asked = bench.asked.lock().len();
     poll.look(&registries, Instant::now());
     assert_eq!(bench.asked.lock().len(), asked, "it is not yet time");
@@ -46,6 +46,8 @@ fn a_tag_is_asked_for_when_it_is_time_and_what_fails_is_told_until_it_does_not()
     poll.look(&registries, Instant::now() + LATER);
     assert_eq!(component(&registries), Digest::of(b"other"));
     assert!(health.ailments().is_empty() && poll.failures == 0 && poll.said.is_none());
+    let told = flitch_core::blocking::block_on(placed.next());
+    assert_eq!(told.into_iter().collect::<Vec<_>>(), [registries.file(&reference).unwrap()]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{Registries, failed};
 use crate::Error;
-use crate::client::{Client, is_manifest};
+use crate::client::{Client, Sent, is_manifest};
 use crate::digest::Digest;
 use crate::layout;
 use crate::manifest::Manifest;
@@ -59,12 +59,7 @@ impl Registries {
                 Err(error) => errors.push(error),
             }
         }
-        // What is refused says more than what is not there.
-        let place = errors.iter().rposition(|error| matches!(error, Error::Refused(_)));
-        let told = place.unwrap_or(errors.len().saturating_sub(1));
-        let error =
-            errors.into_iter().nth(told).unwrap_or_else(|| Error::Failed("no registry has it".to_owned()));
-        Err(error.about(reference))
+        Err(worst(errors).about(reference))
     }
 
     async fn pull_from(
@@ -74,6 +69,24 @@ impl Registries {
         reference: &Reference,
     ) -> Result<Digest, Error> {
         let cache = self.cache()?;
+        let (sent, manifest) = self.manifest_of(client, repository, reference).await?;
+        let of = manifest.component(self.settings.max_bytes.0)?;
+        if cache.read(&of.digest, of.size).map_err(|error| failed(&error))?.is_none() {
+            let mut aside = cache.aside().map_err(|error| failed(&error))?;
+            client.blob(repository, of, &mut aside).await?;
+            cache.keep(aside).map_err(|error| failed(&error))?;
+        }
+        cache.write(&sent.bytes).map_err(|error| failed(&error))?;
+        Ok(Digest::of(&sent.bytes))
+    }
+
+    /// The manifest that a reference stands for at this place.
+    async fn manifest_of(
+        &self,
+        client: &Client<'_>,
+        repository: &str,
+        reference: &Reference,
+    ) -> Result<(Sent, Manifest), Error> {
         if let (Some(tag), Some(wanted)) = (&reference.tag, &reference.digest)
             && let Some(now) = client.tag(repository, tag).await?
             && now != *wanted
@@ -89,14 +102,24 @@ impl Registries {
             )));
         }
         let manifest = Manifest::read(&sent.bytes, sent.media_type.as_deref())?;
-        let of = manifest.component(self.settings.max_bytes.0)?;
-        if cache.read(&of.digest, of.size).map_err(|error| failed(&error))?.is_none() {
-            let mut aside = cache.aside().map_err(|error| failed(&error))?;
-            client.blob(repository, of, &mut aside).await?;
-            cache.keep(aside).map_err(|error| failed(&error))?;
+        Ok((sent, manifest))
+    }
+
+    /// The digest of the manifest that a reference stands for at the first place that has it as it should be. Nothing is pulled.
+    pub(super) async fn find(&self, reference: &Reference) -> Result<Digest, Error> {
+        let mut errors: Vec<Error> = Vec::new();
+        for (client, repository) in self.places(reference)? {
+            let found = self.manifest_of(&client, &repository, reference).await;
+            let found = found.and_then(|(sent, manifest)| {
+                manifest.component(self.settings.max_bytes.0)?;
+                Ok(Digest::of(&sent.bytes))
+            });
+            match found {
+                Ok(digest) => return Ok(digest),
+                Err(error) => errors.push(error),
+            }
         }
-        cache.write(&sent.bytes).map_err(|error| failed(&error))?;
-        Ok(digest)
+        Err(worst(errors).about(reference))
     }
 
     /// The signatures of a manifest, wherever they are; no more than it takes for one of `keys`.
@@ -172,4 +195,11 @@ impl Registries {
         }
         Ok(())
     }
+}
+
+/// The one of several errors that says most: what is refused says more than what is not there.
+fn worst(errors: Vec<Error>) -> Error {
+    let place = errors.iter().rposition(|error| matches!(error, Error::Refused(_)));
+    let told = place.unwrap_or(errors.len().saturating_sub(1));
+    errors.into_iter().nth(told).unwrap_or_else(|| Error::Failed("no registry has it".to_owned()))
 }

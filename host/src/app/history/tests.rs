@@ -2,7 +2,7 @@ use super::*;
 use flitch_filters::FilterSettings;
 
 fn made(sha256: &str) -> Made {
-    Made { sha256: sha256.into(), settings: FilterSettings::of("mine.wasm") }
+    Made { sha256: sha256.into(), settings: FilterSettings::of("mine.wasm"), provenance: None }
 }
 
 fn all(made: &[(&str, Made)]) -> BTreeMap<Arc<str>, Made> {

@@ -285,6 +285,13 @@ async fn a_plugin_that_was_never_pulled_is_told_and_no_error_and_what_is_wrong_h
         (filter("plugin: dedupe, update: 1m"), "flitch.yaml:2:41"),
         (top("plugins: { trust: [{ key: nowhere.pub }] }"), "flitch.yaml:2:27"),
         (top("plugins: { require_signature: true }"), "flitch.yaml:2:31"),
+        (
+            format!(
+                "plugins: {{ trust: [{{ key: nowhere.pub }}] }}\n{}",
+                filter("plugin: \"oci://127.0.0.1:1/team/parse:1\"")
+            ),
+            "flitch.yaml:2:27",
+        ),
     ] {
         let Err(Failure::Config(error)) = examine(&parse(&text), Path::new("flitch.yaml")) else {
             panic!("it is taken: {text}")
