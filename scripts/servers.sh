@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fetches the servers and clients of the tests that Debian does not have, at pinned versions, into
 # $FLITCH_CACHE (~/.cache/flitch): Apache Kafka, OpenSearch and HDFS from Maven Central, forward clients from npm and PyPI, servers
-# of S3, of Google Cloud Storage and of plugins, and the signer cosign, as Go modules, one of OpAMP around the module opamp-go, and Azurite, Microsoft's emulator of Azure's storage, from npm; their client of Azure Data Explorer,
+# of S3, of Google Cloud Storage and of plugins, the signer cosign, and the clients crane and oras, as Go modules, one of OpAMP around the module opamp-go, and Azurite, Microsoft's emulator of Azure's storage, from npm; their client of Azure Data Explorer,
 # readers of Parquet, and moto from PyPI.
 # A finished part carries a stamp with its version; what has its stamp is not fetched again.
 set -euo pipefail
@@ -27,6 +27,8 @@ duckdb_version=1.4.4
 hadoop_version=3.4.1
 moto_version=5.2.5
 cosign_version=v3.1.3
+crane_version=v0.22.1
+oras_version=v1.3.6
 
 # Each package has a folder of its own here, so what pip would say of those that are installed is no news.
 export PIP_ROOT_USER_ACTION=ignore
@@ -113,6 +115,13 @@ cosign() {
     </dev/null >&2 && test -x cosign
 }
 
+# Clients of registries, which judge what we push.
+registry_clients() {
+  GOBIN="$PWD" GOFLAGS=-trimpath retry 3 go install "github.com/google/go-containerregistry/cmd/crane@$crane_version" \
+    </dev/null >&2 && GOBIN="$PWD" GOFLAGS=-trimpath retry 3 go install "oras.land/oras/cmd/oras@$oras_version" \
+    </dev/null >&2 && test -x crane && test -x oras
+}
+
 # A server of OpAMP around opamp-go, whose version go.mod and go.sum of its folder pin.
 opamp_server() {
   local source="$root/tests/opamp-server"
@@ -190,6 +199,7 @@ part versitygw "versitygw $versitygw_version" versitygw
 part fake-gcs "fake-gcs-server $fake_gcs_version" fake_gcs
 part registry "registry $(cat "$root"/tests/registry/* | sha256sum | cut -c1-16)" plugin_registry
 part cosign "cosign $cosign_version" cosign
+part registry-clients "crane $crane_version oras $oras_version" registry_clients
 part opamp-server "$(cat "$root"/tests/opamp-server/{main.go,go.mod,go.sum} | sha256sum)" opamp_server
 part azurite "azurite@$azurite_version" azurite
 part maxmind "maxminddb==$maxminddb_version" maxmind

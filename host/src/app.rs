@@ -31,6 +31,7 @@ mod drain;
 pub mod history;
 mod manager;
 mod output;
+mod packages;
 mod rollback;
 mod run;
 mod source;

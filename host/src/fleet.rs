@@ -10,14 +10,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{Status, StatusBoard};
 use crate::app::{Command, Control};
-use crate::config::{self, Config, ConfigError, Loaded};
+use crate::config::{self, Config, ConfigError, Loaded, is_host_allowed};
 use flitch_core::clock::Clock;
 use flitch_core::machine::hostname;
 use flitch_opamp::{
-    Agent, Component, Description, Document, Health, InForce, Kept, Managed, OpampSettings, Place, Plugin,
-    Vitals,
+    Agent, Component, Description, Document, Health, InForce, Kept, Managed, NotInstalled, OfferedPackage,
+    OpampSettings, Package, Place, Plugin, Vitals,
 };
 
+mod packages;
 mod settings;
 
 pub use settings::{AllowSettings, ManageSettings};
@@ -83,6 +84,11 @@ pub fn at_start(own: Loaded, path: &Path) -> (Chosen, InForce) {
         Ok(sent) => (Chosen { own, sent: Some(sent) }, InForce::Sent(kept)),
         Err(error) => (Chosen { own, sent: None }, refused(kept, error.to_string())),
     }
+}
+
+/// The text of what a machine with this configuration goes back to, where that is of a server.
+pub fn kept_text(config: &Config) -> Option<String> {
+    Some(flitch_opamp::kept(&config.data_dir.join(FOLDER)).ok()??.text)
 }
 
 /// The last configuration of the server cannot be put into force.
@@ -197,10 +203,16 @@ impl Managed for Fleet {
         }
         for (output, _) in status.outputs.iter().filter(|(_, output)| output.full) {
             let reason = Some("its buffer is full, so sources wait".to_owned());
-            components.insert(format!("outputs.{output}"), Component { reason });
+            components.insert(format!("outputs.{output}"), Component { reason, detail: None });
         }
         for (part, reason) in ailing(&status) {
-            components.insert(place(&part), Component { reason: Some(reason) });
+            components.entry(place(&part)).or_default().reason = Some(reason);
+        }
+        for (name, filter) in &status.filters {
+            let Some(reference) = &filter.reference else { continue };
+            let signed_by = filter.signed_by.as_ref().map(|key| format!(", signed by {key}"));
+            let component = components.entry(format!("filters.{name}")).or_default();
+            component.detail = Some(format!("{reference}{}", signed_by.unwrap_or_default()));
         }
         Health { since: self.since, reason: self.board.not_ready(), components }
     }
@@ -219,7 +231,33 @@ impl Managed for Fleet {
             }
             Plugin { name: status.plugin.clone(), version, sha256: bytes(sha256) }
         };
-        self.board.read().filters.values().map(plugin).collect()
+        // Of packages that is told apart.
+        let status = self.board.read();
+        status.filters.values().filter(|filter| !filter.plugin.starts_with("package:")).map(plugin).collect()
+    }
+
+    fn packages(&self) -> Vec<Package> {
+        let package = |package: flitch_registry::Package| Package {
+            name: package.name,
+            version: package.now.version,
+            hash: package.now.hash,
+            refused: package.refused.map(|refused| (refused.hash, refused.reason)),
+        };
+        self.packages_here().into_iter().map(package).collect()
+    }
+
+    async fn install(&self, offer: OfferedPackage) -> Result<(), NotInstalled> {
+        self.takes(offer).await
+    }
+
+    fn may_connect(&self, url: &str) -> Result<(), String> {
+        let chosen = self.board.in_force().ok_or("flitch has not started yet")?;
+        is_host_allowed(url, &chosen.own.config.manage.allow)
+    }
+
+    async fn remove(&self, name: String) -> Result<(), String> {
+        let answer = self.control.ask(Command::Forget(name)).await;
+        answer.map(drop).map_err(|refused| refused.to_string())
     }
 
     fn vitals(&self) -> Vitals {

@@ -2,6 +2,7 @@
 //! without losing a record.
 
 mod many;
+mod packages;
 mod transport;
 
 use std::time::{Duration, Instant};

@@ -4,7 +4,7 @@ use std::fs;
 
 use flitch_tests::flitch::{Ended, Flitch};
 use flitch_tests::process::Signal;
-use flitch_tests::servers::registry::{Cosign, PASSWORD, Registry, USER};
+use flitch_tests::servers::registry::{Cosign, PASSWORD, Registry, USER, client};
 use flitch_tests::tls::Authority;
 use flitch_tests::wait::eventually;
 use flitch_tests::{guests, http};
@@ -214,6 +214,33 @@ fn a_tag_that_moves_is_swapped_in_and_one_that_fails_its_trial_leaves_what_runs(
 }
 
 #[test]
+fn what_is_pushed_is_read_by_crane_and_oras() {
+    let desk = desk();
+    let registry = Registry::go(true, false).unwrap();
+    let tag = format!("oci://{}/team/mark:1", registry.host());
+    let pinned = push(&desk, 'g', 1, &tag, &["--plain-http"]);
+    let (name, digest) = pinned.trim_start_matches("oci://").split_once('@').unwrap();
+    let repository = name.trim_end_matches(":1");
+    let component = fs::read(desk.at("mark.wasm")).unwrap();
+    let digest_by_crane = client("crane", &["digest", "--insecure", name]).unwrap();
+    assert_eq!(String::from_utf8(digest_by_crane).unwrap().trim(), digest);
+    let manifest = client("oras", &["manifest", "fetch", "--plain-http", name]).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(manifest["config"]["mediaType"], "application/vnd.wasm.config.v0+json");
+    assert_eq!(manifest["layers"][0]["mediaType"], "application/wasm");
+    let layer = format!("{repository}@{}", manifest["layers"][0]["digest"].as_str().unwrap());
+    assert_eq!(client("crane", &["blob", "--insecure", &layer]).unwrap(), component);
+    assert_eq!(
+        client("oras", &["blob", "fetch", "--plain-http", "--output", "-", &layer]).unwrap(),
+        component
+    );
+    let copy = desk.at("copied").display().to_string();
+    client("oras", &["copy", "--from-plain-http", "--to-oci-layout", name, &format!("{copy}:1")]).unwrap();
+    let verified = ok(desk.cli(&["plugin", "verify", &format!("oci-layout:{copy}:1@{digest}")], ""));
+    assert!(verified.starts_with("ok "), "{verified}");
+}
+
+#[test]
 fn a_new_dissect_is_in_force_soon_after_its_tag_has_moved() {
     let desk = desk();
     let registry = Registry::go(true, false).unwrap();
@@ -222,9 +249,8 @@ fn a_new_dissect_is_in_force_soon_after_its_tag_has_moved() {
     ok(desk.cli(&["plugin", "push", "dissect", &tag, "--plain-http"], ""));
     let file = desk.at("dissect.wasm").display().to_string();
     ok(desk.cli(&["plugin", "pull", &tag, "--plain-http", "-o", &file], ""));
-    let filter = format!(
-        "plugin: \"{tag}\", update: 1s, settings: {{ pattern: \"n=%{{n}} and %{{rest}}\" }}"
-    );
+    let filter =
+        format!("plugin: \"{tag}\", update: 1s, settings: {{ pattern: \"n=%{{n}} and %{{rest}}\" }}");
     let flitch = Flitch::start(FLITCH, &config(&filter, &format!("plain_http: [\"{host}\"]")));
     append(&flitch.at("app.log"), 0..1000);
     flitch.settled_after(1000, DEADLINE);

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,15 +33,43 @@ type agent struct {
 	Hash        string            `json:"hash"`
 	Status      string            `json:"status"`
 	Message     string            `json:"message"`
-	Packages    map[string]string `json:"packages"`
-	Messages    int               `json:"messages"`
-	Full        int               `json:"full"`
-	Connected   bool              `json:"connected"`
-	Farewells   int               `json:"farewells"`
-	Remote      string            `json:"remote"`
-	conn        types.Connection
-	send        sync.Mutex
-	offer       *protobufs.ServerToAgent
+	// How the parts say that they are.
+	Statuses         map[string]string        `json:"statuses"`
+	Packages         map[string]packageStatus `json:"packages"`
+	PackagesHash     string                   `json:"packages_hash"`
+	PackagesError    string                   `json:"packages_error"`
+	ConnectionHash   string                   `json:"connection_hash"`
+	ConnectionStatus string                   `json:"connection_status"`
+	ConnectionError  string                   `json:"connection_error"`
+	Capabilities     uint64                   `json:"capabilities"`
+	Messages         int                      `json:"messages"`
+	Full             int                      `json:"full"`
+	Connected        bool                     `json:"connected"`
+	Farewells        int                      `json:"farewells"`
+	Remote           string                   `json:"remote"`
+	conn             types.Connection
+	send             sync.Mutex
+	offer            *protobufs.ServerToAgent
+}
+
+// How a package is there.
+type packageStatus struct {
+	Version string `json:"version"`
+	Hash    string `json:"hash"`
+	Offered string `json:"offered"`
+	Status  string `json:"status"`
+	Error   string `json:"error"`
+}
+
+// A package as a test has it offered.
+type offered struct {
+	Version   string            `json:"version"`
+	Hash      string            `json:"hash"`
+	Url       string            `json:"url"`
+	Content   string            `json:"content"`
+	Signature string            `json:"signature"`
+	Headers   map[string]string `json:"headers"`
+	TopLevel  bool              `json:"top_level"`
 }
 
 type fleet struct {
@@ -93,6 +122,8 @@ func main() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /agents", f.list)
 	mux.HandleFunc("POST /config", f.config)
+	mux.HandleFunc("POST /packages", f.packages)
+	mux.HandleFunc("POST /connection", f.connection)
 	mux.HandleFunc("POST /restart", func(w http.ResponseWriter, r *http.Request) {
 		f.each(r, func(a *agent) *protobufs.ServerToAgent {
 			return &protobufs.ServerToAgent{Command: &protobufs.ServerToAgentCommand{Type: protobufs.CommandType_CommandType_Restart}}
@@ -171,6 +202,7 @@ func (f *fleet) message(ctx context.Context, conn types.Connection, m *protobufs
 		f.agents[uid] = a
 	}
 	a.Messages++
+	a.Capabilities = m.Capabilities
 	a.conn = conn
 	a.Connected = true
 	if conn.Connection() != nil {
@@ -185,9 +217,10 @@ func (f *fleet) message(ctx context.Context, conn types.Connection, m *protobufs
 	}
 	if h := m.Health; h != nil {
 		a.Healthy, a.Error = h.Healthy, h.LastError
-		a.Components = map[string]string{}
+		a.Components, a.Statuses = map[string]string{}, map[string]string{}
 		for name, part := range h.ComponentHealthMap {
 			a.Components[name] = part.LastError
+			a.Statuses[name] = part.Status
 		}
 	}
 	if e := m.EffectiveConfig; e != nil {
@@ -200,10 +233,21 @@ func (f *fleet) message(ctx context.Context, conn types.Connection, m *protobufs
 		a.Hash, a.Status, a.Message = string(s.LastRemoteConfigHash), s.Status.String(), s.ErrorMessage
 	}
 	if p := m.PackageStatuses; p != nil {
-		a.Packages = map[string]string{}
+		a.Packages = map[string]packageStatus{}
+		a.PackagesHash, a.PackagesError = string(p.ServerProvidedAllPackagesHash), p.ErrorMessage
 		for name, status := range p.Packages {
-			a.Packages[name] = status.AgentHasVersion + " " + hex.EncodeToString(status.AgentHasHash)
+			a.Packages[name] = packageStatus{
+				Version: status.AgentHasVersion,
+				Hash:    hex.EncodeToString(status.AgentHasHash),
+				Offered: hex.EncodeToString(status.ServerOfferedHash),
+				Status:  strings.TrimPrefix(status.Status.String(), "PackageStatusEnum_"),
+				Error:   status.ErrorMessage,
+			}
 		}
+	}
+	if s := m.ConnectionSettingsStatus; s != nil {
+		a.ConnectionHash, a.ConnectionError = string(s.LastConnectionSettingsHash), s.ErrorMessage
+		a.ConnectionStatus = strings.TrimPrefix(s.Status.String(), "ConnectionSettingsStatuses_")
 	}
 	if m.AgentDisconnect != nil {
 		a.Farewells++
@@ -266,6 +310,75 @@ func (f *fleet) each(r *http.Request, message func(*agent) *protobufs.ServerToAg
 			f.Unlock()
 		}
 	}
+}
+
+// packages offers those of the body under a hash, with a configuration where the query has one.
+func (f *fleet) packages(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	var all map[string]offered
+	if err := json.NewDecoder(r.Body).Decode(&all); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	packages := map[string]*protobufs.PackageAvailable{}
+	for name, one := range all {
+		content, _ := hex.DecodeString(one.Content)
+		headers := &protobufs.Headers{}
+		for key, value := range one.Headers {
+			headers.Headers = append(headers.Headers, &protobufs.Header{Key: key, Value: value})
+		}
+		kind := protobufs.PackageType_PackageType_Addon
+		if one.TopLevel {
+			kind = protobufs.PackageType_PackageType_TopLevel
+		}
+		packages[name] = &protobufs.PackageAvailable{
+			Type:    kind,
+			Version: one.Version,
+			Hash:    []byte(one.Hash),
+			File: &protobufs.DownloadableFile{
+				DownloadUrl: one.Url,
+				ContentHash: content,
+				Signature:   []byte(one.Signature),
+				Headers:     headers,
+			},
+		}
+	}
+	offer := &protobufs.ServerToAgent{PackagesAvailable: &protobufs.PackagesAvailable{
+		Packages:        packages,
+		AllPackagesHash: []byte(query.Get("hash")),
+	}}
+	if text := query.Get("config"); text != "" {
+		body, _ := hex.DecodeString(text)
+		offer.RemoteConfig = &protobufs.AgentRemoteConfig{
+			Config: &protobufs.AgentConfigMap{ConfigMap: map[string]*protobufs.AgentConfigFile{
+				"": {Body: body, ContentType: "text/yaml"},
+			}},
+			ConfigHash: []byte(query.Get("config_hash")),
+		}
+	}
+	f.each(r, func(*agent) *protobufs.ServerToAgent {
+		return &protobufs.ServerToAgent{PackagesAvailable: offer.PackagesAvailable, RemoteConfig: offer.RemoteConfig}
+	})
+}
+
+// connection offers another one: the body is an endpoint, and the query may have a token, a certificate with its key, and a CA,
+// each as a file.
+func (f *fleet) connection(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	endpoint, _ := io.ReadAll(r.Body)
+	read := func(name string) []byte {
+		text, _ := os.ReadFile(query.Get(name))
+		return text
+	}
+	settings := &protobufs.OpAMPConnectionSettings{DestinationEndpoint: string(endpoint)}
+	if token := query.Get("token"); token != "" {
+		settings.Headers = &protobufs.Headers{Headers: []*protobufs.Header{{Key: "Authorization", Value: "Bearer " + token}}}
+	}
+	if query.Has("ca") {
+		settings.Certificate = &protobufs.TLSCertificate{Cert: read("cert"), PrivateKey: read("key"), CaCert: read("ca")}
+	}
+	offers := &protobufs.ConnectionSettingsOffers{Hash: []byte(query.Get("hash")), Opamp: settings}
+	f.each(r, func(*agent) *protobufs.ServerToAgent { return &protobufs.ServerToAgent{ConnectionSettings: offers} })
 }
 
 // config offers the body, or one of so many bytes, under a hash, in one file or in none.

@@ -82,6 +82,14 @@ impl FilterContext {
         Ok(Arc::new(OfRegistry::new(&self.registries, reference)))
     }
 
+    /// Whether a component that is in no place yet could be a filter's plugin, as far as can be told without settings. Compiles it.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn holds(&self, component: &[u8]) -> anyhow::Result<()> {
+        Component::look_at(&self.engine, component)
+    }
+
     /// Whether the plugins of a filter that was loaded earlier may run by the same terms.
     pub(super) fn has_terms_of(&self, filter: &Filter) -> bool {
         let plugins =

@@ -20,8 +20,9 @@ use flitch_core::units::Span;
 #[serde(deny_unknown_fields)]
 pub struct FilterSettings {
     /// A bare name (`dissect`) is a stock plugin, which the binary holds; `oci://registry.example.com/team/parse:1.2@sha256:…`
-    /// is one of a registry, and `oci-layout:/srv/plugins:1.2@sha256:…` one of an OCI layout on disk (see `plugins`); anything
-    /// else with a `/` or the ending `.wasm` is the path of a component.
+    /// is one of a registry, and `oci-layout:/srv/plugins:1.2@sha256:…` one of an OCI layout on disk (see `plugins`);
+    /// `package:parse` is one that the server sends which manages this flitch (`manage.opamp.accept_packages`); anything else with
+    /// a `/` or the ending `.wasm` is the path of a component.
     pub plugin: String,
     /// How often the registry is asked what a tag stands for, a tenth more or less, where `plugin` has a tag and no digest: what
     /// is new is tried and swapped in as any new version. Not set: a tag goes on standing for what it stood for when it was

@@ -11,10 +11,13 @@ use flitch_core::clock::Clock;
 use flitch_core::telemetry::Health;
 
 use crate::app::{Description, Managed};
+use crate::connection::Connections;
 use crate::desk::Desk;
 use crate::identity::Identity;
-use crate::keeper::{Keeper, Orders};
+use crate::keeper::Keeper;
 use crate::link::Link;
+use crate::orders::Orders;
+use crate::packages::{PackageStore, Packages};
 use crate::settings::OpampSettings;
 use crate::store::Store;
 use crate::wire::can;
@@ -38,6 +41,8 @@ pub struct Place {
 pub struct Agent<M> {
     link: Link,
     keeper: Keeper<M>,
+    /// None where none are taken.
+    packages: Option<Packages<M>>,
 }
 
 impl<M: Managed> Agent<M> {
@@ -59,6 +64,12 @@ impl<M: Managed> Agent<M> {
         if settings.accept_config {
             capabilities |= can::ACCEPT_REMOTE_CONFIG;
         }
+        if settings.accept_packages {
+            capabilities |= can::ACCEPT_PACKAGES;
+        }
+        if settings.accept_connection {
+            capabilities |= can::ACCEPT_CONNECTION | can::REPORT_CONNECTION;
+        }
         if settings.accept_restart {
             capabilities |= can::ACCEPT_RESTART;
         }
@@ -67,12 +78,23 @@ impl<M: Managed> Agent<M> {
         let desk = Arc::new(Desk::new(identity, capabilities, description, Instant::now()));
         let orders = Arc::new(Orders::default());
         let ends = (desk, orders);
-        let link = Link::new(settings, ends.clone(), place.clock.clone(), &place.health)?;
-        Ok(Agent { link, keeper: Keeper::new(managed, ends, store, settings, place.clock) })
+        let may = managed.clone();
+        let connections =
+            Connections::new(settings, &place.folder, Arc::new(move |url: &str| may.may_connect(url)));
+        let link = Link::new(connections, ends.clone(), place.clock.clone(), &place.health)?;
+        let packages = settings
+            .accept_packages
+            .then(|| Packages::new(managed.clone(), ends.clone(), PackageStore::of(&place.folder)));
+        Ok(Agent { link, keeper: Keeper::new(managed, ends, store, settings, place.clock), packages })
     }
 
     /// Goes on until `stop` is cancelled.
     pub async fn run(self, stop: &CancellationToken) {
-        tokio::join!(self.link.run(stop), self.keeper.run(stop));
+        let packages = async {
+            if let Some(packages) = self.packages {
+                packages.run(stop).await;
+            }
+        };
+        tokio::join!(self.link.run(stop), self.keeper.run(stop), packages);
     }
 }

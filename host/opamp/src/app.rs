@@ -30,6 +30,28 @@ pub trait Managed: Send + Sync + 'static {
     /// The plugins that run.
     fn plugins(&self) -> Vec<Plugin>;
 
+    /// The packages that are here.
+    fn packages(&self) -> Vec<Package>;
+
+    /// Has a package that the server offers, and puts it in the place of what is here of that name. It is checked before, and
+    /// where what runs it cannot go on with it, what was before is there again.
+    ///
+    /// # Errors
+    /// It is not here, or not any more.
+    fn install(&self, offer: OfferedPackage) -> impl Future<Output = Result<(), NotInstalled>> + Send;
+
+    /// Whether this machine lets a server have it connect to where a URL leads.
+    ///
+    /// # Errors
+    /// It does not, and why.
+    fn may_connect(&self, url: &str) -> Result<(), String>;
+
+    /// Forgets a package.
+    ///
+    /// # Errors
+    /// What needs it.
+    fn remove(&self, name: String) -> impl Future<Output = Result<(), String>> + Send;
+
     /// What is measured while a configuration is on probation.
     fn vitals(&self) -> Vitals;
 
@@ -82,6 +104,8 @@ pub struct Health {
 pub struct Component {
     /// In one sentence, what it cannot do; none where all is well.
     pub reason: Option<String>,
+    /// What there is to say besides.
+    pub detail: Option<String>,
 }
 
 /// A plugin that runs.
@@ -93,6 +117,49 @@ pub struct Plugin {
     pub version: String,
     /// SHA-256 of its code.
     pub sha256: Vec<u8>,
+}
+
+/// A package as a server offers it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OfferedPackage {
+    /// Its name.
+    pub name: String,
+    /// What the server calls this version.
+    pub version: String,
+    /// By what the server knows it.
+    pub hash: Vec<u8>,
+    /// Where its content is, and headers of the request for that.
+    pub url: String,
+    /// The same.
+    pub headers: Vec<(String, String)>,
+    /// SHA-256 of its content.
+    pub content: Vec<u8>,
+    /// What signs its content.
+    pub signature: Vec<u8>,
+}
+
+/// A package that is here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Package {
+    /// Its name.
+    pub name: String,
+    /// What the server calls this version, and knows it by.
+    pub version: String,
+    /// The same.
+    pub hash: Vec<u8>,
+    /// One that had to go again: by what the server knows it, and why.
+    pub refused: Option<(Vec<u8>, String)>,
+}
+
+/// Why a package is not here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotInstalled {
+    /// It may not be.
+    #[error("{0}")]
+    Refused(String),
+    /// It could not be had; later it may.
+    #[error("{0}")]
+    Failed(String),
 }
 
 /// What tells whether a configuration does well.

@@ -13,7 +13,8 @@ use crate::identity::{Identity, Uid};
 use crate::pace::FullReports;
 use crate::wire::{
     AgentConfigFile, AgentConfigMap, AgentDescription, AgentDisconnect, AgentToServer, ComponentHealth,
-    EffectiveConfig, PackageStatus, PackageStatuses, PackagesAvailable, RemoteConfigStatus, attribute,
+    ConfigStatus, ConnectionSettingsStatus, EffectiveConfig, PackageStatus, PackageStatuses,
+    RemoteConfigStatus, attribute,
 };
 
 /// Longest reason that is told.
@@ -37,7 +38,12 @@ struct Papers {
     health: ComponentHealth,
     effective: EffectiveConfig,
     status: Option<RemoteConfigStatus>,
+    connection: Option<ConnectionSettingsStatus>,
     packages: PackageStatuses,
+    /// Plugins that run and are no packages.
+    plugins: BTreeMap<String, PackageStatus>,
+    /// What there is to tell of packages.
+    offered: PackageStatuses,
     untold: Untold,
     full: FullReports,
     full_wanted: bool,
@@ -52,11 +58,25 @@ struct Untold {
     effective: bool,
     status: bool,
     packages: bool,
+    connection: bool,
 }
 
-const ALL: Untold = Untold { description: true, health: true, effective: true, status: true, packages: true };
-const NOTHING: Untold =
-    Untold { description: false, health: false, effective: false, status: false, packages: false };
+const ALL: Untold = Untold {
+    description: true,
+    health: true,
+    effective: true,
+    status: true,
+    packages: true,
+    connection: true,
+};
+const NOTHING: Untold = Untold {
+    description: false,
+    health: false,
+    effective: false,
+    status: false,
+    packages: false,
+    connection: false,
+};
 
 impl Desk {
     /// A desk of an agent that can do what `capabilities` says.
@@ -69,7 +89,10 @@ impl Desk {
             health: ComponentHealth::default(),
             effective: EffectiveConfig::default(),
             status: None,
+            connection: None,
             packages: PackageStatuses::default(),
+            plugins: BTreeMap::new(),
+            offered: PackageStatuses::default(),
             untold: ALL,
             full: FullReports::new(now),
             full_wanted: false,
@@ -105,7 +128,11 @@ impl Desk {
         self.change(|papers| {
             let mut told = component(&health.reason, health.since, now);
             for (name, part) in &health.components {
-                told.component_health_map.insert(name.clone(), component(&part.reason, health.since, now));
+                let mut told_of_it = component(&part.reason, health.since, now);
+                if let Some(detail) = &part.detail {
+                    told_of_it.status += &format!(": {detail}");
+                }
+                told.component_health_map.insert(name.clone(), told_of_it);
             }
             told.keep_times(&papers.health);
             let is_other = told != papers.health;
@@ -139,6 +166,27 @@ impl Desk {
         });
     }
 
+    /// Says what became of a connection that the server offered.
+    pub fn connection(&self, hash: &[u8], status: ConfigStatus, reason: &str) {
+        let mut error_message = reason.to_owned();
+        shorten(&mut error_message);
+        let last_connection_settings_hash = hash.to_vec();
+        let told =
+            ConnectionSettingsStatus { last_connection_settings_hash, status: status.into(), error_message };
+        self.change(|papers| {
+            let is_other = papers.connection.as_ref() != Some(&told);
+            papers.connection = Some(told);
+            papers.untold.connection |= is_other;
+            is_other
+        });
+    }
+
+    /// The connection that was offered last, by what the server knows it.
+    pub fn last_connection(&self) -> Vec<u8> {
+        let papers = self.papers.lock();
+        papers.connection.as_ref().map(|told| told.last_connection_settings_hash.clone()).unwrap_or_default()
+    }
+
     /// Says which plugins run.
     pub fn plugins(&self, plugins: Vec<Plugin>) {
         let package = |plugin: Plugin| {
@@ -151,24 +199,23 @@ impl Desk {
             };
             (name, status)
         };
-        let packages: BTreeMap<_, _> = plugins.into_iter().map(package).collect();
+        let plugins = plugins.into_iter().map(package).collect();
         self.change(|papers| {
-            let is_other = packages != papers.packages.packages;
-            papers.packages.packages = packages;
-            papers.untold.packages |= is_other;
-            is_other
+            papers.plugins = plugins;
+            papers.takes_packages()
         });
     }
 
-    /// Says that packages which the server offers are not taken.
-    pub fn packages_refused(&self, offered: &PackagesAvailable, reason: &str) {
+    /// Says how packages are, by name, which the server offered under `hash`; and what is wrong with all of them.
+    pub fn packages(&self, mut packages: Vec<PackageStatus>, hash: &[u8], reason: &str) {
+        packages.iter_mut().for_each(|package| shorten(&mut package.error_message));
         self.change(|papers| {
-            let is_other = papers.packages.server_provided_all_packages_hash != offered.all_packages_hash
-                || papers.packages.error_message != reason;
-            papers.packages.server_provided_all_packages_hash = offered.all_packages_hash.clone();
-            papers.packages.error_message = reason.to_owned();
-            papers.untold.packages |= is_other;
-            is_other
+            papers.offered = PackageStatuses {
+                packages: packages.into_iter().map(|package| (package.name.clone(), package)).collect(),
+                server_provided_all_packages_hash: hash.to_vec(),
+                error_message: reason.to_owned(),
+            };
+            papers.takes_packages()
         });
     }
 
@@ -199,8 +246,8 @@ impl Desk {
             papers.untold = ALL;
         }
         let untold = std::mem::replace(&mut papers.untold, NOTHING);
-        let Untold { description, health, effective, status, packages } = untold;
-        if !(is_due || description || health || effective || status || packages) {
+        let Untold { description, health, effective, status, packages, connection } = untold;
+        if !(is_due || description || health || effective || status || packages || connection) {
             return None;
         }
         Some(AgentToServer {
@@ -208,6 +255,7 @@ impl Desk {
             health: health.then(|| papers.health.clone()),
             effective_config: effective.then(|| papers.effective.clone()),
             remote_config_status: papers.status.clone().filter(|_| status),
+            connection_settings_status: papers.connection.clone().filter(|_| connection),
             package_statuses: packages.then(|| papers.packages.clone()),
             ..papers.message()
         })
@@ -231,6 +279,18 @@ impl Desk {
 }
 
 impl Papers {
+    /// Puts together what there is to tell of plugins and packages; whether it is other than before.
+    fn takes_packages(&mut self) -> bool {
+        let mut packages = self.offered.clone();
+        for (name, plugin) in &self.plugins {
+            packages.packages.entry(name.clone()).or_insert_with(|| plugin.clone());
+        }
+        let is_other = packages != self.packages;
+        self.packages = packages;
+        self.untold.packages |= is_other;
+        is_other
+    }
+
     fn message(&mut self) -> AgentToServer {
         let sequence_num = self.sequence;
         self.sequence += 1;
@@ -256,7 +316,9 @@ impl Papers {
 impl ComponentHealth {
     /// Takes the times of what is as it was before.
     fn keep_times(&mut self, before: &ComponentHealth) {
-        if (self.healthy, &self.last_error) == (before.healthy, &before.last_error) {
+        if (self.healthy, &self.last_error, &self.status)
+            == (before.healthy, &before.last_error, &before.status)
+        {
             self.status_time_unix_nano = before.status_time_unix_nano;
         }
         for (name, part) in &mut self.component_health_map {

@@ -4,8 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +12,7 @@ use flitch_core::telemetry::Metric;
 
 use crate::app::{InForce, Managed};
 use crate::desk::Desk;
+use crate::orders::{Orders, names_packages};
 use crate::probation::{LOOK, Lately, Probation, Verdict};
 use crate::settings::OpampSettings;
 use crate::store::{Kept, Store};
@@ -24,38 +23,6 @@ use crate::wire::{AgentRemoteConfig, ConfigStatus, RemoteConfigStatus};
 const SETTLED: Duration = Duration::from_secs(10);
 /// Pause between two attempts to go back.
 const AGAIN: Duration = Duration::from_secs(5);
-
-/// What a server wants, until it is done. Of two configurations the later one counts.
-#[derive(Debug, Default)]
-pub struct Orders {
-    wanted: Mutex<Wanted>,
-    given: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Wanted {
-    config: Option<AgentRemoteConfig>,
-    restart: bool,
-}
-
-impl Orders {
-    /// A configuration came.
-    pub fn config(&self, config: AgentRemoteConfig) {
-        self.wanted.lock().config = Some(config);
-        self.given.notify_one();
-    }
-
-    /// A restart is wanted.
-    pub fn restart(&self) {
-        self.wanted.lock().restart = true;
-        self.given.notify_one();
-    }
-
-    async fn next(&self) -> Wanted {
-        self.given.notified().await;
-        std::mem::take(&mut self.wanted.lock())
-    }
-}
 
 /// Keeps a configuration in force.
 pub struct Keeper<M> {
@@ -78,6 +45,8 @@ pub struct Keeper<M> {
     generation: Option<u64>,
     /// Whether it is written down that a configuration is tried.
     is_noted: bool,
+    /// A configuration that names packages and was refused: it is tried again when another package has come.
+    waiting: Option<AgentRemoteConfig>,
 }
 
 impl<M: Managed> Keeper<M> {
@@ -117,6 +86,7 @@ impl<M: Managed> Keeper<M> {
             leaving: None,
             generation: None,
             is_noted: false,
+            waiting: None,
         };
         // The first message tells all.
         keeper.tell();
@@ -133,6 +103,10 @@ impl<M: Managed> Keeper<M> {
                 tokio::select! {
                     wanted = orders.next() => {
                         if let Some(config) = wanted.config {
+                            self.offered(config).await;
+                        }
+                        if wanted.installed && let Some(config) = self.waiting.take() {
+                            self.last = None;
                             self.offered(config).await;
                         }
                         if wanted.restart {
@@ -152,6 +126,7 @@ impl<M: Managed> Keeper<M> {
 
     async fn offered(&mut self, offered: AgentRemoteConfig) {
         let hash = offered.config_hash.clone();
+        let again = names_packages(&offered).then(|| offered.clone());
         if self.last.as_ref().is_some_and(|last| last.last_remote_config_hash == hash) {
             return;
         }
@@ -170,6 +145,7 @@ impl<M: Managed> Keeper<M> {
         if self.running.as_ref().is_some_and(|running| running.text == sent.text) && self.leaving.is_none() {
             return self.is_the_same(sent);
         }
+        self.waiting = None;
         self.say(status(&sent.hash, ConfigStatus::Applying, ""));
         if let Err(error) = self.store.tries(&sent.hash) {
             return self.failed(&sent.hash, &format!("it cannot be written down that it is tried: {error}"));
@@ -184,6 +160,7 @@ impl<M: Managed> Keeper<M> {
                 None => self.tries_none(),
             };
             self.noted(noted);
+            self.waiting = again;
             return self.failed(&sent.hash, &reason);
         }
         Metric::ManagedConfigs.counter(&[("result", "applied")]).increment(1);

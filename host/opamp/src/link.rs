@@ -1,8 +1,10 @@
 //! The way to the server, over WebSocket or HTTP, and back to it when it is lost.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -10,12 +12,13 @@ use flitch_core::clock::Clock;
 use flitch_core::telemetry::health::Ailment;
 use flitch_core::telemetry::{Health, Metric, Quiet};
 
+use crate::connection::{Connection, Connections};
 use crate::desk::Desk;
 use crate::identity::Uid;
-use crate::keeper::Orders;
+use crate::orders::Orders;
 use crate::pace::Reconnect;
 use crate::settings::OpampSettings;
-use crate::wire::{REPORT_FULL_STATE, ServerToAgent};
+use crate::wire::{ConfigStatus, ConnectionSettingsOffers, REPORT_FULL_STATE, ServerToAgent};
 
 mod http;
 mod socket;
@@ -48,9 +51,19 @@ enum Way {
     Http(http::Asker),
 }
 
+impl Way {
+    fn new(settings: &OpampSettings) -> anyhow::Result<Way> {
+        Ok(match settings.url()?.scheme() {
+            "ws" | "wss" => Way::Socket(socket::Dial::new(settings)?),
+            _ => Way::Http(http::Asker::new(settings)?),
+        })
+    }
+}
+
 /// The way to one server.
 pub(crate) struct Link {
     way: Way,
+    connections: Connections,
     ears: Ears,
     ailment: Ailment,
 }
@@ -60,55 +73,54 @@ pub(crate) struct Ears {
     pub desk: Arc<Desk>,
     pub orders: Arc<Orders>,
     pub clock: Clock,
-    settings: OpampSettings,
+    settings: Mutex<OpampSettings>,
+    /// Another connection that is offered.
+    offered: Mutex<Option<ConnectionSettingsOffers>>,
     connected: metrics::Gauge,
     strange: Quiet,
 }
 
 impl Link {
-    /// The way that the settings say. Nothing is connected to.
+    /// The way that the settings say, or the server has said before. Nothing is connected to.
     ///
     /// # Errors
     /// What is wrong with them; the text names the setting.
     pub fn new(
-        settings: &OpampSettings,
+        connections: Connections,
         (desk, orders): (Arc<Desk>, Arc<Orders>),
         clock: Clock,
         health: &Arc<Health>,
     ) -> anyhow::Result<Link> {
-        let way = match settings.url()?.scheme() {
-            "ws" | "wss" => Way::Socket(socket::Dial::new(settings)?),
-            _ => Way::Http(http::Asker::new(settings)?),
-        };
+        let (settings, kept) = connections.first();
+        if let Some(kept) = kept {
+            desk.connection(&kept.hash, ConfigStatus::Applied, "");
+        }
+        let way = Way::new(&settings)?;
         let ears = Ears {
             desk,
             orders,
             clock,
-            settings: settings.clone(),
+            settings: Mutex::new(settings),
+            offered: Mutex::default(),
             connected: Metric::ManagerConnected.gauge(&[]),
             strange: Quiet::a_minute(),
         };
-        Ok(Link { way, ears, ailment: Ailment::of(health, "manager", "opamp") })
+        Ok(Link { way, connections, ears, ailment: Ailment::of(health, "manager", "opamp") })
     }
 
     /// Keeps up the connection until `stop` is cancelled.
-    pub async fn run(self, stop: &CancellationToken) {
+    pub async fn run(mut self, stop: &CancellationToken) {
         let mut reconnect = Reconnect::default();
         let mut is_known = false;
         self.ears.connected.set(0.0);
         loop {
             let began = Instant::now();
-            self.ears.desk.begins();
-            let heard = || {
-                self.ears.connected.set(1.0);
-                self.ailment.set(None);
-            };
-            let over = match &self.way {
-                Way::Socket(dial) => dial.session(&self.ears, heard, stop).await,
-                Way::Http(asker) => asker.session(&self.ears, heard, stop).await,
-            };
-            self.ears.connected.set(0.0);
-            let Err(Broken { reason, after }) = over else { return };
+            let Err(Broken { reason, after }) = self.session(&self.way, || (), stop).await else { return };
+            let offered = self.ears.offered.lock().take();
+            if let Some(offered) = offered {
+                self.tries(offered, stop).await;
+                continue;
+            }
             let pause = reconnect.pause(began.elapsed(), after, fastrand::f64());
             self.ailment.set(Some(format!("the server that manages flitch cannot be reached: {reason}")));
             if is_known {
@@ -125,6 +137,71 @@ impl Link {
                 return;
             }
         }
+    }
+
+    /// Speaks with a server until the connection is lost; `heard` is called at each sign of it.
+    async fn session(&self, way: &Way, heard: impl Fn(), stop: &CancellationToken) -> Result<(), Broken> {
+        self.ears.desk.begins();
+        let heard = || {
+            self.ears.connected.set(1.0);
+            self.ailment.set(None);
+            heard();
+        };
+        let over = match way {
+            Way::Socket(dial) => dial.session(&self.ears, heard, stop).await,
+            Way::Http(asker) => asker.session(&self.ears, heard, stop).await,
+        };
+        self.ears.connected.set(0.0);
+        over
+    }
+
+    /// Speaks with the server as it has offered; where it says something then, that is how it is spoken with from now on.
+    async fn tries(&mut self, offered: ConnectionSettingsOffers, stop: &CancellationToken) {
+        let hash = offered.hash.clone();
+        let made = Connection::offered(offered).and_then(|connection| {
+            let settings = self.connections.settings(&connection)?;
+            Ok((connection, Way::new(&settings)?, settings))
+        });
+        let (connection, way, settings) = match made {
+            Ok(made) => made,
+            Err(error) => return self.refuses(&hash, &format!("{error:#}")),
+        };
+        tracing::info!(?connection, "the server offers another connection, which is tried");
+        let before = std::mem::replace(&mut *self.ears.settings.lock(), settings);
+        let is_heard = AtomicBool::new(false);
+        let heard = || {
+            if !is_heard.swap(true, Ordering::Relaxed) {
+                self.keeps(&connection);
+            }
+        };
+        let over = self.session(&way, heard, stop).await;
+        if is_heard.load(Ordering::Relaxed) {
+            self.way = way;
+        } else if let Err(Broken { reason, .. }) = over {
+            *self.ears.settings.lock() = before;
+            self.refuses(&hash, &format!("it was tried, and the server was not reached: {reason}"));
+        }
+    }
+
+    fn keeps(&self, connection: &Connection) {
+        tracing::info!(?connection, "the connection that the server has offered works, and is kept");
+        match self.connections.keep(connection) {
+            Ok(()) => self.ears.desk.connection(&connection.hash, ConfigStatus::Applied, ""),
+            Err(error) => {
+                let reason = format!("it works until flitch ends, and cannot be kept: {error}");
+                tracing::error!(reason, "the connection that the server has offered");
+                self.ears.desk.connection(&connection.hash, ConfigStatus::Failed, &reason);
+            }
+        }
+    }
+
+    fn refuses(&self, hash: &[u8], reason: &str) {
+        tracing::error!(
+            reason,
+            "the connection that the server has offered is not taken; the one before stays"
+        );
+        self.connections.refuse();
+        self.ears.desk.connection(hash, ConfigStatus::Failed, reason);
     }
 }
 
@@ -165,19 +242,37 @@ impl Ears {
         if message.flags & REPORT_FULL_STATE != 0 {
             self.desk.wants_all();
         }
+        // A configuration may name packages that come with it.
+        if let Some(packages) = message.packages_available {
+            if self.settings.lock().accept_packages {
+                self.orders.packages(packages);
+            } else {
+                let reason = "this flitch takes no packages of a server (`accept_packages: false`)";
+                self.desk.packages(Vec::new(), &packages.all_packages_hash, reason);
+            }
+        }
         if let Some(config) = message.remote_config {
             self.orders.config(config);
         }
-        if let Some(packages) = message.packages_available {
-            let reason = "flitch takes plugins as its configuration names them, and no packages of OpAMP";
-            self.desk.packages_refused(&packages, reason);
+        if let Some(offered) = message.connection_settings
+            && offered.hash != self.desk.last_connection()
+        {
+            if self.settings.lock().accept_connection {
+                *self.offered.lock() = Some(offered);
+                return Err(Broken::new("it offers another connection"));
+            }
+            if self.strange.may_say() {
+                tracing::warn!(
+                    "the server offers another connection, and none is taken (`accept_connection: false`)"
+                );
+            }
         }
         Ok(())
     }
 
     /// When a sign of life is due, a tenth sooner or later: agents that came in one moment do not stay together.
     fn heartbeat(&self) -> Duration {
-        self.settings.heartbeat.0.mul_f64(0.9 + fastrand::f64() / 5.0)
+        self.settings.lock().heartbeat.0.mul_f64(0.9 + fastrand::f64() / 5.0)
     }
 }
 

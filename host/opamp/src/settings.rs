@@ -45,6 +45,14 @@ pub struct OpampSettings {
     /// Whether configurations of the server are put into force, within `manage.allow`.
     #[serde(default = "yes")]
     pub accept_config: bool,
+    /// Whether packages of the server are taken, which are plugins: filters name them `package:NAME`. They come from hosts of
+    /// `manage.allow`, and are signed as `plugins` says.
+    #[serde(default)]
+    pub accept_packages: bool,
+    /// Whether the server may name another connection to itself: an endpoint below `manage.allow.hosts`, headers, a certificate. It
+    /// is kept in place of what stands here once it has worked.
+    #[serde(default)]
+    pub accept_connection: bool,
     /// Whether the server may have flitch restart.
     #[serde(default = "yes")]
     pub accept_restart: bool,
@@ -104,6 +112,8 @@ impl OpampSettings {
             tls: None,
             labels: BTreeMap::new(),
             accept_config: true,
+            accept_packages: false,
+            accept_connection: false,
             accept_restart: true,
             probation: probation(),
             heartbeat: heartbeat(),

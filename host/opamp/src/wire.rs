@@ -11,11 +11,14 @@ pub mod can {
     pub const REPORT_STATUS: u64 = 0x1;
     pub const ACCEPT_REMOTE_CONFIG: u64 = 0x2;
     pub const REPORT_EFFECTIVE_CONFIG: u64 = 0x4;
+    pub const ACCEPT_PACKAGES: u64 = 0x8;
     pub const REPORT_PACKAGES: u64 = 0x10;
+    pub const ACCEPT_CONNECTION: u64 = 0x100;
     pub const ACCEPT_RESTART: u64 = 0x400;
     pub const REPORT_HEALTH: u64 = 0x800;
     pub const REPORT_REMOTE_CONFIG: u64 = 0x1000;
     pub const REPORT_HEARTBEAT: u64 = 0x2000;
+    pub const REPORT_CONNECTION: u64 = 0x8000;
 }
 
 /// The flag by which a server asks for all that there is to tell.
@@ -41,6 +44,18 @@ pub struct AgentToServer {
     pub package_statuses: Option<PackageStatuses>,
     #[prost(message, optional, tag = "9")]
     pub agent_disconnect: Option<AgentDisconnect>,
+    #[prost(message, optional, tag = "15")]
+    pub connection_settings_status: Option<ConnectionSettingsStatus>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct ConnectionSettingsStatus {
+    #[prost(bytes = "vec", tag = "1")]
+    pub last_connection_settings_hash: Vec<u8>,
+    #[prost(enumeration = "ConfigStatus", tag = "2")]
+    pub status: i32,
+    #[prost(string, tag = "3")]
+    pub error_message: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -54,6 +69,8 @@ pub struct ServerToAgent {
     pub error_response: Option<ServerErrorResponse>,
     #[prost(message, optional, tag = "3")]
     pub remote_config: Option<AgentRemoteConfig>,
+    #[prost(message, optional, tag = "4")]
+    pub connection_settings: Option<ConnectionSettingsOffers>,
     #[prost(message, optional, tag = "5")]
     pub packages_available: Option<PackagesAvailable>,
     #[prost(uint64, tag = "6")]
@@ -63,6 +80,51 @@ pub struct ServerToAgent {
     #[prost(message, optional, tag = "9")]
     pub command: Option<ServerToAgentCommand>,
 }
+
+#[derive(Clone, PartialEq, Message)]
+pub struct ConnectionSettingsOffers {
+    #[prost(bytes = "vec", tag = "1")]
+    pub hash: Vec<u8>,
+    #[prost(message, optional, tag = "2")]
+    pub opamp: Option<OpampConnectionSettings>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct OpampConnectionSettings {
+    #[prost(string, tag = "1")]
+    pub destination_endpoint: String,
+    #[prost(message, optional, tag = "2")]
+    pub headers: Option<Headers>,
+    #[prost(message, optional, tag = "3")]
+    pub certificate: Option<TlsCertificate>,
+    #[prost(uint64, tag = "4")]
+    pub heartbeat_interval_seconds: u64,
+    #[prost(message, optional, tag = "5")]
+    pub tls: Option<TlsConnectionSettings>,
+    #[prost(message, optional, tag = "6")]
+    pub proxy: Option<ProxyConnectionSettings>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct TlsCertificate {
+    #[prost(bytes = "vec", tag = "1")]
+    pub cert: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub private_key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    pub ca_cert: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct TlsConnectionSettings {
+    #[prost(string, tag = "1")]
+    pub ca_pem_contents: String,
+    #[prost(bool, tag = "3")]
+    pub insecure_skip_verify: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct ProxyConnectionSettings {}
 
 #[derive(Clone, PartialEq, Message)]
 pub struct ServerErrorResponse {
@@ -112,10 +174,41 @@ pub struct PackagesAvailable {
 
 #[derive(Clone, PartialEq, Message)]
 pub struct PackageAvailable {
+    /// 0 is the agent itself, 1 what it is given besides.
+    #[prost(int32, tag = "1")]
+    pub kind: i32,
     #[prost(string, tag = "2")]
     pub version: String,
+    #[prost(message, optional, tag = "3")]
+    pub file: Option<DownloadableFile>,
     #[prost(bytes = "vec", tag = "4")]
     pub hash: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct DownloadableFile {
+    #[prost(string, tag = "1")]
+    pub download_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub content_hash: Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    pub signature: Vec<u8>,
+    #[prost(message, optional, tag = "4")]
+    pub headers: Option<Headers>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct Headers {
+    #[prost(message, repeated, tag = "1")]
+    pub headers: Vec<Header>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct Header {
+    #[prost(string, tag = "1")]
+    pub key: String,
+    #[prost(string, tag = "2")]
+    pub value: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -218,11 +311,20 @@ pub struct PackageStatus {
     pub server_offered_version: String,
     #[prost(bytes = "vec", tag = "5")]
     pub server_offered_hash: Vec<u8>,
-    /// 0 is installed, 3 is failed.
-    #[prost(int32, tag = "6")]
+    #[prost(enumeration = "PackageState", tag = "6")]
     pub status: i32,
     #[prost(string, tag = "7")]
     pub error_message: String,
+}
+
+/// How far a package is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumeration)]
+#[repr(i32)]
+pub enum PackageState {
+    Installed = 0,
+    Pending = 1,
+    Installing = 2,
+    Failed = 3,
 }
 
 /// A message as WebSocket carries it: behind a header, which is a varint and 0.

@@ -46,6 +46,11 @@ impl Cache {
         Cache { folder, max_bytes, used: Mutex::default() }
     }
 
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn blob(&self, digest: &Digest) -> PathBuf {
         self.folder.join(BLOBS).join(digest.hex())
     }
@@ -180,7 +185,7 @@ impl Cache {
 /// At most so many bytes of JSON are read.
 const MOST_JSON: u64 = signature::MOST * signature::MANY as u64 * 2;
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
     let mut text = Vec::new();
     File::open(path).ok()?.take(MOST_JSON).read_to_end(&mut text).ok()?;
     serde_json::from_slice(&text).ok()

@@ -9,6 +9,7 @@ mod client;
 mod digest;
 mod layout;
 pub mod manifest;
+mod packages;
 mod poll;
 mod reference;
 mod registries;
@@ -16,6 +17,7 @@ mod settings;
 pub mod signature;
 
 pub use digest::Digest;
+pub use packages::{Fetched, Offer, Package, Packages, Refusal, Version};
 pub use reference::{Place, Reference};
 pub use registries::{Plugin, Registries};
 pub use settings::{CacheSettings, PluginsSettings, TrustSettings};
@@ -27,7 +29,7 @@ pub const FOLDER: &str = "registry";
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// It was not pulled, and nobody is asked.
-    #[error("{0} was not pulled to this machine yet; `flitch plugin pull` does that")]
+    #[error("{0}")]
     NotHere(Box<str>),
     /// It is not there where it should be.
     #[error("{0}")]

@@ -43,7 +43,7 @@ impl Poll {
         }
         let registry = match &self.reference.place {
             Place::Registry { host, .. } => host,
-            Place::Layout { .. } => return,
+            Place::Layout { .. } | Place::Package { .. } => return,
         };
         let began = Instant::now();
         let result = match registries.refresh(&self.reference) {

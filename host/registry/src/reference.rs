@@ -8,11 +8,13 @@ use crate::digest::Digest;
 
 const REGISTRY: &str = "oci://";
 const LAYOUT: &str = "oci-layout:";
+const PACKAGE: &str = "package:";
 /// Longest name of a repository.
 const LONGEST: usize = 255;
 
 /// A plugin of a registry, `oci://registry.example.com/team/parse:1.2@sha256:…`, or of an OCI layout on disk,
-/// `oci-layout:/srv/plugins:1.2@sha256:…`. The tag, or the digest, may be missing.
+/// `oci-layout:/srv/plugins:1.2@sha256:…`. The tag, or the digest, may be missing. Or a package, `package:parse`, which has
+/// neither.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reference {
     /// Where it is.
@@ -38,12 +40,17 @@ pub enum Place {
         /// Its folder.
         path: PathBuf,
     },
+    /// The server that manages this flitch has sent it.
+    Package {
+        /// Its name there.
+        name: String,
+    },
 }
 
 impl Reference {
     /// Whether a plugin is named by a reference, and not by the path of a file or a bare name.
     pub fn is_one(plugin: &str) -> bool {
-        plugin.starts_with(REGISTRY) || plugin.starts_with(LAYOUT)
+        [REGISTRY, LAYOUT, PACKAGE].iter().any(|begin| plugin.starts_with(begin))
     }
 
     /// Reads one. A relative path of a layout is from `folder`.
@@ -56,6 +63,16 @@ impl Reference {
                 "`{text}` {why}; write oci://REGISTRY/REPOSITORY:TAG@sha256:DIGEST, or oci-layout:FOLDER:TAG@sha256:DIGEST"
             )
         };
+        if let Some(name) = text.strip_prefix(PACKAGE) {
+            return match is_package(name) {
+                true => {
+                    Ok(Reference { place: Place::Package { name: name.to_owned() }, tag: None, digest: None })
+                }
+                false => Err(format!(
+                    "`{text}` cannot be the name of a package; write `package:` and 1 to 64 letters, digits, `_`, `-` and `.`"
+                )),
+            };
+        }
         let (rest, is_registry) = match (text.strip_prefix(REGISTRY), text.strip_prefix(LAYOUT)) {
             (Some(rest), _) => (rest, true),
             (_, Some(rest)) => (rest, false),
@@ -100,6 +117,7 @@ impl Reference {
         match &self.place {
             Place::Registry { repository, .. } => repository.rsplit('/').next().unwrap_or_default(),
             Place::Layout { path } => path.file_name().and_then(|name| name.to_str()).unwrap_or("plugin"),
+            Place::Package { name } => name,
         }
     }
 
@@ -130,6 +148,9 @@ impl Reference {
         let own = match &self.place {
             Place::Registry { host, repository } => format!("{host}/{repository}"),
             Place::Layout { path } => path.display().to_string(),
+            Place::Package { name } => {
+                return place == PACKAGE || place.strip_prefix(PACKAGE) == Some(name.as_str());
+            }
         };
         let place = place.trim_end_matches('/');
         own.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -141,6 +162,7 @@ impl fmt::Display for Reference {
         match &self.place {
             Place::Registry { host, repository } => write!(f, "{REGISTRY}{host}/{repository}")?,
             Place::Layout { path } => write!(f, "{LAYOUT}{}", path.display())?,
+            Place::Package { name } => write!(f, "{PACKAGE}{name}")?,
         }
         if let Some(tag) = &self.tag {
             write!(f, ":{tag}")?;
@@ -153,9 +175,14 @@ impl fmt::Display for Reference {
 }
 
 /// `[A-Za-z0-9_][A-Za-z0-9._-]{0,127}` (OCI distribution-spec).
-fn is_tag(tag: &str) -> bool {
+pub(crate) fn is_tag(tag: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     (1..=128).contains(&tag.len()) && tag.chars().all(fits) && !tag.starts_with(['.', '-'])
+}
+
+/// Whether a package can be called so.
+pub(crate) fn is_package(name: &str) -> bool {
+    name.len() <= 64 && is_tag(name)
 }
 
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*` (the same), but for how many of these may stand side by side.

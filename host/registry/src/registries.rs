@@ -25,11 +25,11 @@ use flitch_core::telemetry::{Health, Metric};
 #[derive(Debug)]
 pub struct Registries {
     id: u64,
-    settings: PluginsSettings,
+    pub(crate) settings: PluginsSettings,
     keys: Vec<(Key, Option<String>)>,
     logins: Logins,
     /// None where nothing is kept, and so nothing can be had.
-    cache: Option<Cache>,
+    pub(crate) cache: Option<Cache>,
     /// Whether registries are asked. Where not, what was pulled counts.
     asks: bool,
 }
@@ -46,7 +46,7 @@ pub struct Plugin {
     pub component: Vec<u8>,
     /// Whose signature counted, where one did.
     pub signed_by: Option<Key>,
-    manifest: Vec<u8>,
+    pub(crate) manifest: Vec<u8>,
 }
 
 impl Plugin {
@@ -123,7 +123,7 @@ impl Registries {
     /// The file that changes when a reference comes to stand for something else; none where it cannot.
     pub fn file(&self, reference: &Reference) -> Option<PathBuf> {
         match (&reference.place, &reference.digest) {
-            (_, Some(_)) => None,
+            (_, Some(_)) | (Place::Package { .. }, _) => None,
             (Place::Layout { path }, None) => Some(Layout(path).index_file()),
             (Place::Registry { .. }, None) => Some(self.cache.as_ref()?.tag_file(reference)),
         }
@@ -136,6 +136,7 @@ impl Registries {
     pub fn load(&self, reference: &Reference) -> Result<Plugin, Error> {
         match &reference.place {
             Place::Layout { path } => self.of_layout(Layout(path), reference),
+            Place::Package { name } => self.of_package(reference, name),
             Place::Registry { host, .. } => {
                 let loaded = self.of_registry(reference);
                 if let (Err(error), true) = (&loaded, self.asks) {
@@ -155,6 +156,7 @@ impl Registries {
                 let layout = Layout(path);
                 layout.blob(&layout.find(reference).ok()?, manifest::MOST).ok()?
             }
+            Place::Package { name } => return Some(self.packages()?.get(name)?.now.content),
             Place::Registry { .. } => {
                 let cache = self.cache.as_ref()?;
                 let digest = reference.digest.clone().or_else(|| cache.tag(reference))?;
@@ -177,6 +179,7 @@ impl Registries {
         };
         match &reference.place {
             Place::Layout { path } => Layout(path).find(&tagged),
+            Place::Package { name } => Ok(self.package(name)?.now.content),
             Place::Registry { .. } => self.block_on(self.pull(&tagged)),
         }
     }
@@ -188,7 +191,7 @@ impl Registries {
     /// It cannot be had, or may not run.
     pub fn probe(&self, reference: &Reference) -> Result<(), Error> {
         match &reference.place {
-            Place::Layout { .. } => self.load(reference).map(drop),
+            Place::Layout { .. } | Place::Package { .. } => self.load(reference).map(drop),
             Place::Registry { .. } => {
                 let digest = self.block_on(self.find(reference))?;
                 let found = || self.block_on(self.signatures(reference, &digest, &self.keys_of(reference)));
@@ -232,7 +235,7 @@ impl Registries {
             Some((manifest, component)) => {
                 (known.unwrap_or_else(|| Digest::of(&manifest)), manifest, component)
             }
-            None if !self.asks => return Err(Error::NotHere(reference.to_string().into())),
+            None if !self.asks => return Err(not_pulled(reference)),
             None => {
                 // What a tag stood for is pulled again, and not what it stands for by now.
                 let wanted = match (&reference.digest, known) {
@@ -332,8 +335,18 @@ impl Registries {
             Err(error) if is_required => return Err(error),
             Err(error) => format!("its signatures cannot be had: {error}"),
         };
-        let none = if keys.is_empty() { " (no key of `plugins.trust` is for it)" } else { "" };
-        if is_required {
+        self.unsigned(reference, &why, keys.is_empty())
+    }
+
+    /// Nobody who counts stands behind a plugin, and why.
+    pub(crate) fn unsigned(
+        &self,
+        reference: &Reference,
+        why: &str,
+        has_no_key: bool,
+    ) -> Result<Option<Key>, Error> {
+        let none = if has_no_key { " (no key of `plugins.trust` is for it)" } else { "" };
+        if self.settings.requires_signature() {
             return Err(Error::Refused(format!(
                 "{reference} may not run: {why}{none}; sign it with a key of `plugins: {{ trust: … }}`, or add the key of who signed it"
             )));
@@ -351,6 +364,12 @@ impl Registries {
         let done = std::thread::scope(|scope| scope.spawn(run).join());
         done.unwrap_or_else(|_| Err(Error::Failed("a panic while a registry was asked".to_owned())))
     }
+}
+
+fn not_pulled(reference: &Reference) -> Error {
+    Error::NotHere(
+        format!("{reference} was not pulled to this machine yet; `flitch plugin pull` does that").into(),
+    )
 }
 
 fn failed(error: &std::io::Error) -> Error {

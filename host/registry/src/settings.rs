@@ -56,8 +56,8 @@ pub struct TrustSettings {
     /// The file of a public key of P-256 in PEM, as `cosign generate-key-pair` writes it to `cosign.pub`; or its
     /// text. A relative path is from the folder of the configuration file.
     pub key: String,
-    /// The registry, or the repositories, whose plugins it may sign, with all that is below: `registry.example.com/team`. Not
-    /// set: all.
+    /// The registry, or the repositories, whose plugins it may sign, with all that is below: `registry.example.com/team`;
+    /// `package:` for those that the server sends which manages this flitch, `package:parse` for one of them. Not set: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<String>,
 }

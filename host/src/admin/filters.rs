@@ -79,7 +79,12 @@ pub async fn change(asked: Result<Command, Refusal>, control: &Control) -> Respo
     let (name, done) = match &command {
         Command::Rollback(name) => (name.clone(), "rolled_back"),
         Command::Swap(name) => (name.clone(), "swapped"),
-        Command::Reload | Command::Refresh | Command::Renew | Command::Manage(_) => (String::new(), "reloaded"),
+        Command::Reload
+        | Command::Refresh
+        | Command::Renew
+        | Command::Manage(_)
+        | Command::Install(_)
+        | Command::Forget(_) => (String::new(), "reloaded"),
     };
     let failed =
         |reason: &str| (StatusCode::CONFLICT, json!({"filter": name, "result": "failed", "reason": reason}));

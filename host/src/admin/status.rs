@@ -245,7 +245,7 @@ impl StatusBoard {
     }
 
     /// The same; none before the start.
-    pub(super) fn home(&self) -> Option<Home> {
+    pub fn home(&self) -> Option<Home> {
         self.state.lock().home.clone()
     }
 

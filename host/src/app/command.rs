@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use flitch_opamp::Kept as Sent;
+use flitch_registry::Fetched;
 
 /// Commands that may wait; who sends one more waits himself.
 const WAITING: usize = 16;
@@ -28,6 +29,10 @@ pub enum Command {
     /// Put what the server sent that manages this flitch into force, in place of the configuration file; none for that of
     /// the file.
     Manage(Option<Arc<Sent>>),
+    /// Put a package of the server in the place of what is here of that name, and put it into force where filters name it.
+    Install(Arc<Fetched>),
+    /// Forget a package of the server, if nothing needs it.
+    Forget(String),
 }
 
 /// What a command came to.

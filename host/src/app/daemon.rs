@@ -12,9 +12,11 @@ use super::command::{Answer, Applied, Command, Refused, Request};
 use super::history::By;
 use super::{App, Control, manager};
 use crate::admin::StatusBoard;
-use crate::config::{self, ConfigError, Loaded};
+use crate::config::{self, Config, ConfigError, Loaded};
 use crate::fleet::{self, Chosen};
+use flitch_filters::FilterSettings;
 use flitch_opamp::Kept as Sent;
+use flitch_registry::Registries;
 
 /// How often it is looked at whether filters were put back.
 const LOOK: Duration = Duration::from_millis(500);
@@ -97,6 +99,11 @@ impl Daemon {
                 tracing::info!("a plugin's file has changed");
                 self.refresh(By::File).await
             }
+            Command::Install(package) => {
+                let installed = self.app.install(&package).await;
+                return installed.map_err(|reason| Refused::Config { report: reason.clone(), line: reason });
+            }
+            Command::Forget(name) => return self.forget(&name),
             Command::Renew => self.refresh(By::Registry).await,
             Command::Rollback(name) => {
                 self.known(&name)?;
@@ -114,6 +121,30 @@ impl Daemon {
         };
         self.tell(&answer);
         answer
+    }
+
+    /// Forgets a package, where neither what is in force, nor the machine's own file, nor what is kept of the server names it.
+    fn forget(&self, name: &str) -> Answer {
+        let reference = Registries::named(name).to_string();
+        let names = |config: &Config| {
+            let mut filters = config.filters.iter();
+            let names = |filter: &FilterSettings| filter.references().any(|plugin| plugin == reference);
+            filters
+                .find(|(_, filter)| names(filter))
+                .map(|(filter, _)| format!("`filters.{filter}` names it"))
+        };
+        let own = self.board.in_force();
+        let own = own.as_ref().and_then(|chosen| names(&chosen.own.config));
+        let own = own.map(|why| format!("{why} in the machine's own file"));
+        let kept = fleet::kept_text(self.app.config()).filter(|text| text.contains(&reference));
+        let kept = kept.map(|_| "the last good configuration of the server names it".to_owned());
+        if let Some(reason) = names(self.app.config()).or(own).or(kept) {
+            return Err(Refused::Config { report: reason.clone(), line: reason });
+        }
+        self.app.forget(name).map(|()| Applied::default()).map_err(|error| {
+            let reason = format!("it cannot be taken away: {error}");
+            Refused::Config { report: reason.clone(), line: reason }
+        })
     }
 
     fn known(&self, name: &str) -> Result<(), Refused> {

@@ -67,6 +67,7 @@ impl App {
         let mut noted = BTreeSet::new();
         for RolledBack { from, to, reason } in found {
             if noted.insert(from.name.clone()) {
+                self.package_went_back(&from, &to, &reason);
                 self.history.rolled_back(by, &from, &to, reason);
             }
         }

@@ -11,7 +11,9 @@ use crate::config::{self, ConfigError, Loaded, Problem, report};
 use flitch_core::clock::Clock;
 use flitch_core::tasks;
 use flitch_core::telemetry::escape::Escaped;
-use flitch_filters::{Alone, Component, FilterContext, FilterSettings, LoadError, ShadowError, TablePlaces, Tables};
+use flitch_filters::{
+    Alone, Component, FilterContext, FilterSettings, LoadError, ShadowError, TablePlaces, Tables,
+};
 use flitch_outputs::Ledgers;
 use flitch_sources::Probing;
 
@@ -156,7 +158,10 @@ impl Check<'_> {
                     }
                 }
                 Err(error) if is_not_here(&error) => {
-                    let told = "not pulled to this machine, so only its name was looked at";
+                    let told = match settings.plugin.starts_with("package:") {
+                        true => "not sent to this machine yet, so only its name was looked at",
+                        false => "not pulled to this machine, so only its name was looked at",
+                    };
                     self.line("filter", name, format!("{} ({told})", settings.plugin));
                 }
                 Err(error) => {

@@ -176,6 +176,8 @@ impl Looker<'_> {
                 false => Err(format!("`{text}` cannot be a part of a host's name")),
             },
             Reach::Env => env(text, allow),
+            // What a server sends is held to `plugins` when it comes.
+            Reach::Plugin if text.starts_with("package:") => Ok(()),
             Reach::Plugin if text.starts_with("oci://") => is_host_allowed(text, allow),
             Reach::Plugin if text.starts_with(LAYOUT) => {
                 below(&self.folder.join(layout(text)), &allow.read, "read", "read")
@@ -251,7 +253,7 @@ fn env(name: &str, allow: &AllowSettings) -> Result<(), String> {
 }
 
 /// Whether the host of an address or a URL may be connected to.
-fn is_host_allowed(text: &str, allow: &AllowSettings) -> Result<(), String> {
+pub fn is_host_allowed(text: &str, allow: &AllowSettings) -> Result<(), String> {
     let (host, port) = host(text);
     let is_meant = |allowed: &String| {
         let (wanted, of_port) = host_and_port(allowed);

@@ -12,7 +12,7 @@ use super::model::{Config, left_buffer, left_object};
 use super::report::{ConfigError, Problem};
 use super::source::{self, SourceFile};
 use flitch_core::setting::Wrong;
-use flitch_filters::{LoadError, Refused, ShadowError};
+use flitch_filters::{FilterSettings, LoadError, Refused, ShadowError};
 
 /// What stands for a secret.
 const HIDDEN: &str = "***";
@@ -49,9 +49,35 @@ impl Loaded {
         let mut problems: Vec<Problem> = wrong.map(|(path, error)| self.error(&path, &error)).collect();
         let managed = self.config.manage.opamp.as_ref().and_then(|opamp| opamp.check().err());
         problems.extend(managed.map(|error| self.error("manage.opamp", &error)));
+        problems.extend(self.packages());
         problems.extend(self.data_dir());
         problems.sort_by_key(|problem| problem.location);
         if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
+    }
+
+    /// Packages of a server that are named and not taken, or taken from anybody.
+    fn packages(&self) -> Vec<Problem> {
+        let takes = self.config.manage.opamp.as_ref().is_some_and(|opamp| opamp.accept_packages);
+        let plugins = &self.config.plugins;
+        if takes && plugins.trust.is_empty() && plugins.require_signature.is_none() {
+            let message =
+                "`manage.opamp.accept_packages` needs a key in `plugins.trust`, by which packages are signed"
+                    .to_owned();
+            let help = "add `plugins: { trust: [{ key: cosign.pub }] }`; `require_signature: false` takes whatever the server sends";
+            return vec![self.file.at("manage.opamp.accept_packages", message).help(help.to_owned())];
+        }
+        if takes {
+            return Vec::new();
+        }
+        let names = |(name, filter): (&String, &FilterSettings)| {
+            let mut references = filter.references();
+            references.any(|plugin| plugin.starts_with("package:")).then(|| {
+                let message = format!("filters.{name}: packages are not taken here");
+                let help = "`package:NAME` is what a server sends that manages flitch: `manage: { opamp: { accept_packages: true } }`";
+                self.file.at(&format!("filters.{name}"), message).help(help.to_owned())
+            })
+        };
+        self.config.filters.iter().filter_map(names).collect()
     }
 
     fn data_dir(&self) -> Option<Problem> {

@@ -23,6 +23,7 @@ mod sent;
 pub mod source;
 pub mod tree;
 
+pub use allow::is_host_allowed;
 pub use load::{Loaded, load, parse};
 pub use model::{BatchSettings, Config, left_buffer, left_object};
 pub use output::OutputConfig;

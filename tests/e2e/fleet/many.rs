@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use flitch_core::clock::Clock;
 use flitch_core::tasks;
 use flitch_opamp::{
-    Agent, Description, Document, Health, InForce, Kept, Managed, OpampSettings, Place, Plugin, Vitals,
+    Agent, Description, Document, Health, InForce, Kept, Managed, NotInstalled, OfferedPackage,
+    OpampSettings, Package, Place, Plugin, Vitals,
 };
 use flitch_tests::servers::opamp::Opamp;
 use flitch_tests::wait::eventually;
@@ -49,6 +50,22 @@ impl Managed for Quick {
 
     fn plugins(&self) -> Vec<Plugin> {
         Vec::new()
+    }
+
+    fn packages(&self) -> Vec<Package> {
+        Vec::new()
+    }
+
+    async fn install(&self, _: OfferedPackage) -> Result<(), NotInstalled> {
+        Ok(())
+    }
+
+    fn may_connect(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn remove(&self, _: String) -> Result<(), String> {
+        Ok(())
     }
 
     fn vitals(&self) -> Vitals {

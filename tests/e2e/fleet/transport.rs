@@ -101,3 +101,66 @@ fn a_server_that_wants_to_be_left_alone_is_left_alone() {
         assert!(again.is_none(), "{scheme}: it has come {} times", server.asked());
     }
 }
+
+#[test]
+fn another_connection_that_the_server_offers_is_kept_once_it_has_worked_and_else_the_old_one_stays() {
+    let authority = Authority::new("fleet").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (identity, client) = (authority.server().unwrap(), authority.client("edge-1").unwrap());
+    for (name, text) in [
+        ("ca.pem", authority.pem()),
+        ("server.pem", identity.certificate),
+        ("server.key", identity.key),
+        ("client.pem", client.certificate),
+        ("client.key", client.key),
+    ] {
+        std::fs::write(at(name), text).unwrap();
+    }
+    let first = Opamp::start(&[]).unwrap();
+    let (cert, key, ca) = (at("server.pem"), at("server.key"), at("ca.pem"));
+    let second =
+        Opamp::start(&["-cert", &cert, "-key", &key, "-client-ca", &ca, "-bearer", "let-me-in"]).unwrap();
+    let mut flitch = flitch_with(&first.endpoint("ws"), ", accept_connection: true");
+    flitch.run();
+    eventually("the agent is known", DEADLINE, || first.agent());
+    let refused = |server: &Opamp, hash: &str, words: &str| {
+        let agent = eventually(&format!("{hash} is refused"), DEADLINE, || {
+            let is_told = |agent: &serde_json::Value| {
+                agent["connection_hash"] == hash
+                    && agent["connection_status"] == "FAILED"
+                    && agent["connected"] == true
+            };
+            server.agent().filter(is_told)
+        });
+        assert!(agent["connection_error"].as_str().unwrap().contains(words), "{agent}");
+    };
+    // A server that does not let it in, one that is not there, and one that is not allowed.
+    let to = second.endpoint("wss");
+    first.does(&format!("/connection?hash=stranger&ca={ca}"), &to).unwrap();
+    refused(&first, "stranger", "was not reached");
+    let dead = format!("ws://127.0.0.1:{}/v1/opamp", flitch_tests::ports::free());
+    first.does("/connection?hash=dead", &dead).unwrap();
+    refused(&first, "dead", "was not reached");
+    first.does("/connection?hash=far", "ws://fleet.example.com/v1/opamp").unwrap();
+    refused(&first, "far", "manage.allow.hosts");
+    let (own, own_key) = (at("client.pem"), at("client.key"));
+    let good = format!("/connection?hash=good&token=let-me-in&ca={ca}&cert={own}&key={own_key}");
+    first.does(&good, &to).unwrap();
+    let come = || {
+        eventually("it has come to the other", DEADLINE, || {
+            second.agent().filter(|agent| agent["connected"] == true && agent["connection_hash"] == "good")
+        })
+    };
+    assert_eq!(come()["connection_status"], "APPLIED");
+    second.offers("one", &copying(&flitch, "first")).unwrap();
+    told(&second, "one", "APPLIED");
+    // After a restart it is there at once, and what does not work there changes nothing either.
+    assert!(flitch.terminate(DEADLINE).success());
+    flitch.run();
+    eventually("it has come to the other again", DEADLINE, || {
+        second.agent().filter(|agent| agent["farewells"] == 1 && agent["connected"] == true)
+    });
+    second.does("/connection?hash=plain", &first.endpoint("ws")).unwrap();
+    refused(&second, "plain", "without TLS");
+}

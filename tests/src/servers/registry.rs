@@ -89,6 +89,19 @@ impl Registry {
     }
 }
 
+/// What a client of registries, `crane` or `oras`, prints.
+pub fn client(name: &str, args: &[&str]) -> Result<Vec<u8>> {
+    let binary = cache().join("registry-clients").join(name);
+    if !binary.exists() {
+        bail!("no {name} in {}: run `make servers`", binary.display());
+    }
+    let ran = Command::new(binary).args(args).output().context(name.to_owned())?;
+    if !ran.status.success() {
+        bail!("{name} {args:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+    Ok(ran.stdout)
+}
+
 /// Sigstore's signer, with a key pair in a folder: `cosign.key` and `cosign.pub`.
 #[derive(Debug)]
 pub struct Cosign<'a>(pub &'a Path);
@@ -108,6 +121,16 @@ impl Cosign<'_> {
         };
         let common = ["sign", "--key", "cosign.key", "--yes", "--allow-http-registry"];
         self.run(&[&common, form, &[reference]].concat())
+    }
+
+    /// Signs a file, and answers the bundle.
+    pub fn sign_file(&self, path: &Path) -> Result<String> {
+        let (file, bundle) = (path.to_string_lossy(), self.0.join("file.bundle.json"));
+        let to = bundle.to_string_lossy();
+        let args =
+            ["sign-blob", "--key", "cosign.key", "--yes", "--signing-config", "empty.json", "--bundle", &to];
+        self.run(&[&args[..], &[&file]].concat())?;
+        Ok(std::fs::read_to_string(bundle)?)
     }
 
     fn run(&self, args: &[&str]) -> Result<()> {

@@ -53,6 +53,16 @@ impl Component {
         Ok(Component { origin, size: bytes.len(), sha256, code, cached })
     }
 
+    /// Compiles a component that is in no place yet, and looks whether it exports what a plugin does. It is in the cache then.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub(crate) fn look_at(engine: &Engine, bytes: &[u8]) -> anyhow::Result<()> {
+        check_magic(bytes)?;
+        let (code, _) = engine.cache().component(engine.wasm(), bytes, &sha256(bytes))?;
+        check_exports(&code)
+    }
+
     /// Its name, for people.
     pub fn name(&self) -> &str {
         self.origin.name()
@@ -91,13 +101,12 @@ impl Component {
 
     /// Names of what it exports.
     pub fn exports(&self) -> Vec<String> {
-        let ty = self.code.component_type();
-        ty.exports(self.code.engine()).map(|(name, _)| name.to_owned()).collect()
+        exports(&self.code)
     }
 
     /// Links it with what `wasi` grants. The second part is there where it keeps state.
     pub fn link(&self, engine: &Engine, wasi: Wasi) -> anyhow::Result<Linked> {
-        self.check_exports()?;
+        check_exports(&self.code)?;
         for import in self.imports() {
             check_import(&import, wasi)?;
         }
@@ -114,27 +123,6 @@ impl Component {
             false => None,
         };
         Ok((PluginPre::new(pre).map_err(other(FILTER))?, stateful))
-    }
-
-    fn check_exports(&self) -> anyhow::Result<()> {
-        let ty = self.code.component_type();
-        let engine = self.code.engine();
-        let Some(filter) = ty.get_export(engine, FILTER) else {
-            let exports = match self.exports() {
-                names if names.is_empty() => "nothing".to_owned(),
-                names => names.join(", "),
-            };
-            bail!("it is no filter: it exports {exports}, but not {FILTER}; build it for the world `plugin`");
-        };
-        let ComponentItem::ComponentInstance(filter) = filter.ty else {
-            bail!("its export {FILTER} is no interface");
-        };
-        for function in ["configure", "apply"] {
-            if filter.get_export(engine, function).is_none() {
-                bail!("its {FILTER} lacks the function `{function}`");
-            }
-        }
-        Ok(())
     }
 }
 
@@ -154,6 +142,30 @@ fn check_magic(bytes: &[u8]) -> anyhow::Result<()> {
         [0, b'a', b's', b'm', ..] => bail!("it is WebAssembly of a version that flitch does not know"),
         _ => bail!("it is no WebAssembly component"),
     }
+}
+
+fn exports(code: &wasmtime::component::Component) -> Vec<String> {
+    code.component_type().exports(code.engine()).map(|(name, _)| name.to_owned()).collect()
+}
+
+fn check_exports(code: &wasmtime::component::Component) -> anyhow::Result<()> {
+    let (ty, engine) = (code.component_type(), code.engine());
+    let Some(filter) = ty.get_export(engine, FILTER) else {
+        let exports = match exports(code) {
+            names if names.is_empty() => "nothing".to_owned(),
+            names => names.join(", "),
+        };
+        bail!("it is no filter: it exports {exports}, but not {FILTER}; build it for the world `plugin`");
+    };
+    let ComponentItem::ComponentInstance(filter) = filter.ty else {
+        bail!("its export {FILTER} is no interface");
+    };
+    for function in ["configure", "apply"] {
+        if filter.get_export(engine, function).is_none() {
+            bail!("its {FILTER} lacks the function `{function}`");
+        }
+    }
+    Ok(())
 }
 
 fn check_import(import: &str, wasi: Wasi) -> anyhow::Result<()> {

@@ -41,8 +41,7 @@ impl Watch {
             .collect();
         let told = self.told.clone();
         self.kernel = notify::recommended_watcher(move |_| told.notify_one()).ok();
-        let folders: BTreeSet<_> =
-            self.files.keys().filter_map(|file| file.parent()).collect();
+        let folders: BTreeSet<_> = self.files.keys().filter_map(|file| file.parent()).collect();
         for folder in folders {
             let watched =
                 self.kernel.as_mut().map(|kernel| kernel.watch(folder, RecursiveMode::NonRecursive));

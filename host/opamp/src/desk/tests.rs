@@ -83,11 +83,10 @@ fn a_number_that_the_server_gives_is_that_of_the_next_message() {
 fn packages_that_are_offered_again_and_again_are_refused_once() {
     let (desk, now) = (desk(), Instant::now());
     desk.next(now, false).unwrap();
-    let offered = PackagesAvailable { all_packages_hash: vec![1], ..PackagesAvailable::default() };
-    desk.packages_refused(&offered, "no");
+    desk.packages(Vec::new(), &[1], "no");
     let told = desk.next(now, false).unwrap().package_statuses.unwrap();
     assert_eq!((told.server_provided_all_packages_hash, told.error_message.as_str()), (vec![1], "no"));
-    desk.packages_refused(&offered, "no");
+    desk.packages(Vec::new(), &[1], "no");
     assert_eq!(desk.next(now, false), None);
 }
 

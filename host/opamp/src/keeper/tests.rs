@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
+use parking_lot::Mutex;
+
 use super::*;
-use crate::app::{Description, Document, Health, Plugin, Vitals};
+use crate::app::{Description, Document, Health, NotInstalled, OfferedPackage, Package, Plugin, Vitals};
 use crate::identity::Identity;
 use crate::store::kept;
 use crate::wire::{AgentConfigFile, AgentConfigMap, can};
@@ -45,6 +47,22 @@ impl Managed for Fake {
 
     fn plugins(&self) -> Vec<Plugin> {
         Vec::new()
+    }
+
+    fn packages(&self) -> Vec<Package> {
+        Vec::new()
+    }
+
+    async fn install(&self, _: OfferedPackage) -> Result<(), NotInstalled> {
+        Ok(())
+    }
+
+    fn may_connect(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn remove(&self, _: String) -> Result<(), String> {
+        Ok(())
     }
 
     fn vitals(&self) -> Vitals {

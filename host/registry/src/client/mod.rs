@@ -6,7 +6,7 @@
 
 mod challenge;
 mod logins;
-mod redirect;
+pub(crate) mod redirect;
 mod write;
 
 use std::collections::BTreeMap;

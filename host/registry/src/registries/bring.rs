@@ -23,6 +23,7 @@ impl Registries {
         let digest = Digest::of(&text);
         let tag = reference.tag.clone();
         match &reference.place {
+            Place::Package { .. } => return Err(of_the_server(reference)),
             Place::Layout { path } => {
                 let content =
                     Content { manifest: &text, config: &config, component: &component, signatures: &[] };
@@ -47,12 +48,16 @@ impl Registries {
     /// # Errors
     /// It cannot be had, or not written.
     pub fn copy(&self, plugin: &Plugin, to: &Path, tag: &str) -> Result<(), Error> {
+        if matches!(plugin.reference.place, Place::Package { .. }) {
+            return Err(of_the_server(&plugin.reference));
+        }
         let manifest = Manifest::read(&plugin.manifest, None)?;
         let of = &manifest.config;
         let (config, signatures) = match &plugin.reference.place {
             Place::Layout { path } => {
                 (Layout(path).blob(&of.digest, CONFIG)?, Layout(path).signatures(plugin.digest())?)
             }
+            Place::Package { .. } => return Err(of_the_server(&plugin.reference)),
             Place::Registry { .. } => self.block_on(async {
                 let keys: Vec<&Key> = Vec::new();
                 let found = self.signatures(&plugin.reference, plugin.digest(), &keys).await?;
@@ -90,8 +95,15 @@ impl Registries {
         };
         let found = match &reference.place {
             Place::Layout { path } => Layout(path).signatures(&digest)?,
+            Place::Package { .. } => return Err(of_the_server(reference)),
             Place::Registry { .. } => self.block_on(self.signatures(reference, &digest, &[]))?,
         };
         Ok((digest, found))
     }
+}
+
+fn of_the_server(reference: &Reference) -> Error {
+    Error::Failed(format!(
+        "{reference} is the server's which manages this flitch: nothing is brought there, and no signatures are looked for"
+    ))
 }

@@ -8,7 +8,7 @@ use anyhow::Context;
 use super::super::Failure;
 use super::registry::{RegistryArgs, references};
 use flitch_core::telemetry::escape::Escaped;
-use flitch_registry::{Error, Reference, Registries};
+use flitch_registry::{Error, Place, Reference, Registries};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -30,6 +30,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let filter = place.split('.').nth(1).and_then(|name| loaded.config.filters.get(name));
         if filter.is_some_and(|filter| filter.update.is_some()) && !place.contains(".shadow.") {
             writeln!(stdout, "{place}: {reference} is asked for anew by itself (`update`)")?;
+            continue;
+        }
+        if matches!(reference.place, Place::Package { .. }) {
+            writeln!(stdout, "{place}: {reference} is what the server sends that manages flitch")?;
             continue;
         }
         match locked(&opened.registries, &reference, args.update) {

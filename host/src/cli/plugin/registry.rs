@@ -85,7 +85,7 @@ impl RegistryArgs {
         }
         let hosts = references.iter().filter_map(|reference| match &reference.place {
             Place::Registry { host, .. } => Some(host.clone()),
-            Place::Layout { .. } => None,
+            Place::Layout { .. } | Place::Package { .. } => None,
         });
         for host in hosts {
             if self.plain_http && !settings.plain_http.contains(&host) {

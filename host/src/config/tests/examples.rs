@@ -149,8 +149,8 @@ fn every_configuration_in_the_documentation_is_right() {
                 silent: false,
             };
             for (name, filter) in &loaded.config.filters {
-                // What is written by the reader, or lies in a registry, is not there.
-                let is_stock = |plugin: &str| !plugin.contains('/') && !plugin.ends_with(".wasm");
+                // What is written by the reader, lies in a registry or comes from a server is not there.
+                let is_stock = |plugin: &str| !plugin.contains(['/', ':']) && !plugin.ends_with(".wasm");
                 if !is_stock(&filter.plugin) || filter.shadow.is_some() {
                     continue;
                 }
