@@ -169,3 +169,46 @@ fn a_kill_while_tables_are_built_loses_no_record() {
     // What was not known to be safe came again, in objects that begin at another record.
     same(&found("pyarrow", &s3.bucket("logs"), 5000), "pyarrow");
 }
+
+#[test]
+fn what_is_stored_outlasts_kills_and_a_store_that_is_away_and_each_record_is_there_once() {
+    let mut s3 = S3::start(&["logs"]).unwrap();
+    let more = format!("key: \"a/\", max_bytes: 100KB, ack: stored, retry: {{ max: 1s }}, {PARQUET}");
+    let config = format!("drain_timeout: 1s\n{}", config(&s3, &more));
+    s3.kill();
+    let mut flitch = Flitch::new(FLITCH, &config);
+    write(&flitch, 0..4000);
+    flitch.run();
+    let is_safe = |flitch: &Flitch| {
+        let size = std::fs::metadata(flitch.at("app.log")).unwrap().len();
+        saved_position(flitch) == size
+    };
+    eventually("all is stored", DEADLINE, || is_safe(&flitch));
+    // Objects that are whole are there, and rows of one that is not.
+    let names = || {
+        let sessions = std::fs::read_dir(flitch.at("data/outputs/out/staging")).unwrap().flatten();
+        let files = sessions.flat_map(|session| std::fs::read_dir(session.path()).unwrap().flatten());
+        files.map(|file| file.file_name().into_string().unwrap()).collect::<Vec<_>>()
+    };
+    let staged = names();
+    assert!(staged.iter().filter(|name| name.ends_with(".rows")).count() == 1, "{staged:?}");
+    assert!(staged.len() > 4, "{staged:?}");
+    flitch.kill();
+    // Nothing is left but what was stored; the next process takes it up, and more, and is killed too.
+    std::fs::remove_file(flitch.at("app.log")).unwrap();
+    flitch.run();
+    write(&flitch, 4000..5000);
+    eventually("more is stored", DEADLINE, || is_safe(&flitch));
+    flitch.kill();
+    std::fs::remove_file(flitch.at("app.log")).unwrap();
+    s3.restart().unwrap();
+    flitch.run();
+    eventually("all is delivered", DEADLINE, || flitch.metrics().sums().delivered == 5000);
+    let sums = flitch.metrics().sums();
+    assert!(sums.hold() && sums.restored == 5000, "{sums}");
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+    for reader in ["pyarrow", "duckdb"] {
+        same(&found(reader, &s3.bucket("logs"), 5000), reader);
+        assert_eq!(parquet::rows(reader, &s3.bucket("logs")).unwrap().len(), 5000, "each once");
+    }
+}

@@ -23,6 +23,7 @@ use crate::Ledgers;
 
 mod content;
 mod cut;
+mod disk;
 mod growing;
 mod journal;
 mod keep;

@@ -55,14 +55,6 @@ pub(crate) fn plan(common: &Common<'_>, cx: &OutputContext) -> anyhow::Result<(P
         stored: common.ack == Ack::Stored,
         ledgers: cx.ledgers.clone(),
     };
-    anyhow::ensure!(
-        !plan.stored || plan.table.is_none(),
-        wrong!(
-            "ack",
-            ": a Parquet file cannot be taken up again half way, so that `stored` is for text; put \
-             `buffer: {{ type: disk }}` before this output, which stores records as they come"
-        )
-    );
     Ok((plan, content_type))
 }
 

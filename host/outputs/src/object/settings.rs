@@ -42,7 +42,7 @@ macro_rules! store_settings {
             pub max_staged: flitch_core::units::Bytes,
             /// When a source hears that a record is safe: `delivered`, when its object is at the store, or `stored`, when it is
             /// synced below `data_dir`, which is done each second. What is stored outlasts the process, and is written by
-            /// the next one. Text alone can be stored, not Parquet.
+            /// the next one. Of Parquet the values wait there as they are, and the file is made when the object is closed.
             #[serde(default)]
             pub ack: crate::staging::Ack,
             /// Longest time for a request, in which up to 8 MiB are written. Requests go through the proxy that the

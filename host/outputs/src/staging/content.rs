@@ -10,8 +10,9 @@ use bytes::Bytes;
 
 use super::Plan;
 use super::growing::Growing;
+use super::journal::Form;
 use super::press::Press;
-use super::table::Table;
+use super::table::{StoredTable, Table};
 use flitch_core::batch::encode::Fields;
 use flitch_core::batch::{Encoded, Records};
 
@@ -21,7 +22,7 @@ const PIECE: usize = 1 << 20;
 const WHOLE: usize = 256 << 10;
 /// What stands behind the key in the name of an object: half of a BLAKE3, which costs a third of what a SHA-256 does and which
 /// nobody finds two texts for either.
-pub(super) const ID: usize = 16;
+const ID: usize = 16;
 
 /// Rows of a batch in the form in which objects take them.
 pub(super) enum Rows {
@@ -101,12 +102,24 @@ impl From<io::Error> for Broken {
 pub(super) enum Content {
     Text(Text),
     Table(Box<Table>),
+    Stored(Box<StoredTable>),
+}
+
+/// What of an object is in a file.
+pub(super) struct Mark<'c> {
+    pub file: &'c Growing,
+    pub form: Form,
+    /// See [`super::journal::Entry::id`].
+    pub id: String,
 }
 
 impl Content {
     /// Content that is built at `path`; it begins with `header`.
     pub fn new(plan: &Plan, header: &[u8], path: PathBuf) -> Content {
         match plan.table {
+            Some(table) if plan.stored => {
+                Content::Stored(Box::new(StoredTable::new(table, plan.compression, path)))
+            }
             Some(table) => Content::Table(Box::new(Table::new(table, plan.compression, path))),
             None => {
                 let file = Growing::new(path);
@@ -121,6 +134,7 @@ impl Content {
         match self {
             Content::Text(_) => u64::MAX,
             Content::Table(table) => table.room(),
+            Content::Stored(table) => table.room(),
         }
     }
 
@@ -128,6 +142,7 @@ impl Content {
     pub fn takes(&self, rows: &Rows, range: Range<usize>) -> usize {
         match (self, rows) {
             (Content::Table(table), Rows::Fields(fields)) => table.takes(fields, range),
+            (Content::Stored(table), Rows::Fields(fields)) => table.takes(fields, range),
             _ => range.len(),
         }
     }
@@ -139,6 +154,7 @@ impl Content {
                 text.add(&rows.text, start..rows.ends[range.end - 1] as usize);
             }
             (Content::Table(table), Rows::Fields(fields)) => table.add(fields, range),
+            (Content::Stored(table), Rows::Fields(fields)) => table.add(fields, range),
             _ => unreachable!("a yard builds objects of one kind"),
         }
     }
@@ -148,13 +164,14 @@ impl Content {
         match self {
             Content::Text(text) => !text.batch.is_empty() || text.text.len() >= PIECE,
             Content::Table(table) => table.room() == 0,
+            Content::Stored(table) => table.is_due(),
         }
     }
 
     /// Says whether what comes behind the next write may take memory that cannot be freed before the one after it.
     pub fn may_be_direct(&mut self, may: bool) {
         match self {
-            Content::Text(_) => {}
+            Content::Text(_) | Content::Stored(_) => {}
             Content::Table(table) => table.may_be_direct(may),
         }
     }
@@ -167,6 +184,7 @@ impl Content {
         match self {
             Content::Text(text) => Ok(text.write(press)?),
             Content::Table(table) => table.write(),
+            Content::Stored(table) => Ok(table.write()?),
         }
     }
 
@@ -178,6 +196,7 @@ impl Content {
         match self {
             Content::Text(text) => Ok(text.write(press)?),
             Content::Table(table) => Ok(table.relieve()?),
+            Content::Stored(table) => Ok(table.write()?),
         }
     }
 
@@ -189,6 +208,7 @@ impl Content {
         match self {
             Content::Text(text) => Ok(text.write(press)?),
             Content::Table(table) => table.finish(),
+            Content::Stored(table) => table.finish(),
         }
     }
 
@@ -197,6 +217,7 @@ impl Content {
         match self {
             Content::Text(_) => 0,
             Content::Table(table) => table.beside(),
+            Content::Stored(table) => table.beside(),
         }
     }
 
@@ -205,6 +226,7 @@ impl Content {
         match self {
             Content::Text(text) => text.batch.len() + text.text.capacity(),
             Content::Table(table) => table.memory(),
+            Content::Stored(table) => table.memory(),
         }
     }
 
@@ -213,6 +235,7 @@ impl Content {
         match self {
             Content::Text(text) => (text.batch.len() + text.text.len()) as u64 + text.file.length(),
             Content::Table(table) => table.bytes(),
+            Content::Stored(table) => table.bytes(),
         }
     }
 
@@ -221,6 +244,7 @@ impl Content {
         match self {
             Content::Text(text) => text.file.path(),
             Content::Table(table) => table.path(),
+            Content::Stored(table) => table.path(),
         }
     }
 
@@ -229,8 +253,21 @@ impl Content {
         let (file, digest) = match self {
             Content::Text(text) => (text.file, text.digest),
             Content::Table(table) => table.into_file(),
+            Content::Stored(table) => table.into_file(),
         };
-        (file, hex(&digest.finalize().as_bytes()[..ID]))
+        (file, id(&digest))
+    }
+
+    /// What of it is in a file; none where that is of no use to a process that comes after this one.
+    pub fn mark(&self) -> Option<Mark<'_>> {
+        match self {
+            Content::Text(text) => Some(Mark { file: &text.file, form: Form::Text, id: id(&text.digest) }),
+            Content::Table(_) => None,
+            Content::Stored(table) => Some(match table.table() {
+                Some((file, digest)) => Mark { file, form: Form::Table, id: id(digest) },
+                None => Mark { file: table.rows(), form: Form::Rows, id: String::new() },
+            }),
+        }
     }
 
     /// Removes what is on disk.
@@ -238,6 +275,7 @@ impl Content {
         match self {
             Content::Text(text) => text.file.remove(),
             Content::Table(table) => table.remove(),
+            Content::Stored(table) => table.remove(),
         }
     }
 }
@@ -278,7 +316,12 @@ impl Text {
     }
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+/// What stands of a digest in a name.
+pub(super) fn id(digest: &Hasher) -> String {
+    hex(&digest.finalize().as_bytes()[..ID])
+}
+
+fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

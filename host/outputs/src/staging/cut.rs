@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use blake3::Hasher;
 use parking_lot::Mutex;
 
-use super::content::{ID, ID_LENGTH, hex};
+use super::content::{ID_LENGTH, id};
 use super::growing::Growing;
 use super::keep::{Keep, Uncut, expanded};
 use super::open::OBJECT;
@@ -39,7 +39,7 @@ pub(crate) fn cut(sealed: Sealed, plan: &Plan) -> io::Result<Vec<Sealed>> {
         let kept = part.keep.as_ref().map_or(0, Keep::bytes);
         held.set(OBJECT + part.file.length() + kept);
         let object = Object {
-            name: format!("{begin}{}{}", hex(&part.digest.finalize().as_bytes()[..ID]), plan.extension),
+            name: format!("{begin}{}{}", id(&part.digest), plan.extension),
             rows: part.rows,
             text: part.length,
             path: part.file.path().to_owned(),

@@ -2,9 +2,9 @@
 
 use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::disk;
 use flitch_core::private;
 
 /// A file that is opened for each write: there may be very many. What a write left that failed is written over.
@@ -24,7 +24,7 @@ impl Growing {
     /// The system's; nothing has become longer then.
     pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let file = private::open(OpenOptions::new().write(true).create(true), &self.path)?;
-        file.write_all_at(bytes, self.length)?;
+        disk::write_at(&file, bytes, self.length)?;
         self.length += bytes.len() as u64;
         Ok(())
     }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Compression;
+use super::{Compression, disk};
 use flitch_core::private;
 
 /// Its name in the folder of the yard.
@@ -22,11 +22,29 @@ const LONG: u64 = 4 << 20;
 /// From how many files on all of the file system is synced at once.
 const MANY: usize = 64;
 
+/// What is in the file of an object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Form {
+    /// Text, compressed in pieces: as much of the object as there is.
+    #[default]
+    Text,
+    /// The rows of which a table is to be made.
+    Rows,
+    /// A table that is whole.
+    Table,
+    /// What a later flitch may know.
+    #[serde(other)]
+    Unknown,
+}
+
 /// How far an object is synced.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Entry {
-    /// The name of its file.
+    /// The name of its file. An object may have several, one after the other, which differ behind a dot.
     pub file: String,
+    #[serde(default)]
+    pub form: Form,
     /// How its name begins: its key.
     pub begin: String,
     /// What its name ends in.
@@ -37,8 +55,17 @@ pub(super) struct Entry {
     /// Bytes of its text, before it is compressed: those of a header, and those of its records.
     pub header: u64,
     pub text: u64,
+    /// Of its text, or of the table, what a name has of it: a file that has another is not what was synced. None for rows,
+    /// which have checksums of their own.
+    #[serde(default)]
+    pub id: String,
     /// How many records of which source.
     pub rows: BTreeMap<String, u64>,
+}
+
+/// What the names of all files of an object begin with.
+pub(super) fn object(file: &str) -> &str {
+    file.split_once('.').map_or(file, |(object, _)| object)
 }
 
 /// What is found of a journal.
@@ -72,7 +99,7 @@ impl Journal {
         let file = private::open(OpenOptions::new().read(true).write(true).create_new(true), &path)?;
         file.try_lock()?;
         for above in folder.ancestors().take(5) {
-            File::open(above)?.sync_all()?;
+            disk::sync_folder(above)?;
         }
         Ok(Journal { folder: folder.to_owned(), file, length: 0, most: LONG })
     }
@@ -105,7 +132,7 @@ impl Journal {
             let Some(line) = line.strip_suffix(b"\n") else { break };
             let Ok(entry) = serde_json::from_slice::<Entry>(line) else { break };
             length += line.len() as u64 + 1;
-            last.insert(entry.file.clone(), entry);
+            last.insert(object(&entry.file).to_owned(), entry);
         }
         let is_there = |entry: &Entry| self.folder.join(&entry.file).exists();
         let mut entries: Vec<Entry> = last.into_values().filter(is_there).collect();
@@ -118,14 +145,14 @@ impl Journal {
     /// # Errors
     /// The system's; then nothing of it counts.
     pub fn write(&mut self, entries: &[Entry]) -> io::Result<()> {
-        let folder = File::open(&self.folder)?;
         if entries.len() > MANY {
-            rustix::fs::syncfs(&folder)?;
+            disk::sync_all(&self.folder)?;
         } else {
             for entry in entries {
-                File::open(self.folder.join(&entry.file))?.sync_data()?;
+                let path = self.folder.join(&entry.file);
+                disk::sync(&File::open(&path)?, &path)?;
             }
-            folder.sync_all()?;
+            disk::sync_folder(&self.folder)?;
         }
         let mut text = Vec::new();
         for entry in entries {
@@ -133,9 +160,9 @@ impl Journal {
             text.push(b'\n');
         }
         // What a write left that failed must not be read behind this one.
-        self.file.set_len(self.length)?;
-        self.file.write_all_at(&text, self.length)?;
-        self.file.sync_data()?;
+        disk::cut(&self.file, self.length)?;
+        disk::write_at(&self.file, &text, self.length)?;
+        disk::sync(&self.file, &self.folder.join(NAME))?;
         self.length += text.len() as u64;
         if self.length > self.most {
             self.shorten()?;
@@ -154,13 +181,13 @@ impl Journal {
         let options = &mut OpenOptions::new();
         let file = private::open(options.read(true).write(true).create(true).truncate(true), &fresh)?;
         file.try_lock()?;
-        file.write_all_at(&text, 0)?;
-        file.sync_data()?;
-        std::fs::rename(&fresh, &path)?;
-        File::open(&self.folder)?.sync_all()?;
+        disk::write_at(&file, &text, 0)?;
+        disk::sync(&file, &fresh)?;
+        disk::rename(&fresh, &path)?;
+        // From here on nobody finds the other one.
         (self.file, self.length) = (file, text.len() as u64);
         self.most = LONG.max(2 * self.length);
-        Ok(())
+        disk::sync_folder(&self.folder)
     }
 }
 
@@ -186,12 +213,14 @@ mod tests {
         }
         Entry {
             file: file.to_owned(),
+            form: Form::Text,
             begin: "a/".to_owned(),
             end: ".ndjson".to_owned(),
             compression: Compression::None,
             length: 4,
             header: 0,
             text: 4,
+            id: String::new(),
             rows: [("in".to_owned(), rows)].into(),
         }
     }

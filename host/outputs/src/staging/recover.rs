@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use blake3::Hasher;
 use parking_lot::Mutex;
 
-use super::content::{ID, hex};
-use super::journal::{self, Entry, Journal, Left};
+use super::content::{Broken, id};
+use super::journal::{self, Entry, Form, Journal, Left};
 use super::keep::expanded;
 use super::open::OBJECT;
+use super::table::{FORMAT, format, make};
 use super::yard::Sealed;
-use super::{Held, Object, Outlasting, Plan, own_name, session};
+use super::{Compression, Held, Object, Outlasting, Plan, disk, own_name, session};
 use flitch_core::private;
 use flitch_core::telemetry::Metric;
 
@@ -61,35 +62,88 @@ fn take_over(plan: &Plan, folder: &Path, held: &Arc<AtomicU64>) -> io::Result<Ve
         }
         Left::Found(journal, entries) => (Arc::new(Mutex::new(journal)), entries),
     };
+    let mut known = Vec::with_capacity(entries.len());
+    let mut unknown = Vec::new();
+    for entry in entries {
+        match unknown_form(folder, &entry)? {
+            None => known.push(entry),
+            Some(why) => unknown.push((entry, why)),
+        }
+    }
     for file in folders(folder)? {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name != journal::NAME && !entries.iter().any(|entry| entry.file == name) {
+        let is_of_other =
+            unknown.iter().any(|(entry, _)| journal::object(&entry.file) == journal::object(&name));
+        if name != journal::NAME && !is_of_other && !known.iter().any(|entry| entry.file == name) {
             std::fs::remove_file(&file)?;
         }
     }
+    unknown.iter().for_each(|(entry, why)| leave(plan, &folder.join(&entry.file), entry, why));
     let mut sealed = Vec::new();
-    for entry in entries {
+    for entry in known {
         let path = folder.join(&entry.file);
-        match whole(plan, &path, &entry)? {
-            Some(name) => sealed.push(object(plan, name, path, entry, &journal, held)),
-            None => park(plan, &path, &entry)?,
+        match whole(&path, entry.clone(), &journal)? {
+            Found::Whole(entry, id) => sealed.push(object(plan, folder, &id, entry, &journal, held)),
+            Found::Spoiled(why) => park(plan, &path, &entry, &why)?,
         }
     }
     Ok(sealed)
 }
 
-/// Cuts off what was not synced, and answers the name of what is left; none where that is not what it was.
-fn whole(plan: &Plan, path: &Path, entry: &Entry) -> io::Result<Option<String>> {
+/// Why this flitch makes nothing of an object that another one has stored, if that is so.
+fn unknown_form(folder: &Path, entry: &Entry) -> io::Result<Option<String>> {
+    Ok(match entry.form {
+        Form::Text | Form::Table => None,
+        Form::Rows => format(&folder.join(&entry.file))?.filter(|format| *format != FORMAT).map(|format| {
+            format!("its rows have format {format}, and this flitch reads format {FORMAT}; the flitch that wrote it finishes it")
+        }),
+        Form::Unknown => Some("its form is one that a later flitch knows, which finishes it".to_owned()),
+    })
+}
+
+/// What the file of an object is.
+enum Found {
+    /// What is to be written, and what its name has of what is in it.
+    Whole(Entry, String),
+    /// Not what was synced.
+    Spoiled(String),
+}
+
+impl Found {
+    fn spoiled() -> Found {
+        Found::Spoiled("it is not what was written".to_owned())
+    }
+}
+
+/// Looks at the file of an object, cuts off what was not synced, and makes the table where there are only its rows.
+fn whole(path: &Path, entry: Entry, journal: &Mutex<Journal>) -> io::Result<Found> {
+    let compression = match entry.form {
+        Form::Rows => return made(path, entry, journal),
+        Form::Table => Compression::None,
+        Form::Text | Form::Unknown => entry.compression,
+    };
     let file = OpenOptions::new().write(true).open(path)?;
     if file.metadata()?.len() < entry.length {
-        return Ok(None);
+        return Ok(Found::spoiled());
     }
-    file.set_len(entry.length)?;
+    disk::cut(&file, entry.length)?;
+    let Some((digest, length)) = read(path, compression)? else { return Ok(Found::spoiled()) };
+    let id = id(&digest);
+    // Of a table the text is what its values are.
+    let is_as_long = entry.form == Form::Table || length == entry.header + entry.text;
+    match is_as_long && (entry.id.is_empty() || entry.id == id) {
+        true => Ok(Found::Whole(entry, id)),
+        false => Ok(Found::spoiled()),
+    }
+}
+
+/// The digest of what is in a file, and how long that is; none where it is no text of its compression.
+fn read(path: &Path, compression: Compression) -> io::Result<Option<(Hasher, u64)>> {
     let (mut hasher, mut length, mut piece) = (Hasher::new(), 0, vec![0; 1 << 16]);
-    let mut text = expanded(path, entry.compression)?;
+    let mut text = expanded(path, compression)?;
     loop {
         match text.read(&mut piece) {
-            Ok(0) => break,
+            Ok(0) => return Ok(Some((hasher, length))),
             Ok(count) => {
                 hasher.update(&piece[..count]);
                 length += count as u64;
@@ -100,17 +154,28 @@ fn whole(plan: &Plan, path: &Path, entry: &Entry) -> io::Result<Option<String>> 
             Err(_) => return Ok(None),
         }
     }
-    if length != entry.header + entry.text {
-        return Ok(None);
-    }
-    let id = if plan.has_id { hex(&hasher.finalize().as_bytes()[..ID]) } else { String::new() };
-    Ok(Some(format!("{}{id}{}", entry.begin, entry.end)))
+}
+
+/// Makes the table of an object of which there are only the rows. From then on it stands for them.
+fn made(path: &Path, entry: Entry, journal: &Mutex<Journal>) -> io::Result<Found> {
+    let to = path.with_extension("");
+    let (table, digest) = match make((path, entry.length), entry.compression, &to) {
+        Ok(made) => made,
+        Err(Broken::Disk(error)) => return Err(error),
+        Err(Broken::Lost(why)) => return Ok(Found::Spoiled(why)),
+    };
+    let file = to.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let entry = Entry { file, form: Form::Table, length: table.length(), id: id(&digest), ..entry };
+    journal.lock().write(std::slice::from_ref(&entry))?;
+    std::fs::remove_file(path)?;
+    let id = entry.id.clone();
+    Ok(Found::Whole(entry, id))
 }
 
 fn object(
     plan: &Plan,
-    name: String,
-    path: PathBuf,
+    folder: &Path,
+    id: &str,
     entry: Entry,
     journal: &Arc<Mutex<Journal>>,
     held: &Arc<AtomicU64>,
@@ -118,11 +183,12 @@ fn object(
     let mut own = Held::new(held);
     own.set(OBJECT + entry.length);
     let rows = entry.rows.iter().map(|(source, rows)| (plan.ledgers.of(source), *rows)).collect();
+    let id = if plan.has_id { id } else { "" };
     let object = Object {
-        name,
+        name: format!("{}{id}{}", entry.begin, entry.end),
         rows: entry.rows.values().sum(),
         text: entry.text,
-        path,
+        path: folder.join(&entry.file),
         length: entry.length,
         progress: Mutex::default(),
         kept: None,
@@ -132,19 +198,29 @@ fn object(
     Sealed { object, shares: Vec::new() }
 }
 
-/// Puts an object aside whose file is not what was synced.
-fn park(plan: &Plan, path: &Path, entry: &Entry) -> io::Result<()> {
+/// Puts an object aside of which no more can be made.
+pub(super) fn park(plan: &Plan, path: &Path, entry: &Entry, why: &str) -> io::Result<()> {
     let folder = plan.folder.parent().unwrap_or(&plan.folder).join(PARKED);
     private::folder(&folder)?;
     let to = own_name(&folder);
-    std::fs::rename(path, &to)?;
+    disk::rename(path, &to)?;
     Metric::StagingFailures.counter(&[("output", &plan.output), ("kind", "parked")]).increment(1);
     let (records, to) = (entry.rows.values().sum::<u64>(), to.display());
     tracing::error!(
         output = %plan.output, key = entry.begin, records,
-        "an object that was stored cannot be read any more, and is put aside: {to}"
+        "an object that was stored cannot be read any more, and is put aside: {to}: {why}"
     );
     Ok(())
+}
+
+/// Leaves an object to a flitch that knows it.
+fn leave(plan: &Plan, path: &Path, entry: &Entry, why: &str) {
+    Metric::StagingFailures.counter(&[("output", &plan.output), ("kind", "unknown")]).increment(1);
+    let (records, path) = (entry.rows.values().sum::<u64>(), path.display());
+    tracing::error!(
+        output = %plan.output, key = entry.begin, records,
+        "an object that another flitch has stored stays where it is: {path}: {why}"
+    );
 }
 
 #[cfg(test)]

@@ -5,6 +5,9 @@
 //! row that does not fit these begins another object. All of that goes by the rows alone, and not by how they came, so
 //! that the same rows make the same file, byte for byte.
 //!
+//! Where rows are to outlast the process they wait in a file of another form until the object is closed: see
+//! [`StoredTable`].
+//!
 //! Once the columns are known, and while memory is not short, rows go into the row group as they come: that makes the same
 //! file, and nothing is copied on the way, nor read again when no cache has it any more.
 
@@ -18,23 +21,27 @@ use blake3::Hasher;
 use parquet::errors::ParquetError;
 
 use self::block::Block;
-use self::layout::{Layout, Slots};
+use self::columns::Shape;
+use self::layout::Layout;
 use super::Compression;
 use super::content::Broken;
 use super::growing::Growing;
 use flitch_core::batch::encode::Fields;
 
 mod block;
+mod columns;
 mod layout;
+mod rows;
+mod stored;
 mod uncut;
 mod writer;
 
+pub(super) use rows::{FORMAT, format};
+pub(super) use stored::{StoredTable, make};
 pub(super) use uncut::Uncut;
 
 /// Bytes of values in a row group.
 const GROUP: u64 = 16 << 20;
-/// Most columns of an object. A batch has no more than half as many.
-const COLUMNS: usize = 1024;
 /// Bytes of blocks that go together into a row group which is in memory.
 const DIRECT: usize = 256 << 10;
 /// By how much the memory of blocks grows at most.
@@ -52,9 +59,8 @@ pub struct TablePlan {
 
 /// A Parquet file in the making.
 pub(super) struct Table {
-    plan: TablePlan,
     compression: Compression,
-    slots: Slots,
+    shape: Shape,
     /// Rows of the next row group, behind those of `spilled`.
     blocks: Vec<u8>,
     spilled: Growing,
@@ -79,9 +85,8 @@ impl Table {
     pub fn new(plan: TablePlan, compression: Compression, path: PathBuf) -> Table {
         let spilled = Growing::new(path.with_extension("rows"));
         Table {
-            plan,
             compression,
-            slots: Slots::default(),
+            shape: Shape::new(plan),
             blocks: Vec::new(),
             spilled,
             pending: 0,
@@ -108,33 +113,9 @@ impl Table {
 
     /// How many of these rows fit, from the first on.
     pub fn takes(&self, fields: &Fields, rows: Range<usize>) -> usize {
-        if self.fits(fields, rows.clone()) {
-            return rows.len();
-        }
-        let (mut fit, mut unfit) = (0, rows.len());
-        while fit + 1 < unfit {
-            let middle = fit.midpoint(unfit);
-            match self.fits(fields, rows.start..rows.start + middle) {
-                true => fit = middle,
-                false => unfit = middle,
-            }
-        }
+        let fit = self.shape.takes(fields, rows);
         // One that nothing is in takes any row.
         if self.bytes() == 0 { fit.max(1) } else { fit }
-    }
-
-    fn fits(&self, fields: &Fields, rows: Range<usize>) -> bool {
-        let columns = || fields.columns.iter().filter(|(_, column)| column.is_in(rows.clone()));
-        if self.plan.is_strict && !self.slots.suit(columns(), rows.clone()) {
-            return false;
-        }
-        match &self.layout {
-            Some(layout) => columns().all(|(kind, column)| layout.holds(*kind, column, rows.clone())),
-            None => {
-                let fresh = columns().filter(|(_, column)| !self.slots.has(&column.path)).count();
-                fresh == 0 || self.slots.paths() + fresh <= COLUMNS
-            }
-        }
     }
 
     pub fn add(&mut self, fields: &Fields, rows: Range<usize>) {
@@ -143,14 +124,14 @@ impl Table {
         // Few rows of a batch are copied, so that they do not hold all of it.
         if self.is_direct && 2 * rows.len() >= fields.ends.len() {
             for (kind, column) in fields.columns.iter().filter(|(_, column)| column.is_in(rows.clone())) {
-                self.slots.slot(*kind, column, rows.clone());
+                self.shape.slots.slot(*kind, column, rows.clone());
             }
             return self.direct(|layout| layout.add_fields(fields, rows));
         }
         let mut block = Block::begin(&mut self.blocks, rows.clone());
         for (kind, column) in &fields.columns {
             if column.is_in(rows.clone()) {
-                block.column(self.slots.slot(*kind, column, rows.clone()), *kind, column);
+                block.column(self.shape.slots.slot(*kind, column, rows.clone()), *kind, column);
             }
         }
         block.end();
@@ -162,7 +143,7 @@ impl Table {
     /// Does something with the row group that has all rows that came before.
     fn direct(&mut self, work: impl FnOnce(&mut Layout) -> Result<(), ParquetError>) {
         let Some(layout) = self.layout.as_mut().filter(|_| self.failed.is_none()) else { return };
-        let done = layout.add_blocks(&self.slots, &self.blocks).and_then(|()| work(layout));
+        let done = layout.add_blocks(&self.shape.slots, &self.blocks).and_then(|()| work(layout));
         self.blocks = Vec::new();
         self.failed = done.err().map(|error| error.to_string());
     }
@@ -185,11 +166,11 @@ impl Table {
         if let Some(why) = self.failed.take() {
             return Err(Broken::Lost(why));
         }
-        let (slots, plan, compression) = (&self.slots, self.plan, self.compression);
         let mut layout = match self.layout.take() {
             Some(layout) => layout,
-            None => Layout::new(slots, plan, compression).map_err(lost)?,
+            None => Layout::new(self.shape.columns(), self.compression),
         };
+        let slots = &self.shape.slots;
         if self.spilled.length() > 0 {
             let mut file = BufReader::new(File::open(self.spilled.path()).map_err(lost)?);
             let mut block = Vec::new();
@@ -239,7 +220,7 @@ impl Table {
 
     /// Bytes of memory that it takes beside that.
     pub fn beside(&self) -> usize {
-        let columns = self.slots.memory() + self.layout.as_ref().map_or(0, Layout::memory);
+        let columns = self.shape.memory() + self.layout.as_ref().map_or(0, Layout::memory);
         size_of::<Table>() + self.spilled.path().as_os_str().len() + columns
     }
 

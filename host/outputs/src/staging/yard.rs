@@ -346,6 +346,9 @@ impl Yard {
     fn lose(&mut self, mut open: Open, reason: &str) {
         self.rest = Some(Instant::now() + REST);
         self.memory.change(&open.memory, &Memory::default());
+        if !open.stored.is_empty() {
+            return self.put_aside(&open, reason);
+        }
         open.remove();
         self.failed("lost");
         if self.said_lost.may_say() {

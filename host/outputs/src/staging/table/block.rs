@@ -17,6 +17,7 @@ use arrow_array::{
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
 use arrow_schema::ArrowError;
 
+use super::columns::Slots;
 use super::reserve;
 use flitch_core::batch::Kind;
 use flitch_core::batch::encode::Named;
@@ -107,7 +108,7 @@ impl<'a> Block<'a> {
 /// Takes the first block off; none where there is no more.
 pub(super) fn split<'a>(blocks: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (head, rest) = blocks.split_first_chunk::<4>()?;
-    let (block, rest) = rest.split_at(u32::from_le_bytes(*head) as usize);
+    let (block, rest) = rest.split_at_checked(u32::from_le_bytes(*head) as usize)?;
     *blocks = rest;
     Some(block)
 }
@@ -125,8 +126,10 @@ pub(super) fn next(from: &mut impl Read, block: &mut Vec<u8>) -> io::Result<bool
 }
 
 /// A column of a block.
-pub(super) struct Part {
+pub(super) struct Part<'s> {
     pub slot: u32,
+    pub path: &'s str,
+    pub kind: Kind,
     pub array: ArrayRef,
     /// Whether its one value holds for all rows.
     pub is_constant: bool,
@@ -145,13 +148,13 @@ impl<'a> Blocks<'a> {
         Ok(blocks)
     }
 
-    /// The next column; `kinds` knows those of the slots.
-    pub fn next(&mut self, kinds: impl Fn(u32) -> Option<Kind>) -> Result<Option<Part>, ArrowError> {
+    /// The next column, which is one of `slots`.
+    pub fn next<'s>(&mut self, slots: &'s Slots) -> Result<Option<Part<'s>>, ArrowError> {
         if self.rest.is_empty() {
             return Ok(None);
         }
         let (slot, form) = (self.number()?, self.number()?);
-        let kind = kinds(slot).ok_or_else(cut)?;
+        let (path, kind) = slots.get(slot).ok_or_else(cut)?;
         let is_constant = form & CONSTANT != 0;
         let rows = if is_constant { 1 } else { self.rows };
         let nulls = match form & NULLS {
@@ -181,7 +184,7 @@ impl<'a> Blocks<'a> {
             }
             Kind::Boolean => Arc::new(BooleanArray::new(self.bits(rows)?, nulls)),
         };
-        Ok(Some(Part { slot, array, is_constant }))
+        Ok(Some(Part { slot, path, kind, array, is_constant }))
     }
 
     fn take(&mut self, count: usize) -> Result<&'a [u8], ArrowError> {

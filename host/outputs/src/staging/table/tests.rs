@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use super::columns::COLUMNS;
 use super::*;
 use crate::contract::context_with;
 use crate::staging::{Plan, Yard};
@@ -72,7 +73,7 @@ fn yard(home: &TempDir, key: &str, encoding: &str, bytes: u64) -> Yard {
     Yard::new(plan(home, key, encoding, bytes)).unwrap()
 }
 
-fn plan(home: &TempDir, key: &str, encoding: &str, bytes: u64) -> Plan {
+pub(super) fn plan(home: &TempDir, key: &str, encoding: &str, bytes: u64) -> Plan {
     let encoding: Encoding = serde_json::from_str(encoding).unwrap();
     assert_eq!(encoding.format, Format::Parquet);
     Plan {
@@ -98,9 +99,9 @@ fn plan(home: &TempDir, key: &str, encoding: &str, bytes: u64) -> Plan {
     }
 }
 
-const PARQUET: &str = r#"{"format":"parquet"}"#;
+pub(super) const PARQUET: &str = r#"{"format":"parquet"}"#;
 
-fn records(lines: &[String]) -> Arc<Records> {
+pub(super) fn records(lines: &[String]) -> Arc<Records> {
     let mut builder = Builder::new();
     for line in lines {
         decode_line(&mut builder, line.as_bytes()).expect("JSON");
@@ -108,14 +109,14 @@ fn records(lines: &[String]) -> Arc<Records> {
     Arc::new(builder.finish(InvalidUtf8::Replace, &Constants::new().text("@tag", "t")).records)
 }
 
-fn put(yard: &mut Yard, ledger: &Arc<Ledger>, records: Arc<Records>) {
+pub(super) fn put(yard: &mut Yard, ledger: &Arc<Ledger>, records: Arc<Records>) {
     let receipt = receipt::issue(ledger, records.rows(), 0, |_| {});
     let batch = Batch { records, receipt, stream: StreamId::UNORDERED };
     assert!(yard.put(batch, Instant::now()).is_none());
 }
 
 /// The objects by name, once all are closed.
-fn ended(yard: &mut Yard) -> BTreeMap<String, Vec<u8>> {
+pub(super) fn ended(yard: &mut Yard) -> BTreeMap<String, Vec<u8>> {
     yard.close_all(Instant::now());
     let mut found = BTreeMap::new();
     while let Some(sealed) = yard.pop() {
@@ -129,7 +130,7 @@ fn ended(yard: &mut Yard) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// What `lines` become, in batches of so many rows each.
-fn built(lines: &[String], rows: usize, encoding: &str, bytes: u64) -> BTreeMap<String, Vec<u8>> {
+pub(super) fn built(lines: &[String], rows: usize, encoding: &str, bytes: u64) -> BTreeMap<String, Vec<u8>> {
     let (home, ledger) = (tempfile::tempdir().unwrap(), Arc::<Ledger>::default());
     let mut yard = yard(&home, "a/", encoding, bytes);
     lines.chunks(rows).for_each(|lines| put(&mut yard, &ledger, records(lines)));
@@ -216,7 +217,7 @@ fn a_record_without_a_value_is_a_row_all_the_same() {
 }
 
 /// Records of which all have some fields, some have others, and few have values of another kind.
-fn varied(count: usize, width: usize) -> Vec<String> {
+pub(super) fn varied(count: usize, width: usize) -> Vec<String> {
     let line = |n: usize| {
         let mut members = format!(r#"{{"n":{n},"message":"{:0width$}","host":"h{}""#, n, n % 7);
         if n.is_multiple_of(3) {

@@ -10,7 +10,8 @@ use arrow_schema::{Schema, SchemaRef};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::GROUP;
-use super::layout::{EXTENSION_METADATA, SLICE};
+use super::columns::EXTENSION_METADATA;
+use super::layout::SLICE;
 use super::writer::Writer;
 use crate::staging::Compression;
 use flitch_core::batch::EXTENSION_NAME;

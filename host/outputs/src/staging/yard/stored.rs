@@ -9,7 +9,9 @@ use tokio::time::Instant;
 
 use super::{Open, Yard};
 use crate::staging::Outlasting;
-use crate::staging::journal::Entry;
+use crate::staging::content::Mark;
+use crate::staging::journal::{Entry, Form};
+use crate::staging::recover::park;
 
 /// How long records wait at most until they are synced, with all that comes meanwhile.
 pub(super) const EVERY: Duration = Duration::from_secs(1);
@@ -46,7 +48,7 @@ impl Yard {
             return self.broken(&key, broken);
         }
         let fresh = || self.open.iter().map(|(_, open)| open).filter(|open| !open.shares.is_empty());
-        let entries: Vec<Entry> = fresh().map(|open| self.entry(open)).collect();
+        let entries: Vec<Entry> = fresh().filter_map(|open| self.entry(open)).collect();
         if !entries.is_empty()
             && let Err(error) = journal.lock().write(&entries)
         {
@@ -61,25 +63,41 @@ impl Yard {
     /// # Errors
     /// The disk's; nothing is settled then.
     pub(super) fn store(&self, open: &mut Open) -> io::Result<()> {
-        let Some(journal) = self.journal.as_ref().filter(|_| !open.shares.is_empty()) else { return Ok(()) };
-        journal.lock().write(&[self.entry(open)])?;
-        open.settle();
+        let Some(journal) = &self.journal else { return Ok(()) };
+        let Some(entry) = self.entry(open) else { return Ok(()) };
+        // Of a table nobody knows yet that it stands for its rows.
+        if !open.shares.is_empty() || entry.form == Form::Table {
+            journal.lock().write(&[entry])?;
+            open.settle();
+        }
         Ok(())
     }
 
     /// How far an object is of which nothing is in memory.
-    fn entry(&self, open: &Open) -> Entry {
+    fn entry(&self, open: &Open) -> Option<Entry> {
         let header = self.header.as_ref().map_or(0, |header| header.len() as u64);
-        let file = open.content.path().file_name().unwrap_or_default();
-        Entry {
-            file: file.to_string_lossy().into_owned(),
+        let Mark { file, form, id } = open.content.mark()?;
+        Some(Entry {
+            file: file.path().file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            form,
             begin: open.name_begin(),
             end: self.plan.extension.clone(),
             compression: self.plan.compression,
-            length: open.content.bytes(),
+            length: file.length(),
             header,
             text: open.length - header,
+            id,
             rows: open.rows_by_source(),
+        })
+    }
+
+    /// Gives up an object of which some records are safe for their sources: what is on disk of it stays.
+    pub(super) fn put_aside(&mut self, open: &Open, reason: &str) {
+        let Some(entry) = self.entry(open) else { return };
+        let path = self.folder.join(&entry.file);
+        if let Err(error) = park(&self.plan, &path, &entry, reason) {
+            // The next process tries it again.
+            tracing::error!(output = %self.plan.output, "{}: {error}", path.display());
         }
     }
 
