@@ -152,15 +152,14 @@ impl<'s> Docs<'s> {
     /// The keys of a map but those of `without`; first those that are required.
     fn keys(&mut self, object: &'s Object, without: &[&str]) {
         let Some(properties) = object.get("properties").and_then(Value::as_object) else { return };
-        let required: Vec<&str> = object
-            .get("required")
-            .and_then(Value::as_array)
-            .map(|keys| keys.iter().filter_map(Value::as_str).collect())
-            .unwrap_or_default();
+        let required = schema::required(object);
         // The heading says it.
         let is_kind = |key: &str| key == "type" && properties[key].get("const").is_some();
-        let mut keys: Vec<&String> =
-            properties.keys().filter(|key| !is_kind(key) && !without.contains(&key.as_str())).collect();
+        let aliases: Vec<&str> = properties.values().flat_map(aliases_of).collect();
+        let is_own = |key: &&String| {
+            !is_kind(key) && !without.contains(&key.as_str()) && !aliases.contains(&key.as_str())
+        };
+        let mut keys: Vec<&String> = properties.keys().filter(is_own).collect();
         keys.sort_by_key(|key| !required.contains(&key.as_str()));
         for key in &keys {
             let property = &properties[*key];
@@ -171,7 +170,8 @@ impl<'s> Docs<'s> {
                 None => String::new(),
             };
             let text = description(property).map(|d| format!(" {d}")).unwrap_or_default();
-            let _ = writeln!(self.out, "- **`{key}`** ({kind}{need}):{text}");
+            let others: String = aliases_of(property).map(|alias| format!(" or **`{alias}`**")).collect();
+            let _ = writeln!(self.out, "- **`{key}`**{others} ({kind}{need}):{text}");
             self.choices(property);
         }
         if keys.is_empty() {
@@ -293,6 +293,11 @@ fn default_of(default: &Value) -> String {
         Value::String(text) => format!(", default `{text}`"),
         other => format!(", default `{other}`"),
     }
+}
+
+/// The other names of a key.
+fn aliases_of(property: &Value) -> impl Iterator<Item = &str> {
+    property.get(schema::ALIASES).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
 fn description(schema: &Value) -> Option<String> {

@@ -9,6 +9,7 @@ use flitch_core::setting::wrong;
 use flitch_filters::Refused;
 
 mod examples;
+mod keys;
 mod kinds;
 mod pages;
 mod secrets;

@@ -38,12 +38,13 @@ pub enum Mode {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TableSettings {
-    /// The tag, which for records of a Kafka source is their topic (`topic` is the same key); `*` is any tag that no other
-    /// entry names.
+    /// The tag, which for records of a Kafka source is their topic; `*` is any tag that no other entry names.
     #[serde(alias = "topic")]
+    #[schemars(extend("x-aliases" = ["topic"]))]
     pub tag: String,
     /// The database, a template.
     #[serde(alias = "database")]
+    #[schemars(extend("x-aliases" = ["database"]))]
     pub db: Template,
     /// The table, a template.
     pub table: Template,

@@ -8,8 +8,8 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 /// Keywords that say nothing about whether a value fits.
-const NOTES: [&str; 8] =
-    ["$schema", "$defs", "title", "description", "default", "format", "writeOnly", "deprecated"];
+const NOTES: [&str; 9] =
+    ["$schema", "$defs", "title", "description", "default", "format", "writeOnly", "deprecated", "x-aliases"];
 
 /// What of `value` does not fit `root`, with the path of the place; empty where all does.
 pub fn errors(root: &Value, value: &Value) -> Vec<String> {
@@ -55,6 +55,7 @@ impl Validator<'_> {
                 "const" => expect(value == says),
                 "enum" => expect(says.as_array().expect("a list").contains(value)),
                 "anyOf" => expect(self.fitting(says, value) > 0),
+                "allOf" => expect(self.fitting(says, value) == says.as_array().map_or(0, Vec::len)),
                 "oneOf" => expect(self.fitting(says, value) == 1),
                 "minimum" => expect(value.as_f64().is_none_or(|v| v >= says.as_f64().expect("a number"))),
                 "maximum" => expect(value.as_f64().is_none_or(|v| v <= says.as_f64().expect("a number"))),

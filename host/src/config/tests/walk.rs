@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 
 /// Stands where the value of the key would.
 pub const HERE: &str = "@HERE@";
+/// A key that no object has, which comes before all others.
+pub const STRAY: &str = "!stray";
 
 /// A key of the settings.
 pub struct Place {
@@ -20,9 +22,17 @@ pub struct Place {
 
 /// All keys that are wanted by the schemas of their values.
 pub fn places(root: &Value, is_wanted: &dyn Fn(&Value) -> bool) -> Vec<Place> {
-    let mut walk = Walk { root, is_wanted, seen: BTreeSet::new(), found: Vec::new() };
+    let mut walk = Walk::new(root, is_wanted);
     walk.walk(root, None, "", &|value| value);
     walk.found
+}
+
+/// All objects that have keys of their own, each in a configuration in which it has [`STRAY`] too, and the keys that its
+/// schema knows.
+pub fn objects(root: &Value) -> Vec<(Value, BTreeSet<String>)> {
+    let mut walk = Walk { with_lists: true, ..Walk::new(root, &|_| false) };
+    walk.walk(root, None, "", &|value| value);
+    walk.objects
 }
 
 /// The schema that a reference leads to.
@@ -62,19 +72,46 @@ struct Walk<'s> {
     root: &'s Value,
     is_wanted: &'s dyn Fn(&Value) -> bool,
     seen: BTreeSet<(String, String)>,
+    /// The definitions that are being walked: a condition may hold conditions.
+    within: Vec<String>,
+    /// Whether the items of lists are walked.
+    with_lists: bool,
     found: Vec<Place>,
+    objects: Vec<(Value, BTreeSet<String>)>,
 }
 
-impl Walk<'_> {
+impl<'s> Walk<'s> {
+    fn new(root: &'s Value, is_wanted: &'s dyn Fn(&Value) -> bool) -> Walk<'s> {
+        Walk {
+            root,
+            is_wanted,
+            seen: BTreeSet::new(),
+            within: Vec::new(),
+            with_lists: false,
+            found: Vec::new(),
+            objects: Vec::new(),
+        }
+    }
+
     /// `wrap` makes a configuration of a value for this schema, which stands under `key`.
     fn walk(&mut self, schema: &Value, key: Option<&str>, path: &str, wrap: &dyn Fn(Value) -> Value) {
-        if let Some(name) = schema["$ref"].as_str()
-            && !self.seen.insert((name.to_owned(), path.to_owned()))
+        let name = schema["$ref"].as_str();
+        if let Some(name) = name
+            && (self.within.iter().any(|outer| outer == name)
+                || !self.seen.insert((name.to_owned(), path.to_owned())))
         {
             return;
         }
+        self.within.extend(name.map(str::to_owned));
         let root = self.root;
         let schema = resolve(root, schema);
+        if let Some(properties) = schema["properties"].as_object() {
+            let object =
+                json!({ "type": "object", "properties": properties, "required": schema["required"] });
+            let mut object = least(root, &object);
+            object[STRAY] = 1.into();
+            self.objects.push((wrap(object), properties.keys().cloned().collect()));
+        }
         for (name, property) in schema["properties"].as_object().into_iter().flatten() {
             let with = |value: Value| {
                 let object = json!({ "type": "object", "properties": schema["properties"], "required": schema["required"] });
@@ -96,6 +133,12 @@ impl Walk<'_> {
         }
         if let Some(values) = schema.get("additionalProperties").filter(|v| v.is_object()) {
             self.walk(values, None, path, &|value| wrap(json!({ "part": value })));
+        }
+        if let Some(items) = schema.get("items").filter(|_| self.with_lists) {
+            self.walk(items, None, path, &|value| wrap(json!([value])));
+        }
+        if name.is_some() {
+            self.within.pop();
         }
     }
 }
