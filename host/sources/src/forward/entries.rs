@@ -91,7 +91,8 @@ fn any_head<'a>(cursor: &mut Cursor<'a>) -> Result<Head<'a>, BadEntry> {
     let (ns, metadata) = match cursor.token()? {
         Token::Int(seconds) => (seconds.checked_mul(NANOS), None),
         Token::Ext(0, bytes) if bytes.len() == 8 => (extension_time(0, bytes), None),
-        Token::Float(seconds) if seconds.abs() < 9.2e9 => (Some((seconds * NANOS as f64) as i64), None),
+        // A double holds times of today to a quarter of a microsecond: nothing finer was meant.
+        Token::Float(seconds) if seconds.abs() < 9.2e9 => (Some((seconds * 1e6).round() as i64 * 1000), None),
         Token::Nil => (Some(0), None),
         // Since v1.5 the time may come with metadata: `[time, {...}]`.
         Token::Array(length @ 1..) => {

@@ -31,6 +31,17 @@ fn the_time_of_an_entry_is_that_of_its_event_or_now() {
     }
 }
 
+#[test]
+fn a_time_with_a_fraction_is_exact_to_the_microsecond() {
+    for (seconds, ns) in
+        [(1_795_600_800.25, 1_795_600_800_250_000_000), (1e9 + 0.1, 1_000_000_000_100_000_000)]
+    {
+        let bytes = [&[0x92, 0xcb][..], &f64::to_be_bytes(seconds)].concat();
+        let time = head(&mut Cursor::new(&bytes, 1)).unwrap();
+        assert!(matches!(time, Head::Event(Some(time), None) if time == ns), "{seconds}: {time:?}");
+    }
+}
+
 /// A record as its text in a letter, and the record that a forward source makes of the letter.
 fn there_and_back(line: &str) -> Result<(Value, Value), Unfit> {
     let text = |builder: &mut Builder| -> Value {
