@@ -20,7 +20,7 @@ fn an_answer_is_read_with_its_header_and_without_one() {
 
 #[test]
 fn fields_that_flitch_does_not_know_are_passed_over() {
-    // Field 4, connection settings, as a message with a hash.
-    let bytes = [0, 0x22, 2, 0x0a, 0, 0x30, 1];
+    // Field 11, a message of the server's own, with a field in it.
+    let bytes = [0, 0x5a, 2, 0x0a, 0, 0x30, 1];
     assert_eq!(unframed(&bytes).unwrap(), ServerToAgent { flags: 1, ..ServerToAgent::default() });
 }
