@@ -9,7 +9,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 # is asked to build decides which features the dependencies get.)
 DEMO_OPT_LEVEL ?= 1
 
-.PHONY: help setup setup-build setup-sdk sdk vrl servers demo examples build test packages test-packages bench bench-sdk fuzz lint fmt clean
+.PHONY: help setup setup-build setup-sdk sdk vrl test-vrl servers demo examples build test packages test-packages bench bench-sdk fuzz lint fmt clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ sdk: ## Build the guests of the SDKs that a registry's toolchain makes (once), a
 
 vrl: setup-build ## Build the filter vrl, of some 300 crates (once): binaries that are built afterwards have it
 	@scripts/vrl.sh
+
+test-vrl: setup-build ## Hold the filter vrl to clippy and its native tests, which takes minutes once for each change of it
+	@scripts/vrl.sh check
 
 servers: ## Fetch the real servers that tests use (Kafka, forward clients) into ~/.cache/flitch
 	@scripts/servers.sh

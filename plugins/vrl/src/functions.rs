@@ -2,9 +2,12 @@
 
 use flitch_sdk::host;
 use vrl::compiler::prelude::*;
+use vrl::diagnostic::{DiagnosticMessage, Label};
+
+use crate::{grok, tables};
 
 /// What a guest without files and network cannot do, and what to do instead.
-const UNSUPPORTED: [(&str, &str); 11] = [
+const UNSUPPORTED: [(&str, &str); 9] = [
     ("dns_lookup", "a filter has no network"),
     ("reverse_dns", "a filter has no network"),
     ("http_request", "a filter has no network; a table of the configuration may be fetched"),
@@ -13,22 +16,45 @@ const UNSUPPORTED: [(&str, &str); 11] = [
     ("get_timezone_name", "it is the setting `timezone`"),
     ("parse_proto", "a filter has no files; the filter `protobuf` decodes messages"),
     ("encode_proto", "a filter has no files"),
-    ("parse_grok", "put the filter `grok` before this one"),
-    ("parse_groks", "put the filter `grok` before this one"),
     ("validate_json_schema", "a filter has no files"),
+];
+
+/// What is no part of the language's library, for Vector brings it, and what to do instead.
+const OF_VECTOR: [(&str, &str); 4] = [
+    (
+        "get_secret",
+        "a filter is told no secrets; the configuration has ${NAME} and ${file:…}, in `source` too",
+    ),
+    ("set_secret", "outputs of flitch have their secrets in the configuration"),
+    ("remove_secret", "outputs of flitch have their secrets in the configuration"),
+    ("set_semantic_meaning", "outputs of flitch go by names: set `.@timestamp`, `.message` and the like"),
 ];
 
 /// All functions.
 pub fn all() -> Vec<Box<dyn Function>> {
     let replaced = |function: Box<dyn Function>| -> Box<dyn Function> {
         let name = function.identifier();
-        match UNSUPPORTED.iter().find(|(unsupported, _)| *unsupported == name) {
-            _ if name == "log" => Box::new(Log(function)),
-            Some((_, instead)) => Box::new(Unsupported { function, instead }),
-            None => function,
+        match (name, UNSUPPORTED.iter().find(|(unsupported, _)| *unsupported == name)) {
+            ("log", _) => Box::new(Log(function)),
+            ("parse_grok" | "parse_groks", _) => {
+                Box::new(grok::Parse { takes_several: name == "parse_groks", own: function })
+            }
+            (_, Some((_, instead))) => Box::new(Unsupported { function, instead }),
+            _ => function,
         }
     };
-    vrl::stdlib::all().into_iter().map(replaced).collect()
+    let of_vector =
+        OF_VECTOR.map(|(name, instead)| -> Box<dyn Function> { Box::new(OfVector { name, instead }) });
+    vrl::stdlib::all().into_iter().map(replaced).chain(tables::all()).chain(of_vector).collect()
+}
+
+/// The problem that refuses a program which calls a function so.
+pub fn refused(context: &FunctionCompileContext, message: String) -> Box<dyn DiagnosticMessage> {
+    Box::new(ExpressionError::Error {
+        labels: vec![Label::primary("it is called here", context.span())],
+        message,
+        notes: Vec::new(),
+    })
 }
 
 /// A function that refuses the program which calls it.
@@ -65,11 +91,44 @@ impl Function for Unsupported {
 
     fn compile(&self, _: &TypeState, context: &mut FunctionCompileContext, _: ArgumentList) -> Compiled {
         let reason = format!("`{}` is not supported here: {}", self.identifier(), self.instead);
-        Err(Box::new(ExpressionError::Error {
-            labels: vec![vrl::diagnostic::Label::primary("it is called here", context.span())],
-            message: reason,
-            notes: Vec::new(),
-        }))
+        Err(refused(context, reason))
+    }
+}
+
+/// The same of one that the language's library has not.
+#[derive(Debug)]
+struct OfVector {
+    name: &'static str,
+    instead: &'static str,
+}
+
+impl Function for OfVector {
+    fn identifier(&self) -> &'static str {
+        self.name
+    }
+
+    fn usage(&self) -> &'static str {
+        "It is refused."
+    }
+
+    fn category(&self) -> &'static str {
+        "System"
+    }
+
+    fn return_kind(&self) -> u16 {
+        kind::ANY
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        const { &[Parameter::optional("key", kind::ANY, ""), Parameter::optional("value", kind::ANY, "")] }
+    }
+
+    fn examples(&self) -> &'static [Example] {
+        &[]
+    }
+
+    fn compile(&self, _: &TypeState, context: &mut FunctionCompileContext, _: ArgumentList) -> Compiled {
+        Err(refused(context, format!("`{}` is not supported here: {}", self.name, self.instead)))
     }
 }
 

@@ -3,7 +3,9 @@
 mod compile;
 mod event;
 mod functions;
+mod grok;
 mod settings;
+mod tables;
 
 use event::Remap;
 use flitch_sdk::rewrite::Rewriter;
