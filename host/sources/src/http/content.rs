@@ -1,5 +1,6 @@
 //! What the header of a request says about its body.
 
+use encoding_rs::{Encoding as Charset, REPLACEMENT, UTF_8};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 
 use super::HttpCodec;
@@ -56,7 +57,7 @@ pub fn otlp(headers: &HeaderMap) -> Option<Encoding> {
 
 /// What a body holds that is no request of OTLP. One that is known not to be read is refused before it is read.
 pub fn form(headers: &HeaderMap) -> Result<Form, Answer> {
-    let (name, charset) = content_type(headers);
+    let (name, _) = content_type(headers);
     if matches!(&*name, "application/msgpack" | "application/x-msgpack" | "application/vnd.msgpack") {
         return Ok(Form::MessagePack);
     }
@@ -66,10 +67,22 @@ pub fn form(headers: &HeaderMap) -> Result<Form, Answer> {
         );
         return Err(Answer::Unsupported(text));
     }
-    if charset.starts_with("utf-16") || charset.starts_with("utf-32") || charset.starts_with("ucs-") {
-        return Err(Answer::Unsupported(format!("the charset `{charset}` is not read here: send UTF-8")));
-    }
     Ok(Form::Text)
+}
+
+/// The charset of a body of text; none where it is UTF-8, of which US-ASCII is a part. JSON in another is against
+/// RFC 8259 (section 8.1), and read all the same, as nothing else can be meant. One that is not known is refused before
+/// the body is read.
+pub fn charset(headers: &HeaderMap) -> Result<Option<&'static Charset>, Answer> {
+    let (_, name) = content_type(headers);
+    if matches!(&*name, "" | "us-ascii" | "ascii") {
+        return Ok(None);
+    }
+    match Charset::for_label(name.as_bytes()) {
+        Some(charset) if charset == UTF_8 => Ok(None),
+        Some(charset) if charset != REPLACEMENT => Ok(Some(charset)),
+        _ => Err(Answer::Unsupported(format!("the charset `{name}` is not read here: send UTF-8"))),
+    }
 }
 
 /// How to read a body. With `auto` it is JSON where the content type says so or the body begins as JSON does,

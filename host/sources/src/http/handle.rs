@@ -96,6 +96,7 @@ async fn take(
     }
     let held = otlp.map_or_else(|| content::form(headers), |encoding| Ok(Form::Otlp(encoding)))?;
     let codings = content::codings(headers)?;
+    let charset = if held == Form::Text { content::charset(headers)? } else { None };
     if shared.cx.intake.is_full() {
         return Err(Answer::Full);
     }
@@ -103,9 +104,16 @@ async fn take(
     let pace = body::Pace { wait: settings.read_timeout.0, rate: settings.min_rate.0 };
     let raw = body::read(body, settings.max_body.0 as usize, pace, &mut room).await?;
     let bytes = raw.len();
-    let takes_long = bytes > LONG || !codings.is_empty();
+    let takes_long = bytes > LONG || !codings.is_empty() || charset.is_some();
     let mut hand = hand(shared).await;
-    let expand = || body::expand(&codings, raw, settings.max_expanded.0 as usize, &mut room);
+    let limit = settings.max_expanded.0 as usize;
+    let expand = || {
+        let text = body::expand(&codings, raw, limit, &mut room)?;
+        match charset {
+            Some(charset) => body::recode(charset, text, limit, &mut room),
+            None => Ok(text),
+        }
+    };
     let text = apart(takes_long, expand)?;
     let reading = decode::Reading::new(shared, &tag);
     let batches = apart(takes_long, || decode::Batches::new(held, headers, &text, reading, reading.beside()));

@@ -36,8 +36,6 @@ fn a_body_that_is_known_to_be_no_text_is_refused_by_its_type() {
         "application/gzip",
         "image/png",
         "multipart/form-data; boundary=x",
-        "text/plain; charset=UTF-16",
-        "application/json;charset=\"utf-16le\"",
     ] {
         assert!(matches!(form(&of_type(binary)), Err(Answer::Unsupported(_))), "{binary}");
     }
@@ -56,6 +54,23 @@ fn a_body_that_is_known_to_be_no_text_is_refused_by_its_type() {
     }
     for packed in ["application/msgpack", "Application/X-MsgPack", "application/vnd.msgpack; a=b"] {
         assert_eq!(form(&of_type(packed)), Ok(Form::MessagePack), "{packed}");
+    }
+}
+
+#[test]
+fn a_charset_that_is_not_known_is_refused_by_its_name() {
+    for utf8 in ["", "text/plain", "text/plain; charset=", "a/b;charset=\"UTF8\"", "text/plain; charset=US-ASCII"] {
+        assert_eq!(charset(&of_type(utf8)), Ok(None), "{utf8}");
+    }
+    for (other, name) in [
+        ("text/plain; charset=ISO-8859-1", "windows-1252"),
+        ("application/json;charset=\"utf-16le\"", "UTF-16LE"),
+        ("text/plain; format=flowed; charset=Shift_JIS", "Shift_JIS"),
+    ] {
+        assert_eq!(charset(&of_type(other)).unwrap().map(Charset::name), Some(name), "{other}");
+    }
+    for unknown in ["text/plain; charset=utf-32", "text/plain; charset=ebcdic", "text/plain; charset=hz-gb-2312"] {
+        assert!(matches!(charset(&of_type(unknown)), Err(Answer::Unsupported(_))), "{unknown}");
     }
 }
 

@@ -45,6 +45,30 @@ async fn bodies_that_are_no_text_are_refused_whatever_the_codec() {
 }
 
 #[tokio::test]
+async fn text_in_the_charset_that_the_header_names_comes_out_as_utf_8() {
+    let server = server(serde_json::json!({})).await;
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
+    let marked = [&b"\xfe\xff"[..], &utf16("{\"a\":\"Grüße\"}\n{\"a\":\"日本\"}")].concat();
+    for (kind, body, expected) in [
+        ("text/plain; charset=iso-8859-1", &b"Gr\xfc\xdfe"[..], &["Grüße"][..]),
+        ("application/json; charset=\"utf-16\"", &marked, &["Grüße", "日本"]),
+        ("text/plain; charset=Shift_JIS", b"\x93\xfa\x96\x7b\nabc", &["日本", "abc"]),
+        // What the charset does not know is mended as what is no UTF-8.
+        ("text/plain; charset=shift_jis", b"a\x93", &["a\u{fffd}"]),
+        ("text/plain; charset=us-ascii", "Grüße".as_bytes(), &["Grüße"]),
+    ] {
+        let (status, answer, records) = server.post(&format!("POST /\nContent-Type: {kind}"), body).await;
+        assert_eq!((status, records.lines().count()), (200, expected.len()), "{kind}: {answer}");
+        for text in expected {
+            assert!(records.contains(&format!(":\"{text}\"")), "{kind}: {records}");
+        }
+    }
+    let (status, answer) = server.ask("POST /\nContent-Type: text/plain; charset=ebcdic", b"a").await;
+    assert_eq!(status, 415);
+    assert!(answer.contains("`ebcdic`"), "{answer}");
+}
+
+#[tokio::test]
 async fn every_line_of_content_encodings_is_undone() {
     let server = server(serde_json::json!({})).await;
     let [.., (_, twice)] = compressed(b"{\"a\":1}");
