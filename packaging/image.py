@@ -77,7 +77,7 @@ for argument in sys.argv[4:]:
         "os": "linux",
         "config": {
             "User": f"{USER}:{USER}",
-            "Env": ["PATH=/usr/bin"],
+            "Env": ["PATH=/usr/bin", "FLITCH_COMPILED=/usr/lib/flitch/compiled"],
             "Entrypoint": ["/usr/bin/flitch"],
             "Cmd": ["run", "-c", "/etc/flitch/flitch.yaml"],
             "Volumes": {"/var/lib/flitch": {}},

@@ -2,7 +2,7 @@
 # Makes, in target/packages, what flitch is installed from: for amd64 and arm64 a deb, an rpm and a tarball, an OCI image for
 # both, the Helm chart, and the list of what the binary is made of (SBOM).
 #
-# FLITCH_ARCHS names the architectures. FLITCH_BINARIES is a folder with ARCH/flitch, as
+# FLITCH_ARCHS names the architectures. FLITCH_BINARIES is a folder with ARCH/flitch and ARCH/compiled, as
 # scripts/package-binary.sh makes them in target/packages; where it is not set, they are built. Two runs over one commit and
 # the same binaries make the same bytes.
 set -euo pipefail
@@ -86,7 +86,7 @@ layers() {
   local at="$out/image/$arch"
   from="$(base "$arch")"
   lib="lib/$(machine "$arch")-linux-gnu"
-  mkdir -p "$at"/base/{"$lib",etc/ssl/certs,tmp,var/lib/flitch} "$at"/program/{usr/bin,etc/flitch}
+  mkdir -p "$at"/base/{"$lib",etc/ssl/certs,tmp,var/lib/flitch} "$at"/program/{usr/bin,usr/lib/flitch,etc/flitch}
   libraries "$binaries/$arch/flitch" "$from/$lib" "$from/usr/$lib" | xargs cp -L -t "$at/base/$lib"
   # Where programs look for the loader.
   if [ "$arch" = amd64 ]; then
@@ -101,6 +101,7 @@ layers() {
   echo 'hosts: files dns' >"$at/base/etc/nsswitch.conf"
   cp "$binaries/$arch/flitch" "$at/program/usr/bin/"
   cp packaging/etc/flitch.yaml "$at/program/etc/flitch/"
+  cp -R "$binaries/$arch/compiled" "$at/program/usr/lib/flitch/"
 }
 
 images=()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the binary that packages have, into target/packages/ARCH/flitch: it starts on every Linux whose glibc is 2.17 or
-# later, with OpenSSL, zlib and zstd inside.
+# later, with OpenSSL, zlib and zstd inside. Beside it, in `compiled`, the stock plugins as machine code, for images.
 #
 #   scripts/package-binary.sh amd64|arm64
 #
@@ -34,7 +34,7 @@ kept="$FLITCH_CACHE/package-binaries/$hash-$arch"
 
 if [ ! -d "$kept" ]; then
   say "building the binary for $arch (some 20 minutes the first time)"
-  have rustup && rustup target add "$machine-unknown-linux-gnu" >/dev/null 2>&1
+  if have rustup; then retry 3 rustup target add "$machine-unknown-linux-gnu" >&2; fi
   target="${FLITCH_PACKAGE_TARGET:-$root/target/package-build}"
   # librdkafka's configure knows one compiler only. Its version script names functions that this build has not.
   wrappers="$target/zig-$arch"
@@ -44,14 +44,15 @@ if [ ! -d "$kept" ]; then
     chmod 755 "$wrappers/$kind"
   done
   cargo_home="${CARGO_HOME:-$HOME/.cargo}"
-  CC="$wrappers/cc" CXX="$wrappers/c++" HOST_CC=gcc HOST_CXX=g++ LDFLAGS=-Wl,--undefined-version \
+  CARGO_ZIGBUILD_ZIG_PATH="$tools/zig/bin/python-zig" CC="$wrappers/cc" CXX="$wrappers/c++" HOST_CC=gcc HOST_CXX=g++ LDFLAGS=-Wl,--undefined-version \
     CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_STRIP=symbols CARGO_TARGET_DIR="$target" \
     RUSTFLAGS="--remap-path-prefix=$root=/flitch --remap-path-prefix=$cargo_home=/cargo" \
     cargo zigbuild --quiet --locked --release --jobs 2 -p flitch --bin flitch --features static \
     --target "$machine-unknown-linux-gnu.$glibc" >&2
   rm -rf "$kept".*
-  mkdir -p "$kept.$$"
+  mkdir -p "$kept.$$/compiled"
   cp "$target/$machine-unknown-linux-gnu/release/flitch" "$kept.$$/flitch"
+  run_for "$arch" "$kept.$$/flitch" plugin precompile "$kept.$$/compiled"
   mv -T "$kept.$$" "$kept"
 fi
 rm -rf "target/packages/$arch"

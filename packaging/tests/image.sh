@@ -51,6 +51,8 @@ for _ in $(seq 480); do
 done
 cat log
 [ "$(grep -c '"method":"GET".*"by":"image"\|"by":"image".*"method":"GET"' data/out.ndjson)" = 1000 ]
+# Its plugins came compiled.
+[ -z "$(ls data/compiled)" ]
 runc exec "$name" /usr/bin/flitch version
 runc kill "$name" TERM
 for _ in $(seq 240); do

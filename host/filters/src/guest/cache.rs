@@ -12,6 +12,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::hash::{hex, sha256};
+use super::shipped::Shipped;
 
 /// The ending of compiled code.
 const ENDING: &str = "cwasm";
@@ -26,12 +27,18 @@ const MAX_BYTES: u64 = 1 << 30;
 #[derive(Debug)]
 pub struct Cache {
     folder: Option<PathBuf>,
+    shipped: Option<Shipped>,
 }
 
 impl Cache {
     /// A cache that keeps nothing.
     pub fn none() -> Cache {
-        Cache { folder: None }
+        Cache { folder: None, shipped: None }
+    }
+
+    /// The same, and before it what came with the program.
+    pub fn with_shipped(self, shipped: Option<Shipped>) -> Cache {
+        Cache { shipped, ..self }
     }
 
     /// The cache in `folder`, which is made where it is missing.
@@ -44,7 +51,7 @@ impl Cache {
         if metadata.permissions().mode() & 0o077 != 0 {
             fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
         }
-        Ok(Cache { folder: Some(folder.to_owned()) })
+        Ok(Cache { folder: Some(folder.to_owned()), shipped: None })
     }
 
     /// The code of the component `bytes`, whose SHA-256 is `sha256`, and whether it was here already.
@@ -54,6 +61,9 @@ impl Cache {
         bytes: &[u8],
         sha256: &str,
     ) -> anyhow::Result<(Component, bool)> {
+        if let Some(component) = self.shipped.as_ref().and_then(|shipped| shipped.component(engine, sha256)) {
+            return Ok((component, true));
+        }
         let Some(folder) = &self.folder else { return Ok((compile(engine, bytes)?, false)) };
         let head = format!("{sha256}-{}-", engine_key(engine));
         if let Some(component) = load(folder, &head, engine) {

@@ -11,6 +11,7 @@ use super::cache::Cache;
 
 use super::limits::TICK;
 use super::settings::Wasi;
+use super::shipped::Shipped;
 use super::state::State;
 use flitch_core::tasks;
 use flitch_core::telemetry::health::{Health, Part};
@@ -31,7 +32,7 @@ struct Inner {
 
 impl Engine {
     /// An engine that keeps compiled code in `cache`, a folder of its own that is made where it is missing; without
-    /// one, each start compiles. `health` hears where its clock fails.
+    /// one, each start compiles what did not come with the program. `health` hears where its clock fails.
     pub fn new(cache: Option<&Path>, health: &Arc<Health>) -> anyhow::Result<Engine> {
         let wasm = wasmtime::Engine::new(&config())?;
         let cache = match cache {
@@ -39,6 +40,7 @@ impl Engine {
                 .with_context(|| format!("cannot keep compiled plugins in {}", folder.display()))?,
             None => Cache::none(),
         };
+        let cache = cache.with_shipped(Shipped::of_environment());
         let none = linker(&wasm, Wasi::None)?;
         let empty = linker(&wasm, Wasi::Empty)?;
         tick(wasm.weak(), health)?;
@@ -68,7 +70,7 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-fn config() -> Config {
+pub(super) fn config() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
