@@ -19,6 +19,7 @@ mod list;
 mod many_files;
 mod measure;
 mod stages;
+mod swaps;
 
 use measure::{Cost, Run};
 
@@ -77,6 +78,9 @@ fn main() {
     calibrate();
     if wanted("buffer on disk") {
         disk::compare(records, runs);
+    }
+    if wanted("swaps") {
+        swaps::compare(runs);
     }
     if wanted("start") {
         measure::start_and_idle();
