@@ -37,19 +37,19 @@ impl Swapped {
         fs::rename(self.flitch.at("parse.new"), self.flitch.at("parse.wasm")).expect("the same disk");
     }
 
-    fn delivered(&self) -> u64 {
-        self.flitch.metrics().count("flitch_records_received_total", &[]) as u64
+    fn received(&self) -> u64 {
+        self.flitch.metrics().count("flitch_records_received_total", &[])
     }
 
     /// Records a second while `meanwhile` is done once and again.
     fn pace(&mut self, mut meanwhile: impl FnMut(&mut Swapped)) -> f64 {
-        let (begun, before) = (Instant::now(), self.delivered());
+        let (begun, before) = (Instant::now(), self.received());
         while begun.elapsed() < LONG {
             let next = Instant::now() + EVERY;
             meanwhile(self);
             wait::eventually("the next time", PATIENCE, || Instant::now() >= next);
         }
-        (self.delivered() - before) as f64 / begun.elapsed().as_secs_f64()
+        (self.received() - before) as f64 / begun.elapsed().as_secs_f64()
     }
 }
 
@@ -72,9 +72,19 @@ pub fn compare(runs: u64) {
             (calm, busy)
         })
         .collect();
-    println!("\n{:<44} {:>12} {:>12} {:>9}", format!("{swaps} swaps"), "r/s before", "r/s during", "of before");
+    println!(
+        "\n{:<44} {:>12} {:>12} {:>9}",
+        format!("{swaps} swaps"),
+        "r/s before",
+        "r/s during",
+        "of before"
+    );
     for (calm, busy) in rows {
-        println!("{:<44} {calm:>12.0} {busy:>12.0} {:>9.2}", "throughput while a filter is swapped", busy / calm);
+        println!(
+            "{:<44} {calm:>12.0} {busy:>12.0} {:>9.2}",
+            "throughput while a filter is swapped",
+            busy / calm
+        );
     }
     swapped.flitch.terminate(PATIENCE);
 }

@@ -34,7 +34,9 @@ mod workers;
 pub use alone::Alone;
 pub use chain::{Chain, LoadError, Program};
 pub use filter::{Filter, FilterContext};
-pub use guest::{Allow, Component, Engine, FaultKind, LimitSettings, Origin, Provenance, Wanted, Wasi, precompile};
+pub use guest::{
+    Allow, Component, Engine, FaultKind, LimitSettings, Origin, Provenance, Wanted, Wasi, precompile,
+};
 pub use judgement::{Judgement, Part, Traffic};
 pub use origin::Stock;
 pub use probation::{ProbationStatus, settings::ProbationSettings};

@@ -187,7 +187,12 @@ const MALFORMED: u8 = 0xff;
 
 /// Turns text of another charset into UTF-8, never growing past `limit` bytes, nor past `room`. A byte order mark is
 /// left out, and goes before what the header says (<https://encoding.spec.whatwg.org/#decode>).
-pub fn recode(charset: &'static Encoding, raw: Bytes, limit: usize, room: &mut Room) -> Result<Bytes, Answer> {
+pub fn recode(
+    charset: &'static Encoding,
+    raw: Bytes,
+    limit: usize,
+    room: &mut Room,
+) -> Result<Bytes, Answer> {
     let mut decoder = charset.new_decoder();
     let of_raw = room.bytes();
     let mut text: Vec<u8> = Vec::new();

@@ -59,7 +59,9 @@ fn a_body_that_is_known_to_be_no_text_is_refused_by_its_type() {
 
 #[test]
 fn a_charset_that_is_not_known_is_refused_by_its_name() {
-    for utf8 in ["", "text/plain", "text/plain; charset=", "a/b;charset=\"UTF8\"", "text/plain; charset=US-ASCII"] {
+    for utf8 in
+        ["", "text/plain", "text/plain; charset=", "a/b;charset=\"UTF8\"", "text/plain; charset=US-ASCII"]
+    {
         assert_eq!(charset(&of_type(utf8)), Ok(None), "{utf8}");
     }
     for (other, name) in [
@@ -69,7 +71,9 @@ fn a_charset_that_is_not_known_is_refused_by_its_name() {
     ] {
         assert_eq!(charset(&of_type(other)).unwrap().map(Charset::name), Some(name), "{other}");
     }
-    for unknown in ["text/plain; charset=utf-32", "text/plain; charset=ebcdic", "text/plain; charset=hz-gb-2312"] {
+    for unknown in
+        ["text/plain; charset=utf-32", "text/plain; charset=ebcdic", "text/plain; charset=hz-gb-2312"]
+    {
         assert!(matches!(charset(&of_type(unknown)), Err(Answer::Unsupported(_))), "{unknown}");
     }
 }
