@@ -25,8 +25,10 @@ pub use settings::{AllowSettings, ManageSettings};
 
 /// The folder in `data_dir` of what is kept for the server.
 const FOLDER: &str = "manage";
-/// The part by which the way to the server calls itself, which is no fault of a configuration.
-const SELF: &str = "manager opamp";
+/// The parts by which the way to the server calls itself, which are no fault of a configuration: that there is none, and that it
+/// is not the one that the server has offered.
+const AWAY: &str = "manager opamp";
+const LOST: &str = "manager connection";
 
 /// Which configuration is in force.
 #[derive(Debug)]
@@ -208,6 +210,10 @@ impl Managed for Fleet {
         for (part, reason) in ailing(&status) {
             components.entry(place(&part)).or_default().reason = Some(reason);
         }
+        if let Some(reason) = status.ailments.get(LOST) {
+            let reason = Some(reason.clone());
+            components.insert("manage.opamp".to_owned(), Component { reason, detail: None });
+        }
         for (name, filter) in &status.filters {
             let Some(reference) = &filter.reference else { continue };
             let signed_by = filter.signed_by.as_ref().map(|key| format!(", signed by {key}"));
@@ -283,7 +289,7 @@ fn ailing(status: &Status) -> Vec<(String, String)> {
     let down = status.failures.iter().filter(|(_, failures)| failures.down);
     let down = down.map(|(part, failures)| (part.clone(), failures.reason.clone()));
     let ailments = status.ailments.iter().map(|(part, reason)| (part.clone(), reason.clone()));
-    down.chain(ailments).filter(|(part, _)| part != SELF).collect()
+    down.chain(ailments).filter(|(part, _)| part != AWAY && part != LOST).collect()
 }
 
 /// Where a part stands in the configuration, if it does: `outputs.events` for `output events`.

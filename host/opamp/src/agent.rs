@@ -15,7 +15,7 @@ use crate::connection::Connections;
 use crate::desk::Desk;
 use crate::identity::Identity;
 use crate::keeper::Keeper;
-use crate::link::Link;
+use crate::link::{Link, Ways};
 use crate::orders::Orders;
 use crate::packages::{PackageStore, Packages};
 use crate::settings::OpampSettings;
@@ -81,7 +81,8 @@ impl<M: Managed> Agent<M> {
         let may = managed.clone();
         let connections =
             Connections::new(settings, &place.folder, Arc::new(move |url: &str| may.may_connect(url)));
-        let link = Link::new(connections, ends.clone(), place.clock.clone(), &place.health)?;
+        let make = Box::new(Ways::new);
+        let link = Link::new(connections, ends.clone(), place.clock.clone(), &place.health, make)?;
         let packages = settings
             .accept_packages
             .then(|| Packages::new(managed.clone(), ends.clone(), PackageStore::of(&place.folder)));

@@ -84,26 +84,38 @@ impl Connections {
         Connections { own: own.clone(), folder: folder.to_owned(), may }
     }
 
-    /// The settings to begin with, and the connection that a server offered, where they are of that.
-    pub fn first(&self) -> (OpampSettings, Option<Connection>) {
-        if self.own.accept_connection
-            && let Some(kept) = self.kept()
-        {
-            match self.settings(&kept) {
-                Ok(settings) => return (settings, Some(kept)),
-                Err(error) => {
-                    tracing::error!(
-                        "the connection that the server has offered cannot be used; that of this machine is: {error:#}"
-                    );
-                }
+    /// What stands in the machine's own file.
+    pub fn own(&self) -> &OpampSettings {
+        &self.own
+    }
+
+    /// The connection that was kept before flitch started, where one may be used.
+    pub fn kept_before(&self) -> Option<Connection> {
+        if !self.own.accept_connection {
+            return None;
+        }
+        match self.read() {
+            Ok(kept) => kept,
+            Err(error) => {
+                tracing::error!(
+                    file = %self.folder.join(FILE).display(),
+                    "the connection that the server has offered cannot be read; that of this machine is used: {error}"
+                );
+                None
             }
         }
-        (self.own.clone(), None)
     }
 
     fn kept(&self) -> Option<Connection> {
-        let text = std::fs::read(self.folder.join(FILE)).ok()?;
-        serde_json::from_slice(&text).ok()
+        self.read().ok().flatten()
+    }
+
+    fn read(&self) -> io::Result<Option<Connection>> {
+        match std::fs::read(self.folder.join(FILE)) {
+            Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Keeps a connection that has worked.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::app::{Description, Document, Health, Plugin};
 use crate::identity::{Identity, Uid};
-use crate::pace::FullReports;
+use crate::pace::Allowance;
 use crate::wire::{
     AgentConfigFile, AgentConfigMap, AgentDescription, AgentDisconnect, AgentToServer, ComponentHealth,
     ConfigStatus, ConnectionSettingsStatus, EffectiveConfig, PackageStatus, PackageStatuses,
@@ -21,6 +21,9 @@ use crate::wire::{
 const REASON: usize = 4096;
 /// Least time between two numbers of one server.
 const RENEWED: Duration = Duration::from_secs(10);
+/// Full reports that may follow each other at once, and how long each takes to be allowed again.
+const FULL_AT_ONCE: u32 = 2;
+const FULL_EVERY: Duration = Duration::from_secs(30);
 
 /// Where what there is to tell is written down.
 #[derive(Debug)]
@@ -45,7 +48,7 @@ struct Papers {
     /// What there is to tell of packages.
     offered: PackageStatuses,
     untold: Untold,
-    full: FullReports,
+    full: Allowance,
     full_wanted: bool,
     /// When the server gave another number.
     renewed: Option<Instant>,
@@ -94,7 +97,7 @@ impl Desk {
             plugins: BTreeMap::new(),
             offered: PackageStatuses::default(),
             untold: ALL,
-            full: FullReports::new(now),
+            full: Allowance::new(FULL_AT_ONCE, FULL_EVERY, now),
             full_wanted: false,
             renewed: None,
         };

@@ -19,6 +19,7 @@ mod packages;
 mod probation;
 mod settings;
 mod store;
+mod turns;
 mod wire;
 
 pub use agent::{Agent, Place};

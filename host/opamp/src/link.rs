@@ -1,25 +1,28 @@
-//! The way to the server, over WebSocket or HTTP, and back to it when it is lost.
+//! The way to the server, over WebSocket or HTTP, and back to it when it is lost: by the connection that a server has offered,
+//! and by that of the machine's own file where there is none, or it is lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use flitch_core::clock::Clock;
 use flitch_core::telemetry::health::Ailment;
-use flitch_core::telemetry::{Health, Metric, Quiet};
+use flitch_core::telemetry::{Health, Metric};
 
 use crate::connection::{Connection, Connections};
 use crate::desk::Desk;
-use crate::identity::Uid;
 use crate::orders::Orders;
 use crate::pace::Reconnect;
 use crate::settings::OpampSettings;
-use crate::wire::{ConfigStatus, ConnectionSettingsOffers, REPORT_FULL_STATE, ServerToAgent};
+use crate::turns::{Turn, Turns};
+use crate::wire::{ConfigStatus, ConnectionSettingsOffers};
 
+pub(crate) use ears::Ears;
+
+mod ears;
 mod http;
 mod socket;
 
@@ -45,84 +48,157 @@ impl Broken {
     }
 }
 
+/// A way to speak with a server.
+pub(crate) trait Way: Send + Sync + Sized {
+    /// Speaks with the server until the connection is lost; `heard` is called at each sign of the server. Ends well, with a
+    /// farewell, when `stop` is cancelled.
+    fn session(
+        &self,
+        ears: &Ears,
+        heard: impl Fn() + Send + Sync,
+        stop: &CancellationToken,
+    ) -> impl Future<Output = Result<(), Broken>> + Send;
+}
+
 /// The two ways.
-enum Way {
+pub(crate) enum Ways {
     Socket(socket::Dial),
     Http(http::Asker),
 }
 
-impl Way {
-    fn new(settings: &OpampSettings) -> anyhow::Result<Way> {
+impl Ways {
+    /// The one that the settings want.
+    ///
+    /// # Errors
+    /// What is wrong with them; the text names the setting.
+    pub fn new(settings: &OpampSettings) -> anyhow::Result<Ways> {
         Ok(match settings.url()?.scheme() {
-            "ws" | "wss" => Way::Socket(socket::Dial::new(settings)?),
-            _ => Way::Http(http::Asker::new(settings)?),
+            "ws" | "wss" => Ways::Socket(socket::Dial::new(settings)?),
+            _ => Ways::Http(http::Asker::new(settings)?),
         })
     }
 }
 
+impl Way for Ways {
+    async fn session(
+        &self,
+        ears: &Ears,
+        heard: impl Fn() + Send + Sync,
+        stop: &CancellationToken,
+    ) -> Result<(), Broken> {
+        match self {
+            Ways::Socket(dial) => dial.session(ears, heard, stop).await,
+            Ways::Http(asker) => asker.session(ears, heard, stop).await,
+        }
+    }
+}
+
+/// How a way is made.
+type Make<W> = Box<dyn Fn(&OpampSettings) -> anyhow::Result<W> + Send + Sync>;
+
+/// A way with what it was made of.
+struct Road<W> {
+    way: W,
+    settings: OpampSettings,
+}
+
+/// The way that a server offered.
+struct Offered<W> {
+    road: Road<W>,
+    connection: Connection,
+}
+
 /// The way to one server.
-pub(crate) struct Link {
-    way: Way,
+pub(crate) struct Link<W = Ways> {
+    make: Make<W>,
+    own: Road<W>,
+    /// One that has worked.
+    offered: Option<Offered<W>>,
+    turns: Turns,
+    reconnect: Reconnect,
     connections: Connections,
     ears: Ears,
-    ailment: Ailment,
-}
-
-/// What becomes of messages of the server.
-pub(crate) struct Ears {
-    pub desk: Arc<Desk>,
-    pub orders: Arc<Orders>,
-    pub clock: Clock,
-    settings: Mutex<OpampSettings>,
-    /// Another connection that is offered.
-    offered: Mutex<Option<ConnectionSettingsOffers>>,
     connected: metrics::Gauge,
-    strange: Quiet,
+    /// That no server is reached.
+    away: Ailment,
+    /// That the one which was offered is not.
+    lost: Ailment,
 }
 
-impl Link {
-    /// The way that the settings say, or the server has said before. Nothing is connected to.
+/// How a connection ended.
+struct Over {
+    /// None where it was to end.
+    broken: Option<Broken>,
+    is_reached: bool,
+}
+
+impl<W: Way> Link<W> {
+    /// The ways that the settings say, and that the server has said before. Nothing is connected to.
     ///
     /// # Errors
-    /// What is wrong with them; the text names the setting.
+    /// What is wrong with the settings; the text names the one.
     pub fn new(
         connections: Connections,
-        (desk, orders): (Arc<Desk>, Arc<Orders>),
+        ends: (Arc<Desk>, Arc<Orders>),
         clock: Clock,
         health: &Arc<Health>,
-    ) -> anyhow::Result<Link> {
-        let (settings, kept) = connections.first();
-        if let Some(kept) = kept {
-            desk.connection(&kept.hash, ConfigStatus::Applied, "");
-        }
-        let way = Way::new(&settings)?;
-        let ears = Ears {
-            desk,
-            orders,
-            clock,
-            settings: Mutex::new(settings),
-            offered: Mutex::default(),
+        make: Make<W>,
+    ) -> anyhow::Result<Link<W>> {
+        let settings = connections.own().clone();
+        let own = Road { way: make(&settings)?, settings: settings.clone() };
+        let turns = Turns::new(settings.heartbeat.0);
+        let mut link = Link {
+            make,
+            own,
+            offered: None,
+            turns,
+            reconnect: Reconnect::default(),
+            connections,
+            ears: Ears::new(ends, clock, settings),
             connected: Metric::ManagerConnected.gauge(&[]),
-            strange: Quiet::a_minute(),
+            away: Ailment::of(health, "manager", "opamp"),
+            lost: Ailment::of(health, "manager", "connection"),
         };
-        Ok(Link { way, connections, ears, ailment: Ailment::of(health, "manager", "opamp") })
+        if let Some(kept) = link.connections.kept_before() {
+            let hash = kept.hash.clone();
+            match link.road(kept) {
+                Ok(offered) => {
+                    link.ears.desk.connection(&hash, ConfigStatus::Applied, "");
+                    link.offered = Some(offered);
+                }
+                Err(error) => link.loses(&hash, &format!("it cannot be used: {error:#}")),
+            }
+        }
+        Ok(link)
+    }
+
+    /// The way of a connection.
+    fn road(&self, connection: Connection) -> anyhow::Result<Offered<W>> {
+        let settings = self.connections.settings(&connection)?;
+        Ok(Offered { road: Road { way: (self.make)(&settings)?, settings }, connection })
     }
 
     /// Keeps up the connection until `stop` is cancelled.
     pub async fn run(mut self, stop: &CancellationToken) {
-        let mut reconnect = Reconnect::default();
         let mut is_known = false;
-        self.ears.connected.set(0.0);
+        self.connected.set(0.0);
         loop {
-            let began = Instant::now();
-            let Err(Broken { reason, after }) = self.session(&self.way, || (), stop).await else { return };
-            let offered = self.ears.offered.lock().take();
-            if let Some(offered) = offered {
-                self.tries(offered, stop).await;
-                continue;
+            let mut began = Instant::now();
+            let mut over = self.keeps_up(stop).await;
+            if let Some(offer) = self.ears.take_offer() {
+                began = Instant::now();
+                over = self.tries(offer, stop).await;
             }
-            let pause = reconnect.pause(began.elapsed(), after, fastrand::f64());
-            self.ailment.set(Some(format!("the server that manages flitch cannot be reached: {reason}")));
+            if stop.is_cancelled() {
+                return;
+            }
+            let Some(Broken { reason, after }) = over.broken else {
+                // Another one has its turn.
+                (self.reconnect, is_known) = (Reconnect::default(), false);
+                continue;
+            };
+            let pause = self.reconnect.pause(began.elapsed(), after, fastrand::f64());
+            self.away.set(Some(format!("the server that manages flitch cannot be reached: {reason}")));
             if is_known {
                 tracing::debug!(reason, ?pause, "the server that manages flitch cannot be reached");
             } else {
@@ -139,52 +215,95 @@ impl Link {
         }
     }
 
-    /// Speaks with a server until the connection is lost; `heard` is called at each sign of it.
-    async fn session(&self, way: &Way, heard: impl Fn(), stop: &CancellationToken) -> Result<(), Broken> {
-        self.ears.desk.begins();
-        let heard = || {
-            self.ears.connected.set(1.0);
-            self.ailment.set(None);
-            heard();
+    /// Speaks with the server whose turn it is.
+    async fn keeps_up(&mut self, stop: &CancellationToken) -> Over {
+        let Some(offered) = &self.offered else {
+            return self.session(&self.own, || (), None, stop).await;
         };
-        let over = match way {
-            Way::Socket(dial) => dial.session(&self.ears, heard, stop).await,
-            Way::Http(asker) => asker.session(&self.ears, heard, stop).await,
+        let hash = offered.connection.hash.clone();
+        let began = Instant::now();
+        let (turn, lasts) = (self.turns.turn(), self.turns.lasts(fastrand::f64()));
+        let over = match turn {
+            Turn::Own => self.session(&self.own, || (), lasts, stop).await,
+            Turn::Offered => self.session(&offered.road, || self.is_back(&hash), None, stop).await,
         };
-        self.ears.connected.set(0.0);
+        let now = Instant::now();
+        let lasted = over.broken.is_none() && lasts.is_some_and(|lasts| now.duration_since(began) >= lasts);
+        // One that ended for another one that is offered tells nothing, unless it was there.
+        let tells = over.broken.is_some() || lasted || (turn == Turn::Offered && over.is_reached);
+        if tells && self.turns.over(began, now, over.is_reached, lasted) {
+            let reason = over.broken.as_ref().map(|broken| broken.reason.as_str()).unwrap_or_default();
+            self.loses(&hash, &format!("it is reached no more: {reason}"));
+            self.reconnect = Reconnect::default();
+        }
         over
     }
 
-    /// Speaks with the server as it has offered; where it says something then, that is how it is spoken with from now on.
-    async fn tries(&mut self, offered: ConnectionSettingsOffers, stop: &CancellationToken) {
-        let hash = offered.hash.clone();
-        let made = Connection::offered(offered).and_then(|connection| {
-            let settings = self.connections.settings(&connection)?;
-            Ok((connection, Way::new(&settings)?, settings))
-        });
-        let (connection, way, settings) = match made {
-            Ok(made) => made,
-            Err(error) => return self.refuses(&hash, &format!("{error:#}")),
-        };
-        tracing::info!(?connection, "the server offers another connection, which is tried");
-        let before = std::mem::replace(&mut *self.ears.settings.lock(), settings);
-        let is_heard = AtomicBool::new(false);
+    /// Speaks with a server until the connection is lost, has lasted as long as it may, or another one is to be tried; `first` is
+    /// called at the first sign of it.
+    async fn session(
+        &self,
+        road: &Road<W>,
+        first: impl Fn() + Send + Sync,
+        lasts: Option<Duration>,
+        stop: &CancellationToken,
+    ) -> Over {
+        self.ears.settings.lock().clone_from(&road.settings);
+        self.ears.desk.begins();
+        let is_reached = AtomicBool::new(false);
         let heard = || {
-            if !is_heard.swap(true, Ordering::Relaxed) {
-                self.keeps(&connection);
+            if !is_reached.swap(true, Ordering::Relaxed) {
+                self.connected.set(1.0);
+                self.away.set(None);
+                first();
             }
         };
-        let over = self.session(&way, heard, stop).await;
-        if is_heard.load(Ordering::Relaxed) {
-            self.way = way;
-        } else if let Err(Broken { reason, .. }) = over {
-            *self.ears.settings.lock() = before;
+        let ends = stop.child_token();
+        let leaves = async {
+            tokio::select! {
+                () = until(lasts.map(|lasts| Instant::now() + lasts)) => {}
+                () = self.ears.offered() => {}
+            }
+            ends.cancel();
+            std::future::pending::<()>().await;
+        };
+        let over = tokio::select! {
+            over = road.way.session(&self.ears, heard, &ends) => over,
+            () = leaves => Ok(()),
+        };
+        self.connected.set(0.0);
+        Over { broken: over.err(), is_reached: is_reached.into_inner() }
+    }
+
+    /// Speaks with the server as it has offered; where it is reached by that, that is how it is spoken with from now on. Else it is
+    /// the turn of the one before.
+    async fn tries(&mut self, offer: ConnectionSettingsOffers, stop: &CancellationToken) -> Over {
+        let nothing = Over { broken: None, is_reached: false };
+        let hash = offer.hash.clone();
+        let offered = match Connection::offered(offer).and_then(|connection| self.road(connection)) {
+            Ok(offered) => offered,
+            Err(error) => {
+                self.refuses(&hash, &format!("{error:#}"));
+                return nothing;
+            }
+        };
+        let connection = &offered.connection;
+        tracing::info!(?connection, "the server offers another connection, which is tried");
+        let over = self.session(&offered.road, || self.keeps(connection), None, stop).await;
+        if over.is_reached {
+            self.offered = Some(offered);
+            self.turns = Turns::new(self.own.settings.heartbeat.0);
+            return over;
+        }
+        if let Some(Broken { reason, .. }) = over.broken {
             self.refuses(&hash, &format!("it was tried, and the server was not reached: {reason}"));
         }
+        nothing
     }
 
     fn keeps(&self, connection: &Connection) {
         tracing::info!(?connection, "the connection that the server has offered works, and is kept");
+        self.lost.set(None);
         match self.connections.keep(connection) {
             Ok(()) => self.ears.desk.connection(&connection.hash, ConfigStatus::Applied, ""),
             Err(error) => {
@@ -203,76 +322,24 @@ impl Link {
         self.connections.refuse();
         self.ears.desk.connection(hash, ConfigStatus::Failed, reason);
     }
-}
 
-impl Ears {
-    /// Takes a message of the server.
-    fn hear(&self, message: ServerToAgent) -> Result<(), Broken> {
-        let own = self.desk.uid();
-        if !message.instance_uid.is_empty() && message.instance_uid != own.0 {
-            if self.strange.may_say() {
-                tracing::warn!("the server sends messages for another agent, which are passed over");
-            }
-            return Ok(());
-        }
-        if let Some(error) = message.error_response {
-            let said = if error.error_message.is_empty() { "without a word" } else { &error.error_message };
-            if error.kind == UNAVAILABLE {
-                let after = error.retry_info.map(|info| Duration::from_nanos(info.retry_after_nanoseconds));
-                let after = after.map(|after| after.min(LONGEST));
-                return Err(Broken { reason: format!("it has too much to do: {said}"), after });
-            }
-            if self.strange.may_say() {
-                tracing::warn!(said, "the server does not take a message of flitch");
-            }
-            return Ok(());
-        }
-        // Of a message with a command nothing else counts.
-        if let Some(command) = message.command {
-            if command.kind == 0 {
-                self.orders.restart();
-            }
-            return Ok(());
-        }
-        if let Some(identification) = message.agent_identification
-            && let Ok(uid) = <[u8; 16]>::try_from(identification.new_instance_uid)
-        {
-            self.desk.renew(Uid(uid), Instant::now());
-        }
-        if message.flags & REPORT_FULL_STATE != 0 {
-            self.desk.wants_all();
-        }
-        // A configuration may name packages that come with it.
-        if let Some(packages) = message.packages_available {
-            if self.settings.lock().accept_packages {
-                self.orders.packages(packages);
-            } else {
-                let reason = "this flitch takes no packages of a server (`accept_packages: false`)";
-                self.desk.packages(Vec::new(), &packages.all_packages_hash, reason);
-            }
-        }
-        if let Some(config) = message.remote_config {
-            self.orders.config(config);
-        }
-        if let Some(offered) = message.connection_settings
-            && offered.hash != self.desk.last_connection()
-        {
-            if self.settings.lock().accept_connection {
-                *self.offered.lock() = Some(offered);
-                return Err(Broken::new("it offers another connection"));
-            }
-            if self.strange.may_say() {
-                tracing::warn!(
-                    "the server offers another connection, and none is taken (`accept_connection: false`)"
-                );
-            }
-        }
-        Ok(())
+    /// The connection that was kept is lost.
+    fn loses(&self, hash: &[u8], reason: &str) {
+        let said = format!(
+            "the connection that the server has offered is lost, and that of the machine's own file is used: {reason}"
+        );
+        tracing::error!("{said}");
+        self.ears.desk.connection(hash, ConfigStatus::Failed, &said);
+        self.lost.set(Some(said));
     }
 
-    /// When a sign of life is due, a tenth sooner or later: agents that came in one moment do not stay together.
-    fn heartbeat(&self) -> Duration {
-        self.settings.lock().heartbeat.0.mul_f64(0.9 + fastrand::f64() / 5.0)
+    /// The connection that was offered is reached.
+    fn is_back(&self, hash: &[u8]) {
+        if self.turns.is_lost() {
+            tracing::info!("the connection that the server has offered is back, and used");
+            self.lost.set(None);
+            self.ears.desk.connection(hash, ConfigStatus::Applied, "");
+        }
     }
 }
 
@@ -283,3 +350,6 @@ async fn until(moment: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,10 +9,6 @@ const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(300);
 /// A connection that lasted for this long begins with the first pause again.
 const LASTING: Duration = Duration::from_secs(60);
-/// Full reports that may follow each other at once, and how long each takes to be allowed again.
-const FULL_AT_ONCE: u32 = 2;
-const FULL_EVERY: Duration = Duration::from_secs(30);
-
 /// The pauses between attempts to reach a server.
 #[derive(Debug, Default)]
 pub struct Reconnect {
@@ -33,35 +29,37 @@ impl Reconnect {
     }
 }
 
-/// When all that there is to tell may be told again. A server that asks for it with each answer would have agent and server
-/// spin.
+/// When something that a server can ask for may be done again: one that asks for it with each answer would have agent and
+/// server spin.
 #[derive(Debug)]
-pub struct FullReports {
+pub struct Allowance {
+    at_once: u32,
+    every: Duration,
     left: u32,
     since: Instant,
 }
 
-impl FullReports {
-    /// None was sent yet.
-    pub fn new(now: Instant) -> FullReports {
-        FullReports { left: FULL_AT_ONCE, since: now }
+impl Allowance {
+    /// So many may follow each other at once, and each of them takes a time to be allowed again. None was taken yet.
+    pub fn new(at_once: u32, every: Duration, now: Instant) -> Allowance {
+        Allowance { at_once, every, left: at_once, since: now }
     }
 
-    /// From when on one may be sent.
+    /// From when on one may be taken.
     pub fn due(&self, now: Instant) -> Instant {
-        if self.left > 0 { now } else { self.since + FULL_EVERY }
+        if self.left > 0 { now } else { self.since + self.every }
     }
 
     /// Takes the leave for one, where there is one.
     pub fn take(&mut self, now: Instant) -> bool {
-        let earned = now.duration_since(self.since).as_secs() / FULL_EVERY.as_secs();
+        let earned = now.duration_since(self.since).as_secs() / self.every.as_secs().max(1);
         if earned > 0 {
-            self.left = FULL_AT_ONCE.min(self.left.saturating_add(u32::try_from(earned).unwrap_or(u32::MAX)));
+            self.left = self.at_once.min(self.left.saturating_add(u32::try_from(earned).unwrap_or(u32::MAX)));
             self.since = now;
         }
         let may = self.left > 0;
         if may {
-            if self.left == FULL_AT_ONCE {
+            if self.left == self.at_once {
                 self.since = now;
             }
             self.left -= 1;

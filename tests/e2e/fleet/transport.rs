@@ -117,9 +117,9 @@ fn another_connection_that_the_server_offers_is_kept_once_it_has_worked_and_else
     ] {
         std::fs::write(at(name), text).unwrap();
     }
-    let first = Opamp::start(&[]).unwrap();
+    let mut first = Opamp::start(&[]).unwrap();
     let (cert, key, ca) = (at("server.pem"), at("server.key"), at("ca.pem"));
-    let second =
+    let mut second =
         Opamp::start(&["-cert", &cert, "-key", &key, "-client-ca", &ca, "-bearer", "let-me-in"]).unwrap();
     let mut flitch = flitch_with(&first.endpoint("ws"), ", accept_connection: true");
     flitch.run();
@@ -163,4 +163,21 @@ fn another_connection_that_the_server_offers_is_kept_once_it_has_worked_and_else
     });
     second.does("/connection?hash=plain", &first.endpoint("ws")).unwrap();
     refused(&second, "plain", "without TLS");
+    // When it is lost the first one counts, until that is lost as well and the other one is back.
+    second.kill();
+    refused(&first, "good", "is lost");
+    let health = eventually("the health says so", DEADLINE, || {
+        first.agent()?["components"]["manage.opamp"].as_str().map(str::to_owned)
+    });
+    assert!(health.contains("is lost"), "{health}");
+    assert!(flitch.status()["ailments"]["manager connection"].is_string(), "{}", flitch.status());
+    first.kill();
+    second.restart().unwrap();
+    eventually("it is with the other again", DEADLINE, || {
+        let is_well = |agent: &serde_json::Value| {
+            agent["connection_status"] == "APPLIED" && agent["components"]["manage.opamp"].is_null()
+        };
+        second.agent().filter(is_well)
+    });
+    assert_eq!(flitch.log().matches("is lost").count(), 1, "{}", flitch.log());
 }

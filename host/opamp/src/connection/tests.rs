@@ -26,10 +26,15 @@ fn what_is_offered_takes_the_place_of_the_own_where_it_says_something_and_is_the
     let settings = connections.settings(&connection).unwrap();
     assert_eq!((settings.endpoint.as_str(), settings.heartbeat.0.as_secs()), ("wss://allowed/v1", 7));
     assert_eq!(settings.request_headers["X-Site"].expose(), "berlin");
-    assert_eq!(connections.first().0.endpoint, "wss://fleet.example.com/v1", "it was not kept yet");
+    assert_eq!(connections.kept_before(), None, "it was not kept yet");
     connections.keep(&connection).unwrap();
-    assert_eq!(connections.first(), (settings, Some(connection.clone())));
+    assert_eq!(connections.kept_before(), Some(connection.clone()));
     assert!(!format!("{connection:?}").contains("berlin"));
+    let own = OpampSettings { accept_connection: false, ..connections.own().clone() };
+    let taken_from = Connections::new(&own, folder.path(), connections.may.clone());
+    assert_eq!(taken_from.kept_before(), None, "the machine takes none any more");
+    std::fs::write(folder.path().join(FILE), "{\"hash\":[1").unwrap();
+    assert_eq!(connections.kept_before(), None, "one that is cut off is none");
 }
 
 #[test]

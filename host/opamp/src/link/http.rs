@@ -54,7 +54,7 @@ impl Asker {
     pub async fn session(
         &self,
         ears: &Ears,
-        heard: impl Fn(),
+        heard: impl Fn() + Send + Sync,
         stop: &CancellationToken,
     ) -> Result<(), Broken> {
         loop {

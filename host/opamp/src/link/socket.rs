@@ -65,18 +65,17 @@ impl Dial {
         })
     }
 
-    /// Speaks with the server until the connection is lost; `heard` is called at each sign of the server. Ends well when
-    /// `stop` is cancelled.
+    /// Speaks with the server until the connection is lost; `heard` is called at each sign of the server, of which
+    /// that it takes the connection is none: what stands in front of it does so too. Ends well when `stop` is cancelled.
     pub async fn session(
         &self,
         ears: &Ears,
-        heard: impl Fn(),
+        heard: impl Fn() + Send + Sync,
         stop: &CancellationToken,
     ) -> Result<(), Broken> {
         let connecting = stop.run_until_cancelled(timeout(self.timeout, self.connect(ears))).await;
         let Some(connected) = connecting else { return Ok(()) };
         let mut socket = connected.map_err(|_| Broken::new("no answer in time"))??;
-        heard();
         tracing::info!(endpoint = %place(&self.url), "connected to the server that manages flitch");
         let mut beat = Instant::now() + ears.heartbeat();
         let mut last = Instant::now();
@@ -104,7 +103,7 @@ impl Dial {
                             let said = said.map(|said| format!(": {}", said.reason)).unwrap_or_default();
                             return Err(Broken::new(format!("it closed the connection{said}")));
                         }
-                        Some(Ok(_)) => {}
+                        Some(Ok(_)) => heard(),
                         Some(Err(error)) => return Err(broken(error, ears.clock.now())),
                         None => return Err(Broken::new("it closed the connection")),
                     }

@@ -34,7 +34,7 @@ fn a_server_that_asks_for_a_pause_has_all_of_it() {
 #[test]
 fn full_reports_are_bounded_however_often_they_are_asked_for() {
     let start = Instant::now();
-    let mut full = FullReports::new(start);
+    let mut full = Allowance::new(2, Duration::from_secs(30), start);
     let second = |n: u64| start + Duration::from_secs(n);
     let sent = (0..300).filter(|n| full.take(second(*n))).count();
     assert!((10..=12).contains(&sent), "{sent}");
