@@ -294,12 +294,21 @@ impl<M: Managed> Packages<M> {
                     (PackageState::Installed, stays.unwrap_or_default())
                 }
             };
+            // What is here was offered before flitch started, and what had to go too.
+            let before = here.filter(|_| self.offered.is_none());
+            let refused = before.and_then(|before| before.refused.as_ref());
+            let before = before.map(|before| match refused {
+                Some((hash, _)) => (String::new(), hash.clone()),
+                None => (before.version.clone(), before.hash.clone()),
+            });
+            let offered = offered.map(|offered| (offered.version.clone(), offered.hash.clone())).or(before);
+            let (server_offered_version, server_offered_hash) = offered.unwrap_or_default();
             PackageStatus {
                 name: name.clone(),
                 agent_has_version: here.map(|here| here.version.clone()).unwrap_or_default(),
                 agent_has_hash: here.map(|here| here.hash.clone()).unwrap_or_default(),
-                server_offered_version: offered.map(|offered| offered.version.clone()).unwrap_or_default(),
-                server_offered_hash: offered.map(|offered| offered.hash.clone()).unwrap_or_default(),
+                server_offered_version,
+                server_offered_hash,
                 status: state.into(),
                 error_message,
             }

@@ -15,7 +15,7 @@ use flitch_tests::wait::eventually;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::{copying, own, told};
+use super::{all_arrive, copying, own, told};
 use crate::support::*;
 
 /// A flitch that takes packages, and who makes and has them.
@@ -243,6 +243,53 @@ fn a_package_that_fails_its_trial_or_is_rolled_back_leaves_what_was_before_also_
     assert!(scene.flitch.terminate(DEADLINE).success(), "{}", scene.flitch.log());
     scene.flitch.run();
     scene.runs("g0000001");
+}
+
+#[test]
+fn a_package_that_rejects_what_the_one_before_took_goes_by_itself_also_from_disk() {
+    let mut scene = Scene::new();
+    scene.offers("all-1", &json!({ "mark": scene.generation('g', 1) }));
+    scene.told_of("mark", "1.1", "Installed");
+    scene.server.offers("one", &marking(&scene.flitch)).unwrap();
+    told(&scene.server, "one", "APPLIED");
+    append(&scene.flitch.at("in/a.log"), 0..2_000);
+    all_arrive(&scene.flitch, &["first"], 0..2_000);
+    eventually("its configuration has stood", DEADLINE, || {
+        scene.flitch.at("data/manage/configuration.json").exists()
+    });
+    // It stands the trial, since to reject is its own business.
+    let worse = json!({ "mark": scene.generation('j', 2) });
+    scene.offers("all-2", &worse);
+    scene.told_of("mark", "1.2", "Installed");
+    append(&scene.flitch.at("in/a.log"), 2_000..4_000);
+    let gone = |scene: &Scene| {
+        let package = scene.told_of("mark", "1.1", "InstallFailed");
+        assert!(package["error"].as_str().unwrap().contains("reject"), "{package}");
+        let hashes = [&package["hash"], &package["offered"]].map(|hash| hash.as_str().unwrap().to_owned());
+        assert_eq!(hashes, [hex(b"hash of 1.1"), hex(b"hash of 1.2")]);
+        let record = std::fs::read_to_string(scene.flitch.at("data/registry/packages/mark.json")).unwrap();
+        let record: Value = serde_json::from_str(&record).unwrap();
+        assert_eq!((&record["now"]["version"], &record["before"]), (&json!("1.1"), &Value::Null));
+        let content = format!("data/registry/packages/{}.wasm", worse["mark"]["content"].as_str().unwrap());
+        assert!(!scene.flitch.at(&content).exists());
+    };
+    gone(&scene);
+    all_arrive(&scene.flitch, &["first"], 0..4_000);
+    eventually("the signer of what is back is told", DEADLINE, || {
+        let status = scene.server.agent()?["statuses"]["filters.mark"].as_str()?.to_owned();
+        (status.starts_with("running: package:mark:1.1@sha256:") && status.contains("signed by"))
+            .then_some(())
+    });
+    // It is not had again because it is offered again, nor by a flitch that starts.
+    scene.offers("all-3", &worse);
+    eventually("the offer is known", DEADLINE, || {
+        scene.server.agent().filter(|agent| agent["packages_hash"] == "all-3")
+    });
+    gone(&scene);
+    assert!(scene.flitch.terminate(DEADLINE).success(), "{}", scene.flitch.log());
+    scene.flitch.run();
+    scene.runs("g0000001");
+    gone(&scene);
 }
 
 #[test]

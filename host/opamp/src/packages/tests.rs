@@ -137,6 +137,7 @@ async fn what_is_offered_is_had_once_and_told_with_hash_and_version() {
         (told.server_provided_all_packages_hash, told.packages["a"].status()),
         (vec![2], PackageState::Installed)
     );
+    assert_eq!(told.packages["a"].server_offered_hash, [3], "it was offered before");
 }
 
 #[tokio::test(start_paused = true)]
