@@ -14,9 +14,10 @@ use crate::config::{self, Config, ConfigError, Loaded, is_host_allowed};
 use flitch_core::clock::Clock;
 use flitch_core::machine::hostname;
 use flitch_opamp::{
-    Agent, Component, Description, Document, Health, InForce, Kept, Managed, NotInstalled, OfferedPackage,
-    OpampSettings, Package, Place, Plugin, Vitals,
+    Agent, Component, Description, Document, Health, InForce, Kept, Managed, NotInstalled, OpampSettings,
+    Package, Place, Plugin, Vitals,
 };
+use flitch_registry::Offer;
 
 mod packages;
 mod settings;
@@ -252,7 +253,7 @@ impl Managed for Fleet {
         self.packages_here().into_iter().map(package).collect()
     }
 
-    async fn install(&self, offer: OfferedPackage) -> Result<(), NotInstalled> {
+    async fn install(&self, offer: Offer) -> Result<(), NotInstalled> {
         self.takes(offer).await
     }
 

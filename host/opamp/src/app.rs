@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 
+use flitch_registry::Offer;
+
 use crate::store::Kept;
 
 /// What is managed. All answers are of this moment, and quick but for [`Managed::apply`].
@@ -38,7 +40,7 @@ pub trait Managed: Send + Sync + 'static {
     ///
     /// # Errors
     /// It is not here, or not any more.
-    fn install(&self, offer: OfferedPackage) -> impl Future<Output = Result<(), NotInstalled>> + Send;
+    fn install(&self, offer: Offer) -> impl Future<Output = Result<(), NotInstalled>> + Send;
 
     /// Whether this machine lets a server have it connect to where a URL leads.
     ///
@@ -117,25 +119,6 @@ pub struct Plugin {
     pub version: String,
     /// SHA-256 of its code.
     pub sha256: Vec<u8>,
-}
-
-/// A package as a server offers it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OfferedPackage {
-    /// Its name.
-    pub name: String,
-    /// What the server calls this version.
-    pub version: String,
-    /// By what the server knows it.
-    pub hash: Vec<u8>,
-    /// Where its content is, and headers of the request for that.
-    pub url: String,
-    /// The same.
-    pub headers: Vec<(String, String)>,
-    /// SHA-256 of its content.
-    pub content: Vec<u8>,
-    /// What signs its content.
-    pub signature: Vec<u8>,
 }
 
 /// A package that is here.

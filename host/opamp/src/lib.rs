@@ -24,8 +24,7 @@ mod wire;
 
 pub use agent::{Agent, Place};
 pub use app::{
-    Component, Description, Document, Health, InForce, Managed, NotInstalled, OfferedPackage, Package,
-    Plugin, Vitals,
+    Component, Description, Document, Health, InForce, Managed, NotInstalled, Package, Plugin, Vitals,
 };
 pub use settings::OpampSettings;
 pub use store::{Kept, kept};

@@ -12,7 +12,9 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{Managed, NotInstalled, OfferedPackage, Package};
+use flitch_registry::Offer;
+
+use crate::app::{Managed, NotInstalled, Package};
 use crate::desk::Desk;
 use crate::orders::Orders;
 use crate::store::replace;
@@ -335,7 +337,7 @@ impl<M: Managed> Packages<M> {
 }
 
 /// What is offered, where it may be a plugin.
-fn offer(name: &str, package: &PackageAvailable) -> Result<OfferedPackage, String> {
+fn offer(name: &str, package: &PackageAvailable) -> Result<Offer, String> {
     if package.kind == 0 {
         return Err("it is to be flitch itself (`TopLevel`), and flitch takes plugins (`Addon`)".to_owned());
     }
@@ -344,7 +346,7 @@ fn offer(name: &str, package: &PackageAvailable) -> Result<OfferedPackage, Strin
     }
     let file = package.file.clone().ok_or("it comes without a file")?;
     let headers = file.headers.unwrap_or_default().headers;
-    Ok(OfferedPackage {
+    Ok(Offer {
         name: name.to_owned(),
         version: package.version.clone(),
         hash: package.hash.clone(),

@@ -8,7 +8,7 @@ use super::Fleet;
 use crate::admin::Home;
 use crate::app::{Command, Refused};
 use crate::config::is_host_allowed;
-use flitch_opamp::{NotInstalled, OfferedPackage};
+use flitch_opamp::NotInstalled;
 use flitch_registry::{Error, Offer, Package, Registries};
 
 impl Fleet {
@@ -29,14 +29,12 @@ impl Fleet {
     }
 
     /// Has a package, and puts it into force.
-    pub(super) async fn takes(&self, offered: OfferedPackage) -> Result<(), NotInstalled> {
+    pub(super) async fn takes(&self, offer: Offer) -> Result<(), NotInstalled> {
         let refused = |reason: String| NotInstalled::Refused(reason);
         let registries = self.registries().map_err(|error| refused(format!("{error:#}")))?;
         let Some(chosen) = self.board.in_force() else {
             return Err(NotInstalled::Failed("flitch has not started yet".to_owned()));
         };
-        let OfferedPackage { name, version, hash, url, headers, content, signature } = offered;
-        let offer = Offer { name, version, hash, url, headers, content, signature };
         let allow = &chosen.own.config.manage.allow;
         let fetched = registries.fetch(&offer, &|url| is_host_allowed(url, allow)).await;
         let fetched = fetched.map_err(|error| match error {

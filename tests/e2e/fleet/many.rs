@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use flitch_core::clock::Clock;
 use flitch_core::tasks;
 use flitch_opamp::{
-    Agent, Description, Document, Health, InForce, Kept, Managed, NotInstalled, OfferedPackage,
-    OpampSettings, Package, Place, Plugin, Vitals,
+    Agent, Description, Document, Health, InForce, Kept, Managed, NotInstalled, OpampSettings, Package,
+    Place, Plugin, Vitals,
 };
+use flitch_registry::Offer;
 use flitch_tests::servers::opamp::Opamp;
 use flitch_tests::wait::eventually;
 use tokio_util::sync::CancellationToken;
@@ -56,7 +57,7 @@ impl Managed for Quick {
         Vec::new()
     }
 
-    async fn install(&self, _: OfferedPackage) -> Result<(), NotInstalled> {
+    async fn install(&self, _: Offer) -> Result<(), NotInstalled> {
         Ok(())
     }
 

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use parking_lot::Mutex;
 
 use super::*;
-use crate::app::{Description, Document, Health, NotInstalled, OfferedPackage, Package, Plugin, Vitals};
+use crate::app::{Description, Document, Health, NotInstalled, Package, Plugin, Vitals};
 use crate::identity::Identity;
 use crate::store::kept;
 use crate::wire::{AgentConfigFile, AgentConfigMap, can};
@@ -53,7 +53,7 @@ impl Managed for Fake {
         Vec::new()
     }
 
-    async fn install(&self, _: OfferedPackage) -> Result<(), NotInstalled> {
+    async fn install(&self, _: flitch_registry::Offer) -> Result<(), NotInstalled> {
         Ok(())
     }
 

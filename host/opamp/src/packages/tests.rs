@@ -44,12 +44,12 @@ impl Managed for Fake {
         self.here.lock().values().cloned().collect()
     }
 
-    async fn install(&self, offer: OfferedPackage) -> Result<(), NotInstalled> {
+    async fn install(&self, offer: Offer) -> Result<(), NotInstalled> {
         self.tried.lock().push(offer.name.clone());
         if let Some(error) = self.fails.lock().get(&offer.name) {
             return Err(error.clone());
         }
-        let OfferedPackage { name, version, hash, .. } = offer;
+        let Offer { name, version, hash, .. } = offer;
         self.here.lock().insert(name.clone(), Package { name, version, hash, refused: None });
         Ok(())
     }
