@@ -19,6 +19,8 @@ mod cases;
 
 /// Where sources listen when only a port is named.
 const ALL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+/// Most names that point nowhere which are looked at.
+const MOST: usize = 1000;
 
 /// All errors and warnings about `config`, which was read from `file`.
 pub fn check(config: &Config, file: &SourceFile) -> Vec<Problem> {
@@ -111,8 +113,9 @@ impl Checker<'_> {
             let message = format!("the pipeline `{name}` has no output");
             self.push(&format!("{path}.to"), message, help.to_owned());
         }
+        let mut seen = BTreeSet::new();
         for (number, source) in pipeline.from.iter().enumerate() {
-            if pipeline.from[..number].contains(source) {
+            if !seen.insert(source) && self.problems.len() < MOST {
                 let message = format!("the source `{source}` stands in `from` twice");
                 let help = "its records would be written twice: take one away".to_owned();
                 self.push(&format!("{path}.from[{number}]"), message, help);
@@ -121,7 +124,7 @@ impl Checker<'_> {
     }
 
     fn reference(&mut self, path: &str, name: &str, what: &str, known: &[&str]) {
-        if known.contains(&name) {
+        if known.contains(&name) || self.problems.len() >= MOST {
             return;
         }
         let help = match suggest(name, known, &format!("{what}s")) {

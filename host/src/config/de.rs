@@ -25,7 +25,7 @@ use parts::{Items, Keys, Variant};
 const SPLIT: &str = "$flitch::split";
 
 /// Most errors that one run tells.
-const MOST_ERRORS: usize = 40;
+const MOST_ERRORS: usize = super::report::MOST_TOLD;
 
 /// A value read from a tree, or all that is wrong with it; and the places of its secrets.
 pub struct Reading<T> {

@@ -10,6 +10,13 @@ use miette::{
 use super::tree::Location;
 use flitch_core::telemetry::escape::Lines;
 
+/// Most problems of one file that are told; of the others it is told how many they are.
+pub const MOST_TOLD: usize = 40;
+/// Most bytes of the lines that are shown with a problem: what has longer ones was written by a machine.
+const MOST_LINES: usize = 4096;
+/// Most bytes of what is said of a problem.
+const LONGEST: usize = 4096;
+
 /// One thing that is wrong, or worth a warning. Its texts may come from a plugin: they are escaped where they are shown.
 #[derive(Clone)]
 pub struct Problem {
@@ -32,13 +39,13 @@ impl Problem {
         location: Option<Location>,
         message: String,
     ) -> Problem {
-        Problem { message, help: None, location, is_warning: false, file: file.clone() }
+        Problem { message: cut(message), help: None, location, is_warning: false, file: file.clone() }
     }
 
     /// The same with what to do.
     #[must_use]
     pub fn help(mut self, help: impl Into<Option<String>>) -> Problem {
-        self.help = help.into();
+        self.help = help.into().map(cut);
         self
     }
 
@@ -49,12 +56,38 @@ impl Problem {
         self
     }
 
+    /// Whether the lines that would be shown with it are for people: the one before it, its own, and the one behind it.
+    fn has_short_lines(&self) -> bool {
+        let (Some(location), text) = (self.location, self.file.inner().as_bytes()) else { return true };
+        let start = location.start.min(text.len());
+        let end = location.end.clamp(start, text.len());
+        let two_lines = || {
+            let mut ends = 0;
+            move |byte: &&u8| {
+                ends += usize::from(**byte == b'\n');
+                ends < 2
+            }
+        };
+        let before = text[..start].iter().rev().take_while(two_lines()).take(MOST_LINES).count();
+        let behind = text[end..].iter().take_while(two_lines()).take(MOST_LINES).count();
+        before + (end - start) + behind < MOST_LINES
+    }
+
     /// Line and column, both from 1; the column in characters.
     pub fn line_and_column(&self) -> Option<(usize, usize)> {
         let before = self.file.inner().get(..self.location?.start)?;
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Some((before.matches('\n').count() + 1, before[line_start..].chars().count() + 1))
     }
+}
+
+/// A text that is no longer than it may be.
+fn cut(mut text: String) -> String {
+    if text.len() > LONGEST {
+        text.truncate(text.floor_char_boundary(LONGEST));
+        text.push('…');
+    }
+    text
 }
 
 impl fmt::Display for Problem {
@@ -133,23 +166,34 @@ pub fn render(problems: &[Problem], colors: bool) -> String {
     let theme = if colors { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false);
     let mut out = String::new();
-    for problem in problems {
-        if handler.render_report(&mut out, problem).is_err() {
+    for problem in problems.iter().take(MOST_TOLD) {
+        if !problem.has_short_lines() || handler.render_report(&mut out, problem).is_err() {
             out.push_str(&format!("{problem:?}\n"));
         }
         out.push('\n');
     }
+    if let Some(others) = others(problems) {
+        out.push_str(&format!("{others}\n\n"));
+    }
     out
+}
+
+/// How many there are beside those that are told.
+fn others(problems: &[Problem]) -> Option<String> {
+    problems.len().checked_sub(MOST_TOLD).filter(|more| *more > 0).map(|more| format!("and {more} more"))
 }
 
 /// One line for each problem: for logs.
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, problem) in self.problems.iter().enumerate() {
+        for (place, problem) in self.problems.iter().take(MOST_TOLD).enumerate() {
             let newline = if place == 0 { "" } else { "\n" };
             write!(f, "{newline}{problem:?}")?;
         }
-        Ok(())
+        match others(&self.problems) {
+            Some(others) => write!(f, "\n{others}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -160,3 +204,6 @@ impl fmt::Debug for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+#[cfg(test)]
+mod tests;

@@ -138,9 +138,15 @@ pub fn parse_all(text: &str) -> Result<(Node, Vec<Entry>), SyntaxError> {
     Ok((reader.document()?, reader.dropped))
 }
 
-/// Whether a text has more than `most` keys and values; it is read no further than that, and kept nowhere.
+/// Whether a text has more than `most` keys and values, lists and maps among them; it is read no further than that, and kept
+/// nowhere.
 pub fn is_larger(text: &str, most: usize) -> bool {
-    let values = |event: &Event<'_>| matches!(event, Event::Scalar(..) | Event::Alias(_));
+    let values = |event: &Event<'_>| {
+        matches!(
+            event,
+            Event::Scalar(..) | Event::Alias(_) | Event::SequenceStart(..) | Event::MappingStart(..)
+        )
+    };
     let events = Parser::new_from_str(text).map_while(Result::ok);
     events.filter(|(event, _)| values(event)).take(most + 1).count() > most
 }

@@ -83,6 +83,26 @@ fn ten_thousand_filters_are_refused_before_they_are_read() {
 }
 
 #[test]
+fn lists_and_maps_without_anything_in_them_are_counted_too() {
+    for (nothing, section) in [("[],", "tests: "), ("{},", "x: ")] {
+        let text = format!("{GOOD}{section}[{}]\n", nothing.repeat(1 << 20));
+        let ((), held) = crate::memory::peak_of(|| drop(refused(&text)));
+        assert!(held < 1 << 20, "{held}");
+        assert!(refused(&text).contains("more than 50000 keys and values"));
+    }
+}
+
+#[test]
+fn ten_thousands_of_names_that_point_nowhere_in_one_line_are_refused_in_a_few_words() {
+    let names: String = (0..40_000).map(|number| format!("out{number}, ")).collect();
+    let text = GOOD.replace("to: [out]", &format!("to: [{names}]"));
+    let error = sent(&text, &own(OWN), Path::new("/etc/flitch")).unwrap_err();
+    let (told, held) = crate::memory::peak_of(|| [error.report(false), error.to_string()]);
+    assert!(held < 4 << 20, "{held}");
+    assert!(told.iter().all(|told| told.contains("`out0`") && told.contains("and 960 more")), "{told:?}");
+}
+
+#[test]
 fn a_text_that_is_nested_without_an_end_is_refused() {
     let deep = format!("{GOOD}x-deep: {}{}", "[".repeat(100_000), "]".repeat(100_000));
     assert!(!refused(&deep).is_empty());
