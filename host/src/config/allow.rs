@@ -17,10 +17,14 @@ use crate::fleet::AllowSettings;
 enum Reach {
     /// Nothing that reaches anything.
     Nothing,
-    /// A path that is read, or the pattern of such.
+    /// A path that is read.
     Read,
-    /// A path that is written to, or the template of such.
+    /// The pattern of paths that are read.
+    ReadLike,
+    /// A path that is written to.
     Write,
+    /// The template of paths that are written to.
+    WriteLike,
     /// Hosts, as names, addresses or URLs.
     Hosts,
     /// A listener, which may be a unix socket.
@@ -40,7 +44,7 @@ enum Reach {
 }
 
 /// Keys whose values are paths, hosts and so on, wherever they stand in a section.
-const READ: [&str; 5] = ["include", "token_file", "certificate", "ca_file", "credentials_path"];
+const READ: [&str; 4] = ["token_file", "certificate", "ca_file", "credentials_path"];
 const OF_TLS: [&str; 4] = ["ca", "cert", "key", "client_ca"];
 const HOSTS: [&str; 10] = [
     "brokers",
@@ -63,7 +67,9 @@ fn reach(section: &str, way: &[&str]) -> Reach {
         ("filters", ["allow", "env"]) => Reach::Env,
         ("filters", _) => Reach::Nothing,
         ("tables", ["path"]) => Reach::Read,
-        ("outputs", ["path"] | ["buffer", "path"]) => Reach::Write,
+        ("outputs", ["path"]) => Reach::WriteLike,
+        ("outputs", ["buffer", "path"]) => Reach::Write,
+        ("sources", ["include"]) => Reach::ReadLike,
         (_, ["listen"]) => Reach::Listen,
         (_, ["options", ..]) => Reach::Anywhere,
         (_, ["connection_string"]) => Reach::ConnectionString,
@@ -90,6 +96,8 @@ pub fn placeholder(inside: &str, allow: &AllowSettings, folder: &Path) -> Result
     said.map_or(Ok(()), |message| Err((message, HELP.to_owned())))
 }
 
+/// Most places that are told.
+const MOST: usize = 1000;
 const HELP: &str = "what a server may reach is said in the machine's own file, under `manage.allow`";
 
 /// All that is reached and not allowed.
@@ -135,7 +143,9 @@ struct Looker<'a> {
 
 impl Looker<'_> {
     fn found(&mut self, location: Option<Location>, judged: Result<(), String>) {
-        if let Err(message) = judged {
+        if let Err(message) = judged
+            && self.problems.len() < MOST
+        {
             self.problems.push(self.file.at_location(location, message).help(HELP.to_owned()));
         }
     }
@@ -161,8 +171,10 @@ impl Looker<'_> {
         let allow = self.allow;
         match reach {
             Reach::Nothing => Ok(()),
-            Reach::Read => below(&fixed(text, &['*', '?', '[', '{']), &allow.read, "read", "read"),
-            Reach::Write => below(&fixed(text, &['{']), &allow.write, "write to", "write"),
+            Reach::Read => below(Path::new(text), &allow.read, "read", "read"),
+            Reach::ReadLike => begins_below(text, &['*', '?', '[', '{', '\\'], &allow.read, "read", "read"),
+            Reach::Write => below(Path::new(text), &allow.write, "write to", "write"),
+            Reach::WriteLike => begins_below(text, &['{'], &allow.write, "write to", "write"),
             Reach::Hosts => text.split(',').try_for_each(|one| is_host_allowed(one, allow)),
             Reach::Listen => match text.strip_prefix("unix://") {
                 Some(path) => below(Path::new(path), &allow.write, "write to", "write"),
@@ -203,29 +215,49 @@ fn layout(text: &str) -> &str {
     rest.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(rest, |(folder, _)| folder)
 }
 
-/// The part of a pattern or template that stands for itself, up to the last folder in it.
-fn fixed(text: &str, special: &[char]) -> PathBuf {
+/// Whether a pattern or template, in which these characters mean more than themselves, is below one of these folders with the
+/// part that stands for itself.
+fn begins_below(
+    text: &str,
+    special: &[char],
+    folders: &[PathBuf],
+    what: &str,
+    key: &str,
+) -> Result<(), String> {
+    let path = Path::new(text);
+    stays(path, key)?;
     match text.find(special) {
-        None => PathBuf::from(text),
-        Some(place) => PathBuf::from(&text[..text[..place].rfind('/').map_or(0, |slash| slash + 1)]),
+        None => below(path, folders, what, key),
+        Some(place) => {
+            let folder = text[..place].rfind('/').map_or(0, |slash| slash + 1);
+            below(Path::new(&text[..folder]), folders, what, key)
+        }
     }
 }
 
 /// Whether a path is below one of these folders, links followed as far as it is there.
 fn below(path: &Path, folders: &[PathBuf], what: &str, key: &str) -> Result<(), String> {
-    let refused = |why: &str| Err(format!("{why} (`manage.allow.{key}`)"));
-    let shown = path.display();
-    if !path.is_absolute() {
-        return refused(&format!("`{shown}`: a server names whole paths, from `/` on"));
-    }
-    if path.components().any(|part| part == Component::ParentDir) {
-        return refused(&format!("`{shown}` has a `..` in it, which a server may not use"));
-    }
+    stays(path, key)?;
     let real = real(path);
     match folders.iter().any(|folder| real.starts_with(self::real(folder))) {
         true => Ok(()),
-        false => refused(&format!("`{shown}` is not below a folder that a server may {what}")),
+        false => Err(format!(
+            "`{}` is not below a folder that a server may {what} (`manage.allow.{key}`)",
+            path.display()
+        )),
     }
+}
+
+/// Whether a path is whole, and goes nowhere up.
+fn stays(path: &Path, key: &str) -> Result<(), String> {
+    let refused = |why: &str| Err(format!("`{}`{why} (`manage.allow.{key}`)", path.display()));
+    if !path.is_absolute() {
+        return refused(": a server names whole paths, from `/` on");
+    }
+    if path.components().any(|part| part == Component::ParentDir) {
+        return refused(" has a `..` in it, which a server may not use");
+    }
+    Ok(())
 }
 
 /// The path with its links followed, as far as it is there.
@@ -264,8 +296,11 @@ pub fn is_host_allowed(text: &str, allow: &AllowSettings) -> Result<(), String> 
         };
         is_host && of_port.is_none_or(|wanted| Some(wanted) == port)
     };
-    let is_allowed =
-        !host.is_empty() && allow.hosts.iter().map(|one| one.to_lowercase()).any(|one| is_meant(&one));
+    // What no name has in it is read otherwise by some who connect.
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+    let is_allowed = !host.is_empty()
+        && host.chars().all(is_name)
+        && allow.hosts.iter().map(|one| one.to_lowercase()).any(|one| is_meant(&one));
     match is_allowed {
         true => Ok(()),
         false => Err(format!(

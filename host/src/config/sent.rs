@@ -12,6 +12,7 @@ use super::schema;
 use super::source::SourceFile;
 use super::tree::{self, Value};
 use crate::fleet::ManageSettings;
+use flitch_sources::SourceSettings;
 
 /// How reports call it.
 const NAME: &str = "the server's configuration";
@@ -79,6 +80,12 @@ pub fn sent(text: &str, own: &Config, folder: &Path) -> Result<Loaded, ConfigErr
         return Err(ConfigError { problems });
     }
     config.manage.clone_from(&own.manage);
+    // What a glob matches may be a link, and a folder on its way too.
+    for source in config.sources.values_mut() {
+        if let SourceSettings::File(files) = source {
+            files.within = Some(allowed.read.clone());
+        }
+    }
     Ok(Loaded { config, warnings, file })
 }
 

@@ -1,6 +1,7 @@
 //! The settings of the file source.
 
-use std::path::Component;
+use std::io;
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use globset::GlobBuilder;
@@ -79,6 +80,28 @@ pub struct FileSettings {
     /// Most files held open; beyond it those that were quiet longest are closed until they grow.
     #[schemars(range(min = 1))]
     pub max_open_files: usize,
+    /// Folders below which a file must lie, links followed; none where it may lie anywhere. No file says that: it is so of what a
+    /// managing server sends.
+    #[serde(skip)]
+    pub within: Option<Vec<PathBuf>>,
+}
+
+impl FileSettings {
+    /// Whether a file may be read.
+    ///
+    /// # Errors
+    /// It may not; or the system's.
+    pub(super) fn lets_read(&self, path: &Path) -> io::Result<()> {
+        let Some(folders) = &self.within else { return Ok(()) };
+        let real = path.canonicalize()?;
+        match folders.iter().filter_map(|folder| folder.canonicalize().ok()).any(|f| real.starts_with(f)) {
+            true => Ok(()),
+            false => Err(io::Error::other(format!(
+                "it leads to {}, which is below no folder that a server may read (`manage.allow.read`)",
+                real.display()
+            ))),
+        }
+    }
 }
 
 impl Default for FileSettings {
@@ -106,6 +129,7 @@ impl Default for FileSettings {
             checkpoint_interval: span(1_000),
             rotate_wait: span(5_000),
             max_open_files: 512,
+            within: None,
         }
     }
 }

@@ -70,6 +70,51 @@ fn what_is_not_allowed_is_told_with_its_place_and_the_setting_that_would_allow_i
         ("{ type: forward, listen: \"unix:///etc/x.sock\" }", OUTPUT, FILTER, "1:", "allow.write"),
         (SOURCE, "{ type: file, path: /etc/cron.d/x }", FILTER, "2:", "allow.write"),
         (SOURCE, "{ type: file, path: \"/var/spool/flitch{@tag}\" }", FILTER, "2:", "allow.write"),
+        ("{ type: file, include: [\"/var/log/*/../../../etc/shadow\"] }", OUTPUT, FILTER, "1:", "`..`"),
+        ("{ type: file, include: [\"/var/log\\\\/../etc/*\"] }", OUTPUT, FILTER, "1:", "`..`"),
+        (
+            SOURCE,
+            "{ type: file, path: \"/var/spool/flitch/{@tag}/../../x\" }",
+            FILTER,
+            "2:",
+            "which a server may not use",
+        ),
+        // A brace and a star are nothing but themselves in what is no template and no pattern.
+        (
+            SOURCE,
+            "{ type: kafka, brokers: [kafka.example.com], topic: x, buffer: { type: disk, path: \"/var/spool/flitch/{/../../x\" } }",
+            FILTER,
+            "2:",
+            "which a server may not use",
+        ),
+        (
+            SOURCE,
+            "{ type: kafka, brokers: [kafka.example.com], topic: x, tls: { ca: \"/var/log/*/../../../etc/shadow\" } }",
+            FILTER,
+            "2:",
+            "which a server may not use",
+        ),
+        (
+            SOURCE,
+            OUTPUT,
+            "{ plugin: dissect, allow: { read: [\"/var/log/[/../..\"] } }",
+            "3:",
+            "which a server may not use",
+        ),
+        (
+            SOURCE,
+            "{ type: elasticsearch, nodes: [\"https://evil.com a.corp.example.com:9200\"], index: x }",
+            FILTER,
+            "2:",
+            "allow.hosts",
+        ),
+        (
+            SOURCE,
+            "{ type: elasticsearch, nodes: [\"https://evil.com%2f.corp.example.com:9200\"], index: x }",
+            FILTER,
+            "2:",
+            "allow.hosts",
+        ),
         (SOURCE, "{ type: stdout }", FILTER, "2:", "allow.outputs"),
         (SOURCE, "{ type: http, url: \"http://evil.example.com/\" }", FILTER, "2:", "`evil.example.com`"),
         (
@@ -188,6 +233,9 @@ fn a_link_out_of_a_folder_leads_out_of_it() {
     assert!(below(&inside, &folders, "read", "read").is_ok());
     assert!(below(&inside.join("link/passwd"), &folders, "read", "read").is_err());
     assert!(below(&folder.path().join("inside"), &folders, "read", "read").is_err());
+    // What is no pattern is taken as it stands.
+    std::os::unix::fs::symlink("/etc", inside.join("a*")).unwrap();
+    assert!(below(&inside.join("a*/passwd"), &folders, "read", "read").is_err());
 }
 
 #[test]

@@ -57,6 +57,7 @@ impl Tailer {
     }
 
     fn begin(&mut self, found: &Found, now: Instant) -> io::Result<Key> {
+        self.settings.lets_read(&found.place)?;
         let id = FileId::of(&found.meta);
         let mut tail = Tail {
             id,

@@ -255,6 +255,28 @@ fn a_file_under_two_names_is_read_once() {
 }
 
 #[test]
+fn a_link_out_of_the_folders_that_may_be_read_is_passed_over_and_one_within_them_is_not() {
+    let mut rig = Rig::new();
+    rig.settings.include.push(super::super::rig::glob(format!("{}/logs/*/*.log", rig.dir.path().display())));
+    let make = |rig: &Rig| {
+        rig.append("a.log", "one\n");
+        fs::create_dir(rig.path("folder")).unwrap();
+        rig.append("folder/b.log", "two\n");
+        std::os::unix::fs::symlink("folder/b.log", rig.path("c.log")).unwrap();
+        rig.link("out.log", "0.log");
+        fs::write(rig.real("0.log"), "three\n").unwrap();
+        std::os::unix::fs::symlink(rig.real(""), rig.path("out")).unwrap();
+    };
+    make(&rig);
+    rig.settings.within = Some(vec![rig.path("")]);
+    rig.start();
+    rig.pass(s(2));
+    let mut lines = rig.lines();
+    lines.sort();
+    assert_eq!(lines, ["one", "two"]);
+}
+
+#[test]
 fn files_that_are_there_are_read_in_the_order_in_which_they_were_written_last() {
     let mut rig = Rig::new();
     for (name, time) in [("a.log", 3), ("b.log", 1), ("c.log", 2)] {
