@@ -19,6 +19,8 @@ use flitch_core::units::{Bytes, Span, or_zero};
 const LARGEST: u64 = 64 << 20;
 /// The shortest time between two heartbeats, or two questions over HTTP.
 const SHORTEST: Duration = Duration::from_secs(1);
+/// The longest, after which nobody would know of a machine whether it is there.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// The longest probation: after it a configuration that is worse has returned within half a minute.
 const LONGEST_PROBATION: Duration = Duration::from_secs(600);
 
@@ -60,7 +62,7 @@ pub struct OpampSettings {
     /// or pile up, or memory grows, and did not before, returns to the one before it; `0s` for none, 10 minutes at most.
     #[serde(default = "probation", deserialize_with = "or_zero")]
     pub probation: Span,
-    /// How often the server hears that flitch is there; over HTTP, how often it is asked.
+    /// How often the server hears that flitch is there; over HTTP, how often it is asked; 24 hours at most.
     #[serde(default = "heartbeat")]
     pub heartbeat: Span,
     /// Longest time for a connection, and for an answer over HTTP.
@@ -137,6 +139,7 @@ impl OpampSettings {
         }
         self.head()?;
         ensure!(self.heartbeat.0 >= SHORTEST, wrong!("heartbeat", ": {} is less than 1s", self.heartbeat));
+        ensure!(self.heartbeat.0 <= LONGEST, wrong!("heartbeat", ": {} is more than 24h", self.heartbeat));
         ensure!(
             self.probation.0 <= LONGEST_PROBATION,
             wrong!("probation", ": {} is more than 10m", self.probation)

@@ -53,6 +53,10 @@ fn what_leads_elsewhere_out_of_tls_or_through_a_proxy_is_refused() {
             "no proxy",
         ),
         (offer("", OpampConnectionSettings { tls: unseen, ..nothing() }), "believes no server unseen"),
+        (
+            offer("", OpampConnectionSettings { heartbeat_interval_seconds: u64::MAX, ..nothing() }),
+            "more than 24h",
+        ),
         (ConnectionSettingsOffers { hash: vec![1], opamp: None }, "nothing of it"),
         (ConnectionSettingsOffers { hash: Vec::new(), ..offer("", nothing()) }, "without a hash"),
     ];

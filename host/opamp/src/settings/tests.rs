@@ -9,7 +9,7 @@ fn what_is_wrong_is_told_with_the_name_of_the_setting() {
     };
     assert_eq!(with(|_| {}), Ok(()));
     type Change = fn(&mut OpampSettings);
-    let cases: [(Change, &str); 6] = [
+    let cases: [(Change, &str); 7] = [
         (|s| s.endpoint = "fleet.example.com".to_owned(), "`endpoint`"),
         (|s| s.endpoint = "wss://me:secret@fleet".to_owned(), "belong to `auth`"),
         (
@@ -21,6 +21,7 @@ fn what_is_wrong_is_told_with_the_name_of_the_setting() {
         ),
         (|s| s.auth = Some(AuthSettings::default()), "`auth` takes"),
         (|s| s.heartbeat = Span(Duration::from_millis(1)), "`heartbeat`"),
+        (|s| s.heartbeat = Span(Duration::from_secs(u64::MAX)), "more than 24h"),
         (|s| s.max_bytes = Bytes(1 << 30), "`max_bytes`"),
     ];
     for (change, wanted) in cases {
