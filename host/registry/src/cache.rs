@@ -8,18 +8,21 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::Error;
 use crate::digest::Digest;
 use crate::reference::Reference;
 use crate::signature::{self, Signature};
 use flitch_core::private;
 
+/// Longest time that a file is written to.
+const WRITING: Duration = Duration::from_secs(3600);
 const BLOBS: &str = "blobs/sha256";
 const TAGS: &str = "tags";
 const SIGNATURES: &str = "signatures";
@@ -49,6 +52,11 @@ impl Cache {
     /// Where it is.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// That what was pulled cannot be kept or read.
+    pub fn failed(&self, error: &io::Error) -> Error {
+        Error::Failed(format!("what is pulled cannot be kept in {}: {error}", self.folder.display()))
     }
 
     fn blob(&self, digest: &Digest) -> PathBuf {
@@ -169,12 +177,16 @@ impl Cache {
         files.sort_by_key(|(used, ..)| *used);
         let mut sum: u64 = files.iter().map(|(_, bytes, ..)| bytes).sum();
         let used = self.used.lock();
-        for (_, bytes, path, digest) in files {
+        for (modified, bytes, path, digest) in files {
             if sum <= self.max_bytes {
                 return;
             }
-            // What has no digest for a name is written now, or was left by a crash.
-            if digest.is_none_or(|digest| !used.contains(&digest)) && fs::remove_file(&path).is_ok() {
+            // What has no digest for a name is written now, by this process or another, or was left by a crash.
+            let may_go = match &digest {
+                Some(digest) => !used.contains(digest),
+                None => modified.elapsed().is_ok_and(|ago| ago > WRITING),
+            };
+            if may_go && fs::remove_file(&path).is_ok() {
                 sum -= bytes;
                 tracing::info!(path = %path.display(), "a plugin that was not used for long makes room");
             }
@@ -201,17 +213,32 @@ pub struct Aside {
 }
 
 impl Aside {
-    /// One in `folder`, which is made where it is missing.
+    /// One in `folder`, which is made where it is missing. Only its owner can read it.
     ///
     /// # Errors
     /// The system's.
     pub fn new(folder: &Path) -> io::Result<Aside> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
         private::folder(folder)?;
+        Aside::open(folder, private::open)
+    }
+
+    /// The same, with the rights that files have which this user makes.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn for_all(folder: &Path) -> io::Result<Aside> {
+        fs::create_dir_all(folder)?;
+        Aside::open(folder, |options, path| options.open(path))
+    }
+
+    fn open(
+        folder: &Path,
+        open: impl FnOnce(&mut OpenOptions, &Path) -> io::Result<File>,
+    ) -> io::Result<Aside> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = folder.join(format!(".{}.{number}.new", std::process::id()));
-        let mut options = OpenOptions::new();
-        let file = private::open(options.write(true).create(true).truncate(true), &path)?;
+        let file = open(OpenOptions::new().write(true).create(true).truncate(true), &path)?;
         Ok(Aside { path, file, hash: Sha256::new(), is_taken: false })
     }
 

@@ -65,7 +65,7 @@ impl Layout<'_> {
         let tagged = tagged.map(|of| &of.digest);
         let missing = || Error::Missing(format!("{} has no {reference}", self.0.display()));
         match (&reference.digest, tagged) {
-            (Some(wanted), Some(now)) if wanted != now => Err(reference.moved(now)),
+            (Some(wanted), Some(now)) if wanted != now => Err(reference.moved(now).about(reference)),
             (Some(wanted), _) if index.manifests.iter().any(|of| of.digest == *wanted) => Ok(wanted.clone()),
             (Some(_), _) => Err(missing()),
             (None, Some(now)) => Ok(now.clone()),
@@ -177,7 +177,8 @@ impl Layout<'_> {
 
     fn write_to(&self, path: &Path, content: &[u8]) -> Result<(), Error> {
         let write = || {
-            let mut aside = Aside::new(path.parent().unwrap_or(self.0))?;
+            // Who brings it to another machine is not who runs it there.
+            let mut aside = Aside::for_all(path.parent().unwrap_or(self.0))?;
             aside.write_all(content)?;
             aside.take(path)
         };

@@ -50,6 +50,22 @@ impl Descriptor {
             annotations: BTreeMap::new(),
         }
     }
+
+    /// Content of this digest, where it is as large as is said too.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn holds(&self, content: Vec<u8>) -> Result<Vec<u8>, Error> {
+        match content.len() as u64 == self.size {
+            true => Ok(content),
+            false => Err(Error::Refused(format!(
+                "its manifest says that {} has {} bytes, and it has {}",
+                self.digest,
+                self.size,
+                content.len()
+            ))),
+        }
+    }
 }
 
 /// A manifest.

@@ -132,7 +132,7 @@ impl Reference {
         let tag = self.tag.as_deref().unwrap_or_default();
         let wanted = self.digest.as_ref().map(ToString::to_string).unwrap_or_default();
         Error::Refused(format!(
-            "{self}: the tag `{tag}` stands for {now} now, and is pinned to {wanted}: if the new one is meant, `flitch plugin lock --update` writes it; \
+            "the tag `{tag}` stands for {now} now, and is pinned to {wanted}: if the new one is meant, `flitch plugin lock --update` writes it; \
              to go on with the old one, take `:{tag}` away"
         ))
     }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use crate::cache::Cache;
 use crate::client::Logins;
 use crate::digest::Digest;
@@ -33,6 +35,9 @@ pub struct Registries {
     /// Whether registries are asked. Where not, what was pulled counts.
     asks: bool,
 }
+
+/// Longest time for all that registries are asked for one thing, however slowly they answer: a reload waits for it.
+const PATIENCE: Duration = Duration::from_secs(20 * 60);
 
 /// A manifest and its component.
 type Texts = (Vec<u8>, Vec<u8>);
@@ -216,7 +221,7 @@ impl Registries {
             return Ok(false);
         }
         self.of_registry(&reference.pinned_alone(now.clone()))?;
-        cache.set_tag(reference, &now).map_err(|error| failed(&error))?;
+        cache.set_tag(reference, &now).map_err(|error| cache.failed(&error))?;
         Ok(true)
     }
 
@@ -251,20 +256,20 @@ impl Registries {
         };
         let signed_by = self.believe(cache, &reference.pinned(digest.clone()))?;
         if reference.digest.is_none() && cache.tag(reference).as_ref() != Some(&digest) {
-            cache.set_tag(reference, &digest).map_err(|error| failed(&error))?;
+            cache.set_tag(reference, &digest).map_err(|error| cache.failed(&error))?;
         }
         Ok(Plugin { reference: reference.pinned(digest), component, signed_by, manifest })
     }
 
     /// A manifest and its component, where both are in the cache.
     fn cached(&self, cache: &Cache, digest: &Digest) -> Result<Option<Texts>, Error> {
-        let Some(text) = cache.read(digest, manifest::MOST).map_err(|error| failed(&error))? else {
+        let Some(text) = cache.read(digest, manifest::MOST).map_err(|error| cache.failed(&error))? else {
             return Ok(None);
         };
         let manifest = Manifest::read(&text, None)?;
         let of = manifest.component(self.settings.max_bytes.0)?;
-        let component = cache.read(&of.digest, of.size).map_err(|error| failed(&error))?;
-        Ok(component.map(|component| (text, component)))
+        let component = cache.read(&of.digest, of.size).map_err(|error| cache.failed(&error))?;
+        component.map(|component| Ok((text, of.holds(component)?))).transpose()
     }
 
     fn of_layout(&self, layout: Layout<'_>, reference: &Reference) -> Result<Plugin, Error> {
@@ -272,7 +277,7 @@ impl Registries {
         let text = layout.blob(&digest, manifest::MOST)?;
         let of = Manifest::read(&text, None)?;
         let of = of.component(self.settings.max_bytes.0)?;
-        let component = layout.blob(&of.digest, of.size)?;
+        let component = of.holds(layout.blob(&of.digest, of.size)?)?;
         let reference = reference.pinned(digest.clone());
         let signed_by = self.judge(&reference, || layout.signatures(&digest))?;
         Ok(Plugin { reference, component, signed_by, manifest: text })
@@ -310,7 +315,7 @@ impl Registries {
                 kept.iter().flatten().filter(|kept| !found.contains(kept)).cloned().collect::<Vec<_>>(),
             );
             found.truncate(signature::MANY);
-            cache.set_signatures(digest, &found).map_err(|error| failed(&error))?;
+            cache.set_signatures(digest, &found).map_err(|error| cache.failed(&error))?;
             Ok(found)
         })
     }
@@ -359,7 +364,13 @@ impl Registries {
     fn block_on<T: Send>(&self, work: impl Future<Output = Result<T, Error>> + Send) -> Result<T, Error> {
         let run = || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.map_err(|error| failed(&error))?.block_on(work)
+            let all = async {
+                let late = || format!("a registry was not done within {} minutes", PATIENCE.as_secs() / 60);
+                timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(Error::Failed(late())))
+            };
+            runtime
+                .map_err(|error| Error::Failed(format!("no registry can be asked: {error}")))?
+                .block_on(all)
         };
         let done = std::thread::scope(|scope| scope.spawn(run).join());
         done.unwrap_or_else(|_| Err(Error::Failed("a panic while a registry was asked".to_owned())))
@@ -370,8 +381,4 @@ fn not_pulled(reference: &Reference) -> Error {
     Error::NotHere(
         format!("{reference} was not pulled to this machine yet; `flitch plugin pull` does that").into(),
     )
-}
-
-fn failed(error: &std::io::Error) -> Error {
-    Error::Failed(format!("what is pulled cannot be kept: {error}"))
 }

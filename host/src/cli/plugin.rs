@@ -19,6 +19,7 @@ mod sign_check;
 mod test;
 mod verify;
 mod workshop;
+mod written;
 
 pub use registry::references;
 

@@ -37,6 +37,20 @@ fn what_was_used_longest_ago_makes_room_and_what_is_in_use_stays() {
 }
 
 #[test]
+fn what_another_process_writes_now_makes_no_room_and_what_a_crash_has_left_does() {
+    let (folder, cache) = cache(100);
+    cache.write(&b"a".repeat(40)).unwrap();
+    let blobs = folder.path().join("registry").join(BLOBS);
+    let [writing, left] = [".7.0.new", ".8.0.new"].map(|name| blobs.join(name));
+    fs::write(&writing, b"b".repeat(40)).unwrap();
+    fs::write(&left, b"c".repeat(40)).unwrap();
+    let long_ago = SystemTime::now() - 2 * WRITING;
+    File::options().write(true).open(&left).unwrap().set_modified(long_ago).unwrap();
+    cache.write(&b"d".repeat(40)).unwrap();
+    assert!(writing.exists() && !left.exists());
+}
+
+#[test]
 fn tags_and_signatures_outlive_the_process() {
     let (folder, cache) = cache(1000);
     let reference = |text: &str| Reference::parse(text, Path::new("")).unwrap();

@@ -116,7 +116,8 @@ impl<'a> Client<'a> {
         Ok(Sent { bytes: self.read(answer, manifest::MOST, "a manifest").await?, media_type })
     }
 
-    /// The digest that a tag stands for, as the registry says; none where there is no such tag, or it does not say.
+    /// The digest that a tag stands for; none where there is no such tag. A registry that does not say it by itself is asked for
+    /// the manifest.
     ///
     /// # Errors
     /// It could not be asked.
@@ -126,8 +127,20 @@ impl<'a> Client<'a> {
         let answer = self.ask(repository, Action::Pull, &ask).await?;
         match answer.status() {
             StatusCode::NOT_FOUND => Ok(None),
-            status if status.is_success() => {
-                Ok(text_of(answer.headers(), DIGEST).and_then(|text| text.parse().ok()))
+            status
+                if status.is_success()
+                    || status.is_redirection()
+                    || status == StatusCode::METHOD_NOT_ALLOWED =>
+            {
+                let told = text_of(answer.headers(), DIGEST).and_then(|text| text.parse().ok());
+                if told.is_some() && status.is_success() {
+                    return Ok(told);
+                }
+                match self.manifest(repository, tag).await {
+                    Ok(sent) => Ok(Some(Digest::of(&sent.bytes))),
+                    Err(Error::Missing(_)) => Ok(None),
+                    Err(error) => Err(error),
+                }
             }
             _ => Err(self.refused(answer, &format!("{repository}:{tag}")).await),
         }

@@ -116,6 +116,25 @@ fn a_tag_that_has_moved_away_from_its_digest_is_refused_and_a_start_asks_nobody(
 }
 
 #[test]
+fn a_registry_that_does_not_say_what_a_tag_stands_for_is_asked_for_its_manifest() {
+    let bench = Bench::new();
+    let pinned = format!(":1@{}", digest());
+    let moved = Manifest::of_component(b"{}", b"\0asm\x0d\0\x01\0\0").text();
+    let silent = ok(MANIFEST, &moved);
+    let mut wrong = silent.clone();
+    wrong.headers.push(("Docker-Content-Digest", "sha256:none".to_owned()));
+    for reply in [silent, wrong] {
+        bench.lie("manifests/1", reply);
+        let error = bench.load(&pinned).unwrap_err().to_string();
+        assert!(error.contains(&format!("the tag `1` stands for {}", Digest::of(&moved))), "{error}");
+        assert_eq!(error.matches("oci://").count(), 1, "{error}");
+    }
+    bench.lie("manifests/1", redirect("/v2/team/parse/manifests/elsewhere"));
+    bench.lie("manifests/elsewhere", ok(MANIFEST, &manifest()));
+    bench.load(&pinned).unwrap();
+}
+
+#[test]
 fn a_tag_is_asked_for_again_and_one_that_cannot_be_taken_leaves_the_one_before() {
     let bench = Bench::new();
     let (registries, reference) = (bench.registries(), bench.reference(":1"));

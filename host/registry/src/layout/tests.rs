@@ -86,6 +86,33 @@ fn what_is_tampered_with_or_not_there_is_refused() {
 }
 
 #[test]
+fn a_layout_is_for_whoever_may_read_what_its_maker_makes() {
+    use std::os::unix::fs::PermissionsExt;
+    let bench = bench(&[]);
+    let ordinary = bench.folder.path().join("ordinary");
+    std::fs::write(&ordinary, "").unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+    let blob = bench.layout().join("blobs/sha256").join(Digest::of(COMPONENT).hex());
+    assert_eq!(
+        (mode(&blob), mode(&Layout(&bench.layout()).index_file())),
+        (mode(&ordinary), mode(&ordinary))
+    );
+}
+
+#[test]
+fn a_manifest_that_lies_about_a_size_is_refused() {
+    let bench = bench(&[]);
+    for size in [COMPONENT.len() as u64 - 1, COMPONENT.len() as u64 + 1] {
+        let mut manifest = Manifest::of_component(b"{}", COMPONENT);
+        manifest.layers[0].size = size;
+        let text = manifest.text();
+        let content = Content { manifest: &text, config: b"{}", component: COMPONENT, signatures: &[] };
+        Layout(&bench.layout()).add(&content, "2").unwrap();
+        assert!(matches!(bench.load(&[], ":2"), Err(Error::Refused(_))), "{size}");
+    }
+}
+
+#[test]
 fn a_tag_stands_for_what_was_added_last() {
     let bench = bench(&signatures());
     let text = Manifest::of_component(b"{}", b"\0asm\x0d\0\x01\0\0").text();

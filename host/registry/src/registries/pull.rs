@@ -1,6 +1,6 @@
 //! Asking registries: the nearest first, and the registry itself last.
 
-use super::{Registries, failed};
+use super::Registries;
 use crate::Error;
 use crate::client::{Client, Sent, is_manifest};
 use crate::digest::Digest;
@@ -71,12 +71,12 @@ impl Registries {
         let cache = self.cache()?;
         let (sent, manifest) = self.manifest_of(client, repository, reference).await?;
         let of = manifest.component(self.settings.max_bytes.0)?;
-        if cache.read(&of.digest, of.size).map_err(|error| failed(&error))?.is_none() {
-            let mut aside = cache.aside().map_err(|error| failed(&error))?;
+        if cache.read(&of.digest, of.size).map_err(|error| cache.failed(&error))?.is_none() {
+            let mut aside = cache.aside().map_err(|error| cache.failed(&error))?;
             client.blob(repository, of, &mut aside).await?;
-            cache.keep(aside).map_err(|error| failed(&error))?;
+            cache.keep(aside).map_err(|error| cache.failed(&error))?;
         }
-        cache.write(&sent.bytes).map_err(|error| failed(&error))?;
+        cache.write(&sent.bytes).map_err(|error| cache.failed(&error))?;
         Ok(Digest::of(&sent.bytes))
     }
 

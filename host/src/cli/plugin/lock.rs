@@ -1,12 +1,12 @@
 //! `flitch plugin lock`: digests, written into a configuration.
 
 use std::io::Write;
-use std::path::Path;
 
 use anyhow::Context;
 
 use super::super::Failure;
 use super::registry::{RegistryArgs, references};
+use super::written;
 use flitch_core::telemetry::escape::Escaped;
 use flitch_registry::{Error, Place, Reference, Registries};
 
@@ -77,7 +77,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         new.replace_range(at.start..at.end, with);
     }
     if new != text {
-        replace(&opened.path, &new).with_context(|| format!("cannot write {}", opened.path.display()))?;
+        written::replace(&opened.path, new.as_bytes())?;
     }
     match failed {
         0 => Ok(()),
@@ -99,16 +99,4 @@ fn locked(
     }
     registries.load(&reference.pinned(now.clone()))?;
     Ok(Some(now))
-}
-
-/// Writes a file in the place of another, with its rights; behind a link, of the file that it leads to.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    let path = path.canonicalize()?;
-    let rights = std::fs::metadata(&path)?.permissions();
-    let aside = path.with_extension("yaml.new");
-    let mut file = std::fs::File::create(&aside)?;
-    file.set_permissions(rights)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(aside, path)
 }

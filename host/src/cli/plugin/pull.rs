@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::super::Failure;
 use super::registry::{RegistryArgs, describe, parse};
+use super::written;
 use flitch_registry::{Place, Reference};
 
 #[derive(Debug, clap::Args)]
@@ -41,7 +42,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         }
         let plugin = opened.registries.load(reference).map_err(anyhow::Error::from)?;
         if let Some(path) = &args.output {
-            std::fs::write(path, &plugin.component)?;
+            written::replace(path, &plugin.component)?;
         }
         if let Some((path, tag)) = to {
             opened.registries.copy(&plugin, path, tag).map_err(anyhow::Error::from)?;
