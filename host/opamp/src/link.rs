@@ -32,6 +32,8 @@ const UNAVAILABLE: i32 = 2;
 const LONGEST: Duration = Duration::from_secs(3600);
 /// How long the last message may take.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// Most bytes of what a server says that are passed on as the reason.
+const REASON: usize = 300;
 
 /// Why a connection is over.
 #[derive(Debug)]
@@ -185,7 +187,8 @@ impl<W: Way> Link<W> {
         loop {
             let mut began = Instant::now();
             let mut over = self.keeps_up(stop).await;
-            if let Some(offer) = self.ears.take_offer() {
+            // One that was tried may have offered another one by now.
+            while let Some(offer) = self.ears.take_offer() {
                 began = Instant::now();
                 over = self.tries(offer, stop).await;
             }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{Broken, LONGEST, UNAVAILABLE, until};
+use super::{Broken, LONGEST, REASON, UNAVAILABLE, until};
 use crate::desk::Desk;
 use crate::identity::Uid;
 use crate::orders::Orders;
@@ -64,7 +64,10 @@ impl Ears {
             return Ok(());
         }
         if let Some(error) = message.error_response {
-            let said = if error.error_message.is_empty() { "without a word" } else { &error.error_message };
+            let said = match &error.error_message[..error.error_message.floor_char_boundary(REASON)] {
+                "" => "without a word",
+                said => said,
+            };
             if error.kind == UNAVAILABLE {
                 let after = error.retry_info.map(|info| Duration::from_nanos(info.retry_after_nanoseconds));
                 let after = after.map(|after| after.min(LONGEST));

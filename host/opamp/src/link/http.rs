@@ -12,14 +12,12 @@ use flitch_core::net::http_client::{self, beginning, reason, retry_after};
 use flitch_core::net::tls::Renewed;
 use flitch_core::units::Bytes;
 
-use super::{Broken, Ears, FAREWELL, until};
+use super::{Broken, Ears, FAREWELL, REASON, until};
 use crate::settings::{OpampSettings, is_tls};
 use crate::wire::{AgentToServer, ServerToAgent};
 
 /// Least time between two questions, however much there is to tell.
 const LEAST: Duration = Duration::from_millis(200);
-/// Bytes of an answer that are passed on as the reason.
-const REASON: usize = 300;
 
 /// Asks one server.
 pub struct Asker {

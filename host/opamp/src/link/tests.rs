@@ -5,7 +5,7 @@ use parking_lot::Mutex;
 use super::*;
 use crate::app::Description;
 use crate::identity::Identity;
-use crate::wire::{OpampConnectionSettings, ServerToAgent, can};
+use crate::wire::{OpampConnectionSettings, ServerErrorResponse, ServerToAgent, can};
 
 const OWN: &str = "ws://own/";
 const GIVEN: &str = "ws://given/";
@@ -222,4 +222,19 @@ async fn a_server_that_offers_another_connection_with_each_answer_is_not_spun_wi
     let asked = scene.asked();
     let tried = |server: &str| asked.iter().filter(|asked| *asked == server).count();
     assert!((10..200).contains(&asked.len()) && tried(NOWHERE) > 0 && tried(GIVEN) > 0, "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_server_says_without_an_end_is_cut() {
+    let scene = Scene::new();
+    let ears = Ears::new((scene.desk.clone(), Arc::default()), Clock::fake(1), OpampSettings::of(OWN));
+    let said =
+        ServerErrorResponse { kind: UNAVAILABLE, error_message: "é".repeat(100_000), retry_info: None };
+    let broken =
+        ears.hear(ServerToAgent { error_response: Some(said), ..ServerToAgent::default() }).unwrap_err();
+    assert!(
+        broken.reason.contains("too much to do: éé") && broken.reason.len() < 400,
+        "{}",
+        broken.reason.len()
+    );
 }
