@@ -127,6 +127,96 @@ fn a_filter_whose_result_depends_on_the_neighbours_of_a_record_fails_the_test() 
 }
 
 #[test]
+fn what_comes_out_is_blessed_where_the_tests_stand_and_all_else_stays() {
+    let right = TESTS.replace("    fields: {", "    # every line has it\n    fields: {");
+    let flitch = shop(&right);
+    let text = || std::fs::read_to_string(flitch.config_file()).unwrap();
+    // Somebody else's YAML reads a bare `y` as a boolean.
+    let wanted = text().replace("msg: y, file", "msg: \"y\", file");
+    let wrong = right
+        .replace(
+            "team: shop, file: /var/log/nginx/access.log }\n        - {",
+            "team: ship, file: /x }\n        - {",
+        )
+        .replace("dropped: 1", "dropped: 2")
+        .replace("by: parse", "by: when")
+        .replace(
+            "msg: y, file: /var/log/nginx/access.log }\n",
+            "msg: z, file: /var/log/nginx/access.log }\n        - { more: 1 }\n",
+        );
+    assert_eq!(wrong.matches("ship").count() + wrong.matches("more").count(), 2);
+    let flitch = shop(&wrong);
+    says(&test(&flitch, &["--bless"]), 0, &["blessed a line is taken apart", "blessed records come"]);
+    says(&test(&flitch, &["--bless"]), 0, &["ok      a line is taken apart", "2 tests, 0 failed"]);
+    let text = std::fs::read_to_string(flitch.config_file()).unwrap();
+    let letter = "dead_letters: [{ reason: ";
+    let (same, same_too) = (text.split(letter).next(), wanted.split(letter).next());
+    let path = |text: Option<&str>| text.unwrap().lines().skip(2).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(path(same), path(same_too), "folder and listener are others");
+    assert!(text.contains("by: parse"), "{text}");
+}
+
+#[test]
+fn a_test_that_expects_nothing_yet_is_filled_in() {
+    let flitch = shop(
+        "tests:\n  one:\n    in:\n      - level=error app=cart\n      - time=x\n    out:\n      events: []\n      alerts: []\n",
+    );
+    says(&test(&flitch, &[]), 1, &["dead letters that should not be"]);
+    says(&test(&flitch, &["--bless", "--only", "one"]), 0, &["blessed one"]);
+    let text = std::fs::read_to_string(flitch.config_file()).unwrap();
+    assert!(text.contains("      alerts:\n        - { app: cart, level: error, team: shop }\n"), "{text}");
+    assert!(text.contains("    dead_letters:\n      - { by: when, reason: "), "{text}");
+    says(&test(&flitch, &[]), 0, &["1 tests, 0 failed"]);
+}
+
+#[test]
+fn what_cannot_be_blessed_is_told_and_left_as_it_is() {
+    let anchored = "x-record: &record { level: info }\ntests:\n  one:\n    in: [level=error]\n    out: { events: [*record] }\n  \
+                    two:\n    in: [level=error]\n    out: { events: [{ level: \"${LEVEL:-info}\" }] }\n";
+    let flitch = shop(anchored);
+    let before = std::fs::read_to_string(flitch.config_file()).unwrap();
+    let words =
+        ["failed  one", "it stands at an anchor", "failed  two", "a placeholder (`${...}`) stands for it"];
+    says(&test(&flitch, &["--bless"]), 1, &words);
+    assert_eq!(std::fs::read_to_string(flitch.config_file()).unwrap(), before);
+}
+
+#[test]
+fn what_a_failing_plugin_leaves_is_not_blessed() {
+    let config = format!(
+        "sources:\n  in: {{ type: http, listen: 1 }}\nfilters:\n  unruly: {{ plugin: \"{}\" }}\noutputs:\n  out: {{ type: stdout \
+         }}\npipelines:\n  main: {{ from: [in], filters: [unruly], to: [out] }}\ntests:\n  one: {{ in: [good, TRAP], out: {{ out: \
+         [] }} }}\n  two: {{ in: [good, REJECT it], out: {{ out: [] }} }}\n",
+        guests::c_filter().display()
+    );
+    let flitch = Flitch::new(FLITCH, &config);
+    let words = ["failed  one", "`unruly` failed over a record, and did not reject it", "blessed two"];
+    says(&test(&flitch, &["--bless"]), 1, &words);
+    let text = std::fs::read_to_string(flitch.config_file()).unwrap();
+    assert!(text.contains("  one: { in: [good, TRAP], out: { out: [] } }\n"), "{text}");
+    assert!(
+        text.contains("dead_letters: [{ by: unruly, reason: REJECT it, record: { message: REJECT it"),
+        "{text}"
+    );
+    says(&test(&flitch, &["--only", "two"]), 0, &["1 tests, 0 failed"]);
+}
+
+#[test]
+fn a_watched_configuration_is_tested_again_when_it_or_a_table_of_it_changes() {
+    let flitch = shop(TESTS);
+    let mut watched = Watched::start(&flitch, &["test", "--watch"]);
+    watched.says("2 tests, 0 failed");
+    std::fs::write(flitch.at("teams.csv"), "key,team\ncart,ship\n").unwrap();
+    watched.says("`team` is \"ship\", and should be \"shop\"");
+    let text = std::fs::read_to_string(flitch.config_file()).unwrap();
+    std::fs::write(flitch.config_file(), text.replace("team: shop", "team: ship")).unwrap();
+    watched.says("2 tests, 0 failed");
+    std::fs::write(flitch.config_file(), text.replace("match: fields", "match: feelds")).unwrap();
+    watched.says("feelds");
+    assert_eq!(watched.end(), Some(64), "as the last time");
+}
+
+#[test]
 fn tests_that_cannot_run_or_could_not_fail_are_refused_with_their_place() {
     for (test, line, words) in [
         ("{ in: [x] }", 23, "the test expects nothing"),

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use flitch_tests::flitch::Flitch;
+use flitch_tests::process::{Process, Signal};
 use flitch_tests::servers::consumer::{Message, read_all, read_until};
 use flitch_tests::servers::kafka::{Kafka, client};
 use flitch_tests::wait;
@@ -128,4 +129,38 @@ pub fn saved_position(flitch: &Flitch) -> u64 {
     let text = std::fs::read_to_string(flitch.at("data/sources/in/checkpoints.ndjson")).unwrap_or_default();
     let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     lines.filter_map(|line| line["position"].as_u64()).next_back().unwrap_or(0)
+}
+
+/// A command of the binary that goes on at each change of its files.
+pub struct Watched {
+    process: Process,
+    /// How much of its output was seen.
+    seen: usize,
+}
+
+impl Watched {
+    /// Starts it.
+    pub fn start(flitch: &Flitch, args: &[&str]) -> Watched {
+        let process =
+            Process::start("watched", &flitch.command(args), &flitch.at("watched.log"), Signal::Kill);
+        Watched { process: process.unwrap(), seen: 0 }
+    }
+
+    /// Waits until it says this, and then that it waits for a change; both after what it was waited for before.
+    #[track_caller]
+    pub fn says(&mut self, words: &str) {
+        let mut output = String::new();
+        let found = wait::poll(DEADLINE, || {
+            output = self.process.output();
+            let behind = self.seen + output.get(self.seen..)?.find(words)?;
+            Some(behind + output[behind..].find("Ctrl-C ends")?)
+        });
+        self.seen = found.unwrap_or_else(|| panic!("no {words:?} in what follows {} of {output}", self.seen));
+    }
+
+    /// Ends it as Ctrl-C does; its exit code.
+    pub fn end(&mut self) -> Option<i32> {
+        self.process.signal(Signal::Int);
+        self.process.wait(DEADLINE).unwrap().code()
+    }
 }

@@ -58,6 +58,28 @@ fn a_filter_is_held_to_its_cases_and_a_difference_is_told_field_by_field() {
 }
 
 #[test]
+fn a_watched_filter_is_tested_again_when_a_case_comes_or_changes_until_ctrl_c() {
+    let flitch = Flitch::new(FLITCH, "");
+    let out = "{\"n\":1,\"env\":{\"name\":\"prod\"}}\n{\"n\":2,\"env\":{\"name\":\"prod\"}}\n";
+    case(&flitch, "good", &[SET, TWO, ("out.ndjson", out)]);
+    let mut watched = Watched::start(&flitch, &["plugin", "test", "set", "--cases", "cases", "--watch"]);
+    watched.says("1 cases, 0 failed");
+    let bad = out.replace("2", "3");
+    let files = flitch.at("bad");
+    fs::create_dir(&files).unwrap();
+    for (file, text) in [SET, TWO, ("out.ndjson", bad.as_str())] {
+        fs::write(files.join(file), text).unwrap();
+    }
+    fs::rename(&files, flitch.at("cases/bad")).unwrap();
+    watched.says("2 cases, 1 failed");
+    fs::write(flitch.at("cases/bad/out.ndjson"), out).unwrap();
+    watched.says("2 cases, 0 failed");
+    fs::remove_file(flitch.at("cases/bad/out.ndjson")).unwrap();
+    watched.says("2 cases, 1 failed");
+    assert_eq!(watched.end(), Some(1), "as the last time");
+}
+
+#[test]
 fn what_cannot_be_tested_is_told_with_what_to_do() {
     let flitch = Flitch::new(FLITCH, "");
     case(&flitch, "half", &[("settings.json", "{\"set\":")]);

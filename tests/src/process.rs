@@ -17,6 +17,8 @@ pub enum Signal {
     Kill,
     /// Asks for an orderly end.
     Term,
+    /// What Ctrl-C sends.
+    Int,
     /// Reload (flitch), reopen logs (nginx uses USR1).
     Hup,
     /// nginx: reopen the log files.
@@ -34,6 +36,7 @@ impl Signal {
         match self {
             Signal::Kill => rustix::process::Signal::KILL,
             Signal::Term => rustix::process::Signal::TERM,
+            Signal::Int => rustix::process::Signal::INT,
             Signal::Hup => rustix::process::Signal::HUP,
             Signal::Usr1 => rustix::process::Signal::USR1,
             Signal::Quit => rustix::process::Signal::QUIT,
@@ -47,6 +50,7 @@ impl Signal {
         match self {
             Signal::Kill => "KILL",
             Signal::Term => "TERM",
+            Signal::Int => "INT",
             Signal::Hup => "HUP",
             Signal::Usr1 => "USR1",
             Signal::Quit => "QUIT",

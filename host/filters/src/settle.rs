@@ -19,6 +19,8 @@ pub struct Rejected {
     pub reason: Arc<str>,
     /// The record as it came to the filter: a JSON object and a newline.
     pub record: Vec<u8>,
+    /// Whether the plugin did not say so, but failed over it: by a trap, a limit, a bad answer.
+    pub is_fault: bool,
 }
 
 /// Settles the records that end at `filter`, which judged `records` so. The rejected ones come back where it has no
@@ -45,6 +47,8 @@ pub fn settle(
     }
     let rejected = std::mem::take(&mut judgement.rejected);
     let mut dead = std::mem::take(&mut judgement.unjudged);
+    let mut failed = judgement.condemned.clone();
+    failed.extend(dead.iter().map(|(row, _)| *row));
     if rejected.is_empty() && dead.is_empty() {
         return Vec::new();
     }
@@ -73,15 +77,16 @@ pub fn settle(
     if dead.is_empty() {
         return Vec::new();
     }
-    bury(filter, records, filter.causes(&dead), (receipt.split(dead.len()), share(dead.len())), held)
+    let share = (receipt.split(dead.len()), share(dead.len()));
+    bury(filter, records, (filter.causes(&dead), &failed), share, held)
 }
 
 /// Puts rows among the dead letters, and waits until they are there. Where that is given up, the receipt says so to
-/// the source.
+/// the source. Over the rows that `failed` names the plugin did.
 fn bury(
     filter: &Filter,
     records: &Records,
-    causes: Vec<Cause>,
+    (causes, failed): (Vec<Cause>, &[u32]),
     (receipt, bytes): (Receipt, usize),
     held: Option<&mut Held>,
 ) -> Vec<Rejected> {
@@ -90,6 +95,7 @@ fn bury(
         let rejected = causes.into_iter().map(|cause| Rejected {
             filter: filter.name.clone(),
             record: text.row(cause.row as usize).to_vec(),
+            is_fault: failed.contains(&cause.row),
             reason: cause.reason,
         });
         let rejected = rejected.collect();

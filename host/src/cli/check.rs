@@ -6,14 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::context::{Found, context};
 use super::{ConfigFile, Failure};
 use crate::config::{self, ConfigError, Loaded, Problem, report};
 use flitch_core::clock::Clock;
 use flitch_core::tasks;
 use flitch_core::telemetry::escape::Escaped;
-use flitch_filters::{
-    Alone, Component, FilterContext, FilterSettings, LoadError, ShadowError, TablePlaces, Tables,
-};
+use flitch_filters::{Alone, Component, FilterSettings, LoadError, ShadowError};
 use flitch_outputs::Ledgers;
 use flitch_sources::Probing;
 
@@ -85,6 +84,8 @@ fn examine(loaded: &Loaded, path: &Path) -> Result<Vec<String>, Failure> {
     }
     let Check { lines, mut problems, .. } = check;
     problems.sort_by_key(|problem| problem.location);
+    // What is wrong with a table or the registries is found where it is checked and where it is used.
+    problems.dedup_by(|a, b| a.location == b.location && a.message == b.message);
     if problems.is_empty() { Ok(lines) } else { Err(ConfigError { problems }.into()) }
 }
 
@@ -116,38 +117,14 @@ impl Check<'_> {
 
     /// Loads, configures and tries the plugin of every filter.
     fn filters(&mut self, path: &Path) -> anyhow::Result<()> {
-        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        let config = &self.loaded.config;
-        let places = TablePlaces { folder: &folder, data_dir: Some(&config.data_dir), asks: false };
-        // Of those whose settings are wrong that is told already.
-        let tables = config.tables.iter().filter(|(_, table)| table.check().is_ok());
-        let tables = tables.map(|(name, table)| (name.clone(), table.clone())).collect();
-        let tables = Tables::default().next(&tables, &places).unwrap_or_else(|error| {
-            self.problems.push(self.loaded.error("tables", &error));
-            Tables::default()
-        });
-        let registries = super::registries(self.loaded, &folder, false);
-        let has_registries = registries.is_ok();
-        let registries = registries.unwrap_or_else(|error| {
-            if config.plugins.check().is_ok() {
-                self.problems.push(self.loaded.error("plugins", &error));
-            }
-            Arc::default()
-        });
-        let cx = FilterContext {
-            engine: super::engine()?,
-            stock: crate::STOCK,
-            registries,
-            tables: Arc::new(tables),
-            dead_letters: None,
-            folder,
-            silent: false,
-        };
-        // The same as of tables; and what `plugins` says is wrong of a registry's is said of that.
+        let Found { cx, problems, has_registries } = context(self.loaded, path)?;
+        self.problems.extend(problems);
+        // Of those whose settings are wrong that is told already; and what `plugins` says is wrong of a registry's is said of
+        // that.
         let is_looked_at = |settings: &FilterSettings| {
             settings.check().is_ok() && (has_registries || settings.references().next().is_none())
         };
-        for (name, settings) in config.filters.iter().filter(|(_, settings)| is_looked_at(settings)) {
+        for (name, settings) in self.loaded.config.filters.iter().filter(|(_, one)| is_looked_at(one)) {
             match Alone::load(name, settings, &cx) {
                 Ok(alone) => {
                     self.line("filter", name, describe(alone.filter().plugin(), &settings.plugin));

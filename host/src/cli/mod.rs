@@ -14,9 +14,11 @@ use flitch_filters::Engine;
 use flitch_registry::Registries;
 
 mod adx;
+mod again;
 mod buffer;
 mod check;
 mod config;
+mod context;
 mod dead_letters;
 mod demo;
 mod filter;
@@ -25,6 +27,7 @@ mod run;
 mod test;
 mod verdict;
 mod version;
+mod written;
 
 /// Something failed while running.
 const FAILED: u8 = 1;
@@ -171,6 +174,8 @@ enum Failure {
     Usage(String),
     /// Something else.
     Other(anyhow::Error),
+    /// It was told already; the exit code.
+    Told(u8),
 }
 
 impl From<ConfigError> for Failure {
@@ -271,6 +276,7 @@ fn report(failure: Failure) -> u8 {
         // Words of plugins, servers and files may be in it.
         Failure::Usage(text) => (format!("error: {}\n", Lines(text)), WRONG),
         Failure::Other(error) if is_broken_pipe(&error) => return 0,
+        Failure::Told(code) => return code,
         Failure::Other(error) => (format!("error: {}\n", Lines(format_args!("{error:#}"))), FAILED),
     };
     let _ = stderr.write_all(text.as_bytes());

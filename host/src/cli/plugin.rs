@@ -19,7 +19,6 @@ mod sign_check;
 mod test;
 mod verify;
 mod workshop;
-mod written;
 
 pub use registry::references;
 

@@ -181,9 +181,17 @@ fn own(error: &anyhow::Error) -> &anyhow::Error {
 /// All that is wrong with it.
 pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|error| source::unreadable(path, &error))?;
+    load_text(path, &text)
+}
+
+/// The same, where `path` has this text.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn load_text(path: &Path, text: &str) -> Result<Loaded, ConfigError> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let variable = |name: &str| std::env::var(name).ok();
-    parse(&path.display().to_string(), &text, &Outside { variable: &variable, folder })
+    parse(&path.display().to_string(), text, &Outside { variable: &variable, folder })
 }
 
 /// Reads and checks a configuration; `name` is how reports call the file.

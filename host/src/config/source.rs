@@ -95,8 +95,20 @@ impl SourceFile {
     }
 
     /// What the file holds, placeholders replaced.
-    pub(super) fn tree(&self) -> &Node {
+    pub fn tree(&self) -> &Node {
         &self.tree
+    }
+
+    /// The text as it is, secrets and all.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The files that placeholders name, as they name them.
+    pub fn placed(&self) -> Vec<&str> {
+        let after = |mark: &'static str| self.text.split(mark).skip(1);
+        let named = after("${file:").chain(after("${base64:"));
+        named.filter_map(|rest| rest.split_once('}')).map(|(path, _)| path).collect()
     }
 
     /// The text of the file with stars for what is secret, placeholders as they stand in it.

@@ -4,9 +4,9 @@ use std::io::Write;
 
 use anyhow::Context;
 
-use super::super::Failure;
+use super::super::{Failure, written};
 use super::registry::{RegistryArgs, references};
-use super::written;
+use crate::config::edit::Editor;
 use flitch_core::telemetry::escape::Escaped;
 use flitch_registry::{Error, Place, Reference, Registries};
 
@@ -70,14 +70,12 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             }
         }
     }
-    edits.sort_by_key(|(at, _)| std::cmp::Reverse(at.start));
-    edits.dedup_by_key(|(at, _)| at.start);
-    let mut new = text.clone();
-    for (at, with) in &edits {
-        new.replace_range(at.start..at.end, with);
-    }
-    if new != text {
-        written::replace(&opened.path, new.as_bytes())?;
+    if !edits.is_empty() {
+        edits.sort_by_key(|(at, _)| at.start);
+        edits.dedup_by_key(|(at, _)| at.start);
+        let mut editor = Editor::new(&text);
+        edits.into_iter().for_each(|(at, with)| editor.replace(at.start, at.end, with));
+        written::replace(&opened.path, editor.done().as_bytes())?;
     }
     match failed {
         0 => Ok(()),

@@ -3,9 +3,8 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::super::Failure;
+use super::super::{Failure, written};
 use super::registry::{RegistryArgs, describe, parse};
-use super::written;
 use flitch_registry::{Place, Reference};
 
 #[derive(Debug, clap::Args)]

@@ -1,19 +1,16 @@
 //! `flitch plugin test`: a filter, held to its cases.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flitch_model::cases::Case;
 use serde_json::Map;
 
-use super::super::Failure;
 use super::super::verdict::{self, Format, Verdict};
+use super::super::{Failure, again};
 use super::workshop;
 use crate::STOCK;
-use flitch_core::telemetry::escape::Lines;
 use flitch_filters::cases::Component;
-use flitch_filters::swap::Watch;
 use flitch_filters::{Engine, FilterContext, FilterSettings, Wasi};
 
 #[derive(Debug, clap::Args)]
@@ -53,19 +50,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if !args.watch {
         return once(args, &plugin, &folder, &engine);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut watch = Watch::new();
-    loop {
-        let tried = once(args, &plugin, &folder, &engine);
-        let mut stdout = std::io::stdout().lock();
-        if let Err(Failure::Usage(text)) = &tried {
-            writeln!(stdout, "{}", Lines(text))?;
-        }
-        writeln!(stdout, "\nwaiting for {plugin} or a file under {} to change", folder.display())?;
-        drop(stdout);
-        watch.follow(std::iter::once(PathBuf::from(&plugin)).chain(files(&folder)));
-        runtime.block_on(watch.changed());
-    }
+    let what = format!("{plugin} or a file under {}", folder.display());
+    let files =
+        || -> Vec<PathBuf> { again::below(&folder).into_iter().chain([PathBuf::from(&plugin)]).collect() };
+    again::at_each_change(&what, files, || once(args, &plugin, &folder, &engine))
 }
 
 fn once(args: &Args, plugin: &str, folder: &Path, engine: &Engine) -> Result<(), Failure> {
@@ -100,11 +88,4 @@ fn judge(case: &Case, bless: bool, component: &mut Component<'_>) -> Verdict {
     };
     let done = done.and_then(|result| case.run_one_by_one(component).map(|()| result));
     Verdict::of(&case.name, done)
-}
-
-/// All files below a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let paths = entries.flatten().map(|entry| entry.path());
-    paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }

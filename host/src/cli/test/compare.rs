@@ -15,10 +15,7 @@ pub fn expected(test: &TestSettings, given: &Given, found: &Outcome) -> Vec<Stri
         let arrived = found.at(output);
         let mut has: Vec<Json> = arrived.iter().map(|record| own(record, None, given)).collect();
         for (at, (has, should)) in has.iter_mut().zip(should).enumerate() {
-            *has = match test.r#match {
-                Match::Exact => own(&arrived[at], Some(should), given),
-                Match::Fields => only(&arrived[at], should),
-            };
+            *has = compared(&arrived[at], should, test.r#match, given);
         }
         wrong.extend(lists(&format!("output `{output}`"), &has, should.iter().cloned().map(Json::Object)));
     }
@@ -68,8 +65,21 @@ fn lists(place: &str, found: &[Json], should: impl Iterator<Item = Json>) -> Opt
     Some(format!("{place}: {differs}"))
 }
 
+/// Whether a record is as a test says.
+pub fn is_as_it_should(found: &Json, should: &Record, r#match: Match, given: &Given) -> bool {
+    compared(found, should, r#match, given) == Json::Object(should.clone())
+}
+
+/// Of a record what is compared with what it should be.
+fn compared(found: &Json, should: &Record, r#match: Match, given: &Given) -> Json {
+    match r#match {
+        Match::Exact => own(found, Some(should), given),
+        Match::Fields => only(found, should),
+    }
+}
+
 /// The record without the tag and the time that it did not bring, where it `should` not have them.
-fn own(record: &Json, should: Option<&Record>, given: &Given) -> Json {
+pub fn own(record: &Json, should: Option<&Record>, given: &Given) -> Json {
     let mut record = record.clone();
     if let Some(fields) = record.as_object_mut() {
         let is_wanted = |name: &str| should.is_some_and(|should| should.contains_key(name));
@@ -120,7 +130,8 @@ fn letters(should: &[Letter], given: &Given, found: &[Dead]) -> Option<String> {
     (!wrong.is_empty()).then(|| wrong.join("\n"))
 }
 
-fn fits(letter: &Letter, dead: &Dead) -> bool {
+/// Whether a dead letter is this one.
+pub fn fits(letter: &Letter, dead: &Dead) -> bool {
     let Letter { reason, by, record } = letter;
     let has = |should: &Record| only(&dead.record, should) == Json::Object(should.clone());
     dead.reason.contains(reason.as_str())

@@ -43,6 +43,7 @@ pub fn read(test: &TestSettings, name: &str, source: &SourceSettings) -> Result<
             by: name.to_owned(),
             reason,
             record: String::from_utf8_lossy(&bytes).into(),
+            is_fault: false,
         };
         let together = match &sample.records[..] {
             [] => Vec::new(),

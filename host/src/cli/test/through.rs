@@ -40,6 +40,8 @@ pub struct Dead {
     pub reason: String,
     /// The record as it came to there; a text where it never was one.
     pub record: Json,
+    /// Whether a plugin failed over it, and did not reject it.
+    pub is_fault: bool,
 }
 
 impl Outcome {
@@ -138,7 +140,12 @@ fn json(line: &[u8]) -> Json {
 fn dead(rejected: &Rejected) -> Dead {
     // Who gives the reason stands before it.
     let (_, reason) = rejected.reason.split_once(": ").unwrap_or(("", &rejected.reason));
-    Dead { by: rejected.filter.to_string(), reason: reason.to_owned(), record: json(&rejected.record) }
+    Dead {
+        by: rejected.filter.to_string(),
+        reason: reason.to_owned(),
+        record: json(&rejected.record),
+        is_fault: rejected.is_fault,
+    }
 }
 
 /// In which batches records come.

@@ -20,7 +20,7 @@ impl<'a> Checker<'a> {
             }
             if test.out.is_empty() && test.dead_letters.is_empty() && test.dropped.is_none() {
                 let help = "say what should become of its records: `out: { OUTPUT: [{ FIELD: VALUE }] }`, `dead_letters` or \
-                            `dropped`";
+                            `dropped`; into `out: { OUTPUT: [] }` `flitch test --bless` writes what comes out";
                 self.push(&path, "the test expects nothing".to_owned(), help.to_owned());
             }
         }

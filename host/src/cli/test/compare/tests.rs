@@ -15,6 +15,7 @@ fn given() -> Given {
 
 fn outcome(out: Vec<Json>, dead: &[(&str, &str, Json)]) -> Outcome {
     let dead = dead.iter().map(|(by, reason, record)| Dead {
+        is_fault: false,
         by: (*by).to_owned(),
         reason: (*reason).to_owned(),
         record: record.clone(),
