@@ -64,6 +64,7 @@ impl Wiring {
         let cx = SourceContext {
             name: name.clone(),
             intake: Intake::new(ledger, inlets, stop.clone()),
+            joiner: None,
             cut,
             state_dir: self.data_dir.join("sources").join(&**name),
             dead_letters: self.dead_letters.clone(),
@@ -144,7 +145,7 @@ impl Inflow {
         let (settings, over) = (self.settings.clone(), Over(intake.clone()));
         let cx = SourceContext { intake, stop: stop.clone(), ..self.cx.clone() };
         async move {
-            let running = settings.start(cx).await?;
+            let running = flitch_sources::start(&*settings, cx).await?;
             let run = async move {
                 let _over = over;
                 running.await?;

@@ -1,3 +1,5 @@
+use flitch_tests::flitch::Flitch;
+use flitch_tests::ports;
 use flitch_tests::servers::docker::{Docker, IMAGE};
 use flitch_tests::wait::eventually;
 
@@ -51,5 +53,35 @@ fn a_container_that_asks_for_acks_loses_no_line_to_kill_9() {
     expect_numbers(&kafka.bootstrap(), &topic, LINES);
     docker.docker(&["rm", "-f", "asker"]).unwrap();
     flitch.settled(DEADLINE);
+    assert!(flitch.terminate(DEADLINE).success());
+}
+
+#[test]
+fn a_trace_of_a_container_that_asks_for_acks_is_one_record_beside_its_other_stream() {
+    let name = "a_trace_of_a_container_that_asks_for_acks_is_one_record_beside_its_other_stream";
+    let Some(docker) = Docker::shared(name) else { return };
+    let port = ports::free();
+    let source = format!(
+        "{{ type: forward, listen: \"127.0.0.1:{port}\", multiline: {{ field: log, preset: java, by: [source], timeout: 10m }} }}"
+    );
+    let output = "out: { type: file, path: \"{dir}/out.ndjson\" }";
+    let mut flitch = Flitch::start(FLITCH, &pipeline(&source, &[], output));
+    let address = format!("fluentd-address=127.0.0.1:{port}");
+    let mut options = vec!["--log-driver=fluentd", "--log-opt", &address];
+    options.extend(["--log-opt", "fluentd-request-ack=true", "--name", "tracer"]);
+    let line = "printf 'ERROR %s\\n' $i >&2; echo out $i; printf '\\tat a.B.c(B.java:%s)\\n' $i $i >&2";
+    docker.run(&options, &format!("for i in 1 2 3; do {line}; done")).unwrap();
+    let logs = || {
+        let text = std::fs::read_to_string(flitch.at("out.ndjson")).unwrap_or_default();
+        let records = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let mut logs: Vec<String> =
+            records.filter_map(|record| Some(record["log"].as_str()?.into())).collect();
+        logs.sort();
+        logs
+    };
+    let trace = |i| format!("ERROR {i}\n\tat a.B.c(B.java:{i})\n\tat a.B.c(B.java:{i})");
+    let wanted = [trace(1), trace(2), trace(3), "out 1".into(), "out 2".into(), "out 3".into()];
+    eventually("all records", DEADLINE, || logs().len() >= wanted.len());
+    assert_eq!(logs(), wanted);
     assert!(flitch.terminate(DEADLINE).success());
 }

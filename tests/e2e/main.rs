@@ -31,6 +31,7 @@ mod http_security;
 mod kafka_security;
 mod kafka_source;
 mod life;
+mod multiline;
 mod opensearch;
 mod otlp;
 mod outputs;

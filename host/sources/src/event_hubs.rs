@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::kafka::{Codec, DESCRIPTORS, Fields, KafkaSettings, Start, Tombstones};
+use super::multiline::JoinSettings;
 use super::{Probing, Sample, SourceContext, SourceKind, Starting};
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::utf8::InvalidUtf8;
@@ -59,6 +60,10 @@ pub struct EventHubsSettings {
     /// What records have of their event beside its body and time.
     #[serde(default)]
     pub fields: Fields,
+    /// Joins records that are lines of one, such as those of a stack trace, partition by partition. (`by` tells apart those whose
+    /// lines come mixed.)
+    #[serde(default)]
+    pub multiline: Option<JoinSettings>,
     /// What becomes of text that is not UTF-8: `replace` (each bad sequence becomes U+FFFD, counted) or `bytes`.
     #[serde(default)]
     pub invalid_utf8: InvalidUtf8,
@@ -139,6 +144,7 @@ impl EventHubsSettings {
             message_field: self.message_field.clone(),
             fields: self.fields.clone(),
             tombstones: Tombstones::default(),
+            multiline: self.multiline.clone(),
             invalid_utf8: self.invalid_utf8,
             queue: self.queue,
             commit_interval: self.commit_interval,
@@ -180,6 +186,10 @@ impl SourceKind for EventHubsSettings {
 
     fn sample(&self, texts: &[&[u8]], beside: &Constants) -> anyhow::Result<Sample> {
         self.kafka()?.sample(texts, beside)
+    }
+
+    fn multiline(&self) -> Option<&JoinSettings> {
+        self.multiline.as_ref()
     }
 
     fn descriptors(&self) -> u64 {

@@ -12,6 +12,7 @@ pub mod forward;
 pub mod generator;
 pub mod http;
 pub mod kafka;
+pub mod multiline;
 mod push;
 mod sample;
 pub mod settings;
@@ -23,7 +24,7 @@ pub mod testing;
 pub use sample::Sample;
 pub use settings::SourceSettings;
 use source::{ALL, BESIDE};
-pub use source::{ChangedValues, MOST_TAG, Probing, Running, SourceContext, SourceKind, Starting};
+pub use source::{ChangedValues, MOST_TAG, Probing, Running, SourceContext, SourceKind, Starting, start};
 
 #[cfg(test)]
 #[path = "../../core/src/memory.rs"]

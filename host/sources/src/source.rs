@@ -8,16 +8,19 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use flitch_core::batch::Cut;
 use flitch_core::batch::builder::Changed;
 use flitch_core::batch::constants::Constants;
+use flitch_core::batch::{Cut, Records, StreamId};
+use flitch_core::buffers::Closed;
 use flitch_core::clock::Clock;
 use flitch_core::dead_letter::DeadLetters;
 use flitch_core::inlet::Intake;
 use flitch_core::net::address::Endpoint;
+use flitch_core::receipt::Verdict;
 use flitch_core::telemetry::{Health, Metric};
 
 use super::Sample;
+use super::multiline::{JoinSettings, Joiner, Waits};
 
 /// A source that is bound and ready; the future runs it until it is told to stop and its receipts are settled.
 pub type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
@@ -83,6 +86,11 @@ pub trait SourceKind: Send + Sync {
         anyhow::bail!("no text is a record of this source")
     }
 
+    /// Which of its records are joined into one.
+    fn multiline(&self) -> Option<&JoinSettings> {
+        None
+    }
+
     /// Where it listens. A port alone is on every address of the machine.
     fn listens(&self) -> Vec<Endpoint> {
         Vec::new()
@@ -126,8 +134,10 @@ impl ChangedValues {
 pub struct SourceContext {
     /// Its name in the configuration.
     pub name: Arc<str>,
-    /// Where its batches go.
+    /// Where its batches go: see [`SourceContext::send`].
     pub intake: Intake,
+    /// What joins its records on their way there, if anything does.
+    pub joiner: Option<Arc<Joiner>>,
     /// When it cuts a batch.
     pub cut: Cut,
     /// A folder of its own for checkpoints; made by the source when it needs it.
@@ -140,4 +150,86 @@ pub struct SourceContext {
     pub health: Arc<Health>,
     /// Cancelled when the source must stop: take in nothing more, hand on what is there, wait for the receipts.
     pub stop: CancellationToken,
+}
+
+impl SourceContext {
+    /// Hands records on to the intake (see [`Intake::send`]), joined where they are lines of one record.
+    ///
+    /// # Errors
+    /// The source is to stop, and the pipelines take nothing more in.
+    pub async fn send(
+        &self,
+        records: Arc<Records>,
+        bytes: usize,
+        stream: StreamId,
+        on_settled: impl FnOnce(Verdict) + Send + 'static,
+    ) -> Result<(), Closed> {
+        match &self.joiner {
+            Some(_) => self.send_lines(records, bytes, stream, Waits::all(on_settled)).await.map(drop),
+            None => self.intake.send(records, bytes, stream, on_settled).await,
+        }
+    }
+
+    /// The same for a source that must know of records that are open: answers whether one with a line of these is.
+    ///
+    /// # Errors
+    /// See [`SourceContext::send`].
+    pub async fn send_lines(
+        &self,
+        records: Arc<Records>,
+        bytes: usize,
+        stream: StreamId,
+        waits: Waits,
+    ) -> Result<bool, Closed> {
+        let Some(joiner) = &self.joiner else {
+            if let Some(ahead) = waits.ahead {
+                ahead(None)(Verdict::Safe);
+            }
+            return self.intake.send(records, bytes, stream, waits.all).await.map(|()| false);
+        };
+        joiner.send(&self.intake, records, bytes, stream, waits).await
+    }
+
+    /// Nothing more comes of a stream.
+    ///
+    /// # Errors
+    /// See [`SourceContext::send`].
+    pub async fn end(&self, stream: StreamId) -> Result<(), Closed> {
+        match &self.joiner {
+            Some(joiner) => joiner.end(&self.intake, stream).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What came of a stream and has not settled comes again.
+    pub fn forget(&self, stream: StreamId) {
+        self.joiner.iter().for_each(|joiner| joiner.forget(stream));
+    }
+
+    /// Gives back a record that is open at the end of a stream, where it comes again as a whole: see [`Joiner::give_back`].
+    pub fn give_back(&self, stream: StreamId) {
+        self.joiner.iter().for_each(|joiner| joiner.give_back(stream));
+    }
+}
+
+/// Starts a source, and what joins its records.
+pub fn start(settings: &dyn SourceKind, mut cx: SourceContext) -> Starting {
+    let Some(join) = settings.multiline() else { return settings.start(cx) };
+    let joiner = match Joiner::new(&cx.name, join) {
+        Ok(joiner) => Arc::new(joiner),
+        Err(error) => return Box::pin(async { Err(error) }),
+    };
+    cx.joiner = Some(joiner.clone());
+    let intake = cx.intake.clone();
+    let starting = settings.start(cx);
+    Box::pin(async move {
+        let running = starting.await?;
+        let running: Running = Box::pin(async move {
+            tokio::select! {
+                done = running => done,
+                () = joiner.keep(&intake) => unreachable!("it joins for ever"),
+            }
+        });
+        Ok(running)
+    })
 }

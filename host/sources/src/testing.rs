@@ -21,6 +21,7 @@ pub fn context_in(folder: &Path, name: &str) -> (SourceContext, Buffer) {
     let cx = SourceContext {
         name: name.into(),
         intake: Intake::new(Arc::new(Ledger::default()), vec![inlet], stop.clone()),
+        joiner: None,
         cut: Cut::default(),
         state_dir: folder.join("state"),
         dead_letters: DeadLetters::open(&folder.join("dead")).expect("a writable folder"),

@@ -47,6 +47,7 @@ impl Rig {
         let cx = SourceContext {
             name: "in".into(),
             intake: Intake::new(Arc::new(Ledger::default()), vec![workers.inlet().clone()], stop.clone()),
+            joiner: None,
             cut: Cut::default(),
             state_dir: folder.path().join("state"),
             dead_letters: DeadLetters::open(&folder.path().join("dead")).unwrap(),

@@ -79,6 +79,11 @@ impl<P: Clone> Watermark<P> {
         self.state.lock().open.len()
     }
 
+    /// Whether the position may move by what is on its way: the batch above it is not settled yet.
+    pub fn may_move(&self) -> bool {
+        self.state.lock().open.first_key_value().is_some_and(|(_, (_, verdict))| verdict.is_none())
+    }
+
     /// Forgets all open tickets; the source sends again from [`Watermark::safe`], which is answered.
     pub fn restart(&self) -> Option<P> {
         let mut state = self.state.lock();
@@ -125,6 +130,16 @@ pub struct Ticket<P> {
 }
 
 impl<P: Clone> Ticket<P> {
+    /// Stands for a position that lies further than the one it was taken for, and not past that of the next ticket.
+    pub fn stand_at(&self, position: P) {
+        let mut state = self.mark.state.lock();
+        if self.epoch == state.epoch
+            && let Some((at, _)) = state.open.get_mut(&self.number)
+        {
+            *at = position;
+        }
+    }
+
     /// Enters the verdict of the batch.
     pub fn settle(self, verdict: Verdict) {
         self.mark.settle(self.epoch, self.number, verdict);

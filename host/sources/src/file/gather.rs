@@ -2,8 +2,6 @@
 
 use std::time::Instant;
 
-use regex::bytes::Regex;
-
 use flitch_core::batch::Cut;
 use flitch_core::batch::builder::{Builder, Finished};
 use flitch_core::batch::constants::Constants;
@@ -16,6 +14,7 @@ use flitch_core::units::Bytes;
 use super::container::{ATTRS, At, Container, Format, STREAM, Streams};
 use super::offsets::Offsets;
 use super::settings::{Codec, FileSettings, MultilineSettings};
+use crate::multiline::Rule;
 use flitch_core::setting::wrong;
 
 /// A line that is no record.
@@ -55,12 +54,7 @@ enum Form {
 
 /// Which lines make one record.
 #[derive(Debug)]
-pub(super) struct Groups {
-    /// Whether a line that matches begins a record, or goes on with one.
-    begins: bool,
-    pattern: Regex,
-    max_lines: usize,
-}
+pub(super) struct Groups(Rule);
 
 impl Gather {
     /// Gathers what the settings call a record. Refuses those that contradict one another.
@@ -253,32 +247,13 @@ impl Gather {
 
 impl Groups {
     pub fn new(settings: &MultilineSettings) -> anyhow::Result<Groups> {
-        let (begins, pattern) = match (&settings.start, &settings.r#continue) {
-            (Some(start), None) => (true, start),
-            (None, Some(more)) => (false, more),
-            (Some(_), Some(_)) => {
-                anyhow::bail!(wrong!("multiline", " has both `start` and `continue`: leave one of them out"))
-            }
-            (None, None) => anyhow::bail!(wrong!(
-                "multiline",
-                " needs `start`, which matches the first line of a record, or `continue`, which matches its others"
-            )),
-        };
-        anyhow::ensure!(
-            settings.max_lines > 0,
-            wrong!("multiline.max_lines", " is 0: a record has one line at least")
-        );
-        let pattern = pattern.compile().map_err(anyhow::Error::msg)?;
-        Ok(Groups { begins, pattern, max_lines: settings.max_lines })
-    }
-
-    fn is_first(&self, line: &[u8]) -> bool {
-        self.pattern.is_match(line) == self.begins
+        let MultilineSettings { start, r#continue: more, preset, max_lines, .. } = settings;
+        Ok(Groups(Rule::new(start.as_ref(), more.as_ref(), *preset, *max_lines)?))
     }
 
     /// Whether a line begins the next record after one of `lines` lines.
     pub fn is_next(&self, line: &[u8], lines: usize) -> bool {
-        lines >= self.max_lines || self.is_first(line)
+        self.0.is_next(line, lines)
     }
 
     /// See [`Gather::append`]. A record ends where another begins, and where it would pass the limit of lines or bytes.

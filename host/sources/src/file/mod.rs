@@ -49,10 +49,11 @@ mod rig;
 #[cfg(test)]
 mod tests;
 
+pub use crate::multiline::Pattern;
 pub use charset::Charset;
 use discover::Globs;
 use gather::Gather;
-pub use settings::{Codec, Compression, FileSettings, Glob, MultilineSettings, Pattern, ReadFrom};
+pub use settings::{Codec, Compression, FileSettings, Glob, MultilineSettings, ReadFrom};
 use tailer::{Next, Tailer};
 use watch::Watch;
 

@@ -5,7 +5,6 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use globset::GlobBuilder;
-use regex::bytes::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +12,7 @@ use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::units::{Bytes, Span, or_zero};
 
 use super::charset::Charset;
+use crate::multiline::{Pattern, Preset};
 
 /// Reads lines from files that grow, and follows them through rotation.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -197,27 +197,6 @@ impl TryFrom<String> for Glob {
     }
 }
 
-/// A regular expression over bytes, known to be one.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(try_from = "String")]
-pub struct Pattern(String);
-
-impl Pattern {
-    pub(super) fn compile(&self) -> Result<Regex, String> {
-        Regex::new(&self.0).map_err(|error| format!("`{}` is no regular expression: {error}", self.0))
-    }
-}
-
-impl TryFrom<String> for Pattern {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Pattern, String> {
-        let pattern = Pattern(text);
-        pattern.compile()?;
-        Ok(pattern)
-    }
-}
-
 /// Where to begin in a file that is there when the source starts for the first time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -259,7 +238,7 @@ pub enum Compression {
     Gzip,
 }
 
-/// Which lines make one record. One of `start` and `continue` says it.
+/// Which lines make one record. One of `start`, `continue` and `preset` says it.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MultilineSettings {
@@ -269,6 +248,8 @@ pub struct MultilineSettings {
     /// A regular expression that matches each line that belongs to the record before it.
     #[schemars(with = "Option<String>")]
     pub r#continue: Option<Pattern>,
+    /// What writes the lines: the stack traces of `java`, `python` or `go` belong to the line before them.
+    pub preset: Option<Preset>,
     /// How long a record may wait for its next line when the file does not grow.
     pub timeout: Span,
     /// Most lines in a record; the next one begins another.
@@ -279,6 +260,6 @@ pub struct MultilineSettings {
 impl Default for MultilineSettings {
     fn default() -> Self {
         let timeout = Span(Duration::from_secs(1));
-        MultilineSettings { start: None, r#continue: None, timeout, max_lines: 1_000 }
+        MultilineSettings { start: None, r#continue: None, preset: None, timeout, max_lines: 1_000 }
     }
 }

@@ -82,6 +82,8 @@ struct Session {
     read: usize,
     /// The batch has entries that came as a batch: it is handed on when nothing more has arrived.
     urgent: bool,
+    /// The last message was one event, and nothing stood ahead of it in the batch.
+    is_single: bool,
 }
 
 impl Drop for Session {
@@ -125,6 +127,7 @@ pub async fn serve<S>(
         limits: Limits { bytes: hub.settings.max_message.0 as usize, depth: SCAN_DEPTH },
         read: READ.0,
         urgent: false,
+        is_single: false,
         hub: hub.clone(),
     };
     let broken = |reason: &str| {
@@ -174,7 +177,12 @@ impl Session {
         if let Some(partials) = &mut self.partials {
             self.gather.ended_lines(|lines| partials.all(lines));
         }
-        match (self.flush().await, end) {
+        // A record does not go on in another connection.
+        let ended = match self.flush().await {
+            Ok(()) => self.hub.cx.end(self.stream).await,
+            closed => closed,
+        };
+        match (ended, end) {
             (Err(closed), End::Quiet) => closed.into(),
             (_, end) => end,
         }
@@ -351,7 +359,7 @@ impl Session {
     async fn flush(&mut self) -> Result<(), Closed> {
         self.urgent = false;
         match self.gather.finish() {
-            Some(ready) => self.hub.send(ready, self.stream, &self.room, &self.alive).await,
+            Some(ready) => self.hub.send(ready, self.is_single, self.stream, &self.room, &self.alive).await,
             None => Ok(()),
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
@@ -12,6 +13,7 @@ use super::gather::{Dead, Gather, Ready};
 use super::pool::Pool;
 use super::tags::Tags;
 use super::{ForwardSettings, partial::Partials};
+use crate::multiline::Waits;
 use crate::{ChangedValues, SourceContext};
 use flitch_core::batch::origin::Root;
 use flitch_core::batch::{Records, StreamId};
@@ -49,7 +51,7 @@ pub struct Hub {
     pub root: Root,
     /// Set when the pipelines take nothing more.
     closed: AtomicBool,
-    warned: parking_lot::Mutex<Option<Instant>>,
+    warned: Mutex<Option<Instant>>,
 }
 
 /// Keeps the source from ending: one rides with every connection, and with everything that is not settled.
@@ -58,7 +60,7 @@ pub type Alive = mpsc::Sender<std::convert::Infallible>;
 /// A batch on its way, and who waits for it.
 struct Sent {
     hub: Arc<Hub>,
-    shares: Vec<Share>,
+    shares: Arc<Mutex<Vec<Share>>>,
     /// The records, where no client sends them again.
     kept: Option<(Arc<Records>, usize, StreamId)>,
     _room: (OwnedSemaphorePermit, OwnedSemaphorePermit),
@@ -77,10 +79,13 @@ impl Sent {
             let _ = resend.try_send(Resend(self));
             return;
         }
-        for share in self.shares {
-            share.settle(verdict);
-        }
+        settle(&self.shares, verdict);
     }
+}
+
+fn settle(shares: &Mutex<Vec<Share>>, verdict: Verdict) {
+    let shares = std::mem::take(&mut *shares.lock());
+    shares.into_iter().for_each(|share| share.settle(verdict));
 }
 
 fn permits(most: Bytes) -> usize {
@@ -106,7 +111,7 @@ impl Hub {
             resend,
             root: Root::of("forward", &[cx.name.as_bytes()]),
             closed: AtomicBool::new(false),
-            warned: parking_lot::Mutex::new(None),
+            warned: Mutex::new(None),
             settings,
             cx,
         };
@@ -159,10 +164,11 @@ impl Hub {
     }
 
     /// Hands a batch on; waits while the pipelines are full, or the connection or all together have too much on their
-    /// way.
+    /// way. `is_single` is one of a client that sends event by event.
     pub async fn send(
         self: &Arc<Self>,
         ready: Ready,
+        is_single: bool,
         stream: StreamId,
         room: &Arc<Semaphore>,
         alive: &Alive,
@@ -182,9 +188,18 @@ impl Hub {
         let own = room.clone().acquire_many_owned(needs(self.settings.max_in_flight)).await;
         let all = self.in_flight.clone().acquire_many_owned(needs(self.settings.max_buffered)).await;
         let room = (own.map_err(|_| Closed)?, all.map_err(|_| Closed)?);
-        let kept = kept.then(|| (records.clone(), bytes, stream));
-        let sent = Sent { hub: self.clone(), shares, kept, _room: room, _alive: alive.clone() };
-        self.cx.intake.send(records, bytes, stream, move |verdict| sent.settle(verdict)).await
+        // Its sender may wait for the answer to each line before it sends the next, without which the record does not end.
+        let answers_open = is_single && self.cx.joiner.is_some() && shares.len() == 1 && records.rows() == 1;
+        let kept = (kept || answers_open).then(|| (records.clone(), bytes, stream));
+        let shares = Arc::new(Mutex::new(shares));
+        let sent =
+            Sent { hub: self.clone(), shares: shares.clone(), kept, _room: room, _alive: alive.clone() };
+        let waits = Waits::all(move |verdict| sent.settle(verdict));
+        let is_open = self.cx.send_lines(records, bytes, stream, waits).await?;
+        if is_open && answers_open {
+            settle(&shares, Verdict::Safe);
+        }
+        Ok(())
     }
 
     /// Puts what is no record among the dead letters, and waits until it is there; the chunks it came in are not safe
@@ -208,8 +223,7 @@ impl Hub {
             let Some((records, bytes, stream)) = sent.kept.clone() else { continue };
             tokio::time::sleep(RESEND_PAUSE).await;
             self.warn("-", "records came back unsettled and are sent again");
-            if self.cx.intake.send(records, bytes, stream, move |verdict| sent.settle(verdict)).await.is_err()
-            {
+            if self.cx.send(records, bytes, stream, move |verdict| sent.settle(verdict)).await.is_err() {
                 self.closed.store(true, Ordering::Release);
             }
         }

@@ -35,6 +35,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::multiline::JoinSettings;
 use super::{BESIDE, Running, SourceContext, SourceKind, Starting};
 use flitch_core::net::address::Endpoint;
 use flitch_core::net::forward::handshake::SecuritySettings;
@@ -60,6 +61,7 @@ impl SourceKind for ForwardSettings {
                 wrong!("metadata_field", ": names that begin with `@` are flitch's own: `{field}`")
             );
         }
+        self.multiline.as_ref().map_or(Ok(()), JoinSettings::check)?;
         self.tls.as_ref().map(TlsSettings::acceptor).transpose()?;
         self.mode()?;
         self.security.as_ref().map_or(Ok(()), SecuritySettings::check)
@@ -69,6 +71,10 @@ impl SourceKind for ForwardSettings {
         let has_socket = self.listen.iter().any(|endpoint| matches!(endpoint, Endpoint::Unix(_)));
         let idle = ("unix_mode", "`unix_mode` changes nothing: `listen` names no unix socket");
         if has_socket { Vec::new() } else { vec![idle] }
+    }
+
+    fn multiline(&self) -> Option<&JoinSettings> {
+        self.multiline.as_ref()
     }
 
     fn listens(&self) -> Vec<Endpoint> {

@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::multiline::JoinSettings;
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::net::address::Endpoints;
 use flitch_core::net::forward::handshake::SecuritySettings;
@@ -36,6 +37,9 @@ pub struct ForwardSettings {
     pub partial_wait: Span,
     /// Most bytes of a joined line. A longer one is several records, all but the last marked `@truncated`.
     pub partial_max: Bytes,
+    /// Joins records that are lines of one, such as those of a stack trace, tag by tag. (The pieces of Docker's long lines
+    /// are joined before.)
+    pub multiline: Option<JoinSettings>,
     /// The field, at the top of a record, for the metadata that a client gives an event beside its time, as Fluent Bit
     /// does: `[[time, metadata], record]`. It is there where the metadata is not empty; `null` leaves metadata away.
     /// What Fluent Bit gives a whole group of records, as it does for OpenTelemetry, stands in each record of the
@@ -82,6 +86,7 @@ impl Default for ForwardSettings {
             join_partial: true,
             partial_wait: Span(Duration::from_secs(5)),
             partial_max: Bytes(1 << 20),
+            multiline: None,
             metadata_field: Some("metadata".to_owned()),
             invalid_utf8: InvalidUtf8::Replace,
             max_message: Bytes(64 << 20),

@@ -119,7 +119,7 @@ async fn take(
     let batches = apart(takes_long, || decode::Batches::new(held, headers, &text, reading, reading.beside()));
     let mut batches = batches?;
     let root = idempotency_key(headers).map(|key| root(&shared.cx.name, &tag, key, &text));
-    let mut sent = Sent { shared, root, bytes, records: 0, told: Vec::new() };
+    let mut sent = Sent { shared, root, bytes, records: 0, told: Vec::new(), stream: stream_of(shared) };
     let of_body = room.bytes();
     while let Some(batch) = apart(takes_long, || batches.next())? {
         let bad = batches.take_bad();
@@ -139,6 +139,7 @@ async fn take(
     drop(hand);
     let rejected = batches.rejected();
     drop(batches);
+    sent.end().await?;
     // Memory of the records is what their pipelines answer for; the room is kept until they are safe.
     drop(text);
     let answer = sent.answer().await?;
@@ -208,6 +209,19 @@ struct Sent<'a> {
     bytes: usize,
     records: usize,
     told: Vec<oneshot::Receiver<Verdict>>,
+    stream: StreamId,
+}
+
+/// Requests have no order among each other; but where lines are joined they are those of one request.
+fn stream_of(shared: &Shared) -> StreamId {
+    if shared.cx.joiner.is_some() { StreamId::next() } else { StreamId::UNORDERED }
+}
+
+impl Drop for Sent<'_> {
+    fn drop(&mut self) {
+        // Of a request that ended before its end.
+        self.shared.cx.forget(self.stream);
+    }
 }
 
 impl Sent<'_> {
@@ -224,15 +238,24 @@ impl Sent<'_> {
         };
         self.records += batch.rows();
         let bytes = std::mem::take(&mut self.bytes);
-        let sent = cx.intake.send(Arc::new(batch), bytes, StreamId::UNORDERED, |verdict| {
+        let sent = cx.send(Arc::new(batch), bytes, self.stream, |verdict| {
             // The client may have gone; then nobody waits for the verdict.
             let _ = tell.send(verdict);
         });
-        sent.await.map_err(|_| if cx.stop.is_cancelled() { Answer::Draining } else { Answer::SendAgain })?;
+        sent.await.map_err(|_| self.closed())?;
         if self.shared.settings.ack == AckWhen::Settled {
             self.told.push(told);
         }
         Ok(())
+    }
+
+    /// Nothing more comes of the request.
+    async fn end(&self) -> Result<(), Answer> {
+        self.shared.cx.end(self.stream).await.map_err(|_| self.closed())
+    }
+
+    fn closed(&self) -> Answer {
+        if self.shared.cx.stop.is_cancelled() { Answer::Draining } else { Answer::SendAgain }
     }
 
     /// Puts records that cannot be read among the dead letters, and waits until they are there.
@@ -253,11 +276,11 @@ impl Sent<'_> {
     }
 
     /// Waits for the receipts, where the settings say so.
-    async fn answer(self) -> Result<Answer, Answer> {
+    async fn answer(mut self) -> Result<Answer, Answer> {
         if self.shared.settings.ack == AckWhen::Accepted {
             return Ok(Answer::Accepted(self.records));
         }
-        for told in self.told {
+        for told in std::mem::take(&mut self.told) {
             if told.await != Ok(Verdict::Safe) {
                 return Err(Answer::SendAgain);
             }

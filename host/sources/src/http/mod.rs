@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use answer::{Answer, Answers};
 
+use super::multiline::JoinSettings;
 use super::{ALL, BESIDE, ChangedValues, Running, Sample, SourceContext, SourceKind, Starting};
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::utf8::InvalidUtf8;
@@ -94,6 +95,9 @@ pub struct HttpSettings {
     /// Serves TLS.
     #[serde(default)]
     pub tls: Option<TlsSettings>,
+    /// Joins the records of a request that are lines of one, such as those of a stack trace.
+    #[serde(default)]
+    pub multiline: Option<JoinSettings>,
     /// What becomes of text that is not UTF-8.
     #[serde(default)]
     pub invalid_utf8: InvalidUtf8,
@@ -141,6 +145,7 @@ impl SourceKind for HttpSettings {
     }
 
     fn check(&self) -> anyhow::Result<()> {
+        self.multiline.as_ref().map_or(Ok(()), JoinSettings::check)?;
         self.tls.as_ref().map(TlsSettings::acceptor).transpose()?;
         let Some(auth) = &self.auth else { return Ok(()) };
         anyhow::ensure!(
@@ -159,6 +164,10 @@ impl SourceKind for HttpSettings {
             );
         }
         Ok(())
+    }
+
+    fn multiline(&self) -> Option<&JoinSettings> {
+        self.multiline.as_ref()
     }
 
     fn listens(&self) -> Vec<Endpoint> {

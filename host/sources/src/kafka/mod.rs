@@ -18,6 +18,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 
+use super::multiline::JoinSettings;
 use super::{Probing, Running, Sample, SourceContext, SourceKind, Starting};
 use crate::bell::{Bell, Hint};
 use flitch_core::batch::constants::Constants;
@@ -54,6 +55,7 @@ impl SourceKind for KafkaSettings {
 
     /// Whether librdkafka takes the settings: a client that knows no broker connects to none.
     fn check(&self) -> anyhow::Result<()> {
+        self.multiline.as_ref().map_or(Ok(()), JoinSettings::check)?;
         let mut client = self.client("check")?;
         for option in ["bootstrap.servers", "metadata.broker.list"] {
             client.remove(option);
@@ -84,6 +86,10 @@ impl SourceKind for KafkaSettings {
 
     fn sample(&self, texts: &[&[u8]], beside: &Constants) -> anyhow::Result<Sample> {
         sample::sample(self, texts, beside)
+    }
+
+    fn multiline(&self) -> Option<&JoinSettings> {
+        self.multiline.as_ref()
     }
 
     fn descriptors(&self) -> u64 {
@@ -168,6 +174,7 @@ fn finish(mut reader: Reader, bell: &Bell, is_left: &dyn Fn() -> bool) -> anyhow
     while reader.is_waiting() && !is_left() {
         // Pipelines that are closed give back what waits for them.
         reader.out.push_on().ok();
+        reader.give_back();
         if reader.is_waiting() {
             bell.wait_until(Instant::now() + LOOK);
         }

@@ -45,9 +45,9 @@ pub(super) struct Partition {
 }
 
 impl Partition {
-    /// Whether records of it are on their way that may yet become safe.
+    /// Whether records of it are on their way by which its position may yet move.
     pub fn is_waiting(&self) -> bool {
-        self.mark.open() > 0 && !self.mark.failed()
+        self.mark.may_move()
     }
 
     /// The position to commit, if it has moved.

@@ -325,11 +325,21 @@ impl Reader {
         self.out.is_blocked() || self.partitions.values().flat_map(HashMap::values).any(Partition::is_waiting)
     }
 
+    /// Gives back records whose next lines may come, so that they are read again as a whole; those that cannot be are waited
+    /// for.
+    pub fn give_back(&self) {
+        if !self.out.is_blocked() {
+            let partitions = self.partitions.values().flat_map(HashMap::values);
+            partitions.for_each(|partition| self.out.cx.give_back(partition.stream));
+        }
+    }
+
     /// Leaves the group, with all that is safe committed.
     pub fn leave(mut self) {
         self.commit(Instant::now(), true);
         self.told.is_leaving.store(true, Ordering::Release);
         for partition in self.partitions.values().flat_map(HashMap::values) {
+            self.out.cx.forget(partition.stream);
             self.lag.forget(partition);
         }
     }

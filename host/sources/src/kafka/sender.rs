@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use flitch_core::batch::TIMESTAMP;
+use flitch_core::batch::{Records, TIMESTAMP};
 use flitch_core::buffers::Closed;
-use flitch_core::receipt::{self, Verdict};
+use flitch_core::receipt::{self, Ticket, Verdict};
 use flitch_core::telemetry::{Metric, Quiet, Tally};
 
 use super::gather::Gather;
 use super::partition::Partition;
 use crate::bell::{Bell, Hint};
+use crate::multiline::{Told, Waits};
 use crate::push::Push;
 use crate::{ChangedValues, SourceContext};
 
@@ -86,12 +87,14 @@ impl Sender {
             return Ok(());
         };
         self.changed.count(finished.changed());
-        let (intake, stream) = (self.cx.intake.clone(), partition.stream);
+        let (cx, stream) = (self.cx.clone(), partition.stream);
         let (rows, most) = (finished.records.rows(), self.cx.cut.rows.max(1));
         if rows <= 2 * most {
-            let (records, on_settled) =
-                (Arc::new(finished.records), self.on_settled(partition, partition.next));
-            return self.push.begin(async move { intake.send(records, bytes, stream, on_settled).await });
+            let records = Arc::new(finished.records);
+            let waits = self.waits(partition, before, &records);
+            return self
+                .push
+                .begin(async move { cx.send_lines(records, bytes, stream, waits).await.map(drop) });
         }
         // A message of very many lines: each batch is as large as others, and the position moves with the last one.
         let part = |from: usize| {
@@ -103,7 +106,7 @@ impl Sender {
         let parts: Vec<_> = (0..rows).step_by(most).map(part).collect();
         self.push.begin(async move {
             for (records, bytes, on_settled) in parts {
-                intake.send(records, bytes, stream, on_settled).await?;
+                cx.send(records, bytes, stream, on_settled).await?;
             }
             Ok(())
         })
@@ -133,14 +136,36 @@ impl Sender {
         true
     }
 
-    /// What settles messages of a partition up to this offset.
-    fn on_settled(&self, partition: &Partition, offset: i64) -> impl FnOnce(Verdict) + Send + 'static {
-        let ticket = partition.mark.ticket(offset);
-        let (came_back, bell) = (self.came_back.clone(), self.bell.clone());
-        move |verdict| {
-            ticket.settle(verdict);
-            came_back.fetch_or(verdict == Verdict::Again, Ordering::AcqRel);
-            bell.ring(Hint::Settled);
-        }
+    /// Who waits for records of a partition, which was sent up to an offset `before` them. Where lines are joined, the position
+    /// goes to the message at which a record that is open begins.
+    fn waits(&self, partition: &Partition, before: i64, records: &Arc<Records>) -> Waits {
+        let ahead = self.cx.joiner.as_ref().map(|_| {
+            let (ticket, root) = (partition.mark.ticket(before), partition.root);
+            let origins = records.origins().cloned();
+            let (came_back, bell) = (self.came_back.clone(), self.bell.clone());
+            let ahead = move |row: Option<usize>| {
+                // The first line of a message has its offset in the root of the partition, the others in roots of their own.
+                let first = row.zip(origins).map(|(row, origins)| origins.row(row));
+                if let Some((_, offset)) = first.filter(|(of, _)| *of == root) {
+                    ticket.stand_at(offset.cast_signed());
+                }
+                settling(ticket, came_back, bell)
+            };
+            Box::new(ahead) as Box<dyn FnOnce(Option<usize>) -> Told + Send>
+        });
+        Waits { ahead, all: self.on_settled(partition, partition.next) }
     }
+
+    /// What settles messages of a partition up to this offset.
+    fn on_settled(&self, partition: &Partition, offset: i64) -> Told {
+        settling(partition.mark.ticket(offset), self.came_back.clone(), self.bell.clone())
+    }
+}
+
+fn settling(ticket: Ticket<i64>, came_back: Arc<AtomicBool>, bell: Arc<Bell>) -> Told {
+    Box::new(move |verdict| {
+        ticket.settle(verdict);
+        came_back.fetch_or(verdict == Verdict::Again, Ordering::AcqRel);
+        bell.ring(Hint::Settled);
+    })
 }

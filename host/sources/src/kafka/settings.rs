@@ -7,6 +7,7 @@ use rdkafka::ClientConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::multiline::JoinSettings;
 use flitch_core::batch::time;
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::router::OneOrMore;
@@ -62,6 +63,10 @@ pub struct KafkaSettings {
     /// `keep`, as records that have their `fields` alone.
     #[serde(default)]
     pub tombstones: Tombstones,
+    /// Joins records that are lines of one, such as those of a stack trace, partition by partition. (`by` tells apart those whose
+    /// lines come mixed.)
+    #[serde(default)]
+    pub multiline: Option<JoinSettings>,
     /// What becomes of text that is not UTF-8: `replace` (each bad sequence becomes U+FFFD, counted) or `bytes`.
     #[serde(default)]
     pub invalid_utf8: InvalidUtf8,
@@ -237,6 +242,7 @@ impl KafkaSettings {
             message_field: message_field(),
             fields: Fields::default(),
             tombstones: Tombstones::default(),
+            multiline: None,
             invalid_utf8: InvalidUtf8::default(),
             queue: queue(),
             commit_interval: commit_interval(),

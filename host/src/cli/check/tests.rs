@@ -35,6 +35,10 @@ fn right() -> Vec<String> {
         source("type: file, include: [/nowhere/*.log], rotate_wait: 0s"),
         source("type: generator, format: docker, seed: 0, count: 0, rate: 1"),
         source(
+            "type: forward, listen: \"127.0.0.1:0\", multiline: { field: log, preset: java, by: [source] }",
+        ),
+        source("type: http, listen: \"127.0.0.1:0\", multiline: { start: ^x, max_lines: 1 }"),
+        source(
             "type: forward, listen: [\"127.0.0.1:0\", \"unix://DIR/f.sock\"], chunk_memory: 0, unix_mode: 600",
         ),
         output(
@@ -85,6 +89,9 @@ fn wrong() -> Vec<String> {
         source("type: forward, listen: \"127.0.0.1:0\", unix_mode: rw"),
         source("type: forward, listen: \"127.0.0.1:0\", unix_mode: 1777"),
         source("type: forward, listen: []"),
+        source("type: forward, listen: \"127.0.0.1:0\", multiline: {}"),
+        source("type: http, listen: \"127.0.0.1:0\", multiline: { preset: java, start: ^x }"),
+        source("type: kafka, brokers: [h], topics: t, group: g, multiline: { preset: go, field: \"\" }"),
         source("type: forward, listen: unix://f.sock"),
         source("type: forward, listen: \"127.0.0.1:0\", security: { shared_key: \"\" }"),
         source("type: http, listen: \"127.0.0.1:0\", auth: {}"),

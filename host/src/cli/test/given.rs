@@ -51,6 +51,10 @@ pub fn read(test: &TestSettings, name: &str, source: &SourceSettings) -> Result<
         };
         (together, sample.bad.into_iter().map(dead).collect())
     };
+    let batches = match source.multiline() {
+        Some(join) => join.joined(batches).map_err(|error| format!("{error:#}"))?,
+        None => batches,
+    };
     Ok(Given { batches, bad, tag, time: time::to_text(ns) })
 }
 

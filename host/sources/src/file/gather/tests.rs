@@ -120,7 +120,7 @@ fn settings_that_contradict_one_another_are_refused_by_name() {
     let refused = |settings: &FileSettings| Gather::new(settings).unwrap_err().to_string();
     assert!(refused(&settings(MultilineSettings::default())).contains("needs `start`"));
     let both = MultilineSettings { start: starts("x").start, ..continues("y") };
-    assert!(refused(&settings(both)).contains("both `start` and `continue`"));
+    assert!(refused(&settings(both)).contains("several of `start`"));
     let zero = MultilineSettings { max_lines: 0, timeout: Span(Duration::ZERO), ..starts("x") };
     assert!(refused(&settings(zero)).contains("`multiline.max_lines`"));
     let json = FileSettings { codec: Codec::Json, ..settings(starts("x")) };

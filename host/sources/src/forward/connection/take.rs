@@ -99,6 +99,7 @@ impl Session {
                     answered: share.is_some(),
                     root: share.as_ref().map(|share| self.hub.root.along(share.root())),
                 };
+                self.is_single = matches!(message.body, Body::Event(_)) && self.gather.rows() == 0;
                 match message.body {
                     Body::Event(event) => self.event(origin, event, &bytes[start..]),
                     Body::Entries(entries) => {

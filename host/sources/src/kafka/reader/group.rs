@@ -39,6 +39,9 @@ impl Reader {
                 continue;
             };
             partition.state = State::Leaving;
+            if !self.out.is_blocked() {
+                self.out.cx.give_back(partition.stream);
+            }
             is_waiting |= partition.is_waiting();
         }
         let until = *self.revoked_until.get_or_insert(now + self.settings.rebalance_wait.0);
@@ -51,6 +54,8 @@ impl Reader {
             let Some(partition) = self.partitions.get_mut(*topic).and_then(|t| t.remove(number)) else {
                 continue;
             };
+            // The other member reads it.
+            self.out.cx.forget(partition.stream);
             if let Some(offset) = partition.moved() {
                 safe.add_partition_offset(topic, *number, Offset::Offset(offset)).ok();
             }

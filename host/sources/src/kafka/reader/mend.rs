@@ -33,6 +33,8 @@ impl Reader {
     fn mend_one(&mut self, topic: &str, number: i32, now: Instant) -> Option<Instant> {
         self.forget(topic, number);
         let partition = self.partitions.get(topic)?.get(&number)?;
+        // The record whose next lines are to come is read again too.
+        self.out.cx.forget(partition.stream);
         let later = now + AGAIN;
         let offset = match partition.mark.safe() {
             Some(safe) => Ok(Some(safe)),
