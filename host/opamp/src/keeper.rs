@@ -8,11 +8,12 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use flitch_core::clock::Clock;
-use flitch_core::telemetry::Metric;
+use flitch_core::telemetry::{Metric, Quiet};
 
 use crate::app::{InForce, Managed};
 use crate::desk::Desk;
 use crate::orders::{Orders, names_packages};
+use crate::pace::Allowance;
 use crate::probation::{LOOK, Lately, Probation, Verdict};
 use crate::settings::OpampSettings;
 use crate::store::{Kept, Store};
@@ -21,6 +22,10 @@ use crate::wire::{AgentRemoteConfig, ConfigStatus, RemoteConfigStatus};
 /// How long after its start flitch does not restart because a server wants it: one that asks each time it hears of flitch
 /// would have it do nothing else.
 const SETTLED: Duration = Duration::from_secs(10);
+/// Configurations that may follow each other at once, and how long each takes to be allowed again: of a server that has another
+/// one with each answer the last one counts, and neither the processor nor the log is full of the others.
+const AT_ONCE: u32 = 20;
+const EVERY: Duration = Duration::from_secs(10);
 /// Pause between two attempts to go back.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -47,6 +52,10 @@ pub struct Keeper<M> {
     is_noted: bool,
     /// A configuration that names packages and was refused: it is tried again when another package has come.
     waiting: Option<AgentRemoteConfig>,
+    unwilling: Quiet,
+    leave: Allowance,
+    /// The last one that came, where too many came.
+    held: Option<AgentRemoteConfig>,
 }
 
 impl<M: Managed> Keeper<M> {
@@ -87,6 +96,9 @@ impl<M: Managed> Keeper<M> {
             generation: None,
             is_noted: false,
             waiting: None,
+            unwilling: Quiet::a_minute(),
+            leave: Allowance::new(AT_ONCE, EVERY, Instant::now()),
+            held: None,
         };
         // The first message tells all.
         keeper.tell();
@@ -128,6 +140,11 @@ impl<M: Managed> Keeper<M> {
         let hash = offered.config_hash.clone();
         let again = names_packages(&offered).then(|| offered.clone());
         if self.last.as_ref().is_some_and(|last| last.last_remote_config_hash == hash) {
+            return;
+        }
+        self.held = None;
+        if !self.leave.take(Instant::now()) {
+            self.held = Some(offered);
             return;
         }
         if hash.is_empty() {
@@ -192,6 +209,11 @@ impl<M: Managed> Keeper<M> {
 
     /// Looks how things are.
     async fn look(&mut self) {
+        if self.leave.due(Instant::now()) <= Instant::now()
+            && let Some(config) = self.held.take()
+        {
+            self.offered(config).await;
+        }
         let (now, vitals) = (Instant::now(), self.managed.vitals());
         match &mut self.probation {
             Some(probation) => match probation.look(now, &vitals) {
@@ -259,15 +281,17 @@ impl<M: Managed> Keeper<M> {
     }
 
     fn restart(&self) {
-        if !self.settings.accept_restart {
-            tracing::warn!(
-                "the server wants a restart, which this flitch does not take (`accept_restart: false`)"
-            );
-        } else if self.started.elapsed() < SETTLED {
-            tracing::warn!("the server wants a restart; flitch has just started, and goes on");
-        } else {
-            tracing::info!("the server wants a restart");
-            self.managed.restart();
+        let why = match self.settings.accept_restart {
+            false => "which this flitch does not take (`accept_restart: false`)",
+            true if self.started.elapsed() < SETTLED => "and flitch has just started, and goes on",
+            true => {
+                tracing::info!("the server wants a restart");
+                return self.managed.restart();
+            }
+        };
+        // It may ask with each answer.
+        if self.unwilling.may_say() {
+            tracing::warn!("the server wants a restart, {why}");
         }
     }
 

@@ -290,3 +290,16 @@ async fn a_server_that_wants_restarts_all_the_time_has_one_when_flitch_has_settl
     seconds(1).await;
     assert_eq!(*scene.fake.restarts.lock(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_a_server_that_has_another_configuration_with_each_answer_the_last_one_counts() {
+    let scene = Scene::new();
+    for hash in 0..200 {
+        scene.sends(hash, &[BAD]).await;
+    }
+    let tried = scene.applied().len();
+    assert!((20..=45).contains(&tried), "{tried}");
+    scene.sends(250, &["a: 1"]).await;
+    seconds(11).await;
+    assert_eq!((scene.told().0, scene.told().1), (vec![250], ConfigStatus::Applied));
+}
