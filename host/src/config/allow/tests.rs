@@ -260,6 +260,7 @@ const HARMLESS: &[&str] = &[
     "basic",
     "bearer",
     "bearer_token",
+    "by",
     "charset",
     "client_id",
     "client_secret",
