@@ -5,13 +5,14 @@ use crate::{
     BooleanBuilder, BytesBuilder, Column, Float64Builder, Int64Builder, JsonBuilder, TextBuilder,
     TimestampBuilder, Value, json, path,
 };
+use flitch_model::json::plain_prefix;
 use std::collections::BTreeMap;
 
 /// A column that takes its type from its first value, and becomes json when another type comes.
 #[derive(Debug, Clone)]
 pub struct AnyColumn {
     name: String,
-    /// Where the last name of the path begins, if it stands there without an escape.
+    /// Where the last name of the path begins, if it stands there, and in a JSON text, without an escape.
     last: Option<usize>,
     typed: Typed,
     /// The columns above and below this one, whose values a value here replaces.
@@ -51,7 +52,7 @@ impl AnyColumn {
     /// A column without rows.
     pub fn new(name: impl Into<String>) -> Self {
         let name = name.into();
-        let plain = |last: &&str| !last.contains('\\');
+        let plain = |last: &&str| plain_prefix(last.as_bytes()) == last.len();
         let last = flitch_model::path::split(&name).last().filter(plain).map(|last| name.len() - last.len());
         Self { name, last, typed: Typed::Empty(0), kin: Vec::new() }
     }
@@ -92,6 +93,19 @@ impl AnyColumn {
             (Typed::Json(builder), Value::Json(text)) => builder.push(text),
             (_, value) => self.push_other(value),
         }
+    }
+
+    /// The same, if the next row is this one and the value of the column's own type; else nothing is done.
+    #[inline]
+    fn push_next(&mut self, row: usize, value: Value<'_>) -> bool {
+        match (&mut self.typed, value) {
+            (Typed::Text(builder), Value::Text(text)) if builder.len() == row => builder.push(text),
+            (Typed::Int64(builder), Value::Int64(number)) if builder.len() == row => builder.push(number),
+            (Typed::Float64(builder), Value::Float64(number)) if builder.len() == row => builder.push(number),
+            (Typed::Json(builder), Value::Json(text)) if builder.len() == row => builder.push(text),
+            _ => return false,
+        }
+        true
     }
 
     /// Takes the type of its first value, with room for so many rows and bytes.
@@ -259,23 +273,31 @@ impl ColumnSet {
         self.set_column(row, number, value);
     }
 
-    /// The number of the column that is likely to come next, if it is that of the member `name` of the object at the path
-    /// `above`, or of the record itself.
+    /// The number of the column that is likely to come next, and its last name, in which no JSON text has an escape: if it
+    /// is one of the object at the path `above`, or of the record itself.
     #[inline]
-    pub(crate) fn expected(&self, above: Option<&str>, name: &str) -> Option<usize> {
+    pub(crate) fn expected(&self, above: Option<&str>) -> Option<(usize, &[u8])> {
         let column = self.columns.get(self.next)?;
         let (whole, last) = (column.name.as_bytes(), column.last?);
         let is_below = match above {
             None => last == 0,
             Some(above) => last == above.len() + 1 && same(&whole[..above.len()], above.as_bytes()),
         };
-        (is_below && same(&whole[last..], name.as_bytes())).then_some(self.next)
+        is_below.then(|| (self.next, &whole[last..]))
     }
 
-    /// The same for a column of which the number is known.
+    /// Sets the value of a column of which the number is known, as [`Self::set`].
     #[inline]
     pub(crate) fn set_column(&mut self, row: usize, number: usize, value: Value<'_>) {
         self.next = number + 1;
+        let column = &mut self.columns[number];
+        if !column.kin.is_empty() || !column.push_next(row, value) {
+            self.set_slowly(row, number, value);
+        }
+    }
+
+    #[inline(never)]
+    fn set_slowly(&mut self, row: usize, number: usize, value: Value<'_>) {
         if let Typed::Empty(_) = self.columns[number].typed {
             self.begin(number, value);
         }

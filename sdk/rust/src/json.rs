@@ -119,10 +119,32 @@ impl<'a> Flattening<'a, '_> {
         let parent = self.path.len();
         let mut first = true;
         let mut members = 0;
-        while let Some(key) = self.scanner.member(&mut first)? {
-            let is_at_top = depth == 1 && parent == 0;
+        let is_at_top = depth == 1 && parent == 0;
+        loop {
             let has_room = self.names < self.limits.names && (depth == 1 || members < MAX_MEMBERS);
-            self.known = if has_room { self.expected(&key, is_at_top) } else { None };
+            self.known = None;
+            let expected = if has_room { self.expected(is_at_top, first) } else { None };
+            let key = match expected {
+                Some((number, key)) => {
+                    first = false;
+                    // Nearly all members of a log's texts are like this one.
+                    if let Some(text) = self.scanner.plain_string() {
+                        members += 1;
+                        self.names += 1;
+                        self.columns.set_column(self.row, number, Value::Text(text));
+                        continue;
+                    }
+                    self.known = Some(number);
+                    key
+                }
+                None => {
+                    let Some(key) = self.scanner.member(&mut first)? else { break };
+                    if has_room {
+                        self.known = self.known(&key, is_at_top);
+                    }
+                    key
+                }
+            };
             let is_rest = self.known.is_none() && self.enter(&key, is_at_top)?;
             if depth == 1 && self.names >= self.limits.names && !(is_at_top && reserved(&self.path).is_some())
             {
@@ -176,14 +198,18 @@ impl<'a> Flattening<'a, '_> {
         Ok(members > 0)
     }
 
-    /// The column of a member of the object at the path, if it is the one that comes next in other texts.
-    fn expected(&self, key: &Text<'_>, is_at_top: bool) -> Option<usize> {
-        let name = key.plain()?;
-        match is_at_top {
-            true if name.starts_with('@') => None,
-            true => self.columns.expected(None, name),
-            false => self.columns.expected(Some(&self.path), name),
-        }
+    /// The next member of the object at the path, passed over up to its value, and its column: if it is the one that comes
+    /// next in other texts.
+    #[inline]
+    fn expected(&mut self, is_at_top: bool, first: bool) -> Option<(usize, Text<'a>)> {
+        let (number, name) = next_column(self.columns, &self.path, is_at_top)?;
+        Some((number, self.scanner.expect(first, name)?))
+    }
+
+    /// The column of a member of the object at the path, if it is the same.
+    fn known(&self, key: &Text<'_>, is_at_top: bool) -> Option<usize> {
+        let (number, name) = next_column(self.columns, &self.path, is_at_top)?;
+        (key.plain()?.as_bytes() == name).then_some(number)
     }
 
     /// Goes to a member. Answers whether it is one that has the name of [`REST`], and another one now.
@@ -272,6 +298,12 @@ impl<'a> Flattening<'a, '_> {
         self.columns.unset(self.row, &self.path);
         self.path.insert(0, '_');
     }
+}
+
+/// The column that is likely to come next, and the member's name that it has in the object at `path`, if it is none of the host's.
+fn next_column<'c>(columns: &'c ColumnSet, path: &str, is_at_top: bool) -> Option<(usize, &'c [u8])> {
+    let expected = columns.expected(if is_at_top { None } else { Some(path) })?;
+    (!is_at_top || expected.1.first() != Some(&b'@')).then_some(expected)
 }
 
 /// The names of the host that not every value has a right to.

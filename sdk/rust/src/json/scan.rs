@@ -1,5 +1,6 @@
 //! A scanner over one JSON text.
 
+use crate::copy::same;
 use crate::{Error, Result, err};
 use flitch_model::MAX_NESTING;
 use flitch_model::json::{self, BadEscape};
@@ -144,6 +145,22 @@ impl<'a> Scanner<'a> {
         self.unexpected(word)
     }
 
+    /// The next value, if it is a string without an escape, right behind the colon or one space; else nothing is passed over.
+    #[inline]
+    pub(super) fn plain_string(&mut self) -> Option<&'a str> {
+        let bytes = self.text.as_bytes();
+        let start = match bytes.get(self.at..)? {
+            [b'"', ..] => self.at + 1,
+            [b' ', b'"', ..] => self.at + 2,
+            _ => return None,
+        };
+        let end = start + json::plain_prefix(&bytes[start..]);
+        (bytes.get(end) == Some(&b'"')).then(|| {
+            self.at = end + 1;
+            &self.text[start..end]
+        })
+    }
+
     fn string(&mut self) -> Result<Text<'a>> {
         let bytes = self.text.as_bytes();
         let start = self.at + 1;
@@ -185,6 +202,29 @@ impl<'a> Scanner<'a> {
                 self.unexpected(if is_digit { "no digit after a leading zero" } else { "a digit" })
             }
         }
+    }
+
+    /// Passes over the name of the next member and its colon, if it is `name`, in which nothing would have to be escaped, and
+    /// nothing but a space stands around: so do programs write it that write all of their texts alike.
+    #[inline]
+    pub(super) fn expect(&mut self, first: bool, name: &[u8]) -> Option<Text<'a>> {
+        let bytes = self.text.as_bytes();
+        let mut at = self.at;
+        if !first {
+            let is_spaced = match bytes.get(at..at + 2)? {
+                [b',', b' '] => 1,
+                [b',', _] => 0,
+                _ => return None,
+            };
+            at += 1 + is_spaced;
+        }
+        let end = at + 1 + name.len();
+        let [quote, found @ .., closing, colon] = bytes.get(at..end + 2)? else { return None };
+        if (*quote, *closing, *colon) != (b'"', b'"', b':') || !same(found, name) {
+            return None;
+        }
+        self.at = end + 2;
+        Some(Text { raw: &self.text[at + 1..end], escaped: false })
     }
 
     /// The name of the next member of an object whose brace has been read, or none behind the

@@ -186,3 +186,58 @@ fn a_value_keeps_its_type_among_others() {
         assert!(serde_json::from_str::<serde_json::Value>(&text_of(Value::Json(&text))).is_ok(), "{text}");
     }
 }
+
+/// What `text` becomes behind another text, or by itself, each value by its own type; or what is wrong with it.
+fn behind(before: Option<&str>, text: &str, prefix: &str) -> Result<Vec<(String, String)>, String> {
+    let mut columns = ColumnSet::default();
+    let mut row = 0;
+    if let Some(before) = before
+        && flatten(before, prefix, row, &mut columns, Limits::default()).is_ok()
+    {
+        row = 1;
+    }
+    flatten(text, prefix, row, &mut columns, Limits::default()).map_err(|error| error.to_string())?;
+    let cells = columns
+        .row(row)
+        .map(|(name, value)| (name.to_owned(), format!("{:?}", Decoded::from(value).value())));
+    let mut cells: Vec<_> = cells.collect();
+    cells.sort();
+    Ok(cells)
+}
+
+#[test]
+fn a_text_becomes_the_same_whatever_text_came_before_it() {
+    let texts = [
+        r#"{"a":"x","b":1,"c":{"d":"y","e":[1]},"f":null}"#,
+        r#"{"a": "x", "b": 1, "c": {"d": "y", "e": [1]}, "f": null}"#,
+        r#"{ "a" : "x" ,"b":  1,	"c":{"d" :"y"} }"#,
+        r#"{"a":"x\"y","b":"\u00e9","c":{"d":"\ud800"}}"#,
+        r#"{"a":{"a":"x"},"b":{"b":{"b":1}}}"#,
+        r#"{"a":1,"a":"x","a":{"b":1},"a.b":2}"#,
+        r#"{"ab":"x","a":"y","abcdefghi":"z","abcdefghijklmnopq":"z"}"#,
+        r#"{"\u0061":"x","b\"":"y","b\\":"z","":"e"}"#,
+        r#"{"@timestamp":"2026-01-01T00:00:00Z","@tag":"t","@rest":1,"a":1}"#,
+        r#"{"@tag":1,"@tag":"t","@timestamp":"no"}"#,
+        r#"{"a":"x" "b":1}"#,
+        r#"{"a":"x","b":1"#,
+        r#"{"a":"x,"b":1}"#,
+        r#"{"a":"x","b":1} x"#,
+        r#"{"a""x"}"#,
+        r#"{,"a":"x"}"#,
+        r#"{"a":"x",}"#,
+        r#"{"a":"x\"#,
+        r#"{"a":"#,
+        r#"{"a""#,
+        r#"{"a"#,
+        "{\"a\":\"x\ty\"}",
+        "{}",
+    ];
+    for prefix in ["", "p.q"] {
+        for text in texts {
+            let alone = behind(None, text, prefix);
+            for before in texts {
+                assert_eq!(behind(Some(before), text, prefix), alone, "{text} behind {before}");
+            }
+        }
+    }
+}
