@@ -86,6 +86,11 @@ impl Session {
             Ok(Message { body: Body::Entries(_), .. }) => {}
             Err(_) => _ = self.room_for(bytes.len() - start).await?,
         }
+        let is_event = matches!(&message, Ok(Message { body: Body::Event(_), .. }));
+        if is_event && share.is_some() && self.hub.cx.joiner.is_some() && !self.gather.is_empty() {
+            // Each line is a batch of its own, so that it is answered as soon as it is held.
+            self.flush().await?;
+        }
         branch(&mut self.gather);
         match message {
             Err(reason) => self.gather.dead(format!("a message is not taken: {reason}"), &bytes[start..]),
