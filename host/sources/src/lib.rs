@@ -14,6 +14,7 @@ pub mod http;
 pub mod kafka;
 pub mod multiline;
 mod push;
+mod recode;
 mod sample;
 pub mod settings;
 mod source;

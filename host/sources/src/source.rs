@@ -164,10 +164,7 @@ impl SourceContext {
         stream: StreamId,
         on_settled: impl FnOnce(Verdict) + Send + 'static,
     ) -> Result<(), Closed> {
-        match &self.joiner {
-            Some(_) => self.send_lines(records, bytes, stream, Waits::all(on_settled)).await.map(drop),
-            None => self.intake.send(records, bytes, stream, on_settled).await,
-        }
+        self.send_lines(records, bytes, stream, Waits::all(on_settled)).await.map(drop)
     }
 
     /// The same for a source that must know of records that are open: answers whether one with a line of these is.

@@ -5,17 +5,18 @@
 //! (<https://encoding.spec.whatwg.org/>, which is what `encoding_rs` does), so the ends of lines tell which place of
 //! the file a place of the text is.
 
-use encoding_rs::{Encoding, ISO_2022_JP, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE};
+use std::convert::Infallible;
+
+use encoding_rs::{Decoder, Encoding, ISO_2022_JP, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE};
 use serde::{Deserialize, Serialize};
+
+use crate::recode::recode;
 
 /// The marks at the head of a file by which [`Charset::Auto`] goes.
 const MARKS: [(&[u8], &Encoding); 3] =
     [(b"\xef\xbb\xbf", UTF_8), (b"\xff\xfe", UTF_16LE), (b"\xfe\xff", UTF_16BE)];
 /// The longest of them, in bytes.
 pub(super) const MARK: usize = 3;
-
-/// Stands for what cannot be decoded. It is no UTF-8, so it is mended and counted with all that is none.
-const MALFORMED: u8 = 0xff;
 
 /// The charset of a source's files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -135,27 +136,17 @@ impl Coding {
     /// otherwise it is left out. What is malformed is a byte that is no UTF-8.
     pub(super) fn decode(self, raw: &[u8], whole: bool, text: &mut Vec<u8>) -> usize {
         let mut decoder = self.0.new_decoder_without_bom_handling();
-        let (mut read, mut written) = (0, 0);
-        loop {
-            let rest = &raw[read..];
-            let most = decoder.max_utf8_buffer_length_without_replacement(rest.len());
-            let room = written + most.expect("a piece of a file is no exabyte") + 1;
-            if text.len() < room {
-                text.resize(room, 0);
-            }
-            let (result, more_read, more_written) =
-                decoder.decode_to_utf8_without_replacement(rest, &mut text[written..], whole);
-            read += more_read;
-            written += more_written;
-            match result {
-                encoding_rs::DecoderResult::InputEmpty => return written,
-                encoding_rs::DecoderResult::OutputFull => {}
-                encoding_rs::DecoderResult::Malformed(..) => {
-                    text[written] = MALFORMED;
-                    written += 1;
-                }
-            }
+        let grow = |text: &mut Vec<u8>, decoder: &Decoder, left: usize| {
+            let most = decoder.max_utf8_buffer_length_without_replacement(left);
+            text.resize(text.len() + most.expect("a piece of a file is no exabyte") + 1, 0);
+            Ok::<_, Infallible>(())
+        };
+        let Ok(written) = recode(&mut decoder, raw, whole, text, grow);
+        // There is room for one more.
+        if written == text.len() {
+            text.push(0);
         }
+        written
     }
 }
 

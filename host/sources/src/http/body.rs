@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::time::Duration;
 
 use bytes::Bytes;
-use encoding_rs::{DecoderResult, Encoding};
+use encoding_rs::{Decoder, Encoding};
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use tokio::time::{Instant, timeout};
@@ -182,52 +182,34 @@ pub fn expand(codings: &[Coding], body: Bytes, limit: usize, room: &mut Room) ->
     }
 }
 
-/// Stands for what a charset does not know. It is no UTF-8, so it is mended and counted with all that is none.
-const MALFORMED: u8 = 0xff;
-
 /// Turns text of another charset into UTF-8, never growing past `limit` bytes, nor past `room`. A byte order mark is
 /// left out, and goes before what the header says (<https://encoding.spec.whatwg.org/#decode>).
 pub fn recode(
     charset: &'static Encoding,
-    raw: Bytes,
+    raw: &[u8],
     limit: usize,
     room: &mut Room,
 ) -> Result<Bytes, Answer> {
-    let mut decoder = charset.new_decoder();
+    let too_large =
+        || Answer::TooLarge(format!("the body is more than {limit} bytes of UTF-8 (`max_expanded`)"));
     let of_raw = room.bytes();
-    let mut text: Vec<u8> = Vec::new();
-    let (mut read, mut written) = (0, 0);
-    loop {
-        let (result, more_read, more_written) =
-            decoder.decode_to_utf8_without_replacement(&raw[read..], &mut text[written..], true);
-        read += more_read;
-        written += more_written;
-        if written > limit {
-            let text = format!("the body is more than {limit} bytes of UTF-8 (`max_expanded`)");
-            return Err(Answer::TooLarge(text));
+    let mut text = Vec::new();
+    let grow = |text: &mut Vec<u8>, _: &Decoder, left: usize| {
+        if text.len() > limit {
+            return Err(too_large());
         }
-        match result {
-            DecoderResult::InputEmpty => {
-                text.truncate(written);
-                return Ok(text.into());
-            }
-            DecoderResult::OutputFull => {
-                let more = text.len().max(raw.len() - read).max(FIRST);
-                room.reach(of_raw + text.len() + more)?;
-                text.reserve_exact(more);
-                text.resize(text.len() + more, 0);
-            }
-            DecoderResult::Malformed(..) => {
-                // The decoder leaves no room for it where it has filled all that there is.
-                if written == text.len() {
-                    text.push(MALFORMED);
-                } else {
-                    text[written] = MALFORMED;
-                }
-                written += 1;
-            }
-        }
+        let more = text.len().max(left).max(FIRST);
+        room.reach(of_raw + text.len() + more)?;
+        text.reserve_exact(more);
+        text.resize(text.len() + more, 0);
+        Ok(())
+    };
+    let written = crate::recode::recode(&mut charset.new_decoder(), raw, true, &mut text, grow)?;
+    if written > limit {
+        return Err(too_large());
     }
+    text.truncate(written);
+    Ok(text.into())
 }
 
 fn unreadable(coding: Coding, error: &std::io::Error) -> Answer {

@@ -110,7 +110,7 @@ async fn take(
     let expand = || {
         let text = body::expand(&codings, raw, limit, &mut room)?;
         match charset {
-            Some(charset) => body::recode(charset, text, limit, &mut room),
+            Some(charset) => body::recode(charset, &text, limit, &mut room),
             None => Ok(text),
         }
     };

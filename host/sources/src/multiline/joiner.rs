@@ -40,6 +40,7 @@ pub struct Joiner {
     /// Records that were ended since there was no room for more lines.
     cut: metrics::Counter,
     said_cut: Quiet,
+    said_failed: Quiet,
 }
 
 /// A stream with open records, or one that is looked at.
@@ -102,6 +103,7 @@ impl Joiner {
             sooner: Notify::new(),
             cut: Metric::MultilineCut.counter(&[("source", source)]),
             said_cut: Quiet::a_minute(),
+            said_failed: Quiet::a_minute(),
         })
     }
 
@@ -227,7 +229,7 @@ impl Joiner {
         let others = self.held.load(Ordering::Relaxed).saturating_sub(lines.counted);
         let done = work(&mut lines.stream, &self.manner, others).unwrap_or_else(|error| {
             // It should never be. What is open is dropped, and so it comes once more.
-            if self.said_cut.may_say() {
+            if self.said_failed.may_say() {
                 tracing::error!(source = %self.source, %error, "lines cannot be joined; they are sent again");
             }
             lines.stream = Stream::default();

@@ -125,20 +125,20 @@ async fn a_body_expands_into_no_more_than_there_is_room_for() {
 #[test]
 fn text_of_another_charset_grows_within_its_room_and_its_limit() {
     let pending = pending(MIB);
-    let raw = Bytes::from(vec![0xe4; 100_000]);
+    let raw = vec![0xe4; 100_000];
     let mut room = Room::of(&pending);
     room.reach(raw.len()).unwrap();
-    let text = recode(encoding_rs::WINDOWS_1252, raw.clone(), MIB, &mut room).unwrap();
+    let text = recode(encoding_rs::WINDOWS_1252, &raw, MIB, &mut room).unwrap();
     assert_eq!(text, "ä".repeat(100_000).as_bytes());
     assert!(room.bytes() >= raw.len() + text.len(), "{} bytes", room.bytes());
     drop(room);
     let mut room = Room::of(&pending);
-    let past = recode(encoding_rs::WINDOWS_1252, raw.clone(), 150_000, &mut room);
+    let past = recode(encoding_rs::WINDOWS_1252, &raw, 150_000, &mut room);
     assert!(matches!(past, Err(Answer::TooLarge(text)) if text.contains("max_expanded")));
     drop(room);
     let mut others = pending.share();
     assert!(others.try_take(MIB - 50_000));
-    let full = recode(encoding_rs::WINDOWS_1252, raw, MIB, &mut Room::of(&pending));
+    let full = recode(encoding_rs::WINDOWS_1252, &raw, MIB, &mut Room::of(&pending));
     assert_eq!(full, Err(Answer::Full));
 }
 
@@ -148,8 +148,8 @@ fn what_a_charset_does_not_know_is_one_byte_that_is_no_utf_8_wherever_it_stands(
     for length in [0, 1, FIRST - 1, FIRST, FIRST + 1] {
         let mut raw = vec![b'a'; length];
         raw.extend_from_slice(b"\x93");
-        let text = recode(encoding_rs::SHIFT_JIS, raw.into(), MIB, &mut Room::of(&pending)).unwrap();
+        let text = recode(encoding_rs::SHIFT_JIS, &raw, MIB, &mut Room::of(&pending)).unwrap();
         assert_eq!(text.len(), length + 1);
-        assert_eq!(text[length], MALFORMED, "{length}");
+        assert_eq!(text[length], crate::recode::MALFORMED, "{length}");
     }
 }
