@@ -48,7 +48,7 @@ pub struct Reply {
     pub status: u16,
     /// More headers.
     pub headers: Vec<(&'static str, String)>,
-    /// The body.
+    /// The body, which a `HEAD` does not get.
     pub body: Vec<u8>,
 }
 
@@ -172,7 +172,11 @@ fn serve(stream: TcpStream, handler: &Handler) -> Result<()> {
             head += &format!("{name}: {value}\r\n");
         }
         to.write_all((head + "\r\n").as_bytes())?;
-        to.write_all(&reply.body)?;
+        // The answer to a HEAD ends with its head, whatever its length says (RFC 9110, 9.3.2). A body would be taken for the
+        // next answer by a client that keeps the connection.
+        if request.method != "HEAD" {
+            to.write_all(&reply.body)?;
+        }
     }
 }
 
