@@ -19,11 +19,9 @@ mod layers;
 mod loading;
 mod wasi;
 
-/// One engine for all tests: it need not compile a plugin twice.
-static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
-    let folder = tempfile::tempdir().unwrap().keep();
-    Engine::new(Some(&folder), &Arc::default()).unwrap()
-});
+/// One engine for all tests, which keeps what it compiled for the next run: Python's guest alone takes a minute.
+static ENGINE: LazyLock<Engine> =
+    LazyLock::new(|| Engine::new(Some(&flitch_tests::cache().join("compiled")), &Arc::default()).unwrap());
 
 /// No tables, and the same for all filters.
 static TABLES: LazyLock<Arc<Tables>> = LazyLock::new(Arc::default);

@@ -63,6 +63,12 @@ impl Component {
         check_exports(&code)
     }
 
+    /// The code itself, for a test that stands in for the host.
+    #[cfg(test)]
+    pub(crate) fn code(&self) -> &wasmtime::component::Component {
+        &self.code
+    }
+
     /// Its name, for people.
     pub fn name(&self) -> &str {
         self.origin.name()

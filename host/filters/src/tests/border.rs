@@ -16,7 +16,7 @@ use super::super::guest::bindings::{
     self, Batch, BlobsParam, BlobsResult, ColumnParam, ColumnResult, Level, Plugin, ValuesParam, ValuesResult,
 };
 use super::super::guest::limits::Bounds;
-use super::super::guest::{Lookup, LookupError};
+use super::super::guest::{self, Lookup, LookupError};
 use super::*;
 
 /// What the guest finds, and has said.
@@ -90,14 +90,18 @@ impl host::Host for Host {
 
 /// A guest as a component.
 struct Component {
-    path: PathBuf,
+    code: guest::Component,
     running: Option<(Store<Host>, Plugin)>,
 }
 
 impl Component {
+    fn load(path: &Path) -> Component {
+        let origin = STOCK.origin(&path.to_string_lossy(), Path::new("")).unwrap();
+        Component { code: guest::Component::load(&ENGINE, origin).unwrap(), running: None }
+    }
+
     fn start(&self, tables: &BTreeMap<String, Vec<Json>>) -> anyhow::Result<(Store<Host>, Plugin)> {
         let engine = ENGINE.wasm();
-        let component = wasmtime::component::Component::from_file(engine, &self.path)?;
         let mut linker = Linker::new(engine);
         Plugin::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host)?;
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
@@ -112,7 +116,7 @@ impl Component {
         let mut store = Store::new(engine, host);
         store.limiter(|host| host);
         store.set_epoch_deadline(u64::MAX / 2);
-        let plugin = Plugin::instantiate(&mut store, &component, &linker)?;
+        let plugin = Plugin::instantiate(&mut store, self.code.code(), &linker)?;
         Ok((store, plugin))
     }
 }
@@ -202,7 +206,7 @@ fn column(column: ColumnResult) -> Column {
 #[track_caller]
 fn answers_as_the_contract_says(guest: PathBuf) {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/cases/batches");
-    let count = borders::run(&cases, &mut Component { path: guest, running: None });
+    let count = borders::run(&cases, &mut Component::load(&guest));
     assert!(count > 10, "{count} cases");
 }
 
@@ -237,7 +241,7 @@ fn keeps_its_memory_over_a_thousand_batches(path: PathBuf) {
         "message": {"text": vec!["a line of some length, as they come"; rows]},
         "odd": {"boolean": (0..rows).map(|row| if row % 2 == 1 { json!(true) } else { Json::Null }).collect::<Vec<_>>()},
     }}));
-    let mut guest = Component { path, running: None };
+    let mut guest = Component::load(&path);
     guest.configure(&settings.to_string(), &BTreeMap::new()).unwrap();
     let mut needed = Vec::new();
     for batches in [1000, 1000] {
