@@ -9,29 +9,34 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use flate2::read::DeflateDecoder;
+use zstd::stream::read::Decoder;
 
 use super::guest::{Origin, Provenance, sha256};
 
-/// The plugins that the binary holds, each with its name, its component, deflated (RFC 1951), and its README.
+/// The plugins that the binary holds.
 #[derive(Clone, Copy, Default)]
-pub struct Stock(pub &'static [(&'static str, &'static [u8], &'static str)]);
+pub struct Stock {
+    /// Each with its name, its component, packed (zstd with the dictionary), and its README.
+    pub plugins: &'static [(&'static str, &'static [u8], &'static str)],
+    /// What the components have in common, packed by itself.
+    pub dictionary: &'static [u8],
+}
 
 impl Stock {
     /// Their names.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        self.0.iter().map(|(name, ..)| *name)
+        self.plugins.iter().map(|(name, ..)| *name)
     }
 
     /// The README of one.
     pub fn readme(self, name: &str) -> Option<&'static str> {
-        self.0.iter().find(|(stock, ..)| *stock == name).map(|(.., readme)| *readme)
+        self.plugins.iter().find(|(stock, ..)| *stock == name).map(|(.., readme)| *readme)
     }
 
     /// The component of one.
     pub fn component(self, name: &str) -> Option<Vec<u8>> {
-        let (_, deflated, _) = self.0.iter().find(|(stock, ..)| *stock == name)?;
-        inflate(deflated).ok()
+        let (_, packed, _) = self.plugins.iter().find(|(stock, ..)| *stock == name)?;
+        unpack(packed, self.dictionary).ok()
     }
 
     /// Where the plugin of this bare name comes from, or the file of this path, which is from `folder` where it is
@@ -43,8 +48,8 @@ impl Stock {
         if plugin.contains('/') || plugin.ends_with(".wasm") {
             return Ok(Arc::new(OfFile::new(folder.join(plugin), plugin)));
         }
-        match self.0.iter().find(|(name, ..)| *name == plugin) {
-            Some((name, deflated, _)) => Ok(Arc::new(OfBinary { name, deflated })),
+        match self.plugins.iter().find(|(name, ..)| *name == plugin) {
+            Some((name, packed, _)) => Ok(Arc::new(OfBinary { name, packed, dictionary: self.dictionary })),
             None => bail!("no stock plugin is named `{plugin}`{}", self.hint(plugin)),
         }
     }
@@ -66,16 +71,20 @@ impl std::fmt::Debug for Stock {
     }
 }
 
-fn inflate(deflated: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(deflated.len() * 3);
-    DeflateDecoder::new(deflated).read_to_end(&mut bytes)?;
+/// A component as it was before it was packed. The dictionary is unpacked each time, which takes a few milliseconds: to keep it
+/// would cost each daemon megabytes for what it does at its start.
+fn unpack(packed: &[u8], dictionary: &[u8]) -> std::io::Result<Vec<u8>> {
+    let dictionary = zstd::stream::decode_all(dictionary)?;
+    let mut bytes = Vec::new();
+    Decoder::with_dictionary(packed, &dictionary)?.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 /// A stock plugin.
 struct OfBinary {
     name: &'static str,
-    deflated: &'static [u8],
+    packed: &'static [u8],
+    dictionary: &'static [u8],
 }
 
 impl Origin for OfBinary {
@@ -84,7 +93,7 @@ impl Origin for OfBinary {
     }
 
     fn load(&self) -> anyhow::Result<Cow<'static, [u8]>> {
-        Ok(inflate(self.deflated)?.into())
+        Ok(unpack(self.packed, self.dictionary)?.into())
     }
 
     fn is_stale(&self, _: &str) -> bool {
