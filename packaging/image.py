@@ -6,12 +6,12 @@ Each layer is a folder. The image has one manifest for each architecture. The sa
 sorted, times are CREATED, and who owned the files here is left out.
 """
 
-import gzip
 import hashlib
 import io
 import json
 import os
 import stat
+import subprocess
 import sys
 import time
 
@@ -67,6 +67,12 @@ def layer(folder):
     return buffer.getvalue()
 
 
+def compressed(tar):
+    """By zstd, whose window holds all compiled plugins: they share much of their code, and take half of what gzip makes of them.
+    One thread, since the bytes depend on how many there are."""
+    return subprocess.run(["zstd", "-19", "--long=26", "--quiet", "--stdout"], input=tar, stdout=subprocess.PIPE, check=True).stdout
+
+
 manifests = []
 for argument in sys.argv[4:]:
     arch, _, folders = argument.partition("=")
@@ -95,9 +101,7 @@ for argument in sys.argv[4:]:
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": put_json(config, "application/vnd.oci.image.config.v1+json"),
-        "layers": [
-            put(gzip.compress(tar, 9, mtime=0), "application/vnd.oci.image.layer.v1.tar+gzip") for tar in tars
-        ],
+        "layers": [put(compressed(tar), "application/vnd.oci.image.layer.v1.tar+zstd") for tar in tars],
     }
     size = sum(part["size"] for part in manifest["layers"])
     print(f"{arch}: {size / 1e6:.1f} MB compressed, of", *(f"{part['size'] / 1e6:.1f}" for part in manifest["layers"]))

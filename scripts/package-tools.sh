@@ -59,6 +59,7 @@ need_for_packages() {
   need rpm have rpmbuild
   need binutils have readelf
   need qemu-user-static have qemu-aarch64-static
+  need zstd have zstd
 }
 
 # deb_for ARCH VERSION OUT: packs the stage as a deb. debhelper writes the scripts that Debian's services have.
