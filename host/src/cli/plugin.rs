@@ -1,6 +1,11 @@
 //! `flitch plugin`: one filter by itself.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use super::Failure;
+use crate::STOCK;
+use flitch_filters::{Engine, FilterContext, Tables};
 
 mod args;
 mod bench;
@@ -96,6 +101,19 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::SignCheck(args) => sign_check::run(args),
         Command::Lock(args) => lock::run(args),
     }
+}
+
+/// What a plugin is loaded with that is named on the command line.
+fn context(engine: Engine, tables: Tables) -> Result<FilterContext, Failure> {
+    Ok(FilterContext {
+        engine,
+        stock: STOCK,
+        registries: registry::of_user()?,
+        tables: Arc::new(tables),
+        dead_letters: None,
+        folder: PathBuf::from("."),
+        silent: false,
+    })
 }
 
 fn wrong(error: anyhow::Error) -> Failure {

@@ -1,14 +1,12 @@
 //! Which plugin, with what.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use serde_json::{Map, Value};
 
 use super::super::Failure;
-use super::{registry, wrong};
-use crate::STOCK;
+use super::wrong;
 use flitch_filters::{Allow, Alone, Engine, FilterContext, FilterSettings, TableSettings, Tables};
 
 #[derive(Debug, clap::Args)]
@@ -59,15 +57,7 @@ impl PluginArgs {
 
     /// What the plugin is loaded with.
     pub fn context(&self, engine: Engine) -> Result<FilterContext, Failure> {
-        Ok(FilterContext {
-            engine,
-            stock: STOCK,
-            registries: registry::of_user()?,
-            tables: Arc::new(self.tables().map_err(wrong)?),
-            dead_letters: None,
-            folder: PathBuf::from("."),
-            silent: false,
-        })
+        super::context(engine, self.tables().map_err(wrong)?)
     }
 
     /// The plugin with its settings and tables; or why it cannot be used with them.

@@ -11,10 +11,9 @@ use serde_json::json;
 
 use super::super::Failure;
 use super::workshop;
-use crate::STOCK;
 use flitch_core::batch::Records;
 use flitch_filters::cases::{load, records_of};
-use flitch_filters::{Component, Engine, FilterContext, FilterSettings};
+use flitch_filters::{Component, Engine, FilterSettings, Tables};
 
 /// Records of the batches that are measured.
 const SIZES: [usize; 4] = [1, 64, 100, 1000];
@@ -57,16 +56,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         return Err(Failure::Usage(format!("the case `{}` has no records", case.name)));
     }
     // An engine without a cache: what compiling costs is what is asked.
-    let engine = Engine::new(None, &Arc::default())?;
-    let cx = FilterContext {
-        engine,
-        stock: STOCK,
-        registries: super::registry::of_user()?,
-        tables: Arc::default(),
-        dead_letters: None,
-        folder: PathBuf::from("."),
-        silent: false,
-    };
+    let cx = super::context(Engine::new(None, &Arc::default())?, Tables::default())?;
     let origin = cx.origin(&plugin).map_err(super::wrong)?;
     let start = Instant::now();
     let component = Component::load(&cx.engine, origin).map_err(super::wrong)?;

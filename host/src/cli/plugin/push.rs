@@ -5,11 +5,10 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use super::super::Failure;
-use super::registry::{RegistryArgs, of_user, parse};
+use super::registry::{RegistryArgs, parse};
 use super::{workshop, wrong};
-use crate::STOCK;
 use flitch_core::batch::time;
-use flitch_filters::{Component, FilterContext};
+use flitch_filters::{Component, Tables};
 use flitch_registry::manifest;
 
 #[derive(Debug, clap::Args)]
@@ -29,15 +28,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         return Err(Failure::Usage("what is pushed has a tag; its digest comes of it".to_owned()));
     }
     let (plugin, _) = workshop::find(&args.plugin)?;
-    let cx = FilterContext {
-        engine: super::super::engine()?,
-        stock: STOCK,
-        registries: of_user()?,
-        tables: std::sync::Arc::default(),
-        dead_letters: None,
-        folder: Path::new(".").to_owned(),
-        silent: false,
-    };
+    let cx = super::context(super::super::engine()?, Tables::default())?;
     let origin = cx.origin(&plugin).map_err(wrong)?;
     let bytes = origin.load().map_err(wrong)?.into_owned();
     let component = Component::load(&cx.engine, origin).map_err(wrong)?;

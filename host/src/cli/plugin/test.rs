@@ -1,7 +1,6 @@
 //! `flitch plugin test`: a filter, held to its cases.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use flitch_model::cases::Case;
 use serde_json::Map;
@@ -9,9 +8,8 @@ use serde_json::Map;
 use super::super::verdict::{self, Format, Verdict};
 use super::super::{Failure, again};
 use super::workshop;
-use crate::STOCK;
 use flitch_filters::cases::Component;
-use flitch_filters::{Engine, FilterContext, FilterSettings, Wasi};
+use flitch_filters::{Engine, FilterSettings, Tables, Wasi};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -67,15 +65,7 @@ fn once(args: &Args, plugin: &str, folder: &Path, engine: &Engine) -> Result<(),
     if args.no_wasi {
         settings.wasi = Wasi::None;
     }
-    let cx = FilterContext {
-        engine: engine.clone(),
-        stock: STOCK,
-        registries: super::registry::of_user()?,
-        tables: Arc::default(),
-        dead_letters: None,
-        folder: PathBuf::from("."),
-        silent: false,
-    };
+    let cx = super::context(engine.clone(), Tables::default())?;
     let mut component = Component::new(&settings, &cx);
     let verdicts: Vec<Verdict> = cases.iter().map(|case| judge(case, args.bless, &mut component)).collect();
     verdict::tell(args.format, "cases", &verdicts, Map::new())
