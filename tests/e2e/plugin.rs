@@ -67,6 +67,18 @@ fn a_rejected_record_is_told_on_stderr_and_in_the_exit_code() {
 }
 
 #[test]
+fn a_time_without_a_year_is_the_one_nearest_to_now_and_no_other_time_is_shown() {
+    let line = "{\"message\":\"<34>Oct 11 22:14:15 host app: hello\"}\n";
+    let ended = run(&["syslog"], &[], line);
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let record: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    let time = record["@timestamp"].as_str().unwrap();
+    assert!(time >= "2025" && time.contains("-10-11T22:14:15"), "{time}");
+    let ended = run(&["set", "--set", "set.a=1"], &[], "{}\n");
+    assert_eq!(ended.stdout, "{\"a\":1}\n", "{}", ended.stderr);
+}
+
+#[test]
 fn a_plugin_tells_what_it_exports_imports_and_reads() {
     let flitch = Flitch::new(FLITCH, "");
     let inspect = |args: &[&str]| {

@@ -12,7 +12,8 @@ use super::wrong;
 use flitch_core::batch::builder::Builder;
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::utf8::InvalidUtf8;
-use flitch_core::batch::{Cut, TAG, decode};
+use flitch_core::batch::{Cut, Records, TAG, TIMESTAMP, decode};
+use flitch_core::clock::Clock;
 use flitch_core::telemetry::escape;
 use flitch_filters::{Alone, Rejected};
 
@@ -96,10 +97,12 @@ impl Pipe {
         if self.builder.rows() == 0 {
             return Ok(());
         }
-        let records = self.builder.finish(InvalidUtf8::Replace, &self.constants).records;
+        // As from a source: filters count on a time of arrival, as to find the year of a time that has none.
+        let constants = self.constants.clone().timestamp(TIMESTAMP, Clock::system().now());
+        let records = self.builder.finish(InvalidUtf8::Replace, &constants).records;
         let (records, rejected) = self.filter.run(Arc::new(records));
         let mut stdout = std::io::stdout().lock();
-        let text = &records.ndjson().text;
+        let text = &without_arrival(&records).ndjson().text;
         match stdout.is_terminal() {
             true => stdout.write_all(escape::json(text).as_bytes())?,
             false => stdout.write_all(text)?,
@@ -112,6 +115,16 @@ impl Pipe {
         }
         Ok(())
     }
+}
+
+/// The same records without the time of arrival, which nobody gave them, where the filter left it as it was.
+fn without_arrival(records: &Records) -> Records {
+    let constants = records.constants();
+    let kept: Vec<usize> = (0..constants.num_columns())
+        .filter(|place| constants.schema_ref().field(*place).name() != TIMESTAMP)
+        .collect();
+    let constants = constants.project(&kept).expect("its own columns");
+    Records::new(records.columns().clone(), constants)
 }
 
 /// Tells about one record on stderr.
