@@ -79,6 +79,29 @@ fn a_time_without_a_year_is_the_one_nearest_to_now_and_no_other_time_is_shown() 
 }
 
 #[test]
+fn a_plugin_that_an_image_has_compiled_is_not_compiled_again() {
+    let guest = guests::c_filter();
+    let mine = format!("{{ plugin: {} }}", guest.display());
+    let config =
+        pipeline(&file_source("app.log"), &[("mine", mine)], "out: { type: file, path: \"{dir}/out\" }");
+    let flitch = Flitch::new(FLITCH, &config);
+    let folder = flitch.at("shipped");
+    fs::create_dir(&folder).unwrap();
+    let folder = folder.to_str().unwrap();
+    let precompile = |plugin: &str| flitch.cli(&["plugin", "precompile", folder, plugin], "");
+    let ended = precompile("./gone.wasm");
+    assert!(ended.status.code() == Some(64) && ended.stderr.contains("gone.wasm"), "{}", ended.stderr);
+    let ended = precompile(guest.to_str().unwrap());
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let mut flitch = flitch.env("FLITCH_COMPILED", folder);
+    fs::write(flitch.at("app.log"), "fine\n").unwrap();
+    flitch.run();
+    flitch.settled_after(1, DEADLINE);
+    assert!(fs::read_to_string(flitch.at("out")).unwrap().contains("FINE"), "{}", flitch.log());
+    assert_eq!(fs::read_dir(flitch.at("data/compiled")).unwrap().count(), 0);
+}
+
+#[test]
 fn a_plugin_tells_what_it_exports_imports_and_reads() {
     let flitch = Flitch::new(FLITCH, "");
     let inspect = |args: &[&str]| {

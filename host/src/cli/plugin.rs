@@ -55,7 +55,7 @@ pub enum Command {
     /// Show what a plugin is: where it comes from, what it imports, which fields it reads; of a stock plugin also what it
     /// does, and its settings.
     Inspect(args::PluginArgs),
-    /// Compile the stock plugins for other machines of this architecture, for images.
+    /// Compile plugins for other machines of this architecture, for images.
     ///
     /// A flitch of the same version whose environment names the folder as `FLITCH_COMPILED` compiles none of them, provided
     /// that nobody but root and its own user may write there. It serves amd64 from x86-64-v3 on, and every arm64.

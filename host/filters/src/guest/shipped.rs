@@ -99,13 +99,13 @@ fn file_name(sha256: &str) -> String {
 /// One is no component, or cannot be written.
 pub fn precompile<'a>(
     folder: &Path,
-    components: impl IntoIterator<Item = (&'a str, Vec<u8>)>,
+    components: impl IntoIterator<Item = (&'a str, &'a [u8])>,
 ) -> anyhow::Result<()> {
     let engine = engine()?;
     for (name, bytes) in components {
         let code =
-            engine.precompile_component(&bytes).map_err(anyhow::Error::from).context(name.to_owned())?;
-        let path = folder.join(file_name(&sha256(&bytes)));
+            engine.precompile_component(bytes).map_err(anyhow::Error::from).context(name.to_owned())?;
+        let path = folder.join(file_name(&sha256(bytes)));
         fs::write(&path, code).with_context(|| path.display().to_string())?;
     }
     Ok(())

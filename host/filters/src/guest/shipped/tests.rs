@@ -8,7 +8,7 @@ const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 
 fn shipped() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    precompile(folder.path(), [("smallest", COMPONENT.to_vec())]).unwrap();
+    precompile(folder.path(), [("smallest", COMPONENT)]).unwrap();
     folder
 }
 
