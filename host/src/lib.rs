@@ -10,7 +10,7 @@ pub mod pipeline;
 
 /// The plugins that this binary has in it.
 pub const STOCK: flitch_filters::Stock =
-    flitch_filters::Stock { plugins: flitch_stock::STOCK, dictionary: flitch_stock::DICTIONARY };
+    flitch_filters::Stock { plugins: flitch_stock::STOCK, dictionary: &flitch_stock::DICTIONARY };
 
 // What stands beside the way.
 pub mod admin;

@@ -63,21 +63,24 @@ fn main() {
         let kept = pack.component(name, &read(&built));
         let readme = root.join("plugins").join(name).join("README.md");
         let readme = readme.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", readme.display()));
-        // A symbol of its own: what only the table refers to is in the binary once for each unit of code that reads it.
         let symbol = name.to_uppercase().replace('-', "_");
-        statics.push_str(&format!(
-            "/// The component of `{name}`, packed.\npub static {symbol}: [u8; include_bytes!({kept:?}).len()] = *include_bytes!({kept:?});\n"
-        ));
+        statics.push_str(&embedded(&symbol, &format!("The component of `{name}`, packed."), &kept));
         table.push_str(&format!("    ({name:?}, &{symbol}, include_str!({readme:?})),\n"));
     }
     table.push_str("];\n");
     table.push_str(&statics);
     let kept = pack.dictionary(&dictionary);
-    table.push_str(&format!(
-        "/// The dictionary that the components are packed with (zstd).\npub static DICTIONARY: &[u8] = include_bytes!({kept:?});\n"
-    ));
+    table.push_str(&embedded("DICTIONARY", "What the components are packed with (zstd).", &kept));
     let path = out.join("stock_plugins.rs");
     fs::write(&path, table).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}
+
+/// A static with the bytes of a file. It has a symbol of its own: bytes that only a reference leads to are in the binary once for
+/// each unit of code that reads it.
+fn embedded(symbol: &str, what: &str, file: &Path) -> String {
+    format!(
+        "/// {what}\npub static {symbol}: [u8; include_bytes!({file:?}).len()] = *include_bytes!({file:?});\n"
+    )
 }
 
 /// Packs components, which share a large part of their code, by zstd with some of themselves as the dictionary: in half of

@@ -27,7 +27,7 @@ static ENGINE: LazyLock<Engine> =
 static TABLES: LazyLock<Arc<Tables>> = LazyLock::new(Arc::default);
 
 /// The stock plugins.
-pub(crate) const STOCK: Stock = Stock { plugins: flitch_stock::STOCK, dictionary: flitch_stock::DICTIONARY };
+pub(crate) const STOCK: Stock = Stock { plugins: flitch_stock::STOCK, dictionary: &flitch_stock::DICTIONARY };
 
 pub(crate) fn context() -> FilterContext {
     FilterContext {
