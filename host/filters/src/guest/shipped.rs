@@ -1,8 +1,8 @@
 //! Compiled code that came with the program: so that the first start of a container compiles nothing.
 
 use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -106,7 +106,9 @@ pub fn precompile<'a>(
         let code =
             engine.precompile_component(bytes).map_err(anyhow::Error::from).context(name.to_owned())?;
         let path = folder.join(file_name(&sha256(bytes)));
-        fs::write(&path, code).with_context(|| path.display().to_string())?;
+        // Whatever the umask grants to a group: what others may write is not loaded.
+        let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&path);
+        file.and_then(|mut file| file.write_all(&code)).with_context(|| path.display().to_string())?;
     }
     Ok(())
 }
