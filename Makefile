@@ -56,7 +56,7 @@ test: setup servers sdk vrl ## Run every test, with real Kafka, nginx, logrotate
 packages: setup-build ## Make deb, rpm, tarball, image, Helm chart and list of parts for amd64 and arm64, in target/packages
 	@scripts/make-packages.sh
 
-test-packages: setup-build ## Try them: in a systemd, as a container, in an emulator, against Kubernetes' schemas (needs root)
+test-packages: setup-build ## Try them: in a systemd, as a container, in an emulator, the chart in Kubernetes' API server (needs root)
 	@scripts/test-packages.sh
 
 bench: setup-build ## Build for release and print the table of speeds (about 15 minutes the first time)

@@ -9,6 +9,7 @@ version="$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$r
 zig_version=0.17.1
 zigbuild_version=0.24.1
 helm_version=v4.3.1
+kubernetes_version=v1.37.2
 # Whose C library the image has, and other architectures run on here.
 debian=bookworm
 
@@ -100,6 +101,14 @@ zig() {
   ln -sf ../zig/bin/cargo-zigbuild "$tools/bin/"
 }
 
+kube_apiserver() {
+  (
+    cd "$root/packaging/tests/apiserver"
+    GOFLAGS=-trimpath retry 3 go build -o "$tools/bin/kube-apiserver" \
+      -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$kubernetes_version" k8s.io/kubernetes/cmd/kube-apiserver
+  )
+}
+
 # tool NAME…: makes each of them ready.
 tool() {
   mkdir -p "$tools/bin"
@@ -108,6 +117,7 @@ tool() {
     case "$name" in
       zig) once "zig-$zig_version-$zigbuild_version" zig ;;
       helm) once "helm-$helm_version" go_tool helm.sh/helm/v4/cmd/helm "$helm_version" ;;
+      kube-apiserver) once "kube-apiserver-$kubernetes_version" kube_apiserver ;;
       *) die "no such tool: $name" ;;
     esac
   done

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tries the packages of target/packages as a machine would meet them: deb and rpm in a systemd that boots in a container, the
 # image as a container without a network, the binary on an old glibc and, of the other architecture, in an emulator, and the
-# chart against Kubernetes' own schemas and over the file of a container.
+# chart against Kubernetes' own schemas, in its API server, and over the file of a container.
 # Needs root, for containers. The last line is `N passed, N failed`.
 set -euo pipefail
 source "$(dirname "$0")/common.sh"
@@ -15,9 +15,11 @@ need systemd-container have systemd-nspawn
 need skopeo have skopeo
 need umoci have umoci
 need runc have runc
+need etcd-server have etcd
+need openssl have openssl
 install_needed
 scripts/make-packages.sh
-tool helm
+tool helm kube-apiserver
 
 archs="${FLITCH_ARCHS:-amd64 arm64}"
 here="$(dpkg --print-architecture)"
@@ -39,6 +41,14 @@ expect() {
     say "FAILED: $sentence"
     sed 's/^/    /' "$work/log" | tail -n 30
   fi
+}
+
+# results_of WHAT: tests that were run elsewhere, a line each: `ok` or `failed`, a tab, and the sentence.
+results_of() {
+  local result sentence
+  while IFS=$'\t' read -r result sentence; do
+    expect "$1: $sentence" test "$result" = ok
+  done
 }
 
 # --- Bytes ---------------------------------------------------------------------------------------
@@ -166,9 +176,7 @@ machine_with() {
   ln -s ../machine.service "$at/etc/systemd/system/multi-user.target.wants/machine.service"
   systemd-nspawn --quiet --boot --register=no --keep-unit --private-network --directory "$at" >"$work/console" 2>&1 </dev/null || true
   local before="$failed"
-  while IFS=$'\t' read -r result sentence; do
-    expect "$kind: $sentence" test "$result" = ok
-  done <"$at/test/results"
+  results_of "$kind" <"$at/test/results"
   expect "$kind: the machine went through its tests" grep -q '^done$' "$at/test/end"
   [ "$failed" = "$before" ] || sed 's/^/    /' "$at/test/log"
 }
@@ -185,11 +193,18 @@ expect "the image runs without a shell, a network, a writable root and a right, 
 validator="$FLITCH_CACHE/package-tools/kubernetes-validate"
 once kubernetes-validate-1.37.0 sh -c "python3 -m venv '$validator' && '$validator/bin/pip' install --quiet kubernetes-validate==1.37.0"
 chart_is_valid() { helm template t packaging/helm/flitch "$@" >"$work/chart.yaml" && "$validator/bin/kubernetes-validate" --strict -k 1.37 "$work/chart.yaml"; }
+chart_refuses() { ! helm template t packaging/helm/flitch "$@"; }
 chart_configures() { helm template t packaging/helm/flitch | python3 packaging/tests/chart.py "$(binary_of "$here")"; }
 expect "helm finds nothing wrong with the chart" helm lint --strict packaging/helm/flitch
 expect "what the chart makes is right by Kubernetes' schemas" chart_is_valid
 expect "so it is with all of its values" chart_is_valid -f packaging/tests/values.yaml
+expect "a value that the chart does not know is refused" chart_refuses --set outputs.type=kafka
 expect "the chart's configuration takes namespace, pod and container from the path" chart_configures
+"$validator/bin/python" packaging/tests/kubernetes.py packaging/helm/flitch packaging/tests/values.yaml >"$work/kubernetes" 2>"$work/kubernetes.log" ||
+  printf 'failed\tthe servers of Kubernetes run\n' >>"$work/kubernetes"
+before="$failed"
+results_of kubernetes <"$work/kubernetes"
+[ "$failed" = "$before" ] || sed 's/^/    /' "$work/kubernetes.log"
 
 printf '%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" = 0 ]
