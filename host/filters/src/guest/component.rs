@@ -138,7 +138,8 @@ impl std::fmt::Debug for Component {
     }
 }
 
-fn check_magic(bytes: &[u8]) -> anyhow::Result<()> {
+/// Whether it begins as a component does; the error says what it is instead.
+pub(super) fn check_magic(bytes: &[u8]) -> anyhow::Result<()> {
     match bytes {
         [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
         [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => bail!(

@@ -9,6 +9,7 @@ use anyhow::Context;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::component::check_magic;
 use super::engine;
 use super::hash::sha256;
 
@@ -103,8 +104,9 @@ pub fn precompile<'a>(
 ) -> anyhow::Result<()> {
     let engine = engine()?;
     for (name, bytes) in components {
-        let code =
-            engine.precompile_component(bytes).map_err(anyhow::Error::from).context(name.to_owned())?;
+        let code = check_magic(bytes)
+            .and_then(|()| Ok(engine.precompile_component(bytes)?))
+            .with_context(|| name.to_owned())?;
         let path = folder.join(file_name(&sha256(bytes)));
         // Whatever the umask grants to a group: what others may write is not loaded.
         let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&path);

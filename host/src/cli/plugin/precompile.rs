@@ -21,5 +21,5 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let load = |name: &String| Ok((name.clone(), STOCK.origin(name, Path::new("."))?.load()?.into_owned()));
     let components = plugins.iter().map(load).collect::<anyhow::Result<Vec<_>>>().map_err(wrong)?;
     let components = components.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
-    Ok(flitch_filters::precompile(&args.folder, components)?)
+    flitch_filters::precompile(&args.folder, components).map_err(wrong)
 }

@@ -52,3 +52,12 @@ fn what_is_no_code_for_this_engine_is_compiled_anew() {
     fs::write(folder.path().join(file_name(&sha256(COMPONENT))), "not code").unwrap();
     assert!(!is_found(folder.path()));
 }
+
+#[test]
+fn what_is_no_component_is_named_and_not_compiled() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = precompile(folder.path(), [("smallest", COMPONENT), ("notes.txt", b"hello")]).unwrap_err();
+    assert_eq!(format!("{error:#}"), "notes.txt: it is no WebAssembly component");
+    let error = precompile(folder.path(), [("core.wasm", &b"\0asm\x01\0\0\0"[..])]).unwrap_err();
+    assert!(format!("{error:#}").starts_with("core.wasm: it is a core module"), "{error:#}");
+}
