@@ -38,7 +38,8 @@ pub fn apply(
     }
     check_names(&set, records.rows(), bounds)?;
     let rows = take.map_or(records.rows(), <[u32]>::len);
-    let mut slots: Vec<Slot> = records.iter().filter_map(Slot::of).collect();
+    let mut slots: Vec<Slot> = Vec::with_capacity(records.iter().count() + set.len());
+    slots.extend(records.iter().filter_map(Slot::of));
     // What goes as a whole goes first, so that nothing is done to it.
     for remove in remove.iter().filter(|r| r.rows.is_none()) {
         slots.retain(|slot| slot.name() != remove.name && !path::is_below(slot.name(), &remove.name));
