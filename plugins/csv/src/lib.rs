@@ -47,7 +47,7 @@ impl ColumnFilter for Csv {
 
     fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
         let policy = self.policy.clone();
-        let sinks = Sinks::new(&self.parts, batch.len(), Dash::Keep);
+        let sinks = Sinks::new(&self.parts, batch, &self.policy.field, Dash::Keep);
         let mut reader = Lines { filter: self, sinks, rows: 0, headers: Vec::new() };
         policy.run(batch, changes, &mut reader);
         let Lines { filter, sinks, headers, .. } = reader;
@@ -60,7 +60,7 @@ impl ColumnFilter for Csv {
 /// The lines of one batch.
 struct Lines<'a> {
     filter: &'a mut Csv,
-    sinks: Sinks,
+    sinks: Sinks<'a>,
     rows: u32,
     /// Rows among those that go on that are headers.
     headers: Vec<u32>,
@@ -83,17 +83,18 @@ impl Reader for Lines<'_> {
             self.skip();
             return Ok(());
         }
-        for (number, part) in parts.iter().enumerate().take(found) {
-            let (from, to) = cells.spans[number];
-            let is_text = part.becomes == Becomes::Field(Kind::Text);
-            if from == to && !cells.quoted[number] && (!is_text || settings.empty == Empty::Absent) {
-                cells.spans[number] = NOWHERE;
+        let row = self.sinks.row();
+        row.fill(NOWHERE);
+        for (number, (place, span)) in row.iter_mut().zip(&cells.spans).enumerate() {
+            let is_text = parts[number].becomes == Becomes::Field(Kind::Text);
+            let is_empty = span.0 == span.1 && !cells.quoted[number];
+            if !is_empty || (is_text && settings.empty != Empty::Absent) {
+                *place = *span;
             }
         }
-        cells.spans.resize(wanted, NOWHERE);
         let text = cells.text(text);
-        let pushed = self.sinks.push(text, &cells.spans);
-        pushed.map_err(|wrong| wrong.describe(parts, text, &cells.spans))?;
+        let added = self.sinks.add(text);
+        added.map_err(|wrong| wrong.describe(parts, text, self.sinks.row()))?;
         self.rows += 1;
         Ok(())
     }

@@ -3,9 +3,7 @@
 mod pattern;
 
 pub use flitch_sdk::parse::Preset;
-use flitch_sdk::parse::{
-    Choice, Dash, OnMismatch, OnMissing, Part, Policy, Reader, Room, Sinks, Span, below,
-};
+use flitch_sdk::parse::{Choice, Dash, OnMismatch, OnMissing, Part, Policy, Reader, Room, Sinks, below};
 use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result};
 use pattern::Pattern;
 use serde::Deserialize;
@@ -72,7 +70,6 @@ pub struct Dissect {
     prefix: String,
     dash: Dash,
     policy: Policy,
-    spans: Vec<Span>,
     room: Room,
 }
 
@@ -98,7 +95,6 @@ impl ColumnFilter for Dissect {
         policy.check(names.iter().map(String::as_str))?;
         Part::check_names(&pattern.parts, &settings.prefix)?;
         Ok(Self {
-            spans: Vec::with_capacity(pattern.parts.len()),
             pattern,
             prefix: settings.prefix,
             dash: settings.dash.unwrap_or(choice.dash()),
@@ -112,10 +108,9 @@ impl ColumnFilter for Dissect {
     }
 
     fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
-        let text = batch.text_bytes(&self.policy.field);
         let parts = &self.pattern.parts;
-        let sinks = Sinks::with_room(parts, batch.len(), self.dash, &self.room, text);
-        let mut reader = Lines { pattern: &self.pattern, spans: &mut self.spans, sinks };
+        let sinks = Sinks::with_room(parts, batch, &self.policy.field, self.dash, &self.room);
+        let mut reader = Lines { pattern: &self.pattern, sinks };
         self.policy.run(batch, changes, &mut reader);
         self.room = reader.sinks.finish(parts, &self.prefix, changes);
         Ok(())
@@ -125,17 +120,16 @@ impl ColumnFilter for Dissect {
 /// The lines of one batch.
 struct Lines<'a> {
     pattern: &'a Pattern,
-    spans: &'a mut Vec<Span>,
-    sinks: Sinks,
+    sinks: Sinks<'a>,
 }
 
 impl Reader for Lines<'_> {
     #[inline]
     fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<(), String> {
-        let split = self.pattern.split(data.as_bytes(), from, to, self.spans);
+        let split = self.pattern.split(data.as_bytes(), from, to, self.sinks.row());
         split.map_err(|mismatch| self.pattern.describe(mismatch))?;
-        let pushed = self.sinks.push(data, self.spans);
-        pushed.map_err(|wrong| wrong.describe(&self.pattern.parts, data, self.spans))
+        let added = self.sinks.add(data);
+        added.map_err(|wrong| wrong.describe(&self.pattern.parts, data, self.sinks.row()))
     }
 
     fn skip(&mut self) {

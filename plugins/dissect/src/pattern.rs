@@ -10,6 +10,8 @@ use flitch_sdk::{Result, bail, err};
 struct Delimiter {
     /// Its text; empty behind a field that takes the rest.
     text: String,
+    /// The text in eight bytes, and which of them it takes; neither where it is longer.
+    word: Option<(u64, u64)>,
     /// Whether it may stand several times in a row.
     padded: bool,
     /// Whether the field stands in double quotes, where `\"` does not end it.
@@ -68,7 +70,12 @@ impl Pattern {
             }
             parts.push(part);
             let quoted = before.ends_with('"') && until.starts_with('"');
-            delimiters.push(Delimiter { text: until.to_owned(), padded, quoted });
+            delimiters.push(Delimiter {
+                text: until.to_owned(),
+                word: word(until.as_bytes()),
+                padded,
+                quoted,
+            });
             before = until;
             match next {
                 Some(next) => rest = next,
@@ -77,21 +84,20 @@ impl Pattern {
         }
     }
 
-    /// Finds the fields of the text `data[from..to]`.
+    /// Finds the fields of the text `data[from..to]`: where they lie is written to `spans`, which has a place for each.
     ///
     /// # Errors
     /// When the text does not match.
-    #[inline]
-    pub fn split(&self, data: &[u8], from: usize, to: usize, spans: &mut Vec<Span>) -> Result<(), Mismatch> {
-        spans.clear();
+    // By itself, so that its loops have the registers.
+    #[inline(never)]
+    pub fn split(&self, data: &[u8], from: usize, to: usize, spans: &mut [Span]) -> Result<(), Mismatch> {
         if !starts_with(data, from, to, self.start.as_bytes()) {
             return Err(Mismatch::Start);
         }
         let mut at = from + self.start.len();
-        for (number, delimiter) in self.delimiters.iter().enumerate() {
-            let until = delimiter.text.as_bytes();
-            let Some(first) = until.first() else {
-                spans.push((at, to));
+        for (number, (delimiter, span)) in self.delimiters.iter().zip(spans).enumerate() {
+            let Some(first) = delimiter.text.as_bytes().first() else {
+                *span = (at, to);
                 return Ok(());
             };
             let mut end = at;
@@ -100,18 +106,16 @@ impl Pattern {
                 if end == to {
                     return Err(Mismatch::Delimiter(number));
                 }
-                if (until.len() == 1 || starts_with(data, end, to, until))
-                    && !(delimiter.quoted && is_escaped(data, at, end))
-                {
+                if delimiter.is_at(data, end, to) && !(delimiter.quoted && is_escaped(data, at, end)) {
                     break;
                 }
                 end += 1;
             }
-            spans.push((at, end));
-            at = end + until.len();
+            *span = (at, end);
+            at = end + delimiter.text.len();
             if delimiter.padded {
-                while starts_with(data, at, to, until) {
-                    at += until.len();
+                while delimiter.is_at(data, at, to) {
+                    at += delimiter.text.len();
                 }
             }
         }
@@ -132,6 +136,29 @@ impl Pattern {
             }
         }
     }
+}
+
+impl Delimiter {
+    /// Whether `data[at..to]` begins with it.
+    #[inline(always)]
+    fn is_at(&self, data: &[u8], at: usize, to: usize) -> bool {
+        match (self.word, data.get(at..).and_then(<[u8]>::first_chunk)) {
+            (Some((word, mask)), Some(eight)) => {
+                to - at >= self.text.len() && u64::from_le_bytes(*eight) & mask == word
+            }
+            _ => starts_with(data, at, to, self.text.as_bytes()),
+        }
+    }
+}
+
+/// A text of at most eight bytes as one number, and which bytes of it count.
+fn word(text: &[u8]) -> Option<(u64, u64)> {
+    let number = |byte: &dyn Fn(u8) -> u8| {
+        let mut bytes = [0; 8];
+        bytes.iter_mut().zip(text).for_each(|(to, from)| *to = byte(*from));
+        u64::from_le_bytes(bytes)
+    };
+    (text.len() <= 8).then(|| (number(&|byte| byte), number(&|_| 0xff)))
 }
 
 /// What stands between the braces: a name and a type.
@@ -162,7 +189,13 @@ fn starts_with(data: &[u8], at: usize, to: usize, literal: &[u8]) -> bool {
 }
 
 /// Whether the byte at `at` is escaped by an odd number of backslashes before it.
+#[inline(always)]
 fn is_escaped(data: &[u8], from: usize, at: usize) -> bool {
+    at > from && data[at - 1] == b'\\' && is_odd(data, from, at)
+}
+
+#[cold]
+fn is_odd(data: &[u8], from: usize, at: usize) -> bool {
     data[from..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
 }
 

@@ -5,7 +5,7 @@ mod library;
 mod settings;
 
 use expand::{Definitions, type_of};
-use flitch_sdk::parse::{Becomes, Dash, Kind, NOWHERE, Part, Policy, Reader, Sinks, Span, below};
+use flitch_sdk::parse::{Becomes, Dash, Kind, NOWHERE, Part, Policy, Reader, Sinks, below};
 use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result, bail, err};
 use regex::{CaptureLocations, Regex, RegexBuilder};
 pub use settings::Settings;
@@ -19,7 +19,6 @@ pub struct Grok {
     patterns: Vec<Pattern>,
     /// The fields of all patterns.
     parts: Vec<Part>,
-    spans: Vec<Span>,
     prefix: String,
     policy: Policy,
 }
@@ -53,7 +52,7 @@ impl ColumnFilter for Grok {
         let names: Vec<String> = parts.iter().map(|part| below(&settings.prefix, &part.name)).collect();
         policy.check(names.iter().map(String::as_str))?;
         Part::check_names(&parts, &settings.prefix)?;
-        Ok(Self { patterns, parts, spans: Vec::new(), prefix: settings.prefix, policy })
+        Ok(Self { patterns, parts, prefix: settings.prefix, policy })
     }
 
     fn fields(&self) -> Fields {
@@ -61,7 +60,7 @@ impl ColumnFilter for Grok {
     }
 
     fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
-        let sinks = Sinks::new(&self.parts, batch.len(), Dash::Keep);
+        let sinks = Sinks::new(&self.parts, batch, &self.policy.field, Dash::Keep);
         let policy = self.policy.clone();
         let mut reader = Texts { filter: self, sinks };
         policy.run(batch, changes, &mut reader);
@@ -116,12 +115,12 @@ impl Pattern {
 /// The texts of one batch.
 struct Texts<'a> {
     filter: &'a mut Grok,
-    sinks: Sinks,
+    sinks: Sinks<'a>,
 }
 
 impl Reader for Texts<'_> {
     fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<(), String> {
-        let Grok { patterns, parts, spans, .. } = &mut *self.filter;
+        let Grok { patterns, parts, .. } = &mut *self.filter;
         let text = &data[from..to];
         let count = patterns.len();
         let matching = patterns
@@ -133,17 +132,17 @@ impl Reader for Texts<'_> {
                 count => format!("the text matches none of the {count} patterns"),
             });
         };
-        spans.clear();
-        spans.resize(parts.len(), NOWHERE);
+        let row = self.sinks.row();
+        row.fill(NOWHERE);
         for (group, part) in groups {
-            if spans[*part] == NOWHERE
+            if row[*part] == NOWHERE
                 && let Some(span) = locations.get(*group)
             {
-                spans[*part] = span;
+                row[*part] = span;
             }
         }
-        let pushed = self.sinks.push(text, spans);
-        pushed.map_err(|wrong| wrong.describe(parts, text, spans))
+        let added = self.sinks.add(text);
+        added.map_err(|wrong| wrong.describe(parts, text, self.sinks.row()))
     }
 
     fn skip(&mut self) {

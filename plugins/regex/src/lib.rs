@@ -4,7 +4,7 @@ mod direct;
 mod matcher;
 mod settings;
 
-use flitch_sdk::parse::{Becomes, Kind, NOWHERE, Part, Policy, Reader, Room, Sinks, Span, below};
+use flitch_sdk::parse::{Becomes, Kind, NOWHERE, Part, Policy, Reader, Room, Sinks, below};
 use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result, bail, err};
 use matcher::{Matcher, Places};
 pub use settings::{Preset, Settings};
@@ -19,7 +19,6 @@ pub struct Regex {
     /// The groups that become fields, and their numbers.
     parts: Vec<Part>,
     groups: Vec<usize>,
-    spans: Vec<Span>,
     room: Room,
     settings: settings::Rest,
     policy: Policy,
@@ -64,7 +63,6 @@ impl ColumnFilter for Regex {
             second,
             parts,
             groups,
-            spans: Vec::new(),
             room: Room::default(),
             settings: rest,
             policy,
@@ -76,10 +74,9 @@ impl ColumnFilter for Regex {
     }
 
     fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
-        let Self { pattern, second, places, parts, groups, spans, room, settings, policy } = self;
-        let text = batch.text_bytes(&policy.field);
-        let sinks = Sinks::with_room(parts, batch.len(), settings.dash, room, text);
-        let mut reader = Texts { pattern, second: second.as_ref(), places, parts, groups, spans, sinks };
+        let Self { pattern, second, places, parts, groups, room, settings, policy } = self;
+        let sinks = Sinks::with_room(parts, batch, &policy.field, settings.dash, room);
+        let mut reader = Texts { pattern, second: second.as_ref(), places, parts, groups, sinks };
         policy.run(batch, changes, &mut reader);
         *room = reader.sinks.finish(parts, &settings.prefix, changes);
         Ok(())
@@ -93,30 +90,28 @@ struct Texts<'a> {
     places: &'a mut Places,
     parts: &'a [Part],
     groups: &'a [usize],
-    spans: &'a mut Vec<Span>,
-    sinks: Sinks,
+    sinks: Sinks<'a>,
 }
 
 impl Reader for Texts<'_> {
     #[inline]
     fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<(), String> {
-        let Texts { pattern, second, places, parts, groups, spans, sinks } = self;
+        let Texts { pattern, second, places, parts, groups, sinks } = self;
         let mut matches = |pattern: &Matcher| pattern.find(data, from, to, places);
         if !matches(pattern) && !second.is_some_and(matches) {
             return Err("the text does not match the pattern".to_owned());
         }
-        spans.clear();
-        for group in groups.iter() {
-            spans.push(match places.get(*group) {
+        for (place, group) in sinks.row().iter_mut().zip(groups.iter()) {
+            *place = match places.get(*group) {
                 Some((start, end)) if data.is_char_boundary(start) && data.is_char_boundary(end) => {
                     (start, end)
                 }
                 Some(_) => return Err("a group of the pattern ends within a character".to_owned()),
                 None => NOWHERE,
-            });
+            };
         }
-        let pushed = sinks.push(data, spans);
-        pushed.map_err(|wrong| wrong.describe(parts, data, spans))
+        let added = sinks.add(data);
+        added.map_err(|wrong| wrong.describe(parts, data, sinks.row()))
     }
 
     fn skip(&mut self) {

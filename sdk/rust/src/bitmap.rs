@@ -117,6 +117,11 @@ impl Presence {
         self.0.get_or_insert_with(|| BitmapBuilder { bits: ones(row), len: row }).push(false);
     }
 
+    /// Whether a row has no value.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.0.is_some()
+    }
+
     pub(crate) fn is_present(&self, row: usize) -> bool {
         self.0.as_ref().is_none_or(|bits| bits.get(row))
     }

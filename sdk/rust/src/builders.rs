@@ -1,7 +1,8 @@
 //! Columns to write, built row by row and handed to the host without another copy.
 
 use crate::bitmap::{BitmapBuilder, Presence};
-use crate::copy::append;
+use crate::copy::{Stretches, append, gather, is_dash};
+use crate::parse::{Dash, NOWHERE};
 use crate::{Blobs, Column, Values};
 use std::marker::PhantomData;
 
@@ -112,6 +113,36 @@ impl<K: BlobKind> BlobBuilder<K> {
     pub fn push_absent(&mut self) {
         self.present.push_absent(self.ends.len());
         self.ends.push(self.data.len() as u32);
+    }
+
+    /// The next rows are these stretches of `data`. Those that lie nowhere have no value, nor have those that are only `-` where
+    /// this is `dash`. A builder without room makes it for just these.
+    pub(crate) fn gather(&mut self, data: &str, stretches: Stretches<'_>, dash: Dash) {
+        let (data, before) = (data.as_bytes(), self.ends.len());
+        if let [(from, to), ..] = stretches.spans[stretches.first..]
+            && stretches.len() == 1
+        {
+            if (from, to) == NOWHERE || (to - from == 1 && is_dash(data, from, dash)) {
+                return self.push_absent();
+            }
+            if self.data.capacity() == 0 {
+                (self.data, self.ends) = (Vec::with_capacity(to - from), Vec::with_capacity(1));
+            }
+            append(&mut self.data, &data[from..to]);
+            self.ends.push(self.data.len() as u32);
+            return self.present.push_present();
+        }
+        let nothing = gather(&mut self.data, &mut self.ends, data, stretches, dash);
+        if nothing == 0 && !self.present.is_kept() {
+            return;
+        }
+        for (row, (from, to)) in stretches.iter().enumerate() {
+            if (from, to) == NOWHERE || (to - from == 1 && is_dash(data, from, dash)) {
+                self.present.push_absent(before + row);
+            } else {
+                self.present.push_present();
+            }
+        }
     }
 
     /// The next row has this value, or none.

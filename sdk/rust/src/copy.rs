@@ -1,5 +1,7 @@
 //! Appending short pieces to a blob, and comparing them.
 
+use crate::parse::{Dash, NOWHERE, Span};
+
 /// Longer pieces are left to `memcpy`.
 const LONG: usize = 256;
 
@@ -18,12 +20,23 @@ pub(crate) fn append(dst: &mut Vec<u8>, src: &[u8]) {
     }
     dst.reserve(len);
     let at = dst.len();
-    // SAFETY: `reserve` made room for `len` bytes past `at`; every read lies inside `src` and
-    // every write inside that room, since each branch knows that `len` is at least what it
-    // copies at once. The bytes up to `at + len` are initialised by then.
+    // SAFETY: `reserve` made room for `len` bytes past `at`, which are initialised by then.
     unsafe {
-        let from = src.as_ptr();
-        let to = dst.as_mut_ptr().add(at);
+        exactly(src, dst.as_mut_ptr().add(at));
+        dst.set_len(at + len);
+    }
+}
+
+/// Copies what `src` has, and writes to nothing else.
+///
+/// # Safety
+/// `to` must have room for it.
+#[inline]
+unsafe fn exactly(src: &[u8], to: *mut u8) {
+    let (len, from) = (src.len(), src.as_ptr());
+    // SAFETY: every read lies inside `src` and every write inside the room that the caller has, since each branch knows that
+    // `len` is at least what it copies at once.
+    unsafe {
         match len {
             0 => {}
             1..4 => {
@@ -33,19 +46,134 @@ pub(crate) fn append(dst: &mut Vec<u8>, src: &[u8]) {
             }
             4..8 => ends::<[u8; 4]>(from, to, len),
             8..16 => ends::<[u8; 8]>(from, to, len),
-            _ => {
+            16..=LONG => {
                 let mut done = 0;
                 while done + 32 < len {
-                    to.add(done)
-                        .cast::<[u8; 16]>()
-                        .write_unaligned(from.add(done).cast::<[u8; 16]>().read_unaligned());
+                    piece(from.add(done), to.add(done));
                     done += 16;
                 }
                 ends::<[u8; 16]>(from.add(done), to.add(done), len - done);
             }
+            _ => from.copy_to_nonoverlapping(to, len),
         }
-        dst.set_len(at + len);
     }
+}
+
+/// Stretches of a text: each `step`th of `spans`, from the one at `first` on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stretches<'a> {
+    pub(crate) spans: &'a [Span],
+    pub(crate) first: usize,
+    pub(crate) step: usize,
+}
+
+impl Stretches<'_> {
+    pub(crate) fn len(self) -> usize {
+        (self.spans.len() - self.first).div_ceil(self.step)
+    }
+
+    #[inline]
+    pub(crate) fn iter(self) -> impl Iterator<Item = Span> {
+        let mut place = self.first;
+        std::iter::from_fn(move || {
+            let span = self.spans.get(place).copied();
+            place += self.step;
+            span
+        })
+    }
+}
+
+/// Appends stretches of `data` to `dst`, and where each of them ends to `ends`. One that lies nowhere is empty, and so is one
+/// that is only `-` where `dash` says that this is nothing. Answers how many are nothing.
+///
+/// As many bytes are copied at once as most fields have, and what was too much is written over by the next one. A blob without
+/// room gets it for these alone.
+///
+/// # Panics
+/// When a stretch does not lie in `data`.
+pub(crate) fn gather(
+    dst: &mut Vec<u8>,
+    ends: &mut Vec<u32>,
+    data: &[u8],
+    stretches: Stretches<'_>,
+    dash: Dash,
+) -> usize {
+    if dst.capacity() == 0 {
+        *dst = Vec::with_capacity(stretches.iter().map(|(from, to)| to.wrapping_sub(from)).sum());
+    }
+    match ends.capacity() {
+        0 => *ends = Vec::with_capacity(stretches.len()),
+        _ => ends.reserve(stretches.len()),
+    }
+    let (mut nothing, mut rows) = (0, ends.len());
+    // From where on no 16 bytes are left.
+    let last = (data.len() + 1).saturating_sub(16);
+    for (from, to) in stretches.iter() {
+        if from > to || to > data.len() || (to - from == 1 && is_dash(data, from, dash)) {
+            assert!(to <= data.len() || (from, to) == NOWHERE, "a stretch that lies outside of its text");
+            nothing += 1;
+        } else {
+            let (len, end) = (to - from, dst.len());
+            if dst.capacity() - end < len {
+                dst.reserve(len);
+            }
+            let room = dst.capacity() - end;
+            // SAFETY: there is room for the stretch, and for what is written behind it, and what is read lies in `data`.
+            unsafe {
+                let at = dst.as_mut_ptr().add(end);
+                if len <= 16 && from < last && room >= 16 {
+                    piece(data.as_ptr().add(from), at);
+                } else if len > 0 {
+                    stretch(data.as_ptr().add(from), len, at, room.min(data.len() - from));
+                }
+                dst.set_len(end + len);
+            }
+        }
+        // SAFETY: they have room for all stretches.
+        unsafe { ends.as_mut_ptr().add(rows).write(dst.len() as u32) };
+        rows += 1;
+    }
+    // SAFETY: they are written.
+    unsafe { ends.set_len(rows) };
+    nothing
+}
+
+/// Whether the byte stands for nothing.
+#[inline(always)]
+pub(crate) fn is_dash(data: &[u8], at: usize, dash: Dash) -> bool {
+    data[at] == b'-' && dash == Dash::Absent
+}
+
+/// Copies `len` bytes, and what is behind them up to `room`. By itself, so that the loop that fills a column with short fields
+/// stays small.
+///
+/// # Safety
+/// `room` bytes, which are as many at least, must be readable at `from` and writable at `to`.
+#[inline(never)]
+unsafe fn stretch(from: *const u8, len: usize, to: *mut u8, room: usize) {
+    // SAFETY: the caller's.
+    unsafe {
+        if len <= LONG && len.next_multiple_of(32) <= room {
+            let mut done = 0;
+            while done < len {
+                piece(from.add(done), to.add(done));
+                piece(from.add(done + 16), to.add(done + 16));
+                done += 32;
+            }
+        } else {
+            exactly(std::slice::from_raw_parts(from, len), to);
+        }
+    }
+}
+
+/// Copies 16 bytes.
+///
+/// # Safety
+/// They must be readable at `from` and writable at `to`.
+#[inline(always)]
+unsafe fn piece(from: *const u8, to: *mut u8) {
+    // SAFETY: the caller's; the accesses are unaligned ones.
+    unsafe { to.cast::<[u8; 16]>().write_unaligned(from.cast::<[u8; 16]>().read_unaligned()) }
 }
 
 /// Copies the first and the last `size_of::<T>()` of `len` bytes.

@@ -4,6 +4,8 @@
 mod access;
 mod names;
 mod pairs;
+mod part;
+mod request;
 mod sinks;
 mod texts;
 mod typed;
@@ -17,7 +19,8 @@ use std::borrow::Cow;
 pub use access::{Choice, Preset};
 pub use names::Names;
 pub use pairs::set_pairs;
-pub use sinks::{Becomes, Dash, NOWHERE, Part, Room, Sinks, Span, WrongType};
+pub use part::{Becomes, Dash, NOWHERE, Part, Span, WrongType};
+pub use sinks::{Room, Sinks};
 pub use texts::Row;
 pub use typed::{Kind, TypedBuilder, infer};
 

@@ -4,7 +4,7 @@ fn split(pattern: &str, text: &str) -> Result<Vec<String>, String> {
     let pattern = Pattern::new(pattern).expect("a pattern");
     // Within a longer text, as in a column.
     let data = format!("\"] {text}\"] ");
-    let mut spans = Vec::new();
+    let mut spans = vec![(0, 0); pattern.parts.len()];
     let found = pattern.split(data.as_bytes(), 3, 3 + text.len(), &mut spans);
     found.map_err(|mismatch| pattern.describe(mismatch))?;
     Ok(spans.iter().map(|(from, to)| data[*from..*to].to_owned()).collect())

@@ -1,99 +1,53 @@
 //! Columns for the parts of a text.
+//!
+//! Where the parts of a row lie is noted, and columns are written for some dozens of rows at once: a loop that fills one column
+//! keeps in registers what it needs, and knows how many bytes come before it asks for room.
 
-use super::{Kind, TypedBuilder, below, check_name, excerpt, set_present};
-use crate::{Changes, Result, TextBuilder};
-use serde::Deserialize;
+use super::part::{Becomes, Dash, NOWHERE, Part, Span, WrongType};
+use super::request::Request;
+use super::{Kind, TypedBuilder, below, set_present};
+use crate::copy::Stretches;
+use crate::{Batch, Changes, Result, TextBuilder};
 
-/// Where a part lies in its text: from, to.
-pub type Span = (usize, usize);
-
-/// A part that lies nowhere: the record lacks its field.
-pub const NOWHERE: Span = (usize::MAX, usize::MAX);
-
-/// What a part of a text becomes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Becomes {
-    /// Nothing: it is skipped.
-    Nothing,
-    /// A field of this type.
-    Field(Kind),
-    /// The parts of an HTTP request line, `method`, `path` and `protocol`; or, if it is none, a
-    /// field of the part's own name.
-    Request,
-}
-
-/// A part of a text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
-    /// The field's name; empty for a part that is skipped.
-    pub name: String,
-    /// What it becomes.
-    pub becomes: Becomes,
-}
-
-impl Part {
-    /// The names that it may write.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        let request = (self.becomes == Becomes::Request).then_some(["method", "path", "protocol"]);
-        let own = (self.becomes != Becomes::Nothing).then_some(self.name.as_str());
-        own.into_iter().chain(request.into_iter().flatten())
-    }
-
-    /// Checks that the fields of these parts may have their names, below `prefix`.
-    ///
-    /// # Errors
-    /// As [`check_name`].
-    pub fn check_names(parts: &[Part], prefix: &str) -> Result<()> {
-        let is_text = |part: &Part| !matches!(part.becomes, Becomes::Field(kind) if kind != Kind::Text);
-        let mut names = parts.iter().flat_map(|part| part.names().map(|name| (name, is_text(part))));
-        names.try_for_each(|(name, is_text)| check_name(&below(prefix, name), is_text))
-    }
-}
-
-/// What becomes of a part that is only `-`, as servers write what is not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Dash {
-    /// The record lacks the field.
-    Absent,
-    /// It stays as it is.
-    Keep,
-}
-
-/// A part that is of another type: its number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WrongType(pub usize);
-
-impl WrongType {
-    /// The same in words.
-    #[cold]
-    pub fn describe(self, parts: &[Part], data: &str, spans: &[Span]) -> String {
-        let (part, (from, to)) = (&parts[self.0], spans[self.0]);
-        let what = match part.becomes {
-            Becomes::Field(kind) => kind.name(),
-            Becomes::Nothing | Becomes::Request => Kind::Text.name(),
-        };
-        format!("`{}` is {}, which is no {what}", part.name, excerpt(&data[from..to]))
-    }
-}
+/// Rows that wait for their columns: as many as stay close to the processor, with their texts.
+const BLOCK: usize = 64;
 
 /// One place for every part.
 #[derive(Debug)]
-pub struct Sinks {
+pub struct Sinks<'d> {
     sinks: Vec<Sink>,
+    /// The parts that are read as soon as they come, for a row may be refused for them.
+    typed: Vec<usize>,
     dash: Dash,
     rows: usize,
+    source: &'d str,
+    /// Texts that do not stand in the source.
+    own: String,
+    /// Where the parts of the rows lie that are in no column yet, in the source or among the own texts: row by row, behind the
+    /// parts what requests note for themselves.
+    spans: Vec<Span>,
+    /// Places of a row.
+    places: usize,
+    /// How many rows may wait.
+    block: usize,
+    /// How many do.
+    waiting: usize,
+    room: Vec<[usize; 3]>,
+    /// All rows that are expected.
+    expected: usize,
 }
 
 #[derive(Debug)]
 enum Sink {
     Nothing,
     Typed(TypedBuilder),
-    Request(Box<Request>),
+    Text(TextBuilder),
+    /// With the number of its own first place.
+    Request(Box<Request>, usize),
 }
 
 /// How the bytes of a batch's texts were spread over its columns: what room those of the next batch are given. With too
-/// little room a whole column is copied again, and so it is with too much, for that is given back.
+/// little room a whole column is copied again.
 #[derive(Debug, Clone, Default)]
 pub struct Room {
     /// Of the columns of each part.
@@ -115,26 +69,57 @@ impl Room {
     }
 }
 
-impl Sinks {
-    /// Places for `rows` rows.
-    pub fn new(parts: &[Part], rows: usize, dash: Dash) -> Self {
-        Self::with_room(parts, rows, dash, &Room::default(), 0)
+impl<'d> Sinks<'d> {
+    /// Places for the rows of `batch`, whose texts stand in `field`.
+    pub fn new(parts: &[Part], batch: &'d Batch, field: &str, dash: Dash) -> Self {
+        Self::with_room(parts, batch, field, dash, &Room::default())
     }
 
-    /// Places for `rows` rows, whose texts have `text` bytes that are spread as there was `room` for.
-    pub fn with_room(parts: &[Part], rows: usize, dash: Dash, room: &Room, text: usize) -> Self {
-        let sink = |(number, part): (usize, &Part)| {
-            let bytes = room.of(number, part.becomes, rows, text);
-            match part.becomes {
-                Becomes::Nothing => Sink::Nothing,
-                Becomes::Field(kind) => Sink::Typed(TypedBuilder::new(kind, rows, bytes[0])),
-                Becomes::Request => Sink::Request(Box::new(Request::new(rows, bytes))),
+    /// The same where the texts are spread as there was `room` for.
+    pub fn with_room(parts: &[Part], batch: &'d Batch, field: &str, dash: Dash, room: &Room) -> Self {
+        let source = batch.text(field).map_or("", |column| column.data());
+        let rows = batch.len();
+        let mut places = parts.len();
+        let mut typed = Vec::with_capacity(parts.len());
+        let sink = |(number, part): (usize, &Part)| match part.becomes {
+            Becomes::Nothing => Sink::Nothing,
+            Becomes::Field(Kind::Text) => Sink::Text(TextBuilder::default()),
+            Becomes::Field(kind) => {
+                typed.push(number);
+                Sink::Typed(TypedBuilder::new(kind, rows, 0))
+            }
+            Becomes::Request => {
+                places += Request::PLACES;
+                Sink::Request(Box::default(), places - Request::PLACES)
             }
         };
-        Self { sinks: parts.iter().enumerate().map(sink).collect(), dash, rows: 0 }
+        let sinks = parts.iter().enumerate().map(sink).collect();
+        let room = |(number, part): (usize, &Part)| room.of(number, part.becomes, rows, source.len());
+        let block = rows.clamp(1, BLOCK);
+        Self {
+            sinks,
+            typed,
+            dash,
+            rows: 0,
+            source,
+            own: String::new(),
+            spans: vec![NOWHERE; places * block],
+            places,
+            block,
+            waiting: 0,
+            room: if rows > BLOCK { parts.iter().enumerate().map(room).collect() } else { Vec::new() },
+            expected: rows,
+        }
     }
 
-    /// Adds a row.
+    /// The places of the parts of the row that [`add`](Self::add) adds next, to be written to: all of them.
+    #[inline]
+    pub fn row(&mut self) -> &mut [Span] {
+        let first = self.waiting * self.places;
+        &mut self.spans[first..first + self.sinks.len()]
+    }
+
+    /// Adds a row, whose parts lie in `data` where its [`row`](Self::row) says.
     ///
     /// # Errors
     /// The part whose text is of another type; no row is added then.
@@ -142,50 +127,131 @@ impl Sinks {
     /// # Panics
     /// When a span does not lie in the text.
     #[inline]
-    pub fn push(&mut self, data: &str, spans: &[Span]) -> Result<(), WrongType> {
-        for (number, (sink, (from, to))) in self.sinks.iter_mut().zip(spans).enumerate() {
-            if matches!(sink, Sink::Nothing) {
-                continue;
-            }
-            if (*from, *to) == NOWHERE {
-                sink.push_absent();
-                continue;
-            }
-            let text = &data[*from..*to];
-            if self.dash == Dash::Absent && to - from == 1 && text == "-" {
-                sink.push_absent();
-                continue;
-            }
-            match sink {
-                Sink::Nothing => {}
-                Sink::Typed(builder) => {
-                    if !builder.push(text) {
-                        self.sinks.iter_mut().for_each(|sink| sink.truncate(self.rows));
-                        return Err(WrongType(number));
-                    }
-                }
-                Sink::Request(request) => request.push(text),
+    pub fn add(&mut self, data: &str) -> Result<(), WrongType> {
+        for place in 0..self.typed.len() {
+            let number = self.typed[place];
+            if !self.read(number, data) {
+                self.sinks.iter_mut().for_each(|sink| sink.truncate(self.rows));
+                return Err(WrongType(number));
             }
         }
-        self.rows += 1;
+        let shift = match self.shift(data) {
+            Some(shift) => shift,
+            None => self.keep(data),
+        };
+        if shift > 0 {
+            self.row().iter_mut().filter(|span| **span != NOWHERE).for_each(|(from, to)| {
+                *from += shift;
+                *to += shift;
+            });
+        }
+        self.added();
         Ok(())
     }
 
     /// Adds a row without values.
     pub fn push_absent(&mut self) {
-        self.sinks.iter_mut().for_each(Sink::push_absent);
+        for number in &self.typed {
+            if let Sink::Typed(builder) = &mut self.sinks[*number] {
+                builder.push_absent();
+            }
+        }
+        self.row().fill(NOWHERE);
+        self.added();
+    }
+
+    /// Reads the part `number`, which is no text. False where it is of another type.
+    #[inline]
+    fn read(&mut self, number: usize, data: &str) -> bool {
+        let span = self.spans[self.waiting * self.places + number];
+        let Sink::Typed(builder) = &mut self.sinks[number] else { return true };
+        if span == NOWHERE {
+            builder.push_absent();
+            return true;
+        }
+        let text = &data[span.0..span.1];
+        if self.dash == Dash::Absent && text == "-" {
+            builder.push_absent();
+            return true;
+        }
+        builder.push(text)
+    }
+
+    #[inline]
+    fn added(&mut self) {
         self.rows += 1;
+        self.waiting += 1;
+        if self.waiting == self.block {
+            self.flush();
+        }
+    }
+
+    /// Where `data` begins in the source; none where it stands elsewhere, or rows that do wait.
+    #[inline]
+    fn shift(&self, data: &str) -> Option<usize> {
+        let shift = data.as_ptr().addr().checked_sub(self.source.as_ptr().addr())?;
+        (self.own.is_empty() && shift <= self.source.len() && data.len() <= self.source.len() - shift)
+            .then_some(shift)
+    }
+
+    /// Keeps a text, and answers where.
+    #[cold]
+    fn keep(&mut self, data: &str) -> usize {
+        if self.own.is_empty() {
+            let next = self.waiting;
+            self.flush();
+            self.spans.copy_within(next * self.places..(next + 1) * self.places, 0);
+        }
+        self.own.push_str(data);
+        self.own.len() - data.len()
+    }
+
+    /// Writes the rows that wait into the columns.
+    fn flush(&mut self) {
+        if self.waiting == 0 {
+            return;
+        }
+        let Self { sinks, spans, own, places, waiting, dash, room, expected, .. } = self;
+        let data = if own.is_empty() { self.source } else { own.as_str() };
+        let spans = &mut spans[..*waiting * *places];
+        let is_first = self.rows == *waiting;
+        for (number, sink) in sinks.iter_mut().enumerate() {
+            if matches!(sink, Sink::Nothing | Sink::Typed(_)) {
+                continue;
+            }
+            // What has all its rows at once has room for just them.
+            let room = room.get(number).filter(|_| is_first);
+            match sink {
+                Sink::Nothing | Sink::Typed(_) => {}
+                Sink::Text(builder) => {
+                    if let Some([bytes, ..]) = room {
+                        *builder = TextBuilder::with_capacity(*expected, *bytes);
+                    }
+                    builder.gather(data, Stretches { spans, first: number, step: *places }, *dash);
+                }
+                Sink::Request(request, first) => {
+                    if let Some(bytes) = room {
+                        request.reserve(*expected, *bytes);
+                    }
+                    request.push(data, spans, (number, *first, *places), *dash);
+                }
+            }
+        }
+        self.waiting = 0;
+        self.own.clear();
     }
 
     /// Writes the columns, under their names below `prefix`. Answers how much room they took.
-    pub fn finish(self, parts: &[Part], prefix: &str, changes: &mut Changes) -> Room {
+    pub fn finish(mut self, parts: &[Part], prefix: &str, changes: &mut Changes) -> Room {
+        self.flush();
         let columns: Vec<_> = self.sinks.iter().map(Sink::bytes).collect();
         let room = Room { all: columns.iter().flatten().sum(), columns };
         for (sink, part) in self.sinks.into_iter().zip(parts) {
             match sink {
                 Sink::Nothing => {}
                 Sink::Typed(builder) => set_present(changes, [builder.finish(below(prefix, &part.name))]),
-                Sink::Request(request) => request.finish(prefix, &part.name, changes),
+                Sink::Text(builder) => set_present(changes, [builder.finish(below(prefix, &part.name))]),
+                Sink::Request(request, _) => request.finish(prefix, &part.name, changes),
             }
         }
         room
@@ -196,107 +262,19 @@ impl Sink {
     /// Bytes of text in its columns.
     fn bytes(&self) -> [usize; 3] {
         match self {
-            Self::Typed(TypedBuilder::Text(builder)) => [builder.bytes(), 0, 0],
             Self::Nothing | Self::Typed(_) => [0; 3],
-            Self::Request(request) => {
-                [&request.method, &request.path, &request.protocol].map(TextBuilder::bytes)
-            }
+            Self::Text(builder) => [builder.bytes(), 0, 0],
+            Self::Request(request, _) => request.bytes(),
         }
     }
 
-    fn push_absent(&mut self) {
-        match self {
-            Self::Nothing => {}
-            Self::Typed(builder) => builder.push_absent(),
-            Self::Request(request) => request.push_absent(),
-        }
-    }
-
+    /// Forgets the last row of what is read as it comes.
     fn truncate(&mut self, rows: usize) {
-        match self {
-            Self::Nothing => {}
-            Self::Typed(builder) => builder.truncate(rows),
-            Self::Request(request) => request.each(|builder| builder.truncate(rows)),
+        if let Self::Typed(builder) = self {
+            builder.truncate(rows);
         }
     }
 }
 
-/// The columns of an HTTP request line.
-#[derive(Debug)]
-struct Request {
-    method: TextBuilder,
-    path: TextBuilder,
-    protocol: TextBuilder,
-    /// Lines that are none, as scanners and broken clients send them.
-    other: TextBuilder,
-}
-
-impl Request {
-    /// Places for `rows` rows with so many bytes of methods, paths and protocols.
-    fn new(rows: usize, [method, path, protocol]: [usize; 3]) -> Self {
-        Self {
-            method: TextBuilder::with_capacity(rows, method),
-            path: TextBuilder::with_capacity(rows, path),
-            protocol: TextBuilder::with_capacity(rows, protocol),
-            other: TextBuilder::default(),
-        }
-    }
-
-    #[inline]
-    fn push(&mut self, line: &str) {
-        match split(line) {
-            Some((method, path, protocol)) => {
-                self.method.push(method);
-                self.path.push(path);
-                self.protocol.push(protocol);
-            }
-            None => self.push_other(line),
-        }
-    }
-
-    #[cold]
-    fn push_other(&mut self, line: &str) {
-        while self.other.len() < self.method.len() {
-            self.other.push_absent();
-        }
-        self.other.push(line);
-        self.method.push_absent();
-        self.path.push_absent();
-        self.protocol.push_absent();
-    }
-
-    fn push_absent(&mut self) {
-        self.method.push_absent();
-        self.path.push_absent();
-        self.protocol.push_absent();
-    }
-
-    fn each(&mut self, change: impl FnMut(&mut TextBuilder)) {
-        [&mut self.method, &mut self.path, &mut self.protocol, &mut self.other].into_iter().for_each(change);
-    }
-
-    fn finish(mut self, prefix: &str, name: &str, changes: &mut Changes) {
-        if !self.other.is_empty() {
-            while self.other.len() < self.method.len() {
-                self.other.push_absent();
-            }
-            changes.set(self.other.finish(below(prefix, name)));
-        }
-        let columns = [("method", self.method), ("path", self.path), ("protocol", self.protocol)];
-        set_present(changes, columns.map(|(name, builder)| builder.finish(below(prefix, name))));
-    }
-}
-
-/// `GET /index.html HTTP/1.1` in its three parts. The path goes up to the last space, for there
-/// are clients that send spaces in it.
-#[inline]
-fn split(line: &str) -> Option<(&str, &str, &str)> {
-    let bytes = line.as_bytes();
-    let method = bytes.iter().take(32).position(|byte| *byte == b' ')?;
-    let path = memchr::memrchr(b' ', bytes)?;
-    let valid = method > 0
-        && path > method + 1
-        && bytes[path + 1..].starts_with(b"HTTP/")
-        && bytes[..method].iter().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_'));
-    valid.then(|| (&line[..method], &line[method + 1..path], &line[path + 1..]))
-}
+#[cfg(test)]
+mod tests;

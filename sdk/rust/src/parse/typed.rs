@@ -175,6 +175,10 @@ pub(crate) fn parse_int(text: &[u8]) -> Option<i64> {
     if digits.len() > 18 {
         return std::str::from_utf8(text).ok()?.parse().ok();
     }
+    if let Some(word) = word(digits) {
+        let number = eight_digits(word)?;
+        return Some(if negative { -number } else { number });
+    }
     let mut number = 0;
     for byte in digits {
         let digit = byte.wrapping_sub(b'0');
@@ -184,6 +188,38 @@ pub(crate) fn parse_int(text: &[u8]) -> Option<i64> {
         number = number * 10 + i64::from(digit);
     }
     Some(if negative { -number } else { number })
+}
+
+/// One to eight digits as eight, the first in the lowest byte, with zeros before them.
+#[inline]
+fn word(digits: &[u8]) -> Option<u64> {
+    let byte = |at: usize| u64::from(digits[at]) << (8 * at);
+    let len = digits.len();
+    let word = match digits {
+        [] => return None,
+        [_] | [_, _] | [_, _, _] => byte(0) | byte(len / 2) | byte(len - 1),
+        _ if len <= 8 => {
+            let (first, last) = (digits.first_chunk()?, digits.last_chunk()?);
+            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << (8 * (len - 4))
+        }
+        _ => return None,
+    };
+    let zeros = 0x3030_3030_3030_3030_u64.checked_shr(8 * len as u32).unwrap_or(0);
+    Some(word.checked_shl(8 * (8 - len) as u32).unwrap_or(word) | zeros)
+}
+
+/// The number that eight digits are; none where one of them is no digit.
+#[inline]
+fn eight_digits(word: u64) -> Option<i64> {
+    const HIGH: u64 = 0xf0f0_f0f0_f0f0_f0f0;
+    const ZEROS: u64 = 0x3030_3030_3030_3030;
+    if word & HIGH != ZEROS || (word + 0x0606_0606_0606_0606) & HIGH != ZEROS {
+        return None;
+    }
+    // Digits side by side become numbers of two, then of four, then the whole.
+    let twos = (word & !HIGH).wrapping_mul(10 * 256 + 1) >> 8 & 0x00ff_00ff_00ff_00ff;
+    let fours = twos.wrapping_mul(100 * 65_536 + 1) >> 16 & 0x0000_ffff_0000_ffff;
+    Some((fours.wrapping_mul(10_000 * 4_294_967_296 + 1) >> 32) as i64)
 }
 
 fn parse_bool(text: &str) -> Option<bool> {
@@ -205,6 +241,17 @@ mod tests {
     fn integers_are_read_to_the_last_one_that_fits() {
         for text in ["0", "-1", "+7", "123456789012345678", "9223372036854775807", "-9223372036854775808"] {
             assert_eq!(parse_int(text.as_bytes()), text.parse().ok(), "{text}");
+        }
+        for digits in 1..=17 {
+            let text = &"12345678901234567"[..digits];
+            assert_eq!(parse_int(text.as_bytes()), text.parse().ok(), "{text}");
+            for place in 0..digits {
+                for byte in [b'/', b':', b'p', 0xb5] {
+                    let mut wrong = text.as_bytes().to_vec();
+                    wrong[place] = byte;
+                    assert_eq!(parse_int(&wrong), None, "{wrong:?}");
+                }
+            }
         }
         for text in ["", "-", "+", "1x", " 1", "9223372036854775808", "1.0", "--1", "99999999999999999999999"]
         {
