@@ -10,6 +10,7 @@ zig_version=0.17.1
 zigbuild_version=0.24.1
 helm_version=v4.3.1
 kubernetes_version=v1.37.2
+wkg_version=0.16.1
 # Whose C library the image has, and other architectures run on here.
 debian=bookworm
 
@@ -117,6 +118,7 @@ tool() {
     case "$name" in
       zig) once "zig-$zig_version-$zigbuild_version" zig ;;
       helm) once "helm-$helm_version" go_tool helm.sh/helm/v4/cmd/helm "$helm_version" ;;
+      wkg) once "wkg-$wkg_version" retry 3 cargo install --quiet --locked --root "$tools" --target-dir "$tools/.wkg" "wkg@$wkg_version" && rm -rf "$tools/.wkg" ;;
       kube-apiserver) once "kube-apiserver-$kubernetes_version" kube_apiserver ;;
       *) die "no such tool: $name" ;;
     esac

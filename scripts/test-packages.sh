@@ -17,9 +17,11 @@ need umoci have umoci
 need runc have runc
 need etcd-server have etcd
 need openssl have openssl
+need docker-registry have docker-registry
+need curl have curl
 install_needed
 scripts/make-packages.sh
-tool helm kube-apiserver
+tool helm kube-apiserver wkg
 
 archs="${FLITCH_ARCHS:-amd64 arm64}"
 here="$(dpkg --print-architecture)"
@@ -146,6 +148,8 @@ for arch in $archs; do
   expect "the rpm for $arch asks for glibc, systemd and a shell alone" asks_for_no_more "$(echo "$out"/flitch-*."$(machine "$arch")".rpm)"
 done
 expect "the list of parts has what is in the binary, and no more" names_its_parts
+
+expect "wkg reads what it pushes to a registry, and it what wkg does" packaging/tests/wkg.sh "$(binary_of "$here")"
 
 # --- A systemd -----------------------------------------------------------------------------------
 
