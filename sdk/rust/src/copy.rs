@@ -110,7 +110,8 @@ pub(crate) fn gather(
     let last = (data.len() + 1).saturating_sub(16);
     for (from, to) in stretches.iter() {
         if from > to || to > data.len() || (to - from == 1 && is_dash(data, from, dash)) {
-            assert!(to <= data.len() || (from, to) == NOWHERE, "a stretch that lies outside of its text");
+            let lies_somewhere = from <= to && (to <= data.len() || (from, to) == NOWHERE);
+            assert!(lies_somewhere, "a stretch that lies outside of its text");
             nothing += 1;
         } else {
             let (len, end) = (to - from, dst.len());

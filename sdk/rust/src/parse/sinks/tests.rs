@@ -156,13 +156,16 @@ fn columns_have_what_lies_at_the_spans_however_many_rows_there_are_and_wherever_
 }
 
 #[test]
-#[should_panic(expected = "lies outside of its text")]
 fn a_part_that_lies_outside_of_its_text_is_no_field() {
-    let batch = batch(r#"{"message": "short"}"#);
-    let parts = [part("text", Becomes::Field(Kind::Text))];
-    let mut sinks = Sinks::new(&parts, &batch, "message", Dash::Keep);
-    let data = batch.text("message").unwrap().data();
-    sinks.row()[0] = (2, data.len() + 1);
-    sinks.add(data).unwrap();
-    sinks.finish(&parts, "", &mut Changes::none());
+    for outside in [(2, 6), (3, 2), (6, 6), (NOWHERE.0, 2), (2, NOWHERE.1)] {
+        let batch = batch(r#"{"message": "short"}"#);
+        let parts = [part("text", Becomes::Field(Kind::Text))];
+        let made = std::panic::catch_unwind(|| {
+            let mut sinks = Sinks::new(&parts, &batch, "message", Dash::Keep);
+            sinks.row()[0] = outside;
+            sinks.add(batch.text("message").unwrap().data()).unwrap();
+            sinks.finish(&parts, "", &mut Changes::none());
+        });
+        assert!(made.is_err(), "{outside:?}");
+    }
 }
