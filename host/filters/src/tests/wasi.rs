@@ -40,6 +40,11 @@ pub(super) fn log_of(run: impl FnOnce()) -> String {
             Ok(())
         }
     }
+    // Where a process has one subscriber alone, `tracing` asks the thread that comes to a line first whether anybody wants it,
+    // and believes that for all others: a test beside this one, which has none, would take the lines from it.
+    static ANOTHER: LazyLock<tracing::Dispatch> =
+        LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+    LazyLock::force(&ANOTHER);
     let sink = Sink::default();
     let writer = sink.clone();
     let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
