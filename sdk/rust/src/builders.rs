@@ -1,8 +1,8 @@
 //! Columns to write, built row by row and handed to the host without another copy.
 
 use crate::bitmap::{BitmapBuilder, Presence};
-use crate::copy::{Stretches, append, gather, is_dash};
-use crate::parse::{Dash, NOWHERE};
+use crate::copy::{Stretches, append, gather, is_nothing};
+use crate::parse::Dash;
 use crate::{Blobs, Column, Values};
 use std::marker::PhantomData;
 
@@ -119,10 +119,11 @@ impl<K: BlobKind> BlobBuilder<K> {
     /// this is `dash`. A builder without room makes it for just these.
     pub(crate) fn gather(&mut self, data: &str, stretches: Stretches<'_>, dash: Dash) {
         let (data, before) = (data.as_bytes(), self.ends.len());
+        // What a batch of one row costs is the number of its columns: a loop is not worth its beginning.
         if let [(from, to), ..] = stretches.spans[stretches.first..]
             && stretches.len() == 1
         {
-            if (from, to) == NOWHERE || (to - from == 1 && is_dash(data, from, dash)) {
+            if is_nothing(data, (from, to), dash) {
                 return self.push_absent();
             }
             if self.data.capacity() == 0 {
@@ -136,8 +137,8 @@ impl<K: BlobKind> BlobBuilder<K> {
         if nothing == 0 && !self.present.is_kept() {
             return;
         }
-        for (row, (from, to)) in stretches.iter().enumerate() {
-            if (from, to) == NOWHERE || (to - from == 1 && is_dash(data, from, dash)) {
+        for (row, span) in stretches.iter().enumerate() {
+            if is_nothing(data, span, dash) {
                 self.present.push_absent(before + row);
             } else {
                 self.present.push_present();

@@ -139,9 +139,15 @@ pub(crate) fn gather(
     nothing
 }
 
+/// Whether a stretch is nothing: it lies nowhere, or is only `-` where `dash` says so.
+#[inline]
+pub(crate) fn is_nothing(data: &[u8], span: Span, dash: Dash) -> bool {
+    span == NOWHERE || (span.1.wrapping_sub(span.0) == 1 && is_dash(data, span.0, dash))
+}
+
 /// Whether the byte stands for nothing.
 #[inline(always)]
-pub(crate) fn is_dash(data: &[u8], at: usize, dash: Dash) -> bool {
+fn is_dash(data: &[u8], at: usize, dash: Dash) -> bool {
     data[at] == b'-' && dash == Dash::Absent
 }
 

@@ -216,9 +216,6 @@ impl<'d> Sinks<'d> {
         let spans = &mut spans[..*waiting * *places];
         let is_first = self.rows == *waiting;
         for (number, sink) in sinks.iter_mut().enumerate() {
-            if matches!(sink, Sink::Nothing | Sink::Typed(_)) {
-                continue;
-            }
             // What has all its rows at once has room for just them.
             let room = room.get(number).filter(|_| is_first);
             match sink {
