@@ -22,6 +22,20 @@ fn a_text_is_taken_apart_at_the_first_delimiter_that_fits() {
 }
 
 #[test]
+fn a_delimiter_of_any_length_is_found_as_a_whole_wherever_the_text_ends() {
+    for length in 1..=10 {
+        let delimiter = &"abcdefghij"[..length];
+        let pattern = format!("%{{a}}{delimiter}%{{b}}");
+        for behind in 0..12 {
+            let rest = "y".repeat(behind);
+            assert_eq!(split(&pattern, &format!("x{delimiter}{rest}")).unwrap(), ["x", &rest]);
+            let cut = format!("x{}{rest}", &delimiter[..length - 1]);
+            assert!(split(&pattern, &cut).is_err(), "{cut} by {pattern}");
+        }
+    }
+}
+
+#[test]
 fn a_padded_field_swallows_repeated_delimiters() {
     assert_eq!(split("%{a->} %{b}", "x    y z").unwrap(), ["x", "y z"]);
     assert_eq!(split("%{a} %{b}", "x  y").unwrap(), ["x", " y"]);

@@ -1,7 +1,7 @@
 //! Columns for the parts of a text.
 //!
 //! Where the parts of a row lie is noted, and columns are written for some dozens of rows at once: a loop that fills one column
-//! keeps in registers what it needs, and knows how many bytes come before it asks for room.
+//! keeps in registers what it needs.
 
 use super::part::{Becomes, Dash, NOWHERE, Part, Span, WrongType};
 use super::request::Request;
@@ -125,7 +125,8 @@ impl<'d> Sinks<'d> {
     /// The part whose text is of another type; no row is added then.
     ///
     /// # Panics
-    /// When a span does not lie in the text.
+    /// When a span does not lie in the text. One that cuts a character is not looked for: its answer would be refused by the
+    /// host.
     #[inline]
     pub fn add(&mut self, data: &str) -> Result<(), WrongType> {
         for place in 0..self.typed.len() {
