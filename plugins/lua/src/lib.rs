@@ -2,6 +2,7 @@
 //! (<https://docs.fluentbit.io/manual/pipeline/filters/lua>).
 
 mod convert;
+mod library;
 mod node;
 mod settings;
 
@@ -10,19 +11,8 @@ use flitch_sdk::rewrite::{Before, Rewriter};
 use flitch_sdk::time::SECOND;
 use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result, bail, err, host};
 use node::{Node, Script};
-use omnilua::{Function, LuaString, LuaVersion, Value};
+use omnilua::{Function, LuaVersion, Value};
 pub use settings::Settings;
-
-/// What scripts print is a line in the log. What would read files is gone.
-const PRELUDE: &str = r##"
-local log, tostring, select, concat = ..., tostring, select, table.concat
-dofile, loadfile = nil, nil
-function print(...)
-    local words = { ... }
-    for place = 1, select("#", ...) do words[place] = tostring(words[place]) end
-    log(concat(words, "\t"))
-end
-"##;
 
 /// The filter.
 pub struct Lua {
@@ -52,7 +42,7 @@ impl ColumnFilter for Lua {
         if settings.call.is_empty() {
             bail!("settings: `call` is missing: the function that is called for each record");
         }
-        let lua = start(&settings).map_err(|error| err!("settings.code: {}", said(error)))?;
+        let lua = start(&settings).map_err(|error| err!("settings.code: {error}"))?;
         let function = lua.globals().get::<_, Value>(settings.call.as_str());
         let function = match function.map_err(|error| err!("settings.call: {}", said(error)))? {
             Value::Function(function) => function,
@@ -115,18 +105,14 @@ impl ColumnFilter for Lua {
 }
 
 /// Runs the script, which defines the function.
-fn start(settings: &Settings) -> omnilua::Result<omnilua::Lua> {
-    // What LuaJIT speaks, which is in Fluent Bit.
-    let lua = omnilua::Lua::try_new_versioned(LuaVersion::V51)?;
-    let log = lua.create_function(|_, text: LuaString| {
-        host::info(&String::from_utf8_lossy(&text.as_bytes()?));
-        Ok(())
-    })?;
-    lua.load(PRELUDE).set_name("=prelude").into_function()?.call::<_, ()>(log)?;
+fn start(settings: &Settings) -> Result<omnilua::Lua, String> {
+    // Next to what LuaJIT speaks, which is in Fluent Bit: its numbers are those of Lua 5.1, and it has escapes and `goto` of 5.2.
+    let lua = omnilua::Lua::try_new_versioned(LuaVersion::V52).map_err(said)?;
+    library::install(&lua).map_err(said)?;
     if settings.enable_flb_null {
-        lua.globals().set("flb_null", null())?;
+        lua.globals().set("flb_null", null()).map_err(said)?;
     }
-    lua.load(&settings.code).set_name("=code").exec()?;
+    library::run(&lua, &settings.code)?;
     Ok(lua)
 }
 
