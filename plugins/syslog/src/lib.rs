@@ -119,7 +119,8 @@ impl Syslog {
         arrivals: Option<NumberColumn<'_, i64>>,
         row: &mut Row<'_>,
     ) -> Result<(), String> {
-        let text = text.strip_suffix('\n').unwrap_or(text);
+        // What ends a line, or a string of C: senders leave both.
+        let text = text.trim_end_matches(['\n', '\r', '\0']);
         let message = parse(text, self.format)?;
         let time = match message.time {
             None => None,
@@ -161,11 +162,12 @@ impl Syslog {
             if element.parameters.is_empty() {
                 set(&path, Some(Value::Json("{}")));
             }
-            for (name, value) in &element.parameters {
-                let mut path = path.clone();
-                path::push(&mut path, name);
-                set(&path, Some(Value::Text(value)));
-            }
+        }
+        for (id, name, value) in message.parameters() {
+            let mut path = names.structured.clone();
+            path::push(&mut path, id);
+            path::push(&mut path, name);
+            set(&path, Some(value.value()));
         }
     }
 }

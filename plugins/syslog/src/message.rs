@@ -1,5 +1,6 @@
 //! What a message says, whatever its form.
 
+use flitch_sdk::parse::Repeated;
 use std::borrow::Cow;
 
 /// The parts of one message.
@@ -16,6 +17,23 @@ pub struct Message<'a> {
     pub text: Option<&'a str>,
 }
 
+impl<'a> Message<'a> {
+    /// The parameters of its structured data with the ids of their elements: each once, where it first stands, with all of its
+    /// values.
+    pub fn parameters(&self) -> Vec<(&'a str, &'a str, Repeated<'_>)> {
+        let mut all: Vec<(&str, &str, Repeated<'_>)> = Vec::new();
+        for element in &self.elements {
+            for (name, value) in &element.parameters {
+                match all.iter_mut().find(|known| (known.0, known.1) == (element.id, *name)) {
+                    Some((.., values)) => values.add(value),
+                    None => all.push((element.id, name, Repeated::One(Cow::Borrowed(value)))),
+                }
+            }
+        }
+        all
+    }
+}
+
 /// One element of structured data: its id, and the parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Element<'a> {
@@ -30,8 +48,17 @@ pub enum When {
     Instant(i64),
     /// A local time, in nanoseconds as if it were UTC.
     Local(i64),
-    /// A local time without a year: month, day, and nanoseconds of the day.
-    Yearless(u32, u32, i64),
+    /// A time without a year: month, day, and nanoseconds of the day; local, or UTC where that is said.
+    Yearless(u32, u32, i64, Clock),
+}
+
+/// Whose clock a time was read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// That of a place, which the settings name.
+    Local,
+    /// UTC.
+    Utc,
 }
 
 /// The names of facilities, as `syslog.conf` and RFC 5424 have them.

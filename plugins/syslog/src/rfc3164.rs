@@ -1,7 +1,7 @@
 //! The forms that RFC 3164 describes, and those that it does not: `<34>Oct 11 22:14:15 host app[12]: text`, each part of
 //! which may be missing.
 
-use crate::message::Message;
+use crate::message::{Message, When};
 use crate::when;
 
 /// Most bytes of a program's name, which is the first word of a text as often as not.
@@ -12,21 +12,23 @@ const MAX_NAME: usize = 128;
 /// # Errors
 /// There is neither a priority nor a time.
 pub fn read(text: &str, priority: Option<u8>) -> Result<Message<'_>, String> {
-    let start = text.trim_start_matches(' ');
-    let start = sequence(start).unwrap_or(start);
-    let Some((time, rest)) = when::read(start) else {
+    let (start, is_numbered) = numbers(text);
+    let read = when::read(start).map(|(time, rest)| (None, time, rest));
+    let Some((origin, time, rest)) = read.or_else(|| origin(start).filter(|_| is_numbered)) else {
         if priority.is_none() {
             return Err("it begins with neither a priority nor a time".to_owned());
         }
+        let text = if start.starts_with('%') { start } else { text };
         let (appname, procid, text) = tag(text).unwrap_or((None, None, text));
         return Ok(Message { priority, appname, procid, text: Some(text), ..Message::default() });
     };
-    let mut message = Message { priority, time: Some(time), ..Message::default() };
+    let mut message = Message { priority, time: Some(time), hostname: origin, ..Message::default() };
     let rest = rest.trim_start_matches(' ');
     // A text right behind the time begins with the name of the program, where no host stands between.
     let with_host = || {
         let (host, behind) = rest.split_once(' ')?;
-        (!host.is_empty() && !host.starts_with('%')).then_some((host, behind.trim_start_matches(' ')))
+        let is_host = origin.is_none() && !host.starts_with('%') && is_name(host);
+        is_host.then_some((host, behind.trim_start_matches(' ')))
     };
     let behind = match tag(rest) {
         Some((appname, procid, text)) => {
@@ -47,18 +49,44 @@ pub fn read(text: &str, priority: Option<u8>) -> Result<Message<'_>, String> {
     Ok(message)
 }
 
-/// What stands behind the sequence numbers of Cisco's devices, as in `29: ` and `000029: host: `.
-fn sequence(text: &str) -> Option<&str> {
-    let digits = text.bytes().take(12).take_while(u8::is_ascii_digit).count();
-    let behind = text[digits..].strip_prefix(": ").filter(|_| digits > 0)?;
-    Some(behind.trim_start_matches(' '))
+/// What stands behind the numbers that Cisco's devices begin with, as in `29: ` and `421370: 421366: `, or behind the colon that
+/// they leave of them; and whether there is such a thing.
+fn numbers(text: &str) -> (&str, bool) {
+    let mut start = text.trim_start_matches(' ');
+    let mut is_numbered = false;
+    for _ in 0..2 {
+        let digits = start.bytes().take(12).take_while(u8::is_ascii_digit).count();
+        let Some(behind) = start[digits..].strip_prefix(':').filter(|_| digits > 0 || !is_numbered) else {
+            break;
+        };
+        // Without a blank it is a time.
+        let Some(behind) = behind.strip_prefix(' ').or(Some(behind).filter(|_| digits == 0)) else { break };
+        (start, is_numbered) = (behind.trim_start_matches(' '), true);
+    }
+    (start, is_numbered)
+}
+
+/// What a device calls itself before the time of its message, as in `switch1: Nov 23 22:23:27: `; that time, and what stands
+/// behind it.
+fn origin(text: &str) -> Option<(Option<&str>, When, &str)> {
+    let word = text.find(' ').map_or(text, |end| &text[..end]);
+    let mut colons = word.match_indices(':').map(|(at, _)| at).take_while(|at| *at < MAX_NAME);
+    colons.find_map(|at| {
+        let (time, rest) = when::read(text[at + 1..].trim_start_matches(' '))?;
+        is_name(&text[..at]).then_some((Some(&text[..at]), time, rest))
+    })
+}
+
+/// Whether a word may name a host or a program: quotes, brackets and what separates things belong to a text.
+fn is_name(word: &str) -> bool {
+    !word.is_empty() && !word.contains(['{', '}', '"', '\'', '=', '<', '>', ',', ';', ' '])
 }
 
 /// The name of a program and the number of its process, as in `su: ` and `cron[12]: `, and what stands behind.
 fn tag(text: &str) -> Option<(Option<&str>, Option<&str>, &str)> {
     let end = text.bytes().take(MAX_NAME).position(|byte| matches!(byte, b' ' | b'[' | b':'))?;
     let (name, rest) = text.split_at(end);
-    if name.is_empty() {
+    if !is_name(name) {
         return None;
     }
     let (procid, rest) = match rest.strip_prefix('[') {

@@ -1,6 +1,6 @@
 //! The times that messages of the older forms begin with.
 
-use crate::message::When;
+use crate::message::{Clock, When};
 use flitch_sdk::time::{SECOND, days_from_civil, days_in_month, digits, parse_clock, parse_rfc3339};
 use flitch_sdk::zone::Zone;
 
@@ -8,13 +8,22 @@ const DAY: i64 = 86_400 * SECOND;
 const MONTHS: [&[u8; 3]; 12] =
     [b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"];
 
+/// Letters that devices name their zones by.
+const ZONES: [&str; 46] = [
+    "ACDT", "ACST", "ADT", "AEDT", "AEST", "AKDT", "AKST", "ART", "AST", "AWST", "BRST", "BRT", "BST", "CDT",
+    "CEST", "CET", "CLST", "CLT", "COT", "CST", "EAT", "EDT", "EEST", "EET", "EST", "HKT", "HST", "IST",
+    "JST", "KST", "MDT", "MEST", "MET", "MSK", "MST", "NDT", "NST", "NZDT", "NZST", "PDT", "PST", "SAST",
+    "SGT", "WAT", "WEST", "WET",
+];
+
 impl When {
     /// The instant: of a time without a year the one nearest to the arrival of its record.
     pub fn instant(self, zone: &Zone, arrival: i64) -> Option<i64> {
         match self {
             Self::Instant(nanos) => Some(nanos),
             Self::Local(nanos) => zone.shift(nanos),
-            Self::Yearless(month, day, clock) => {
+            Self::Yearless(month, day, clock, whose) => {
+                let zone = if whose == Clock::Utc { &Zone::Fixed(0) } else { zone };
                 zone.nearest(arrival, |year| on(year, month, day).and_then(|nanos| nanos.checked_add(clock)))
             }
         }
@@ -48,13 +57,11 @@ pub fn read(text: &str) -> Option<(When, &str)> {
     if day > days_in_month(year.unwrap_or(2000), month) {
         return None;
     }
-    let (zone, rest) = zone(rest);
-    let when = match (year, zone) {
-        (None, _) => When::Yearless(month, day, clock),
-        (Some(year), None) => When::Local(on(year, month, day)?.checked_add(clock)?),
-        (Some(year), Some(offset)) => {
-            When::Instant(on(year, month, day)?.checked_add(clock)?.checked_sub(offset)?)
-        }
+    let (whose, rest) = zone(rest);
+    let when = match (year, whose) {
+        (None, whose) => When::Yearless(month, day, clock, whose),
+        (Some(year), Clock::Local) => When::Local(on(year, month, day)?.checked_add(clock)?),
+        (Some(year), Clock::Utc) => When::Instant(on(year, month, day)?.checked_add(clock)?),
     };
     // Behind the time stands a blank, a colon, or nothing.
     match rest.as_bytes() {
@@ -113,21 +120,23 @@ fn clock(text: &str) -> Option<(i64, &str)> {
     Some((seconds * SECOND + nanos * 10_i64.pow(9 - counted.len() as u32), &fraction[count..]))
 }
 
-/// A zone behind a time, of which only UTC has one meaning: ` UTC:`, ` GMT`; in nanoseconds.
-fn zone(text: &str) -> (Option<i64>, &str) {
+/// A zone behind a time, of which only UTC has one meaning: ` UTC:`, ` GMT`.
+fn zone(text: &str) -> (Clock, &str) {
     let name = text.strip_prefix(' ').unwrap_or_default();
     for zone in ["UTC", "GMT", "Z"] {
         if let Some(rest) = name.strip_prefix(zone)
             && (rest.is_empty() || rest.starts_with([':', ' ']))
         {
-            return (Some(0), rest);
+            return (Clock::Utc, rest);
         }
     }
-    // Another zone's letters, as Cisco writes them, end in a colon; the setting says what they mean.
+    // Another zone's letters, as Cisco writes them, end in a colon; the setting says what they mean. The name of a program does
+    // so as well: letters that are no known zone are one where the name of Cisco's message follows.
     let letters = name.bytes().take(6).take_while(u8::is_ascii_uppercase).count();
-    match name[letters..].starts_with(": ") && letters > 1 {
-        true => (None, &name[letters..]),
-        false => (None, text),
+    let (letters, rest) = name.split_at(letters);
+    match rest.starts_with(": %") && letters.len() > 1 || rest.starts_with(": ") && ZONES.contains(&letters) {
+        true => (Clock::Local, rest),
+        false => (Clock::Local, text),
     }
 }
 

@@ -3,8 +3,7 @@
 mod parts;
 mod settings;
 
-use flitch_sdk::json::quote;
-use flitch_sdk::parse::{Policy, Reader, below, check_prefix, set_pairs, set_present};
+use flitch_sdk::parse::{Policy, Reader, Repeated, below, check_prefix, set_pairs, set_present};
 use flitch_sdk::{Batch, Changes, ColumnFilter, ColumnSet, Fields, Result, Value, bail, path};
 use parts::Parts;
 use percent_encoding::percent_decode_str;
@@ -152,39 +151,10 @@ impl Texts<'_> {
     }
 }
 
-/// The value of a parameter, or the JSON texts of all that it has.
-enum Parameter<'a> {
-    One(Cow<'a, str>),
-    Many(String),
-}
-
-impl Parameter<'_> {
-    fn value(&self) -> Value<'_> {
-        match self {
-            Self::One(text) => Value::Text(text),
-            Self::Many(json) => Value::Json(json),
-        }
-    }
-
-    fn add(&mut self, value: &str) {
-        let mut json = match self {
-            Self::One(first) => format!("[{}", quote(first)),
-            Self::Many(json) => {
-                json.pop();
-                std::mem::take(json)
-            }
-        };
-        json.push(',');
-        json.push_str(&quote(value));
-        json.push(']');
-        *self = Self::Many(json);
-    }
-}
-
 /// The parameters of a query, each name once, in the order in which they first stand.
-fn parameters(query: &str, decode: bool) -> Vec<(Cow<'_, str>, Parameter<'_>)> {
+fn parameters(query: &str, decode: bool) -> Vec<(Cow<'_, str>, Repeated<'_>)> {
     let read = |text| if decode { decode_form(text) } else { Cow::Borrowed(text) };
-    let mut found: Vec<(Cow<'_, str>, Parameter<'_>)> = Vec::new();
+    let mut found: Vec<(Cow<'_, str>, Repeated<'_>)> = Vec::new();
     let mut places: BTreeMap<Cow<'_, str>, usize> = BTreeMap::new();
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
@@ -193,7 +163,7 @@ fn parameters(query: &str, decode: bool) -> Vec<(Cow<'_, str>, Parameter<'_>)> {
             Some(place) => found[*place].1.add(&value),
             None => {
                 places.insert(name.clone(), found.len());
-                found.push((name, Parameter::One(value)));
+                found.push((name, Repeated::One(value)));
             }
         }
     }

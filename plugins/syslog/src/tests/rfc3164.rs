@@ -33,6 +33,36 @@ fn messages_of_cisco_are_read() {
 }
 
 #[test]
+fn numbers_and_names_of_devices_before_the_time_are_passed_over() {
+    let message = (Some("%SYS-5-X"), None, "up");
+    for (text, host) in [
+        ("421370: 421366: Nov 23 22:23:27: %SYS-5-X: up", None),
+        ("000029: switch1: Nov 23 22:23:27: %SYS-5-X: up", Some("switch1")),
+        ("29: fe80::1: *Nov 23 22:23:27.5 CET: %SYS-5-X: up", Some("fe80::1")),
+        ("29: RP/0/RSP0/CPU0:Nov 23 22:23:27.123 UTC: %SYS-5-X: up", Some("RP/0/RSP0/CPU0")),
+        (": 2026 Nov 23 22:23:27 UTC: %SYS-5-X: up", None),
+        (":Nov 23 2026 22:23:27: %SYS-5-X: up", None),
+    ] {
+        let read = read(text, Some(13)).unwrap();
+        assert!(read.time.is_some(), "{text}");
+        assert_eq!(read.hostname, host, "{text}");
+        assert_eq!((read.appname, read.procid, read.text.unwrap()), message, "{text}");
+    }
+    assert_eq!(parts("29: %SYS-5-X: up"), (None, Some("%SYS-5-X"), None, "up"));
+    assert_eq!(parts("29: up"), (None, Some("29"), None, "up"));
+    assert_eq!(parts(": up"), (None, None, None, ": up"));
+}
+
+#[test]
+fn a_text_that_begins_with_json_or_quotes_has_no_program() {
+    for text in [r#"{"level": "info"}"#, r#"["a: b"]"#, r#"msg="foo: bar""#, "'a': b", "<a>: b", "a,b: c"] {
+        for (before, host) in [("", None), ("Oct 11 22:14:15 ", None), ("Oct 11 22:14:15 h ", Some("h"))] {
+            assert_eq!(parts(&format!("{before}{text}")), (host, None, None, text), "{before}");
+        }
+    }
+}
+
+#[test]
 fn without_a_priority_there_must_be_a_time() {
     assert!(read("Oct 11 22:14:15 h su: x", None).is_ok());
     assert!(read("a plain line", None).is_err());

@@ -1,4 +1,5 @@
 use super::*;
+use flitch_sdk::parse::Repeated;
 
 #[test]
 fn each_part_is_found() {
@@ -41,6 +42,20 @@ fn what_is_wrong_is_named() {
     ] {
         assert_eq!(read(text, None).unwrap_err(), reason, "{text}");
     }
+}
+
+#[test]
+fn a_parameter_that_stands_more_than_once_has_all_of_its_values() {
+    let message = read(r#"1 - - - - - [o ip="1" x="a" ip="2\""][p ip="3"][o ip="4"]"#, None).unwrap();
+    let all: Vec<_> = message.parameters();
+    assert_eq!(
+        all,
+        [
+            ("o", "ip", Repeated::Many(r#"["1","2\"","4"]"#.to_owned())),
+            ("o", "x", Repeated::One("a".into())),
+            ("p", "ip", Repeated::One("3".into())),
+        ]
+    );
 }
 
 #[test]
