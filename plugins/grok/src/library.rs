@@ -21,6 +21,8 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ("SPACE", r"\s*"),
     ("DATA", r".*?"),
     ("GREEDYDATA", r".*"),
+    // What stands between quotes, of which a backslash makes one more character; where that does not end, up to the next quote.
+    ("QUOTEDDATA", r#"(?:[^"\\]|\\.)*|.*?"#),
     ("QUOTEDSTRING", r#""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`"#),
     ("QS", r"%{QUOTEDSTRING}"),
     ("UUID", r"[A-Fa-f0-9]{8}-(?:[A-Fa-f0-9]{4}-){3}[A-Fa-f0-9]{12}"),
@@ -92,8 +94,8 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ("LOGLEVEL", r"(?i:trace|debug|notice|info(?:rmation)?|warn(?:ing)?|err(?:or)?|crit(?:ical)?|fatal|severe|emerg(?:ency)?|alert)"),
     // Web servers
     ("HTTPDUSER", r"%{EMAILADDRESS}|%{USER}"),
-    ("COMMONAPACHELOG", r#"%{IPORHOST:clientip} (?:-|%{HTTPDUSER:ident}) (?:-|%{HTTPDUSER:auth}) \[%{HTTPDATE:timestamp}\] "(?:%{WORD:verb} %{NOTSPACE:request}(?: HTTP/%{NUMBER:httpversion})?|%{DATA:rawrequest})" (?:-|%{INT:response}) (?:-|%{INT:bytes})"#),
-    ("COMBINEDAPACHELOG", r#"%{COMMONAPACHELOG} "(?:-|%{DATA:referrer})" "(?:-|%{DATA:agent})""#),
+    ("COMMONAPACHELOG", r#"%{IPORHOST:clientip} (?:-|%{HTTPDUSER:ident}) (?:-|%{HTTPDUSER:auth}) \[%{HTTPDATE:timestamp}\] "(?:%{WORD:verb} %{NOTSPACE:request}(?: HTTP/%{NUMBER:httpversion})?|%{QUOTEDDATA:rawrequest})" (?:-|%{INT:response}) (?:-|%{INT:bytes})"#),
+    ("COMBINEDAPACHELOG", r#"%{COMMONAPACHELOG} "(?:-|%{QUOTEDDATA:referrer})" "(?:-|%{QUOTEDDATA:agent})""#),
     ("HTTPD_COMMONLOG", r"%{COMMONAPACHELOG}"),
     ("HTTPD_COMBINEDLOG", r"%{COMBINEDAPACHELOG}"),
     ("HTTPD20_ERRORLOG", r"\[%{HTTPDERROR_DATE:timestamp}\] \[%{LOGLEVEL:loglevel}\] (?:\[client %{IPORHOST:clientip}\] )?%{GREEDYDATA:message}"),
@@ -106,7 +108,7 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ("HAPROXYTCP", r"(?:%{SYSLOGTIMESTAMP:syslog_timestamp}|%{TIMESTAMP_ISO8601:timestamp8601}) %{IPORHOST:syslog_server} %{SYSLOGPROG}: %{IP:client_ip}:%{INT:client_port} \[%{HAPROXYDATE:accept_date}\] %{NOTSPACE:frontend_name} %{NOTSPACE:backend_name}/(?:<NOSRV>|%{NOTSPACE:server_name}) %{INT:time_queue}/%{INT:time_backend_connect}/%{NOTSPACE:time_duration} %{NOTSPACE:bytes_read} %{NOTSPACE:termination_state} %{INT:actconn}/%{INT:feconn}/%{INT:beconn}/%{INT:srvconn}/%{NOTSPACE:retries} %{INT:srv_queue}/%{INT:backend_queue}"),
     // Amazon
     ("ELB_ACCESS_LOG", r#"%{TIMESTAMP_ISO8601:timestamp} %{NOTSPACE:elb} %{IP:clientip}:%{INT:clientport} (?:-|%{IP:backendip}:%{INT:backendport}) %{NUMBER:request_processing_time} %{NUMBER:backend_processing_time} %{NUMBER:response_processing_time} (?:-|%{INT:response}) (?:-|%{INT:backend_response}) %{INT:received_bytes} %{INT:bytes} "(?:-|%{WORD:verb}) (?:-|%{NOTSPACE:request}) (?:-|HTTP/%{NUMBER:httpversion})""#),
-    ("S3_ACCESS_LOG", r#"%{WORD:owner} %{NOTSPACE:bucket} \[%{HTTPDATE:timestamp}\] (?:-|%{IP:clientip}) (?:-|%{NOTSPACE:requester}) %{NOTSPACE:request_id} %{NOTSPACE:operation} (?:-|%{NOTSPACE:key}) (?:-|"%{WORD:verb} %{NOTSPACE:request}(?: HTTP/%{NUMBER:httpversion})?"|"%{DATA:rawrequest}") (?:-|%{INT:response}) (?:-|%{NOTSPACE:error_code}) (?:-|%{INT:bytes}) (?:-|%{INT:object_size}) (?:-|%{INT:request_time_ms}) (?:-|%{INT:turnaround_time_ms}) "(?:-|%{DATA:referrer})" "(?:-|%{DATA:agent})" (?:-|%{NOTSPACE:version_id})"#),
+    ("S3_ACCESS_LOG", r#"%{WORD:owner} %{NOTSPACE:bucket} \[%{HTTPDATE:timestamp}\] (?:-|%{IP:clientip}) (?:-|%{NOTSPACE:requester}) %{NOTSPACE:request_id} %{NOTSPACE:operation} (?:-|%{NOTSPACE:key}) (?:-|"%{WORD:verb} %{NOTSPACE:request}(?: HTTP/%{NUMBER:httpversion})?"|"%{QUOTEDDATA:rawrequest}") (?:-|%{INT:response}) (?:-|%{NOTSPACE:error_code}) (?:-|%{INT:bytes}) (?:-|%{INT:object_size}) (?:-|%{INT:request_time_ms}) (?:-|%{INT:turnaround_time_ms}) "(?:-|%{QUOTEDDATA:referrer})" "(?:-|%{QUOTEDDATA:agent})" (?:-|%{NOTSPACE:version_id})"#),
     // Java, databases
     ("JAVACLASS", r"(?:[a-zA-Z$_][a-zA-Z$_0-9]*\.)*[a-zA-Z$_][a-zA-Z$_0-9]*"),
     ("JAVAFILE", r"[a-zA-Z$_0-9. -]+"),

@@ -20,7 +20,7 @@ pub struct Settings {
     pub copy: BTreeMap<String, String>,
     /// Fields to rename, from and to. `a.*` is all that lies below `a`.
     pub rename: BTreeMap<String, String>,
-    /// Fields to remove, with all that lies below them.
+    /// Fields to remove, with all that lies below them. `a.*` is `a`.
     pub remove: Vec<String>,
     /// Whether a field that the record has already is replaced.
     pub overwrite: bool,

@@ -49,7 +49,7 @@ impl Plan {
             constants: constants(settings.set)?,
             templates: settings.template.into_iter().map(template).collect::<Result<_>>()?,
             moves: copies.chain(renames).collect::<Result<_>>()?,
-            remove: settings.remove,
+            remove: settings.remove.into_iter().map(removed).collect::<Result<_>>()?,
             overwrite: settings.overwrite,
             on_missing: settings.on_missing,
         };
@@ -198,6 +198,14 @@ fn remove_moved(changes: &mut Changes, name: &str, moved: &Column, rows: usize) 
             changes.remove_from(name, here);
         }
         Some(_) => {}
+    }
+}
+
+/// The field that goes: `a.*` is all that lies below `a`, which is all that an object is.
+fn removed(name: String) -> Result<String> {
+    match name.strip_suffix(".*").unwrap_or(&name) {
+        "" => bail!("settings.remove: `{name}` names no field"),
+        field => Ok(field.to_owned()),
     }
 }
 

@@ -84,6 +84,11 @@ impl Format {
         if !absolute && dated.to_date().is_err() {
             bail!("{format:?} does not say the day");
         }
+        let within_the_hour =
+            dated.minute().is_some() || dated.second().is_some() || dated.subsec_nanosecond().is_some();
+        if !absolute && dated.hour().is_none() && within_the_hour {
+            bail!("{format:?} says minutes, seconds or a fraction, but not the hour (%H)");
+        }
         Ok(Self::Strptime { format: format.to_owned(), lacks_the_year })
     }
 
@@ -119,7 +124,13 @@ impl Format {
 }
 
 fn instant(time: &BrokenDownTime, zone: &Zone) -> Option<i64> {
-    if time.offset().is_some() || time.timestamp().is_some() {
+    if let Some(seconds) = time.timestamp() {
+        // A fraction behind `%s`, which goes the way of its sign.
+        let fraction = i128::from(time.subsec_nanosecond().unwrap_or(0));
+        let seconds = seconds.as_nanosecond();
+        return i64::try_from(if seconds < 0 { seconds - fraction } else { seconds + fraction }).ok();
+    }
+    if time.offset().is_some() {
         return i64::try_from(time.to_timestamp().ok()?.as_nanosecond()).ok();
     }
     if time.iana_time_zone().is_some() {
