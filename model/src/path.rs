@@ -174,6 +174,23 @@ pub fn is_escaped(path: &str) -> bool {
     escaped
 }
 
+/// Whether each name of a path stands for itself. In settings that name fields somebody may write a wildcard, which means nothing
+/// there: what it should find would be left out in silence.
+///
+/// # Errors
+/// What to write instead.
+pub fn check_exact(path: &str) -> Result<(), String> {
+    let is_exact = |path: &str| !path.is_empty() && split(path).all(|name| name != "*");
+    if path.is_empty() || is_exact(path) {
+        return Ok(());
+    }
+    let wrong = format!("`{path}`: names of fields have no wildcards");
+    Err(match path.strip_suffix(".*").filter(|above| is_exact(above)) {
+        Some(above) => format!("{wrong}; write `{above}`, with which goes all that lies below it"),
+        None => format!("{wrong}; name each field"),
+    })
+}
+
 /// The text of one escaped name. A lone surrogate becomes U+FFFD.
 pub fn unescape(name: &str) -> String {
     let mut text = String::with_capacity(name.len());

@@ -11,6 +11,7 @@ use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::path;
 use crate::time::SECOND;
 use crate::value::Scalar;
 
@@ -209,6 +210,7 @@ impl Field {
         if name.is_empty() {
             return Err("`{}` names no field".to_owned());
         }
+        path::check_exact(name)?;
         Ok(Field { name: name.to_owned(), format, default })
     }
 

@@ -8,6 +8,7 @@ use regex::bytes::Regex;
 
 use super::value::{Bound, Cell};
 use super::{ConditionSettings, OneOrMore, Scalar};
+use crate::path;
 
 /// What is wrong with a condition, and in which one of those inside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +118,7 @@ fn own(settings: &ConditionSettings) -> Result<Vec<Test>, Wrong> {
         }
         return Ok(Vec::new());
     };
+    path::check_exact(field).map_err(Wrong)?;
     if field == "@timestamp" {
         let bounds = values.iter().flat_map(|kind| match kind {
             Kind::OneOf(bounds) => bounds.as_slice(),

@@ -25,3 +25,19 @@ fn only_whole_names_lie_below_a_path() {
     assert!(!is_below("a", "a"));
     assert!(overlap("a", "a") && overlap("a.b", "a") && overlap("a", "a.b") && !overlap("a.b", "a.c"));
 }
+
+#[test]
+fn a_wildcard_is_no_name_of_a_field() {
+    for path in ["a", "a.b", "a*", "*a.b", "a.**", "@rest", ""] {
+        assert_eq!(check_exact(path), Ok(()), "{path}");
+    }
+    for (path, instead) in [
+        ("a.*", "write `a`, with which goes all that lies below it"),
+        ("a.b.*", "write `a.b`, with which goes all that lies below it"),
+        ("*", "name each field"),
+        ("a.*.b", "name each field"),
+        ("*.*", "name each field"),
+    ] {
+        assert_eq!(check_exact(path), Err(format!("`{path}`: names of fields have no wildcards; {instead}")));
+    }
+}

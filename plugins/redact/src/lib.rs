@@ -10,7 +10,9 @@ mod settings;
 use find::Finder;
 use flitch_model::{TAG, TIMESTAMP};
 use flitch_sdk::parse::set_present;
-use flitch_sdk::{AnyColumn, Batch, Changes, Column, ColumnFilter, Fields, Result, Value, View, host, path};
+use flitch_sdk::{
+    AnyColumn, Batch, Changes, Column, ColumnFilter, Fields, Result, Value, View, bail, host, path,
+};
 pub use settings::{Action, Find, Settings};
 
 /// The filter.
@@ -28,6 +30,9 @@ impl ColumnFilter for Redact {
     fn new(settings: Settings) -> Result<Self> {
         let drop = settings.action == Action::Drop;
         let (fields, except) = (settings.fields.clone(), settings.except.clone());
+        if let Some(wrong) = except.iter().find_map(|name| path::check_exact(name).err()) {
+            bail!("settings.except: {wrong}");
+        }
         Ok(Self { finder: settings.finder()?, fields, except, drop })
     }
 

@@ -20,6 +20,7 @@ use super::settings::Wasi;
 use super::state::{Environment, State, TooMuch};
 use super::voice::{MAX_REASON, one_line};
 use super::wasi;
+use flitch_core::batch::path;
 use flitch_core::units::Bytes;
 
 /// A plugin that is linked, its settings, and what it finds around it: what instances are made from.
@@ -117,7 +118,15 @@ impl Instance {
         let fields = exports.plugin.flitch_filter_filter().call_configure(&mut store, &guest.settings);
         let wanted = match fields {
             Ok(Ok(Fields::All)) => Wanted::All,
-            Ok(Ok(Fields::Only(names))) => Wanted::Only(names.into_iter().collect()),
+            Ok(Ok(Fields::Only(names))) => {
+                // Whatever the plugin is told: it would see no such field, and no record says so.
+                if let Some(wrong) = names.iter().find_map(|name| path::check_exact(name).err()) {
+                    return Ok(Err(
+                        one_line(&format!("it asks for the field {wrong}"), MAX_REASON).into_owned()
+                    ));
+                }
+                Wanted::Only(names.into_iter().collect())
+            }
             Ok(Err(refused)) => return Ok(Err(one_line(&refused, MAX_REASON).into_owned())),
             Err(error) => return Err(fault(&mut store, error, &limits.time.0)),
         };

@@ -91,6 +91,14 @@ fn settings_that_a_plugin_refuses_refuse_the_configuration() {
 }
 
 #[test]
+fn a_plugin_that_is_to_look_at_fields_by_a_wildcard_is_refused() {
+    let mut settings = FilterSettings::of("dissect");
+    settings.settings = json!({"field": "log.*", "preset": "nginx_combined"});
+    let error = refused(&settings);
+    assert!(error.contains("`log.*`: names of fields have no wildcards; write `log`"), "{error}");
+}
+
+#[test]
 fn what_is_granted_without_wasi_is_refused() {
     let mut settings = FilterSettings::of("dissect");
     settings.wasi = Wasi::None;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::fields::Fields;
 use super::{Encoding, Format, Naming, TimestampFormat, cells, csv, ndjson_with};
-use crate::batch::{Encoded, Records};
+use crate::batch::{Encoded, Records, path};
 use crate::setting::wrong;
 
 /// How an output keeps its records apart.
@@ -95,7 +95,19 @@ impl Encoding {
     /// # Errors
     /// Which do not.
     fn check(&self) -> anyhow::Result<()> {
-        let Encoding { timestamp, tag, only, except, rename, .. } = self;
+        let Encoding { timestamp, tag, only, except, rename, field, columns, .. } = self;
+        let names = |list: &[String]| list.iter().try_for_each(|name| path::check_exact(name));
+        let renamed =
+            rename.iter().try_for_each(|(old, new)| path::check_exact(old).and(path::check_exact(new)));
+        for (key, checked) in [
+            ("only", names(only)),
+            ("except", names(except)),
+            ("columns", names(columns)),
+            ("field", names(field.as_slice())),
+            ("rename", renamed),
+        ] {
+            checked.map_err(|error| wrong!("encoding.{key}", ": {error}"))?;
+        }
         let name = self.format.name();
         let named = [
             ("timestamp", *timestamp != Naming::default()),

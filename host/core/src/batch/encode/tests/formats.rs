@@ -118,6 +118,15 @@ fn keys_that_belong_to_another_format_are_refused() {
         (r#"{"format":"csv"}"#, "`format: csv` needs `columns`"),
         (r#"{"format":"csv","columns":["a","a"]}"#, "`encoding.columns`: `a` stands there twice"),
         (r#"{"columns":["a"]}"#, "`encoding.columns` is for `format: csv`"),
+        (
+            r#"{"except":["secret.*"]}"#,
+            "`encoding.except`: `secret.*`: names of fields have no wildcards; write `secret`",
+        ),
+        (
+            r#"{"only":["*.id"]}"#,
+            "`encoding.only`: `*.id`: names of fields have no wildcards; name each field",
+        ),
+        (r#"{"rename":{"a.*":"b.*"}}"#, "`encoding.rename`: `a.*`: names of fields have no wildcards"),
         (r#"{"header":false}"#, "`encoding.header` is for `format: csv`"),
         (r#"{"format":"text","field":"m","only":["a"]}"#, "`encoding.only` is for `format: ndjson`"),
         (r#"{"format":"csv","columns":["a"],"tag":false}"#, "`encoding.tag` is for `format: ndjson`"),
