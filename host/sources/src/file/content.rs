@@ -54,6 +54,14 @@ impl Content {
         }
     }
 
+    /// How many bytes the content of a compressed file has that was read to its end.
+    pub fn expanded(&self) -> Option<u64> {
+        match self {
+            Content::Plain(_) => None,
+            Content::Gzip(gunzip) => gunzip.end.map(|_| gunzip.position()),
+        }
+    }
+
     /// How a compressed file that was read to its end has ended.
     pub fn end(&self) -> Option<End> {
         match self {

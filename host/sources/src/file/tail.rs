@@ -106,22 +106,23 @@ pub(super) enum Compressed {
 /// Whether a compressed file is one that was read before it was compressed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Twin {
-    /// Nobody has looked.
+    /// Nobody has looked, or what was seen may be otherwise by now.
     Unknown,
-    /// Its content begins as these did; what was read of one of them need not be read again.
-    OneOf(Vec<Candidate>),
-    /// No: it is read by itself.
-    No,
+    /// It holds what a plain file that is followed does, and waits until that is safe, let go, or another.
+    Of(Box<Plain>),
+    /// It is known how much of it was read before: it is read from there on.
+    Known,
 }
 
-/// A file that a compressed one may be.
+/// A plain file as it was when a compressed one was compared with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Candidate {
-    /// If it is followed, or was when this was found out.
-    pub key: Option<u64>,
+pub(super) struct Plain {
+    pub key: u64,
     pub kept: Checkpoint,
-    /// Their content was compared up to a position.
-    pub is_alike: bool,
+    /// Its size, and that of the compressed one.
+    pub sizes: [u64; 2],
+    /// Up to where both are the same, which is all of the compressed one. None where that is not known.
+    pub end: Option<u64>,
 }
 
 /// What happened to a file since it was last looked at.

@@ -100,6 +100,7 @@ impl Tailer {
         tail.open()?;
         tail.verify(self.settings.compression)?;
         let (start, kept) = self.start_of(&tail, found)?;
+        let is_other = kept.as_ref().is_some_and(|kept| !kept.is_same);
         match kept {
             Some(Kept { root, is_same: true }) => tail.root = root,
             Some(Kept { root, is_same: false }) => tail.root_before = root,
@@ -123,7 +124,8 @@ impl Tailer {
         }
         self.there_before.remove(&found.path);
         if let Some(kept) = self.kept_id(id, &found.path) {
-            self.kept.remove(&kept);
+            let content = self.kept.remove(&kept).filter(|_| is_other);
+            content.into_iter().for_each(|content| self.let_go.replaced(content, now));
             if kept != id {
                 self.forgotten.push(kept);
             }

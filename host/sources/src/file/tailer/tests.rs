@@ -16,6 +16,7 @@ mod property;
 mod rotation;
 mod saving;
 mod stall;
+mod twins;
 
 #[test]
 fn lines_that_are_there_and_lines_that_come_are_read_in_order() {
