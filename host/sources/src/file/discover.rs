@@ -102,6 +102,13 @@ impl Globs {
         self.include.is_match(path) && !self.exclude.is_match(path, &self.roots)
     }
 
+    /// Whether `exclude` names a file that no glob of `include` leads to. Where it lies below none of their folders, a
+    /// pattern that matches at any depth is one for its name.
+    pub fn leaves_out(&self, path: &Path) -> bool {
+        let is_named = path.file_name().is_some_and(|name| self.exclude.below.is_match(name));
+        is_named || self.exclude.is_match(path, &self.roots)
+    }
+
     /// What is odd about globs that are valid, with the place of each in `include`: those that can match nothing.
     pub fn warnings(include: &[Glob], exclude: &[Glob]) -> Vec<(usize, String)> {
         let Ok(excluded) = Exclude::new(exclude) else { return Vec::new() };

@@ -31,6 +31,7 @@ mod news;
 mod opened;
 mod rounds;
 mod saving;
+mod successor;
 mod twin;
 
 use discovery::Scan;

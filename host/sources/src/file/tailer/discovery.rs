@@ -3,11 +3,9 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::super::checkpoint::Checkpoint;
 use super::super::discover::{self, FileId, Found, hops, is_absent};
 use super::super::walk::{Entry, Kind, Walk};
 use super::rounds::Pace;
@@ -29,7 +27,7 @@ pub(super) struct Scan {
     /// No hint makes the source walk before.
     rest_until: Instant,
     /// Files that nobody follows yet.
-    found: Vec<Found>,
+    pub(super) found: Vec<Found>,
     /// Inodes of files that were followed when the source ran last; for the first walk.
     sought: HashSet<u64>,
     /// Names that links of ours lead over, and the links.
@@ -238,29 +236,6 @@ impl Tailer {
             None => kept.position < meta.len() || kept.place() != place,
         };
         is_unread.then(|| kept.path.clone())
-    }
-
-    /// Takes a name that looks like one of those to which files are rotated, `0.log.20261125-100000` for `0.log`: where
-    /// the file of that name was rotated away since it was followed last, this may be one that came after it and went
-    /// before the source started. Answers whether the system had to be asked.
-    fn take_successor(&mut self, place: &Path) -> bool {
-        let Some(kept) = self.rotated_from(place) else { return false };
-        let is_there = fs::metadata(kept.place()).is_ok_and(|meta| kept.id.fits(FileId::of(&meta)));
-        let Ok(meta) = fs::symlink_metadata(place) else { return true };
-        let born = FileId::of(&meta).born.is_none_or(|born| born / 1_000_000_000 >= kept.seen as u64);
-        if !is_there && meta.is_file() && born && meta.mtime() >= kept.seen {
-            let path = kept.path.clone();
-            self.scan.found.push(Found { path, place: place.to_owned(), meta, there_before: true });
-        }
-        true
-    }
-
-    /// What was followed under a name of which that of `place` begins with, up to a dot or a dash.
-    fn rotated_from(&self, place: &Path) -> Option<&Checkpoint> {
-        let name = place.file_name()?.to_str()?;
-        let ends = name.rmatch_indices(['.', '-']).map(|(end, _)| end);
-        let mut known = ends.filter_map(|end| self.kept_places.get(&place.with_file_name(&name[..end])));
-        known.find_map(|id| self.kept.get(id))
     }
 
     /// The folders in which files lay that the walk has not seen, and at the first one those of last time.

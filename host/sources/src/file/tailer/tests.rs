@@ -16,6 +16,7 @@ mod property;
 mod rotation;
 mod saving;
 mod stall;
+mod successors;
 mod twins;
 
 #[test]

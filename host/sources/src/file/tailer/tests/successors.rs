@@ -1,0 +1,55 @@
+//! What came after a file that was followed, and went before the source started again.
+
+use std::fs;
+
+use super::super::super::rig::{Rig, glob, s};
+use super::forms::gzip;
+
+/// What is read at the next start of a folder in which `a.log` was followed and rotated, and these files have come.
+fn read_beside(include: &str, exclude: &[&str], rotated: bool, come: &[&str]) -> Vec<String> {
+    let mut rig = Rig::new();
+    rig.settings.include = vec![glob(format!("{}/logs/{include}", rig.dir.path().display()))];
+    let folder = rig.dir.path().join("logs").display().to_string();
+    rig.settings.exclude = exclude.iter().map(|text| glob(text.replace("LOGS", &folder))).collect();
+    rig.append("a.log", "one\n");
+    rig.start();
+    rig.pass(s(2));
+    assert_eq!(rig.lines(), ["one"]);
+    rig.stop();
+    if rotated {
+        rig.rename("a.log", "a.log.7");
+        rig.append("a.log", "two\n");
+    }
+    for name in come {
+        let text = format!("{name}\n");
+        fs::write(rig.path(name), if name.ends_with(".gz") { gzip(&text) } else { text.into_bytes() })
+            .unwrap();
+    }
+    rig.start();
+    rig.pass(s(10));
+    let mut lines = rig.lines();
+    lines.sort();
+    lines
+}
+
+const COME: [&str; 6] =
+    ["a.log.1", "a.log.2.gz", "a-2026-11-25.log", "a.log.audit", "a.log.swp", "a.log-notes.txt"];
+
+#[test]
+fn only_what_looks_like_a_rotation_of_a_file_is_taken_for_what_came_after_it() {
+    let read = read_beside("a.log", &[], true, &COME);
+    assert_eq!(read, ["a-2026-11-25.log", "a.log.1", "a.log.2.gz", "two"]);
+    assert!(
+        read_beside("a.log", &[], false, &COME).is_empty(),
+        "where nothing was rotated nothing came after it"
+    );
+}
+
+#[test]
+fn what_is_excluded_is_left_out_as_what_came_after_a_file_too() {
+    for exclude in ["*.gz", "a.log.2*", "LOGS/*.gz", "LOGS/a.log.2.gz", "**/*.gz"] {
+        let read = read_beside("a.log", &[exclude], true, &COME);
+        assert_eq!(read, ["a-2026-11-25.log", "a.log.1", "two"], "{exclude}");
+    }
+    assert_eq!(read_beside("a.log", &["a.log.*", "a-*"], true, &COME), ["two"]);
+}
