@@ -14,7 +14,7 @@ use flitch_core::units::Bytes;
 use super::container::{ATTRS, At, Container, Format, STREAM, Streams};
 use super::offsets::Offsets;
 use super::settings::{Codec, FileSettings, MultilineSettings};
-use crate::multiline::Rule;
+use crate::multiline::{Begun, Rule};
 use flitch_core::setting::wrong;
 
 /// A line that is no record.
@@ -251,9 +251,14 @@ impl Groups {
         Ok(Groups(Rule::new(start.as_ref(), more.as_ref(), *preset, *max_lines)?))
     }
 
-    /// Whether a line begins the next record after one of `lines` lines.
-    pub fn is_next(&self, line: &[u8], lines: usize) -> bool {
-        self.0.is_next(line, lines)
+    /// See [`Rule::begin`].
+    pub fn begin(&self, line: &[u8]) -> Begun {
+        self.0.begin(line)
+    }
+
+    /// See [`Rule::goes_on`].
+    pub fn goes_on(&self, begun: &mut Begun, line: &[u8]) -> bool {
+        self.0.goes_on(begun, line)
     }
 
     /// See [`Gather::append`]. A record ends where another begins, and where it would pass the limit of lines or bytes.
@@ -267,8 +272,9 @@ impl Groups {
         last: bool,
         begins: &mut dyn FnMut(usize),
     ) -> usize {
-        // Where the record begins, where its last line ends (without its end), and how many lines it has.
-        let (mut begin, mut end, mut count) = (0, 0, 0);
+        // Where the record begins, where its last line ends (without its end), and how far it has come.
+        let (mut begin, mut end) = (0, 0);
+        let mut begun: Option<Begun> = None;
         let mut next = 0;
         while !lines.full(cut) {
             let rest = &chunk[next..];
@@ -277,7 +283,7 @@ impl Groups {
                 && line.first() == Some(&0)
             {
                 // What comes behind a gap in the file belongs to nothing before it.
-                if count > 0 {
+                if begun.is_some() {
                     push_group(lines, &chunk[begin..end]);
                     begins(begin);
                 }
@@ -285,7 +291,7 @@ impl Groups {
             }
             let Some(line) = line else {
                 let too_long = rest.len() > limit + 1;
-                if count > 0 && (last || too_long) {
+                if begun.is_some() && (last || too_long) {
                     push_group(lines, &chunk[begin..end]);
                     begins(begin);
                     begin = next;
@@ -293,18 +299,20 @@ impl Groups {
                 break;
             };
             let text = without_cr(line);
-            if count > 0 && (next + text.len() - begin > limit || self.is_next(text, count)) {
+            if let Some(so_far) = &mut begun
+                && (next + text.len() - begin > limit || !self.goes_on(so_far, text))
+            {
                 push_group(lines, &chunk[begin..end]);
                 begins(begin);
-                (begin, count) = (next, 0);
+                (begin, begun) = (next, None);
                 continue;
             }
             if text.len() > limit {
                 break;
             }
+            begun.get_or_insert_with(|| self.begin(text));
             end = next + text.len();
             next += line.len() + 1;
-            count += 1;
         }
         begin
     }

@@ -26,7 +26,7 @@ mod stream;
 pub use joiner::Joiner;
 use out::Ready;
 pub use owed::{Told, Waits};
-pub use rule::{Pattern, Preset, Rule};
+pub use rule::{Begun, Pattern, Preset, Rule};
 use stream::{Manner, Stream};
 
 /// Longest time for which a record may wait.

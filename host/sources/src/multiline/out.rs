@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::owed::Owed;
 use super::rows::with_texts;
+use super::rule::Begun;
 use flitch_core::batch::{Records, merge};
 use flitch_core::receipt::Verdict;
 
@@ -37,7 +38,7 @@ pub struct Open {
     pub head: Head,
     /// Its lines so far.
     pub text: String,
-    pub lines: usize,
+    pub begun: Begun,
     /// Those that wait for its lines.
     pub owed: Vec<Owed>,
     pub touched: Instant,
@@ -67,7 +68,7 @@ pub struct Out {
 impl Out {
     /// Adds a record that has ended.
     pub fn push(&mut self, open: Open) {
-        self.records.push((open.head, (open.lines > 1).then_some(open.text)));
+        self.records.push((open.head, (open.begun.lines > 1).then_some(open.text)));
         for owed in open.owed {
             self.owe(owed);
         }

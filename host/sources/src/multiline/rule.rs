@@ -1,10 +1,14 @@
 //! Which lines make one record.
 
 use regex::bytes::Regex;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use flitch_core::setting::wrong;
+
+mod preset;
+
+pub use preset::Preset;
+use preset::{Place, Traces};
 
 /// A regular expression over bytes, known to be one.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -27,48 +31,29 @@ impl TryFrom<String> for Pattern {
     }
 }
 
-/// What writes the lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Preset {
-    /// Java and what else runs on its machine: a stack trace belongs to the line before it.
-    Java,
-    /// Python: a traceback, and those that it follows from, belong to the line before them.
-    Python,
-    /// Go: what follows a `panic:` belongs to it.
-    Go,
-}
-
-impl Preset {
-    /// Matches the lines that belong to the one before them.
-    fn pattern(self) -> &'static str {
-        match self {
-            Preset::Java => concat!(
-                r"^[\t ]+(?:eval )?at |^[\t ]*(?:Caused by|Suppressed|Wrapped by): |^[\t ]*nested exception is:|",
-                r"^[\t ]*\.\.\. [0-9]+ (?:more|common frames omitted)|",
-                r"^[\t ]+--- End of inner exception stack trace ---|^--- End of stack trace from previous location|",
-                r"^(?:[\w$]+\.)+[\w$]*(?:Exception|Error|Throwable)(?:: |:?\r?$)",
-            ),
-            Preset::Python => concat!(
-                r"^[\t ]|^\r?$|^Traceback \(most recent call last\):|^During handling of the above exception, |",
-                r"^The above exception was the direct cause of |",
-                r"^(?:\w+\.)*\w*(?:Error|Exception|ExceptionGroup|Warning|Interrupt|Exit|Iteration)(?:: |:?\r?$)",
-            ),
-            Preset::Go => concat!(
-                r"^[\t ]|^\r?$|^goroutine [0-9]+ |^\[signal |^\[recovered\]|^created by |^exit status [0-9]|",
-                r"^[\w./~-]+(?:\.\(\*?[\w\[\].]+\))?[\w.\[\]-]*\(.*\)\r?$",
-            ),
-        }
-    }
+/// How far a record has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// Its lines.
+    pub lines: usize,
+    place: Place,
 }
 
 /// Which lines begin a record, or go on with one.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// Whether a line that matches begins a record, or goes on with one.
-    begins: bool,
-    pattern: Regex,
+    says: Says,
     max_lines: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Says {
+    /// A line that matches begins a record.
+    Begins(Regex),
+    /// A line that matches goes on with one.
+    GoesOn(Regex),
+    /// What lines of a stack trace are depends on those before them.
+    Traces(Traces),
 }
 
 impl Rule {
@@ -82,10 +67,10 @@ impl Rule {
         preset: Option<Preset>,
         max_lines: usize,
     ) -> anyhow::Result<Rule> {
-        let (begins, pattern) = match (start, more, preset) {
-            (Some(start), None, None) => (true, start.compile()),
-            (None, Some(more), None) => (false, more.compile()),
-            (None, None, Some(preset)) => (false, Pattern(preset.pattern().to_owned()).compile()),
+        let says = match (start, more, preset) {
+            (Some(start), None, None) => start.compile().map(Says::Begins),
+            (None, Some(more), None) => more.compile().map(Says::GoesOn),
+            (None, None, Some(preset)) => Traces::of(preset).map(Says::Traces),
             (None, None, None) => anyhow::bail!(wrong!(
                 "multiline",
                 " needs `start`, which matches the first line of a record, `continue`, which matches its others, or a `preset`"
@@ -101,12 +86,29 @@ impl Rule {
             max_lines > 0,
             wrong!("multiline.max_lines", " is 0: a record has one line at least")
         );
-        Ok(Rule { begins, pattern: pattern.map_err(anyhow::Error::msg)?, max_lines })
+        Ok(Rule { says: says.map_err(anyhow::Error::msg)?, max_lines })
     }
 
-    /// Whether a line begins the next record after one of `lines` lines.
-    pub fn is_next(&self, line: &[u8], lines: usize) -> bool {
-        lines >= self.max_lines || self.pattern.is_match(line) == self.begins
+    /// Begins a record with a line.
+    pub fn begin(&self, line: &[u8]) -> Begun {
+        let place = match &self.says {
+            Says::Traces(traces) => traces.begin(line),
+            Says::Begins(_) | Says::GoesOn(_) => Place::default(),
+        };
+        Begun { lines: 1, place }
+    }
+
+    /// Whether the next line goes on with a record, which has come further then. Otherwise it begins another.
+    pub fn goes_on(&self, begun: &mut Begun, line: &[u8]) -> bool {
+        let next = match &self.says {
+            _ if begun.lines >= self.max_lines => None,
+            Says::Begins(start) => (!start.is_match(line)).then_some(begun.place),
+            Says::GoesOn(more) => more.is_match(line).then_some(begun.place),
+            Says::Traces(traces) => traces.next(begun.place, line),
+        };
+        let Some(place) = next else { return false };
+        *begun = Begun { lines: begun.lines + 1, place };
+        true
     }
 }
 

@@ -157,10 +157,9 @@ impl Stream {
     ) {
         if let Some(open) = self.open.get_mut(key) {
             let fits = open.text.len() + 1 + line.len() <= manner.max_bytes;
-            if fits && !manner.rule.is_next(line.as_bytes(), open.lines) {
+            if fits && manner.rule.goes_on(&mut open.begun, line.as_bytes()) {
                 open.text.push('\n');
                 open.text.push_str(line);
-                open.lines += 1;
                 open.touched = now;
                 if open.owed.last().is_none_or(|last| !last.is_of(owed)) {
                     open.owed.push(owed.share());
@@ -173,7 +172,7 @@ impl Stream {
         let open = Open {
             head: Head::Row(row),
             text: line.to_owned(),
-            lines: 1,
+            begun: manner.rule.begin(line.as_bytes()),
             owed: vec![owed.share()],
             touched: now,
             number: self.number,

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use super::entries::Entries;
 use super::{Entry, OPEN_BYTES, OPEN_LINES, Rules, Stream};
+use crate::multiline::Begun;
 
 const STREAMS: [Stream; 3] = [Stream::Out, Stream::Err, Stream::Unnamed];
 /// The places of a position: one for each stream, and one for the lines that are of none.
@@ -59,6 +60,8 @@ struct Open {
     /// The same of its last line, and where that begins in the text.
     line: (u64, i64, usize),
     lines: usize,
+    /// How far it has come, without a line that is not whole yet; none before its first line is.
+    begun: Option<Begun>,
     /// The last line goes on.
     unfinished: bool,
     truncated: bool,
@@ -165,13 +168,20 @@ impl Streams {
         if let Some(open) = &mut slot.open {
             open.touched = now;
             open.unfinished = entry.partial;
-            let (lines, line) = (open.lines, open.line.2);
+            let line = open.line.2;
             slot.text.extend_from_slice(entry.text);
             if !entry.partial
-                && lines > 1
-                && rules.groups.as_ref().is_some_and(|groups| groups.is_next(&slot.text[line..], lines - 1))
+                && let Some(groups) = &rules.groups
             {
-                slot.end_before_line(stream, out);
+                let line = &slot.text[line..];
+                let goes_on = open.begun.as_mut().map(|begun| groups.goes_on(begun, line));
+                if goes_on != Some(true) {
+                    let begun = groups.begin(line);
+                    if goes_on.is_some() {
+                        slot.end_before_line(stream, out);
+                    }
+                    slot.open.iter_mut().for_each(|open| open.begun = Some(begun));
+                }
             }
             if let Some(open) = &mut slot.open {
                 open.truncated |= entry.cut;
@@ -217,6 +227,7 @@ impl Slot {
             time: entry.time,
             line: (start, entry.time, 0),
             lines: 1,
+            begun: None,
             unfinished: true,
             truncated: false,
             touched: now,
@@ -244,7 +255,8 @@ impl Slot {
             out.mark_truncated();
         }
         self.text.drain(..line);
-        *open = Open { start, time, line: (start, time, 0), lines: 1, truncated: false, ..*open };
+        *open =
+            Open { start, time, line: (start, time, 0), lines: 1, begun: None, truncated: false, ..*open };
     }
 }
 

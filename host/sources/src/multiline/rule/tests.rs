@@ -3,14 +3,15 @@ use super::*;
 /// The lines of a text, those of one record together.
 fn groups(preset: Preset, text: &str) -> Vec<Vec<&str>> {
     let rule = Rule::new(None, None, Some(preset), 100).unwrap();
-    let mut groups: Vec<Vec<&str>> = Vec::new();
+    let mut groups: Vec<(Begun, Vec<&str>)> = Vec::new();
     for line in text.lines() {
-        match groups.last_mut() {
-            Some(group) if !rule.is_next(line.as_bytes(), group.len()) => group.push(line),
-            _ => groups.push(vec![line]),
+        let last = groups.last_mut();
+        match last.and_then(|(begun, group)| rule.goes_on(begun, line.as_bytes()).then_some(group)) {
+            Some(group) => group.push(line),
+            None => groups.push((rule.begin(line.as_bytes()), vec![line])),
         }
     }
-    groups
+    groups.into_iter().map(|(_, group)| group).collect()
 }
 
 #[track_caller]
@@ -82,6 +83,97 @@ exit status 2
 }
 
 #[test]
+fn what_java_leaves_out_of_a_circle_belongs_to_its_trace() {
+    sizes(
+        Preset::Java,
+        "ERROR x
+java.lang.IllegalStateException: x
+\tat Main.main(Main.java:3)
+Caused by: java.lang.IllegalArgumentException: y
+\t... 1 more
+\t[CIRCULAR REFERENCE: java.lang.IllegalStateException: x]
+Caused by: [CIRCULAR REFERENCE: java.lang.IllegalStateException: x]
+[CIRCULAR REFERENCE is no line of a trace
+next",
+        &[7, 1, 1],
+    );
+}
+
+#[test]
+fn the_exception_behind_the_frames_of_python_belongs_to_them_whatever_its_class_is_called() {
+    for exception in [
+        "socket.gaierror: [Errno -2] Name or service not known",
+        "subprocess.TimeoutExpired: Command 'x' timed out",
+        "http.client.RemoteDisconnected: Remote end closed connection",
+        "requests.exceptions.Timeout",
+        "queue.Empty",
+        "queue.Empty:",
+        "__main__.f.<locals>.Wrong: x",
+        "KeyError: 0",
+    ] {
+        for first in
+            ["ERROR x\nTraceback (most recent call last):", "ERROR x: Traceback (most recent call last):"]
+        {
+            let lines = first.lines().count() + 3;
+            sizes(
+                Preset::Python,
+                &format!(
+                    "{first}\n  File \"a.py\", line 1, in f\n    g()\n{exception}\nINFO: next\nqueue.Empty"
+                ),
+                &[lines, 1, 1],
+            );
+        }
+    }
+}
+
+#[test]
+fn what_stands_behind_frames_of_python_and_is_no_exception_is_the_next_record() {
+    let trace = "Traceback (most recent call last):\n  File \"a.py\", line 1, in f\n";
+    for next in ["INFO next", "2026-11-27 00:00:00 x", "INFO:root:next", "f(x): y"] {
+        sizes(Preset::Python, &format!("ERROR x\n{trace}{next}"), &[3, 1]);
+    }
+    // Where it announces nothing, no frames come behind it.
+    sizes(Preset::Python, "ERROR x\n  indented\nqueue.Empty: x", &[2, 1]);
+    sizes(Preset::Python, "Traceback (most recent call last):\nqueue.Empty: x", &[1, 1]);
+    sizes(
+        Preset::Python,
+        "ERROR x\nStack (most recent call last):\n  File \"a.py\", line 1\nqueue.Empty: x",
+        &[3, 1],
+    );
+}
+
+#[test]
+fn frames_of_go_belong_to_a_panic_and_to_nothing_else() {
+    sizes(
+        Preset::Go,
+        "started
+handler.Do(x)
+Listen(80)
+panic: yaml: x
+
+goroutine 1 [running]:
+gopkg.in/yaml%2ev3.handleErr(0xc0001)
+\t/x/yaml.go:3 +0x1
+main.F[...](0x1)
+\t/x.go:1
+panic({0x4a1b20, 0x4e2f30})
+\t/usr/local/go/src/runtime/panic.go:770 +0x132
+...12 frames elided...
+main.main()
+\t/x.go:2
+
+goroutine 18 gp=0xc0 m=nil [GC worker (idle)]:
+runtime.gopark(0x1?)
+\t/x
+rax    0x0
+rip    0x46b8a3
+next
+main.main()",
+        &[1, 1, 1, 18, 1, 1],
+    );
+}
+
+#[test]
 fn one_of_three_says_it() {
     let pattern = || Some(Pattern::try_from("^x".to_owned()).unwrap());
     for (start, more, preset, why) in [
@@ -96,5 +188,8 @@ fn one_of_three_says_it() {
     assert!(error.contains("`multiline.max_lines` is 0"), "{error}");
     assert!(Pattern::try_from("(".to_owned()).unwrap_err().contains("`(` is no regular expression"));
     let rule = Rule::new(pattern().as_ref(), None, None, 2).unwrap();
-    assert!(!rule.is_next(b"y", 1) && rule.is_next(b"y", 2) && rule.is_next(b"x", 1));
+    let mut begun = rule.begin(b"x");
+    assert!(
+        !rule.goes_on(&mut begun, b"x") && rule.goes_on(&mut begun, b"y") && !rule.goes_on(&mut begun, b"y")
+    );
 }
