@@ -25,8 +25,10 @@ pub(super) fn entry<'a>(
     scratch: &'a mut Vec<u8>,
 ) -> Result<Entry<'a>, &'static str> {
     let line = line.trim_ascii_end();
-    let Some(found) = as_docker_writes(line, scratch) else { return in_any_form(line, stamps, scratch) };
-    let Some(time) = stamps.parse(found.time) else { return Err("its `time` is no RFC 3339 time") };
+    let found = as_docker_writes(line, scratch);
+    let timed = found.and_then(|found| stamps.parse(found.time).map(|time| (found, time)));
+    // Where it is no time that stands there, further members may come behind it.
+    let Some((found, time)) = timed else { return in_any_form(line, stamps, scratch) };
     if !found.attrs.is_empty() && decode::check(found.attrs).is_err() {
         return Err("its `attrs` is no JSON");
     }

@@ -41,6 +41,23 @@ fn a_line_is_read_as_docker_writes_it_and_as_others_do() {
             r#" { "time": "2020-01-31T10:00:00.1Z", "stream": "stderr", "attrs": {"a": 1}, "log": "x\ny\n" } "#,
             is(Stream::Err, false, "x\ny", r#"{"a": 1}"#),
         ),
+        // Members that Docker does not write say nothing, wherever they stand and whatever they are.
+        (
+            r#"{"log":"x\n","stream":"stdout","time":"2020-01-31T10:00:00.1Z","n":"1"}"#,
+            is(Stream::Out, false, "x", ""),
+        ),
+        (
+            r#"{"log":"x\n","stream":"stdout","time":"2020-01-31T10:00:00.1Z","n":1}"#,
+            is(Stream::Out, false, "x", ""),
+        ),
+        (
+            r#"{"log":"x\n","n":"1","stream":"stdout","time":"2020-01-31T10:00:00.1Z"}"#,
+            is(Stream::Out, false, "x", ""),
+        ),
+        (
+            r#"{"log":"x\n","stream":"stdout","attrs":{"a":"b"},"time":"2020-01-31T10:00:00.1Z","attrs2":{"c":"d"}}"#,
+            is(Stream::Out, false, "x", r#"{"a":"b"}"#),
+        ),
         (r#"{"log":"\n","stream":"stdout","time":"2020-01-31T10:00:00.1Z"}"#, is(Stream::Out, false, "", "")),
         (
             "{\"log\":\"x\\n\",\"stream\":\"stdout\",\"time\":\"2020-01-31T10:00:00.1Z\"}\r",
