@@ -15,6 +15,7 @@ pub mod dead_letter;
 pub mod file_stamp;
 pub mod kinds;
 pub mod machine;
+pub mod named_file;
 pub mod net;
 pub mod placed;
 pub mod private;

@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 use zstd::stream::read::Decoder;
 
 use super::guest::{Origin, Provenance, sha256};
+use flitch_core::named_file;
 
 /// The plugins that the binary holds.
 #[derive(Clone, Copy, Default)]
@@ -133,12 +134,12 @@ impl Origin for OfFile {
     }
 
     fn load(&self) -> anyhow::Result<Cow<'static, [u8]>> {
-        let bytes = std::fs::read(&self.path);
+        let bytes = named_file::read(&self.path);
         Ok(bytes.with_context(|| format!("cannot read the plugin {}", self.path.display()))?.into())
     }
 
     fn is_stale(&self, now: &str) -> bool {
-        std::fs::read(&self.path).is_ok_and(|bytes| sha256(&bytes) != now)
+        named_file::read(&self.path).is_ok_and(|bytes| sha256(&bytes) != now)
     }
 
     fn file(&self) -> Option<&Path> {

@@ -37,8 +37,8 @@ impl Tokens {
 
 /// Reads a token; the error says what is wrong with the file, without the token.
 pub fn read(path: &Path) -> Result<OAuthToken, String> {
-    let text =
-        std::fs::read_to_string(path).map_err(|e| format!("`sasl.token_file` {}: {e}", path.display()))?;
+    let text = flitch_core::named_file::read_text(path)
+        .map_err(|e| format!("`sasl.token_file` {}: {e}", path.display()))?;
     let token = text.trim();
     if token.is_empty() {
         return Err(format!("`sasl.token_file` {} is empty", path.display()));

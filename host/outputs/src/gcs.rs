@@ -46,7 +46,7 @@ impl GcsSettings {
         let environment = std::env::var_os("GOOGLE_APPLICATION_CREDENTIALS").filter(|path| !path.is_empty());
         match (&self.credentials_path, environment) {
             (Some(path), _) => {
-                let readable = std::fs::File::open(path);
+                let readable = flitch_core::named_file::open(path);
                 readable.with_context(|| wrong!("credentials_path", ": cannot read {}", path.display()))?;
                 builder = builder.with_service_account_path(path.to_string_lossy());
             }

@@ -1,7 +1,6 @@
 //! An OCI layout: a registry's content as a folder (OCI image-spec, image-layout), for machines that reach no registry.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use crate::digest::Digest;
 use crate::manifest::{self, Descriptor, EMPTY, INDEX, Index, MANIFEST, Manifest};
 use crate::reference::Reference;
 use crate::signature::{self, BUNDLE, SIGNATURE, SIMPLE, Signature};
+use flitch_core::named_file;
 
 /// The annotation with the tag of a manifest.
 const TAG: &str = "org.opencontainers.image.ref.name";
@@ -231,7 +231,7 @@ fn read(path: &Path, most: u64) -> Result<Vec<u8>, Error> {
         if error.kind() == std::io::ErrorKind::NotFound { Error::Missing(text) } else { Error::Failed(text) }
     };
     let mut bytes = Vec::new();
-    File::open(path).map_err(failed)?.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
+    named_file::open(path).map_err(failed)?.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > most {
         return Err(Error::Refused(format!("{} has more than {most} bytes", path.display())));
     }

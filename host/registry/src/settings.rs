@@ -172,7 +172,7 @@ impl PluginsSettings {
                 true => (trust.key.clone(), format!("trust[{number}]")),
                 false => {
                     let path = folder.join(&trust.key);
-                    let text = std::fs::read_to_string(&path);
+                    let text = flitch_core::named_file::read_text(&path);
                     (
                         text.with_context(|| format!("cannot read {}", path.display())).with_context(at)?,
                         trust.key.clone(),

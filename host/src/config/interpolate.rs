@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::tree::{Location, Node, SyntaxError, Value};
+use flitch_core::named_file;
 
 /// Most bytes of a file that stands for a value.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -153,7 +154,7 @@ fn unreadable(named: &str, why: &str) -> (String, String) {
 
 fn read(named: &str, path: &Path) -> Result<Vec<u8>, (String, String)> {
     let fail = |error: std::io::Error| unreadable(named, &error.to_string());
-    let file = std::fs::File::open(path).map_err(fail)?;
+    let file = named_file::open(path).map_err(fail)?;
     let mut bytes = Vec::new();
     file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(fail)?;
     match bytes.len() as u64 {
@@ -164,7 +165,8 @@ fn read(named: &str, path: &Path) -> Result<Vec<u8>, (String, String)> {
 
 fn read_text(named: &str, path: &Path) -> Result<String, (String, String)> {
     let text = String::from_utf8(read(named, path)?);
-    let mut text = text.map_err(|error| unreadable(named, &error.to_string()))?;
+    let text = text.map_err(|error| unreadable(named, &error.to_string()))?;
+    let mut text = named_file::without_mark(&text).to_owned();
     // Editors and `echo` end a file with a newline, which is no part of a password.
     if text.ends_with('\n') {
         text.pop();

@@ -21,6 +21,7 @@ use self::machine::{Question, Teller};
 use super::helper;
 use super::http_client::{Settings, beginning, client, reason};
 use super::tls::client::{Trust, config};
+use crate::named_file;
 use crate::secret::Secret;
 use crate::setting::wrong;
 
@@ -300,7 +301,7 @@ impl Entra {
                 };
                 let file = token_file.clone().or_else(|| of("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from));
                 let file = file.context("neither `auth.token_file` nor AZURE_FEDERATED_TOKEN_FILE is set")?;
-                let assertion = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+                let assertion = named_file::read_text(&file).with_context(|| file.display().to_string())?;
                 let mut form = form(&wanted(client_id, "client_id", "AZURE_CLIENT_ID")?);
                 form.push(("client_assertion_type", ASSERTION.to_owned()));
                 form.push(("client_assertion", assertion.trim().to_owned()));

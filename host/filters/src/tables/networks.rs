@@ -17,6 +17,7 @@ use flitch_core::batch::builder::{Builder, Handle};
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::path;
 use flitch_core::batch::utf8::InvalidUtf8;
+use flitch_core::named_file;
 use flitch_core::telemetry::Quiet;
 
 /// Most bytes of a file, which is held in memory.
@@ -46,7 +47,7 @@ impl Networks {
     /// It cannot be read, is larger than 1 GiB, or is no MaxMind DB.
     pub fn read(path: &Path) -> anyhow::Result<Networks> {
         let read = || {
-            let length = std::fs::metadata(path)?.len();
+            let length = named_file::open(path)?.metadata()?.len();
             if length > MAX_BYTES {
                 bail!("it is too large: {length} bytes, and a table holds 1 GiB");
             }

@@ -12,6 +12,7 @@ use flitch_core::batch::decode::decode_line;
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::batch::value::{Scalar, Value};
 use flitch_core::batch::{Column, Records};
+use flitch_core::named_file;
 
 /// Most rows of a table: row numbers are 32 bits, and a batch holds no more.
 const MAX_ROWS: usize = 1 << 28;
@@ -104,7 +105,7 @@ pub fn write_key(value: Value<'_>, text: &mut Vec<u8>) -> Option<()> {
 }
 
 fn read_csv(path: &Path, key: &str) -> anyhow::Result<(Records, Vec<String>)> {
-    let mut reader = csv::ReaderBuilder::new().from_path(path)?;
+    let mut reader = csv::ReaderBuilder::new().from_reader(named_file::open(path)?);
     let header = reader.byte_headers()?.clone();
     let names: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
     if !names.iter().any(|name| name == key) {
@@ -130,7 +131,7 @@ fn path_of(name: &str) -> String {
 
 fn read_ndjson(path: &Path) -> anyhow::Result<(Records, Vec<String>)> {
     let mut builder = Builder::new();
-    let mut reader = std::io::BufReader::new(std::fs::File::open(path)?);
+    let mut reader = std::io::BufReader::new(named_file::open(path)?);
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();

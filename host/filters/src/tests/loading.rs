@@ -31,6 +31,17 @@ fn a_file_that_is_missing_is_named() {
 }
 
 #[test]
+fn a_pipe_in_the_place_of_a_plugin_is_refused_at_once_and_makes_none_stale() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.wasm");
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let error = refused(&FilterSettings::of(path.to_str().unwrap()));
+    assert!(error.contains("mine.wasm") && error.contains("no regular file"), "{error}");
+    let origin = crate::Stock::default().origin(path.to_str().unwrap(), folder.path()).unwrap();
+    assert!(!origin.is_stale("another"));
+}
+
+#[test]
 fn a_core_module_is_refused_with_the_way_to_wrap_it() {
     let (_folder, settings) = file(b"\0asm\x01\0\0\0");
     let error = refused(&settings);

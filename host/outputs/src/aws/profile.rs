@@ -64,7 +64,7 @@ impl Files {
 
 fn read(file: &Path) -> std::io::Result<String> {
     let mut text = String::new();
-    std::fs::File::open(file)?.take(MOST).read_to_string(&mut text)?;
+    flitch_core::named_file::open(file)?.take(MOST).read_to_string(&mut text)?;
     Ok(text)
 }
 

@@ -99,7 +99,7 @@ impl Logins {
             (None, None) => return Ok(Login::Nobody),
         };
         let failed = |why: String| Error::Failed(format!("the credentials in {}: {why}", path.display()));
-        let text = match std::fs::read(&path) {
+        let text = match flitch_core::named_file::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound && !is_named => return Ok(Login::Nobody),
             Err(error) => return Err(failed(error.to_string())),

@@ -71,6 +71,22 @@ fn the_bytes_of_a_file_stand_for_a_value_as_base64() {
 }
 
 #[test]
+fn a_byte_order_mark_before_a_file_is_no_part_of_its_text() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("key"), "\u{feff}s3cret\r\n").unwrap();
+    assert_eq!(run("a: ${file:key}", folder.path()).unwrap(), [("s3cret".into(), true)]);
+    assert_eq!(run("a: ${base64:key}", folder.path()).unwrap(), [("77u/czNjcmV0DQo=".into(), true)]);
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, folder.path().join("pipe"), rustix::fs::Mode::RWXU).unwrap();
+    let wrong = run("a: ${file:pipe}", folder.path()).unwrap_err();
+    assert!(wrong[0].message.contains("no regular file"), "{}", wrong[0].message);
+}
+
+#[test]
 fn all_that_is_wrong_is_told_with_its_place() {
     let source = "a: x ${NOPE} y\nb: '${'\nc: '${1}'\n";
     let wrong = run(source, Path::new(".")).unwrap_err();

@@ -15,6 +15,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use crate::named_file;
+
 /// How long an assertion is good.
 const LASTS: Duration = Duration::from_secs(600);
 
@@ -24,8 +26,9 @@ const LASTS: Duration = Duration::from_secs(600);
 /// It does not, or the key is none of RSA; the text names the file.
 pub(super) fn assertion(file: &Path, client: &str, url: &str) -> anyhow::Result<String> {
     let named = || file.display().to_string();
-    let certificate = CertificateDer::from_pem_file(file).with_context(named)?;
-    let key = PrivateKeyDer::from_pem_file(file).with_context(named)?;
+    let text = named_file::read(file).with_context(named)?;
+    let certificate = CertificateDer::from_pem_slice(&text).with_context(named)?;
+    let key = PrivateKeyDer::from_pem_slice(&text).with_context(named)?;
     let key = any_supported_type(&key).with_context(named)?;
     let signer = key.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256]);
     let signer = signer.with_context(|| format!("{}: the key is none of RSA", file.display()))?;

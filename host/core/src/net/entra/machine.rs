@@ -74,7 +74,7 @@ impl Teller {
         anyhow::ensure!(is_own, "{}, is not in {}", named(), keys.display());
         let length = std::fs::metadata(file).with_context(named)?.len();
         anyhow::ensure!(length <= MOST, "{} has more than {MOST} bytes", named());
-        let key = std::fs::read_to_string(file)
+        let key = crate::named_file::read_text(file)
             .with_context(|| format!("{}: flitch's user must be in the group `himds`", named()))?;
         Ok(Some(format!("Basic {}", key.trim())))
     }

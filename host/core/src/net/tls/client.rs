@@ -11,6 +11,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
+use crate::named_file;
+
 /// By what a server is believed.
 #[derive(Clone, Copy, Debug)]
 pub enum Trust<'a> {
@@ -53,7 +55,9 @@ pub fn config(trust: Trust<'_>, own: Option<(&Path, &Path)>) -> anyhow::Result<C
         .with_custom_certificate_verifier(verifier);
     Ok(match own {
         Some((cert, key)) => {
-            let own = PrivateKeyDer::from_pem_file(key).with_context(|| key.display().to_string())?;
+            let named = || key.display().to_string();
+            let own = named_file::read(key).with_context(named)?;
+            let own = PrivateKeyDer::from_pem_slice(&own).with_context(named)?;
             builder.with_client_auth_cert(certificates(cert)?, own)?
         }
         None => builder.with_no_client_auth(),
@@ -71,8 +75,10 @@ pub fn nobody() -> anyhow::Result<ClientConfig> {
 }
 
 fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let all: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
-    let all = all.with_context(|| format!("cannot read {}", file.display()))?;
+    let unreadable = || format!("cannot read {}", file.display());
+    let text = named_file::read(file).with_context(unreadable)?;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    let all = all.with_context(unreadable)?;
     anyhow::ensure!(!all.is_empty(), "{} holds no certificate in PEM", file.display());
     Ok(all)
 }

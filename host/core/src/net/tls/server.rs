@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tokio_rustls::{Accept, TlsAcceptor};
 
 use crate::file_stamp::FileStamp;
+use crate::named_file;
 
 /// Time between two looks at the files of a certificate.
 const LOOK: Duration = Duration::from_secs(1);
@@ -79,7 +80,8 @@ impl TlsSettings {
                 builder.with_client_cert_verifier(verifier.build().with_context(wrong)?)
             }
         };
-        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|e| unreadable("key", &self.key, &e))?;
+        let key = named_file::read(&self.key).map_err(|e| unreadable("key", &self.key, &e))?;
+        let key = PrivateKeyDer::from_pem_slice(&key).map_err(|e| unreadable("key", &self.key, &e))?;
         let config = builder.with_single_cert(certificates("cert", &self.cert)?, key).with_context(|| {
             let (cert, key) = (self.cert.display(), self.key.display());
             wrong!("tls", ": the certificate in {cert} and the key in {key} cannot be used together")
@@ -137,9 +139,9 @@ impl Acceptor {
 }
 
 fn certificates(setting: &str, file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let wrong = |e| unreadable(setting, file, &e);
-    let found: Vec<_> =
-        CertificateDer::pem_file_iter(file).map_err(wrong)?.collect::<Result<_, _>>().map_err(wrong)?;
+    let text = named_file::read(file).map_err(|e| unreadable(setting, file, &e))?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    let found = found.map_err(|e| unreadable(setting, file, &e))?;
     if found.is_empty() {
         return Err(anyhow!(wrong!("tls.{setting}", ": {} holds no certificate in PEM", file.display())));
     }
