@@ -1,7 +1,8 @@
 //! An OCI layout: a registry's content as a folder (OCI image-spec, image-layout), for machines that reach no registry.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
@@ -16,6 +17,8 @@ use flitch_core::named_file;
 const TAG: &str = "org.opencontainers.image.ref.name";
 /// Manifests of a layout that are looked at for signatures.
 const MANY: usize = 256;
+/// Held while something is added.
+const LOCK: &str = ".lock";
 
 /// A layout in a folder.
 #[derive(Clone, Copy, Debug)]
@@ -108,9 +111,12 @@ impl Layout<'_> {
 
     /// Adds a plugin under a tag, with its signatures. The layout is made where there is none.
     ///
+    /// Others who add to it at the same time are waited for.
+    ///
     /// # Errors
     /// It cannot be written.
     pub fn add(&self, content: &Content<'_>, tag: &str) -> Result<(), Error> {
+        let _alone = self.lock()?;
         let mut index = match self.index_file().exists() {
             true => self.index()?,
             false => Index { schema_version: 2, media_type: Some(INDEX.to_owned()), manifests: Vec::new() },
@@ -156,10 +162,26 @@ impl Layout<'_> {
         self.write_to(&self.index_file(), &serde_json::to_vec(&index).expect("texts make JSON"))
     }
 
-    /// Adds a manifest. One that had its tag loses it.
+    /// Waits until nobody else adds anything, for as long as the answer lives: whoever has read the index writes it whole.
+    fn lock(&self) -> Result<File, Error> {
+        let path = self.0.join(LOCK);
+        let lock = || {
+            std::fs::create_dir_all(self.0)?;
+            let file = match OpenOptions::new().append(true).create(true).open(&path) {
+                // It is another user's, and may be held all the same.
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => File::open(&path)?,
+                opened => opened?,
+            };
+            file.lock()?;
+            Ok(file)
+        };
+        lock().map_err(|error: std::io::Error| Error::Failed(format!("{}: {error}", path.display())))
+    }
+
+    /// Adds a manifest. One that had its tag loses it; its own other tags stay, each an entry of the index.
     fn put(&self, index: &mut Index, of: Descriptor, text: &[u8]) -> Result<(), Error> {
         self.write(text)?;
-        index.manifests.retain(|other| other.digest != of.digest);
+        let is_tagged = |other: &Descriptor| other.annotations.contains_key(TAG);
         if let Some(tag) = of.annotations.get(TAG) {
             for other in &mut index.manifests {
                 if other.annotations.get(TAG) == Some(tag) {
@@ -167,6 +189,10 @@ impl Layout<'_> {
                 }
             }
         }
+        // An entry without a tag is for what has no other one.
+        let named = index.manifests.iter().filter(|other| is_tagged(other)).map(|other| other.digest.clone());
+        let named: Vec<Digest> = named.chain([of.digest.clone()]).collect();
+        index.manifests.retain(|other| is_tagged(other) || !named.contains(&other.digest));
         index.manifests.push(of);
         Ok(())
     }
@@ -228,7 +254,7 @@ fn is_named(name: &str, tag: &str) -> bool {
 fn read(path: &Path, most: u64) -> Result<Vec<u8>, Error> {
     let failed = |error: std::io::Error| {
         let text = format!("{}: {error}", path.display());
-        if error.kind() == std::io::ErrorKind::NotFound { Error::Missing(text) } else { Error::Failed(text) }
+        if error.kind() == ErrorKind::NotFound { Error::Missing(text) } else { Error::Failed(text) }
     };
     let mut bytes = Vec::new();
     named_file::open(path).map_err(failed)?.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;

@@ -123,3 +123,57 @@ fn a_tag_stands_for_what_was_added_last() {
     let before = Digest::of(include_bytes!("../../fixtures/manifest.json"));
     bench.load(&[COSIGN], &format!("@{before}")).unwrap();
 }
+
+#[test]
+fn what_many_add_at_once_is_all_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new");
+    let begin = std::sync::Barrier::new(8);
+    let tags: Vec<String> = (0..8).map(|number| format!("t{number}")).collect();
+    std::thread::scope(|scope| {
+        for tag in &tags {
+            let (begin, path) = (&begin, &path);
+            scope.spawn(move || {
+                begin.wait();
+                let manifest = format!("{{\"schemaVersion\":2,\"tag\":\"{tag}\"}}");
+                let content = Content {
+                    manifest: manifest.as_bytes(),
+                    config: b"{}",
+                    component: COMPONENT,
+                    signatures: &[],
+                };
+                Layout(path).add(&content, tag).unwrap();
+            });
+        }
+    });
+    for tag in &tags {
+        let reference = Reference::parse(&format!("oci-layout:new:{tag}"), folder.path()).unwrap();
+        Layout(&path).find(&reference).unwrap_or_else(|error| panic!("{tag}: {error:?}"));
+    }
+}
+
+#[test]
+fn a_plugin_has_each_of_its_tags_until_another_one_is_given_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new");
+    let add = |manifest: &[u8], tag: &str| {
+        let content = Content { manifest, config: b"{}", component: COMPONENT, signatures: &[] };
+        Layout(&path).add(&content, tag).unwrap();
+    };
+    let found = |rest: &str| {
+        let reference = Reference::parse(&format!("oci-layout:new{rest}"), folder.path()).unwrap();
+        Layout(&path).find(&reference).ok()
+    };
+    let (one, other) = (Digest::of(b"{\"one\":1}"), Digest::of(b"{\"other\":1}"));
+    for tag in ["a", "b", "b", "a"] {
+        add(b"{\"one\":1}", tag);
+    }
+    assert_eq!((found(":a"), found(":b")), (Some(one.clone()), Some(one.clone())));
+    add(b"{\"other\":1}", "a");
+    assert_eq!((found(":a"), found(":b")), (Some(other.clone()), Some(one.clone())));
+    add(b"{\"other\":1}", "b");
+    assert_eq!((found(":a"), found(":b")), (Some(other.clone()), Some(other)));
+    // It is there all the same, under its digest.
+    assert_eq!(found(&format!("@{one}")), Some(one));
+    assert_eq!(Layout(&path).index().unwrap().manifests.len(), 3);
+}
