@@ -139,6 +139,51 @@ fn a_mapping_that_does_not_fit_costs_its_record_and_a_name_that_is_none_too() {
 }
 
 #[test]
+fn a_value_that_is_no_text_and_an_index_that_is_closed_for_writes_cost_their_records_alone() {
+    let opensearch = OpenSearch::shared();
+    let mapping = json!({ "mappings": { "properties": { "n": { "type": "long" } } } });
+    for index in ["/odd-a", "/odd-b"] {
+        opensearch.ask("PUT", index, &mapping).unwrap();
+    }
+    opensearch.ask("PUT", "/odd-b/_settings", &json!({ "index.blocks.write": true })).unwrap();
+    let mut flitch = Flitch::new(FLITCH, &json_pipeline(&output(&opensearch.node(), "index: \"odd-{k}\"")));
+    // The node's error quotes half of a surrogate pair.
+    let lines = r#"{"k":"a","n":1}
+{"k":"a","n":"\ud800"}
+{"k":"b","n":2}
+{"k":"a","n":3}
+"#;
+    std::fs::write(flitch.at("app.log"), lines).unwrap();
+    flitch.run();
+    let sums = flitch.settled_after(4, DEADLINE);
+    assert_eq!((sums.delivered, sums.dead_lettered), (2, 2), "{sums} {}", dead_letters(&flitch));
+    let letters = dead_letters(&flitch);
+    for reason in ["mapper_parsing_exception", "cluster_block_exception"] {
+        assert!(letters.contains(reason), "{reason} in {letters}");
+    }
+    assert_eq!(opensearch.count("odd-a").unwrap(), 2);
+}
+
+#[test]
+fn an_alias_without_an_index_to_write_to_is_waited_for() {
+    let opensearch = OpenSearch::shared();
+    opensearch.ask("PUT", "/behind-1", &json!({})).unwrap();
+    let writes_to = |is_so: bool| {
+        let add = json!({ "index": "behind-1", "alias": "behind", "is_write_index": is_so });
+        opensearch.ask("POST", "/_aliases", &json!({ "actions": [{ "add": add }] })).unwrap();
+    };
+    writes_to(false);
+    let mut flitch = Flitch::new(FLITCH, &json_pipeline(&output(&opensearch.node(), "index: behind")));
+    write(&flitch.at("app.log"), numbered(3));
+    flitch.run();
+    eventually("it says what is missing", DEADLINE, || flitch.log().contains("no write index is defined"));
+    writes_to(true);
+    let sums = flitch.settled_after(3, DEADLINE);
+    assert_eq!((sums.delivered, sums.dead_lettered), (3, 0), "{sums} {}", dead_letters(&flitch));
+    assert_eq!(opensearch.count("behind").unwrap(), 3);
+}
+
+#[test]
 fn a_document_that_is_there_is_kept_or_written_over_and_its_record_is_delivered() {
     let opensearch = OpenSearch::shared();
     for (op, kept) in [("create", 1), ("index", 2)] {

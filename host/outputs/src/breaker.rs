@@ -13,6 +13,8 @@ use flitch_core::telemetry::health::Ailment;
 
 /// How often a trouble that lasts is logged again.
 const REMINDER: Duration = Duration::from_secs(60);
+/// The longest pause, whatever anybody asks for: more than that is no moment any more that a clock has.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What the writes of one output know of each other's failures.
 ///
@@ -132,7 +134,7 @@ impl Breaker {
             _ => jittered(self.settings.pause(state.failures)),
         };
         if counts || opens || state.resume.is_none() {
-            state.resume = Some(now + pause);
+            state.resume = Some(now + pause.min(LONGEST));
         }
         if state.open { None } else { state.resume }
     }
@@ -165,5 +167,8 @@ impl Drop for Turn<'_> {
 
 /// Between half of a time and all of it, so that many writers do not come back at once.
 fn jittered(time: Duration) -> Duration {
-    time.mul_f64(0.5 + fastrand::f64() / 2.0)
+    time.min(LONGEST).mul_f64(0.5 + fastrand::f64() / 2.0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,7 @@ use self::machine::{Question, Teller};
 use super::helper;
 use super::http_client::{Settings, beginning, client, reason};
 use super::tls::client::{Trust, config};
+use super::words;
 use crate::named_file;
 use crate::secret::Secret;
 use crate::setting::wrong;
@@ -146,7 +147,9 @@ struct Answer {
     /// In the place of the above, seconds since 1970.
     #[serde(default)]
     expires_on: serde_json::Value,
+    #[serde(default, deserialize_with = "words::some")]
     error: Option<String>,
+    #[serde(default, deserialize_with = "words::some")]
     error_description: Option<String>,
 }
 

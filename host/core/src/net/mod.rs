@@ -15,5 +15,6 @@ pub mod http_head;
 pub mod listen;
 pub mod serve;
 pub mod tls;
+pub mod words;
 
 mod linger;

@@ -20,6 +20,7 @@ use super::storage;
 use super::tables::Place;
 use crate::staging::Object;
 use crate::{Fate, WriteError};
+use flitch_core::net::words;
 
 /// The shortest and the longest pause between two questions for what became of a blob.
 pub(super) const POLL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
@@ -50,16 +51,17 @@ static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Detail {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "words::some")]
     source_id: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "words::some")]
     url: Option<String>,
+    #[serde(deserialize_with = "words::text")]
     status: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "words::some")]
     error_code: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "words::some")]
     failure_status: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "words::some")]
     details: Option<String>,
 }
 
@@ -291,7 +293,7 @@ impl AdxOutput {
             }
             row => row?,
         };
-        let text = |name: &str| row.get(name).and_then(Value::as_str).map(str::to_owned);
+        let text = |name: &str| row.get(name).cloned();
         Ok(Some(Detail {
             source_id: None,
             url: None,

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use reqwest::Response;
-use reqwest::header::RETRY_AFTER;
 use serde::Deserialize;
 
 use crate::{Fate, WriteError};
-use flitch_core::net::http_client::{beginning, reason};
+use flitch_core::clock::Clock;
+use flitch_core::net::http_client::{beginning, reason, retry_after};
+use flitch_core::net::words;
 
 /// Most bytes of an answer that are read.
 pub(super) const MOST: usize = 4 << 20;
@@ -46,11 +47,11 @@ struct OneApi {
 
 #[derive(Deserialize)]
 struct OneApiError {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "words::text")]
     code: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "words::text")]
     message: String,
-    #[serde(default, rename = "@message")]
+    #[serde(default, rename = "@message", deserialize_with = "words::text")]
     details: String,
     #[serde(rename = "@permanent")]
     permanent: Option<bool>,
@@ -65,8 +66,7 @@ pub(super) async fn text(whom: &str, answer: Result<Response, reqwest::Error>) -
     let status = answer.status();
     let header = |name: &str| answer.headers().get(name)?.to_str().ok().map(str::to_owned);
     let storage_code = header("x-ms-error-code");
-    let after =
-        header(RETRY_AFTER.as_str()).and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+    let after = retry_after(answer.headers(), Clock::system().now());
     let text = beginning(answer, MOST).await;
     if status.is_success() {
         return Ok(text);
@@ -196,3 +196,6 @@ impl Trouble {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

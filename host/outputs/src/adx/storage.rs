@@ -2,6 +2,7 @@
 //!
 //! Facts: Microsoft's *Put Blob*, *Put Block*, *Put Message*, *Insert Entity* and *Get Entity* (REST, version 2021-12-02).
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt;
 
 use base64::Engine;
@@ -9,10 +10,12 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Client, RequestBuilder, Url};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::said::{self, Trouble};
 use crate::WriteError;
 use crate::staging::Object;
+use flitch_core::net::words;
 
 /// The version of the protocol.
 const VERSION: &str = "2021-12-02";
@@ -107,11 +110,13 @@ pub(super) async fn put_row(http: &Client, table: &Url, row: &Value) -> Result<(
     }
 }
 
-/// The row whose both keys are `id`.
-pub(super) async fn row(http: &Client, table: &Url, id: &str) -> Result<Value, Trouble> {
+/// The texts of the row whose both keys are `id`.
+pub(super) async fn row(http: &Client, table: &Url, id: &str) -> Result<BTreeMap<String, String>, Trouble> {
     let mut url = table.clone();
     url.set_path(&format!("{}(PartitionKey='{id}',RowKey='{id}')", table.path().trim_end_matches('/')));
     let request = http.get(url.clone()).header(ACCEPT, "application/json;odata=nometadata");
     let text = send(request.header("DataServiceVersion", "3.0;"), &url).await?;
-    serde_json::from_str(&text).map_err(|_| super::service::strange(&url, "a row"))
+    let row: BTreeMap<String, &RawValue> =
+        serde_json::from_str(&text).map_err(|_| super::service::strange(&url, "a row"))?;
+    Ok(row.into_iter().filter_map(|(name, value)| Some((name, words::of(value)?))).collect())
 }

@@ -1,14 +1,18 @@
 //! What a node says of a bulk request, and what becomes of each record by it.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::settings::Op;
 use crate::WriteError;
+use flitch_core::net::words;
 
 /// Longest reason of a node that is passed on, in characters.
 const LONGEST: usize = 500;
+/// Most causes of a cause that are passed on.
+const DEEPEST: usize = 16;
 
 /// What is asked for of an answer: little more than a status for each record.
 pub(super) const FILTER: &str = "filter_path=errors,items.*.status,items.*.error";
@@ -33,69 +37,86 @@ pub(super) enum Fate {
     Refused(String),
 }
 
+/// The items are read one by one, so that none of them costs the others.
 #[derive(Deserialize)]
 struct Answer<'a> {
     errors: bool,
     #[serde(borrow, default)]
-    items: Vec<Item<'a>>,
-}
-
-/// One of several operations, of which we know two.
-#[derive(Deserialize)]
-struct Item<'a> {
-    #[serde(borrow, alias = "index")]
-    create: Outcome<'a>,
+    items: Vec<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
 struct Outcome<'a> {
     status: u16,
     #[serde(borrow, default)]
-    error: Option<Cause<'a>>,
+    error: Option<&'a RawValue>,
 }
 
-/// An error as Elasticsearch writes it.
-#[derive(Deserialize)]
-pub(super) struct Cause<'a> {
-    #[serde(borrow, default, rename = "type")]
-    kind: Cow<'a, str>,
-    #[serde(borrow, default)]
-    reason: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    caused_by: Option<Box<Cause<'a>>>,
+/// An error as Elasticsearch writes it. What quotes a record in it may be no text.
+struct Cause<'a> {
+    kind: String,
+    reason: String,
+    inner: Option<&'a RawValue>,
 }
 
-impl Cause<'_> {
-    fn reason(&self) -> &str {
-        self.reason.as_deref().unwrap_or_default()
+impl<'a> Cause<'a> {
+    fn read(error: &'a RawValue) -> Cause<'a> {
+        #[derive(Deserialize)]
+        struct Members<'a> {
+            #[serde(default, rename = "type", deserialize_with = "words::text")]
+            kind: String,
+            #[serde(default, deserialize_with = "words::text")]
+            reason: String,
+            #[serde(borrow, default)]
+            caused_by: Option<&'a RawValue>,
+        }
+        match serde_json::from_str::<Members<'_>>(error.get()) {
+            Ok(Members { kind, reason, caused_by: inner }) => Cause { kind, reason, inner },
+            Err(_) => {
+                Cause { kind: String::new(), reason: words::of(error).unwrap_or_default(), inner: None }
+            }
+        }
     }
 
     fn text(&self) -> String {
-        let mut text = format!("{}: {}", self.kind, self.reason());
-        let mut inner = &self.caused_by;
-        while let Some(cause) = inner {
-            text += &format!("; {}: {}", cause.kind, cause.reason());
-            inner = &cause.caused_by;
+        let mut text = self.own();
+        let mut inner = self.inner.map(Cause::read);
+        for _ in 0..DEEPEST {
+            let Some(cause) = inner else { break };
+            text += &format!("; {}", cause.own());
+            inner = cause.inner.map(Cause::read);
         }
         cut(&text)
     }
+
+    fn own(&self) -> String {
+        match self.kind.as_str() {
+            "" => self.reason.clone(),
+            kind => format!("{kind}: {}", self.reason),
+        }
+    }
+}
+
+/// What an answer without status 2xx says where it is an error of Elasticsearch's, and not of what stands before it.
+pub(super) fn complaint(status: u16, body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Whole<'a> {
+        #[serde(borrow)]
+        error: &'a RawValue,
+    }
+    let body = String::from_utf8_lossy(body);
+    let whole: Whole<'_> = serde_json::from_str(&body).ok()?;
+    let cause = Cause::read(whole.error);
+    (!cause.kind.is_empty()).then(|| format!("{status}: {}", cause.text()))
 }
 
 /// What an answer without status 2xx says, in the words of the node where it has any.
 pub(super) fn said(status: u16, body: &[u8]) -> String {
-    #[derive(Deserialize)]
-    struct Whole<'a> {
-        #[serde(borrow)]
-        error: Cause<'a>,
-    }
-    match serde_json::from_slice::<Whole<'_>>(body) {
-        Ok(whole) => format!("{status}: {}", whole.error.text()),
-        Err(_) => {
-            let text = String::from_utf8_lossy(body);
-            let text = text.trim();
-            if text.is_empty() { status.to_string() } else { format!("{status}: {}", cut(text)) }
-        }
-    }
+    complaint(status, body).unwrap_or_else(|| {
+        let text = String::from_utf8_lossy(body);
+        let text = text.trim();
+        if text.is_empty() { status.to_string() } else { format!("{status}: {}", cut(text)) }
+    })
 }
 
 fn cut(text: &str) -> String {
@@ -116,19 +137,33 @@ pub(super) fn fates(body: &[u8], count: usize, rules: Rules) -> Result<Option<Ve
     let no_answer = |why: String| WriteError::Unreachable {
         reason: format!("the answer is none to a bulk request: {why}"),
     };
-    let answer: Answer<'_> = serde_json::from_slice(body).map_err(|error| no_answer(error.to_string()))?;
+    let body = String::from_utf8_lossy(body);
+    let answer: Answer<'_> = serde_json::from_str(&body).map_err(|error| no_answer(error.to_string()))?;
     if !answer.errors {
         return Ok(None);
     }
     if answer.items.len() != count {
         return Err(no_answer(format!("{} items for {count} records", answer.items.len())));
     }
-    Ok(Some(answer.items.iter().map(|item| fate(&item.create, rules)).collect()))
+    let fate_of = |item: &&RawValue| match outcome(item) {
+        Some(outcome) => fate(&outcome, rules),
+        None => {
+            let reason = format!("an item of the answer tells no status: {}", cut(item.get()));
+            Fate::Again(WriteError::Unreachable { reason })
+        }
+    };
+    Ok(Some(answer.items.iter().map(fate_of).collect()))
+}
+
+/// What an item says, under the name of whichever operation.
+fn outcome(item: &RawValue) -> Option<Outcome<'_>> {
+    let operation: BTreeMap<String, &RawValue> = serde_json::from_str(item.get()).ok()?;
+    serde_json::from_str(operation.into_values().next()?.get()).ok()
 }
 
 fn fate(outcome: &Outcome<'_>, rules: Rules) -> Fate {
-    let cause = outcome.error.as_ref();
-    let kind = cause.map_or("", |cause| &cause.kind);
+    let cause = outcome.error.map(Cause::read);
+    let cause = cause.as_ref();
     let reason = || format!("{}: {}", outcome.status, cause.map(Cause::text).unwrap_or_default());
     let denied = || Fate::Again(WriteError::Denied { reason: reason() });
     match outcome.status {
@@ -137,23 +172,46 @@ fn fate(outcome: &Outcome<'_>, rules: Rules) -> Fate {
         409 if rules.op == Op::Create => Fate::There,
         429 => Fate::Again(WriteError::Busy { after: None, reason: reason() }),
         500.. => Fate::Again(WriteError::Unreachable { reason: reason() }),
-        // A disk that is full, an index that is closed for writes by hand: somebody opens it again.
-        _ if kind == "cluster_block_exception" => denied(),
-        _ if rules.one_index && is_of_index(outcome.status, kind, cause) => denied(),
-        _ if rules.one_pipeline && is_of_pipeline(cause) => denied(),
+        // A disk that is full, a cluster or the one index that is closed for writes by hand: somebody opens it again.
+        _ if cause.is_some_and(|cause| is_block(cause, rules)) => denied(),
+        _ if rules.one_index && is_of_index(outcome.status, cause) => denied(),
+        _ if rules.one_pipeline && cause.is_some_and(is_of_pipeline) => denied(),
         _ => Fate::Refused(reason()),
     }
 }
 
-/// Whether the index is to blame, or the rights to it, and not the record.
-fn is_of_index(status: u16, kind: &str, cause: Option<&Cause<'_>>) -> bool {
-    matches!(status, 401 | 403 | 404)
-        || matches!(kind, "invalid_index_name_exception" | "index_closed_exception")
-        || cause.is_some_and(|cause| cause.reason().contains("op_type of create are allowed in data streams"))
+/// Whether writes are blocked for more than the records that name one index of many.
+fn is_block(cause: &Cause<'_>, rules: Rules) -> bool {
+    // Block 12 is set on all indices of a disk that is full, and taken off again.
+    let is_of_one = cause.reason.starts_with("index [") && !cause.reason.contains("/12/");
+    cause.kind == "cluster_block_exception" && (rules.one_index || !is_of_one)
 }
 
-fn is_of_pipeline(cause: Option<&Cause<'_>>) -> bool {
-    cause.is_some_and(|cause| {
-        cause.reason().starts_with("pipeline with id [") && cause.reason().ends_with("does not exist")
-    })
+/// Whether the index is to blame, or the rights to it, and not the record. Of the reasons only the begin counts: what
+/// stands further behind may be quoted from a record.
+fn is_of_index(status: u16, cause: Option<&Cause<'_>>) -> bool {
+    let is_of = |cause: &Cause<'_>| {
+        let reason = &cause.reason;
+        match cause.kind.as_str() {
+            "invalid_index_name_exception" | "index_closed_exception" => true,
+            // The cluster has as many shards as it may have (`cluster.max_shards_per_node`).
+            "validation_exception" => reason.starts_with("Validation Failed: 1: this action would add ["),
+            // A data stream in the place of an index, an alias of several indices or of none to write to.
+            "illegal_argument_exception" => {
+                reason.starts_with("only write ops with an op_type of create are allowed in data streams")
+                    || reason.starts_with("no write index is defined for alias [")
+                    || reason.to_ascii_lowercase().starts_with("alias [")
+                        && reason.ends_with("can't execute a single index op")
+            }
+            _ => false,
+        }
+    };
+    matches!(status, 401 | 403 | 404) || cause.is_some_and(is_of)
 }
+
+fn is_of_pipeline(cause: &Cause<'_>) -> bool {
+    cause.reason.starts_with("pipeline with id [") && cause.reason.ends_with("does not exist")
+}
+
+#[cfg(test)]
+mod tests;

@@ -18,10 +18,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use flate2::Compression as Level;
 use flate2::write::GzEncoder;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Response, StatusCode, Url};
 
-use self::answer::{FILTER, Fate, Rules, fates, said};
+use self::answer::{FILTER, Fate, Rules, complaint, fates, said};
 use self::auth::Auth;
 pub use self::auth::AuthSettings;
 use self::body::{Doc, Form, Id};
@@ -31,7 +31,8 @@ use crate::{Answer, Output, OutputContext, OutputKind, Parcel, Refusal, Wants, W
 use flitch_core::batch::encode::{Encoder, Encoding, Format, Framing, Naming};
 use flitch_core::batch::template::Template;
 use flitch_core::batch::{TAG, TIMESTAMP};
-use flitch_core::net::http_client::{self, reason};
+use flitch_core::clock::Clock;
+use flitch_core::net::http_client::{self, reason, retry_after};
 use flitch_core::net::tls::Renewed;
 use flitch_core::setting::wrong;
 use flitch_core::telemetry::{Metric, Quiet};
@@ -55,6 +56,7 @@ struct Elasticsearch {
     client: Renewed<Client>,
     auth: Auth,
     name: Arc<str>,
+    clock: Clock,
     /// Counts the documents that were there already.
     there: metrics::Counter,
     said: Quiet,
@@ -118,6 +120,7 @@ fn open(settings: &ElasticsearchSettings, cx: &OutputContext) -> anyhow::Result<
         client,
         auth: Auth::new(settings.auth.as_ref())?,
         name: cx.name.clone(),
+        clock: cx.clock.clone(),
         there: Metric::DocumentsThere.counter(&[("output", &cx.name)]),
         said: Quiet::a_minute(),
         settings: settings.clone(),
@@ -235,7 +238,7 @@ impl Elasticsearch {
     async fn ask(&self, node: &Url, body: &Bytes) -> Result<Said, Failure> {
         let answer = self.bulk(node, body).await?;
         let status = answer.status();
-        let after = answer.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
+        let after = retry_after(answer.headers(), self.clock.now());
         let text = whole(answer)
             .await
             .map_err(|reason| Failure { error: WriteError::Unreachable { reason }, elsewhere: true })?;
@@ -245,10 +248,12 @@ impl Elasticsearch {
         let reason = said(status.as_u16(), &text);
         let failure = |error, elsewhere| Err(Failure { error, elsewhere });
         match status {
-            StatusCode::PAYLOAD_TOO_LARGE | StatusCode::BAD_REQUEST => Ok(Said::Refused(reason)),
-            StatusCode::TOO_MANY_REQUESTS => {
-                failure(WriteError::Busy { after: after.map(Duration::from_secs), reason }, false)
+            StatusCode::PAYLOAD_TOO_LARGE => Ok(Said::Refused(reason)),
+            // What stands before a node, or listens in its place, knows nothing of records.
+            StatusCode::BAD_REQUEST if complaint(status.as_u16(), &text).is_some() => {
+                Ok(Said::Refused(reason))
             }
+            StatusCode::TOO_MANY_REQUESTS => failure(WriteError::Busy { after, reason }, false),
             _ if status.is_server_error() => failure(WriteError::Unreachable { reason }, true),
             // Credentials, rights, a path at which nobody takes documents, an answer that sends us elsewhere.
             _ => failure(WriteError::Denied { reason }, false),

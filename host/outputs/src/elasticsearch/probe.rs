@@ -5,7 +5,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
 use serde_json::Value;
 
-use super::answer::said;
+use super::answer::{complaint, said};
 use super::{Elasticsearch, whole};
 use crate::WriteError;
 
@@ -35,7 +35,8 @@ impl Elasticsearch {
         let text = whole(answer).await.map_err(|reason| WriteError::Unreachable { reason })?;
         let reason = || format!("{node}: {}", said(status.as_u16(), &text));
         match status {
-            StatusCode::BAD_REQUEST | StatusCode::TOO_MANY_REQUESTS => Ok(()),
+            StatusCode::TOO_MANY_REQUESTS => Ok(()),
+            StatusCode::BAD_REQUEST if complaint(status.as_u16(), &text).is_some() => Ok(()),
             _ if status.is_success() => Ok(()),
             _ if status.is_server_error() => Err(WriteError::Unreachable { reason: reason() }),
             _ => Err(WriteError::Denied { reason: reason() }),

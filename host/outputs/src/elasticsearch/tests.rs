@@ -186,6 +186,7 @@ async fn what_a_node_says_to_the_whole_request_decides_what_is_done_next() {
         (401, "denied"),
         (403, "denied"),
         (404, "denied"),
+        (400, "denied"),
         (307, "denied"),
     ] {
         fake.state().statuses.push_back(status);
@@ -206,16 +207,38 @@ async fn what_a_node_says_to_the_whole_request_decides_what_is_done_next() {
 #[tokio::test]
 async fn what_is_wrong_with_the_one_index_is_waited_for_and_with_one_of_many_it_costs_its_records() {
     let fake = Fake::start().await;
-    let records = texts(&["no index", "no right", "no pipeline", "fine"]);
+    let records = texts(&["no index", "no right", "no pipeline", "blocked", "fine"]);
     let pipeline = r#", "pipeline": "clean""#;
     let written = output(&fake.address(), pipeline).write_batch(&records).await.unwrap();
-    assert_eq!(rows(&written), (vec![], vec![0, 1, 2]));
+    assert_eq!(rows(&written), (vec![], vec![0, 1, 2, 3]));
     assert_eq!(written.again.unwrap().1.kind(), "denied");
     let mut many = settings(&fake.address(), r#", "pipeline": "p-{m}""#);
     many.index = Template::parse("logs-{m}").unwrap();
     let many = many.open(&context()).unwrap();
     let written = many.write_batch(&records).await.unwrap();
-    assert_eq!(rows(&written), (vec![0, 1, 2], vec![]));
+    assert_eq!(rows(&written), (vec![0, 1, 2, 3], vec![]));
+}
+
+#[tokio::test]
+async fn a_probe_is_content_with_no_400_but_that_of_a_node() {
+    let fake = Fake::start().await;
+    let output = output(&fake.address(), "");
+    output.probe().await.unwrap();
+    fake.state().statuses.push_back(400);
+    assert_eq!(output.probe().await.unwrap_err().kind(), "denied");
+}
+
+#[tokio::test]
+async fn a_node_that_asks_for_an_endless_pause_is_believed_for_an_hour() {
+    let fake = Fake::start().await;
+    let output = output(&fake.address(), "");
+    for (asks, believed) in [("18446744073709551615", 3600), ("Tue, 14 Nov 2023 22:13:30 GMT", 10)] {
+        fake.state().after = Some(asks.to_owned());
+        fake.state().statuses.push_back(429);
+        let (_, error) = output.write_batch(&numbered(0, 1)).await.unwrap().again.unwrap();
+        let WriteError::Busy { after, .. } = error else { panic!("{error:?}") };
+        assert_eq!(after, Some(Duration::from_secs(believed)), "{asks}");
+    }
 }
 
 #[tokio::test]

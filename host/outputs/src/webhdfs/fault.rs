@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::WriteError;
+use flitch_core::net::words;
 
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
@@ -55,8 +56,9 @@ struct Body {
 
 #[derive(Deserialize)]
 struct Remote {
+    #[serde(deserialize_with = "words::text")]
     exception: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "words::some")]
     message: Option<String>,
 }
 

@@ -30,6 +30,8 @@ pub struct State {
     pub headers: Vec<hyper::HeaderMap>,
     /// Statuses of the next answers to whole requests.
     pub statuses: VecDeque<u16>,
+    /// How long its 429 asks to wait; 7 seconds where it is not set.
+    pub after: Option<String>,
     /// Most bytes of a request.
     pub largest: usize,
     /// Patterns of templates that make data streams.
@@ -118,7 +120,8 @@ async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Respons
     let mut answer = Response::new(Full::new(text.to_string().into()));
     *answer.status_mut() = status.try_into().unwrap();
     if status == 429 {
-        answer.headers_mut().insert("retry-after", "7".parse().unwrap());
+        let after = state.after.as_deref().unwrap_or("7");
+        answer.headers_mut().insert("retry-after", after.parse().unwrap());
     }
     answer
 }
@@ -167,6 +170,10 @@ fn item(action: &Value, document: Vec<u8>, state: &mut State) -> Value {
     }
     if has("no right") {
         return error(403, "security_exception", "not allowed");
+    }
+    if has("blocked") {
+        let reason = "index [logs] blocked by: [FORBIDDEN/8/index write (api)];";
+        return error(403, "cluster_block_exception", reason);
     }
     if has("no pipeline") {
         return error(400, "illegal_argument_exception", "pipeline with id [clean] does not exist");
