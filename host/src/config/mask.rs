@@ -5,9 +5,10 @@ use super::tree::{Entry, Location, Node, Value};
 
 mod lines;
 mod names;
+mod urls;
 
-pub use lines::without_tree;
 use names::{Names, names};
+pub use urls::logins;
 
 /// Places of a file that matter to what of it is shown.
 #[derive(Debug, Default)]
@@ -44,8 +45,15 @@ impl Marks {
         let gaps: Vec<Location> = self.gaps.iter().filter_map(|gap| gap_of(text, *gap)).collect();
         let text = blacken(&over(text, &gaps, stars), &self.secrets);
         let text = blacken_defaults(&text, &self.placeholders);
+        let text = blacken(&text, &logins(&text));
         blacken_comments(&text, &self.texts, &self.secrets)
     }
+}
+
+/// A text that is no YAML with stars for all that is secret in it.
+pub fn without_tree(text: &str) -> String {
+    let text = lines::without_tree(text);
+    blacken(&text, &logins(&text))
 }
 
 /// What a node stands under.
@@ -224,7 +232,7 @@ fn blacken_comments(text: &str, values: &[Location], secrets: &[Location]) -> St
         }
         start += line.len();
     }
-    let masked = without_tree(&comments);
+    let masked = lines::without_tree(&comments);
     // As many bytes in all three; stars win.
     let mut out = text.as_bytes().to_vec();
     for (place, star) in masked.bytes().enumerate().filter(|(_, b)| *b == b'*') {

@@ -254,6 +254,14 @@ fn collect_secrets(node: &Node, places: &HashSet<Location>, secrets: &mut Vec<St
         }),
         Value::Scalar(scalar) => {
             secrets.extend(scalar.pieces.iter().cloned());
+            for login in mask::logins(&scalar.text) {
+                let login = &scalar.text[login.start..login.end];
+                match login.split_once(':') {
+                    Some((_, password)) => secrets.extend([login.to_owned(), password.to_owned()]),
+                    // A name may be a word of any message, elsewhere.
+                    None => secrets.push(format!("{login}@")),
+                }
+            }
             if scalar.hidden().is_some() || places.contains(&node.location) {
                 secrets.push(scalar.text.clone());
             }

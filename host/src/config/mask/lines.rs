@@ -5,7 +5,7 @@ use super::stars;
 
 /// The text with stars after every key that says that its value is secret, up to where another key ends it. It hides
 /// too much rather than too little.
-pub fn without_tree(text: &str) -> String {
+pub(super) fn without_tree(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut secret: Option<Secret> = None;
     for line in text.split_inclusive('\n') {

@@ -100,3 +100,23 @@ listen: 80 }
 ";
     assert_eq!(without_tree(text), wanted);
 }
+
+#[test]
+fn user_and_password_in_a_url_are_stars_wherever_it_stands() {
+    for (text, wanted) in [
+        ("url: \"http://u:hunter2@h/\"", "url: \"http://*********@h/\""),
+        ("nodes: [http://a:b@h:9200, http://c@i]", "nodes: [http://***@h:9200, http://*@i]"),
+        ("nodes: 'http://a:b@h,https://c:d@i'", "nodes: 'http://***@h,https://***@i'"),
+        ("url: http://u:p@ss/w#rd@h/", "url: http://***********@h/"),
+        ("url: http://u:p/ss@h/", "url: http://******@h/"),
+        ("url: http://${USER}:${PASS:-x}@h/", "url: http://${USER}*${PASS:-**@h/"),
+        ("a: 1 # http://u:p@h", "a: 1 # http://***@h"),
+        ("url: http://u:pass@h/{@tag}", "url: http://******@h/{@tag}"),
+        ("url: http://h:80/{@tag}", "url: http://h:80/{@tag}"),
+        ("url: http://h/a?b=c@d", "url: http://h/a?b=c@d"),
+        ("url: http://[::1]:80/@", "url: http://[::1]:80/@"),
+    ] {
+        assert_eq!(shown(text), wanted);
+    }
+    assert_eq!(without_tree("url: http://u:p@h ]"), "url: http://***@h ]");
+}
