@@ -99,10 +99,7 @@ impl Checker<'_> {
         }
         let outputs: Vec<&str> = config.outputs.keys().map(String::as_str).collect();
         for (number, route) in pipeline.to.iter().enumerate() {
-            let short = format!("{path}.to[{number}]");
-            let long = format!("{short}.output");
-            let place = if self.file.locate_key(&long).is_some() { long } else { short };
-            self.reference(&place, &route.output, "output", &outputs);
+            self.reference(&self.route(&path, number), &route.output, "output", &outputs);
         }
         if pipeline.from.is_empty() {
             self.push(&format!("{path}.from"), format!("the pipeline `{name}` reads from no source"), None);
@@ -113,6 +110,7 @@ impl Checker<'_> {
             let message = format!("the pipeline `{name}` has no output");
             self.push(&format!("{path}.to"), message, help.to_owned());
         }
+        self.doubled(&path, pipeline);
         let mut seen = BTreeSet::new();
         for (number, source) in pipeline.from.iter().enumerate() {
             if !seen.insert(source) && self.problems.len() < MOST {
@@ -121,6 +119,32 @@ impl Checker<'_> {
                 self.push(&format!("{path}.from[{number}]"), message, help);
             }
         }
+    }
+
+    /// Outputs that records go to twice, whatever is in them. Of two routes with conditions of their own only whoever wrote
+    /// them knows whether both may hold.
+    fn doubled(&mut self, path: &str, pipeline: &PipelineSettings) {
+        let mut seen: BTreeMap<&str, BTreeSet<Option<String>>> = BTreeMap::new();
+        for (number, route) in pipeline.to.iter().enumerate() {
+            let when = route.when.as_ref().map(|when| serde_json::to_string(when).unwrap_or_default());
+            let before = seen.entry(&route.output).or_default();
+            let is_sure =
+                before.contains(&when) || before.contains(&None) || when.is_none() && !before.is_empty();
+            before.insert(when);
+            if is_sure && self.problems.len() < MOST {
+                let message = format!("the output `{}` stands in `to` twice", route.output);
+                let help = "records would be written to it twice: take one away, or put both conditions into one, \
+                            `when: { any: [...] }`";
+                self.push(&self.route(path, number), message, help.to_owned());
+            }
+        }
+    }
+
+    /// The path of the name of an output in `to`, in the short form or the long one.
+    fn route(&self, pipeline: &str, number: usize) -> String {
+        let short = format!("{pipeline}.to[{number}]");
+        let long = format!("{short}.output");
+        if self.file.locate_key(&long).is_some() { long } else { short }
     }
 
     fn reference(&mut self, path: &str, name: &str, what: &str, known: &[&str]) {

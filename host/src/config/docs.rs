@@ -24,7 +24,7 @@ schema` prints its JSON Schema for editors.
 - A value may hold `${NAME}`, `${NAME:-default}` (the environment), `${file:/path}` (the text of a file, without its
   last newline and without a byte order mark before it) and `${base64:/path}` (the bytes of a file, as base64); a
   relative path starts from the configuration's folder, and a file is a regular one of 1 MiB at most. They are replaced
-  after the YAML is read, so a value cannot change the structure. `$${` stands for
+  after the YAML is read, so a value cannot change the structure. A placeholder has no other one in it. `$${` stands for
   `${`; a `$` without a brace stays as it is. Where a number or a boolean is wanted, `\"${NAME}\"` may be one.
 - A *size* is a number with `B`, `kB`, `MB`, `GB`, `KiB`, `MiB` or `GiB`. A *time* is a number with `us`, `ms`, `s`,
   `m`, `h` or `d`, or the word written out (`10 seconds`). 0 is refused where the key does not say what it means.

@@ -102,6 +102,14 @@ fn replace(
             return (out, pieces);
         };
         let placeholder = &from[..=end];
+        // The first brace would end the inner one, and the rest stay as text.
+        if placeholder[2..].contains("${") {
+            let help = "a placeholder has no other one in it: let the default be a plain text, or set the variable \
+                        where flitch is started";
+            report(placeholder, "a placeholder stands inside of another".to_owned(), help.to_owned());
+            rest = &from[end + 1..];
+            continue;
+        }
         match look_up(&placeholder[2..end]) {
             Ok(value) => {
                 out.push_str(&value);

@@ -82,6 +82,10 @@ impl Loaded {
 
     fn data_dir(&self) -> Option<Problem> {
         let folder = &self.config.data_dir;
+        if folder.as_os_str().is_empty() {
+            let help = "name a folder, or leave `data_dir` out";
+            return Some(self.file.at("data_dir", "`data_dir` is empty").help(help.to_owned()));
+        }
         let there = std::fs::metadata(folder).ok().filter(|there| !there.is_dir())?;
         let kind = if there.is_file() { "a file" } else { "no folder" };
         let problem = self.file.at("data_dir", format!("`data_dir`: {} is {kind}", folder.display()));

@@ -19,7 +19,7 @@ pub struct PipelineSettings {
     #[serde(default)]
     pub filters: Vec<String>,
     /// Where the records go. A record goes to every output whose condition holds; one that no output takes is
-    /// counted as dropped.
+    /// counted as dropped. An output may stand here more than once where each time has a condition of its own.
     pub to: Vec<RouteSettings>,
     /// Threads that run the filters; as many as the machine has cores where this is not set. One, where a filter
     /// has `instances: 1`.

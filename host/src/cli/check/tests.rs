@@ -77,6 +77,7 @@ fn wrong() -> Vec<String> {
     let mut all = vec![
         top("drain_timeout: 10"),
         top("data_dir: DIR/flitch.yaml"),
+        top("data_dir: \"\""),
         top("batch: { rows: 65537 }"),
         top("dead_letter: { max_bytes: 0 }"),
         top("dead_letter: { max_file_bytes: 0B }"),

@@ -87,6 +87,15 @@ fn a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for() {
 }
 
 #[test]
+fn a_placeholder_inside_of_another_is_refused_at_its_place() {
+    let source = "a: 'x ${NOPE:-${USER}} y'\nb: '${USER:-$${x}}'\nc: '${file:${USER}}'\n";
+    let wrong = run(source, Path::new(".")).unwrap_err();
+    let places: Vec<&str> = wrong.iter().map(|w| &source[w.location.start..w.location.end]).collect();
+    assert_eq!(places, ["${NOPE:-${USER}", "${USER:-$${x}", "${file:${USER}"]);
+    assert!(wrong.iter().all(|wrong| wrong.help.is_some()));
+}
+
+#[test]
 fn all_that_is_wrong_is_told_with_its_place() {
     let source = "a: x ${NOPE} y\nb: '${'\nc: '${1}'\n";
     let wrong = run(source, Path::new(".")).unwrap_err();

@@ -34,8 +34,9 @@ fn a_problem_in_a_line_that_a_machine_wrote_is_told_by_its_place_and_without_the
         assert!(told.contains("flitch.yaml:3:39: no output is named `out0`"), "{told}");
         assert!(told.len() < 64 << 10, "{}", told.len());
     }
-    let far =
-        format!("{PARTS}pipelines: {{ main: {{ from: [in], to: [{}oout] }} }}\n", "out, ".repeat(40_000));
+    let route = |number| format!("{{ output: out, when: {{ field: n, equals: {number} }} }}, ");
+    let routes: String = (0..2_000).map(route).collect();
+    let far = format!("{PARTS}pipelines: {{ main: {{ from: [in], to: [{routes}oout] }} }}\n");
     let [report, _] = wrong(&far);
     assert!(
         report.contains("no output is named `oout`") && report.contains("did you mean `out`"),
