@@ -23,6 +23,7 @@ use flitch_core::tasks;
 use flitch_core::telemetry::Part;
 use flitch_core::units::{Bytes, Span};
 
+mod ending;
 mod fault;
 mod files;
 mod place;
@@ -53,7 +54,8 @@ pub struct FileSettings {
     /// stands there, a file without the right to write it.
     pub path: Template,
     /// A file is rotated before it grows past this: it becomes `<path>.1`, the one before it `<path>.2`, and so on. Not
-    /// set: never.
+    /// set: never. A `path` that ends in a field takes an ending behind it then, `{app}.log`, so that no record names a
+    /// rotated file.
     #[serde(default)]
     pub max_bytes: Option<Bytes>,
     /// How many rotated files are kept, 0 for none; the oldest are deleted.
@@ -150,6 +152,14 @@ fn open(settings: &FileSettings, cx: &OutputContext) -> anyhow::Result<FileOutpu
     anyhow::ensure!(
         settings.max_bytes != Some(Bytes(0)),
         wrong!("max_bytes", " of 0 would rotate for ever; leave it out to never rotate")
+    );
+    anyhow::ensure!(
+        settings.max_bytes.is_none() || !ending::may_collide(&path, settings.keep),
+        wrong!(
+            "path",
+            ": with `max_bytes` a record could name a file that was rotated, `….1`: put an ending behind the last field, \
+             such as `{path}.log`"
+        )
     );
     anyhow::ensure!(
         settings.max_bytes.is_some() || !settings.gzip,

@@ -306,6 +306,16 @@ fn wrong_settings_say_what_to_do() {
     assert!(wrong(FileSettings::new(Template::parse("out").unwrap())).contains("must begin with `/`"));
     assert!(wrong(FileSettings::new(Template::parse("/out/{app}/").unwrap())).contains("names a folder"));
     assert!(wrong(FileSettings::new(Template::parse("/out/../{app}").unwrap())).contains("`..`"));
+    let by_field = FileSettings { max_bytes: Some(Bytes(10)), ..settings(Path::new("/tmp"), "{app}") };
+    assert!(
+        wrong(by_field.clone()).contains("put an ending behind the last field, such as `/tmp/{app}.log`")
+    );
+    for fine in [
+        FileSettings { max_bytes: None, ..by_field.clone() },
+        FileSettings { path: Template::parse("/tmp/{app}.log").unwrap(), ..by_field },
+    ] {
+        open(&fine, &context()).unwrap();
+    }
     assert!(wrong(FileSettings { gzip: true, ..fine.clone() }).contains("max_bytes"));
     assert!(wrong(FileSettings { max_bytes: Some(Bytes(0)), ..fine }).contains("max_bytes"));
 }

@@ -45,6 +45,7 @@ fn right() -> Vec<String> {
             "type: kafka, brokers: \"localhost:1,[::1]:2,h\", topic: t, linger: 0ms, options: { linger.ms: 0 }",
         ),
         output("type: file, path: DIR/out.ndjson, max_bytes: 1kB, keep: 0, gzip: true"),
+        output("type: file, path: \"DIR/{app}.log\", max_bytes: 1kB"),
         output("type: stdout, retry: { attempts: 1, breaker_after: 1 }"),
         output("type: stdout, encoding: { format: text, field: message, timestamp_format: unix }"),
         output(
@@ -99,6 +100,7 @@ fn wrong() -> Vec<String> {
         source("type: http, listen: \"127.0.0.1:0\", tls: { cert: /nowhere, key: /nowhere }"),
         source("type: generator, format: nginx, rate: 0"),
         output("type: kafka, brokers: [], topic: t"),
+        output("type: file, path: \"DIR/{app}\", max_bytes: 1kB"),
         output("type: kafka, brokers: [\"h:port\"], topic: t"),
         output("type: kafka, brokers: [\"h:65536\"], topic: t"),
         output("type: kafka, brokers: [h], topic: \"a topic\""),
