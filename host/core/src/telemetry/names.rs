@@ -171,6 +171,8 @@ metrics_list! {
     ForwardAcks = "flitch_forward_acks_total",
     /// Chunks that came again to a forward source and were not taken again.
     ForwardDuplicates = "flitch_forward_duplicates_total",
+    /// Pieces of Docker's long lines that did not come to a forward source, or came twice, by source and fault.
+    ForwardOddPieces = "flitch_forward_odd_pieces_total",
     /// Connections that a forward source closed because the client broke the protocol.
     ForwardBroken = "flitch_forward_broken_connections_total",
     /// Connections that a forward source refused: the TLS or the shared-key handshake failed.

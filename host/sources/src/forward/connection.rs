@@ -15,7 +15,7 @@ use super::entries::SCAN_DEPTH;
 use super::gather::Gather;
 use super::hub::{Alive, Hub};
 use super::link::{self, Ended, Link, Peer};
-use super::partial::Partials;
+use super::partial::{Faults, Partials};
 use super::pool::{Hold, SMALL};
 use super::strangers::Place;
 use super::tags::Tags;
@@ -62,6 +62,8 @@ struct Session {
     /// Its place among the connections of the source.
     place: Arc<Place>,
     stop: CancellationToken,
+    /// What its client is called in the log.
+    peer: String,
     gather: Gather,
     partials: Option<Partials>,
     tags: Tags,
@@ -116,6 +118,7 @@ pub async fn serve<S>(
         stop: stop.clone(),
         gather: hub.gather(),
         partials: hub.partials(),
+        peer: peer.shown.to_string(),
         tags: hub.tags(),
         buffer,
         buffered: 0,
@@ -356,7 +359,15 @@ impl Session {
         Ok(self.flush().await?)
     }
 
+    fn tell_faults(&mut self) {
+        let faults = self.partials.as_mut().map(Partials::take_faults);
+        if let Some(faults) = faults.filter(|faults| *faults != Faults::default()) {
+            self.hub.tell(&self.peer, faults);
+        }
+    }
+
     async fn flush(&mut self) -> Result<(), Closed> {
+        self.tell_faults();
         self.urgent = false;
         match self.gather.finish() {
             Some(ready) => self.hub.send(ready, self.is_single, self.stream, &self.room, &self.alive).await,

@@ -8,11 +8,12 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
+use super::ForwardSettings;
 use super::acks::{Chunks, Share};
 use super::gather::{Dead, Gather, Ready};
+use super::partial::{Faults, Partials};
 use super::pool::Pool;
 use super::tags::Tags;
-use super::{ForwardSettings, partial::Partials};
 use crate::multiline::Waits;
 use crate::{ChangedValues, SourceContext};
 use flitch_core::batch::origin::Root;
@@ -45,6 +46,8 @@ pub struct Hub {
     pub broken: metrics::Counter,
     refused: metrics::Counter,
     changed: ChangedValues,
+    /// Pieces of lines that did not come, and that came once more.
+    odd_pieces: [metrics::Counter; 2],
     dead_lettered: Tally,
     resend: mpsc::Sender<Resend>,
     /// What its chunks are of.
@@ -107,6 +110,8 @@ impl Hub {
             broken: Metric::ForwardBroken.counter(&labels),
             refused: Metric::ForwardRefused.counter(&labels),
             changed: ChangedValues::new(&cx.name),
+            odd_pieces: ["missing", "twice"]
+                .map(|fault| Metric::ForwardOddPieces.counter(&[("source", &*cx.name), ("fault", fault)])),
             dead_lettered: Tally::dead_lettered("source", &cx.name),
             resend,
             root: Root::of("forward", &[cx.name.as_bytes()]),
@@ -154,6 +159,22 @@ impl Hub {
             tracing::warn!(source, peer, "{reason}");
         } else {
             tracing::debug!(source, peer, "{reason}");
+        }
+    }
+
+    /// Counts pieces of lines that were missing or came twice, and warns of them.
+    pub fn tell(&self, peer: &str, faults: Faults) {
+        let Faults { missing, twice } = faults;
+        for (counter, pieces) in self.odd_pieces.iter().zip([missing, twice]) {
+            if pieces > 0 {
+                counter.increment(pieces);
+            }
+        }
+        if missing > 0 {
+            self.warn(peer, "pieces of lines are missing; what there is of the lines is marked as truncated");
+        }
+        if twice > 0 {
+            self.warn(peer, "pieces of lines came once more");
         }
     }
 

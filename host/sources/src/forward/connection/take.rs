@@ -43,6 +43,7 @@ impl Session {
                 Err(fault) => break Err(End::Broken(format!("a message cannot be read: {fault}"))),
             }
         };
+        self.tell_faults();
         buffer.advance(start);
         self.buffered = 0;
         self.taken |= start > 0;

@@ -86,11 +86,11 @@ async fn a_client_that_stalls_is_waited_for_while_nobody_needs_its_memory() {
     assert_eq!(client.next().await[0]["n"], 1);
 }
 
-/// A piece of a Docker line, and whether it is the last.
-fn piece(id: usize, text: &str, last: bool) -> Vec<u8> {
-    let (id, last) = (id.to_string(), last.to_string());
+/// A piece of a Docker line, which one it is, and whether it is the last.
+fn piece(id: usize, ordinal: usize, text: &str, last: bool) -> Vec<u8> {
+    let (id, ordinal, last) = (id.to_string(), ordinal.to_string(), last.to_string());
     pack(&json!(["t", 0, {"container_id": "c", "log": text, "partial_message": "true", "partial_id": id,
-        "partial_ordinal": "1", "partial_last": last}, {}]))
+        "partial_ordinal": ordinal, "partial_last": last}, {}]))
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,7 +115,7 @@ async fn open_lines_of_many_connections_share_the_memory_and_lose_nothing() {
     for round in 0..5 {
         for stream in &mut streams {
             for line in 0..LINES {
-                stream.write_all(&piece(line, &text, round == 4)).await.unwrap();
+                stream.write_all(&piece(line, round + 1, &text, round == 4)).await.unwrap();
             }
         }
         settle_down().await;
