@@ -282,7 +282,8 @@ impl Checker<'_> {
             format!("{needed} files and connections may be open at once, and the system allows {most}");
         let help = format!(
             "`{path}` alone may hold {of_it}: lower its `max_connections` or `max_open_files`, or raise the hard \
-             limit (`LimitNOFILE=` of systemd, `--ulimit nofile=` of docker); what does not fit waits"
+             limit (`LimitNOFILE=` of systemd, `--ulimit nofile=` of docker); clients that do not \
+             fit wait, and files that were quiet longest are closed for others"
         );
         self.warn(&path, message, &help);
     }

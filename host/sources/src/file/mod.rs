@@ -32,6 +32,7 @@ mod fingerprint;
 mod gather;
 mod identity;
 mod offsets;
+mod pool;
 mod read;
 mod sample;
 mod sender;

@@ -19,6 +19,7 @@ use super::checkpoint::{Checkpoint, Store};
 use super::content::{Content, End};
 use super::discover::{FileId, Globs, is_absent};
 use super::gather::Gather;
+use super::pool::Pool;
 use super::read::{ReadError, Reader};
 use super::sender::Sender;
 use super::settings::FileSettings;
@@ -139,7 +140,7 @@ impl Tailer {
             behind: Metric::FileBytesBehind.gauge(&labels),
             reader: Reader::new(&settings),
             out: Sender::new(cx.clone(), gather, settings.invalid_utf8, bell),
-            opened: Opened::new(settings.max_open_files),
+            opened: Opened::new(settings.max_open_files, Pool::of_process().join()),
             settings,
             tails: BTreeMap::new(),
             by_id: HashMap::new(),
@@ -194,6 +195,12 @@ impl Tailer {
             return Ok(Next::Now);
         }
         Ok(Next::At(self.next_walk.min(self.rounds.next()).min(self.next_save)))
+    }
+
+    /// Shares these descriptors with others, and not those of the process.
+    #[cfg(test)]
+    pub fn share(&mut self, pool: &Arc<Pool>) {
+        self.opened = Opened::new(self.settings.max_open_files, pool.join());
     }
 
     /// The folders to watch from now on, if they are others than those that were answered last.
@@ -310,9 +317,6 @@ impl Tailer {
 
     /// Gives a file its turn.
     fn read(&mut self, key: Key, now: Instant) -> Result<(), Closed> {
-        if self.tails.get(&key).is_some_and(|t| t.content.is_none()) {
-            self.make_room();
-        }
         let Some(mut tail) = self.tails.remove(&key) else { return Ok(()) };
         tail.queued = false;
         let result = self.read_tail(&mut tail, now);
@@ -363,7 +367,7 @@ impl Tailer {
         if tail.mark.failed() {
             return Ok(Read::Enough);
         }
-        tail.open()?;
+        self.open(tail)?;
         if now >= tail.verify_at {
             if !tail.verify(self.settings.compression)? {
                 tracing::info!(path = %tail.path.display(), "a file has new content; it is read from its beginning");

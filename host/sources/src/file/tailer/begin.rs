@@ -96,8 +96,7 @@ impl Tailer {
             rest_until: None,
             average: 0,
         };
-        self.make_room();
-        tail.open()?;
+        self.open(&mut tail)?;
         tail.verify(self.settings.compression)?;
         let (start, kept) = self.start_of(&tail, found)?;
         let is_other = kept.as_ref().is_some_and(|kept| !kept.is_same);

@@ -1,8 +1,12 @@
 //! Which files are open, and which is closed where too many are.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 
+use rustix::io::Errno;
+
+use super::super::pool::Part;
 use super::super::tail::Tail;
 use super::{Key, Tailer};
 
@@ -12,12 +16,14 @@ pub(super) struct Opened {
     by_use: BTreeMap<u64, Key>,
     uses: u64,
     most: usize,
+    /// What it holds of all that file sources may.
+    part: Part,
 }
 
 impl Opened {
-    /// None is open; `most` may be.
-    pub fn new(most: usize) -> Opened {
-        Opened { by_use: BTreeMap::new(), uses: 0, most: most.max(1) }
+    /// None is open; `most` may be, and no more than this part allows.
+    pub fn new(most: usize, part: Part) -> Opened {
+        Opened { by_use: BTreeMap::new(), uses: 0, most: most.max(1), part }
     }
 
     pub fn len(&self) -> usize {
@@ -28,6 +34,7 @@ impl Opened {
     pub fn forget(&mut self, tail: &Tail) {
         if let Some(used) = tail.used {
             self.by_use.remove(&used);
+            self.part.set(self.by_use.len());
         }
     }
 
@@ -42,6 +49,7 @@ impl Opened {
             self.by_use.insert(self.uses, key);
             self.uses
         });
+        self.part.set(self.by_use.len());
     }
 }
 
@@ -53,11 +61,40 @@ impl Tailer {
         }
     }
 
-    /// Closes the file that was quiet longest where too many are open.
-    pub(super) fn make_room(&mut self) {
-        if self.opened.len() < self.opened.most {
-            return;
+    /// Opens a file, for which others are closed that were quiet longest where too many are open.
+    pub(super) fn open(&mut self, tail: &mut Tail) -> io::Result<()> {
+        if tail.content.is_some() {
+            return Ok(());
         }
+        while self.opened.len() >= self.opened.most && self.close_one() {}
+        if self.opened.part.is_full() {
+            self.opened.part.want();
+        }
+        while self.opened.part.is_full() && self.close_one() {}
+        if self.opened.part.is_full() && self.opened.len() > 0 {
+            // What is open has no name any more. Nothing is lost where the next one waits, for that has one.
+            return Err(io::Error::other(
+                "no more files may be open, and none of those that are can be closed",
+            ));
+        }
+        loop {
+            match tail.open() {
+                // Others took what is left to them.
+                Err(error) if is_exhausted(&error) && self.close_one() => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Closes files that were quiet longest, down to the source's part of all, where another one needs them.
+    pub(super) fn give_back(&mut self) {
+        if self.opened.part.is_owed() {
+            while self.opened.part.is_large() && self.close_one() {}
+        }
+    }
+
+    /// Closes the file that was quiet longest. Answers whether one could be closed.
+    fn close_one(&mut self) -> bool {
         // What was removed cannot be opened again, and what was renamed must be searched for.
         let has_name = |key: &&Key| self.tails.get(key).is_some_and(|tail| tail.gone.is_none());
         let is_linked = |key: &&Key| {
@@ -71,6 +108,14 @@ impl Tailer {
             tail.content = None;
             tail.constants = None;
             self.opened.note(key, tail, false);
+            return true;
         }
+        false
     }
+}
+
+/// Whether the process, or the system, has no descriptor left.
+fn is_exhausted(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE))
 }

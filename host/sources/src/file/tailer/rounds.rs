@@ -118,6 +118,7 @@ impl Tailer {
                 rounds.next_full = now + rest;
                 rounds.next = now + self.settings.poll_interval.0;
             }
+            self.give_back();
             self.open_files.set(self.opened.len() as f64);
             let lively = self.rounds.lively.iter().filter_map(|key| self.tails.get(key));
             self.behind.set(lively.map(|tail| tail.behind()).sum::<u64>() as f64);

@@ -7,6 +7,7 @@ use std::fs;
 mod containers;
 mod content;
 mod cuts;
+mod descriptors;
 mod forms;
 mod identity;
 mod links;
