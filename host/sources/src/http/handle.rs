@@ -28,6 +28,8 @@ use flitch_core::receipt::{self, Verdict};
 /// Bytes of a body that is read to its end when it is refused, and how long that may take.
 const SMALL: u64 = 64 << 10;
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a body may take to come when the source is to stop.
+const LAST: Duration = Duration::from_secs(2);
 /// Bytes of a body that take about a millisecond to read into columns.
 const LONG: usize = 256 << 10;
 
@@ -40,7 +42,10 @@ pub async fn handle(request: Request<Incoming>, shared: &Shared) -> Response<Ful
     let answer = match take(&parts, &mut body, encoding, shared).await {
         Ok(answer) => answer,
         Err(refused) => {
-            pass_over(&parts.headers, &mut body).await;
+            let is_last = shared.cx.stop.is_cancelled();
+            if !is_last {
+                pass_over(&parts.headers, &mut body).await;
+            }
             refused
         }
     };
@@ -63,6 +68,13 @@ async fn pass_over(headers: &HeaderMap, body: &mut Incoming) {
     }
     // It is over one way or another.
     let _ = timeout(PATIENCE, async { while let Some(Ok(_)) = body.frame().await {} }).await;
+}
+
+/// Waits until the source is to stop, and a while longer for bodies that are on their way. A client whose body is not whole then
+/// was never answered, and sends it again.
+async fn is_late(shared: &Shared) {
+    shared.cx.stop.cancelled().await;
+    tokio::time::sleep(LAST).await;
 }
 
 async fn take(
@@ -102,7 +114,11 @@ async fn take(
     }
     let mut room = body::Room::of(&shared.pending);
     let pace = body::Pace { wait: settings.read_timeout.0, rate: settings.min_rate.0 };
-    let raw = body::read(body, settings.max_body.0 as usize, pace, &mut room).await?;
+    let raw = tokio::select! {
+        biased;
+        raw = body::read(body, settings.max_body.0 as usize, pace, &mut room) => raw?,
+        () = is_late(shared) => return Err(Answer::Draining),
+    };
     let bytes = raw.len();
     let takes_long = bytes > LONG || !codings.is_empty() || charset.is_some();
     let mut hand = hand(shared).await;

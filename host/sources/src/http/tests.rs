@@ -311,6 +311,47 @@ async fn a_stopping_server_finishes_the_request_that_is_under_way() {
 }
 
 #[tokio::test]
+async fn a_stopping_server_waits_for_no_body_that_does_not_come() {
+    for begun in [
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc",
+        "POST / HTTP/1.1\r\nHost: x\r\nConte",
+    ] {
+        let server = server(serde_json::json!({ "read_timeout": "24h" })).await;
+        let mut client = TcpStream::connect(server.address).await.unwrap();
+        client.write_all(begun.as_bytes()).await.unwrap();
+        // Another client is answered, so that this one has been heard.
+        assert_eq!(server.post("POST /", b"{}").await.0, 200);
+        server.stop.cancel();
+        tokio::time::timeout(std::time::Duration::from_secs(60), server.running)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+        let mut answer = String::new();
+        let _ = client.read_to_string(&mut answer).await;
+        let is_whole = begun.contains("abc");
+        assert_eq!(answer.starts_with("HTTP/1.1 503 "), is_whole, "{answer:?}");
+        assert_eq!(server.ledger.read().received, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_comes_soon_after_the_stop_is_taken() {
+    let server = server(serde_json::json!({})).await;
+    let mut client = TcpStream::connect(server.address).await.unwrap();
+    let text = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n{\"a\":1}";
+    client.write_all(&text.as_bytes()[..text.len() - 3]).await.unwrap();
+    assert_eq!(server.post("POST /", b"{}").await.0, 200);
+    server.stop.cancel();
+    client.write_all(&text.as_bytes()[text.len() - 3..]).await.unwrap();
+    server.buffer.lease().await.unwrap().receipt.delivered();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
+    server.running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn who_comes_while_the_server_drains_is_told_to_come_again() {
     let server = server(serde_json::json!({})).await;
     let silent = TcpStream::connect(server.address).await.unwrap();
