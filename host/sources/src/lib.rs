@@ -7,6 +7,7 @@ mod bell;
 #[cfg(test)]
 mod contract;
 pub mod event_hubs;
+mod fields;
 pub mod file;
 pub mod forward;
 pub mod generator;

@@ -11,7 +11,7 @@ use flitch_core::batch::origin::Root;
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::units::Bytes;
 
-use super::container::{ATTRS, At, Container, Format, STREAM, Streams};
+use super::container::{At, Container, Format, Streams};
 use super::offsets::Offsets;
 use super::settings::{Codec, FileSettings, MultilineSettings};
 use crate::multiline::{Begun, Rule};
@@ -64,6 +64,7 @@ impl Gather {
             (1..=1 << 28).contains(&limit),
             wrong!("max_line", " is {}: it must lie between 1 and 256MiB", settings.max_line)
         );
+        settings.check_fields()?;
         let limit = limit as usize;
         let lines = || Lines::new(&settings.message_field);
         let format = match settings.codec {
@@ -105,19 +106,6 @@ impl Gather {
                 " is not for containers, whose records have a time of their own: leave it out"
             )
         );
-        for (key, name) in [
-            ("message_field", &settings.message_field),
-            ("file_field", &settings.file_field),
-            ("host_field", &settings.host_field),
-        ] {
-            anyhow::ensure!(
-                name != STREAM && name != ATTRS,
-                wrong!(
-                    "{key}",
-                    " is `{name}`, a field of its own of each line of a container: give it another name"
-                )
-            );
-        }
         let groups = match &settings.multiline {
             Some(multiline) => Some((Groups::new(multiline)?, multiline.timeout.0)),
             None => None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Int64Array};
 use arrow_schema::FieldRef;
 
-use super::settings::{Codec, FileSettings};
+use super::settings::FileSettings;
 use flitch_core::batch::builder::{Builder, Finished};
 use flitch_core::batch::origin::{Origins, Root};
 use flitch_core::batch::{Kind, Records, record_batch};
@@ -29,7 +29,7 @@ impl Offsets {
     /// Those of records with the field that the settings name, if they do.
     ///
     /// # Errors
-    /// Where a record begins cannot be told as a field, or the name is that of another field.
+    /// Where a record begins cannot be told as a field.
     pub fn new(settings: &FileSettings) -> anyhow::Result<Offsets> {
         let name = &settings.offset_field;
         if name.is_empty() {
@@ -38,17 +38,6 @@ impl Offsets {
         anyhow::ensure!(
             settings.charset.may_be_utf8(),
             wrong!("offset_field", " is for files in UTF-8: leave it out, or `charset`")
-        );
-        let mut taken = vec![&settings.file_field, &settings.host_field];
-        if settings.codec == Codec::Lines {
-            taken.push(&settings.message_field);
-        }
-        anyhow::ensure!(
-            !taken.contains(&name),
-            wrong!(
-                "offset_field",
-                " is `{name}`, which is another field of each record: give it a name of its own"
-            )
         );
         Ok(Offsets { field: Some(Arc::new(Kind::Int64.field(name))), ..Offsets::without_field() })
     }

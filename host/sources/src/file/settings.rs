@@ -12,6 +12,8 @@ use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::units::{Bytes, Span, or_zero};
 
 use super::charset::Charset;
+use super::container::{ATTRS, STREAM};
+use crate::fields::{self, Named};
 use crate::multiline::{Pattern, Preset};
 
 /// Reads lines from files that grow, and follows them through rotation.
@@ -77,7 +79,8 @@ pub struct FileSettings {
     /// How long a file that was renamed or removed is still read after its last growth; `0s` lets it go at its end.
     #[serde(deserialize_with = "or_zero")]
     pub rotate_wait: Span,
-    /// Most files held open; beyond it those that were quiet longest are closed until they grow.
+    /// Most files held open; beyond it those that were quiet longest are closed until they grow. All sources together leave
+    /// 256 of the descriptors that the system allows to all else, or half of them where it allows fewer than 512.
     #[schemars(range(min = 1))]
     pub max_open_files: usize,
     /// Folders below which a file must lie, links followed; none where it may lie anywhere. No file says that: it is so of what a
@@ -87,6 +90,31 @@ pub struct FileSettings {
 }
 
 impl FileSettings {
+    /// Whether the names that it gives to fields can all be those of a record.
+    ///
+    /// # Errors
+    /// One cannot.
+    pub(super) fn check_fields(&self) -> anyhow::Result<()> {
+        let default = FileSettings::default();
+        let mut named = vec![
+            ("message_field", &self.message_field, &default.message_field),
+            ("file_field", &self.file_field, &default.file_field),
+            ("host_field", &self.host_field, &default.host_field),
+            ("offset_field", &self.offset_field, &default.offset_field),
+        ];
+        // The fields of a record of JSON are its own, and take the place of others.
+        let has_text = self.codec != Codec::Json;
+        named.retain(|(key, name, _)| if *key == "message_field" { has_text } else { !name.is_empty() });
+        // What is not as it is by default stands in the file, and is told.
+        named.sort_by_key(|(_, name, default)| name != default);
+        let named: Vec<Named<'_>> = named.into_iter().map(|(key, name, _)| Named { key, name }).collect();
+        let own: &[&str] = match self.codec {
+            Codec::Cri | Codec::DockerJson => &[STREAM, ATTRS],
+            Codec::Lines | Codec::Json => &[],
+        };
+        fields::check(&named, own)
+    }
+
     /// Whether a file may be read.
     ///
     /// # Errors

@@ -37,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::multiline::JoinSettings;
 use super::{BESIDE, Running, SourceContext, SourceKind, Starting};
+use crate::fields::{self, Named};
 use flitch_core::net::address::Endpoint;
 use flitch_core::net::forward::handshake::SecuritySettings;
 use flitch_core::net::tls::TlsSettings;
@@ -55,11 +56,7 @@ impl SourceKind for ForwardSettings {
                 !field.is_empty(),
                 wrong!("metadata_field", " is empty; `null` leaves metadata away")
             );
-            let own = field.starts_with('@');
-            anyhow::ensure!(
-                !own,
-                wrong!("metadata_field", ": names that begin with `@` are flitch's own: `{field}`")
-            );
+            fields::check(&[Named { key: "metadata_field", name: field }], &[])?;
         }
         self.multiline.as_ref().map_or(Ok(()), JoinSettings::check)?;
         self.tls.as_ref().map(TlsSettings::acceptor).transpose()?;

@@ -7,6 +7,7 @@ use rdkafka::ClientConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::fields::{self, Named};
 use crate::multiline::JoinSettings;
 use flitch_core::batch::time;
 use flitch_core::batch::utf8::InvalidUtf8;
@@ -299,20 +300,12 @@ impl KafkaSettings {
             );
         }
         anyhow::ensure!(!self.group.is_empty(), wrong!("group", " is empty: name the consumer group"));
-        anyhow::ensure!(!self.message_field.is_empty(), wrong!("message_field", " is empty"));
-        let mut seen = vec![("message_field", self.message_field.as_str())];
-        seen.truncate(usize::from(self.codec != Codec::Json));
-        for (key, column) in self.fields.named() {
-            anyhow::ensure!(!column.is_empty(), wrong!("fields.{key}", " is empty"));
-            anyhow::ensure!(
-                !column.starts_with('@'),
-                wrong!("fields.{key}", ": names that begin with @ are flitch's own; give `{column}` another")
-            );
-            if let Some((other, _)) = seen.iter().find(|(_, taken)| *taken == column) {
-                anyhow::bail!(wrong!("fields.{key}", ": `{column}` is the column of `{other}` already"));
-            }
-            seen.push((key, column));
-        }
+        let columns: Vec<(String, &str)> =
+            self.fields.named().map(|(key, column)| (format!("fields.{key}"), column)).collect();
+        let message = Named { key: "message_field", name: &self.message_field };
+        let text = Some(message).filter(|_| self.codec != Codec::Json);
+        let columns = columns.iter().map(|(key, name)| Named { key, name });
+        fields::check(&text.into_iter().chain(columns).collect::<Vec<_>>(), &[])?;
         self.tag_of("", 0).map(drop)
     }
 

@@ -5,7 +5,7 @@ use arrow_array::types::Int64Type;
 
 use super::super::container::At;
 use super::super::gather::Gather;
-use super::super::settings::MultilineSettings;
+use super::super::settings::{Codec, MultilineSettings};
 use super::*;
 use flitch_core::batch::Cut;
 use flitch_core::batch::constants::Constants;
@@ -91,7 +91,7 @@ fn a_member_of_that_name_stays_what_it_is() {
 fn an_offset_that_cannot_be_told_is_refused_by_name() {
     let refused = |settings: &FileSettings| Gather::new(settings).unwrap_err().to_string();
     let same = FileSettings { offset_field: "message".to_owned(), ..Default::default() };
-    assert!(refused(&same).contains("another field of each record"), "{}", refused(&same));
+    assert!(refused(&same).contains("which is the field `message` of `message_field`"), "{}", refused(&same));
     let utf16 =
         FileSettings { charset: serde_json::from_str("\"utf-16le\"").unwrap(), ..settings(Codec::Lines) };
     assert!(refused(&utf16).contains("UTF-8"), "{}", refused(&utf16));
