@@ -76,6 +76,10 @@ pub(super) fn config() -> Config {
         .wasm_component_model(true)
         .epoch_interruption(true)
         .concurrency_support(false)
+        // A fifth of compiled code, for what nobody reads: places in the component to each instruction, and tables for
+        // unwinders that are not wasmtime's own.
+        .generate_address_map(false)
+        .native_unwind_info(false)
         .memory_init_cow(true);
     config
 }
