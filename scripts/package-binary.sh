@@ -45,13 +45,13 @@ if [ ! -d "$kept" ]; then
   done
   cargo_home="${CARGO_HOME:-$HOME/.cargo}"
   CARGO_ZIGBUILD_ZIG_PATH="$tools/zig/bin/python-zig" CC="$wrappers/cc" CXX="$wrappers/c++" HOST_CC=gcc HOST_CXX=g++ LDFLAGS=-Wl,--undefined-version \
-    CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_STRIP=symbols CARGO_TARGET_DIR="$target" \
+    CARGO_TARGET_DIR="$target" \
     RUSTFLAGS="--remap-path-prefix=$root=/flitch --remap-path-prefix=$cargo_home=/cargo" \
-    cargo zigbuild --quiet --locked --release --jobs 2 -p flitch --bin flitch --features static \
+    cargo zigbuild --quiet --locked --profile packaged --jobs 2 -p flitch --bin flitch --features static \
     --target "$machine-unknown-linux-gnu.$glibc" >&2
   rm -rf "$kept".*
   mkdir -p "$kept.$$/compiled"
-  cp "$target/$machine-unknown-linux-gnu/release/flitch" "$kept.$$/flitch"
+  cp "$target/$machine-unknown-linux-gnu/packaged/flitch" "$kept.$$/flitch"
   run_for "$arch" "$kept.$$/flitch" plugin precompile "$kept.$$/compiled"
   mv -T "$kept.$$" "$kept"
 fi
