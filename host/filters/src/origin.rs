@@ -139,7 +139,11 @@ impl Origin for OfFile {
     }
 
     fn is_stale(&self, now: &str) -> bool {
-        named_file::read(&self.path).is_ok_and(|bytes| sha256(&bytes) != now)
+        match named_file::read(&self.path) {
+            Ok(bytes) => sha256(&bytes) != now,
+            // Something else stands there, or it may not be read: whoever loads it says so. What is gone may be on its way.
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        }
     }
 
     fn file(&self) -> Option<&Path> {

@@ -24,8 +24,8 @@ pub trait Origin: fmt::Display + fmt::Debug + Send + Sync {
     /// Why it cannot be read. Blocks.
     fn load(&self) -> anyhow::Result<Cow<'static, [u8]>>;
 
-    /// Whether another component is there now than the one of this hash (SHA-256, in hex). What cannot be read is no
-    /// other. Blocks.
+    /// Whether another component is there now than the one of this hash (SHA-256, in hex). What is gone is no other, for it
+    /// may be on its way; what is there and cannot be read is one, so that whoever loads it says why. Blocks.
     fn is_stale(&self, sha256: &str) -> bool;
 
     /// By what it was decided that the code may run, where that is to be decided; other terms have another number.

@@ -31,14 +31,16 @@ fn a_file_that_is_missing_is_named() {
 }
 
 #[test]
-fn a_pipe_in_the_place_of_a_plugin_is_refused_at_once_and_makes_none_stale() {
+fn a_pipe_in_the_place_of_a_plugin_is_refused_at_once_and_no_reload_passes_over_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mine.wasm");
     rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
     let error = refused(&FilterSettings::of(path.to_str().unwrap()));
     assert!(error.contains("mine.wasm") && error.contains("no regular file"), "{error}");
     let origin = crate::Stock::default().origin(path.to_str().unwrap(), folder.path()).unwrap();
-    assert!(!origin.is_stale("another"));
+    assert!(origin.is_stale("another"));
+    std::fs::remove_file(&path).unwrap();
+    assert!(!origin.is_stale("another"), "it may be on its way");
 }
 
 #[test]
