@@ -77,9 +77,9 @@ impl Traces {
                 }),
             },
             Preset::Go => Traces {
-                more: regex(concat!(
+                more: regex(
                     r"^[\t ]|^\r?$|^goroutine [0-9]+ |^\[signal |^\[recovered\]|^created by |^exit status [0-9]",
-                ))?,
+                )?,
                 // A function with its arguments, frames that are left out, and registers.
                 inside: Some(Inside {
                     header: regex(r"^(?:goroutine [0-9]+ |panic: |fatal error: |runtime stack:)")?,
