@@ -90,7 +90,7 @@ impl Head<'_> {
 fn any_head<'a>(cursor: &mut Cursor<'a>) -> Result<Head<'a>, BadEntry> {
     let (ns, metadata) = match cursor.token()? {
         Token::Int(seconds) => (seconds.checked_mul(NANOS), None),
-        Token::Ext(0, bytes) if bytes.len() == 8 => (extension_time(0, bytes), None),
+        Token::Ext(kind, bytes) if is_time(kind, bytes) => (extension_time(kind, bytes), None),
         // A double holds times of today to a quarter of a microsecond: nothing finer was meant.
         Token::Float(seconds) if seconds.abs() < 9.2e9 => (Some((seconds * 1e6).round() as i64 * 1000), None),
         Token::Nil => (Some(0), None),
@@ -104,9 +104,9 @@ fn any_head<'a>(cursor: &mut Cursor<'a>) -> Result<Head<'a>, BadEntry> {
             let (ns, mark) = match cursor.token()? {
                 Token::Array(_) => return shape("the event's time must be a number", &Token::Array(0)),
                 Token::Int(seconds) => (seconds.checked_mul(NANOS), mark(seconds)),
-                Token::Ext(kind, bytes) => {
+                Token::Ext(kind, bytes) if is_time(kind, bytes) => {
                     let seconds = bytes.first_chunk().map_or(0, |s| i64::from(i32::from_be_bytes(*s)));
-                    let marks = kind == 0 && bytes.len() == 8 && bytes[4..] == [0; 4];
+                    let marks = kind == 0 && bytes[4..] == [0; 4];
                     (extension_time(kind, bytes), mark(seconds).filter(|_| marks))
                 }
                 other => return shape("the event's time must be a number or an EventTime", &other),
@@ -129,6 +129,11 @@ fn any_head<'a>(cursor: &mut Cursor<'a>) -> Result<Head<'a>, BadEntry> {
 /// Whether a value is nil or an empty map.
 fn is_nothing(value: &[u8]) -> bool {
     matches!(Cursor::new(value, 0).token(), Ok(Token::Nil | Token::Map(0)))
+}
+
+/// Whether an extension value is a time: see [`extension_time`].
+fn is_time(kind: i8, bytes: &[u8]) -> bool {
+    matches!((kind, bytes.len()), (0, 8) | (-1, 4 | 8 | 12))
 }
 
 /// The instant that an extension value stands for, in ns: EventTime (type 0) or MessagePack's timestamp (type -1).

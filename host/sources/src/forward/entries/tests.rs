@@ -42,6 +42,34 @@ fn a_time_with_a_fraction_is_exact_to_the_microsecond() {
     }
 }
 
+#[test]
+fn a_time_of_messagepack_is_one_with_metadata_and_without() {
+    let nanos_and_seconds = |nanos: u64, seconds: u64| (nanos << 34 | seconds).to_be_bytes();
+    for (time, ns) in [
+        ([&[0xd6, 0xff][..], &1_600_000_000u32.to_be_bytes()].concat(), 1_600_000_000_000_000_000),
+        ([&[0xd7, 0xff][..], &nanos_and_seconds(5, 1_600_000_000)].concat(), 1_600_000_000_000_000_005),
+        (
+            [&[0xc7, 12, 0xff][..], &5u32.to_be_bytes(), &1_600_000_000i64.to_be_bytes()].concat(),
+            1_600_000_000_000_000_005,
+        ),
+        (
+            [&[0xd7, 0][..], &1_600_000_000u32.to_be_bytes(), &5u32.to_be_bytes()].concat(),
+            1_600_000_000_000_000_005,
+        ),
+    ] {
+        for bytes in [time.clone(), [&[0x92][..], &time, &[0x80]].concat()] {
+            let read = head(&mut Cursor::new(&bytes, 0)).unwrap();
+            assert!(matches!(read, Head::Event(Some(read), None) if read == ns), "{bytes:x?}: {read:?}");
+        }
+    }
+    for other in [&[0xd6, 0, 1, 2, 3, 4][..], &[0xd7, 5, 0, 0, 0, 1, 0, 0, 0, 0], &[0xd5, 0xff, 0, 1]] {
+        for bytes in [other.to_vec(), [&[0x92], other, &[0x80]].concat()] {
+            let error = head(&mut Cursor::new(&bytes, 0)).unwrap_err().to_string();
+            assert!(error.contains("not an extension value"), "{bytes:x?}: {error}");
+        }
+    }
+}
+
 /// A record as its text in a letter, and the record that a forward source makes of the letter.
 fn there_and_back(line: &str) -> Result<(Value, Value), Unfit> {
     let text = |builder: &mut Builder| -> Value {
