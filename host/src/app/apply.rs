@@ -20,6 +20,9 @@ use flitch_core::telemetry::{Health, Part};
 use flitch_filters::{FilterContext, FilterSettings, LoadError, Program, TablePlaces, Tables, swap};
 use flitch_registry::Registries;
 
+/// How long sources of a first start that fails have to end. They have hardly begun.
+const FIRST: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// What was made for a configuration, and is not in force yet.
 pub(super) struct Made {
     pub outputs: BTreeMap<Arc<str>, Output>,
@@ -322,8 +325,7 @@ impl App {
             source.stop.cancel();
         }
         // An output that is stuck may be what the new configuration mends.
-        let patience =
-            self.config.as_ref().map_or(std::time::Duration::ZERO, |config| config.drain_timeout.0);
+        let patience = self.config.as_ref().map_or(FIRST, |config| config.drain_timeout.0);
         let deadline = Instant::now() + most.map_or(patience, |most| most.min(patience));
         let _rushed: Vec<_> = self.outputs.values().map(|output| output.buffer.rush()).collect();
         let mut stopped = Vec::new();
