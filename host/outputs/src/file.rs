@@ -113,6 +113,10 @@ impl OutputKind for FileSettings {
         Ok(Arc::new(open(self, cx)?))
     }
 
+    fn writes(&self) -> Option<&Template> {
+        Some(&self.path)
+    }
+
     fn descriptors(&self) -> u64 {
         files::OPEN as u64 + 4
     }

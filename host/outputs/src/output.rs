@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use flitch_core::batch::Encoded;
 use flitch_core::batch::encode::{Encoder, Format, Framing};
+use flitch_core::batch::template::Template;
 use flitch_core::clock::Clock;
 use flitch_core::receipt::Ledger;
 use flitch_core::telemetry::Health;
@@ -80,6 +81,11 @@ pub trait OutputKind: Send + Sync {
     /// The formats of `encoding` that it can write; none where it has a form of its own for records.
     fn formats(&self) -> &'static [Format] {
         &[Format::Ndjson, Format::Text, Format::Raw, Format::Csv]
+    }
+
+    /// The paths of the files that it writes, where it writes files for others to read.
+    fn writes(&self) -> Option<&Template> {
+        None
     }
 
     /// Files and connections that it may hold open at once.

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -94,6 +94,11 @@ pub trait SourceKind: Send + Sync {
     /// Where it listens. A port alone is on every address of the machine.
     fn listens(&self) -> Vec<Endpoint> {
         Vec::new()
+    }
+
+    /// Whether it reads a file of this path, were there one.
+    fn reads(&self, _path: &Path) -> bool {
+        false
     }
 
     /// Files and connections that it may hold open at once.

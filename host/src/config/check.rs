@@ -16,6 +16,7 @@ use flitch_core::net::address::Endpoint;
 use flitch_core::net::descriptors::{self, Excess};
 
 mod cases;
+mod circles;
 
 /// Where sources listen when only a port is named.
 const ALL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -32,6 +33,7 @@ pub fn check(config: &Config, file: &SourceFile) -> Vec<Problem> {
     checker.is_complete();
     checker.unused();
     checker.odd();
+    checker.circles();
     checker.contradictions();
     checker.buffers();
     checker.addresses();

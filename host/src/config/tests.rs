@@ -145,6 +145,51 @@ fn a_glob_that_can_match_nothing_is_a_warning_where_it_stands() {
 }
 
 #[test]
+fn a_source_that_reads_what_is_written_of_it_is_a_warning_where_it_stands() {
+    let told = |include: &str, exclude: &str, path: &str, pipelines: &str| {
+        let text = format!(
+            "data_dir: /srv/logs/data\n\
+             sources:\n  in: {{ type: file, include: ['{include}'], exclude: ['{exclude}'] }}\n  \
+             other: {{ type: file, include: [/srv/out/*.ndjson] }}\n\
+             outputs:\n  out: {{ type: file, path: '{path}' }}\n  back: {{ type: file, path: /srv/logs/back.log }}\n\
+             pipelines:\n{pipelines}"
+        );
+        let loaded = parse_text(&text, Path::new("/")).unwrap();
+        let told: Vec<String> = loaded.warnings.iter().map(|w| format!("{w:?}")).collect();
+        told.into_iter().filter(|w| w.contains(" reads what ")).collect::<Vec<_>>()
+    };
+    let one = "  p: { from: [in], to: [out] }\n";
+    for (include, path) in [
+        ("/srv/logs/*.ndjson", "/srv/logs/out.ndjson"),
+        ("/srv/logs/*/*.log", "/srv/logs/{@tag}/{host}.log"),
+        ("/srv/logs/**/*.log", "/srv/logs/{@timestamp:%Y-%m-%d}.log"),
+        ("/srv/logs/out.log", "/srv/logs/out.log"),
+    ] {
+        let found = told(include, "none", path, one);
+        assert!(
+            found.len() == 1
+                && found[0].contains("flitch.yaml:3:21: `in` reads what the output `out` writes of it"),
+            "{found:?}"
+        );
+    }
+    let found = told("/srv/logs/**", "out/**", "/srv/logs/out/x.ndjson", one);
+    assert!(found.len() == 1 && found[0].contains("in its own `data_dir`"), "{found:?}");
+    // By another source, whose records the first one has.
+    let round = "  p: { from: [in], to: [out] }\n  q: { from: [other], to: [back] }\n";
+    let found = told("/srv/logs/*.log", "none", "/srv/out/x.ndjson", round);
+    assert_eq!(found.len(), 2, "{found:?}");
+    // What another pipeline writes may be read, and what is left out is not.
+    for (exclude, pipelines) in
+        [("*.ndjson", one), ("none", "  p: { from: [in], to: [back] }\n  q: { from: [other], to: [out] }\n")]
+    {
+        assert!(
+            told("/srv/logs/*.ndjson", exclude, "/srv/logs/out.ndjson", pipelines).is_empty(),
+            "{exclude}"
+        );
+    }
+}
+
+#[test]
 fn settings_that_change_nothing_are_warnings() {
     let text = "\
 sources:

@@ -13,6 +13,7 @@
 //! always the beginning of a line, and a restart needs nothing else. Only the records of containers are kept while they
 //! are open, since those of the other stream pass them by: see `container::Position`.
 
+use std::path::Path;
 use std::sync::{Arc, atomic};
 use std::time::{Duration, Instant};
 
@@ -87,6 +88,10 @@ impl SourceKind for FileSettings {
 
     fn sample(&self, texts: &[&[u8]], beside: &Constants) -> anyhow::Result<Sample> {
         sample::sample(self, texts, beside)
+    }
+
+    fn reads(&self, path: &Path) -> bool {
+        Globs::new(&self.include, &self.exclude).is_ok_and(|globs| globs.matches(path))
     }
 
     fn descriptors(&self) -> u64 {
