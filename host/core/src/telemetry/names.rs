@@ -163,6 +163,8 @@ metrics_list! {
     KafkaTombstones = "flitch_kafka_tombstones_total",
     /// Messages that brokers have deleted before a source could read them.
     KafkaOverrun = "flitch_kafka_overrun_messages_total",
+    /// Times that a partition ended before the position of a source, which went back to what there is.
+    KafkaResets = "flitch_kafka_resets_total",
     /// Records that `multiline` of a source ended before their next line could come, since there was no room for more of them.
     MultilineCut = "flitch_multiline_cut_total",
     /// Connections of forward clients that are open, by source.

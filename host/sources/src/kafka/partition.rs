@@ -50,6 +50,12 @@ impl Partition {
         self.mark.may_move()
     }
 
+    /// Whether it is read and its next message, at this offset, lies below its position.
+    #[inline]
+    pub fn is_above(&self, offset: Option<i64>) -> bool {
+        self.state == State::Reading && offset.is_some_and(|offset| offset < self.next)
+    }
+
     /// The position to commit, if it has moved.
     pub fn moved(&self) -> Option<i64> {
         self.mark.safe().filter(|safe| self.committed != Some(*safe))

@@ -113,6 +113,15 @@ impl Queue {
         Some((message.rkt as usize, message.partition))
     }
 
+    /// The place in its partition of the next message; none where there is none now, or something else stands in its place.
+    #[inline]
+    pub fn peek_offset(&self) -> Option<i64> {
+        let message = NonNull::new(*self.taken.get(self.next)?)?;
+        // SAFETY: it was taken out of the queue, and not handed on.
+        let message = unsafe { message.as_ref() };
+        (message.err == ffi::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR).then_some(message.offset)
+    }
+
     /// The topic of the next message; empty where there is none now.
     pub fn peek_topic(&self) -> &str {
         let message = self.taken.get(self.next).copied().and_then(NonNull::new);

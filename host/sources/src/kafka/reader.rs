@@ -214,12 +214,19 @@ impl Reader {
                 let topic = self.partitions.get_key_value(self.queue.peek_topic());
                 self.current = topic.map(|(topic, _)| (handle, topic.clone(), number));
             }
+            if let Some(offset) = self.lies_below() {
+                self.flush()?;
+                if self.out.is_blocked() || !self.begin_anew(offset)? {
+                    return Ok(false);
+                }
+            }
             left = left.saturating_sub(self.take((handle, number)).max(1));
         }
         Ok(true)
     }
 
-    /// Takes messages of one partition, of which there is one, until a batch is full or others come. Answers how many.
+    /// Takes messages of one partition, of which there is one, until a batch is full, or others come, or the next one lies below
+    /// the position. Answers how many.
     fn take(&mut self, of: (usize, i32)) -> usize {
         let Reader { queue, gather, partitions, trouble, out, current, .. } = self;
         let topic = current.as_ref().map(|(_, topic, _)| topic.clone()).unwrap_or_default();
@@ -227,6 +234,9 @@ impl Reader {
         let mut partition = partitions.get_mut(&topic).and_then(|t| t.get_mut(&number));
         let mut count = 0;
         while count < ROUND && queue.peek() == Some(of) && !gather.is_full(&out.cx.cut) {
+            if partition.as_deref().is_some_and(|partition| partition.is_above(queue.peek_offset())) {
+                break;
+            }
             let Some(message) = queue.next() else { break };
             count += 1;
             // What still comes of a partition that is not ours any more is for somebody else.
@@ -235,7 +245,7 @@ impl Reader {
                 trouble.of_partition(&topic, number, code, &reason);
                 continue;
             }
-            if partition.state != State::Reading || message.offset() < partition.next {
+            if partition.state != State::Reading {
                 continue;
             }
             if message.offset() > partition.next

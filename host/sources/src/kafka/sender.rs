@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use flitch_core::batch::{Records, TIMESTAMP};
+use flitch_core::batch::{Records, StreamId, TIMESTAMP};
 use flitch_core::buffers::Closed;
 use flitch_core::receipt::{self, Ticket, Verdict};
 use flitch_core::telemetry::{Metric, Quiet, Tally};
@@ -110,6 +110,13 @@ impl Sender {
             }
             Ok(())
         })
+    }
+
+    /// Sends the record whose next lines do not come any more.
+    pub fn end(&mut self, stream: StreamId) -> Result<(), Closed> {
+        let Some(joiner) = self.cx.joiner.clone() else { return Ok(()) };
+        let intake = self.cx.intake.clone();
+        self.push.begin(async move { joiner.end(&intake, stream).await })
     }
 
     /// Puts messages that are no records among the dead letters. Answers whether they are there; where not, they count as

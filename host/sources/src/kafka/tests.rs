@@ -20,6 +20,8 @@ use flitch_core::receipt::Ledger;
 use flitch_core::units::Bytes;
 use flitch_kafka::News;
 
+mod places;
+
 const LONG: Duration = Duration::from_secs(60);
 
 struct Cluster(MockCluster<'static, DefaultProducerContext>);

@@ -7,8 +7,8 @@ use std::time::Duration;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
-use flitch_core::telemetry::Quiet;
 use flitch_core::telemetry::health::Ailment;
+use flitch_core::telemetry::{Metric, Quiet};
 use flitch_kafka::{News, is_denial};
 
 use super::settings::KafkaSettings;
@@ -63,6 +63,7 @@ pub(super) struct Trouble {
     ailment: Ailment,
     commit: Quiet,
     overrun: Quiet,
+    reset: Quiet,
 }
 
 impl Trouble {
@@ -74,6 +75,7 @@ impl Trouble {
             said: Vec::new(),
             commit: Quiet::a_minute(),
             overrun: Quiet::a_minute(),
+            reset: Quiet::a_minute(),
         }
     }
 
@@ -172,13 +174,23 @@ impl Trouble {
 
     /// Messages were deleted before they were read.
     pub fn overrun(&self, topic: &str, partition: i32, from: i64, lost: i64) {
-        flitch_core::telemetry::Metric::KafkaOverrun
-            .counter(&[("source", &self.source)])
-            .increment(lost.unsigned_abs());
+        Metric::KafkaOverrun.counter(&[("source", &self.source)]).increment(lost.unsigned_abs());
         if self.overrun.may_say() {
             tracing::error!(
                 source = %self.source, topic, partition, from, messages = lost,
                 "the brokers have deleted messages before they were read (retention); it goes on behind them"
+            );
+        }
+    }
+
+    /// A partition ended before the position, which goes back to what there is.
+    pub fn began_anew(&self, topic: &str, partition: i32, position: i64, from: i64) {
+        Metric::KafkaResets.counter(&[("source", &self.source)]).increment(1);
+        if self.reset.may_say() {
+            tracing::error!(
+                source = %self.source, topic, partition, position, from,
+                "the partition ended before the position of this source: its topic was deleted and made anew, or its brokers \
+                 have lost messages; what there is is read from its beginning on"
             );
         }
     }

@@ -1,4 +1,5 @@
-//! Goes back to where a partition is safe, after records of it came back.
+//! Goes back to where a partition is safe, after records of it came back, and to what there is, after the brokers have lost
+//! what was read.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -6,6 +7,9 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
+
+use flitch_core::buffers::Closed;
+use flitch_core::receipt::Watermark;
 
 use super::super::partition::{Partition, State};
 use super::{AGAIN, Reader};
@@ -70,12 +74,43 @@ impl Reader {
             tracing::warn!(%source, topic, partition = number, from = offset, "records came back; they are read again");
         }
         if partition.mark.safe().is_none() {
-            partition.mark = flitch_core::receipt::Watermark::new(Some(offset));
+            partition.mark = Watermark::new(Some(offset));
         } else {
             partition.mark.restart();
         }
         (partition.next, partition.sent, partition.state) = (offset, offset, State::Reading);
         None
+    }
+
+    /// Where the next message of the partition that is read stands, if that is below its position.
+    ///
+    /// librdkafka hands out nothing below the offset at which it was told to fetch, and nothing that it had fetched before it was
+    /// told so. So such a message means that the brokers had none at that offset, and that it began with what they have: the
+    /// topic was deleted and made anew, or the leader of the partition had not got all of it.
+    pub(super) fn lies_below(&self) -> Option<i64> {
+        let (_, topic, number) = self.current.as_ref()?;
+        let partition = self.partitions.get(topic)?.get(number)?;
+        let offset = self.queue.peek_offset();
+        offset.filter(|_| partition.is_above(offset))
+    }
+
+    /// Sets the position of the partition that is read to a message below it. What was sent of it goes on, and moves no position.
+    /// Answers false where the pipelines have no room for a record that was open in it; then the position stands.
+    pub(super) fn begin_anew(&mut self, offset: i64) -> Result<bool, Closed> {
+        let Some((_, topic, number)) = &self.current else { return Ok(true) };
+        let Some(partition) = self.partitions.get_mut(topic).and_then(|t| t.get_mut(number)) else {
+            return Ok(true);
+        };
+        // Its next lines are gone with what was read.
+        self.out.end(partition.stream)?;
+        if self.out.is_blocked() {
+            return Ok(false);
+        }
+        self.trouble.began_anew(topic, *number, partition.next, offset);
+        partition.mark = Watermark::new(Some(offset));
+        (partition.next, partition.sent, partition.committed) = (offset, offset, None);
+        partition.state = State::Reading;
+        Ok(true)
     }
 
     /// The position of the group in a partition of which it had none.
