@@ -29,6 +29,7 @@ use flitch_kafka::Part;
 
 mod context;
 mod gather;
+mod internal;
 mod lag;
 mod offsets;
 mod partition;

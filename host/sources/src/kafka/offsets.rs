@@ -52,6 +52,8 @@ pub(super) fn beginnings(
         Start::Committed => return Ok(all),
         Start::Earliest => Offset::Beginning,
         Start::Latest => Offset::End,
+        // A number below 0 is no time for the brokers, and no message is older than 1970.
+        Start::Time(time) if time.ns < 0 => Offset::Beginning,
         Start::Time(time) => {
             Offset::Offset(time.ns.div_euclid(1_000_000) + i64::from(time.ns % 1_000_000 != 0))
         }

@@ -7,6 +7,7 @@ use rdkafka::ClientConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::internal;
 use crate::fields::{self, Named};
 use crate::multiline::JoinSettings;
 use flitch_core::batch::time;
@@ -36,7 +37,8 @@ pub struct KafkaSettings {
     #[schemars(with = "OneOrMore")]
     pub brokers: Vec<String>,
     /// Names of topics, and regular expressions that begin with `^` and choose among all that there are, those that come
-    /// later included.
+    /// later included. Topics that begin with `__`, which are the brokers' own, are left out unless they are named or some
+    /// expression begins with `^__`.
     #[serde(deserialize_with = "one_or_more")]
     #[schemars(with = "OneOrMore")]
     pub topics: Vec<String>,
@@ -263,7 +265,7 @@ impl KafkaSettings {
         self.check_names()?;
         let queue = self.queue.0.clamp(*QUEUE.start(), *QUEUE.end());
         let answer = (queue / ANSWERS).clamp(*ANSWER.start(), *ANSWER.end());
-        self.connection().client(
+        let mut client = self.connection().client(
             name,
             [
                 ("group.id", self.group.clone()),
@@ -284,7 +286,12 @@ impl KafkaSettings {
                 // How long a topic waits that comes later.
                 ("topic.metadata.refresh.interval.ms", "30000".to_owned()),
             ],
-        )
+        )?;
+        if let Some(own) = internal::left_out(&self.topics) {
+            let with = client.get("topic.blacklist").map_or(own.clone(), |theirs| format!("{theirs},{own}"));
+            client.set("topic.blacklist", with);
+        }
+        Ok(client)
     }
 
     fn check_names(&self) -> anyhow::Result<()> {
@@ -298,6 +305,13 @@ impl KafkaSettings {
                      or a regular expression that begins with ^"
                 )
             );
+            let before = self.topics[..place].iter().position(|other| other == topic);
+            if let Some(before) = before {
+                anyhow::bail!(wrong!(
+                    "topics[{place}]",
+                    ": `{topic}` is `topics[{before}]` already; name it once"
+                ));
+            }
         }
         anyhow::ensure!(!self.group.is_empty(), wrong!("group", " is empty: name the consumer group"));
         let columns: Vec<(String, &str)> =

@@ -424,6 +424,11 @@ fn settings_that_make_no_sense_are_refused_with_their_key() {
     wrong(KafkaSettings { topics: vec![], ..good.clone() }, "topics");
     wrong(KafkaSettings { topics: vec!["a/b".into()], ..good.clone() }, "topics[0]");
     wrong(KafkaSettings { topics: vec!["logs".into(), "^a(".into()], ..good.clone() }, "topics[1]");
+    wrong(
+        KafkaSettings { topics: vec!["logs".into(), "b".into(), "logs".into()], ..good.clone() },
+        "topics[2]",
+    );
+    wrong(KafkaSettings { topics: vec!["^a".into(), "^a".into()], ..good.clone() }, "topics[1]");
     wrong(KafkaSettings { group: String::new(), ..good.clone() }, "group");
     wrong(KafkaSettings { tag: "{host}".into(), ..good.clone() }, "tag");
     let fields = Fields { key: Some("message".into()), ..Fields::default() };

@@ -31,3 +31,30 @@ async fn a_partition_that_ends_before_the_position_is_read_from_its_beginning_an
     source.end().await;
     assert_eq!(committed("anew", "anew", 0), Some(4));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pattern_leaves_the_brokers_own_topics_out_and_one_that_is_named_is_read() {
+    for name in ["own-a", "__own-b", "__own-c"] {
+        topic(name, 1);
+        write(name, 0, &[name.as_bytes()]);
+    }
+    let source = Running::start(&settings(&["^_*own-.*", "__own-c"], "own")).await;
+    let mut texts = source.texts(2).await;
+    texts.sort();
+    assert_eq!(texts, ["__own-c", "own-a"]);
+    source.end().await;
+    // Of what it reads it commits where it is.
+    assert_eq!([committed("own", "__own-c", 0), committed("own", "__own-b", 0)], [Some(1), None]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_before_all_time_is_the_beginning() {
+    topic("old", 1);
+    write("old", 0, &[b"one", b"two"]);
+    for text in ["1960-01-01T00:00:00Z", "1969-12-31T23:59:59.999999999Z"] {
+        let start: Start = serde_json::from_value(serde_json::json!({ "time": text })).unwrap();
+        let source = Running::start(&KafkaSettings { start, ..settings(&["old"], text) }).await;
+        assert_eq!(source.texts(2).await, ["one", "two"], "{text}");
+        source.end().await;
+    }
+}
