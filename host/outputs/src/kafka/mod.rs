@@ -410,7 +410,7 @@ fn produce_each(
             .payload(shipment.value(row));
         record.headers = extras.headers(row);
         record.timestamp = extras.time(row);
-        if let Some(key) = keys.and_then(|k| k.row(row as usize)).filter(|k| !k.is_empty()) {
+        if let Some(key) = keys.and_then(|k| k.row(row as usize)) {
             record = record.key(key);
         }
         if let Err((error, _)) = producer.threaded.send(record) {

@@ -182,7 +182,7 @@ impl Topic {
     ) -> Vec<(u32, RDKafkaErrorCode)> {
         let message = |&row: &u32| {
             let value = shipment.value(row);
-            let key = keys.and_then(|k| k.row(row as usize)).filter(|k| !k.is_empty());
+            let key = keys.and_then(|k| k.row(row as usize));
             ffi::rd_kafka_message_t {
                 err: ffi::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR,
                 rkt: ptr::null_mut(),

@@ -64,10 +64,11 @@ pub struct KafkaSettings {
     #[schemars(with = "OneOrMore")]
     pub brokers: Vec<String>,
     /// The topic, a template: `logs` or `logs.{@tag}`. A record without a field of it goes to the dead letters, and so does
-    /// one whose fields name a topic that there is not, or that may not be written to; where there is no field in it, they
-    /// wait until there is such a topic.
+    /// one whose fields name a topic that there is not, and that the brokers do not make within two seconds
+    /// (`topic.metadata.propagation.max.ms` of `options`), or that may not be written to; where there is no field in it,
+    /// they wait until there is such a topic.
     pub topic: Template,
-    /// The message key, a template; a record without a field of it has no key. Records with equal keys go to the same
+    /// The message key, a template; a record without a field of it has no key, and an empty text is an empty key. Records with equal keys go to the same
     /// partition, the one that Java clients choose.
     #[serde(default)]
     pub key: Option<Template>,
@@ -167,9 +168,13 @@ impl KafkaSettings {
             self.acks == Acks::All || !self.idempotent,
             wrong!("acks", " other than `all` needs `idempotent: false`")
         );
+        // A topic that is named by a record, and is not there, has the brokers make it for this long, or else is a matter for the
+        // dead letters: what stands beside the record waits for it. One that the user names has longer.
+        let propagation = if self.topic.constant().is_some() { 30_000 } else { 2_000 };
         self.connection().client(
             name,
             [
+                ("topic.metadata.propagation.max.ms", propagation.to_string()),
                 ("enable.idempotence", self.idempotent.to_string()),
                 ("compression.type", self.compression.name().to_owned()),
                 ("acks", self.acks.name().to_owned()),

@@ -15,6 +15,8 @@ use flitch_core::batch::Kind;
 use flitch_core::secret::Secret;
 use flitch_kafka::settings::{Mechanism, SaslSettings, TlsSettings};
 
+mod keys;
+
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
 /// A mock cluster of `brokers` brokers with the topic `logs` of three partitions.
