@@ -65,6 +65,7 @@ pub struct EventHubsSettings {
     #[serde(default)]
     pub multiline: Option<JoinSettings>,
     /// What becomes of text that is not UTF-8: `replace` (each bad sequence becomes U+FFFD, counted) or `bytes`.
+    /// With `codec: raw` keys and headers keep their bytes in any case.
     #[serde(default)]
     pub invalid_utf8: InvalidUtf8,
     /// Most bytes of events that are fetched ahead, about.

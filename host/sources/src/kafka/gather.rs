@@ -4,6 +4,7 @@ use flitch_core::batch::builder::{Builder, Finished, Handle};
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::decode::decode_members;
 use flitch_core::batch::origin::{Numbering, Root};
+use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::batch::{Cut, TIMESTAMP};
 
 use super::queue::Message;
@@ -31,6 +32,17 @@ pub(super) struct Gather {
     pub tombstones: u64,
     /// The offsets of the records, and which part of its message each is.
     numbering: Numbering,
+    /// The message of which more lines are to come than the records that are gathered.
+    open: Option<Open>,
+}
+
+/// A message whose lines are records up to some place.
+struct Open {
+    message: Message,
+    /// Where its next line begins.
+    at: usize,
+    /// The number of that line.
+    part: u32,
 }
 
 /// The columns that are filled in each record.
@@ -68,45 +80,70 @@ impl Gather {
             bytes: 0,
             tombstones: 0,
             numbering: Numbering::default(),
+            open: None,
         }
     }
 
-    /// Adds the records of a message.
-    pub fn take(&mut self, message: &Message) {
+    /// Adds the records of a message. Answers whether that were all of them: the rest of its lines is taken when those that are
+    /// gathered are sent.
+    pub fn take(&mut self, message: Message, cut: &Cut) -> bool {
         let Some(value) = message.value() else {
             match self.settings.tombstones {
                 Tombstones::Skip => self.tombstones += 1,
                 Tombstones::Keep => {
-                    self.begin(message, message.size());
-                    self.end(message, 0);
+                    self.begin(&message, message.size());
+                    self.end(&message, 0);
                 }
             }
-            return;
+            return true;
         };
         match self.settings.codec {
-            Codec::Lines => self.lines(message, value),
-            Codec::Json => self.json(message, value),
+            Codec::Lines => return self.lines(Open { message, at: 0, part: 0 }, cut),
+            Codec::Json => self.json(&message, value),
             Codec::Raw => {
-                self.begin(message, message.size());
+                self.begin(&message, message.size());
                 self.builder.at(self.columns.message).bytes_value(value);
-                self.end(message, 0);
+                self.end(&message, 0);
             }
         }
+        true
     }
 
-    fn lines(&mut self, message: &Message, value: &[u8]) {
-        let mut size = message.size();
-        let (mut rest, mut part) = (value, 0);
-        while let Some(end) = memchr::memchr(b'\n', rest) {
+    /// Whether a message has lines that are not gathered.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Adds lines of the message that has more of them. Answers its offset if those were all.
+    pub fn go_on(&mut self, cut: &Cut) -> Option<i64> {
+        let open = self.open.take()?;
+        let offset = open.message.offset();
+        self.lines(open, cut).then_some(offset)
+    }
+
+    /// Adds lines of a message until there are enough. Answers whether those were all.
+    fn lines(&mut self, mut open: Open, cut: &Cut) -> bool {
+        let value = open.message.value().unwrap_or_default();
+        // What is beside the value counts with the first line.
+        let mut beside = if open.part == 0 { open.message.size() - value.len() } else { 0 };
+        loop {
+            let rest = &value[open.at..];
+            let Some(end) = memchr::memchr(b'\n', rest) else {
+                self.line(&open.message, rest, beside + rest.len(), open.part);
+                return true;
+            };
             let line = &rest[..end];
-            self.line(message, line.strip_suffix(b"\r").unwrap_or(line), size, part);
-            (size, part) = (0, part + 1);
-            rest = &rest[end + 1..];
-            if rest.is_empty() {
-                return;
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            self.line(&open.message, line, beside + end + 1, open.part);
+            (beside, open.at, open.part) = (0, open.at + end + 1, open.part + 1);
+            if open.at == value.len() {
+                return true;
+            }
+            if self.is_full(cut) {
+                self.open = Some(open);
+                return false;
             }
         }
-        self.line(message, rest, size, part);
     }
 
     #[inline]
@@ -178,6 +215,11 @@ impl Gather {
         self.numbering.push(part, message.offset().cast_unsigned());
     }
 
+    /// Records that were gathered.
+    pub fn rows(&self) -> usize {
+        self.builder.rows()
+    }
+
     /// Whether nothing was gathered.
     pub fn is_empty(&self) -> bool {
         self.builder.rows() == 0 && self.bad.is_empty()
@@ -196,14 +238,22 @@ impl Gather {
         if self.builder.rows() == 0 {
             return None;
         }
-        let Finished { records, replaced, misnamed } =
-            self.builder.finish(self.settings.invalid_utf8, constants);
+        let Finished { records, replaced, misnamed } = self.builder.finish(self.invalid_utf8(), constants);
         let records = records.with_origins(Some(self.numbering.finish_parts(root)));
         Some((Finished { records, replaced, misnamed }, bytes))
     }
 
+    /// What becomes of text that is not UTF-8. Beside values that go on as they came, keys and headers do so too.
+    fn invalid_utf8(&self) -> InvalidUtf8 {
+        match self.settings.codec {
+            Codec::Raw => InvalidUtf8::Bytes,
+            Codec::Lines | Codec::Json => self.settings.invalid_utf8,
+        }
+    }
+
     /// Forgets what was gathered.
     pub fn clear(&mut self) {
+        self.open = None;
         self.builder.clear();
         self.numbering.clear();
         self.bad.clear();

@@ -10,6 +10,7 @@
 //!   client is destroyed.
 //! - librdkafka calls [`rung`] with the queue's lock held, and takes that lock to put another callback in its place, so that
 //!   the bell outlives every call: `drop` takes the callback back first.
+//! - What keeps a [`Message`] beside the queue is gone before it, too: the fields of the reader are dropped in their order.
 //! - A message is destroyed once, by the drop of its [`Message`]; the pieces that it lends borrow from it.
 
 use std::ffi::{CStr, CString, c_void};
@@ -202,6 +203,9 @@ impl Drop for Queue {
 
 /// A message, or an error that stands in the place of one.
 pub(super) struct Message(NonNull<ffi::rd_kafka_message_t>);
+
+// SAFETY: librdkafka's messages may be used from any thread, and this one belongs to whoever has it alone.
+unsafe impl Send for Message {}
 
 impl Message {
     #[inline]

@@ -43,6 +43,7 @@ type Partitions = HashMap<Arc<str>, HashMap<i32, Partition>, ahash::RandomState>
 pub(super) struct Reader {
     pub settings: KafkaSettings,
     pub out: Sender,
+    /// It may keep a message, which must be gone before the client.
     pub gather: Gather,
     pub queue: Queue,
     pub consumer: Arc<BaseConsumer<Context>>,
@@ -198,6 +199,15 @@ impl Reader {
             if self.out.is_blocked() {
                 return Ok(false);
             }
+            if self.gather.is_open() {
+                // What is gathered of it is as much as goes at once.
+                self.flush()?;
+                if self.out.is_blocked() {
+                    return Ok(false);
+                }
+                left = left.saturating_sub(self.go_on());
+                continue;
+            }
             let Some((handle, number)) = self.queue.peek() else {
                 // There is nothing more to wait for.
                 self.flush()?;
@@ -256,10 +266,29 @@ impl Reader {
                 let lost = low.min(message.offset()) - partition.next;
                 trouble.overrun(&topic, number, partition.next, lost);
             }
-            gather.take(&message);
-            partition.next = message.offset() + 1;
+            let offset = message.offset();
+            if !gather.take(message, &out.cx.cut) {
+                break;
+            }
+            partition.next = offset + 1;
         }
         count
+    }
+
+    /// Takes more lines of a message of very many, past which the position goes with the last of them. Answers how many.
+    fn go_on(&mut self) -> usize {
+        let current = self.current.as_ref();
+        let partition =
+            current.and_then(|(_, topic, number)| self.partitions.get_mut(topic)?.get_mut(number));
+        let Some(partition) = partition else {
+            self.gather.clear();
+            return 1;
+        };
+        let before = self.gather.rows();
+        if let Some(offset) = self.gather.go_on(&self.out.cx.cut) {
+            partition.next = offset + 1;
+        }
+        self.gather.rows().saturating_sub(before).max(1)
     }
 
     /// Sends what is gathered.

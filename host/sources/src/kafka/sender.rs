@@ -88,28 +88,9 @@ impl Sender {
         };
         self.changed.count(finished.changed());
         let (cx, stream) = (self.cx.clone(), partition.stream);
-        let (rows, most) = (finished.records.rows(), self.cx.cut.rows.max(1));
-        if rows <= 2 * most {
-            let records = Arc::new(finished.records);
-            let waits = self.waits(partition, before, &records);
-            return self
-                .push
-                .begin(async move { cx.send_lines(records, bytes, stream, waits).await.map(drop) });
-        }
-        // A message of very many lines: each batch is as large as others, and the position moves with the last one.
-        let part = |from: usize| {
-            let length = most.min(rows - from);
-            let offset = if from + length == rows { partition.next } else { before };
-            let records = Arc::new(finished.records.slice(from, length));
-            (records, bytes * length / rows, self.on_settled(partition, offset))
-        };
-        let parts: Vec<_> = (0..rows).step_by(most).map(part).collect();
-        self.push.begin(async move {
-            for (records, bytes, on_settled) in parts {
-                cx.send(records, bytes, stream, on_settled).await?;
-            }
-            Ok(())
-        })
+        let records = Arc::new(finished.records);
+        let waits = self.waits(partition, before, &records);
+        self.push.begin(async move { cx.send_lines(records, bytes, stream, waits).await.map(drop) })
     }
 
     /// Sends the record whose next lines do not come any more.

@@ -71,6 +71,7 @@ pub struct KafkaSettings {
     #[serde(default)]
     pub multiline: Option<JoinSettings>,
     /// What becomes of text that is not UTF-8: `replace` (each bad sequence becomes U+FFFD, counted) or `bytes`.
+    /// With `codec: raw` keys and headers keep their bytes in any case.
     #[serde(default)]
     pub invalid_utf8: InvalidUtf8,
     /// Most bytes of messages that are fetched ahead, about. One answer of each broker may come on top.

@@ -20,6 +20,8 @@ use flitch_core::receipt::Ledger;
 use flitch_core::units::Bytes;
 use flitch_kafka::News;
 
+mod bytes;
+mod long;
 mod places;
 
 const LONG: Duration = Duration::from_secs(60);

@@ -152,7 +152,13 @@ impl Trouble {
     /// A partition cannot be read now.
     pub fn of_partition(&mut self, topic: &str, partition: i32, code: RDKafkaErrorCode, reason: &str) {
         let kind = Kind::Partition(topic.to_owned(), partition);
-        self.say(kind, || format!("topic {topic}, partition {partition}: {code}: {reason}"));
+        let hint = match code {
+            RDKafkaErrorCode::BadCompression => {
+                "; where it expands to more than `receive.message.max.bytes`, raise that among the `options`"
+            }
+            _ => "",
+        };
+        self.say(kind, || format!("topic {topic}, partition {partition}: {code}: {reason}{hint}"));
     }
 
     /// The brokers do not say where partitions begin.

@@ -77,8 +77,16 @@ impl Numbering {
 
     /// The origins of records of one root, whose places are the numbers of their parts. None of them is left.
     pub fn finish_parts(&mut self, root: Root) -> Origins {
-        let parts = self.which.iter().max().map_or(0, |part| u64::from(*part));
-        self.roots = std::iter::once(root).chain((1..=parts).map(|part| root.part(part))).collect();
+        // Those that there are alone: the records may be the last of millions of parts.
+        let mut parts = self.which.clone();
+        parts.push(0);
+        parts.sort_unstable();
+        parts.dedup();
+        for part in &mut self.which {
+            *part = parts.binary_search(part).unwrap_or_default() as u32;
+        }
+        let of = |part: &u32| if *part == 0 { root } else { root.part(u64::from(*part)) };
+        self.roots = parts.iter().map(of).collect();
         self.finish()
     }
 

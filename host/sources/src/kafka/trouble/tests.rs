@@ -24,3 +24,12 @@ fn what_is_wrong_with_one_partition_is_told_once_and_lasts_while_others_are_read
     fail(&mut trouble, 0);
     assert!(ailment().is_some());
 }
+
+#[test]
+fn of_messages_that_do_not_expand_it_tells_what_to_raise() {
+    let (cx, ..) = context("in");
+    let mut trouble = Trouble::new(&cx);
+    trouble.of_partition("t", 0, RDKafkaErrorCode::BadCompression, "too large");
+    let what = cx.health.ailments().get("source in").cloned().unwrap();
+    assert!(what.contains("`receive.message.max.bytes`"), "{what}");
+}
