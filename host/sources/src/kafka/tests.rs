@@ -117,16 +117,18 @@ impl Running {
     }
 }
 
+/// A client that asks about a group, or says where it is.
+fn member(group: &str) -> BaseConsumer<rdkafka::consumer::DefaultConsumerContext> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", cluster().bootstrap_servers()).set("group.id", group);
+    config.create().unwrap()
+}
+
 /// The position of a group in a partition.
 fn committed(group: &str, topic: &str, partition: i32) -> Option<i64> {
-    let consumer: BaseConsumer<rdkafka::consumer::DefaultConsumerContext> = ClientConfig::new()
-        .set("bootstrap.servers", cluster().bootstrap_servers())
-        .set("group.id", group)
-        .create()
-        .unwrap();
     let mut list = TopicPartitionList::new();
     list.add_partition(topic, partition);
-    match consumer.committed_offsets(list, LONG).unwrap().elements()[0].offset() {
+    match member(group).committed_offsets(list, LONG).unwrap().elements()[0].offset() {
         rdkafka::Offset::Offset(offset) => Some(offset),
         _ => None,
     }

@@ -146,7 +146,8 @@ impl Line {
         let (Some(next), Some((&first, _))) = (self.order.next, self.order.ahead.first_key_value()) else {
             return;
         };
-        faults.missing += first - next;
+        // Ordinals are what a client says.
+        faults.missing = faults.missing.saturating_add(first - next);
         self.order.is_torn = true;
         if !self.log.is_empty() {
             self.part(out);

@@ -4,14 +4,9 @@ use super::*;
 
 /// Puts the position of a group somewhere.
 fn place(group: &str, topic: &str, offset: i64) {
-    let consumer: BaseConsumer<rdkafka::consumer::DefaultConsumerContext> = ClientConfig::new()
-        .set("bootstrap.servers", cluster().bootstrap_servers())
-        .set("group.id", group)
-        .create()
-        .unwrap();
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(topic, 0, rdkafka::Offset::Offset(offset)).unwrap();
-    consumer.commit(&list, rdkafka::consumer::CommitMode::Sync).unwrap();
+    member(group).commit(&list, rdkafka::consumer::CommitMode::Sync).unwrap();
 }
 
 /// As after a topic was made anew, or a leader had not got all of it.
