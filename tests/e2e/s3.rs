@@ -132,7 +132,7 @@ fn notes(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     let inside = |path: PathBuf| match path.is_dir() {
         true => notes(&path),
-        false if folder.ends_with("uploads") => vec![path],
+        false if folder.ends_with("uploads") && path.extension().is_none_or(|e| e != "new") => vec![path],
         false => Vec::new(),
     };
     entries.flat_map(|entry| inside(entry.path())).collect()

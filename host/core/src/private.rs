@@ -1,7 +1,7 @@
 //! Files and folders that are nobody else's: what flitch keeps holds records, and so what users wrote.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, BufWriter};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -42,6 +42,26 @@ pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// What the file is called that [`replace`] writes before it takes the place of the other one: a crash can leave it.
+pub const ASIDE: &str = "new";
+
+/// Writes a file anew in one moment: whoever reads it, also after a crash, has all of it or what was there before. It is on disk
+/// when this returns, and only its owner can read it. One process at a time may do so.
+///
+/// # Errors
+/// The system's, or that of `write`; what was there is there.
+pub fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+    let aside = path.with_added_extension(ASIDE);
+    let mut out = BufWriter::new(open(OpenOptions::new().write(true).create(true).truncate(true), &aside)?);
+    write(&mut out)?;
+    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+    fs::rename(&aside, path)?;
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
 /// Takes the rights of everybody else from a folder that is flitch's own: one that is empty, or holds `mark`. Any
 /// other one may be there for more than flitch, and is left.
 ///
@@ -62,6 +82,8 @@ pub fn close_folder(path: &Path, mark: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     fn mode(path: &Path) -> u32 {
@@ -89,6 +111,23 @@ mod tests {
         fs::set_permissions(&file, fs::Permissions::from_mode(0o664)).unwrap();
         open(OpenOptions::new().read(true), &file).unwrap();
         assert_eq!(mode(&file), 0o600);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_anew_stays_what_it_was() {
+        let base = tempfile::tempdir().unwrap();
+        let file = base.path().join("letters.json");
+        replace(&file, |out| out.write_all(b"one")).unwrap();
+        let cut = |out: &mut BufWriter<File>| {
+            out.write_all(b"tw")?;
+            out.flush()?;
+            Err(io::Error::other("cut"))
+        };
+        assert_eq!(replace(&file, cut).unwrap_err().to_string(), "cut");
+        assert_eq!((fs::read(&file).unwrap(), mode(&file)), (b"one".to_vec(), 0o600));
+        replace(&file, |out| out.write_all(b"two")).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"two");
+        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 1);
     }
 
     #[test]

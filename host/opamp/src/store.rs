@@ -1,6 +1,6 @@
 //! What the agent keeps on disk: the last configuration that has stood its probation, and that one is on probation now.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -90,17 +90,9 @@ impl Store {
     }
 }
 
-/// Writes a file anew, in one moment: whoever reads it has all of it or what was there before.
-pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let aside = path.with_extension("new");
-    let mut file = private::open(OpenOptions::new().create(true).write(true).truncate(true), &aside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&aside, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+/// Writes a file anew, in one moment.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    private::replace(path, |out| out.write_all(bytes))
 }
 
 #[cfg(test)]

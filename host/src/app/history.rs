@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use flitch_core::batch::time;
 use flitch_core::clock::Clock;
+use flitch_core::private;
 use flitch_filters::{Filter, FilterSettings, Provenance};
 
 /// The file in `data_dir`, an entry a line.
@@ -219,9 +220,7 @@ impl History {
             text += &serde_json::to_string(entry)?;
             text.push('\n');
         }
-        let aside = self.path.with_extension("new");
-        fs::write(&aside, text)?;
-        fs::rename(aside, &self.path)
+        private::replace(&self.path, |out| out.write_all(text.as_bytes()))
     }
 
     /// The history is for people: that it cannot be kept holds up nothing else.

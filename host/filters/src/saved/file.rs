@@ -1,7 +1,7 @@
 //! The file of a state: a line of JSON that says what it is, and behind it the states of the workers, one after the other.
 //! It is replaced as a whole, so that one that is there was written to its end.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 
@@ -105,16 +105,9 @@ pub fn write(
         states: states.iter().map(|(worker, state)| (*worker, state.len())).collect(),
         sha256: sha256(&body),
     };
-    let aside = path.with_added_extension("new");
-    let mut file = private::open(OpenOptions::new().write(true).create(true).truncate(true), &aside)?;
-    serde_json::to_writer(&mut file, &head)?;
-    file.write_all(b"\n")?;
-    file.write_all(&body)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&aside, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+    private::replace(path, |out| {
+        serde_json::to_writer(&mut *out, &head)?;
+        out.write_all(b"\n")?;
+        out.write_all(&body)
+    })
 }

@@ -43,14 +43,10 @@ impl Notes {
         let (folder, file) = (self.0.clone(), self.file(object));
         let note = Note { object: path.to_owned(), upload: upload.map(str::to_owned), file: PathBuf::new() };
         blocking(move || {
-            let write = || {
-                private::folder(&folder)?;
-                let mut options = std::fs::OpenOptions::new();
-                let to = private::open(options.write(true).create(true).truncate(true), &file)?;
-                serde_json::to_writer(&to, &note)?;
-                to.sync_data()
-            };
-            write().map_err(|error: io::Error| {
+            // One without the store's name for it is there until one with it is: a crash between leaves no write that nobody ends.
+            let written = private::folder(&folder)
+                .and_then(|()| private::replace(&file, |out| Ok(serde_json::to_writer(out, &note)?)));
+            written.map_err(|error: io::Error| {
                 io::Error::new(error.kind(), format!("{}: {error}", file.display()))
             })
         })
@@ -70,8 +66,7 @@ impl Notes {
         let _ = blocking(move || std::fs::remove_file(file)).await;
     }
 
-    /// What processes before this one have begun and not ended. Notes that a crash cut are none: what they were about is
-    /// left to the store.
+    /// What processes before this one have begun and not ended. What a note was about that cannot be read is left to the store.
     ///
     /// # Errors
     /// The system's.
@@ -80,10 +75,18 @@ impl Notes {
         blocking(move || {
             let mut notes = Vec::new();
             for file in leftovers(&folder)? {
+                let is_aside = file.extension().is_some_and(|ending| ending == private::ASIDE);
                 match serde_json::from_slice::<Note>(&std::fs::read(&file)?) {
-                    Ok(note) => notes.push(Note { file, ..note }),
-                    Err(_) => std::fs::remove_file(&file)?,
+                    Ok(note) if !is_aside => {
+                        notes.push(Note { file, ..note });
+                        continue;
+                    }
+                    Err(error) if !is_aside => {
+                        tracing::warn!(file = %file.display(), %error, "a note of a write in parts cannot be read; what the store has of that write is left to it");
+                    }
+                    _ => {}
                 }
+                std::fs::remove_file(&file)?;
             }
             Ok(notes)
         })
@@ -93,4 +96,26 @@ impl Notes {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_note_that_a_crash_cut_while_it_was_written_anew_is_the_one_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let before = |name: &str| folder.path().join(format!("before-{name}"));
+        std::fs::write(before("a"), r#"{"object":"a"}"#).unwrap();
+        std::fs::write(before("a.new"), r#"{"object":"a","uplo"#).unwrap();
+        std::fs::write(before("b"), r#"{"object":"b","upload":"7"}"#).unwrap();
+        std::fs::write(before("b.new"), r#"{"object":"b","upload":"8"}"#).unwrap();
+        std::fs::write(before("c"), "").unwrap();
+        let notes = Notes::new(folder.path().to_owned());
+        let mut left = notes.left().await.unwrap();
+        left.sort_by(|a, b| a.object.cmp(&b.object));
+        let said: Vec<_> = left.iter().map(|note| (&*note.object, note.upload.as_deref())).collect();
+        assert_eq!(said, [("a", None), ("b", Some("7"))]);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
 }
