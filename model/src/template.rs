@@ -1,8 +1,9 @@
 //! Texts with fields in them: `logs-{@tag}-{@timestamp:%Y-%m-%d}`, for topics, keys, headers, paths and new fields.
 //!
 //! `{name}` is the value of a field, `{name|other}` has a default for records without it, `{@timestamp:%Y}` formats a
-//! time (UTC, strftime), and `{{` and `}}` are braces. Text and bytes stand as they are, all else as JSON writes it; a
-//! null is no value. A template is compiled once, and whoever has columns gives it the values.
+//! time (UTC, strftime), also one that is a text of RFC 3339, and `{{` and `}}` are braces. Text and bytes stand as they are,
+//! all else as JSON writes it; a null is no value, and for a format nothing is but a time. A template is compiled once, and
+//! whoever has columns gives it the values.
 
 use std::fmt;
 
@@ -12,7 +13,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::path;
-use crate::time::SECOND;
+use crate::time::{self, SECOND};
 use crate::value::Scalar;
 
 /// A compiled template.
@@ -121,19 +122,37 @@ impl Template {
         }
     }
 
+    /// What is wrong with it as a place where records go, if anything is: other collectors format times in the text itself.
+    pub fn wrong_as_place(&self) -> Option<String> {
+        let has_format = |part: &Part| matches!(part, Part::Text(text) if text.contains("%Y"));
+        self.parts.iter().any(has_format).then(|| {
+            format!(
+                "`{}` has `%Y` outside of braces, where no time is written: `{{@timestamp:%Y}}`",
+                self.source
+            )
+        })
+    }
+
     /// The same for paths of files: a slash in a value becomes `_`, and a record whose path would have a part that is
-    /// empty, `.` or `..` has none, so that no record can choose the folder.
+    /// empty, `.` or `..` has none, so that no record can choose the folder. In a format of times and in a default, which are
+    /// none of the record's, it parts folders.
     #[must_use]
     pub fn for_paths(self) -> Template {
-        let single = |part| match part {
-            // Of a part that is empty only values are to blame.
-            Part::Text(mut text) => {
-                while text.contains("//") {
-                    text = text.replace("//", "/");
-                }
-                Part::Text(text)
+        // Of a part that is empty only values are to blame.
+        let once = |text: &mut String| {
+            while text.contains("//") {
+                *text = text.replace("//", "/");
             }
-            field => field,
+        };
+        let single = |mut part| {
+            match &mut part {
+                Part::Text(text) => once(text),
+                Part::Field(field) => {
+                    field.format.iter_mut().for_each(|format| once(&mut format.text));
+                    field.default.iter_mut().for_each(once);
+                }
+            }
+            part
         };
         Template { paths: true, parts: self.parts.into_iter().map(single).collect(), ..self }
     }
@@ -172,13 +191,8 @@ impl Template {
             match part {
                 Part::Text(text) => out.extend_from_slice(text.as_bytes()),
                 Part::Field(field) => {
-                    let begin = out.len();
-                    if !field.write(value(place).as_ref(), clocks.of(place), out) {
+                    if !field.write(value(place).as_ref(), clocks.of(place), self.paths, out) {
                         missing = missing.or(Some(field));
-                    }
-                    if self.paths {
-                        let slashes = out[begin..].iter_mut().filter(|b| matches!(b, b'/' | 0));
-                        slashes.for_each(|b| *b = b'_');
                     }
                     place += 1;
                 }
@@ -219,18 +233,35 @@ impl Field {
         &self.name
     }
 
-    /// Appends what stands for a value; false where nothing does.
-    fn write(&self, value: Option<&Scalar<'_>>, clock: &mut Clock, out: &mut Vec<u8>) -> bool {
+    /// Appends what stands for a value, for a path where it is `in_path`; false where nothing does.
+    fn write(&self, value: Option<&Scalar<'_>>, clock: &mut Clock, in_path: bool, out: &mut Vec<u8>) -> bool {
         let written = match (value, &self.format) {
             (None, _) => false,
-            (Some(Scalar::Time(ns)), Some(format)) => format.write(*ns, clock, out),
-            (Some(value), _) => value.write_text(out),
+            (Some(value), Some(format)) => time_of(value).is_some_and(|ns| format.write(ns, clock, out)),
+            (Some(value), None) => {
+                let begin = out.len();
+                let written = value.write_text(out);
+                if in_path {
+                    let slashes = out[begin..].iter_mut().filter(|b| matches!(b, b'/' | 0));
+                    slashes.for_each(|b| *b = b'_');
+                }
+                written
+            }
         };
         if !written && let Some(default) = &self.default {
             out.extend_from_slice(default.as_bytes());
             return true;
         }
         written
+    }
+}
+
+/// The time that a value is, ns since 1970: that somebody has given a format says that a text is meant to be one.
+fn time_of(value: &Scalar<'_>) -> Option<i64> {
+    match value {
+        Scalar::Time(ns) => Some(*ns),
+        Scalar::Text(text) => time::parse_lenient(text.as_bytes()),
+        _ => None,
     }
 }
 

@@ -49,7 +49,7 @@ pub enum SyncMode {
 #[serde(deny_unknown_fields)]
 pub struct FileSettings {
     /// The file, a template: `/var/log/flitch/{@tag}/{@timestamp:%Y-%m-%d}.ndjson`. Missing folders are made. A slash in
-    /// the value of a field is written `_`. A record without a field of it goes to the dead letters, and so does one whose
+    /// the value of a field is written `_`; one in the format of a time parts folders (`{@timestamp:%Y/%m/%d}`). A record without a field of it goes to the dead letters, and so does one whose
     /// fields name no file that can be written: a part that is empty, `.`, `..` or too long, a folder or a pipe that
     /// stands there, a file without the right to write it.
     pub path: Template,
@@ -153,6 +153,9 @@ fn open(settings: &FileSettings, cx: &OutputContext) -> anyhow::Result<FileOutpu
         !path.split('/').any(|part| matches!(part, "." | "..")),
         wrong!("path", " must not have a part `.` or `..`: `{path}`")
     );
+    if let Some(why) = settings.path.wrong_as_place() {
+        anyhow::bail!(wrong!("path", ": {why}"));
+    }
     anyhow::ensure!(
         settings.max_bytes != Some(Bytes(0)),
         wrong!("max_bytes", " of 0 would rotate for ever; leave it out to never rotate")

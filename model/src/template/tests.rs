@@ -68,3 +68,47 @@ fn the_first_field_that_is_missing_is_named_and_counts_as_empty() {
     }
     assert_eq!(out, b"<none>");
 }
+
+fn written(template: &Template, value: Option<Scalar<'_>>) -> Option<String> {
+    let mut out = Vec::new();
+    let written = template.write(&mut Clocks::default(), &mut out, |_| value.clone());
+    (written == Written::Whole).then(|| String::from_utf8(out).unwrap())
+}
+
+#[test]
+fn a_format_takes_a_text_that_is_a_time_and_nothing_else() {
+    let day = Template::parse("{t:%Y-%m-%d}").unwrap();
+    let text = |text: &'static str| Some(Scalar::Text(text.into()));
+    let midnight = written(&day, text("2026-11-20T00:30:00+01:00"));
+    assert_eq!(midnight.as_deref(), Some("2026-11-19"));
+    assert_eq!(written(&day, text("2026-11-20 12:30:00,5Z")).as_deref(), Some("2026-11-20"));
+    for none in [
+        text("2026-11-20 12:30:00"),
+        text("yesterday"),
+        Some(Scalar::Int(1)),
+        Some(Scalar::Json("[1]")),
+        None,
+    ] {
+        assert_eq!(written(&day, none.clone()), None, "{none:?}");
+        let with_default = Template::parse("{t:%Y-%m-%d|unknown}").unwrap();
+        assert_eq!(written(&with_default, none).as_deref(), Some("unknown"));
+    }
+}
+
+#[test]
+fn a_slash_parts_folders_in_a_format_and_a_default_and_none_in_a_value() {
+    let path = |source: &str| Template::parse(source).unwrap().for_paths();
+    let time = || Some(Scalar::Time(0));
+    assert_eq!(written(&path("logs/{t:%Y/%m/%d}/"), time()), None, "its end is empty");
+    assert_eq!(written(&path("logs/{t:%Y/%m//%d}/x"), time()).as_deref(), Some("logs/1970/01/01/x"));
+    assert_eq!(written(&path("logs/{t|no/team}/x"), None).as_deref(), Some("logs/no/team/x"));
+    assert_eq!(written(&path("{t}/x"), Some(Scalar::Text("a/b\0c".into()))).as_deref(), Some("a_b_c/x"));
+    assert_eq!(written(&path("{t|../..}/x"), None), None);
+}
+
+#[test]
+fn a_time_that_is_formatted_outside_of_braces_is_found() {
+    let wrong = |source: &str| Template::parse(source).unwrap().wrong_as_place();
+    assert!(wrong("date=%Y-%m-%d/").unwrap().contains("`{@timestamp:%Y}`"));
+    assert_eq!(wrong("date={@timestamp:%Y-%m-%d}/50%/"), None);
+}

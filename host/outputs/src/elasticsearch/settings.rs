@@ -138,6 +138,9 @@ impl ElasticsearchSettings {
     /// The text names the key that is wrong.
     pub(super) fn verify(&self) -> anyhow::Result<()> {
         anyhow::ensure!(self.index.constant() != Some(""), wrong!("index", " is empty"));
+        if let Some(why) = self.index.wrong_as_place() {
+            anyhow::bail!(wrong!("index", ": {why}"));
+        }
         anyhow::ensure!(
             self.id.as_ref().and_then(Template::constant).is_none(),
             wrong!("id", " has no field in it: all records would be one document")

@@ -23,6 +23,9 @@ pub(crate) fn plan(common: &Common<'_>, cx: &OutputContext) -> anyhow::Result<(P
         !key.split('/').any(|part| matches!(part, "." | "..")),
         wrong!("key", " must not have a part `.` or `..`: `{key}`")
     );
+    if let Some(why) = common.key.wrong_as_place() {
+        anyhow::bail!(wrong!("key", ": {why}"));
+    }
     let limits = [("max_bytes", common.max_bytes.0), ("max_staged", common.max_staged.0)];
     for (name, value) in limits {
         anyhow::ensure!(value > 0, wrong!("{name}", " of 0 leaves room for no record"));

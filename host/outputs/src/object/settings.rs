@@ -14,7 +14,8 @@ macro_rules! store_settings {
             /// Where the object of a record goes and how its name begins, a template:
             /// `tag={@tag}/date={@timestamp:%Y-%m-%d}/hour={@timestamp:%H}/`. Behind it stand a hash
             /// of all that is in the object, and `.ndjson.zst` or what else it is. A slash in the value of a field
-            /// is written `_`, and what stores do not allow in names `%XX`. A record without a field of it goes to the
+            /// is written `_` (one in the format of a time parts folders: `{@timestamp:%Y/%m/%d}`), and what stores do not
+            /// allow in names `%XX`. A record without a field of it goes to the
             /// dead letters, and so does one whose key has a part that is empty, `.` or `..`, or is too long.
             #[serde(default = "crate::object::default_key")]
             pub key: flitch_core::batch::template::Template,
