@@ -3,6 +3,7 @@
 //! The order is that of AWS's own SDKs: keys of the environment, a token of web identity, a profile, a container, the machine.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Context;
 use object_store::aws::{
@@ -12,30 +13,37 @@ use object_store::client::HttpRequest;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
 
+use self::container::Container;
 use self::profile::{Files, From};
 use self::provider::Profiled;
 use crate::object::{Connector, default_timeout, retries};
 use flitch_core::setting::wrong;
 
+mod container;
 mod profile;
 mod provider;
 
 /// What is taken from the environment where the settings have no key.
-const ENVIRONMENT: [(&str, AmazonS3ConfigKey); 9] = [
+const ENVIRONMENT: [(&str, AmazonS3ConfigKey); 7] = [
     ("AWS_ACCESS_KEY_ID", AmazonS3ConfigKey::AccessKeyId),
     ("AWS_SECRET_ACCESS_KEY", AmazonS3ConfigKey::SecretAccessKey),
     ("AWS_SESSION_TOKEN", AmazonS3ConfigKey::Token),
     ("AWS_WEB_IDENTITY_TOKEN_FILE", AmazonS3ConfigKey::WebIdentityTokenFile),
     ("AWS_ROLE_ARN", AmazonS3ConfigKey::RoleArn),
     ("AWS_ROLE_SESSION_NAME", AmazonS3ConfigKey::RoleSessionName),
-    ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", AmazonS3ConfigKey::ContainerCredentialsRelativeUri),
-    ("AWS_CONTAINER_CREDENTIALS_FULL_URI", AmazonS3ConfigKey::ContainerCredentialsFullUri),
-    ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", AmazonS3ConfigKey::ContainerAuthorizationTokenFile),
+    ("AWS_ENDPOINT_URL_STS", AmazonS3ConfigKey::StsEndpoint),
 ];
 
-/// A variable of the environment that is set and not empty.
+/// A variable of the environment that is set and not empty, without the blanks and line breaks around it that come from files.
 fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+    let value = std::env::var(name).ok()?;
+    Some(value.trim()).filter(|value| !value.is_empty()).map(str::to_owned)
+}
+
+/// What stands behind the names of services in a region.
+pub(crate) fn domain(region: &str) -> &'static str {
+    // https://docs.amazonaws.cn/en_us/aws/latest/userguide/endpoints-arns.html
+    if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
 }
 
 /// What is found of who flitch is.
@@ -52,7 +60,8 @@ enum Credentials {
     Environment,
     /// A role that a token in a file may take.
     Configured(Vec<(AmazonS3ConfigKey, String)>),
-    Profile(AwsCredentialProvider),
+    /// A profile, or what gives them out to a container.
+    Provider(AwsCredentialProvider),
 }
 
 impl Found {
@@ -82,13 +91,16 @@ impl Found {
         let has_keys = env("AWS_ACCESS_KEY_ID").is_some() && env("AWS_SECRET_ACCESS_KEY").is_some();
         let has_token = env("AWS_WEB_IDENTITY_TOKEN_FILE").is_some() && env("AWS_ROLE_ARN").is_some();
         let is_given = named.is_none() && (has_keys || has_token);
-        if is_given || (name.is_none() && values.is_none()) {
+        if is_given {
             return Ok(Found { region, credentials: Credentials::Environment });
+        }
+        if name.is_none() && values.is_none() {
+            return Ok(Found { region, credentials: Credentials::of_machine(env)? });
         }
         let name = name.unwrap_or("default");
         let credentials =
             match profile::from(&profiles, name).context(wrong!("profile", " cannot be used"))? {
-                None => Credentials::Environment,
+                None => Credentials::of_machine(env)?,
                 Some(From::WebIdentity { role, token_file }) => Credentials::Configured(vec![
                     (AmazonS3ConfigKey::WebIdentityTokenFile, token_file),
                     (AmazonS3ConfigKey::RoleArn, role.arn),
@@ -96,7 +108,7 @@ impl Found {
                 ]),
                 Some(_) => {
                     let region = region.clone().unwrap_or_else(default_region);
-                    Credentials::Profile(std::sync::Arc::new(Profiled::new(
+                    Credentials::Provider(Arc::new(Profiled::new(
                         name,
                         files,
                         region,
@@ -114,12 +126,30 @@ impl Found {
             Credentials::Configured(pairs) => {
                 pairs.iter().fold(builder, |builder, (key, value)| builder.with_config(*key, value))
             }
-            Credentials::Profile(provider) => builder.with_credentials(provider.clone()),
+            Credentials::Provider(provider) => builder.with_credentials(provider.clone()),
         }
     }
 }
 
+impl Credentials {
+    /// Those of the container that flitch runs in, else of the machine.
+    fn of_machine(env: impl Fn(&str) -> Option<String>) -> anyhow::Result<Credentials> {
+        Ok(match Container::of(env)? {
+            Some(container) => Credentials::Provider(Arc::new(container)),
+            None => Credentials::Environment,
+        })
+    }
+}
+
 fn with_environment(builder: AmazonS3Builder) -> AmazonS3Builder {
+    let region = builder.get_config_value(&AmazonS3ConfigKey::Region).unwrap_or_else(default_region);
+    // The library knows one domain; what the environment says comes behind, and counts.
+    let builder = match domain(&region) {
+        "amazonaws.com" => builder,
+        domain => {
+            builder.with_config(AmazonS3ConfigKey::StsEndpoint, format!("https://sts.{region}.{domain}"))
+        }
+    };
     let set = ENVIRONMENT.into_iter().filter_map(|(name, key)| Some((key, environment(name)?)));
     set.fold(builder, |builder, (key, value)| builder.with_config(key, value))
 }

@@ -1,14 +1,20 @@
 //! Azure Blob Storage.
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use anyhow::Context;
-use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::CredentialProvider;
+use object_store::azure::{AzureConfigKey, AzureCredential, MicrosoftAzureBuilder};
+use reqwest::Url;
+use tokio::sync::Mutex;
 
-use crate::object::{Extras, FORMATS, ObjectOutput, descriptors, retries, store_settings};
+use crate::object::{Extras, FORMATS, ObjectOutput, checks, descriptors, retries, store_settings};
 use crate::{Output, OutputContext, OutputKind};
 use flitch_core::batch::encode::Format;
+use flitch_core::net::entra::{AuthSettings, Entra};
 use flitch_core::secret::Secret;
 use flitch_core::setting::wrong;
 
@@ -26,7 +32,8 @@ store_settings! {
         #[serde(default)]
         pub endpoint: Option<String>,
         /// Account, key or SAS, and address in one, as the portal shows it:
-        /// `DefaultEndpointsProtocol=https;AccountName=…;AccountKey=…;EndpointSuffix=core.windows.net`.
+        /// `DefaultEndpointsProtocol=https;AccountName=…;AccountKey=…;EndpointSuffix=core.windows.net`, or
+        /// `BlobEndpoint=https://ACCOUNT.blob.core.windows.net/;SharedAccessSignature=…`.
         #[serde(default)]
         pub connection_string: Option<Secret>,
         /// A key of the account.
@@ -56,7 +63,7 @@ store_settings! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AzureAuth {
-    /// The identity that Azure gave to the machine.
+    /// The identity that Azure gave to the machine: a virtual machine, one with the agent of Azure Arc, App Service.
     ManagedIdentity,
     /// The identity that Kubernetes gave to the pod (`AZURE_FEDERATED_TOKEN_FILE`).
     WorkloadIdentity,
@@ -77,6 +84,11 @@ impl AzureAuth {
     }
 }
 
+/// Whom tokens of the machine are for.
+const STORAGE: &str = "https://storage.azure.com";
+/// How long before its end a token is replaced, in milliseconds.
+const EARLY: i64 = 300_000;
+
 /// What is taken from the environment where the settings have no credentials.
 const ENVIRONMENT: [(&str, AzureConfigKey); 5] = [
     ("AZURE_CLIENT_ID", AzureConfigKey::ClientId),
@@ -86,27 +98,33 @@ const ENVIRONMENT: [(&str, AzureConfigKey); 5] = [
     ("AZURE_FEDERATED_TOKEN_FILE", AzureConfigKey::FederatedTokenFile),
 ];
 
-/// The pairs of a connection string.
-fn pairs(text: &str) -> anyhow::Result<HashMap<&str, &str>> {
+/// The pairs of a connection string, by their names in lower case.
+fn pairs(text: &str) -> anyhow::Result<HashMap<String, &str>> {
     let parts = text.split(';').filter(|part| !part.trim().is_empty());
-    let pairs: Option<_> = parts.map(|part| part.trim().split_once('=')).collect();
+    let pair = |part: &'_ str| -> Option<(String, _)> {
+        let (name, value) = part.trim().split_once('=')?;
+        Some((name.trim().to_ascii_lowercase(), value.trim()))
+    };
+    let pairs: Option<_> = parts.map(pair).collect();
     pairs.context(wrong!("connection_string", " is none: it is a list of `Name=value` with `;` between them"))
 }
 
 impl AzureBlobSettings {
     fn builder(&self) -> anyhow::Result<MicrosoftAzureBuilder> {
-        anyhow::ensure!(!self.container.is_empty(), wrong!("container", " is empty"));
+        checks::bucket("container", &self.container)?;
         let string = match &self.connection_string {
             Some(text) => pairs(text.expose())?,
             None => HashMap::new(),
         };
-        let of_string = |name: &str| string.get(name).map(|value| (*value).to_owned());
-        let Some(account) = self.account.clone().or_else(|| of_string("AccountName")) else {
+        let of_string = |name: &str| string.get(&name.to_ascii_lowercase()).map(|value| (*value).to_owned());
+        let named = self.account.clone().or_else(|| of_string("AccountName"));
+        let Some(account) = named.or_else(|| account_of(&of_string("BlobEndpoint")?)) else {
             anyhow::bail!(wrong!(
                 "account",
-                " is missing, and no `connection_string` with `AccountName` is there"
+                " is missing, and no `connection_string` with `AccountName` or a `BlobEndpoint` of Azure is there"
             ));
         };
+        checks::word("account", &account)?;
         let key =
             self.account_key.as_ref().map(|key| key.expose().to_owned()).or_else(|| of_string("AccountKey"));
         let sas = self.sas_token.as_ref().map(|sas| sas.expose().to_owned());
@@ -139,10 +157,7 @@ impl AzureBlobSettings {
             .with_retry(retries())
             .with_http_connector(crate::object::Connector::new(self.timeout.0, self.ca_file.as_deref())?);
         if let Some(endpoint) = endpoint {
-            anyhow::ensure!(
-                endpoint.starts_with("http://") || endpoint.starts_with("https://"),
-                wrong!("endpoint", " must begin with `https://` (or `http://`): `{endpoint}`")
-            );
+            checks::endpoint(&endpoint)?;
             builder = builder.with_endpoint(endpoint.trim_end_matches('/').to_owned()).with_allow_http(true);
         }
         if let Some(key) = key {
@@ -151,9 +166,28 @@ impl AzureBlobSettings {
         if let Some(sas) = sas {
             return Ok(builder.with_config(AzureConfigKey::SasKey, sas.trim_start_matches('?')));
         }
+        if let Some(client_id) = self.managed(environment) {
+            let audience = STORAGE.to_owned();
+            let auth = AuthSettings::ManagedIdentity { client_id, endpoint: None };
+            return Ok(builder.with_credentials(Arc::new(Managed::new(Entra { auth, audience }))));
+        }
+        if self.auth == Some(AzureAuth::WorkloadIdentity) {
+            let given = |set: &Option<String>, name| set.is_some() || environment(name).is_some();
+            let missing = [
+                ("AZURE_FEDERATED_TOKEN_FILE", environment("AZURE_FEDERATED_TOKEN_FILE").is_some()),
+                ("AZURE_CLIENT_ID (or `client_id`)", given(&self.client_id, "AZURE_CLIENT_ID")),
+                ("AZURE_TENANT_ID (or `tenant_id`)", given(&self.tenant_id, "AZURE_TENANT_ID")),
+            ];
+            if let Some((name, _)) = missing.iter().find(|(_, is_there)| !is_there) {
+                anyhow::bail!(wrong!(
+                    "auth",
+                    ": `workload_identity` needs {name}, and the environment has none"
+                ));
+            }
+        }
         for (name, key) in ENVIRONMENT {
             let is_secret = key == AzureConfigKey::ClientSecret && self.auth.is_some();
-            if let Some(value) = std::env::var(name).ok().filter(|value| !value.is_empty() && !is_secret) {
+            if let Some(value) = environment(name).filter(|_| !is_secret) {
                 builder = builder.with_config(key, value);
             }
         }
@@ -170,6 +204,79 @@ impl AzureBlobSettings {
             builder = builder.with_tenant_id(tenant);
         }
         Ok(builder)
+    }
+
+    /// Whether tokens are those of the machine; of which client, where it has several.
+    fn managed(&self, env: impl Fn(&str) -> Option<String>) -> Option<Option<String>> {
+        let of_environment = || {
+            let is_there = |names: &[&str]| names.iter().all(|name| env(name).is_some());
+            let has_secret = is_there(&["AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_SECRET"]);
+            !has_secret && !is_there(&["AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE"])
+        };
+        let is_managed = match self.auth {
+            Some(auth) => auth == AzureAuth::ManagedIdentity,
+            None => of_environment(),
+        };
+        is_managed.then(|| self.client_id.clone().or_else(|| env("AZURE_CLIENT_ID")))
+    }
+}
+
+/// A variable of the environment that is set and not empty.
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The account that an address of Azure names: `https://ACCOUNT.blob.core.windows.net`.
+fn account_of(endpoint: &str) -> Option<String> {
+    let url = Url::parse(endpoint).ok()?;
+    let (account, _) = url.domain()?.split_once(".blob.")?;
+    Some(account.to_owned())
+}
+
+/// Tokens of the machine's identity, as all of flitch gets them.
+#[derive(Debug)]
+struct Managed {
+    entra: Entra,
+    last: Mutex<Option<(Arc<AzureCredential>, i64)>>,
+}
+
+impl Managed {
+    fn new(entra: Entra) -> Managed {
+        Managed { entra, last: Mutex::default() }
+    }
+
+    async fn get(&self) -> anyhow::Result<Arc<AzureCredential>> {
+        let mut last = self.last.lock().await;
+        let now = jiff::Timestamp::now().as_millisecond();
+        if let Some((credential, ends)) = &*last
+            && now + EARLY < *ends
+        {
+            return Ok(credential.clone());
+        }
+        let entra = self.entra.clone();
+        let token = tokio::task::spawn_blocking(move || entra.token()).await.context("it panicked")??;
+        let credential = Arc::new(AzureCredential::BearerToken(token.token));
+        *last = Some((credential.clone(), token.ends));
+        Ok(credential)
+    }
+}
+
+impl CredentialProvider for Managed {
+    type Credential = AzureCredential;
+
+    fn get_credential<'p, 'a>(
+        &'p self,
+    ) -> Pin<Box<dyn Future<Output = object_store::Result<Arc<AzureCredential>>> + Send + 'a>>
+    where
+        'p: 'a,
+        Self: 'a,
+    {
+        Box::pin(async move {
+            self.get().await.map_err(|error| {
+                let source = format!("the identity of the machine: {error:#}").into();
+                object_store::Error::Generic { store: "identity", source }
+            })
+        })
     }
 }
 
@@ -192,3 +299,6 @@ impl OutputKind for AzureBlobSettings {
         descriptors()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use object_store::gcp::GoogleCloudStorageBuilder;
 
-use crate::object::{Extras, FORMATS, ObjectOutput, descriptors, retries, store_settings};
+use crate::object::{Extras, FORMATS, ObjectOutput, checks, descriptors, retries, store_settings};
 use crate::{Output, OutputContext, OutputKind};
 use flitch_core::batch::encode::Format;
 use flitch_core::setting::wrong;
@@ -31,16 +31,13 @@ store_settings! {
 
 impl GcsSettings {
     fn builder(&self) -> anyhow::Result<GoogleCloudStorageBuilder> {
-        anyhow::ensure!(!self.bucket.is_empty(), wrong!("bucket", " is empty"));
+        checks::bucket("bucket", &self.bucket)?;
         let mut builder = GoogleCloudStorageBuilder::new()
             .with_bucket_name(&self.bucket)
             .with_retry(retries())
             .with_http_connector(crate::object::Connector::new(self.timeout.0, self.ca_file.as_deref())?);
         if let Some(endpoint) = &self.endpoint {
-            anyhow::ensure!(
-                endpoint.starts_with("http://") || endpoint.starts_with("https://"),
-                wrong!("endpoint", " must begin with `https://` (or `http://`): `{endpoint}`")
-            );
+            checks::endpoint(endpoint)?;
             builder = builder.with_base_url(endpoint.trim_end_matches('/'));
         }
         let environment = std::env::var_os("GOOGLE_APPLICATION_CREDENTIALS").filter(|path| !path.is_empty());

@@ -24,6 +24,7 @@ use flitch_core::batch::template::Template;
 use flitch_core::setting::wrong;
 use flitch_core::units::{Bytes, Span};
 
+pub(crate) mod checks;
 mod fault;
 mod http;
 mod notes;
@@ -31,7 +32,7 @@ mod plan;
 mod settings;
 mod uploads;
 
-pub(crate) use http::{Connector, http, retries};
+pub(crate) use http::{Connector, direct, http, retries};
 pub(crate) use notes::Notes;
 pub(crate) use plan::{plan, table};
 pub(crate) use settings::store_settings;

@@ -7,9 +7,9 @@ use anyhow::Context;
 use object_store::TagSet;
 use object_store::aws::AmazonS3Builder;
 
-use crate::aws::{Found, default_region};
+use crate::aws::{Found, default_region, domain};
 use crate::object::{
-    Connector, Extras, FORMATS, Listing, ObjectOutput, descriptors, http, retries, store_settings,
+    Connector, Extras, FORMATS, Listing, ObjectOutput, checks, descriptors, http, retries, store_settings,
 };
 use crate::{Output, OutputContext, OutputKind};
 use flitch_core::batch::encode::Format;
@@ -85,7 +85,15 @@ pub enum ServerSideEncryption {
 
 impl S3Settings {
     fn builder(&self) -> anyhow::Result<AmazonS3Builder> {
-        anyhow::ensure!(!self.bucket.is_empty(), wrong!("bucket", " is empty"));
+        checks::bucket("bucket", &self.bucket)?;
+        let words = [
+            ("access_key_id", self.access_key_id.as_deref()),
+            ("secret_access_key", self.secret_access_key.as_ref().map(Secret::expose)),
+            ("session_token", self.session_token.as_ref().map(Secret::expose)),
+            ("region", self.region.as_deref().filter(|region| !region.is_empty())),
+            ("ssekms_key_id", self.ssekms_key_id.as_deref()),
+        ];
+        words.iter().try_for_each(|(key, word)| word.map_or(Ok(()), |word| checks::word(key, word)))?;
         anyhow::ensure!(
             self.access_key_id.is_some() == self.secret_access_key.is_some(),
             wrong!("access_key_id", " and `secret_access_key` go together")
@@ -94,12 +102,7 @@ impl S3Settings {
             self.session_token.is_none() || self.access_key_id.is_some(),
             wrong!("session_token", " goes with `access_key_id`")
         );
-        if let Some(endpoint) = &self.endpoint {
-            anyhow::ensure!(
-                endpoint.starts_with("http://") || endpoint.starts_with("https://"),
-                wrong!("endpoint", " must begin with `https://` (or `http://`): `{endpoint}`")
-            );
-        }
+        self.endpoint.as_deref().map_or(Ok(()), checks::endpoint)?;
         let is_kms = matches!(
             self.server_side_encryption,
             Some(ServerSideEncryption::Kms | ServerSideEncryption::KmsDsse)
@@ -117,15 +120,22 @@ impl S3Settings {
             Some(_) => Found::of(None).ok(),
             None => Some(Found::of(self.profile.as_deref())?),
         };
-        let region = self.region.clone().or_else(|| found.as_ref()?.region.clone());
+        let region = self.region.clone().filter(|region| !region.is_empty());
+        let region = region.or_else(|| found.as_ref()?.region.clone()).unwrap_or_else(default_region);
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(&self.bucket)
-            .with_region(region.unwrap_or_else(default_region))
+            .with_region(&region)
             .with_virtual_hosted_style_request(!self.force_path_style)
             .with_retry(retries())
             .with_http_connector(Connector::creating(self.timeout.0, self.ca_file.as_deref())?);
-        if let Some(endpoint) = &self.endpoint {
-            builder = builder.with_endpoint(endpoint).with_allow_http(true);
+        match (&self.endpoint, domain(&region)) {
+            (Some(endpoint), _) => builder = builder.with_endpoint(endpoint).with_allow_http(true),
+            (None, "amazonaws.com") => {}
+            // The library knows one domain.
+            (None, domain) => {
+                let bucket = if self.force_path_style { String::new() } else { format!("{}.", self.bucket) };
+                builder = builder.with_endpoint(format!("https://{bucket}s3.{region}.{domain}"));
+            }
         }
         match (&self.access_key_id, &self.secret_access_key) {
             (Some(id), Some(secret)) => {

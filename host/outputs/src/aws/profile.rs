@@ -72,11 +72,11 @@ fn read(file: &Path) -> std::io::Result<String> {
 fn sections(text: &str, is_config: bool) -> Vec<(String, Values)> {
     let mut all: Vec<(String, Values)> = Vec::new();
     let mut is_profile = false;
-    for line in text.lines() {
+    for line in text.trim_start_matches('\u{feff}').lines() {
         if let Some(head) = line.strip_prefix('[') {
             let head = head.split(']').next().unwrap_or_default().trim();
             let name = match (is_config, head.split_once([' ', '\t'])) {
-                (true, Some(("profile", name))) => Some(name.trim()),
+                (true, Some(("profile", name))) => Some(name.trim().trim_matches(['"', '\''])),
                 (true, _) => Some(head).filter(|name| *name == "default"),
                 (false, _) => Some(head),
             };

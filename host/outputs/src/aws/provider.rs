@@ -20,7 +20,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::profile::{self, Files, From, Role, Values};
-use super::{Credentials, Found, credentials_of, sign};
+use super::{Credentials, Found, credentials_of, domain, environment, sign};
 use crate::object::{default_timeout, http};
 use flitch_core::file_stamp::FileStamp;
 use flitch_core::net::helper;
@@ -113,8 +113,11 @@ impl Profiled {
                 From::WebIdentity { .. } => anyhow::bail!("a role by a token is taken in another way"),
                 From::Elsewhere(source) => {
                     let found = match source.as_str() {
-                        "Environment" | "EcsContainer" | "Ec2InstanceMetadata" => {
+                        "Environment" | "Ec2InstanceMetadata" => {
                             Found { region: None, credentials: Credentials::Environment }
+                        }
+                        "EcsContainer" => {
+                            Found { region: None, credentials: Credentials::of_machine(environment)? }
                         }
                         _ => anyhow::bail!(
                             "`credential_source` is `Environment`, `EcsContainer` or `Ec2InstanceMetadata`"
@@ -129,8 +132,7 @@ impl Profiled {
 
     /// Takes a role, as `base` may.
     async fn assume(&self, role: &Role, base: &AwsCredential) -> anyhow::Result<Lent> {
-        let end = if self.region.starts_with("cn-") { "com.cn" } else { "com" };
-        let own = || format!("https://sts.{}.amazonaws.{end}", self.region);
+        let own = || format!("https://sts.{}.{}", self.region, domain(&self.region));
         let url = self.sts.clone().unwrap_or_else(own);
         let url = Url::parse(&url).with_context(|| format!("AWS_ENDPOINT_URL_STS: `{url}`"))?;
         let mut form = vec![

@@ -37,17 +37,27 @@ fn the_order_in_which_credentials_are_looked_for_is_that_of_aws() {
     let [id, key] = KEYS;
     assert!(is_environment(&of(None, &KEYS)));
     assert!(is_environment(&of(None, &[id, key, ("AWS_PROFILE", "pod")])));
-    assert!(matches!(of(Some("default"), &KEYS).credentials, Credentials::Profile(_)));
+    assert!(matches!(of(Some("default"), &KEYS).credentials, Credentials::Provider(_)));
     // By itself the default profile counts, and one without credentials leaves it to the machine.
     let default = of(None, &[]);
-    assert!(matches!(default.credentials, Credentials::Profile(_)));
+    assert!(matches!(default.credentials, Credentials::Provider(_)));
     assert_eq!(default.region.as_deref(), Some("eu-west-3"));
     let region = of(None, &[("AWS_PROFILE", "region")]);
     assert!(is_environment(&region));
     assert_eq!(region.region.as_deref(), Some("eu-north-1"));
     assert_eq!(of(None, &[("AWS_DEFAULT_REGION", "r")]).region.as_deref(), Some("r"));
+    let container = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/");
+    assert!(is_environment(&of(None, &[id, key, container])));
+    let left_to_it = of(None, &[("AWS_PROFILE", "region"), container]);
+    assert!(matches!(left_to_it.credentials, Credentials::Provider(_)));
     let Credentials::Configured(pairs) = of(Some("pod"), &[]).credentials else { panic!() };
     assert_eq!(pairs[0].1, "/var/token");
+}
+
+#[test]
+fn services_of_china_have_a_domain_of_their_own() {
+    assert_eq!(domain("cn-northwest-1"), "amazonaws.com.cn");
+    assert_eq!(domain("eu-central-1"), "amazonaws.com");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The client of HTTP that stores are spoken to with: flitch's own, with its TLS.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +31,7 @@ impl Connector {
     /// # Errors
     /// `ca_file` cannot be read.
     pub fn new(timeout: Duration, ca: Option<&Path>) -> anyhow::Result<Connector> {
-        Ok(Connector(HttpClient::new(http(timeout, ca)?)))
+        Ok(Connector(Beside::client(timeout, ca)?))
     }
 
     /// The same for a store of S3's protocol, which is asked to complete a write in parts only where there is no object of
@@ -39,8 +40,50 @@ impl Connector {
     /// # Errors
     /// `ca_file` cannot be read.
     pub fn creating(timeout: Duration, ca: Option<&Path>) -> anyhow::Result<Connector> {
-        let client = HttpClient::new(http(timeout, ca)?);
+        let client = Beside::client(timeout, ca)?;
         Ok(Connector(HttpClient::new(Creating { client, is_unknown: AtomicBool::new(false) })))
+    }
+}
+
+/// Asks who tells a machine who it is without the proxy that the environment names: a proxy would ask on its own machine.
+#[derive(Debug)]
+struct Beside {
+    by_environment: HttpClient,
+    direct: HttpClient,
+}
+
+impl Beside {
+    fn client(timeout: Duration, ca: Option<&Path>) -> anyhow::Result<HttpClient> {
+        let (by_environment, direct) =
+            (HttpClient::new(http(timeout, ca)?), HttpClient::new(direct(timeout)?));
+        Ok(HttpClient::new(Beside { by_environment, direct }))
+    }
+}
+
+impl HttpService for Beside {
+    fn call<'s, 'a>(
+        &'s self,
+        request: HttpRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'a>>
+    where
+        's: 'a,
+        Self: 'a,
+    {
+        let client = match request.uri().host() {
+            Some(host) if is_beside(host) => &self.direct,
+            _ => &self.by_environment,
+        };
+        Box::pin(client.execute(request))
+    }
+}
+
+/// Whether a host is one that tells a machine who it is: an address of the link, those of AWS in IPv6, or Google's names.
+fn is_beside(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => address.is_link_local(),
+        Ok(IpAddr::V6(address)) => address.segments()[..2] == [0xfd00, 0x0ec2],
+        Err(_) => matches!(host, "metadata.google.internal" | "metadata"),
     }
 }
 
@@ -101,6 +144,15 @@ pub(crate) fn http(timeout: Duration, ca: Option<&Path>) -> anyhow::Result<reqwe
     http_client::client_by_environment(settings)
 }
 
+/// The same without a proxy, for what is on this machine or beside it.
+///
+/// # Errors
+/// There is no TLS to speak.
+pub(crate) fn direct(timeout: Duration) -> anyhow::Result<reqwest::Client> {
+    let tls = Some(config(Trust::System, None)?);
+    http_client::client(Settings { tls, proxy: None, connect_timeout: CONNECT, timeout, keep: true })
+}
+
 impl HttpConnector for Connector {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
         Ok(self.0.clone())
@@ -110,4 +162,19 @@ impl HttpConnector for Connector {
 /// No retries: the delivery loop does that for all outputs.
 pub(crate) fn retries() -> RetryConfig {
     RetryConfig { max_retries: 0, retry_timeout: Duration::ZERO, backoff: BackoffConfig::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_tells_a_machine_who_it_is_is_beside_it_and_stores_are_not() {
+        for host in ["169.254.169.254", "169.254.170.2", "[fd00:ec2::254]", "metadata.google.internal"] {
+            assert!(is_beside(host), "{host}");
+        }
+        for host in ["127.0.0.1", "10.0.0.1", "[::1]", "s3.amazonaws.com", "169.254.example.com"] {
+            assert!(!is_beside(host), "{host}");
+        }
+    }
 }

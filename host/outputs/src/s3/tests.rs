@@ -2,6 +2,7 @@ use std::net::Ipv4Addr;
 
 use arrow_array::{ArrayRef, StringArray};
 use flitch_tests::http_server::{Reply, Request, Server};
+use object_store::aws::AmazonS3ConfigKey;
 use parking_lot::Mutex;
 
 use super::*;
@@ -142,4 +143,31 @@ async fn a_write_in_parts_that_another_has_crossed_begins_anew() {
     let once = ["HEAD", "POST", "part 1", "part 2", "part 3", "complete *"];
     let asked = asked.lock();
     assert_eq!(*asked, [&once[..], &["DELETE"], &once].concat());
+}
+
+/// The builder of these settings, besides a bucket and a key.
+fn built(more: &str) -> anyhow::Result<AmazonS3Builder> {
+    let json =
+        format!(r#"{{ "bucket": "logs", "access_key_id": "id", "secret_access_key": "key", {more} }}"#);
+    serde_json::from_str::<S3Settings>(&json).unwrap().builder()
+}
+
+#[test]
+fn a_bucket_in_china_is_at_chinas_own_address() {
+    let endpoint = |more: &str| built(more).unwrap().get_config_value(&AmazonS3ConfigKey::Endpoint);
+    assert_eq!(endpoint(r#""region": "cn-north-1""#).unwrap(), "https://s3.cn-north-1.amazonaws.com.cn");
+    let in_host = endpoint(r#""region": "cn-north-1", "force_path_style": false"#);
+    assert_eq!(in_host.unwrap(), "https://logs.s3.cn-north-1.amazonaws.com.cn");
+    assert_eq!(endpoint(r#""region": "eu-north-1""#), None);
+    assert_eq!(endpoint(r#""region": """#), None);
+}
+
+#[test]
+fn what_no_request_can_hold_is_refused_by_its_key() {
+    for (key, value) in
+        [("region", "us-east-1\\n"), ("session_token", "abc\\n"), ("endpoint", "https://"), ("endpoint", "x")]
+    {
+        let error = format!("{:#}", built(&format!(r#""{key}": "{value}""#)).unwrap_err());
+        assert!(error.contains(&format!("`{key}`")) && !error.contains("abc"), "{error}");
+    }
 }
