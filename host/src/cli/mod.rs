@@ -226,8 +226,10 @@ pub fn main() -> u8 {
         Command::Config(command) => config::run(&command),
         Command::Version => version::run(),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "flitch", &mut io::stdout());
-            Ok(())
+            // It panics where its reader has gone.
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "flitch", &mut text);
+            io::stdout().write_all(&text).map_err(Failure::from)
         }
         Command::Man { folder } => clap_mangen::generate_to(Cli::command(), folder).map_err(Failure::from),
     };
@@ -243,20 +245,24 @@ pub fn main() -> u8 {
 pub fn leave(code: u8) -> ! {
     // Whoever was to read it may be gone.
     let _ = io::stdout().flush();
+    log::settle();
     // SAFETY: it takes a number and does not return.
     unsafe { libc::_exit(code.into()) }
 }
 
 fn set_up_log(cli: &Cli) -> Result<(), tracing_subscriber::filter::ParseError> {
     let filter = EnvFilter::builder().parse(cli.log_filter())?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter);
+    // What runs for long does not wait for who reads its log.
+    let queued = matches!(cli.command, Command::Run(_)).then(log::Sink::queued);
+    let sink = queued.and_then(Result::ok).unwrap_or(log::Sink::Direct);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
     match cli.log_format {
         LogFormat::Text => {
-            let lines = lines.with_writer(io::stderr).with_ansi(has_colors(&io::stderr()));
+            let lines = lines.with_writer(move || sink.clone()).with_ansi(has_colors(&io::stderr()));
             lines.fmt_fields(log::Fields).init();
         }
         LogFormat::Json => {
-            lines.json().flatten_event(true).with_writer(|| log::JsonLines(io::stderr())).init();
+            lines.json().flatten_event(true).with_writer(move || log::JsonLines(sink.clone())).init();
         }
     }
     Ok(())
@@ -269,8 +275,7 @@ fn has_colors(stream: &impl IsTerminal) -> bool {
 
 /// Tells on stderr why a command failed.
 fn report(failure: Failure) -> u8 {
-    let mut stderr = io::stderr();
-    let colors = has_colors(&stderr);
+    let colors = has_colors(&io::stderr());
     let (text, code) = match failure {
         Failure::Config(error) => (error.report(colors), WRONG),
         // Words of plugins, servers and files may be in it.
@@ -279,7 +284,7 @@ fn report(failure: Failure) -> u8 {
         Failure::Told(code) => return code,
         Failure::Other(error) => (format!("error: {}\n", Lines(format_args!("{error:#}"))), FAILED),
     };
-    let _ = stderr.write_all(text.as_bytes());
+    log::print(text.as_bytes());
     code
 }
 

@@ -7,6 +7,7 @@ use super::{ConfigFile, Failure};
 use crate::app::{self, Ended, RunError};
 use crate::config::{self, ConfigError};
 use flitch_core::net::descriptors;
+use flitch_core::telemetry::log;
 
 /// Of `flitch run`.
 #[derive(Debug, clap::Args)]
@@ -35,6 +36,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Ok(Ended::Drained) => Ok(()),
         Ok(Ended::Again) => {
             tracing::info!("beginning anew");
+            log::settle();
             let error = Command::new(program?).args(std::env::args_os().skip(1)).exec();
             Err(anyhow::Error::new(error).context("cannot begin anew").into())
         }

@@ -103,7 +103,8 @@ pub struct Part {
 }
 
 impl Part {
-    /// The part `name` of a kind: source, worker, output, listener, sync, compress, buffer, disk, clock, refresh, manager.
+    /// The part `name` of a kind: source, worker, output, listener, sync, compress, buffer, disk, log, clock, refresh,
+    /// manager, and dead letters.
     pub fn new(health: &Arc<Health>, kind: &'static str, name: &str) -> Part {
         Part { health: health.clone(), kind, name: name.into() }
     }
@@ -171,7 +172,7 @@ pub fn panicked(_: Box<dyn Any + Send>) -> String {
     "it panicked; the log says where".to_owned()
 }
 
-/// Makes panics, of whatever task or thread, lines of the log.
+/// Makes panics, of whatever task or thread, lines of the log, which are written before anything ends by them.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
@@ -180,5 +181,6 @@ pub fn log_panics() {
         let trace = std::backtrace::Backtrace::capture();
         Metric::Panics.counter(&[]).increment(1);
         tracing::error!(thread = thread.name(), place, said = ?said, %trace, "panicked; this is a fault of flitch");
+        super::log::settle();
     }));
 }

@@ -11,6 +11,10 @@ use tracing_subscriber::fmt::format::Writer;
 
 use super::escape::{self, Escaped, Escaping};
 
+mod queue;
+
+pub use queue::{Sink, print, settle};
+
 /// What stands between the lines of a message that has several, so that none of them looks like a line of the log.
 const NEXT_LINE: &str = "\n    ";
 

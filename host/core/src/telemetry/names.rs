@@ -148,10 +148,12 @@ metrics_list! {
     BreakerOpen = "flitch_breaker_open",
     /// 1 while a server of an output takes what it is sent, 0 while it rests after a failure.
     OutputServerUp = "flitch_output_server_up",
-    /// Times that a part (source, worker, output, listener, sync and compress of an output's files, buffer, disk of a buffer, clock, refresh of tables) ended or panicked unasked, by part and name.
+    /// Times that a part (source, worker, output, listener, sync and compress of an output's files, buffer, disk of a buffer, dead letters, log, clock, refresh of tables) ended or panicked unasked, by part and name.
     PartFailures = "flitch_part_failures_total",
     /// Panics, of whatever task or thread: each is a fault of flitch, and costs no more than a duplicate.
     Panics = "flitch_panics_total",
+    /// Lines of flitch's own log that stderr did not take, or not soon enough.
+    LogLinesLost = "flitch_log_lines_lost_total",
     /// Messages of a partition that are written and not safe yet, by source, topic and partition; 0 where another member of
     /// the group has it.
     KafkaLag = "flitch_kafka_lag_messages",
