@@ -95,7 +95,8 @@ impl App {
             let lock = claim::claim(&data_dir)?;
             let letters = data_dir.join(dead_letter::FOLDER);
             let letters = DeadLetters::open_with(&letters, &settings, Clock::system())
-                .with_context(|| format!("cannot keep dead letters in {}", data_dir.display()))?;
+                .with_context(|| format!("cannot keep dead letters in {}", data_dir.display()))?
+                .heard_by(&health);
             let engine = Engine::new(Some(&data_dir.join("compiled")), &health)?;
             let states = data_dir.join(flitch_filters::STATE_FOLDER);
             let states = States::open(&states, Clock::system(), &health)

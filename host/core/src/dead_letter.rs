@@ -17,16 +17,20 @@ use serde::{Deserialize, Serialize};
 use crate::batch::encode::ndjson_lossless;
 use crate::batch::{Records, lossless};
 use crate::clock::Clock;
+use crate::telemetry::Health;
 use crate::units::Bytes;
 
 mod folder;
 mod patience;
 pub mod read;
 pub mod replay;
+mod telling;
 
 use folder::Folder;
 use patience::Patience;
 pub use patience::until_written;
+pub use telling::Stall;
+use telling::Telling;
 
 /// The folder of the dead letters below `data_dir`.
 pub const FOLDER: &str = "dead-letters";
@@ -35,7 +39,7 @@ pub const FOLDER: &str = "dead-letters";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenFull {
-    /// The oldest file is deleted, with an error in the log: its records are lost.
+    /// The oldest file is deleted, which the log tells and `flitch_dead_letters_deleted_total` counts: its records are lost.
     #[default]
     KeepNewest,
     /// Nothing is deleted and nothing is lost: the batch of the record waits or is sent again, and its pipeline with
@@ -80,6 +84,7 @@ pub struct DeadLetters {
     folder: Arc<Mutex<Folder>>,
     clock: Clock,
     patience: Arc<Patience>,
+    telling: Arc<Telling>,
 }
 
 impl DeadLetters {
@@ -91,7 +96,13 @@ impl DeadLetters {
     /// The same with these settings, and the time of day from `clock`.
     pub fn open_with(folder: &Path, settings: &DeadLetterSettings, clock: Clock) -> io::Result<DeadLetters> {
         let folder = Arc::new(Mutex::new(Folder::open(folder, settings.clone())?));
-        Ok(DeadLetters { folder, clock, patience: Arc::default() })
+        Ok(DeadLetters { folder, clock, patience: Arc::default(), telling: Arc::default() })
+    }
+
+    /// Shows in `health` while letters cannot be written.
+    #[must_use]
+    pub fn heard_by(self, health: &Arc<Health>) -> DeadLetters {
+        DeadLetters { telling: Arc::new(Telling::of(health)), ..self }
     }
 
     /// The same dead letters, but in files of their own, which somebody may take back: [`DeadLetters::begun`].
@@ -100,7 +111,7 @@ impl DeadLetters {
     /// The folder cannot be opened.
     pub fn apart(&self) -> io::Result<DeadLetters> {
         let folder = Arc::new(Mutex::new(self.folder.lock().apart()?));
-        Ok(DeadLetters { folder, clock: self.clock.clone(), patience: self.patience.clone() })
+        Ok(DeadLetters { folder, ..self.clone() })
     }
 
     /// The files of letters that are [apart](DeadLetters::apart).
@@ -140,7 +151,8 @@ impl DeadLetters {
             lines.extend_from_slice(record.strip_suffix(b"\n").unwrap_or(record));
             lines.extend_from_slice(b"}\n");
         }
-        self.folder.lock().append(&lines)
+        let first = causes.first().map_or("", |cause| &*cause.reason);
+        self.append(&lines, (stage, component), causes.len(), first)
     }
 
     /// The same for records of which there is nothing but their lines, as [`ndjson_lossless`] writes them; they share a
@@ -153,12 +165,14 @@ impl DeadLetters {
         push_text(&mut head, reason);
         head.extend_from_slice(b",\"record\":");
         let mut lines = Vec::with_capacity(records.len() * 2);
+        let mut letters = 0;
         for record in records.split(|byte| *byte == b'\n').filter(|record| !record.is_empty()) {
             lines.extend_from_slice(&head);
             lines.extend_from_slice(record);
             lines.extend_from_slice(b"}\n");
+            letters += 1;
         }
-        self.folder.lock().append(&lines)
+        self.append(&lines, (stage, component), letters, reason)
     }
 
     /// Puts bytes that never became records among the dead letters, each with what is wrong with it; all of them are
@@ -174,7 +188,12 @@ impl DeadLetters {
     ) -> io::Result<()> {
         let head = self.head(stage, component);
         let mut lines = Vec::new();
+        let (mut count, mut first) = (0, "");
         for (reason, bytes) in letters {
+            if count == 0 {
+                first = reason;
+            }
+            count += 1;
             lines.extend_from_slice(&head);
             push_text(&mut lines, reason);
             lines.extend_from_slice(b",\"raw\":");
@@ -184,7 +203,20 @@ impl DeadLetters {
             }
             lines.extend_from_slice(b"}\n");
         }
-        self.folder.lock().append(&lines)
+        self.append(&lines, (stage, component), count, first)
+    }
+
+    /// Puts lines on disk, and tells of the letters that they are.
+    fn append(
+        &self,
+        lines: &[u8],
+        (stage, component): (&str, &str),
+        letters: usize,
+        first: &str,
+    ) -> io::Result<()> {
+        self.folder.lock().append(lines, &self.telling)?;
+        self.telling.written(stage, component, letters, first);
+        Ok(())
     }
 
     /// Everything of a line before the reason.

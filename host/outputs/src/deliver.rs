@@ -20,7 +20,7 @@ use flitch_core::buffers::Buffer;
 use flitch_core::dead_letter::{self, Cause, DeadLetters};
 use flitch_core::receipt::Receipt;
 use flitch_core::telemetry::health::Ailment;
-use flitch_core::telemetry::{Metric, Quiet, Tally};
+use flitch_core::telemetry::{Metric, Tally};
 
 /// Takes the batches of `buffer` to `output` until the buffer is closed and empty.
 ///
@@ -137,7 +137,6 @@ struct Courier {
     seconds: metrics::Histogram,
     retries: metrics::Counter,
     cutting: cut::Cutting,
-    said_dead: Quiet,
 }
 
 impl Courier {
@@ -161,7 +160,6 @@ impl Courier {
             seconds: Metric::WriteSeconds.histogram(&labels),
             retries: Metric::WriteRetries.counter(&labels),
             cutting: cut::Cutting::default(),
-            said_dead: Quiet::a_minute(),
         }
     }
 
@@ -270,10 +268,9 @@ impl Courier {
         let (letters, records, causes) = (self.dead_letters.clone(), records.clone(), Arc::new(causes));
         let name = self.name.clone();
         let put = move || letters.records("output", &name, &records, &causes);
-        if !dead_letter::until_written(&self.name, &self.stop, put).await {
+        if !dead_letter::until_written(&self.dead_letters, &self.name, &self.stop, put).await {
             return;
         }
-        tracing::warn!(output = %self.name, records = rows, "records went to the dead letters");
         self.dead.add(rows, bytes);
         receipt.dead_lettered();
     }

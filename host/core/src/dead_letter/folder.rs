@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use super::telling::Telling;
 use super::{DeadLetterSettings, WhenFull};
 use crate::file_stamp::is_at;
 
@@ -175,10 +176,10 @@ impl Folder {
     }
 
     /// Appends whole lines; they are on disk when this returns, or none of them is in the file.
-    pub fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+    pub fn append(&mut self, lines: &[u8], telling: &Telling) -> io::Result<()> {
         self.find()?;
         self.lock.lock()?;
-        let result = self.append_locked(lines);
+        let result = self.append_locked(lines, telling);
         self.lock.unlock()?;
         result
     }
@@ -193,8 +194,8 @@ impl Folder {
         Ok(())
     }
 
-    fn append_locked(&mut self, lines: &[u8]) -> io::Result<()> {
-        self.make_room(lines.len() as u64)?;
+    fn append_locked(&mut self, lines: &[u8], telling: &Telling) -> io::Result<()> {
+        self.make_room(lines.len() as u64, telling)?;
         let most = self.settings.max_file_bytes.0;
         let fits = |c: &Current| c.is_there() && (c.bytes == 0 || c.bytes + lines.len() as u64 <= most);
         let mut current = match self.current.take().filter(fits) {
@@ -226,7 +227,7 @@ impl Folder {
     }
 
     /// Sees to it that `more` bytes fit under the cap.
-    fn make_room(&mut self, more: u64) -> io::Result<()> {
+    fn make_room(&mut self, more: u64, telling: &Telling) -> io::Result<()> {
         let most = self.settings.max_bytes.0;
         let (old, new) = (replayed(&self.path)?, files(&self.path)?);
         let size = |name: &Name| std::fs::metadata(&name.path).map_or(0, |m| m.len());
@@ -254,16 +255,27 @@ impl Folder {
             if total + more <= most {
                 break;
             }
-            let bytes = size(name);
-            tracing::error!(
-                file = %name.path.display(),
-                bytes,
-                "the dead letters have reached `max_bytes`; the oldest are deleted, and their records are lost"
-            );
+            let (bytes, letters) = (size(name), count(&name.path)?);
             std::fs::remove_file(&name.path)?;
+            telling.deleted(&name.path, letters, bytes);
             total -= bytes;
         }
         Ok(())
+    }
+}
+
+/// How many letters a file holds.
+fn count(path: &Path) -> io::Result<u64> {
+    let mut file = File::open(path)?;
+    let mut chunk = vec![0; 64 << 10];
+    let mut letters = 0;
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => return Ok(letters),
+            Ok(bytes) => letters += memchr::memchr_iter(b'\n', &chunk[..bytes]).count() as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use tokio_util::sync::CancellationToken;
 
-use super::DeadLetters;
+use super::{DeadLetters, Stall};
 
 /// The pause after the first failure; it doubles with each one after it.
 const FIRST: Duration = Duration::from_millis(200);
@@ -32,13 +32,14 @@ impl Patience {
 
 impl DeadLetters {
     /// Repeats `write`, which puts letters here, until they are on disk; blocks the thread. Answers whether they are:
-    /// not after [`DeadLetters::give_up`]. The log tells of failures under the name `component`.
+    /// not after [`DeadLetters::give_up`]. That they cannot be written is told under the name `component`.
     pub fn until_written(&self, component: &str, write: impl Fn() -> io::Result<()>) -> bool {
         let mut failures = 0;
+        let mut stall: Option<Stall> = None;
         loop {
             let Err(error) = write() else { return true };
             failures += 1;
-            complain(component, &error);
+            stall.get_or_insert_with(|| self.stalled(component, &error));
             let mut given_up = self.patience.given_up.lock();
             if !*given_up {
                 self.patience.wake.wait_for(&mut given_up, pause(failures));
@@ -54,20 +55,31 @@ impl DeadLetters {
         *self.patience.given_up.lock() = true;
         self.patience.wake.notify_all();
     }
+
+    /// Says that letters of `component` cannot be written, and are tried again while the answer lives.
+    pub fn stalled(&self, component: &str, error: &dyn std::fmt::Display) -> Stall {
+        self.telling.stalled(component, error)
+    }
 }
 
 /// [`DeadLetters::until_written`] for tasks, until `stop` is cancelled. `write` runs where it may block.
 pub async fn until_written(
+    letters: &DeadLetters,
     component: &str,
     stop: &CancellationToken,
     write: impl Fn() -> io::Result<()> + Clone + Send + 'static,
 ) -> bool {
     let mut failures = 0;
+    let mut stall: Option<Stall> = None;
     loop {
         match tokio::task::spawn_blocking(write.clone()).await {
             Ok(Ok(())) => return true,
-            Ok(Err(error)) => complain(component, &error),
-            Err(panic) => complain(component, &panic),
+            Ok(Err(error)) => {
+                stall.get_or_insert_with(|| letters.stalled(component, &error));
+            }
+            Err(panic) => {
+                stall.get_or_insert_with(|| letters.stalled(component, &panic));
+            }
         }
         failures += 1;
         tokio::select! {
@@ -76,8 +88,4 @@ pub async fn until_written(
             () = tokio::time::sleep(pause(failures)) => {}
         }
     }
-}
-
-fn complain(component: &str, error: &dyn std::fmt::Display) {
-    tracing::error!(component, %error, "the dead letters cannot be written; their records wait, and with them their pipeline");
 }

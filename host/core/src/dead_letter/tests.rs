@@ -171,7 +171,9 @@ fn a_folder_that_was_taken_away_is_made_again() {
 
 #[test]
 fn whoever_waits_for_room_goes_on_when_there_is_some_or_when_all_is_given_up() {
-    let bench = bench(1 << 20, 1, WhenFull::Stop);
+    let health = Arc::default();
+    let mut bench = bench(1 << 20, 1, WhenFull::Stop);
+    bench.letters = bench.letters.heard_by(&health);
     bench.raw("the first is taken however small the room");
     let put = || bench.letters.raw("source", "web", [("wrong", &b"two"[..])]);
     let tries = std::sync::atomic::AtomicUsize::new(0);

@@ -46,6 +46,10 @@ metrics_list! {
     RecordsDeadLettered = "flitch_records_dead_lettered_total",
     /// Bytes put among the dead letters.
     BytesDeadLettered = "flitch_bytes_dead_lettered_total",
+    /// Dead letters that were deleted since there was no room for newer ones; their records are lost.
+    LettersDeleted = "flitch_dead_letters_deleted_total",
+    /// 1 while records of a component wait since dead letters cannot be written, else 0.
+    LettersFailing = "flitch_dead_letters_failing",
     /// Records handed back to their source to be sent again.
     RecordsReturned = "flitch_records_returned_total",
     /// Records put into buffers that keep them beyond the process, by source.

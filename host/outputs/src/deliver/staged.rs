@@ -259,14 +259,10 @@ impl Courier {
             let (dead_letters, name, reason, text) =
                 (self.dead_letters.clone(), self.name.clone(), reason.clone(), Arc::new(text));
             let put = move || dead_letters.lossless("output", &name, &reason, &text);
-            if !dead_letter::until_written(&self.name, &self.stop, put).await {
+            if !dead_letter::until_written(&self.dead_letters, &self.name, &self.stop, put).await {
                 return;
             }
             self.dead.add(rows, bytes);
-        }
-        if self.said_dead.may_say() {
-            let records = object.rows;
-            tracing::warn!(output = %self.name, records, reason = %reason, "records went to the dead letters");
         }
         shares.into_iter().for_each(|share| share.dead_lettered());
     }

@@ -6,6 +6,7 @@ use crate::{ChangedValues, SourceContext};
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::batch::{Cut, TIMESTAMP};
 use flitch_core::buffers::Closed;
+use flitch_core::dead_letter::Stall;
 use flitch_core::receipt::{self, Verdict};
 use flitch_core::telemetry::{Metric, Tally};
 
@@ -28,6 +29,8 @@ pub(super) struct Sender {
     changed: ChangedValues,
     nuls: metrics::Counter,
     dead: Tally,
+    /// Dead letters cannot be written.
+    stall: Option<Stall>,
 }
 
 impl Sender {
@@ -43,6 +46,7 @@ impl Sender {
             changed: ChangedValues::new(&cx.name),
             nuls: Metric::FileNulBytes.counter(&[("source", &cx.name)]),
             dead: Tally::dead_lettered("source", &cx.name),
+            stall: None,
             cx,
         }
     }
@@ -102,8 +106,8 @@ impl Sender {
     }
 
     /// Puts lines that are no records among the dead letters. Answers whether they are there; where not, they count as
-    /// come back.
-    fn bury(&self, tail: &Tail, position: Position, bad: &[Bad], bytes: usize) -> bool {
+    /// come back, and are read again.
+    fn bury(&mut self, tail: &Tail, position: Position, bad: &[Bad], bytes: usize) -> bool {
         let receipt =
             receipt::issue(self.cx.intake.ledger(), bad.len(), bytes, self.on_settled(tail, position));
         let name = &self.cx.name;
@@ -111,9 +115,10 @@ impl Sender {
         let reasons: Vec<String> = bad.iter().map(|bad| format!("{path}: {}", bad.reason)).collect();
         let letters = reasons.iter().zip(bad).map(|(reason, bad)| (&**reason, &*bad.line));
         if let Err(error) = self.cx.dead_letters.raw("source", name, letters) {
-            tracing::error!(source = %name, %error, "cannot write dead letters; the lines are read again");
+            self.stall.get_or_insert_with(|| self.cx.dead_letters.stalled(name, &error));
             return false;
         }
+        self.stall = None;
         self.dead.add(bad.len(), bytes);
         receipt.dead_lettered();
         true

@@ -232,7 +232,8 @@ impl Hub {
         let receipt = receipt::issue(self.cx.intake.ledger(), count, bytes, settle);
         let (letters, source, dead) = (self.cx.dead_letters.clone(), self.cx.name.clone(), Arc::new(dead));
         let write = move || letters.raw("source", &source, dead.iter().map(|d| (&*d.reason, &*d.bytes)));
-        if dead_letter::until_written(&self.cx.name, &self.cx.stop, write).await {
+        let SourceContext { dead_letters, name, stop, .. } = &self.cx;
+        if dead_letter::until_written(dead_letters, name, stop, write).await {
             self.dead_lettered.add(count, bytes);
             receipt.dead_lettered();
         }

@@ -283,7 +283,7 @@ impl Sent<'_> {
         let (letters, source, bad) = (cx.dead_letters.clone(), cx.name.clone(), Arc::new(bad));
         let write =
             move || letters.raw("source", &source, bad.iter().map(|bad| (&*bad.reason, &*bad.request)));
-        if !dead_letter::until_written(&cx.name, &cx.stop, write).await {
+        if !dead_letter::until_written(&cx.dead_letters, &cx.name, &cx.stop, write).await {
             return Err(Answer::Draining);
         }
         dead.add(count, bytes);

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use flitch_core::batch::{Records, StreamId, TIMESTAMP};
 use flitch_core::buffers::Closed;
+use flitch_core::dead_letter::Stall;
 use flitch_core::receipt::{self, Ticket, Verdict};
-use flitch_core::telemetry::{Metric, Quiet, Tally};
+use flitch_core::telemetry::{Metric, Tally};
 
 use super::gather::Gather;
 use super::partition::Partition;
@@ -24,8 +25,8 @@ pub(super) struct Sender {
     came_back: Arc<AtomicBool>,
     /// Dead letters could not be written.
     unburied: bool,
-    /// Says so.
-    said_unburied: Quiet,
+    /// Shows that.
+    stall: Option<Stall>,
     changed: ChangedValues,
     tombstones: metrics::Counter,
     dead: Tally,
@@ -38,7 +39,7 @@ impl Sender {
             bell,
             came_back: Arc::default(),
             unburied: false,
-            said_unburied: Quiet::a_minute(),
+            stall: None,
             changed: ChangedValues::new(&cx.name),
             tombstones: Metric::KafkaTombstones.counter(&[("source", &cx.name)]),
             dead: Tally::dead_lettered("source", &cx.name),
@@ -101,8 +102,8 @@ impl Sender {
     }
 
     /// Puts messages that are no records among the dead letters. Answers whether they are there; where not, they count as
-    /// come back.
-    fn bury(&self, partition: &Partition, gather: &Gather) -> bool {
+    /// come back, and are read again.
+    fn bury(&mut self, partition: &Partition, gather: &Gather) -> bool {
         let name = &self.cx.name;
         let bytes = gather.bad.iter().map(|bad| bad.value.len()).sum();
         // They stand before those that are sent next.
@@ -114,11 +115,10 @@ impl Sender {
             gather.bad.iter().map(|bad| format!("{}: {}", origin(bad.offset), bad.reason)).collect();
         let letters = reasons.iter().zip(&gather.bad).map(|(reason, bad)| (&**reason, &*bad.value));
         if let Err(error) = self.cx.dead_letters.raw("source", name, letters) {
-            if self.said_unburied.may_say() {
-                tracing::error!(source = %name, %error, "cannot write dead letters; the messages are read again");
-            }
+            self.stall.get_or_insert_with(|| self.cx.dead_letters.stalled(name, &error));
             return false;
         }
+        self.stall = None;
         self.dead.add(gather.bad.len(), bytes);
         receipt.dead_lettered();
         true
