@@ -47,8 +47,9 @@ pub enum Command {
     /// They are written to stdout as they came, one a line, or sent to an HTTP or a forward source, which must have
     /// acknowledged them. One that is named in the configuration is reached with its TLS and its credentials. Letters that
     /// were sent are filed away under `replayed`. When sending fails or is cut off, the letters of that file stay, and some
-    /// of them may be sent a second time. Those that the forward protocol cannot carry stay too: what never was a record,
-    /// and numbers that neither 64 bits nor float64 hold.
+    /// of them may be sent a second time. Those that an HTTP source refuses stay while the others of their file are sent,
+    /// and so do those that the forward protocol cannot carry: what never was a record, and numbers that neither 64 bits
+    /// nor float64 hold.
     Replay {
         #[command(flatten)]
         which: Which,
@@ -222,10 +223,15 @@ fn show(folder: &Path, filter: &Filter, limit: Option<u64>) -> Result<(), Failur
 }
 
 fn again(folder: &Path, filter: &Filter, to: Option<To>) -> Result<(), Failure> {
-    let mut unfit = 0;
+    let (mut unfit, mut refusal) = (0, None);
     let done = match to {
         None => replay::replay(folder, filter, &mut Stdout),
-        Some(To::Http(post)) => replay::replay(folder, filter, &mut Waiting::new(post)?),
+        Some(To::Http(post)) => {
+            let mut waiting = Waiting::new(post)?;
+            let done = replay::replay(folder, filter, &mut waiting);
+            refusal = waiting.refusal();
+            done
+        }
         Some(To::Forward(mut forward)) => {
             let done = replay::send(folder, filter, &mut forward);
             unfit = forward.unfit();
@@ -236,6 +242,12 @@ fn again(folder: &Path, filter: &Filter, to: Option<To>) -> Result<(), Failure> 
     let mut text = format!("{} sent, {} not meant and kept", done.sent, done.kept - unfit);
     if unfit > 0 {
         text += &format!(", {unfit} kept that the forward protocol cannot carry");
+    }
+    if done.refused > 0 {
+        text += &format!(", {} kept that were refused", done.refused);
+        if let Some(refusal) = refusal {
+            text += &format!(" (the last: {refusal})");
+        }
     }
     if done.broken > 0 {
         text += &format!(", {} lines that are no letters passed over", done.broken);

@@ -27,6 +27,12 @@ pub trait Letters {
     /// # Errors
     /// As of [`Letters::take`].
     fn finish(&mut self) -> io::Result<()>;
+
+    /// Which of the letters that it took since this was asked last were refused all the same, counted from zero. They are
+    /// kept. Asked after [`Letters::finish`].
+    fn refused(&mut self) -> Vec<usize> {
+        Vec::new()
+    }
 }
 
 /// Takes the records of letters as text.
@@ -34,7 +40,8 @@ pub trait Sink {
     /// Takes NDJSON: whole records, each with its newline. `Ok` means that they are safe.
     ///
     /// # Errors
-    /// What went wrong; the letters go back.
+    /// What went wrong; the letters go back. With [`io::ErrorKind::InvalidInput`] it is in the records, none of which was
+    /// taken: those that are to blame are found, and kept, and the others sent.
     fn send(&mut self, records: &[u8]) -> io::Result<()>;
 }
 
@@ -49,11 +56,17 @@ impl<W: Write> Sink for W {
 struct Lines<'a> {
     sink: &'a mut dyn Sink,
     chunk: Vec<u8>,
+    /// Where the text of each letter in the chunk ends.
+    ends: Vec<usize>,
+    /// How many letters were taken before those in the chunk.
+    before: usize,
+    refused: Vec<usize>,
 }
 
 impl Letters for Lines<'_> {
     fn take(&mut self, letter: &Letter) -> io::Result<bool> {
         original(letter, &mut self.chunk);
+        self.ends.push(self.chunk.len());
         if self.chunk.len() >= CHUNK {
             self.finish()?;
         }
@@ -61,11 +74,33 @@ impl Letters for Lines<'_> {
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        if !self.chunk.is_empty() {
-            self.sink.send(&self.chunk)?;
-            self.chunk.clear();
+        let mut parts = vec![0..self.ends.len()];
+        while let Some(part) = parts.pop() {
+            let end = |letters: usize| if letters == 0 { 0 } else { self.ends[letters - 1] };
+            let text = &self.chunk[end(part.start)..end(part.end)];
+            if text.is_empty() {
+                continue;
+            }
+            match self.sink.send(text) {
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => match part.len() {
+                    1 => self.refused.push(self.before + part.start),
+                    letters => {
+                        let middle = part.start + letters / 2;
+                        parts.extend([middle..part.end, part.start..middle]);
+                    }
+                },
+                sent => sent?,
+            }
         }
+        self.before += self.ends.len();
+        self.chunk.clear();
+        self.ends.clear();
         Ok(())
+    }
+
+    fn refused(&mut self) -> Vec<usize> {
+        self.before = 0;
+        std::mem::take(&mut self.refused)
     }
 }
 
@@ -76,6 +111,8 @@ pub struct Replayed {
     pub sent: u64,
     /// Letters that the filter did not take, and those whose records cannot be sent.
     pub kept: u64,
+    /// Letters that were sent and refused; they are kept too.
+    pub refused: u64,
     /// Lines that are no letters; they stay in the replayed file.
     pub broken: u64,
 }
@@ -89,7 +126,8 @@ pub const CHUNK: usize = 1 << 20;
 /// The folder's and the sink's, and another replay that is under way. Everything before the file that failed counts as
 /// replayed.
 pub fn replay(folder: &Path, filter: &Filter, sink: &mut dyn Sink) -> io::Result<Replayed> {
-    send(folder, filter, &mut Lines { sink, chunk: Vec::new() })
+    let (chunk, ends, refused) = (Vec::new(), Vec::new(), Vec::new());
+    send(folder, filter, &mut Lines { sink, chunk, ends, before: 0, refused })
 }
 
 /// The same, as letters.
@@ -115,6 +153,7 @@ pub fn send(folder: &Path, filter: &Filter, to: &mut dyn Letters) -> io::Result<
                 finish(folder, &name.path, &taken, part, &rest)?;
                 done.sent += part.sent;
                 done.kept += part.kept;
+                done.refused += part.refused;
                 done.broken += part.broken;
             }
             Err(error) => {
@@ -130,17 +169,32 @@ pub fn send(folder: &Path, filter: &Filter, to: &mut dyn Letters) -> io::Result<
 /// Sends the letters of a file, and answers the lines that are to be kept.
 fn file(path: &Path, filter: &Filter, to: &mut dyn Letters) -> io::Result<(Replayed, Vec<u8>)> {
     let mut done = Replayed::default();
-    let mut rest = Vec::new();
-    done.broken = in_file(path, |letter, line| {
-        if filter.takes(&letter) && to.take(&letter)? {
-            done.sent += 1;
-        } else {
-            done.kept += 1;
-            rest.extend_from_slice(line);
-        }
+    // For each letter whether it was taken.
+    let mut taken = Vec::new();
+    done.broken = in_file(path, |letter, _| {
+        taken.push(filter.takes(&letter) && to.take(&letter)?);
         Ok(true)
     })?;
     to.finish()?;
+    done.sent = taken.iter().filter(|taken| **taken).count() as u64;
+    done.kept = taken.len() as u64 - done.sent;
+    let refused = to.refused();
+    if !refused.is_empty() {
+        let places: Vec<usize> = (0..taken.len()).filter(|place| taken[*place]).collect();
+        refused.iter().for_each(|refused| taken[places[*refused]] = false);
+        done.refused = refused.len() as u64;
+        done.sent -= done.refused;
+    }
+    let mut rest = Vec::new();
+    if taken.contains(&false) {
+        let mut taken = taken.into_iter();
+        in_file(path, |_, line| {
+            if taken.next() == Some(false) {
+                rest.extend_from_slice(line);
+            }
+            Ok(true)
+        })?;
+    }
     Ok((done, rest))
 }
 
@@ -193,3 +247,6 @@ fn push_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     }
     out.push(b'"');
 }
+
+#[cfg(test)]
+mod tests;

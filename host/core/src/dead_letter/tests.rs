@@ -184,13 +184,14 @@ fn whoever_waits_for_room_goes_on_when_there_is_some_or_when_all_is_given_up() {
     let tried = || tries.load(std::sync::atomic::Ordering::SeqCst);
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| bench.letters.until_written("web", count));
-        while tried() == 0 {
+        while tried() == 0 || health.down().is_empty() {
             std::thread::yield_now();
         }
         let room = DeadLetterSettings { max_bytes: Bytes(1 << 20), ..DeadLetterSettings::default() };
         bench.letters.configure(&room);
         assert!(waiting.join().unwrap());
     });
+    assert!(health.down().is_empty());
     assert_eq!(bench.all().len(), 2);
     bench.letters.configure(&DeadLetterSettings {
         max_bytes: Bytes(1),
@@ -199,6 +200,7 @@ fn whoever_waits_for_room_goes_on_when_there_is_some_or_when_all_is_given_up() {
     });
     bench.letters.give_up();
     assert!(!bench.letters.until_written("web", put));
+    assert!(health.down().is_empty());
     assert_eq!(bench.all().len(), 2);
 }
 
@@ -247,7 +249,7 @@ fn records_are_replayed_as_they_were() {
     bench.letters.raw("source", "web", [("wrong", &b"\xffraw"[..])]).unwrap();
     let mut out = Vec::new();
     let done = replay(&bench.folder, &Filter::default(), &mut out).unwrap();
-    assert_eq!(done, Replayed { sent: 3, kept: 0, broken: 0 });
+    assert_eq!(done, Replayed { sent: 3, kept: 0, refused: 0, broken: 0 });
     let expected = [
         &b"{\"message\":\"b\",\"raw\":\"\xff\\\"\\u000a\",\"big\":123456789012345678901234567890}\n"[..],
         b"{\"message\":\"{\\\"$bytes\\\":\\\"/w==\\\"}\",\"raw\":\"\xfe\",\"big\":{}}\n",
@@ -266,7 +268,10 @@ fn letters_that_the_filter_does_not_take_stay() {
     bench.raw("x");
     let filter = Filter { stage: Some("source".into()), ..Filter::default() };
     let mut out = Vec::new();
-    assert_eq!(replay(&bench.folder, &filter, &mut out).unwrap(), Replayed { sent: 1, kept: 1, broken: 0 });
+    assert_eq!(
+        replay(&bench.folder, &filter, &mut out).unwrap(),
+        Replayed { sent: 1, kept: 1, refused: 0, broken: 0 }
+    );
     assert_eq!(out, b"x\n");
     assert_eq!(bench.all()[0].component, "lake");
     let mut out = Vec::new();
@@ -343,7 +348,7 @@ fn letters_written_after_a_replay_was_killed_at_its_end_are_not_overwritten_by_t
 
     let mut out = Vec::new();
     let done = replay(&bench.folder, &Filter::default(), &mut out).unwrap();
-    assert_eq!(done, Replayed { sent: 2, kept: 0, broken: 0 });
+    assert_eq!(done, Replayed { sent: 2, kept: 0, refused: 0, broken: 0 });
     assert!(out.ends_with(b"\nnew\n"), "{}", String::from_utf8_lossy(&out));
     assert_eq!(fs::read_dir(bench.folder.join("replayed")).unwrap().count(), 2);
 }

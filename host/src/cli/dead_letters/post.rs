@@ -37,6 +37,10 @@ pub struct Post {
     sent: AtomicU64,
 }
 
+/// What is wrong with the records themselves, so that others may be taken.
+const REFUSALS: [StatusCode; 3] =
+    [StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNPROCESSABLE_ENTITY];
+
 enum Credentials {
     Bearer(Secret),
     Basic(String, Secret),
@@ -91,7 +95,8 @@ impl Post {
     /// Posts records, whole ones as NDJSON, until the source takes them. `Ok` means that they are safe.
     ///
     /// # Errors
-    /// It does not answer, refuses them, or has had no room for a while. The text names it, without a password.
+    /// It does not answer, refuses them, or has had no room for a while. The text names it, without a password. Where it
+    /// is the records that it refuses the kind is [`io::ErrorKind::InvalidInput`], and none of them was taken.
     pub async fn send(&self, records: Bytes) -> io::Result<()> {
         let begin = Instant::now();
         let key = format!("{}-{}", self.id, self.sent.fetch_add(1, Ordering::Relaxed));
@@ -129,7 +134,13 @@ impl Post {
         match status {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Ok(status),
             status if status.is_success() => Ok(status),
-            status => Err(self.failed(&format!(" answered {status}: {}", said.trim()))),
+            status => {
+                let error = self.failed(&format!(" answered {status}: {}", said.trim()));
+                Err(match REFUSALS.contains(&status) {
+                    true => io::Error::new(io::ErrorKind::InvalidInput, error.to_string()),
+                    false => error,
+                })
+            }
         }
     }
 
@@ -145,6 +156,8 @@ impl Post {
 pub struct Waiting {
     post: Post,
     runtime: Runtime,
+    /// What the source said of a record that it refuses.
+    refusal: Option<String>,
 }
 
 impl Waiting {
@@ -153,13 +166,23 @@ impl Waiting {
     /// # Errors
     /// The system gives no means to wait for connections.
     pub fn new(post: Post) -> io::Result<Waiting> {
-        Ok(Waiting { post, runtime: Builder::new_current_thread().enable_all().build()? })
+        Ok(Waiting { post, runtime: Builder::new_current_thread().enable_all().build()?, refusal: None })
+    }
+
+    /// What it said last of records that it refuses.
+    pub fn refusal(self) -> Option<String> {
+        self.refusal
     }
 }
 
 impl Sink for Waiting {
     fn send(&mut self, records: &[u8]) -> io::Result<()> {
-        self.runtime.block_on(self.post.send(Bytes::copy_from_slice(records)))
+        let sent = self.runtime.block_on(self.post.send(Bytes::copy_from_slice(records)));
+        sent.inspect_err(|error| {
+            if error.kind() == io::ErrorKind::InvalidInput {
+                self.refusal = Some(error.to_string());
+            }
+        })
     }
 }
 

@@ -98,7 +98,7 @@ async fn records_come_with_their_tag_their_time_and_their_bytes() {
     lines.insert(1, line("docker.a", "2026-11-20T13:55:36Z", r#""n":123456789012345678901234567890"#));
     source.dead(&lines);
     let (done, unfit) = source.replay(&source.settings).await;
-    assert_eq!((done.unwrap(), unfit), (Replayed { sent: 4, kept: 2, broken: 0 }, 2));
+    assert_eq!((done.unwrap(), unfit), (Replayed { sent: 4, kept: 2, refused: 0, broken: 0 }, 2));
     let wanted: Vec<Value> = fit.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     let time = |record: &Value| record["@timestamp"].as_str().unwrap().parse::<Timestamp>().unwrap();
     let records = source.records.lock().clone();

@@ -10,6 +10,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use flitch_core::dead_letter::DeadLetters;
+use flitch_core::dead_letter::read::Filter;
+use flitch_core::dead_letter::replay;
 use flitch_core::net::connections::Connections;
 use flitch_core::net::listen::{Client as Caller, Listener};
 use flitch_core::net::serve::{Patience, Visit};
@@ -125,4 +128,22 @@ async fn nobody_who_listens_is_told_with_the_address_alone() {
     let post = Post::to_url(&format!("http://ada:hunter2@{free}/"), &TlsArgs::default()).unwrap();
     let error = post.send(records()).await.unwrap_err().to_string();
     assert!(error.starts_with(&format!("{free}: Connection refused")), "{error}");
+}
+
+#[test]
+fn a_letter_that_the_source_refuses_stays_and_holds_back_no_other() {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let answers = [(400, "bad"), (200, ""), (413, "long"), (200, ""), (422, "no record")];
+    let source = runtime.block_on(source(&answers));
+    let dir = tempfile::tempdir().unwrap();
+    let letters = DeadLetters::open(dir.path()).unwrap();
+    letters.raw("source", "in", [("x", &b"{\"n\":1}"[..]), ("x", b"{\"n\":2}"), ("x", b"none")]).unwrap();
+    let post = Post::to_url(&format!("http://127.0.0.1:{}/", source.port), &TlsArgs::default()).unwrap();
+    let mut waiting = Waiting::new(post).unwrap();
+    let done = replay::replay(dir.path(), &Filter::default(), &mut waiting).unwrap();
+    assert_eq!((done.sent, done.kept, done.refused), (2, 0, 1));
+    let bodies: Vec<String> = source.came.lock().iter().map(|(_, _, body)| body.clone()).collect();
+    let [one, two] = ["{\"n\":1}\n", "{\"n\":2}\n"];
+    assert_eq!(bodies, [&*format!("{one}{two}none\n"), one, &format!("{two}none\n"), two, "none\n"]);
+    assert!(waiting.refusal().unwrap().ends_with("422 Unprocessable Entity: no record"));
 }
