@@ -1,7 +1,6 @@
 //! What every source is given, and answers with.
 
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,7 +28,7 @@ pub type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 pub type Starting = Pin<Box<dyn Future<Output = anyhow::Result<Running>> + Send>>;
 
 /// Where a source listens when only a port is named.
-pub(super) const ALL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+pub(super) use flitch_core::net::listen::ALL;
 
 /// Whether what a source reads from is there and may be read; the error says what is not.
 pub type Probing = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;

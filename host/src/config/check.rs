@@ -2,7 +2,7 @@
 //! listeners on one address.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::de::suggest;
@@ -14,12 +14,12 @@ use crate::pipeline::PipelineSettings;
 use flitch_core::buffers::{self, Ack, WhenFull};
 use flitch_core::net::address::Endpoint;
 use flitch_core::net::descriptors::{self, Excess};
+use flitch_core::net::listen::ALL;
 
 mod cases;
 mod circles;
 
 /// Where sources listen when only a port is named.
-const ALL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 /// Most names that point nowhere which are looked at.
 const MOST: usize = 1000;
 

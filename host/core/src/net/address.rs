@@ -1,4 +1,4 @@
-//! Where a listener listens, as people write it: `8080`, `:8080`, `host:8080`, `[::1]:8080`, `unix:///path`.
+//! Where a listener listens, as people write it: `8080`, `:8080`, `*:8080`, `host:8080`, `[::1]:8080`, `unix:///path`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,6 +11,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use tokio::net::lookup_host;
+
+use super::listen::ALL;
 
 /// What may stand where an address is wanted.
 const FORMS: &str = "write `8080`, `host:8080` or `[::1]:8080`";
@@ -90,7 +92,7 @@ impl FromStr for Address {
             None if text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() => (None, text),
             None => return Err(wrong(" with a port")),
             Some(("", port)) => (None, port),
-            Some(("*", port)) => (Some(Ipv4Addr::UNSPECIFIED.to_string()), port),
+            Some(("*", port)) => (Some(ALL.to_string()), port),
             Some((host, port)) => (Some(host_of(host).ok_or_else(|| wrong(""))?), port),
         };
         let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());

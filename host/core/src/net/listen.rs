@@ -4,7 +4,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,9 @@ use super::connections::{Connections, Slot};
 use crate::setting::wrong;
 use crate::tasks;
 
+/// What a port alone, or with `*`, is on: all addresses of the machine, those of IPv4 included.
+pub const ALL: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+
 /// Connections that the kernel holds for us.
 const BACKLOG: u32 = 1024;
 
@@ -29,7 +32,7 @@ pub type Stream = Either<TcpStream, UnixStream>;
 pub struct Client {
     /// Its connection.
     pub stream: Stream,
-    /// Where it comes from; none on a unix socket.
+    /// Where it comes from; none on a unix socket. A client of IPv4 has an address of that kind, whatever the listener's.
     pub from: Option<SocketAddr>,
 }
 
@@ -146,6 +149,7 @@ impl Socket {
                 let (stream, from) = socket.accept().await?;
                 // Answers are small and clients wait for them. It only costs time if it fails.
                 let _ = stream.set_nodelay(true);
+                let from = SocketAddr::new(from.ip().to_canonical(), from.port());
                 Client { stream: Either::Left(stream), from: Some(from) }
             }
             Socket::Unix(socket, _) => Client { stream: Either::Right(socket.accept().await?.0), from: None },
@@ -154,6 +158,23 @@ impl Socket {
 }
 
 fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    if address.ip() != ALL {
+        return tcp_at(address);
+    }
+    let without = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+    // There a socket of IPv6 would be of that alone.
+    let is_apart = std::fs::read("/proc/sys/net/ipv6/bindv6only").is_ok_and(|set| set.starts_with(b"1"));
+    if is_apart {
+        return tcp_at(without);
+    }
+    match tcp_at(address) {
+        // The machine has no IPv6. What is in the way of both is told of the one that was asked for.
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse => tcp_at(without).map_err(|_| error),
+        bound => bound,
+    }
+}
+
+fn tcp_at(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // Who starts again has its address again at once.
     socket.set_reuseaddr(true)?;

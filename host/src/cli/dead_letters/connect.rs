@@ -1,7 +1,7 @@
 //! How a replay reaches a source: the address that it listens on, with TLS where it has it.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,8 +42,8 @@ pub fn beside(listen: &Address) -> anyhow::Result<Address> {
         bail!("it listens on a port that the system chose: name it by its URL");
     }
     Ok(match listen.host() {
-        None | Some("0.0.0.0") => SocketAddr::from((Ipv4Addr::LOCALHOST, listen.port())).into(),
-        Some("::") => SocketAddr::from((Ipv6Addr::LOCALHOST, listen.port())).into(),
+        // What is on all addresses is on those of IPv4 too.
+        None | Some("0.0.0.0" | "::") => SocketAddr::from((Ipv4Addr::LOCALHOST, listen.port())).into(),
         Some(_) => listen.clone(),
     })
 }

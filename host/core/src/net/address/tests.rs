@@ -1,8 +1,5 @@
-use std::net::Ipv4Addr;
-
 use super::*;
 
-const ALL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn address(text: &str) -> Address {
@@ -14,7 +11,7 @@ fn a_port_stands_alone_or_behind_a_host() {
     for (text, shown) in [
         ("8080", ":8080"),
         (":8080", ":8080"),
-        ("*:8080", "0.0.0.0:8080"),
+        ("*:8080", "[::]:8080"),
         ("0.0.0.0:0", "0.0.0.0:0"),
         ("collector.example.com:8080", "collector.example.com:8080"),
         ("[::1]:8080", "[::1]:8080"),

@@ -9,7 +9,6 @@ use tokio::time::timeout;
 use super::*;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-const ALL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 fn address(text: &str) -> Address {
     text.parse().unwrap()
@@ -29,6 +28,27 @@ async fn a_port_alone_is_on_the_address_that_the_listener_has_by_itself() {
     assert!(named.address().unwrap().ip().is_loopback());
     let taken = Listener::bind(&Endpoint::Tcp(at.into()), ALL, 0).await.unwrap_err();
     assert!(taken.to_string().starts_with(&format!("`listen`: cannot listen on {at}")), "{taken}");
+}
+
+#[tokio::test]
+async fn a_port_on_all_addresses_takes_clients_of_both_kinds_and_shows_each_with_its_own() {
+    for everywhere in ["0", ":0", "*:0"] {
+        let mut listener = Listener::tcp(&address(everywhere), ALL).await.unwrap();
+        let port = listener.address().unwrap().port();
+        let connections = Connections::new("test", 4);
+        let mut kinds = vec![HERE];
+        // Where the machine has no IPv6 the listener does without.
+        kinds.extend(
+            listener.address().filter(SocketAddr::is_ipv6).map(|_| IpAddr::from(Ipv6Addr::LOCALHOST)),
+        );
+        for from in kinds {
+            let client = TcpStream::connect((from, port)).await.unwrap();
+            let (taken, _slot) = listener.next(&connections).await;
+            assert_eq!(taken.from, Some(client.local_addr().unwrap()), "{everywhere}");
+        }
+        let taken = Listener::tcp(&SocketAddr::from((HERE, port)).into(), HERE).await.unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse, "{everywhere} is of IPv4 too");
+    }
 }
 
 #[tokio::test]
