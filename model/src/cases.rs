@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
-use crate::path;
+use crate::{json, path};
 
 /// One case.
 #[derive(Debug, Clone)]
@@ -235,8 +235,8 @@ pub fn compare(found: &Outcome, wanted: &Outcome) -> Result<(), String> {
 /// A line for each field that differs.
 fn differences(found: &Json, wanted: &Json) -> Vec<String> {
     let (mut has, mut should) = (BTreeMap::new(), BTreeMap::new());
-    fields(String::new(), found, &mut has);
-    fields(String::new(), wanted, &mut should);
+    fields(None, found, &mut has);
+    fields(None, wanted, &mut should);
     let names: std::collections::BTreeSet<&String> = has.keys().chain(should.keys()).collect();
     let line = |name: &&String| match (has.get(*name), should.get(*name)) {
         (Some(found), Some(wanted)) if found == wanted => None,
@@ -248,17 +248,17 @@ fn differences(found: &Json, wanted: &Json) -> Vec<String> {
     names.iter().filter_map(line).collect()
 }
 
-/// The fields of an object by their paths.
-fn fields<'a>(above: String, value: &'a Json, out: &mut BTreeMap<String, &'a Json>) {
+/// The fields of an object at a path, or of a record, by their paths.
+fn fields<'a>(above: Option<String>, value: &'a Json, out: &mut BTreeMap<String, &'a Json>) {
     match value {
         Json::Object(members) if !members.is_empty() => {
             for (name, value) in members {
-                let mut below = above.clone();
-                path::push(&mut below, name);
-                fields(below, value, out);
+                let mut below = above.clone().unwrap_or_default();
+                path::push_text(&mut below, name, above.is_none());
+                fields(Some(below), value, out);
             }
         }
-        value => drop(out.insert(above, value)),
+        value => drop(out.insert(above.unwrap_or_default(), value)),
     }
 }
 
@@ -294,7 +294,7 @@ pub fn lines(path: &Path) -> Result<Vec<Json>, String> {
 }
 
 fn parsed(path: &Path, text: &str) -> Result<Json, String> {
-    serde_json::from_str(text).map_err(|error| format!("{}: {text}: {error}", path.display()))
+    json::read(text).map_err(|error| format!("{}: {text}: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! Pieces of JSON text (RFC 8259).
 
+mod read;
+
 use crate::number::{Number, number, write_float};
 use crate::path::{push_name, write_json_name};
+pub use read::read;
 
 /// Appends `text` as a JSON string with its quotes. Bytes that are not UTF-8 pass as they are.
 #[inline]

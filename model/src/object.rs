@@ -1,11 +1,12 @@
 //! Into an object that stayed one JSON text.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 
-use crate::json::quoted;
+use crate::json::{quoted, unescape};
+use crate::path;
 
 /// A member of an object: its name as JSON has it, quotes and escapes included, and its value.
 struct Member<'a> {
@@ -13,7 +14,16 @@ struct Member<'a> {
     value: Cow<'a, RawValue>,
 }
 
-impl Member<'_> {
+impl<'a> Member<'a> {
+    fn written(self) -> Option<Written<'a>> {
+        match self.value {
+            Cow::Borrowed(value) => {
+                Some(Written { name: self.name.get().trim_ascii(), value: value.get().trim_ascii() })
+            }
+            Cow::Owned(_) => None,
+        }
+    }
+
     fn is(&self, name: &str) -> bool {
         serde_json::from_str::<Cow<'_, str>>(self.name.get()).is_ok_and(|own| own == name)
     }
@@ -100,12 +110,54 @@ pub fn set(text: &str, names: &[String], value: &str) -> Option<String> {
     Some(object(kept.chain(new)))
 }
 
-/// The members of both objects; where both have one of a name, that of `new`.
-pub fn joined(old: &str, new: &str) -> String {
-    let (Some(old), Some(new)) = (members(old), members(new)) else { return new.to_owned() };
-    let named: HashSet<&str> = new.iter().map(|member| member.name.get()).collect();
-    let kept = old.iter().filter(|member| !named.contains(member.name.get()));
-    object(kept.chain(&new).map(|member| (member.name.get(), member.value.get())))
+/// A member of an object as it is written there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written<'a> {
+    /// The name, with its quotes and escapes.
+    pub name: &'a str,
+    /// The value, without white space around it.
+    pub value: &'a str,
+}
+
+impl<'a> Written<'a> {
+    /// The path of the member in the object: one for all ways in which JSON can write the name.
+    pub fn path(&self) -> Cow<'a, str> {
+        let inside = &self.name[1..self.name.len() - 1];
+        if !inside.bytes().any(|byte| matches!(byte, b'\\' | b'.')) {
+            return Cow::Borrowed(inside);
+        }
+        let mut name = Vec::with_capacity(inside.len());
+        let mut whole = String::with_capacity(inside.len() + 4);
+        match unescape(inside.as_bytes(), &mut name) {
+            Ok(_) => path::push_name(&mut whole, &name, true),
+            // No JSON has such a name.
+            Err(_) => path::push_text(&mut whole, inside, true),
+        }
+        Cow::Owned(whole)
+    }
+}
+
+/// The members of the object `text`, in order. None where it is no object.
+pub fn written(text: &str) -> Option<Vec<Written<'_>>> {
+    members(text)?.into_iter().map(Member::written).collect()
+}
+
+/// The object of these members, in order.
+pub fn of_written<'a>(members: impl IntoIterator<Item = Written<'a>>) -> String {
+    object(members.into_iter().map(|member| (member.name, member.value)))
+}
+
+/// Of the members of two objects, given with their paths, those that both together have, each name once: that of `new` where both
+/// have it, and of several in one object the last.
+pub fn joined<'a>(
+    old: &[(Cow<'_, str>, Written<'a>)],
+    new: &[(Cow<'_, str>, Written<'a>)],
+) -> Vec<Written<'a>> {
+    let all = || old.iter().chain(new);
+    let last: HashMap<&str, usize> = all().enumerate().map(|(place, (path, _))| (&**path, place)).collect();
+    let is_last = |place: usize, path: &str| last.get(path) == Some(&place);
+    let kept = all().enumerate().filter(|(place, (path, _))| is_last(*place, path));
+    kept.map(|(_, (_, member))| *member).collect()
 }
 
 fn nested(names: &[String], value: &str) -> String {

@@ -4,8 +4,8 @@
 //! In a name a dot is written `\.`, a backslash `\\`, and a lone surrogate, which JSON allows and UTF-8 does not,
 //! `\ud800`. So each path stands for one place in a record, and each name that JSON can write has a path.
 
-use crate::REST;
 use crate::json::write_escaped;
+use crate::{REST, TAG, TIMESTAMP};
 
 /// Most names of a path that stand for objects inside one another. What lies deeper is refused where a path comes from
 /// outside, and one name with dots in it where it is written all the same.
@@ -154,7 +154,7 @@ pub fn contradiction<'a>(paths: impl IntoIterator<Item = &'a str>) -> Option<(&'
 
 /// Whether the values of the column `outer`, where they are objects, may hold the field `inner`.
 pub fn is_above(outer: &str, inner: &str) -> bool {
-    is_below(inner, outer) || outer == REST && !inner.starts_with('@')
+    is_below(inner, outer) || outer == REST && ![REST, TIMESTAMP, TAG].contains(&inner)
 }
 
 /// The names that lead from the column `outer` to the field `inner` in its values.

@@ -3,12 +3,14 @@
 //! A target panics where something does not hold. Those of the other crates lie beside what they try; `fuzz/corpus` has
 //! cases for each of them, among them all that ever broke one, and a test beside each target runs them.
 
+use std::collections::HashSet;
+
 use crate::batch::builder::Builder;
 use crate::batch::constants::Constants;
 use crate::batch::decode::{decode_line, decode_lossless_line};
 use crate::batch::encode::{ndjson, ndjson_lossless};
 use crate::batch::utf8::InvalidUtf8;
-use crate::batch::{Encoded, Records};
+use crate::batch::{Encoded, Records, object};
 
 /// Reads NDJSON and writes it again, as outputs do and as dead letters do: what is written reads back as the same, and
 /// what becomes of a line does not depend on those beside it.
@@ -76,6 +78,16 @@ pub fn check_lines(text: &Encoded) {
         if let Err(error) = decode_line(&mut builder, line) {
             panic!("{error}: {}", String::from_utf8_lossy(line));
         }
+    }
+}
+
+/// Panics where a name stands twice at the top of a record. Readers of JSON take the last value, and would hide the other.
+pub fn check_names(text: &Encoded) {
+    for row in 0..text.ends.len() {
+        let line = std::str::from_utf8(text.row(row)).expect("what is written is UTF-8");
+        let members = object::written(line).expect("an object");
+        let names: HashSet<_> = members.iter().map(|member| member.path()).collect();
+        assert_eq!(names.len(), members.len(), "a name stands twice in {line}");
     }
 }
 

@@ -15,7 +15,7 @@ use flitch_core::batch::builder::Builder;
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::decode::decode_line;
 use flitch_core::batch::utf8::InvalidUtf8;
-use flitch_core::batch::{Records, TAG, TIMESTAMP};
+use flitch_core::batch::{Records, TAG, TIMESTAMP, json};
 
 /// The tag of a case's records that bring none.
 const TAG_OF_CASES: &str = "test";
@@ -141,7 +141,8 @@ pub fn rows(records: &Records) -> Vec<Json> {
 
 /// The same of one line.
 pub fn row_of(line: &[u8]) -> Json {
-    let mut row: Json = serde_json::from_slice(line).expect("the encoder writes JSON");
+    let line = std::str::from_utf8(line).expect("the encoder writes UTF-8");
+    let mut row: Json = json::read(line).expect("the encoder writes JSON");
     if let Some(object) = row.as_object_mut() {
         object.retain(|name, value| match name.as_str() {
             TIMESTAMP => value != TIME_OF_CASES,

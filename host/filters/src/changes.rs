@@ -13,6 +13,7 @@ use super::guest::{Fault, FaultKind};
 use flitch_core::batch::path::{is_above, names_between};
 use flitch_core::batch::{Kind, REST, Records, object, path};
 
+mod rest;
 mod slot;
 mod take;
 
@@ -107,10 +108,13 @@ fn remove_rows(slots: &mut Vec<Slot>, remove: &Remove, rows: usize, bounds: &Bou
         }
         if slot.kind == Kind::Json && is_above(slot.name(), &remove.name) {
             let names = names_between(slot.name(), &remove.name);
+            let is_rest = slot.name() == REST;
             let written = rewrite(slot, rows, remove.rows.as_ref(), bounds, |_, text| {
-                Some(object::remove(text, &names).unwrap_or_else(|| text.to_owned()))
+                let left = object::remove(text, &names).unwrap_or_else(|| text.to_owned());
+                (!is_rest || left != "{}").then_some(left)
             });
             done = std::mem::replace(&mut done, Ok(())).and(written);
+            return !columns::is_empty(&slot.array);
         }
         true
     });
@@ -142,11 +146,14 @@ fn rewrite(
 }
 
 /// Writes a column: a value replaces whatever stood at or below its path, and what stood above unless that is an
-/// object, into which it is put.
+/// object, into which it is put. So does each member of what is set as [`REST`].
 fn set_column(slots: &mut Vec<Slot>, column: SetColumn, rows: usize, bounds: &Bounds) -> Result<(), Fault> {
     let SetColumn { field, kind, mut array } = column;
     if columns::is_empty(&array) {
         return Ok(());
+    }
+    if field.name() == REST {
+        return rest::set(slots, field, array, rows, bounds);
     }
     let name = field.name();
     let full = array.null_count() == 0;
@@ -176,16 +183,6 @@ fn set_column(slots: &mut Vec<Slot>, column: SetColumn, rows: usize, bounds: &Bo
         }
     }
     match slots.iter_mut().find(|slot| slot.name() == name) {
-        Some(slot) if name == REST && slot.kind == Kind::Json => {
-            slot.expand(rows);
-            let old = slot.array.as_string::<i32>();
-            let new = array.as_string::<i32>();
-            let joined = old.iter().zip(new).map(|(old, new)| match (old, new) {
-                (Some(old), Some(new)) => Some(object::joined(old, new)),
-                (old, new) => new.or(old).map(str::to_owned),
-            });
-            slot.array = columns::json(joined.collect());
-        }
         Some(slot) => {
             if !full {
                 slot.expand(rows);

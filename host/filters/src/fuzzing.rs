@@ -12,7 +12,7 @@ use flitch_core::batch::constants::Constants;
 use flitch_core::batch::decode::decode_line;
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::batch::{Records, merge};
-use flitch_core::fuzzing::{Bytes, check_lines};
+use flitch_core::fuzzing::{Bytes, check_lines, check_names};
 
 /// What is there before: values of each kind, objects, and a json column.
 const RECORDS: [&str; 5] = [
@@ -58,6 +58,7 @@ pub fn answers(bytes: &[u8]) {
         column.array().to_data().validate_full().expect("a column that Arrow takes");
     }
     check_lines(&changed.ndjson());
+    check_names(&changed.ndjson());
     assert_eq!(changed.ndjson().ends.len(), answer.rows);
     let both = merge::concat(&[changed, records]).expect("parts that can be joined");
     check_lines(&both.ndjson());

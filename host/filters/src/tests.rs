@@ -1,5 +1,6 @@
 //! Tests with real guests: the stock plugins, and one in C that misbehaves on demand.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -7,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 pub(crate) use crate::cases::rows;
-use flitch_core::batch::Records;
+use flitch_core::batch::{Records, object};
 
 mod border;
 mod cases;
@@ -39,6 +40,14 @@ pub(crate) fn context() -> FilterContext {
         folder: Path::new(env!("CARGO_MANIFEST_DIR")).to_owned(),
         silent: false,
     }
+}
+
+/// Panics where a name stands twice in the object that a line is. Readers of JSON take the last value, and would hide the other.
+pub(crate) fn check_names(line: &[u8]) {
+    let line = std::str::from_utf8(line).expect("UTF-8");
+    let members = object::written(line).expect("an object");
+    let names: HashSet<_> = members.iter().map(|member| member.path()).collect();
+    assert_eq!(names.len(), members.len(), "a name stands twice in {line}");
 }
 
 /// Records of JSON objects, with the time 0 and the tag `test`.

@@ -41,3 +41,13 @@ fn a_wildcard_is_no_name_of_a_field() {
         assert_eq!(check_exact(path), Err(format!("`{path}`: names of fields have no wildcards; {instead}")));
     }
 }
+
+#[test]
+fn what_stands_at_the_top_of_a_record_may_lie_in_the_column_of_the_others_but_for_the_hosts_own_names() {
+    for inner in ["a", "a.b", "", "@version", "@tags"] {
+        assert!(is_above(REST, inner), "{inner}");
+    }
+    for own in [REST, TIMESTAMP, TAG] {
+        assert!(!is_above(REST, own), "{own}");
+    }
+}

@@ -70,11 +70,15 @@ impl ColumnFilter for Flatten {
     }
 
     fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
-        let columns = batch.columns.iter().filter(|column| ![TIMESTAMP, TAG].contains(&column.name.as_str()));
+        let own = [TIMESTAMP, TAG, REST];
+        let columns = batch.columns.iter().filter(|column| !own.contains(&column.name.as_str()));
         let mut columns: Vec<(Vec<String>, &Column)> =
             columns.map(|column| (path::split(&column.name), column)).collect();
         columns.sort_by(|(one, _), (other, _)| one.cmp(other));
         let flat: Vec<String> = columns.iter().map(|(names, _)| names.join(&self.0.separator)).collect();
+
+        // Asked for by name, a field comes in a column of its own wherever it stands.
+        let rest = batch.column(REST);
 
         let mut written = ColumnSet::default();
         let mut gone: BTreeMap<String, BitmapBuilder> = BTreeMap::new();
@@ -82,11 +86,14 @@ impl ColumnFilter for Flatten {
         for row in 0..batch.len() {
             let mut walk = Walk::new(&self.0, MAX_NAME_BYTES);
             let mut removed: Vec<Cow<'_, str>> = Vec::new();
-            let mut rest = None;
+            let rest = rest.and_then(|rest| rest.value(row));
+            let mut rest = walk.objects_of(rest).into_iter().peekable();
             for ((names, column), flat) in columns.iter().zip(&flat) {
                 let Some(value) = column.value(row) else { continue };
+                while let Some(object) = rest.next_if(|object| [&object.name] < [&names[0]]) {
+                    object.walk(&mut walk, &mut removed);
+                }
                 match value {
-                    Value::Json(text) if column.name == REST => rest = Some(text),
                     Value::Json(text) if names.len() > 1 || walk.goes_into(text) => {
                         walk.value(flat, text);
                         removed.push(column.name.as_str().into());
@@ -98,9 +105,7 @@ impl ColumnFilter for Flatten {
                     _ => {}
                 }
             }
-            if let Some(rest) = rest {
-                walk.rest(rest, &mut removed);
-            }
+            rest.for_each(|object| object.walk(&mut walk, &mut removed));
             if walk.is_too_much {
                 changes.reject(
                     row,

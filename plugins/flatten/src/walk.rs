@@ -1,8 +1,9 @@
 //! The values inside of the JSON texts of one record.
 
 use crate::{Arrays, Settings};
+use flitch_model::object::written;
 use flitch_sdk::json::{Decoded, decode};
-use flitch_sdk::path;
+use flitch_sdk::{Value, path};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -71,21 +72,32 @@ impl<'a, 's> Walk<'a, 's> {
         }
     }
 
-    /// The members that stand at the top of the record, of which those are `removed` that get other names. The rest is
-    /// written anew, so all of them are among the pairs.
-    pub fn rest(&mut self, text: &'a str, removed: &mut Vec<Cow<'_, str>>) {
-        let members = members(text).unwrap_or_default();
-        if removed.is_empty() && !members.iter().any(|(_, value)| self.goes_into(value)) {
-            return;
-        }
-        for (name, value) in members {
-            if self.goes_into(value) {
-                let mut path = String::new();
-                path::push(&mut path, &name);
-                removed.push(path.into());
-            }
-            self.value(&name, value);
-        }
+    /// The objects that stand at the top of the record without a column of their own, in the order of their names.
+    pub fn objects_of(&self, rest: Option<Value<'a>>) -> Vec<Object<'a>> {
+        let Some(Value::Json(text)) = rest else { return Vec::new() };
+        let members = written(text).unwrap_or_default().into_iter();
+        let objects = members.filter(|member| self.goes_into(member.value)).map(|member| {
+            let path = member.path();
+            Object { name: path::split(&path).concat(), path, text: member.value }
+        });
+        let mut objects: Vec<_> = objects.collect();
+        objects.sort_by(|one, other| one.name.cmp(&other.name));
+        objects
+    }
+}
+
+/// An object without a column of its own.
+pub struct Object<'a> {
+    pub name: String,
+    path: Cow<'a, str>,
+    text: &'a str,
+}
+
+impl<'a> Object<'a> {
+    /// Goes into it.
+    pub fn walk(self, walk: &mut Walk<'a, '_>, removed: &mut Vec<Cow<'a, str>>) {
+        walk.value(&self.name, self.text);
+        removed.push(self.path);
     }
 }
 

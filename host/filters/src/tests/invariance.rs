@@ -117,6 +117,7 @@ fn a_record_fares_alike_in_any_batch_through_every_case_of_every_stock_filter() 
                 let text = encode::ndjson_lossless(&out);
                 let origin = |row: usize| out.origins().expect("origins go with the records").row(row);
                 for row in 0..out.rows() {
+                    check_names(text.row(row));
                     let json: Json = serde_json::from_slice(text.row(row)).expect("JSON");
                     let (root, number) = origin(row);
                     // A program may leave the record's number out.

@@ -82,7 +82,14 @@ fn record(batch: &Batch, from: usize, to: usize, changes: &Changes) -> Json {
         }
     }
     for Removal { name, rows } in &changes.remove {
-        if rows.as_ref().is_none_or(|rows| bitmap::get(rows, to)) {
+        if !rows.as_ref().is_none_or(|rows| bitmap::get(rows, to)) {
+            continue;
+        }
+        if name == REST {
+            let members = batch.column(REST).and_then(|rest| rest.value(from)).map(json_of);
+            let members = members.as_ref().and_then(Json::as_object).into_iter().flatten();
+            members.for_each(|(member, _)| drop(record.remove(member)));
+        } else {
             remove(&mut record, &path::split(name));
         }
     }

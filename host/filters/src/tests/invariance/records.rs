@@ -7,11 +7,11 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use serde_json::{Map, Value as Json, json};
 
-use flitch_core::batch::Records;
 use flitch_core::batch::builder::Builder;
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::origin::{Origins, Root};
 use flitch_core::batch::utf8::InvalidUtf8;
+use flitch_core::batch::{Records, json};
 
 /// The field that numbers a record. No filter of a case touches it.
 pub const ID: &str = "number of the record";
@@ -126,7 +126,7 @@ fn value(random: &mut fastrand::Rng, depth: usize) -> Json {
 /// The records of NDJSON.
 pub fn of_lines(text: &str) -> Vec<Record> {
     let lines = text.lines().filter(|line| !line.is_empty());
-    lines.map(|line| Record { id: 0, json: serde_json::from_str(line).unwrap() }).collect()
+    lines.map(|line| Record { id: 0, json: json::read(line).unwrap() }).collect()
 }
 
 /// The names that records have at their top, but those of a record with very many.
