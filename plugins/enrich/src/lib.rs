@@ -128,7 +128,7 @@ impl ColumnFilter for Enrich {
         for column in &mut found {
             column.name = below(&settings.prefix, &column.name);
             if !settings.overwrite {
-                column.leave_what_is(&batch.kin(&column.name, |_| false), &going_on);
+                column.leave_what_is(batch, |_| false, &going_on);
             }
         }
         set_present(changes, found);

@@ -60,7 +60,7 @@ impl ColumnFilter for Json {
             let Policy { field, keep_source, .. } = &self.policy;
             let goes = |name: &str| !keep_source && (name == field || path::is_below(name, field));
             for column in &mut columns {
-                column.leave_what_is(&batch.kin(&column.name, goes), &going_on);
+                column.leave_what_is(batch, goes, &going_on);
             }
         }
         set_present(changes, columns);

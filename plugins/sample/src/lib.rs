@@ -107,8 +107,8 @@ impl ColumnFilter for Sample {
     fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
         let columns = self.columns(batch);
         let always = self.always.iter();
-        let always: Vec<(&Column, &[String])> =
-            always.filter_map(|(field, values)| Some((batch.column(field)?, values.as_slice()))).collect();
+        let always: Vec<(Cow<'_, Column>, &[String])> =
+            always.filter_map(|(field, values)| Some((batch.find(field)?, values.as_slice()))).collect();
         let mut kept = Vec::with_capacity(batch.len());
         let mut weights = Float64Builder::default();
         for row in 0..batch.len() {

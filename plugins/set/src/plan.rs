@@ -155,7 +155,7 @@ impl Plan {
     /// Takes the value from those rows whose record has one that may not be replaced.
     fn leave_what_is(&self, batch: &Batch, going_on: &[u32], column: &mut Column) {
         if !self.overwrite {
-            column.leave_what_is(&batch.kin(&column.name, |_| false), going_on);
+            column.leave_what_is(batch, |_| false, going_on);
         }
     }
 

@@ -2,8 +2,7 @@
 
 use crate::bitmap;
 use crate::copy::append;
-use crate::{Batch, Blobs, Column, Values, json, path};
-use flitch_model::path::{is_above, names_between};
+use crate::{Blobs, Column, Values};
 
 /// One value of a record, borrowed from its column.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,77 +42,7 @@ pub enum View<'a> {
     Json(TextColumn<'a>),
 }
 
-impl Batch {
-    /// How many records there are.
-    pub fn len(&self) -> usize {
-        self.rows as usize
-    }
-
-    /// Whether there are no records.
-    pub fn is_empty(&self) -> bool {
-        self.rows == 0
-    }
-
-    /// The column of this path, if any record of the batch has the field.
-    pub fn column(&self, name: &str) -> Option<&Column> {
-        self.columns.iter().find(|column| column.name == name)
-    }
-
-    /// How many bytes the text of this path has in all records; none where it is no text.
-    pub fn text_bytes(&self, name: &str) -> usize {
-        self.text(name).map_or(0, |column| column.data().len())
-    }
-
-    /// The column of this path, if it holds text.
-    pub fn text(&self, name: &str) -> Option<TextColumn<'_>> {
-        match self.column(name)?.view() {
-            View::Text(column) => Some(column),
-            _ => None,
-        }
-    }
-}
-
-/// What a record has at, above and below a path: see [`Batch::kin`].
-#[derive(Debug)]
-pub struct Kin<'a> {
-    columns: Vec<(&'a Column, Option<Vec<String>>)>,
-}
-
-impl Batch {
-    /// What stands at, above and below a path, in the columns that the filter sees but those for which `but` holds.
-    pub fn kin(&self, path: &str, but: impl Fn(&str) -> bool) -> Kin<'_> {
-        let kin = |column: &'_ Column| {
-            let name = column.name.as_str();
-            if but(name) {
-                None
-            } else if name == path || path::is_below(name, path) {
-                Some(None)
-            } else {
-                is_above(name, path).then(|| Some(names_between(name, path)))
-            }
-        };
-        Kin { columns: self.columns.iter().filter_map(|column| Some((column, kin(column)?))).collect() }
-    }
-}
-
-impl Kin<'_> {
-    /// Whether a value at the path would take the place of one that row `row` has.
-    pub fn is_met(&self, row: usize) -> bool {
-        self.columns.iter().any(|(column, inside)| match (inside, column.value(row)) {
-            (_, None) => false,
-            (Some(names), Some(Value::Json(text))) => json::blocks(text, names),
-            _ => true,
-        })
-    }
-}
-
 impl Column {
-    /// Takes the value from those rows whose record has one that it would take the place of. `going_on` are the rows
-    /// of the batch that the column's rows are.
-    pub fn leave_what_is(&mut self, kin: &Kin<'_>, going_on: &[u32]) {
-        self.clear(going_on.len(), |row| kin.is_met(going_on[row] as usize));
-    }
-
     /// The values, borrowed.
     pub fn view(&self) -> View<'_> {
         let present = self.present.as_deref();

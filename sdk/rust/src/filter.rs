@@ -143,7 +143,8 @@ impl<F: RecordFilter> Engine for Records<F> {
     }
 
     fn apply(&mut self, batch: &Batch) -> Result<Changes> {
-        let mut record = Record::new(batch);
+        let fields = self.0.fields();
+        let mut record = Record::new(batch, &fields);
         for row in 0..batch.len() {
             record.run(row, |record| self.0.apply(record));
         }

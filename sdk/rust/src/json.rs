@@ -10,7 +10,7 @@ use flitch_model::{TAG, TIMESTAMP, mixed, object, path, time};
 use scan::{Scanner, Text, Token};
 use std::borrow::Cow;
 
-pub use flitch_model::json::quoted as quote;
+pub use flitch_model::json::{quoted as quote, read};
 pub use flitch_model::{MAX_DEPTH, MAX_MEMBERS, MAX_NAMES, REST};
 
 /// The limits of [`flatten`].

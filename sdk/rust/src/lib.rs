@@ -42,6 +42,7 @@ struct Tutorial;
 
 #[cfg(any(test, all(target_family = "wasm", feature = "allocator")))]
 mod allocator;
+mod batch;
 #[doc(hidden)]
 pub mod bindings;
 pub mod bitmap;

@@ -165,7 +165,8 @@ impl Policy {
     pub fn run(&self, batch: &Batch, changes: &mut Changes, reader: &mut impl Reader) {
         let mut rows =
             Rows { policy: self, reader, changes, row: 0, going_on: 0, matched: None, errors: None };
-        match batch.column(&self.field).map(|column| (column, column.view())) {
+        let source = batch.find(&self.field);
+        match source.as_deref().map(|column| (column, column.view())) {
             Some((_, View::Text(column))) => {
                 let mut start = 0;
                 for (row, end) in column.ends().iter().enumerate() {

@@ -2,7 +2,13 @@
 
 use crate::bitmap::{BitmapBuilder, ones};
 use crate::json::Decoded;
-use crate::{Batch, Changes, Column, ColumnSet, Rejection, Removal, Result, Value, View, err, json, path};
+use crate::{
+    Batch, Changes, Column, ColumnSet, Fields, Rejection, Removal, Result, Value, View, err, json, path,
+};
+use flitch_model::object::written;
+use flitch_model::path::{is_above, push_text};
+use flitch_model::{MAX_DEPTH, REST};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 /// A record, and what becomes of it. Reads see what was set before.
@@ -12,6 +18,10 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub struct Record<'a> {
     columns: BTreeMap<&'a str, Field<'a>>,
+    /// The columns whose objects may hold fields that the filter has not named: it has asked for all.
+    outer: Vec<&'a Column>,
+    /// What the objects of the record have within them, by their paths, once somebody has asked for one.
+    inside: OnceCell<BTreeMap<String, Decoded<'a>>>,
     /// Row of the batch handed in.
     row: usize,
     /// Row among those that go on, and where this record's rows began.
@@ -52,9 +62,13 @@ impl<'a> Field<'a> {
 }
 
 impl<'a> Record<'a> {
-    pub(crate) fn new(batch: &'a Batch) -> Self {
+    /// The records of a batch, with the fields that the filter has asked for.
+    pub(crate) fn new(batch: &'a Batch, fields: &Fields) -> Self {
+        let is_outer = |column: &&Column| matches!((fields, column.view()), (Fields::All, View::Json(_)));
         Self {
             columns: batch.columns.iter().map(|column| (column.name.as_str(), Field::of(column))).collect(),
+            outer: batch.columns.iter().filter(is_outer).collect(),
+            inside: OnceCell::new(),
             row: 0,
             out: 0,
             start: 0,
@@ -76,7 +90,12 @@ impl<'a> Record<'a> {
         if self.is_replaced(name) {
             return None;
         }
-        self.columns.get(name)?.value(self.row)
+        match self.columns.get(name).and_then(|column| column.value(self.row)) {
+            None if self.outer.iter().any(|column| is_above(&column.name, name)) => {
+                self.inside.get_or_init(|| inside(&self.outer, self.row)).get(name).map(Decoded::value)
+            }
+            value => value,
+        }
     }
 
     /// Whether the record has the field.
@@ -140,7 +159,7 @@ impl<'a> Record<'a> {
 
     /// The field as JSON, whatever its type, or none where it is absent.
     pub fn json(&self, name: &str) -> Option<serde_json::Value> {
-        serde_json::from_str(&json::text_of(self.get(name)?)).ok()
+        json::read(&json::text_of(self.get(name)?)).ok()
     }
 
     /// All fields of the record that the filter sees, in the order of their names, then those
@@ -166,7 +185,7 @@ impl<'a> Record<'a> {
                 self.remove(name);
                 for (member, value) in members {
                     let mut below = name.to_owned();
-                    path::push(&mut below, member);
+                    push_text(&mut below, member, false);
                     self.set_json(&below, value);
                 }
             }
@@ -250,6 +269,7 @@ impl<'a> Record<'a> {
     /// Runs a filter over row `row` of the batch.
     pub(crate) fn run(&mut self, row: usize, apply: impl FnOnce(&mut Self) -> Result<()>) {
         self.row = row;
+        self.inside.take();
         self.start = self.out;
         self.set.begin_row();
         if let Err(error) = apply(self) {
@@ -299,6 +319,33 @@ impl<'a> Record<'a> {
             rejected: self.rejected,
         }
     }
+}
+
+/// What the objects in these columns have within them in a row, by their paths.
+fn inside<'a>(outer: &[&'a Column], row: usize) -> BTreeMap<String, Decoded<'a>> {
+    fn members<'a>(
+        text: &'a str,
+        above: &str,
+        is_top: bool,
+        depth: usize,
+        all: &mut BTreeMap<String, Decoded<'a>>,
+    ) {
+        for member in written(text).unwrap_or_default() {
+            let path = if is_top { member.path().into_owned() } else { format!("{above}.{}", member.path()) };
+            // What lies deeper is a value of the one above it.
+            if depth < MAX_DEPTH && member.value.starts_with('{') {
+                members(member.value, &path, false, depth + 1, all);
+            }
+            all.insert(path, json::decode(member.value));
+        }
+    }
+    let mut all = BTreeMap::new();
+    for column in outer {
+        if let Some(Value::Json(text)) = column.value(row) {
+            members(text, &column.name, column.name == REST, 1, &mut all);
+        }
+    }
+    all
 }
 
 macro_rules! value_from {

@@ -31,12 +31,11 @@ pub mod borders;
 pub mod cases;
 pub mod host;
 
-use crate::json::{Limits, flatten, text_of};
-use crate::{AnyColumn, Batch, Column, ColumnSet, Configure, Engine, Fields, Result, Stateful, Value, path};
+use crate::json::{Limits, flatten, read, text_of};
+use crate::{Batch, Column, ColumnSet, Configure, Engine, Fields, Result, Stateful, Value, path};
 pub use flitch_model::cases::Outcome;
-use flitch_model::object;
-use flitch_model::path::{is_above, names_between};
 use serde_json::Value as Json;
+use std::borrow::Cow;
 
 /// The tag of a record that brings none.
 pub const TAG: &str = "test";
@@ -146,39 +145,14 @@ pub fn select(batch: &Batch, fields: &Fields) -> Batch {
     };
     let mut columns: Vec<Column> = batch.columns.iter().filter(wanted).cloned().collect();
     for name in names {
-        let mut lifted = AnyColumn::new(name);
-        for row in 0..batch.len() {
-            if let Some(text) = batch.columns.iter().find_map(|outer| inside(outer, row, name)) {
-                lifted.push(Value::Json(&text));
-            }
-            lifted.pad(row + 1);
+        if let Some(Cow::Owned(lifted)) = batch.find(name) {
+            columns.retain(|column| column.name != *name);
+            columns.push(lifted);
         }
-        let Some(mut lifted) = lifted.finish() else { continue };
-        if let Some(place) = columns.iter().position(|column| column.name == *name) {
-            let mut both = AnyColumn::new(name);
-            for row in 0..batch.len() {
-                let value = lifted.value(row).or_else(|| columns[place].value(row));
-                value.into_iter().for_each(|value| both.push(value));
-                both.pad(row + 1);
-            }
-            columns.remove(place);
-            lifted = both.finish().expect("a row has a value");
-        }
-        columns.push(lifted);
     }
     Batch { rows: batch.rows, columns }
 }
 
-/// The JSON text of the field `name` inside of a json column above it.
-fn inside(outer: &Column, row: usize, name: &str) -> Option<String> {
-    if !is_above(&outer.name, name) {
-        return None;
-    }
-    let Some(Value::Json(text)) = outer.value(row) else { return None };
-    let names = names_between(&outer.name, name);
-    names.iter().try_fold(text, |outer, name| object::member(outer, name)).map(str::to_owned)
-}
-
 pub(crate) fn json_of(value: Value<'_>) -> Json {
-    serde_json::from_str(&text_of(value)).expect("a json column holds JSON texts")
+    read(&text_of(value)).expect("a json column holds JSON texts")
 }

@@ -128,7 +128,7 @@ fn a_json_value_is_set_member_by_member() {
 #[test]
 fn a_batch_that_nothing_happens_to_has_the_empty_record_of_changes() {
     let batch = batch("{\"a\":1}\n{\"a\":2}");
-    let mut record = Record::new(&batch);
+    let mut record = Record::new(&batch, &Fields::All);
     (0..2).for_each(|row| record.run(row, |_| Ok(())));
     let changes = record.finish();
     assert!(changes.take.is_none() && changes.set.is_empty() && changes.remove.is_empty());
@@ -143,4 +143,48 @@ fn what_a_filter_logs_and_counts_shows_in_a_native_test() {
     });
     assert_eq!(host::take_log().len(), 2);
     assert_eq!(host::take_counters()["records"], 4);
+}
+
+#[test]
+fn a_filter_that_asks_for_all_finds_what_stands_in_objects_without_columns() {
+    struct Finds;
+
+    impl RecordFilter for Finds {
+        type Settings = Json;
+
+        fn new(_: Json) -> Result<Self> {
+            Ok(Self)
+        }
+
+        fn apply(&mut self, record: &mut Record<'_>) -> Result<()> {
+            let found = [record.text("last"), record.text("o.in.most"), record.text("o.gone")];
+            let found: Vec<String> = found.into_iter().map(|text| format!("{text:?}")).collect();
+            record.remove("last");
+            assert!(!record.has("last"));
+            record.set("found", &found.join(" "));
+            Ok(())
+        }
+    }
+
+    let mut record: serde_json::Map<String, Json> =
+        (0..256).map(|number| (format!("a{number}"), json!(number))).collect();
+    record.insert("last".to_owned(), json!("\"here\""));
+    record.insert("o".to_owned(), json!({"in": {"most": "there"}}));
+    let mut filter = Tester::new::<Finds, _>(json!({})).unwrap();
+    let outcome = filter.run([Json::Object(record), json!({"last": "x"})]);
+    assert_eq!(outcome.records[0]["found"], json!(r#"Some("\"here\"") Some("there") None"#));
+    assert_eq!((outcome.records[0].get("last"), outcome.records[0].as_object().unwrap().len()), (None, 258));
+    assert_eq!(outcome.records[1], json!({"found": r#"Some("x") None None"#}));
+}
+
+#[test]
+fn members_that_are_set_below_an_empty_name_stay_there() {
+    let batch = crate::testing::batch("{}");
+    let mut record = Record::new(&batch, &Fields::All);
+    record.run(0, |record| {
+        record.set_json("", &json!({"a": 1}));
+        Ok(())
+    });
+    let changes = record.finish();
+    assert_eq!(changes.set.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(), [".a"]);
 }
