@@ -1,8 +1,8 @@
 //! The values inside of a JSON text, without a tree between.
 
 use crate::find::Finder;
+use flitch_model::path::push_text;
 use flitch_sdk::json::quote;
-use flitch_sdk::path;
 use std::borrow::Cow;
 
 /// A JSON text of the field `name` without what was found in its values, or none where nothing was. Fields for which
@@ -18,7 +18,8 @@ pub fn redact(
         return None;
     }
     let path = if name == flitch_model::REST { String::new() } else { name.to_owned() };
-    let mut walk = Walk { text, at: 0, copied: 0, out: String::new(), path, finder, is_spared };
+    let is_record = path.is_empty() && name == flitch_model::REST;
+    let mut walk = Walk { text, at: 0, copied: 0, out: String::new(), path, is_record, finder, is_spared };
     walk.value();
     let Walk { copied, mut out, .. } = walk;
     if copied == 0 {
@@ -36,6 +37,8 @@ struct Walk<'a, 'f, S> {
     copied: usize,
     out: String,
     path: String,
+    /// The object that comes stands for the record itself. A path that is empty may be the name of a field as well.
+    is_record: bool,
     finder: &'f mut Finder,
     is_spared: &'f S,
 }
@@ -72,13 +75,14 @@ impl<'a, S: Fn(&str) -> bool> Walk<'a, '_, S> {
 
     fn members(&mut self) {
         let parent = self.path.len();
+        let is_record = std::mem::take(&mut self.is_record);
         self.at += 1;
         loop {
             let next = self.skip_space();
             match self.text.as_bytes().get(next) {
                 Some(b'"') => {
                     let name = self.string();
-                    path::push(&mut self.path, &unescape(name).unwrap_or(name.into()));
+                    push_text(&mut self.path, &unescape(name).unwrap_or(name.into()), is_record);
                     self.at = self.skip_space() + 1;
                     self.value();
                     self.path.truncate(parent);
