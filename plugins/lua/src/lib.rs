@@ -69,7 +69,8 @@ impl ColumnFilter for Lua {
             let done = match answer {
                 Ok(Answer::Become(records, time)) => {
                     let records = records.into_iter().map(|record| (record, time)).collect();
-                    rewriter.put(row, &before, records).map_err(|error| error.to_string())
+                    rewriter.put(row, &before, records);
+                    Ok(())
                 }
                 Ok(Answer::Keep) => {
                     rewriter.pass(row);

@@ -1,6 +1,6 @@
 //! Records as values that are neither Lua's nor a column's.
 
-use flitch_sdk::json::quote;
+use flitch_sdk::json::{quote, read};
 use flitch_sdk::rewrite::{Members, Tree};
 use flitch_sdk::{Value, time};
 use std::collections::BTreeMap;
@@ -137,9 +137,11 @@ impl Tree for Script {
             Value::Float64(number) => Node::Float(number),
             Value::Boolean(is) => Node::Boolean(is),
             Value::Timestamp(nanos) => Node::Time(nanos),
-            Value::Json(text) => {
-                serde_json::from_str::<serde_json::Value>(text).map_or(Node::Null, Node::from)
-            }
+            Value::Json(text) => match read::<serde_json::Value>(text) {
+                Ok(value) => value.into(),
+                // What is too deep for a value is a text: it is written as that where a script moves it.
+                Err(_) => Node::Text(text.as_bytes().to_vec()),
+            },
         }
     }
 

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use flitch_sdk::Value as Field;
+use flitch_sdk::json;
 use flitch_sdk::rewrite::{Before, Members, Rewriter, Tree};
 use vrl::value::{ObjectMap, Value};
 
@@ -28,7 +29,8 @@ impl Tree for Remap {
             Field::Float64(number) => Value::from_f64_or_zero(number),
             Field::Boolean(is) => Value::Boolean(is),
             Field::Timestamp(nanos) => Value::Timestamp(DateTime::from_timestamp_nanos(nanos)),
-            Field::Json(text) => serde_json::from_str(text).unwrap_or(Value::Null),
+            // What is too deep for a value is a text: it is written as that where a program moves it.
+            Field::Json(text) => json::read(text).unwrap_or_else(|_| Value::from(text)),
         }
     }
 
@@ -118,8 +120,10 @@ pub fn after(
 fn time(came: Option<&Value>, own: Option<&Value>, members: &mut ObjectMap) -> Option<i64> {
     let mut time = None;
     match members.remove(TIMESTAMP) {
-        Some(Value::Timestamp(at)) if came != Some(&Value::Timestamp(at)) => time = nanos(&at),
-        None | Some(Value::Timestamp(_)) => {}
+        None => {}
+        Some(same) if came == Some(&same) => {}
+        Some(Value::Timestamp(at)) if nanos(&at).is_some() => time = nanos(&at),
+        // What is no time of an event, one of another century among it, is a field.
         Some(other) => _ = members.insert(format!("_{TIMESTAMP}").as_str().into(), other),
     }
     if let Some(alias @ Value::Timestamp(at)) = members.get(ALIAS)

@@ -50,9 +50,7 @@ impl ColumnFilter for Vrl {
             match self.run(record) {
                 Ok(after) => {
                     let records = event::after(&rewriter, &before, after);
-                    if let Err(error) = rewriter.put(row, &before, records) {
-                        changes.reject(row, error.to_string());
-                    }
+                    rewriter.put(row, &before, records);
                 }
                 Err(failure) => {
                     let (is_abort, reason) = told(failure);

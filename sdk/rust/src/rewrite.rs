@@ -1,9 +1,13 @@
 //! Records as trees, for filters that run somebody's program over a record: the program has the whole record in values of
 //! its own language, and leaves another one. What it leaves as it was is not written again, and keeps its type.
 
+mod large;
+
 use crate::bitmap::BitmapBuilder;
-use crate::json::{Decoded, Limits, MAX_DEPTH, MAX_MEMBERS, MAX_NAMES, flatten};
-use crate::{Batch, Changes, Column, ColumnSet, Removal, Result, Value, path};
+use crate::json::{Decoded, MAX_DEPTH, MAX_MEMBERS, decode};
+use crate::{Batch, Changes, Column, ColumnSet, Removal, Value, path};
+use flitch_model::object::written;
+use flitch_model::path::{push_text, unescape};
 use flitch_model::{REST, TAG, TIMESTAMP};
 use std::collections::HashMap;
 
@@ -55,10 +59,10 @@ struct Input<'a> {
 pub struct Before<N> {
     /// The record, `@timestamp` and `@tag` included.
     pub record: N,
-    /// What each column has of it.
+    /// What each column has of it, but `@rest`.
     values: Vec<Option<N>>,
-    /// Whether members of it stand in `@rest`.
-    has_rest: bool,
+    /// Its members in `@rest`, in their order there, where it has one.
+    rest: Option<Vec<(String, N)>>,
 }
 
 /// What becomes of a batch, while its records go through a program.
@@ -103,27 +107,27 @@ impl<'a, T: Tree> Rewriter<'a, T> {
         let mut rest = None;
         let mut values = Vec::with_capacity(self.inputs.len());
         for input in &self.inputs {
-            let value = input.column.value(row).map(|value| match Decoded::from(value) {
-                Decoded::Text(text) => T::of(Value::Text(&text)),
-                Decoded::Bytes(bytes) => T::of(Value::Bytes(&bytes)),
-                Decoded::Other(value) => T::of(value),
-            });
-            match &value {
-                Some(members) if input.column.name == REST => rest = Some(members.clone()),
-                Some(value) => put::<T>(&mut record, &input.names, value.clone()),
-                None => {}
+            let value = input.column.value(row);
+            if input.column.name == REST {
+                rest = value;
+                values.push(None);
+                continue;
+            }
+            let value = value.map(|value| node::<T>(Decoded::from(value)));
+            if let Some(value) = &value {
+                put::<T>(&mut record, &input.names, value.clone());
             }
             values.push(value);
         }
-        let has_rest = rest.is_some();
-        if let Some(rest) = rest {
-            for (name, value) in T::members(&rest).1 {
-                if T::member(&record, name).is_none() {
-                    put::<T>(&mut record, &[name.to_owned()], value.clone());
-                }
-            }
+        let rest = rest.map(|rest| {
+            let Value::Json(text) = rest else { return Vec::new() };
+            let members = written(text).unwrap_or_default().into_iter();
+            members.map(|member| (unescape(&member.path()), node::<T>(decode(member.value)))).collect()
+        });
+        for (name, value) in rest.iter().flatten() {
+            put::<T>(&mut record, std::slice::from_ref(name), value.clone());
         }
-        Before { record, values, has_rest }
+        Before { record, values, rest }
     }
 
     /// What the record of `before` has in the column of this path.
@@ -144,35 +148,14 @@ impl<'a, T: Tree> Rewriter<'a, T> {
 
     /// The record becomes these ones, each an object. `time` is the new time of the event, if it gets one; a `@timestamp`
     /// in the record is none. A tag that a record lacks stays as it was.
-    ///
-    /// # Errors
-    /// One of them makes no JSON.
-    pub fn put(
-        &mut self,
-        row: usize,
-        before: &Before<T::Node>,
-        records: Vec<(T::Node, Option<i64>)>,
-    ) -> Result<()> {
+    pub fn put(&mut self, row: usize, before: &Before<T::Node>, records: Vec<(T::Node, Option<i64>)>) {
         self.is_reordered |= records.len() != 1;
-        let first = self.take.len();
         for (record, time) in records {
-            if let Err(error) = self.record(row, before, record, time) {
-                self.set.truncate(first);
-                self.take.truncate(first);
-                self.gone.iter_mut().for_each(|gone| gone.truncate(first));
-                return Err(error);
-            }
+            self.record(row, before, record, time);
         }
-        Ok(())
     }
 
-    fn record(
-        &mut self,
-        row: usize,
-        before: &Before<T::Node>,
-        mut record: T::Node,
-        time: Option<i64>,
-    ) -> Result<()> {
+    fn record(&mut self, row: usize, before: &Before<T::Node>, mut record: T::Node, time: Option<i64>) {
         let out = self.take.len();
         self.set.begin_row();
         T::remove(&mut record, TIMESTAMP);
@@ -185,30 +168,35 @@ impl<'a, T: Tree> Rewriter<'a, T> {
         {
             put::<T>(&mut record, &[format!("_{TAG}")], other);
         }
+        if let Some(other) = T::remove(&mut record, REST) {
+            put::<T>(&mut record, &[format!("_{REST}")], other);
+        }
         for (place, input) in self.inputs.iter().enumerate() {
             let value = before.values[place].as_ref();
-            let is_own = matches!(input.column.name.as_str(), TIMESTAMP | REST);
+            let is_own = input.column.name == TIMESTAMP;
             self.kept[place] = !is_own && value.is_some() && find::<T>(&record, &input.names) == value;
         }
-        if before.has_rest || is_large::<T>(&record) {
-            let mut columns = ColumnSet::default();
-            flatten(&T::json(&record), "", 0, &mut columns, Limits::default())?;
-            for (place, value) in columns.row(0) {
-                if !self.is_kept(place) {
-                    self.set.set(out, place, value);
-                }
-            }
+        let rest_goes = if before.rest.is_some() || large::is_large::<T>(&record) {
+            self.large(row, before, &record)
         } else {
             self.members(&record, "", 1);
-        }
+            false
+        };
         for (place, input) in self.inputs.iter().enumerate() {
             let stays = self.kept[place] || matches!(input.column.name.as_str(), TIMESTAMP | TAG);
-            let goes = !stays && before.values[place].is_some();
-            // What is set takes the place of what was there.
-            self.gone[place].push(goes && self.set.get(out, &input.column.name).is_none());
+            let goes = match input.column.name == REST {
+                // What is set joins the members that are there.
+                true => rest_goes,
+                // What is set takes the place of what was there.
+                false => {
+                    !stays
+                        && before.values[place].is_some()
+                        && self.set.get(out, &input.column.name).is_none()
+                }
+            };
+            self.gone[place].push(goes);
         }
         self.take.push(row as u32);
-        Ok(())
     }
 
     /// Whether what stands at a path has a column already, and stays there.
@@ -218,20 +206,24 @@ impl<'a, T: Tree> Rewriter<'a, T> {
 
     fn members(&mut self, node: &T::Node, above: &str, depth: usize) {
         for (name, node) in T::members(node).1 {
-            let mut place = above.to_owned();
-            path::push(&mut place, name);
+            let place = below(above, name, depth);
             if self.is_kept(&place) {
                 continue;
             }
-            if T::is_object(node) && depth < MAX_DEPTH && (1..=MAX_MEMBERS).contains(&T::members(node).0) {
+            if is_open::<T>(node, depth) {
                 self.members(node, &place, depth + 1);
-                continue;
+            } else {
+                self.leaf(&place, node);
             }
-            let out = self.take.len();
-            match T::field(node) {
-                Some(value) => self.set.set(out, &place, value),
-                None => self.set.set(out, &place, Value::Json(&T::json(node))),
-            }
+        }
+    }
+
+    /// Writes a value into the column of this path.
+    fn leaf(&mut self, place: &str, node: &T::Node) {
+        let out = self.take.len();
+        match T::field(node) {
+            Some(value) => self.set.set(out, place, value),
+            None => self.set.set(out, place, Value::Json(&T::json(node))),
         }
     }
 
@@ -251,6 +243,26 @@ impl<'a, T: Tree> Rewriter<'a, T> {
     }
 }
 
+/// The path of a member of the object at `above`, which is so deep; 1 is the record itself. A name may be empty, and a path.
+fn below(above: &str, name: &str, depth: usize) -> String {
+    let mut place = above.to_owned();
+    push_text(&mut place, name, depth == 1);
+    place
+}
+
+/// Whether the members of a value that stands so deep have columns of their own.
+fn is_open<T: Tree>(node: &T::Node, depth: usize) -> bool {
+    T::is_object(node) && depth < MAX_DEPTH && (1..=MAX_MEMBERS).contains(&T::members(node).0)
+}
+
+fn node<T: Tree>(value: Decoded<'_>) -> T::Node {
+    match value {
+        Decoded::Text(text) => T::of(Value::Text(&text)),
+        Decoded::Bytes(bytes) => T::of(Value::Bytes(&bytes)),
+        Decoded::Other(value) => T::of(value),
+    }
+}
+
 /// Puts a value at a path; not below what is no object.
 fn put<T: Tree>(record: &mut T::Node, names: &[String], value: T::Node) {
     let place = names.iter().try_fold(record, |node, name| T::place(node, name));
@@ -262,18 +274,6 @@ fn put<T: Tree>(record: &mut T::Node, names: &[String], value: T::Node) {
 /// What stands at a path.
 fn find<'n, T: Tree>(record: &'n T::Node, names: &[String]) -> Option<&'n T::Node> {
     names.iter().try_fold(record, |node, name| T::member(node, name))
-}
-
-/// Whether a record has more names than columns are made for: those of objects and of their members.
-fn is_large<T: Tree>(record: &T::Node) -> bool {
-    fn names<T: Tree>(node: &T::Node, depth: usize) -> usize {
-        let (count, members) = T::members(node);
-        if depth > 1 && (depth > MAX_DEPTH || count > MAX_MEMBERS) {
-            return 0;
-        }
-        members.map(|(_, node)| 1 + names::<T>(node, depth + 1)).sum()
-    }
-    names::<T>(record, 1) > MAX_NAMES
 }
 
 #[cfg(test)]

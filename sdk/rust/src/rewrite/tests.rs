@@ -62,7 +62,7 @@ fn rewrite(ndjson: &str, edit: impl Fn(&mut Json) -> Vec<Json>) -> Changes {
     for row in 0..batch.len() {
         let mut before = rewriter.before(row);
         let after = edit(&mut before.record);
-        rewriter.put(row, &before, after.into_iter().map(|record| (record, None)).collect()).unwrap();
+        rewriter.put(row, &before, after.into_iter().map(|record| (record, None)).collect());
     }
     let mut changes = Changes::none();
     rewriter.finish(&mut changes);
@@ -106,4 +106,123 @@ fn a_tag_stays_where_it_is_not_said_and_is_text() {
     assert!(changes.remove.is_empty() && changes.set.is_empty(), "{changes:?}");
     let changes = rewrite(r#"{"@tag":"t"}"#, |_| vec![serde_json::json!({"@tag": 5})]);
     assert_eq!(set_names(&changes), ["_@tag"]);
+}
+
+/// A record of 300 names, of which 44 stand in `@rest`.
+fn large() -> String {
+    let members: Vec<String> = (0..300).map(|number| format!("\"f{number}\":{number}")).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+fn rest_of(changes: &Changes) -> Option<Json> {
+    let rest = changes.set.iter().find(|column| column.name == REST)?;
+    match rest.value(0)? {
+        Value::Json(text) => Some(serde_json::from_str(text).unwrap()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn removed(changes: &Changes) -> Vec<&str> {
+    changes.remove.iter().map(|one| one.name.as_str()).collect()
+}
+
+#[test]
+fn what_stands_beside_a_change_in_a_large_record_is_not_written() {
+    let changes = rewrite(&large(), |record| {
+        record["f1"] = Json::from("new");
+        vec![record.take()]
+    });
+    assert_eq!((set_names(&changes), removed(&changes)), (vec!["f1"], vec![]));
+    let changes = rewrite(&large(), |record| vec![record.take()]);
+    assert!(changes.set.is_empty() && changes.remove.is_empty() && changes.take.is_none(), "{changes:?}");
+}
+
+#[test]
+fn a_member_without_a_column_is_removed_renamed_and_changed() {
+    let edited = |edit: fn(&mut Json)| {
+        let changes = rewrite(&large(), |record| {
+            edit(record);
+            vec![record.take()]
+        });
+        assert_eq!((set_names(&changes), removed(&changes)), (vec![REST], vec![REST]));
+        let rest = rest_of(&changes).unwrap();
+        let names: Vec<String> = rest.as_object().unwrap().keys().cloned().collect();
+        // None of them has a column that stays.
+        assert!(
+            names.iter().all(|name| name[1..].parse::<i32>().is_ok_and(|number| number > 255)),
+            "{names:?}"
+        );
+        rest
+    };
+    let rest = edited(|record| drop(record.as_object_mut().unwrap().remove("f299")));
+    assert_eq!(
+        (rest.as_object().unwrap().len(), &rest["f298"], rest.get("f299")),
+        (43, &Json::from(298), None)
+    );
+    let rest = edited(|record| {
+        let moved = record.as_object_mut().unwrap().remove("f299").unwrap();
+        record["g300"] = moved;
+    });
+    assert_eq!((rest.as_object().unwrap().len(), &rest["g300"]), (44, &Json::from(299)));
+    let rest = edited(|record| record["f299"] = Json::from("new"));
+    assert_eq!((rest.as_object().unwrap().len(), &rest["f299"]), (44, &Json::from("new")));
+}
+
+#[test]
+fn a_large_record_that_becomes_another_one_leaves_nothing_of_itself() {
+    let changes = rewrite(&large(), |record| {
+        let members = record.as_object().unwrap().iter();
+        vec![members.map(|(name, value)| (format!("a_{name}"), value.clone())).collect()]
+    });
+    let rest = rest_of(&changes).unwrap();
+    // The time and the tag have names as well.
+    assert_eq!((changes.set.len(), rest.as_object().unwrap().len()), (257, 46));
+    assert_eq!(changes.remove.len(), 257);
+    assert!(removed(&changes).contains(&REST));
+    let changes = rewrite(&large(), |_| vec![serde_json::json!({"f1": 1})]);
+    assert!(changes.set.is_empty());
+    assert_eq!(changes.remove.len(), 256);
+}
+
+#[test]
+fn what_stays_without_a_column_stays_as_it_is_written() {
+    let text = large().replace("\"f298\":298", r#""f298":[1e400, "\ud83d"]"#);
+    let changes = rewrite(&text, |record| {
+        assert_eq!(record["f298"], serde_json::json!(["1e400", "\u{fffd}"]));
+        record.as_object_mut().unwrap().remove("f299");
+        vec![record.take()]
+    });
+    let rest = changes.set[0].value(0);
+    let Some(Value::Json(text)) = rest else { panic!("{rest:?}") };
+    assert!(text.ends_with(r#","f298":[1e400, "\ud83d"]}"#), "{text}");
+}
+
+#[test]
+fn members_of_an_object_that_stay_keep_their_columns_where_there_are_no_more_names() {
+    let text = large().replacen('{', r#"{"o":{"a":1,"b":2},"#, 1);
+    let changes = rewrite(&text, |record| {
+        record["o"]["b"] = Json::from(3);
+        record["p"] = serde_json::json!({"q": 1});
+        vec![record.take()]
+    });
+    assert_eq!(set_names(&changes), ["o.b", REST]);
+    assert_eq!(rest_of(&changes).unwrap()["p"], serde_json::json!({"q": 1}));
+}
+
+#[test]
+fn a_name_of_the_hosts_becomes_another_one() {
+    let changes = rewrite(r#"{"n":1}"#, |_| vec![serde_json::json!({"@rest": 5, "n": 1})]);
+    assert_eq!(set_names(&changes), ["_@rest"]);
+}
+
+#[test]
+fn members_of_an_object_with_an_empty_name_are_its_own() {
+    let text = r#"{"":{"a":1,"b":2},"a":"top"}"#;
+    let changes = rewrite(text, |record| {
+        record["x"] = Json::from(1);
+        vec![record.take()]
+    });
+    assert_eq!((set_names(&changes), removed(&changes)), (vec!["x"], vec![]));
+    let changes = rewrite(r#"{"message":1}"#, |_| vec![serde_json::from_str(text).unwrap()]);
+    assert_eq!(set_names(&changes), [".a", ".b", "a"]);
 }
