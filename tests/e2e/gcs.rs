@@ -71,16 +71,18 @@ fn every_record_is_in_an_object_once_and_a_replay_writes_over_none() {
     let more = "key: \"a/\", max_bytes: 1MB, encoding: { format: text, field: message }, \
                 credentials_path: \"{dir}/key.json\"";
     let mut objects = Vec::new();
+    let mut flitch = Flitch::new(FLITCH, &pipeline(&file_source("app.log"), &[], &output(&gcs, more)));
+    write_key(&flitch);
+    append(&flitch.at("app.log"), 0..50_000);
     for _ in 0..2 {
-        let mut flitch = Flitch::new(FLITCH, &pipeline(&file_source("app.log"), &[], &output(&gcs, more)));
-        write_key(&flitch);
-        append(&flitch.at("app.log"), 0..50_000);
         flitch.run();
         eventually("all is taken", DEADLINE, || flitch.metrics().sums().received == 50_000);
         assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
         assert_eq!(numbers(&gcs), (0..50_000).collect());
         assert!(!flitch.log().contains("PRIVATE KEY"), "{}", flitch.log());
         objects.push(gcs.objects("logs").unwrap().into_keys().collect::<Vec<_>>());
+        // It knows nothing of what it has read.
+        std::fs::remove_dir_all(flitch.at("data")).unwrap();
     }
     assert!(objects[0].len() > 2, "{objects:?}");
     assert_eq!(objects[0], objects[1]);

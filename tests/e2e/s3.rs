@@ -59,9 +59,9 @@ fn a_replay_of_everything_leaves_the_same_objects() {
     let small =
         "key: \"all/\", max_bytes: 300KB, compression: none, encoding: { format: text, field: message }";
     let mut found = Vec::new();
+    let mut flitch = Flitch::new(FLITCH, &pipeline(&file_source("app.log"), &[], &output(&s3, small)));
+    append(&flitch.at("app.log"), 0..30_000);
     for _ in 0..2 {
-        let mut flitch = Flitch::new(FLITCH, &pipeline(&file_source("app.log"), &[], &output(&s3, small)));
-        append(&flitch.at("app.log"), 0..30_000);
         flitch.run();
         eventually("all is taken", DEADLINE, || flitch.metrics().sums().received == 30_000);
         assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
@@ -69,8 +69,34 @@ fn a_replay_of_everything_leaves_the_same_objects() {
         let names: Vec<String> = s3.objects("logs").into_keys().collect();
         assert!(names.len() > 5, "{names:?}");
         found.push(names);
+        // It knows nothing of what it has read.
+        std::fs::remove_dir_all(flitch.at("data")).unwrap();
     }
     assert_eq!(found[0], found[1]);
+}
+
+#[test]
+fn the_same_line_three_times_is_in_three_objects_and_equal_lines_of_two_hosts_are_all_there() {
+    let s3 = S3::start(&["logs"]).unwrap();
+    for ack in ["delivered", "stored"] {
+        let more = format!(
+            "key: \"{ack}/\", ack: {ack}, max_idle: 200ms, compression: none, encoding: {{ format: text, field: message }}"
+        );
+        let objects = || s3.objects("logs").keys().filter(|name| name.starts_with(ack)).count();
+        // Two that know nothing of each other, as on two hosts.
+        for before in [0, 3] {
+            let config = pipeline(&file_source("app.log"), &[], &output(&s3, &more));
+            let mut flitch = Flitch::new(FLITCH, &config);
+            flitch.run();
+            for times in 1..=3 {
+                append(&flitch.at("app.log"), 0..1);
+                eventually("an object more", DEADLINE, || objects() == before + times);
+            }
+            assert_eq!(flitch.settled_after(3, DEADLINE).delivered, 3);
+            assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+        }
+    }
+    assert_eq!(count(&s3, 1), 12);
 }
 
 /// Files below `data_dir` in which objects are built.

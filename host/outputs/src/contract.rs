@@ -10,6 +10,7 @@ use memchr::memmem;
 use super::staging::Yard;
 use super::{Fate, Output, OutputContext, Parcel, Refusal, WriteError, Written};
 use flitch_core::batch::encode::{Encoder, Encoding, Format, Framing};
+use flitch_core::batch::origin::{Origins, Root};
 use flitch_core::batch::{Batch, Kind, Records, StreamId};
 use flitch_core::clock::Clock;
 use flitch_core::receipt;
@@ -168,6 +169,12 @@ pub(super) fn numbered(from: i64, rows: usize) -> Arc<Records> {
     Records::with_any_origins(Arc::new(Records::of(rows, columns, constants).unwrap()))
 }
 
+/// The same, of a source that finds each of them again by its number.
+pub(super) fn placed(from: i64, rows: usize) -> Arc<Records> {
+    let origins = Origins::counted(Root::of("test", &[]), from as u64, rows);
+    Arc::new(Records::clone(&numbered(from, rows)).with_origins(Some(origins)))
+}
+
 /// Records that have this value in `message` and in `line`, or none.
 fn valued(values: &[Option<&str>]) -> Arc<Records> {
     let column = |name: &str| -> (_, ArrayRef) {
@@ -245,6 +252,7 @@ async fn check<F: Future<Output = Subject>>(
 ) {
     let case = async || Case { subject: subject().await, encoder: cx.encoder.clone(), is_text };
     every_record_arrives_once(case().await).await;
+    records_that_are_equal_all_arrive(case().await).await;
     a_part_of_a_batch_is_written_alone(case().await).await;
     what_was_gathered_arrives_and_is_refused_by_its_rows(case().await).await;
     writes_under_way_together_all_arrive(case().await).await;
@@ -267,6 +275,22 @@ async fn every_record_arrives_once(case: Case) {
     let empty = Arc::new(records.slice(0, 0));
     assert_eq!(case.write(&empty).await, if has_text { 0 } else { empty.memory() as u64 });
     case.holds(&[&records]);
+}
+
+async fn records_that_are_equal_all_arrive(case: Case) {
+    // Of different origins each time.
+    for _ in 0..3 {
+        case.write(&numbered(0, 2)).await;
+    }
+    let Some(read) = &case.subject.read else { return };
+    let found = read();
+    for row in &case.rows(&[&numbered(0, 2)]) {
+        let times = match &found {
+            Found::Messages(found) => found.iter().filter(|value| *value == row).count(),
+            Found::Stream(found) => memmem::find_iter(found, row).count(),
+        };
+        assert_eq!(times, 3, "{} in {found:?}", String::from_utf8_lossy(row));
+    }
 }
 
 async fn a_part_of_a_batch_is_written_alone(case: Case) {

@@ -1,7 +1,8 @@
 //! Stores of objects (S3, Azure Blob, Google Cloud Storage), which differ in their settings alone.
 //!
-//! An object is named by what is in it, and is written only where there is none of that name: so a write that is repeated
-//! because its answer was lost, and records that come again in the same order, write nothing twice.
+//! An object is named by what is in it and where that comes from, and is written only where there is none of that name: so a
+//! write that is repeated because its answer was lost, and records that come again in the same order, write nothing twice, and
+//! what only has the same text is another object.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};

@@ -31,6 +31,7 @@ mod open;
 mod press;
 mod recover;
 mod table;
+mod trace;
 mod yard;
 
 pub(super) use cut::cut;
@@ -96,7 +97,7 @@ pub struct Plan {
     pub longest: usize,
     /// Longest part of a name, between two slashes.
     pub part: usize,
-    /// Whether a name has behind the key what tells objects apart by what is in them.
+    /// Whether a name has behind the key what tells objects apart: by what is in them, and where that comes from.
     pub has_id: bool,
     /// How records are written.
     pub encoder: Encoder,
@@ -138,8 +139,10 @@ pub trait Places: std::fmt::Debug + Send + Sync {
 /// An object that is whole. Its file is removed with it.
 #[derive(Debug)]
 pub struct Object {
-    /// Its name: of the same records, in the same order, always the same.
+    /// Its name: of the same records, in the same order, always the same, and of no others.
     pub name: String,
+    /// How much of that is the key.
+    key: usize,
     /// How many records.
     pub rows: u64,
     /// Bytes of its records as text or as values, before they were compressed.
@@ -166,6 +169,11 @@ struct Outlasting {
 }
 
 impl Object {
+    /// How its name begins: the same for all that goes to one place.
+    pub fn key(&self) -> &str {
+        &self.name[..self.key]
+    }
+
     /// It is at its destination: records that were settled before are delivered now.
     pub fn arrived(&self) {
         let Some(Outlasting { rows, has_arrived, .. }) = &self.outlasting else { return };

@@ -1,8 +1,8 @@
 //! HDFS, by WebHDFS: what a NameNode, HttpFS or a gateway (Knox) speaks.
 //!
 //! A file is written under a name that nobody looks at, and renamed when it is whole, where there is none of its name: it
-//! is named by what is in it, so that what is written again, and records that come again in the same order, leave it as it
-//! is. HDFS renames in one step.
+//! is named by what is in it and where that comes from, so that what is written again, and records that come again in the
+//! same order, leave it as it is. HDFS renames in one step.
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
@@ -57,7 +57,7 @@ store_settings! {
         #[serde(default)]
         pub delegation_token: Option<Secret>,
         /// Appends to one file for each key, whose name is the key and what it ends in (`.ndjson.zst`), instead of making
-        /// files that are named by what is in them: `key: "logs/{@tag}-{host}-{@timestamp:%Y-%m-%d}"`. Each file must have
+        /// files that are named by what is in them and where it comes from: `key: "logs/{@tag}-{host}-{@timestamp:%Y-%m-%d}"`. Each file must have
         /// one writer.
         #[serde(default)]
         pub append: bool,

@@ -104,8 +104,8 @@ pub struct AdxSettings {
     /// Tags of the extents that are made of what is queued (`[edge, "drop-by:2026-11"]`).
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Marks what is queued with an `ingest-by:` tag of its content, and asks the cluster to take nothing twice that has the
-    /// same. It costs the cluster much: each blob is ingested by itself.
+    /// Marks what is queued with an `ingest-by:` tag of its content and of where that comes from, and asks the cluster to take
+    /// nothing twice that has the same. It costs the cluster much: each blob is ingested by itself.
     #[serde(default)]
     pub ingest_by: bool,
     /// Hosts beside those of Kusto and Fabric to whom a token may go: whole names, or suffixes that begin with a dot.

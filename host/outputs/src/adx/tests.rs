@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::contract::{Found, Specimen, Subject, context, numbered};
+use crate::contract::{Found, Specimen, Subject, context, numbered, placed};
 use crate::{OutputContext, OutputKind};
 use crate::{RetrySettings, deliver};
 use flitch_core::batch::encode::{Format, Framing};
@@ -347,12 +347,12 @@ async fn a_status_that_never_comes_is_waited_for_and_the_blob_is_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_marked_by_its_content_is_ingested_once_however_often_it_is_sent() {
+async fn what_is_marked_by_its_content_and_its_origin_is_ingested_once_however_often_it_is_sent() {
     for rest in [true, false] {
         let bench = Bench::new();
         bench.kusto.state().rest = rest;
         for _ in 0..2 {
-            bench.push(numbered(0, 10)).await;
+            bench.push(placed(0, 10)).await;
         }
         let more = format!(r#"{TO}, "ingest_by": true, "tags": ["edge"], "max_bytes": "1B""#);
         let accounts = bench.finish(&more).await;

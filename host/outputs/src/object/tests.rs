@@ -120,7 +120,7 @@ async fn an_object_that_is_there_is_written_and_nothing_is_written_over_it() {
         let output = output(&store, &home, "a/", Compression::None, &cx);
         let mut yard = crate::staging::Yard::new(output.builds().unwrap()).unwrap();
         let receipt = receipt::issue(&Arc::default(), 10, 0, |_| {});
-        let records = crate::contract::numbered(0, 10);
+        let records = crate::contract::placed(0, 10);
         let now = tokio::time::Instant::now();
         yard.put(Batch { records, receipt, stream: StreamId::UNORDERED }, now);
         yard.close_all(now);

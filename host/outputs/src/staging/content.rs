@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use blake3::Hasher;
+use blake3::{Hash, Hasher};
 use bytes::Bytes;
 
 use super::Plan;
@@ -14,6 +14,7 @@ use super::journal::Form;
 use super::press::Press;
 use super::table::{StoredTable, Table};
 use flitch_core::batch::encode::Fields;
+use flitch_core::batch::origin::Origins;
 use flitch_core::batch::{Encoded, Records};
 
 /// Text of one object that is compressed at once.
@@ -68,11 +69,12 @@ impl Rows {
     }
 }
 
-/// A batch as it is written, and as it is kept beside that.
+/// A batch as it is written, as it is kept beside that, and where it comes from.
 #[derive(Clone, Copy)]
 pub(super) struct Texts<'t> {
     pub own: &'t Rows,
     pub whole: Option<&'t Encoded>,
+    pub origins: &'t Origins,
 }
 
 impl std::ops::Deref for Texts<'_> {
@@ -248,7 +250,7 @@ impl Content {
         }
     }
 
-    /// The file, and what its name has of what is in it: the same for the same rows.
+    /// The file, and the digest of what is in it: the same for the same rows.
     pub fn into_file(self) -> (Growing, String) {
         let (file, digest) = match self {
             Content::Text(text) => (text.file, text.digest),
@@ -280,7 +282,7 @@ impl Content {
     }
 }
 
-/// How long [`Content::into_file`]'s name is.
+/// How long what stands behind the key in a name is.
 pub(super) const ID_LENGTH: usize = ID * 2;
 
 /// Text, compressed in pieces.
@@ -316,14 +318,15 @@ impl Text {
     }
 }
 
-/// What stands of a digest in a name.
+/// What is known of an object by what is in it.
 pub(super) fn id(digest: &Hasher) -> String {
-    hex(&digest.finalize().as_bytes()[..ID])
+    hex(&digest.finalize())
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// As much of a hash as a name has.
+pub(super) fn hex(hash: &Hash) -> String {
     use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+    hash.as_bytes()[..ID].iter().fold(String::with_capacity(ID_LENGTH), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use blake3::Hasher;
 use parking_lot::Mutex;
 
-use super::content::{ID_LENGTH, id};
+use super::content::id;
 use super::growing::Growing;
 use super::keep::{Keep, Uncut, expanded};
 use super::open::OBJECT;
 use super::press::Press;
+use super::trace;
 use super::{Compression, Held, Object, Plan, Sealed, table};
 use flitch_core::batch::encode::Format;
 use flitch_core::receipt::Receipt;
@@ -33,13 +34,18 @@ pub(crate) fn cut(sealed: Sealed, plan: &Plan) -> io::Result<Vec<Sealed>> {
         return Err(error);
     }
     shares.reverse();
-    let begin = &object.name[..object.name.len() - plan.extension.len() - ID_LENGTH];
-    let sealed = |part: Part| {
+    let sealed = |(number, part): (usize, Part)| {
         let mut held = Held::new(&object._held.all);
         let kept = part.keep.as_ref().map_or(0, Keep::bytes);
         held.set(OBJECT + part.file.length() + kept);
         let object = Object {
-            name: format!("{begin}{}{}", id(&part.digest), plan.extension),
+            name: format!(
+                "{}{}{}",
+                object.key(),
+                trace::part(&object.name, number, &id(&part.digest)),
+                plan.extension
+            ),
+            key: object.key,
             rows: part.rows,
             text: part.length,
             path: part.file.path().to_owned(),
@@ -51,7 +57,7 @@ pub(crate) fn cut(sealed: Sealed, plan: &Plan) -> io::Result<Vec<Sealed>> {
         };
         Sealed { shares: first(&mut shares, object.rows), object }
     };
-    Ok(parts.into_iter().map(sealed).collect())
+    Ok(parts.into_iter().enumerate().map(sealed).collect())
 }
 
 /// Writes the parts, each behind those that are there.

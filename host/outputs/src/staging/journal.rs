@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::trace::Trace;
 use super::{Compression, disk};
 use flitch_core::private;
 
@@ -55,10 +56,13 @@ pub(super) struct Entry {
     /// Bytes of its text, before it is compressed: those of a header, and those of its records.
     pub header: u64,
     pub text: u64,
-    /// Of its text, or of the table, what a name has of it: a file that has another is not what was synced. None for rows,
-    /// which have checksums of their own.
+    /// A digest of its text, or of the table: a file that has another is not what was synced. None for rows, which have
+    /// checksums of their own.
     #[serde(default)]
     pub id: String,
+    /// Where its records come from, for its name; not known by the flitch that stored it.
+    #[serde(default)]
+    pub origins: Option<Trace>,
     /// How many records of which source.
     pub rows: BTreeMap<String, u64>,
 }
@@ -221,6 +225,7 @@ mod tests {
             header: 0,
             text: 4,
             id: String::new(),
+            origins: None,
             rows: [("in".to_owned(), rows)].into(),
         }
     }

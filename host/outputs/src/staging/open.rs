@@ -9,6 +9,7 @@ use super::Held;
 use super::content::{Broken, Content};
 use super::keep::Keep;
 use super::press::Press;
+use super::trace::Trace;
 use flitch_core::receipt::{Ledger, Receipt};
 
 /// What is kept of an object that is written at once.
@@ -49,6 +50,8 @@ impl Memory {
 pub(super) struct Open {
     pub key: Arc<[u8]>,
     pub content: Content,
+    /// Where all its rows come from.
+    pub trace: Trace,
     /// Bytes of all its rows.
     pub length: u64,
     pub rows: u64,

@@ -15,6 +15,7 @@ use super::journal::{self, Entry, Form, Journal, Left};
 use super::keep::expanded;
 use super::open::OBJECT;
 use super::table::{FORMAT, format, make};
+use super::trace;
 use super::yard::Sealed;
 use super::{Compression, Held, Object, Outlasting, Plan, disk, own_name, session};
 use flitch_core::private;
@@ -103,7 +104,7 @@ fn unknown_form(folder: &Path, entry: &Entry) -> io::Result<Option<String>> {
 
 /// What the file of an object is.
 enum Found {
-    /// What is to be written, and what its name has of what is in it.
+    /// What is to be written, and the digest of what is in it.
     Whole(Entry, String),
     /// Not what was synced.
     Spoiled(String),
@@ -183,9 +184,10 @@ fn object(
     let mut own = Held::new(held);
     own.set(OBJECT + entry.length);
     let rows = entry.rows.iter().map(|(source, rows)| (plan.ledgers.of(source), *rows)).collect();
-    let id = if plan.has_id { id } else { "" };
+    let id = if plan.has_id { trace::name(id, entry.origins) } else { String::new() };
     let object = Object {
         name: format!("{}{id}{}", entry.begin, entry.end),
+        key: entry.begin.len(),
         rows: entry.rows.values().sum(),
         text: entry.text,
         path: folder.join(&entry.file),

@@ -6,7 +6,8 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use super::*;
-use crate::contract::{context, numbered};
+use crate::contract::{context, numbered, placed};
+use flitch_core::batch::origin::{Origins, Root};
 use flitch_core::batch::{Batch, Kind, Records, StreamId};
 use flitch_core::receipt::{self, Ledger};
 
@@ -70,7 +71,7 @@ async fn objects_are_cut_at_the_same_record_however_the_batches_are_cut() {
         let mut from = 0;
         while from < 1000 {
             let rows = rows.min(1000 - from);
-            assert!(yard.put(batch(&ledger, numbered(from as i64, rows)), now).is_none());
+            assert!(yard.put(batch(&ledger, placed(from as i64, rows)), now).is_none());
             from += rows;
         }
         yard.close_all(now);
@@ -106,6 +107,44 @@ async fn ten_thousand_objects_are_open_at_once_and_take_what_comes_for_them() {
     assert_eq!(ledger.read().in_flight(), 0);
 }
 
+/// The names of objects of one record each, of these origins, which all have the same text.
+fn names_of(origins: impl Iterator<Item = Origins>, more: impl Fn(Plan) -> Plan) -> Vec<String> {
+    let (home, ledger, now) = (tempfile::tempdir().unwrap(), Arc::default(), Instant::now());
+    let mut yard = Yard::new(more(plan(&home, "a/"))).unwrap();
+    let mut names = Vec::new();
+    for origins in origins {
+        let records = Records::clone(&keyed(&[Some("same".to_owned())])).with_origins(Some(origins));
+        yard.put(batch(&ledger, Arc::new(records)), now);
+        yard.close_all(now);
+        names.extend(std::iter::from_fn(|| yard.pop()).map(|sealed| {
+            sealed.object.arrived();
+            sealed.object.name.clone()
+        }));
+    }
+    names
+}
+
+#[tokio::test]
+async fn objects_of_one_text_have_names_by_where_it_comes_from() {
+    let roots = || [Root::of("a", &[]), Root::of("b", &[])].into_iter();
+    let table = Some(TablePlan { unit: arrow_schema::TimeUnit::Microsecond, is_strict: false });
+    let text = |plan| plan;
+    let plans: [fn(Plan) -> Plan; 3] =
+        [text, |plan| Plan { stored: true, ..plan }, |plan| Plan { compression: Compression::Zstd, ..plan }];
+    let of_table = |stored| move |plan| Plan { stored, table, compression: Compression::Zstd, ..plan };
+    let all = |more: &dyn Fn(Plan) -> Plan| {
+        let origins = || roots().flat_map(|root| (0..3).map(move |n| Origins::counted(root, n, 1)));
+        let names = names_of(origins(), more);
+        let distinct: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!((names.len(), distinct.len()), (6, 6), "{names:?}");
+        assert_eq!(names, names_of(origins(), more), "the same come again");
+    };
+    plans.iter().for_each(|more| all(more));
+    [true, false].iter().for_each(|stored| all(&of_table(*stored)));
+    let drawn = names_of((0..3).map(|_| Origins::drawn(1)), text);
+    assert_eq!(drawn.iter().collect::<std::collections::BTreeSet<_>>().len(), 3, "{drawn:?}");
+}
+
 #[tokio::test]
 async fn what_a_batch_has_in_one_piece_is_the_same_object_as_in_many() {
     let (home, ledger, now) = (tempfile::tempdir().unwrap(), Arc::default(), Instant::now());
@@ -113,8 +152,10 @@ async fn what_a_batch_has_in_one_piece_is_the_same_object_as_in_many() {
     let mut all = Vec::new();
     for rows in [3000, 800, 7] {
         let mut yard = Yard::new(Plan { bytes: 900_000, ..plan(&home, "a/") }).unwrap();
-        for texts in texts.chunks(rows) {
-            yard.put(batch(&ledger, keyed(texts)), now);
+        for (place, texts) in texts.chunks(rows).enumerate() {
+            let origins = Origins::counted(Root::of("test", &[]), (place * rows) as u64, texts.len());
+            let records = Records::clone(&keyed(texts)).with_origins(Some(origins));
+            yard.put(batch(&ledger, Arc::new(records)), now);
             assert!(yard.memory().content < 3 << 20, "{:?}", yard.memory());
         }
         yard.close_all(now);

@@ -18,10 +18,12 @@ use super::keep::{Keep, whole};
 use super::open::{self, Memory, Open};
 use super::press::Press;
 use super::recover::own_folder;
+use super::trace::{self, Trace};
 use super::{Held, Object, Plan};
 use crate::Refusal;
 use crate::parcel::{Member, Refused};
 use flitch_core::batch::Batch;
+use flitch_core::batch::origin::Origins;
 use flitch_core::batch::template::Rendered;
 use flitch_core::receipt::Receipt;
 use flitch_core::telemetry::{Metric, Quiet};
@@ -121,7 +123,8 @@ impl Yard {
         let Batch { records, mut receipt, .. } = batch;
         let own = Rows::of(&records, &self.plan);
         let whole = if self.plan.keeps { whole(&records, &own, &self.plan.encoder) } else { None };
-        let text = Texts { own: &own, whole: whole.as_ref() };
+        let origins = records.origins().cloned().unwrap_or_else(|| Origins::drawn(records.rows()));
+        let text = Texts { own: &own, whole: whole.as_ref(), origins: &origins };
         let keys = match &self.plan.places {
             Some(places) => places.keys(&records),
             None => records.render(&self.plan.key),
@@ -203,6 +206,7 @@ impl Yard {
                 continue;
             }
             open.content.add(text, from..to);
+            open.trace.add(text.origins, from..to);
             open.length += u64::from(ends[to - 1] - start);
             open.rows += (to - from) as u64;
             let share = receipt.split(to - from);
@@ -246,6 +250,7 @@ impl Yard {
             key: key.clone(),
             keep: self.plan.keeps.then(|| Keep::of(&path)),
             content: Content::new(&self.plan, header, path),
+            trace: Trace::new(),
             length: header.len() as u64,
             rows: 0,
             shares: Vec::new(),
@@ -294,16 +299,18 @@ impl Yard {
         }
         let outlasting = self.outlasting(&mut open);
         let mut name = open.name_begin();
+        let key = name.len();
         self.memory.change(&open.memory, &Memory::default());
-        let Open { content, length, rows, shares, held, keep, .. } = open;
+        let Open { content, trace, length, rows, shares, held, keep, .. } = open;
         let (file, id) = content.into_file();
         if self.plan.has_id {
-            name.push_str(&id);
+            name.push_str(&trace::name(&id, Some(trace)));
         }
         name.push_str(&self.plan.extension);
         let header = self.header.as_ref().map_or(0, |header| header.len() as u64);
         let object = Object {
             name,
+            key,
             rows,
             text: length - header,
             path: file.path().to_owned(),

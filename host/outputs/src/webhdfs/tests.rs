@@ -163,10 +163,7 @@ async fn write(output: &Arc<dyn Output>, from: i64) -> Vec<String> {
     let mut yard = crate::staging::Yard::new(output.builds().unwrap()).unwrap();
     let receipt = receipt::issue(&Arc::default(), 10, 0, |_| {});
     let now = tokio::time::Instant::now();
-    yard.put(
-        Batch { records: crate::contract::numbered(from, 10), receipt, stream: StreamId::UNORDERED },
-        now,
-    );
+    yard.put(Batch { records: crate::contract::placed(from, 10), receipt, stream: StreamId::UNORDERED }, now);
     yard.close_all(now);
     let sealed = yard.pop().unwrap();
     let mut errors = Vec::new();

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::*;
-use crate::contract::{context_with, numbered};
+use crate::contract::{context_with, placed};
 use crate::staging::tests::plan;
 use crate::staging::{Letters, Yard};
 use flitch_core::batch::encode::{Encoding, Framing};
@@ -14,7 +14,7 @@ use flitch_core::receipt::{self, Ledger};
 fn object(plan: &Plan, ledger: &Arc<Ledger>, count: i64) -> Sealed {
     let mut yard = Yard::new(plan.clone()).unwrap();
     for from in (0..count).step_by(10) {
-        let records = numbered(from, (count - from).min(10) as usize);
+        let records = placed(from, (count - from).min(10) as usize);
         let receipt = receipt::issue(ledger, records.rows(), 0, |_| {});
         assert!(yard.put(Batch { records, receipt, stream: StreamId::UNORDERED }, Instant::now()).is_none());
     }

@@ -9,7 +9,7 @@ use super::super::yard::Yard;
 use super::super::{TablePlan, read_table};
 use super::*;
 use crate::Ledgers;
-use crate::contract::{canonical, numbered};
+use crate::contract::{canonical, placed};
 use flitch_core::batch::{Batch, StreamId};
 use flitch_core::receipt::{self, Ledger, Verdict};
 
@@ -64,7 +64,7 @@ fn put(yard: &mut Yard, ledger: &Arc<Ledger>, from: i64, rows: usize) -> Arc<Mut
     let heard = Arc::new(Mutex::new(None));
     let tell = heard.clone();
     let receipt = receipt::issue(ledger, rows, 0, move |verdict| *tell.lock() = Some(verdict));
-    let records = numbered(from, rows);
+    let records = placed(from, rows);
     yard.put(Batch { records, receipt, stream: StreamId::UNORDERED }, Instant::now());
     heard
 }

@@ -21,6 +21,7 @@ use flitch_core::batch::builder::Builder;
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::decode::decode_line;
 use flitch_core::batch::encode::{Encoding, Format, Framing};
+use flitch_core::batch::origin::{Origins, Root};
 use flitch_core::batch::template::Template;
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::batch::{Batch, EXTENSION_NAME, Records, StreamId, time};
@@ -106,7 +107,12 @@ pub(super) fn records(lines: &[String]) -> Arc<Records> {
     for line in lines {
         decode_line(&mut builder, line.as_bytes()).expect("JSON");
     }
-    Arc::new(builder.finish(InvalidUtf8::Replace, &Constants::new().text("@tag", "t")).records)
+    let records = builder.finish(InvalidUtf8::Replace, &Constants::new().text("@tag", "t")).records;
+    // Each line comes from a place of its own, and always from that.
+    let places: Vec<Origins> =
+        lines.iter().map(|line| Origins::counted(Root::of("line", &[line.as_bytes()]), 0, 1)).collect();
+    let places: Vec<&Origins> = places.iter().collect();
+    Arc::new(records.with_origins(Some(Origins::concat(&places))))
 }
 
 pub(super) fn put(yard: &mut Yard, ledger: &Arc<Ledger>, records: Arc<Records>) {

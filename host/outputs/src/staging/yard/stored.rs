@@ -87,6 +87,7 @@ impl Yard {
             header,
             text: open.length - header,
             id,
+            origins: Some(open.trace),
             rows: open.rows_by_source(),
         })
     }
