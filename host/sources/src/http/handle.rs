@@ -108,7 +108,10 @@ async fn take(
     }
     let held = otlp.map_or_else(|| content::form(headers), |encoding| Ok(Form::Otlp(encoding)))?;
     let codings = content::codings(headers)?;
-    let charset = if held == Form::Text { content::charset(headers)? } else { None };
+    let charset = match held {
+        Form::Text | Form::Otlp(Encoding::Json) => content::charset(headers)?,
+        Form::MessagePack | Form::Otlp(Encoding::Protobuf) => None,
+    };
     if shared.cx.intake.is_full() {
         return Err(Answer::Full);
     }

@@ -9,6 +9,8 @@
 //! (`attributes`, `dropped_attributes_count`, `schema_url`) and `scope` (`name`, `version` and the same). What is empty or
 //! zero, as protobuf has it for what is not there, is no field.
 //!
+//! An id that JSON brings in base64 is written in hexadecimal, and one that is no id of its length stays the text that it is.
+//!
 //! A request that is broken is refused as a whole. A record that cannot be read costs itself alone: it becomes a dead letter,
 //! as a request with nothing else in it, and the answer says how many those are (partial success).
 //!
@@ -208,6 +210,19 @@ fn text(name: &[u8], text: &[u8], to: &mut Builder) {
     if !text.is_empty() {
         to.key(name).text(text);
     }
+}
+
+/// Writes the bytes of an id, if there are any.
+fn hexadecimal(name: &[u8], bytes: &[u8], to: &mut Builder) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    if bytes.is_empty() {
+        return;
+    }
+    let mut digits = Vec::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        digits.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    }
+    to.key(name).text(&digits);
 }
 
 fn too_deep() -> Broken {

@@ -1,44 +1,48 @@
 //! Requests in JSON: protobuf's names in lowerCamelCase (its own are taken too), 64 bits as text or number, bytes as base64,
 //! the ids of traces and spans in hexadecimal.
 //!
+//! How a request is put together is looked at first, whatever the bytes of its texts are: whether those are UTF-8 is looked at
+//! when a batch is finished, as with any other body, so that such a text costs no other record.
+//!
 //! Source: OTLP specification, "JSON Protobuf Encoding"; <https://protobuf.dev/programming-guides/json/>.
 
 use std::borrow::Cow;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 
-use super::{Broken, DEPTH, Times, number, text, too_deep};
+use super::{Broken, DEPTH, Times, number, too_deep};
 use flitch_core::batch::builder::Builder;
+use scalars::{string, text, whole, wrong};
+
+mod scalars;
 
 /// What stands between two marks of a text that is JSON as a whole: the members of an object, or the elements of an array.
 #[derive(Clone, Copy, Debug, Default)]
-struct Inside<'a>(&'a str);
+struct Inside<'a>(&'a [u8]);
 
 impl<'a> Inside<'a> {
     /// The members of an object; none where there is nothing, or null.
-    fn object(json: &'a str, what: &str) -> Result<Inside<'a>, Broken> {
-        Inside::of(json, '{', what)
+    fn object(json: &'a [u8], what: &str) -> Result<Inside<'a>, Broken> {
+        Inside::of(json, b'{', what)
     }
 
     /// The elements of an array; none where there is nothing, or null.
-    fn array(json: &'a str, what: &str) -> Result<Inside<'a>, Broken> {
-        Inside::of(json, '[', what)
+    fn array(json: &'a [u8], what: &str) -> Result<Inside<'a>, Broken> {
+        Inside::of(json, b'[', what)
     }
 
-    fn of(json: &'a str, open: char, what: &str) -> Result<Inside<'a>, Broken> {
-        match json.strip_prefix(open) {
-            Some(rest) => Ok(Inside(&rest[..rest.len() - 1])),
-            None if json.is_empty() || json == "null" => Ok(Inside("")),
-            None if open == '[' => Err(Broken::new(format!("`{what}` is no array"))),
-            None => Err(Broken::new(format!("`{what}` is no object"))),
+    fn of(json: &'a [u8], open: u8, what: &str) -> Result<Inside<'a>, Broken> {
+        match json {
+            [first, inside @ .., _] if *first == open => Ok(Inside(inside)),
+            b"" | b"null" => Ok(Inside(b"")),
+            _ if open == b'[' => Err(Broken::new(format!("`{what}` is no array"))),
+            _ => Err(Broken::new(format!("`{what}` is no object"))),
         }
     }
 
     /// The next value.
-    fn element(&mut self) -> Option<&'a str> {
-        let rest = self.0.trim_start_matches([',', ' ', '\t', '\n', '\r']);
+    fn element(&mut self) -> Option<&'a [u8]> {
+        let rest = behind(b',', self.0);
         if rest.is_empty() {
             self.0 = rest;
             return None;
@@ -49,18 +53,22 @@ impl<'a> Inside<'a> {
     }
 
     /// The next name and its value.
-    fn member(&mut self) -> Option<(Cow<'a, str>, &'a str)> {
+    fn member(&mut self) -> Option<(Cow<'a, [u8]>, &'a [u8])> {
         let name = self.element()?;
-        // A text without its quotes where it has a lone surrogate: no name that is looked for.
-        let name = serde_json::from_str(name).unwrap_or(Cow::Borrowed(&name[1..name.len() - 1]));
-        self.0 = self.0.trim_start_matches([':', ' ', '\t', '\n', '\r']);
+        let name = string(name, b"").unwrap_or_default();
+        self.0 = behind(b':', self.0);
         Some((name, self.element()?))
     }
 }
 
+/// What follows white space and marks of this kind.
+fn behind(mark: u8, json: &[u8]) -> &[u8] {
+    let passes = |byte: &u8| *byte == mark || matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+    &json[json.iter().position(|byte| !passes(byte)).unwrap_or(json.len())..]
+}
+
 /// Bytes of the value at the head of a text that is JSON as a whole.
-fn length(json: &str) -> usize {
-    let bytes = json.as_bytes();
+fn length(bytes: &[u8]) -> usize {
     let string = |from: usize| {
         let mut at = from + 1;
         while bytes[at] != b'"' {
@@ -109,8 +117,8 @@ pub struct Groups<'a> {
 /// What records of a group share: an object, and the URL of its schema.
 #[derive(Clone, Copy, Debug, Default)]
 struct Head<'a> {
-    json: &'a str,
-    schema: &'a str,
+    json: &'a [u8],
+    schema: &'a [u8],
 }
 
 /// A record with what it shares with others.
@@ -118,34 +126,45 @@ struct Head<'a> {
 pub struct Log<'a> {
     resource: Head<'a>,
     scope: Head<'a>,
-    record: &'a str,
+    record: &'a [u8],
 }
 
 /// The members of a group: its head, its schema, and what is in it.
-fn group<'a>(json: &'a str, names: [&str; 2], inside: [&str; 2]) -> Result<(Head<'a>, Inside<'a>), Broken> {
-    let (mut head, mut all) = (Head::default(), "");
+fn group<'a>(json: &'a [u8], shared: &str, inside: [&str; 2]) -> Result<(Head<'a>, Inside<'a>), Broken> {
+    let (mut head, mut all) = (Head::default(), &b""[..]);
     let mut members = Inside::object(json, inside[0])?;
     while let Some((name, value)) = members.member() {
         match &*name {
-            "schemaUrl" | "schema_url" => head.schema = value,
-            name if name == names[0] => head.json = value,
-            name if inside.contains(&name) => all = value,
+            _ if value == b"null" => {}
+            b"schemaUrl" | b"schema_url" => head.schema = value,
+            name if name == shared.as_bytes() => head.json = value,
+            name if inside.iter().any(|inside| name == inside.as_bytes()) => all = value,
             _ => {}
         }
     }
     // Whatever it is, it has to be looked at once only.
-    Inside::object(head.json, names[0])?;
+    Inside::object(head.json, shared)?;
     Ok((head, Inside::array(all, inside[0])?))
 }
 
 impl<'a> Groups<'a> {
     /// # Errors
-    /// The text is no JSON, or no object.
+    /// The text is no JSON, or no request: an object that has something in it, but no `resourceLogs`, is something else.
     pub fn new(body: &'a [u8]) -> Result<Groups<'a>, Broken> {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-        let whole: &RawValue =
-            serde_json::from_slice(body).map_err(|error| Broken::new(error.to_string()))?;
-        let (_, resource_logs) = group(whole.get(), ["", ""], ["resourceLogs", "resource_logs"])?;
+        serde_json::from_slice::<IgnoredAny>(body).map_err(|error| Broken::new(error.to_string()))?;
+        let mut members = Inside::object(body.trim_ascii(), "the request")?;
+        let (mut found, mut others) = (None, false);
+        while let Some((name, value)) = members.member() {
+            match &*name {
+                b"resourceLogs" | b"resource_logs" => found = Some(value),
+                _ => others = true,
+            }
+        }
+        if found.is_none() && others {
+            return Err(Broken::new("it has no `resourceLogs`"));
+        }
+        let resource_logs = Inside::array(found.unwrap_or_default(), "resourceLogs")?;
         Ok(Groups { resource_logs, ..Groups::default() })
     }
 
@@ -156,20 +175,20 @@ impl<'a> Groups<'a> {
                 return Ok(Some(Log { resource: self.resource, scope: self.scope, record }));
             }
             if let Some(scope_logs) = self.scope_logs.element() {
-                (self.scope, self.records) = group(scope_logs, ["scope", ""], ["logRecords", "log_records"])?;
+                (self.scope, self.records) = group(scope_logs, "scope", ["logRecords", "log_records"])?;
                 continue;
             }
             let Some(resource_logs) = self.resource_logs.element() else { return Ok(None) };
-            (self.resource, self.scope_logs) =
-                group(resource_logs, ["resource", ""], ["scopeLogs", "scope_logs"])?;
+            (self.resource, self.scope_logs) = group(resource_logs, "resource", ["scopeLogs", "scope_logs"])?;
         }
     }
 }
 
 impl Head<'_> {
     fn is_empty(&self) -> bool {
-        let has_none = |json: &str| json.trim_start_matches('{').trim_end_matches('}').trim().is_empty();
-        (self.json == "null" || has_none(self.json)) && self.schema.is_empty()
+        let is_blank = |inside: &[u8]| inside.trim_ascii().is_empty();
+        let has_none = matches!(self.json, b"" | b"null") || is_blank(&self.json[1..self.json.len() - 1]);
+        has_none && self.schema.is_empty()
     }
 
     fn length(&self) -> usize {
@@ -177,10 +196,14 @@ impl Head<'_> {
     }
 
     /// Appends it as it came, each member with a comma behind it.
-    fn put(&self, name: &str, to: &mut String) {
+    fn put(&self, name: &str, to: &mut Vec<u8>) {
         for (name, json) in [(name, self.json), ("schemaUrl", self.schema)] {
             if !json.is_empty() {
-                to.extend(["\"", name, "\":", json, ","]);
+                to.extend_from_slice(b"\"");
+                to.extend_from_slice(name.as_bytes());
+                to.extend_from_slice(b"\":");
+                to.extend_from_slice(json);
+                to.push(b',');
             }
         }
     }
@@ -194,17 +217,18 @@ impl Head<'_> {
         let mut members = Inside::object(self.json, name)?;
         while let Some((name, json)) = members.member() {
             match &*name {
-                "attributes" => attributes(json, to)?,
-                "droppedAttributesCount" | "dropped_attributes_count" => {
+                _ if json == b"null" => {}
+                b"attributes" => attributes(json, to)?,
+                b"droppedAttributesCount" | b"dropped_attributes_count" => {
                     number(b"dropped_attributes_count", whole(json, &name)?, to);
                 }
-                "name" => text(b"name", string(json, &name)?.as_bytes(), to),
-                "version" => text(b"version", string(json, &name)?.as_bytes(), to),
+                b"name" => text(b"name", json, &name, to)?,
+                b"version" => text(b"version", json, &name, to)?,
                 _ => {}
             }
         }
         if !self.schema.is_empty() {
-            text(b"schema_url", string(self.schema, "schemaUrl")?.as_bytes(), to);
+            text(b"schema_url", self.schema, b"schemaUrl", to)?;
         }
         to.end_object();
         Ok(())
@@ -219,15 +243,15 @@ impl Log<'_> {
 
     /// A request of it alone.
     pub fn alone(&self) -> Vec<u8> {
-        let mut request = String::with_capacity(self.length() + 128);
-        request.push_str("{\"resourceLogs\":[{");
+        let mut request = Vec::with_capacity(self.length() + 128);
+        request.extend_from_slice(b"{\"resourceLogs\":[{");
         self.resource.put("resource", &mut request);
-        request.push_str("\"scopeLogs\":[{");
+        request.extend_from_slice(b"\"scopeLogs\":[{");
         self.scope.put("scope", &mut request);
-        request.push_str("\"logRecords\":[");
-        request.push_str(self.record);
-        request.push_str("]}]}]}");
-        request.into_bytes()
+        request.extend_from_slice(b"\"logRecords\":[");
+        request.extend_from_slice(self.record);
+        request.extend_from_slice(b"]}]}]}");
+        request
     }
 
     /// Writes it into the record that `to` has begun.
@@ -238,29 +262,25 @@ impl Log<'_> {
         let mut members = Inside::object(self.record, "logRecords[]")?;
         while let Some((name, json)) = members.member() {
             match &*name {
-                _ if json == "null" => {}
-                "timeUnixNano" | "time_unix_nano" => times.event = unsigned(json, &name)?,
-                "observedTimeUnixNano" | "observed_time_unix_nano" => times.observed = unsigned(json, &name)?,
-                "severityNumber" | "severity_number" => number(b"severity_number", whole(json, &name)?, to),
-                "severityText" | "severity_text" => {
-                    text(b"severity_text", string(json, &name)?.as_bytes(), to)
+                _ if json == b"null" => {}
+                b"timeUnixNano" | b"time_unix_nano" => times.event = whole(json, &name)?,
+                b"observedTimeUnixNano" | b"observed_time_unix_nano" => times.observed = whole(json, &name)?,
+                b"severityNumber" | b"severity_number" => {
+                    number(b"severity_number", scalars::severity(json, &name)?, to);
                 }
-                "body" => {
+                b"severityText" | b"severity_text" => text(b"severity_text", json, &name, to)?,
+                b"body" => {
                     to.key(b"body");
                     value(json, DEPTH, to)?;
                 }
-                "attributes" => attributes(json, to)?,
-                "droppedAttributesCount" | "dropped_attributes_count" => {
+                b"attributes" => attributes(json, to)?,
+                b"droppedAttributesCount" | b"dropped_attributes_count" => {
                     number(b"dropped_attributes_count", whole(json, &name)?, to);
                 }
-                "flags" => number(b"trace_flags", whole(json, &name)? & 0xff, to),
-                "traceId" | "trace_id" => {
-                    text(b"trace_id", string(json, &name)?.to_ascii_lowercase().as_bytes(), to);
-                }
-                "spanId" | "span_id" => {
-                    text(b"span_id", string(json, &name)?.to_ascii_lowercase().as_bytes(), to);
-                }
-                "eventName" | "event_name" => text(b"event_name", string(json, &name)?.as_bytes(), to),
+                b"flags" => number(b"trace_flags", whole::<i64>(json, &name)? & 0xff, to),
+                b"traceId" | b"trace_id" => scalars::id(b"trace_id", 16, json, &name, to)?,
+                b"spanId" | b"span_id" => scalars::id(b"span_id", 8, json, &name, to)?,
+                b"eventName" | b"event_name" => text(b"event_name", json, &name, to)?,
                 _ => {}
             }
         }
@@ -269,7 +289,7 @@ impl Log<'_> {
 }
 
 /// Writes attributes, an array of `{"key", "value"}`, if there are any.
-fn attributes(json: &str, to: &mut Builder) -> Result<(), Broken> {
+fn attributes(json: &[u8], to: &mut Builder) -> Result<(), Broken> {
     let mut pairs = Inside::array(json, "attributes")?;
     let Some(first) = pairs.element() else { return Ok(()) };
     to.key(b"attributes").begin_object();
@@ -281,26 +301,27 @@ fn attributes(json: &str, to: &mut Builder) -> Result<(), Broken> {
     Ok(())
 }
 
-fn pair(json: &str, depth: usize, to: &mut Builder) -> Result<(), Broken> {
-    let (mut key, mut held) = (Cow::Borrowed(""), "");
+fn pair(json: &[u8], depth: usize, to: &mut Builder) -> Result<(), Broken> {
+    let (mut key, mut held) = (Cow::Borrowed(&b""[..]), &b""[..]);
     let mut members = Inside::object(json, "attributes[]")?;
     while let Some((name, json)) = members.member() {
         match &*name {
-            "key" => key = string(json, "key")?,
-            "value" => held = json,
+            _ if json == b"null" => {}
+            b"key" => key = string(json, b"key")?,
+            b"value" => held = json,
             _ => {}
         }
     }
-    to.key(key.as_bytes());
+    to.key(&key);
     value(held, depth, to)
 }
 
 /// AnyValue; null where there is none.
-fn value(json: &str, depth: usize, to: &mut Builder) -> Result<(), Broken> {
+fn value(json: &[u8], depth: usize, to: &mut Builder) -> Result<(), Broken> {
     let mut members = Inside::object(json, "value")?;
     let mut last = None;
     while let Some((name, json)) = members.member() {
-        if json != "null" {
+        if json != b"null" {
             last = Some((name, json));
         }
     }
@@ -309,30 +330,27 @@ fn value(json: &str, depth: usize, to: &mut Builder) -> Result<(), Broken> {
         return Ok(());
     };
     match &*name {
-        "stringValue" | "string_value" => to.text(string(json, &name)?.as_bytes()),
-        "boolValue" | "bool_value" => match json {
-            "true" => to.boolean(true),
-            "false" => to.boolean(false),
+        b"stringValue" | b"string_value" => scalars::put_text(json, &name, to)?,
+        b"boolValue" | b"bool_value" => match json {
+            b"true" => to.boolean(true),
+            b"false" => to.boolean(false),
             _ => return Err(wrong(&name)),
         },
-        "intValue" | "int_value" => to.int(whole(json, &name)?),
-        "doubleValue" | "double_value" => to.float(double(json, &name)?),
-        "bytesValue" | "bytes_value" => {
-            let text = string(json, &name)?;
-            to.bytes_value(&BASE64_STANDARD.decode(&*text).map_err(|_| wrong(&name))?);
-        }
-        "arrayValue" | "array_value" => {
+        b"intValue" | b"int_value" => to.int(whole(json, &name)?),
+        b"doubleValue" | b"double_value" => scalars::put_double(json, &name, to)?,
+        b"bytesValue" | b"bytes_value" => to.bytes_value(&scalars::bytes(json, &name)?),
+        b"arrayValue" | b"array_value" => {
             let inner = depth.checked_sub(1).ok_or_else(too_deep)?;
-            let mut items = values(json, &name)?;
+            let mut items = values(json, "arrayValue")?;
             to.begin_array();
             while let Some(item) = items.element() {
                 value(item, inner, to)?;
             }
             to.end_array();
         }
-        "kvlistValue" | "kvlist_value" => {
+        b"kvlistValue" | b"kvlist_value" => {
             let inner = depth.checked_sub(1).ok_or_else(too_deep)?;
-            let mut pairs = values(json, &name)?;
+            let mut pairs = values(json, "kvlistValue")?;
             to.begin_object();
             while let Some(next) = pairs.element() {
                 pair(next, inner, to)?;
@@ -345,46 +363,12 @@ fn value(json: &str, depth: usize, to: &mut Builder) -> Result<(), Broken> {
 }
 
 /// The elements of `{"values": [...]}`.
-fn values<'a>(json: &'a str, what: &str) -> Result<Inside<'a>, Broken> {
+fn values<'a>(json: &'a [u8], what: &str) -> Result<Inside<'a>, Broken> {
     let mut members = Inside::object(json, what)?;
     while let Some((name, json)) = members.member() {
-        if name == "values" {
+        if *name == *b"values" {
             return Inside::array(json, "values");
         }
     }
-    Ok(Inside(""))
-}
-
-fn wrong(name: &str) -> Broken {
-    Broken::new(format!("`{name}` has a value of another type"))
-}
-
-fn string<'a>(json: &'a str, name: &str) -> Result<Cow<'a, str>, Broken> {
-    /// Borrowed where it has no escapes.
-    #[derive(serde::Deserialize)]
-    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-    serde_json::from_str::<Text<'_>>(json).map(|Text(text)| text).map_err(|_| wrong(name))
-}
-
-/// What stands between quotes, or a number without them.
-fn digits(json: &str) -> &str {
-    json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(json)
-}
-
-fn unsigned(json: &str, name: &str) -> Result<u64, Broken> {
-    digits(json).parse().map_err(|_| wrong(name))
-}
-
-fn whole(json: &str, name: &str) -> Result<i64, Broken> {
-    digits(json).parse().map_err(|_| wrong(name))
-}
-
-fn double(json: &str, name: &str) -> Result<f64, Broken> {
-    match digits(json) {
-        "NaN" => Ok(f64::NAN),
-        "Infinity" => Ok(f64::INFINITY),
-        "-Infinity" => Ok(f64::NEG_INFINITY),
-        digits => digits.parse().map_err(|_| wrong(name)),
-    }
+    Ok(Inside(b""))
 }

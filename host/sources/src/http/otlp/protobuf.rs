@@ -3,7 +3,7 @@
 //! Source: <https://protobuf.dev/programming-guides/encoding/>; the numbers of fields are those of opentelemetry-proto.
 
 use super::reply::put_bytes;
-use super::{Broken, DEPTH, Times, number, text, too_deep};
+use super::{Broken, DEPTH, Times, hexadecimal, number, text, too_deep};
 use flitch_core::batch::builder::Builder;
 
 /// What a field holds.
@@ -247,18 +247,6 @@ fn record(record: &[u8], to: &mut Builder) -> Result<(), Broken> {
     }
     attributes(record, 6, to)?;
     times.write(to)
-}
-
-fn hexadecimal(name: &[u8], bytes: &[u8], to: &mut Builder) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    if bytes.is_empty() {
-        return;
-    }
-    let mut digits = Vec::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        digits.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-    }
-    to.key(name).text(&digits);
 }
 
 fn dropped(message: &[u8], wanted: u64, to: &mut Builder) -> Result<(), Broken> {

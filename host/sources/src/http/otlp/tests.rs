@@ -4,6 +4,8 @@ use super::*;
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::utf8::InvalidUtf8;
 
+mod json;
+
 const MOST: usize = 1 << 20;
 
 /// A message of protobuf, field by field.

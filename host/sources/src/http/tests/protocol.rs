@@ -166,6 +166,14 @@ async fn logs_of_opentelemetry_are_taken_and_answered_in_their_own_words() {
     assert_eq!((status, answer.as_str(), records.lines().count()), (200, "{}", 1));
     let (status, answer) = server.ask(head, b"[]").await;
     assert!(status == 400 && answer.contains("\"code\":3"), "{answer}");
+    // One text that is no UTF-8 costs no record.
+    let body = b"{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"body\":{\"stringValue\":\"caf\xe9\"}},{}]}]}]}";
+    let (status, answer, records) = server.post(head, body).await;
+    assert_eq!((status, answer.as_str(), records.lines().count()), (200, "{}", 2));
+    assert!(records.contains("caf\u{fffd}"), "{records}");
+    let head = "POST /v1/logs\nContent-Type: application/json; charset=iso-8859-1";
+    let (_, _, records) = server.post(head, body).await;
+    assert!(records.contains("café"), "{records}");
     // What is no request of OTLP is text, and the path its tag.
     let (status, _, records) = server.post("POST /v1/logs\nContent-Type: text/plain", b"a line").await;
     assert!(status == 200 && records.contains("\"@tag\":\"v1.logs\""), "{records}");
