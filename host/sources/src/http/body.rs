@@ -1,12 +1,14 @@
 //! Takes in the body of a request: how much, how fast, and how far it may expand.
 
 use std::io::{BufRead, BufReader, Read};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use encoding_rs::{Decoder, Encoding};
 use http_body_util::BodyExt;
-use hyper::body::Body;
+use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, timeout};
 
 use super::answer::Answer;
@@ -75,6 +77,42 @@ impl Pace {
     }
 }
 
+/// A body that remembers whether its end has come: hyper's own says so of one whose length was announced, but never of one that
+/// came in chunks.
+pub struct Arriving<B> {
+    body: B,
+    is_whole: bool,
+}
+
+impl<B> Arriving<B> {
+    /// One of which nothing has been read.
+    pub fn new(body: B) -> Arriving<B> {
+        Arriving { body, is_whole: false }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Arriving<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        self.is_whole |= frame.is_none();
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_whole || self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// Reads a body of at most `limit` bytes into `room`, which it takes as it comes.
 pub async fn read<B>(body: &mut B, limit: usize, pace: Pace, room: &mut Room) -> Result<Bytes, Answer>
 where
@@ -128,7 +166,7 @@ async fn next_frame<B>(
     length: usize,
     pace: Pace,
     room: &Room,
-) -> Result<Option<hyper::body::Frame<Bytes>>, Answer>
+) -> Result<Option<Frame<Bytes>>, Answer>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,

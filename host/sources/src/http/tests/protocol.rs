@@ -119,6 +119,23 @@ async fn a_connection_outlives_the_refusal_of_a_small_body() {
 }
 
 #[tokio::test]
+async fn a_connection_outlives_a_body_in_chunks() {
+    let server = server(serde_json::json!({ "ack": "accepted", "auth": { "bearer": ["t0ken"] } })).await;
+    let chunked = |headers: &str| {
+        let chunks = "4\r\n{\"a\"\r\n3\r\n:1}\r\n0\r\nX-Checksum: 7\r\n\r\n";
+        format!("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n{headers}\r\n{chunks}")
+    };
+    let right = chunked("Authorization: Bearer t0ken\r\n");
+    let last = "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    // Taken, refused before it was read, taken: one behind the other.
+    let answers = say(&server, format!("{right}{}{right}{last}", chunked("")).as_bytes()).await;
+    let found: Vec<&str> =
+        answers.match_indices("http/1.1 ").map(|(at, _)| &answers[at + 9..at + 12]).collect();
+    assert_eq!(found, ["202", "401", "202", "200"], "{answers}");
+    assert_eq!(answers.matches("connection: close").count(), 1, "{answers}");
+}
+
+#[tokio::test]
 async fn a_tag_is_no_longer_than_a_name_needs() {
     let server = server(serde_json::json!({})).await;
     let (status, answer) = server.ask(&format!("POST /{}", "t/".repeat(600)), b"{}").await;
