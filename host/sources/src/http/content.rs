@@ -5,7 +5,7 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 
 use super::HttpCodec;
 use super::answer::Answer;
-use super::otlp::Encoding;
+use super::otlp::{Encoding, PATH};
 use flitch_core::net::expand::Coding;
 
 /// Most content encodings, one inside the other: what a client or a proxy adds is one each.
@@ -46,12 +46,21 @@ pub enum Form {
     Otlp(Encoding),
 }
 
-/// How a request of OTLP is written; none where it is none. (What else comes by that path is text with a tag.)
-pub fn otlp(headers: &HeaderMap) -> Option<Encoding> {
-    match &*content_type(headers).0 {
-        "application/x-protobuf" | "application/protobuf" => Some(Encoding::Protobuf),
-        "application/json" => Some(Encoding::Json),
-        _ => None,
+/// What a body at the path of OTLP holds: a request of it, in one encoding or the other, by its header. Anything else is refused
+/// rather than guessed at: a client that means OTLP and says something else would have its requests taken for lines, and another
+/// one its records for a request without any.
+pub fn otlp(headers: &HeaderMap) -> Result<Form, Answer> {
+    let (name, _) = content_type(headers);
+    match &*name {
+        "application/x-protobuf" | "application/protobuf" => Ok(Form::Otlp(Encoding::Protobuf)),
+        "application/json" => Ok(Form::Otlp(Encoding::Json)),
+        _ => {
+            let said = if name.is_empty() { "no content type".to_owned() } else { format!("`{name}`") };
+            Err(Answer::Unsupported(format!(
+                "{said} at {PATH}, which takes logs of OpenTelemetry: send application/x-protobuf or application/json, and other \
+                 records to another path (or set `otlp: false`)"
+            )))
+        }
     }
 }
 

@@ -39,9 +39,15 @@ pub async fn handle(request: Request<Incoming>, shared: &Shared) -> Response<Ful
     let version = request.version();
     let (parts, body) = request.into_parts();
     let mut body = Arriving::new(body);
-    let is_otlp = shared.settings.otlp && parts.uri.path() == otlp::PATH;
-    let encoding = content::otlp(&parts.headers).filter(|_| is_otlp);
-    let answer = match take(&parts, &mut body, encoding, shared).await {
+    let held = match shared.settings.otlp && otlp::is_at(parts.uri.path()) {
+        true => content::otlp(&parts.headers),
+        false => content::form(&parts.headers),
+    };
+    let encoding = match held {
+        Ok(Form::Otlp(encoding)) => Some(encoding),
+        _ => None,
+    };
+    let answer = match take(&parts, &mut body, held, shared).await {
         Ok(answer) => answer,
         Err(refused) => {
             let is_last = shared.cx.stop.is_cancelled();
@@ -91,7 +97,7 @@ async fn is_late(shared: &Shared) {
 async fn take(
     parts: &Parts,
     body: &mut Arriving<Incoming>,
-    otlp: Option<Encoding>,
+    held: Result<Form, Answer>,
     shared: &Shared,
 ) -> Result<Answer, Answer> {
     let settings = &shared.settings;
@@ -113,11 +119,11 @@ async fn take(
         return Err(Answer::Draining);
     }
     // The path of OTLP is none of a tag.
-    let tag = tag_of(if otlp.is_some() { "/" } else { path }, shared);
+    let tag = tag_of(if matches!(held, Ok(Form::Otlp(_))) { "/" } else { path }, shared);
     if tag.len() > MOST_TAG {
         return Err(Answer::LongTag(MOST_TAG));
     }
-    let held = otlp.map_or_else(|| content::form(headers), |encoding| Ok(Form::Otlp(encoding)))?;
+    let held = held?;
     let codings = content::codings(headers)?;
     let charset = match held {
         Form::Text | Form::Otlp(Encoding::Json) => content::charset(headers)?,

@@ -56,7 +56,8 @@ pub struct HttpSettings {
     pub codec: HttpCodec,
     /// Whether `POST /v1/logs` takes logs of OpenTelemetry (OTLP/HTTP, protobuf and JSON). Their records have the names of
     /// its data model: `body`, `attributes`, `severity_text`, `resource`, `scope` and so on, and the tag of `/`. Ids are
-    /// written in hexadecimal, also where JSON brings them in base64; what is no id stays as it is.
+    /// written in hexadecimal, also where JSON brings them in base64; what is no id stays as it is. What has another content
+    /// type than `application/x-protobuf` or `application/json` is answered by 415 at that path.
     #[serde(default = "yes")]
     pub otlp: bool,
     /// When to answer: `settled` (200 when the records are safe at their outputs) or `accepted` (202 at once).

@@ -28,6 +28,11 @@ pub mod reply;
 /// Where logs are posted (OTLP specification, "OTLP/HTTP Request").
 pub const PATH: &str = "/v1/logs";
 
+/// Whether logs of OTLP are posted to this path: slashes around it are none of it, as with the path of a tag.
+pub fn is_at(path: &str) -> bool {
+    path.trim_matches('/') == PATH.trim_matches('/')
+}
+
 /// Arrays and lists of attributes inside each other that a value may have.
 const DEPTH: usize = 64;
 

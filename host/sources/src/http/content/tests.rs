@@ -79,7 +79,7 @@ fn a_charset_that_is_not_known_is_refused_by_its_name() {
 }
 
 #[test]
-fn a_request_of_otlp_is_known_by_its_type() {
+fn a_request_of_otlp_is_known_by_its_type_and_another_is_told_what_to_send() {
     for (kind, encoding) in [
         ("application/x-protobuf", Some(Encoding::Protobuf)),
         ("application/json; charset=utf-8", Some(Encoding::Json)),
@@ -87,7 +87,13 @@ fn a_request_of_otlp_is_known_by_its_type() {
         ("text/plain", None),
         ("", None),
     ] {
-        assert_eq!(otlp(&of_type(kind)), encoding, "{kind}");
+        match (otlp(&of_type(kind)), encoding) {
+            (Ok(form), Some(encoding)) => assert_eq!(form, Form::Otlp(encoding), "{kind}"),
+            (Err(Answer::Unsupported(text)), None) => {
+                assert!(text.contains("application/x-protobuf"), "{text}")
+            }
+            (other, _) => panic!("{kind}: {other:?}"),
+        }
     }
 }
 

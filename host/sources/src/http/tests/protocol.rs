@@ -191,9 +191,27 @@ async fn logs_of_opentelemetry_are_taken_and_answered_in_their_own_words() {
     let head = "POST /v1/logs\nContent-Type: application/json; charset=iso-8859-1";
     let (_, _, records) = server.post(head, body).await;
     assert!(records.contains("café"), "{records}");
-    // What is no request of OTLP is text, and the path its tag.
-    let (status, _, records) = server.post("POST /v1/logs\nContent-Type: text/plain", b"a line").await;
-    assert!(status == 200 && records.contains("\"@tag\":\"v1.logs\""), "{records}");
+}
+
+#[tokio::test]
+async fn the_path_of_otlp_takes_nothing_else_and_slashes_around_it_are_none_of_it() {
+    let server = server(serde_json::json!({ "tag": "otel" })).await;
+    let body = br#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"hi"}}]}]}]}"#;
+    for path in ["/v1/logs", "/v1/logs/", "//v1/logs"] {
+        let head = format!("POST {path}\nContent-Type: application/json");
+        let (status, answer, records) = server.post(&head, body).await;
+        assert_eq!((status, answer.as_str()), (200, "{}"), "{path}");
+        assert!(records.contains(r#""body":"hi""#) && records.contains(r#""@tag":"otel""#), "{records}");
+        for kind in ["Accept: */*", "Content-Type: text/plain", "Content-Type: application/octet-stream"] {
+            let (status, answer) = server.ask(&format!("POST {path}\n{kind}"), OTLP).await;
+            assert_eq!(status, 415, "{path} {kind}");
+            assert!(answer.contains("application/x-protobuf or application/json"), "{answer}");
+        }
+    }
+    assert_eq!(server.ledger.read().received, 3);
+    // Another path is a tag, whatever stands in it.
+    let (_, _, records) = server.post("POST /v1/logs/app\nContent-Type: text/plain", b"a line").await;
+    assert!(records.contains("\"@tag\":\"v1.logs.app\""), "{records}");
 }
 
 #[tokio::test]
