@@ -6,8 +6,8 @@
 //! Paths are nested again. Members stand in the order of the columns, constants first, and members of one object
 //! together. A record that has a value both at a path and below it is written with what is below it. Text is written
 //! as it is, bytes as text with U+FFFD for what is not UTF-8, times as RFC 3339 in UTC, floats with the fewest digits
-//! that read back as the same float64; a float that is no number (only a filter can make one) is `null`. The members of
-//! [`super::REST`] are written at the top of the record.
+//! that read back as the same float64; a float that is no finite number, of which OTLP, MessagePack and filters have some and
+//! JSON has none, is `null`. The members of [`super::REST`] are written at the top of the record.
 
 use std::collections::BTreeMap;
 
