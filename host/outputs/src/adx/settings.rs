@@ -114,7 +114,7 @@ pub struct AdxSettings {
     /// Longest time for a request.
     #[serde(default = "timeout")]
     pub timeout: Span,
-    /// Certificates in PEM, of which one vouches for the cluster and its storage, instead of those that the system knows.
+    /// Certificates in PEM, of which one vouches for the cluster and its storage or is their own, instead of those that the system knows.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
 }

@@ -50,7 +50,7 @@ macro_rules! store_settings {
             /// environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
             #[serde(default = "crate::object::default_timeout")]
             pub timeout: flitch_core::units::Span,
-            /// Certificates in PEM, of which one vouches for the store, instead of those that the system knows.
+            /// Certificates in PEM, of which one vouches for the store or is its own, instead of those that the system knows.
             #[serde(default)]
             pub ca_file: crate::object::CaFile,
         }

@@ -10,12 +10,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::SignatureScheme;
 use rustls::crypto::ring::sign::any_supported_type;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::named_file;
+use crate::net::tls::pem;
 
 /// How long an assertion is good.
 const LASTS: Duration = Duration::from_secs(600);
@@ -27,8 +26,8 @@ const LASTS: Duration = Duration::from_secs(600);
 pub(super) fn assertion(file: &Path, client: &str, url: &str) -> anyhow::Result<String> {
     let named = || file.display().to_string();
     let text = named_file::read(file).with_context(named)?;
-    let certificate = CertificateDer::from_pem_slice(&text).with_context(named)?;
-    let key = PrivateKeyDer::from_pem_slice(&text).with_context(named)?;
+    let certificate = pem::certificates(&text).with_context(named)?.swap_remove(0);
+    let key = pem::key(&text).with_context(named)?;
     let key = any_supported_type(&key).with_context(named)?;
     let signer = key.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256]);
     let signer = signer.with_context(|| format!("{}: the key is none of RSA", file.display()))?;
@@ -53,6 +52,9 @@ fn random(seed: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+
     use super::*;
 
     #[test]

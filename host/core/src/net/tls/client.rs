@@ -7,10 +7,11 @@ use anyhow::Context;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
+use super::named::Named;
+use super::pem;
 use crate::named_file;
 
 /// By what a server is believed.
@@ -19,7 +20,7 @@ pub enum Trust<'a> {
     /// Its certificate leads to one of the roots of the system (on Debian those of `ca-certificates`; else where
     /// `SSL_CERT_FILE` and `SSL_CERT_DIR` point), and is for the name by which it is reached.
     System,
-    /// Its certificate leads to one of the roots in a PEM file, and is for the name by which it is reached.
+    /// Its certificate leads to one of the roots in a PEM file, or is one of them, and is for the name by which it is reached.
     Roots(&'a Path),
     /// It has this very certificate, the first in a PEM file, whatever name stands in it.
     Same(&'a Path),
@@ -35,7 +36,9 @@ pub fn config(trust: Trust<'_>, own: Option<(&Path, &Path)>) -> anyhow::Result<C
     let verifier: Arc<dyn ServerCertVerifier> = match trust {
         Trust::System => {
             let system = rustls_platform_verifier::Verifier::new(provider.clone());
-            Arc::new(system.context("the roots of the system cannot be used")?)
+            let system: Arc<dyn ServerCertVerifier> =
+                Arc::new(system.context("the roots of the system cannot be used")?);
+            Arc::new(Named::new(system, Vec::new()))
         }
         Trust::Same(file) => {
             let certificate = certificates(file)?.swap_remove(0);
@@ -43,10 +46,13 @@ pub fn config(trust: Trust<'_>, own: Option<(&Path, &Path)>) -> anyhow::Result<C
         }
         Trust::Roots(file) => {
             let mut roots = RootCertStore::empty();
-            for root in certificates(file)? {
-                roots.add(root).with_context(|| file.display().to_string())?;
+            let named = certificates(file)?;
+            for root in &named {
+                roots.add(root.clone()).with_context(|| file.display().to_string())?;
             }
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build()?
+            let by_roots: Arc<dyn ServerCertVerifier> =
+                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build()?;
+            Arc::new(Named::new(by_roots, named))
         }
     };
     let builder = ClientConfig::builder_with_provider(provider)
@@ -57,7 +63,7 @@ pub fn config(trust: Trust<'_>, own: Option<(&Path, &Path)>) -> anyhow::Result<C
         Some((cert, key)) => {
             let named = || key.display().to_string();
             let own = named_file::read(key).with_context(named)?;
-            let own = PrivateKeyDer::from_pem_slice(&own).with_context(named)?;
+            let own = pem::key(&own).with_context(named)?;
             builder.with_client_auth_cert(certificates(cert)?, own)?
         }
         None => builder.with_no_client_auth(),
@@ -77,10 +83,7 @@ pub fn nobody() -> anyhow::Result<ClientConfig> {
 fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     let unreadable = || format!("cannot read {}", file.display());
     let text = named_file::read(file).with_context(unreadable)?;
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let all = all.with_context(unreadable)?;
-    anyhow::ensure!(!all.is_empty(), "{} holds no certificate in PEM", file.display());
-    Ok(all)
+    pem::certificates(&text).with_context(unreadable)
 }
 
 /// Believes one certificate, whatever name stands in it.

@@ -7,8 +7,7 @@ use std::time::Duration;
 use crate::setting::wrong;
 use anyhow::{Context, anyhow};
 use parking_lot::Mutex;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::CertificateDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use schemars::JsonSchema;
@@ -17,6 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_rustls::{Accept, TlsAcceptor};
 
+use super::named::Named;
+use super::pem;
 use crate::file_stamp::FileStamp;
 use crate::named_file;
 
@@ -32,8 +33,8 @@ pub struct TlsSettings {
     pub cert: PathBuf,
     /// File with the private key of the certificate (PKCS #8, PKCS #1 or SEC1).
     pub key: PathBuf,
-    /// File with the roots that certificates of clients must lead to. Clients are not asked for one where it is not
-    /// set.
+    /// File with the roots that certificates of clients must lead to, or such certificates themselves. Clients are not
+    /// asked for one where it is not set.
     #[serde(default)]
     pub client_ca: Option<PathBuf>,
     /// Whether a client without a certificate is refused; only where `client_ca` is set.
@@ -71,17 +72,19 @@ impl TlsSettings {
             Some(file) => {
                 let wrong = || wrong!("tls.client_ca", ": {} cannot be used", file.display());
                 let mut roots = RootCertStore::empty();
-                for root in certificates("client_ca", file)? {
-                    roots.add(root).with_context(wrong)?;
+                let named = certificates("client_ca", file)?;
+                for root in &named {
+                    roots.add(root.clone()).with_context(wrong)?;
                 }
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
                 let verifier =
                     if self.require_client_cert { verifier } else { verifier.allow_unauthenticated() };
-                builder.with_client_cert_verifier(verifier.build().with_context(wrong)?)
+                let by_roots = verifier.build().with_context(wrong)?;
+                builder.with_client_cert_verifier(Arc::new(Named::new(by_roots, named)))
             }
         };
         let key = named_file::read(&self.key).map_err(|e| unreadable("key", &self.key, &e))?;
-        let key = PrivateKeyDer::from_pem_slice(&key).map_err(|e| unreadable("key", &self.key, &e))?;
+        let key = pem::key(&key).map_err(|e| unreadable("key", &self.key, &e))?;
         let config = builder.with_single_cert(certificates("cert", &self.cert)?, key).with_context(|| {
             let (cert, key) = (self.cert.display(), self.key.display());
             wrong!("tls", ": the certificate in {cert} and the key in {key} cannot be used together")
@@ -140,12 +143,7 @@ impl Acceptor {
 
 fn certificates(setting: &str, file: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     let text = named_file::read(file).map_err(|e| unreadable(setting, file, &e))?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let found = found.map_err(|e| unreadable(setting, file, &e))?;
-    if found.is_empty() {
-        return Err(anyhow!(wrong!("tls.{setting}", ": {} holds no certificate in PEM", file.display())));
-    }
-    Ok(found)
+    pem::certificates(&text).map_err(|e| unreadable(setting, file, &e))
 }
 
 fn unreadable(setting: &str, file: &Path, error: &dyn std::fmt::Display) -> anyhow::Error {

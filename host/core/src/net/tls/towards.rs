@@ -23,7 +23,8 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClientTls {
-    /// A file with the authorities to which the server's certificate must lead. Not set: those of the system.
+    /// A file with the authorities to which the server's certificate must lead, or with that certificate itself. Not set:
+    /// the authorities of the system.
     pub ca: Option<PathBuf>,
     /// A file with the certificate that is shown to a server which asks for one.
     pub cert: Option<PathBuf>,

@@ -2,7 +2,8 @@ use std::path::Path;
 
 use flitch_tests::tls::{Authority, Identity};
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{PrivateKeyDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio_rustls::TlsConnector;
 
@@ -114,12 +115,15 @@ fn errors_name_the_setting_and_the_file() {
     let empty = folder.path().join("empty.pem");
     std::fs::write(&empty, "nothing").unwrap();
     let missing = folder.path().join("missing.pem");
-    let right = TlsSettings { cert, key, client_ca: None, require_client_cert: true };
+    let right =
+        TlsSettings { cert: cert.clone(), key: key.clone(), client_ca: None, require_client_cert: true };
     let error = |settings: TlsSettings| format!("{:#}", settings.acceptor().err().unwrap());
     for (settings, words) in [
         (TlsSettings { cert: missing.clone(), ..right.clone() }, ["`tls.cert`", "missing.pem"]),
         (TlsSettings { cert: empty.clone(), ..right.clone() }, ["`tls.cert`", "holds no certificate"]),
         (TlsSettings { key: missing.clone(), ..right.clone() }, ["`tls.key`", "missing.pem"]),
+        (TlsSettings { key: cert, ..right.clone() }, ["`tls.key`", "swapped"]),
+        (TlsSettings { cert: key, ..right.clone() }, ["`tls.cert`", "swapped"]),
         (TlsSettings { key: other_key, ..right.clone() }, ["`tls`", "cannot be used together"]),
         (TlsSettings { client_ca: Some(missing), ..right.clone() }, ["`tls.client_ca`", "missing.pem"]),
     ] {
