@@ -1,30 +1,50 @@
 //! Numbers of payment cards.
 
+use crate::around;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// Digits that a number has (ISO/IEC 7812).
 const DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
+/// Digits that most have.
+const USUAL: usize = 16;
 /// Most digits of a group, and fewest.
 const GROUP: std::ops::RangeInclusive<usize> = 2..=7;
 
-/// Finds numbers in one piece, and in groups with the same sign between them.
+/// Finds numbers in one piece, and in groups with the same sign between them. What is found may overlap, for which of two is the
+/// number nobody can tell.
 pub fn find(bytes: &[u8], found: &mut impl FnMut(Range<usize>)) {
     let mut at = 0;
     while let Some(start) = bytes[at..].iter().position(u8::is_ascii_digit).map(|i| at + i) {
         let first = run(bytes, start);
         at = first.end;
-        if first.len() > *GROUP.end() {
-            if DIGITS.contains(&first.len()) && is_number(&bytes[first.clone()]) {
-                found(first);
-            }
-            continue;
-        }
-        if GROUP.contains(&first.len())
-            && let Some(end) = groups(bytes, first)
+        begins(bytes, first.clone(), found);
+        if around::may_be_escape(bytes, start)
+            && let Some(behind) = behind_escape(bytes, first.clone())
         {
-            found(start..end);
-            at = end;
+            begins(bytes, behind..first.end, found);
         }
+    }
+}
+
+/// Where the digits begin behind an escape that reaches into them, if there are any.
+fn behind_escape(bytes: &[u8], digits: Range<usize>) -> Option<usize> {
+    let before =
+        bytes[..digits.start].iter().rev().take(3).take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let behind = around::escape(bytes, digits.start - before, digits.end, USUAL)?;
+    (digits.start < behind && behind < digits.end).then_some(behind)
+}
+
+/// Finds the number that begins with these digits.
+fn begins(bytes: &[u8], first: Range<usize>, found: &mut impl FnMut(Range<usize>)) {
+    if first.len() > *GROUP.end() {
+        if DIGITS.contains(&first.len()) && is_number(&bytes[first.clone()]) {
+            found(first);
+        }
+    } else if GROUP.contains(&first.len())
+        && let Some(end) = groups(bytes, first.clone())
+    {
+        found(first.start..end);
     }
 }
 
@@ -35,22 +55,38 @@ fn run(bytes: &[u8], start: usize) -> Range<usize> {
 
 /// Where the longest number ends that begins with this group.
 fn groups(bytes: &[u8], first: Range<usize>) -> Option<usize> {
-    let separator = *bytes.get(first.end).filter(|byte| matches!(byte, b' ' | b'-'))?;
-    let mut digits: Vec<u8> = bytes[first.clone()].to_vec();
-    let mut end = first.end;
+    let separator = separator(&bytes[first.end..])?;
+    let mut digits = [0; *DIGITS.end()];
+    let mut count = 0;
+    let mut group = first;
     let mut longest = None;
-    while bytes.get(end) == Some(&separator) {
-        let group = run(bytes, end + 1);
-        if !GROUP.contains(&group.len()) || digits.len() + group.len() > *DIGITS.end() {
-            break;
+    loop {
+        if !GROUP.contains(&group.len()) || count + group.len() > digits.len() {
+            return longest;
         }
-        digits.extend_from_slice(&bytes[group.clone()]);
-        end = group.end;
-        if DIGITS.contains(&digits.len()) && is_number(&digits) {
-            longest = Some(end);
+        digits[count..count + group.len()].copy_from_slice(&bytes[group.clone()]);
+        count += group.len();
+        if DIGITS.contains(&count) && is_number(&digits[..count]) {
+            longest = Some(group.end);
         }
+        if !bytes[group.end..].starts_with(separator) {
+            return longest;
+        }
+        group = run(bytes, group.end + separator.len());
     }
-    longest
+}
+
+/// What parts the groups: a hyphen, or a blank, also as it stands in URLs.
+fn separator(bytes: &[u8]) -> Option<&'static [u8]> {
+    [&b" "[..], b"-", b"+", b"%20"].into_iter().find(|separator| bytes.starts_with(separator))
+}
+
+/// The digits of a number, whatever is between them.
+pub fn normal(found: &str) -> Cow<'_, str> {
+    if found.bytes().all(|byte| byte.is_ascii_digit()) {
+        return found.into();
+    }
+    found.replace("%20", " ").replace(|character: char| !character.is_ascii_digit(), "").into()
 }
 
 /// Whether the digits begin as a card does, and have the check digit of Luhn's.

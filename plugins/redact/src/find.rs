@@ -4,6 +4,8 @@ use crate::{card, email, ip};
 use hmac::{Hmac, Mac};
 use regex::Regex;
 use sha2::Sha256;
+use std::borrow::Cow;
+use std::net::Ipv6Addr;
 use std::ops::Range;
 
 /// What the filter knows to find by itself.
@@ -21,6 +23,19 @@ impl Kind {
             Self::Email => "email",
             Self::Card => "card",
             Self::Ipv4 | Self::Ipv6 => "ip",
+        }
+    }
+
+    /// What was found, as it is however it is written: the same has the same hash.
+    fn normal(self, found: &str) -> Cow<'_, str> {
+        match self {
+            Self::Email => email::normal(found),
+            Self::Card => card::normal(found),
+            Self::Ipv4 => found.into(),
+            Self::Ipv6 => {
+                let address = found.replace("%3A", ":").replace("%3a", ":").parse::<Ipv6Addr>();
+                address.map_or(found.into(), |address| address.to_string().into())
+            }
         }
     }
 }
@@ -42,7 +57,7 @@ impl Replace {
         Self::Hash(Box::new(hmac))
     }
 
-    fn write(&self, name: &str, found: &str, out: &mut String) {
+    fn write(&self, name: &str, kind: Option<Kind>, found: &str, out: &mut String) {
         match self {
             Self::Label => out.extend(["[", name, "]"]),
             Self::Mask { keep_last } => {
@@ -53,7 +68,7 @@ impl Replace {
             }
             Self::Hash(hmac) => {
                 let mut hmac = hmac.clone();
-                hmac.update(found.as_bytes());
+                hmac.update(kind.map_or(found.into(), |kind| kind.normal(found)).as_bytes());
                 for byte in &hmac.finalize().into_bytes()[..16] {
                     out.extend(
                         [byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[digit as usize])),
@@ -74,13 +89,15 @@ pub struct Finder {
     /// Matches of the text at hand, each with the number of what it was found by.
     found: Vec<(Range<usize>, usize)>,
     counts: Vec<u64>,
+    /// A place for the groups of an address of version 6.
+    groups: Vec<Range<usize>>,
 }
 
 impl Finder {
     /// What looks for these.
     pub fn new(kinds: Vec<Kind>, patterns: Vec<(String, Regex)>, replace: Replace) -> Self {
         let counts = vec![0; kinds.len() + patterns.len()];
-        Self { kinds, patterns, replace, found: Vec::new(), counts }
+        Self { kinds, patterns, replace, found: Vec::new(), counts, groups: Vec::new() }
     }
 
     fn name(&self, number: usize) -> &str {
@@ -108,7 +125,8 @@ impl Finder {
         let mut at = 0;
         for (range, number) in &self.found {
             out.push_str(&text[at..range.start]);
-            self.replace.write(self.name(*number), &text[range.clone()], &mut out);
+            let kind = self.kinds.get(*number).copied();
+            self.replace.write(self.name(*number), kind, &text[range.clone()], &mut out);
             at = range.end;
         }
         out.push_str(&text[at..]);
@@ -142,7 +160,7 @@ impl Finder {
                 Kind::Email => email::find(text, &mut push),
                 Kind::Card => card::find(text.as_bytes(), &mut push),
                 Kind::Ipv4 => ip::find_v4(text.as_bytes(), &mut push),
-                Kind::Ipv6 => ip::find_v6(text, &mut push),
+                Kind::Ipv6 => ip::find_v6(text, &mut self.groups, &mut push),
             }
         }
         for (number, (_, pattern)) in self.patterns.iter().enumerate() {

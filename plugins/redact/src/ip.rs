@@ -1,34 +1,50 @@
 //! IP addresses.
 
-use memchr::memchr;
-use std::net::Ipv6Addr;
-use std::ops::Range;
+mod v6;
 
-/// Most bytes of an address of version 6.
-const MAX_V6: usize = 45;
+use crate::around;
+use memchr::memchr;
+use std::ops::Range;
+pub use v6::find as find_v6;
+
+/// Most bytes before a dot that are looked at: three digits, and those of an escape.
+const MAX_BEFORE: usize = 12;
 
 /// Finds addresses of version 4.
 pub fn find_v4(bytes: &[u8], found: &mut impl FnMut(Range<usize>)) {
     let mut at = 0;
     while let Some(dot) = memchr(b'.', &bytes[at..]).map(|i| at + i) {
         at = dot + 1;
-        let start = dot - bytes[..dot].iter().rev().take(4).take_while(|byte| byte.is_ascii_digit()).count();
-        let before = start.checked_sub(1).map(|before| bytes[before]);
-        if before.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_')) {
+        let before = |is_part: fn(&u8) -> bool| {
+            dot - bytes[..dot].iter().rev().take(MAX_BEFORE).take_while(|byte| is_part(byte)).count()
+        };
+        let digits = before(u8::is_ascii_digit);
+        if digits == dot {
             continue;
         }
-        let Some(end) = address(bytes, start) else { continue };
-        let behind = bytes.get(end);
-        let goes_on = behind.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
-            || behind == Some(&b'.') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit);
-        if !goes_on {
+        let escape = around::may_be_escape(bytes, digits)
+            .then(|| around::escape(bytes, before(u8::is_ascii_hexdigit), dot, 3))
+            .flatten();
+        let start = escape.filter(|end| *end < dot).unwrap_or(0).max(digits);
+        if (escape == Some(start) || begins(bytes, start))
+            && let Some(end) = address(bytes, start)
+        {
             found(start..end);
             at = end;
         }
     }
 }
 
-/// Where the four numbers end that begin here.
+/// Whether an address may begin here: not within a word, and not within a longer row of numbers.
+fn begins(bytes: &[u8], start: usize) -> bool {
+    match &bytes[..start] {
+        [.., before, b'.'] => !before.is_ascii_digit(),
+        [.., before] if before.is_ascii_alphanumeric() => around::ends_before(bytes, start),
+        _ => true,
+    }
+}
+
+/// Where the four numbers end that begin here, if neither a word nor a further number goes on there.
 fn address(bytes: &[u8], start: usize) -> Option<usize> {
     let mut at = start;
     for number in 0..4 {
@@ -42,35 +58,10 @@ fn address(bytes: &[u8], start: usize) -> Option<usize> {
         }
         at += length;
     }
-    Some(at)
-}
-
-/// Finds addresses of version 6.
-pub fn find_v6(text: &str, found: &mut impl FnMut(Range<usize>)) {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    while let Some(colon) = memchr(b':', &bytes[at..]).map(|i| at + i) {
-        let start =
-            colon - bytes[at..colon].iter().rev().take(5).take_while(|byte| byte.is_ascii_hexdigit()).count();
-        let length = bytes[start..].iter().take_while(|byte| is_part(**byte)).count();
-        at = start + length;
-        let before = start.checked_sub(1).map(|before| bytes[before]);
-        let behind = bytes.get(at);
-        let within_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
-        if before.is_some_and(within_word) || behind.copied().is_some_and(within_word) || length > MAX_V6 + 1
-        {
-            continue;
-        }
-        let whole = &text[start..at];
-        let is_address = |text: &&str| text.len() > 2 && text.parse::<Ipv6Addr>().is_ok();
-        // What ends a sentence, or parts it from a text, ends the address as well.
-        let shorter = whole.strip_suffix([':', '.']);
-        if let Some(address) = [Some(whole), shorter].into_iter().flatten().find(is_address) {
-            found(start..start + address.len());
-        }
-    }
-}
-
-fn is_part(byte: u8) -> bool {
-    byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')
+    let goes_on = match &bytes[at..] {
+        [b'.', behind, ..] => behind.is_ascii_digit(),
+        [behind, ..] => behind.is_ascii_alphanumeric(),
+        [] => false,
+    };
+    (!goes_on).then_some(at)
 }

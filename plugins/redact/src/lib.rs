@@ -1,5 +1,6 @@
 //! Takes personal data out of texts.
 
+mod around;
 mod card;
 mod email;
 mod find;
