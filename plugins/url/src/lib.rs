@@ -116,7 +116,7 @@ impl Reader for Texts<'_> {
         let decoded = |text| if *decode == Decode::All { decode_text(text) } else { Cow::Borrowed(text) };
         set(&names.scheme, parts.scheme.map(lowercase));
         set(&names.username, parts.username.map(decoded));
-        set(&names.host, parts.host.map(lowercase));
+        set(&names.host, parts.host.map(host));
         set(&names.path, Some(parts.path).filter(|path| !path.is_empty()).map(decoded));
         set(&names.fragment, parts.fragment.map(decoded));
         let default = || parts.default_port().filter(|_| *default_ports);
@@ -184,6 +184,14 @@ fn decode_form(text: &str) -> Cow<'_, str> {
     match percent_decode_str(&blanks).decode_utf8() {
         Ok(decoded) => decoded.into_owned().into(),
         Err(_) => text.into(),
+    }
+}
+
+/// A host in lower case, but for the zone of an address of version 6, which is the name of something on a machine.
+fn host(text: &str) -> Cow<'_, str> {
+    match text.split_once("%25").filter(|(address, _)| address.contains(':')) {
+        Some((address, zone)) => format!("{}%25{zone}", address.to_ascii_lowercase()).into(),
+        None => lowercase(text),
     }
 }
 

@@ -68,8 +68,12 @@ impl<'a> Parts<'a> {
         let (host, port) = match address.strip_prefix('[') {
             Some(inside) => {
                 let (host, behind) = inside.split_once(']').ok_or("there is no closing bracket")?;
-                if host.parse::<std::net::Ipv6Addr>().is_err() {
+                let address = host.find('%').map_or(host, |zone| &host[..zone]);
+                if address.parse::<std::net::Ipv6Addr>().is_err() {
                     return Err("there is no address of version 6 between the brackets");
+                }
+                if !is_zone(&host[address.len()..]) {
+                    return Err("there is no zone such as %25eth0 behind the address");
                 }
                 (host, behind.strip_prefix(':').or(Some(behind).filter(|behind| behind.is_empty())))
             }
@@ -106,6 +110,20 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// Whether this is the zone of an address of version 6, as RFC 6874 writes it, or nothing.
+fn is_zone(text: &str) -> bool {
+    let Some(name) = text.strip_prefix("%25") else { return text.is_empty() };
+    let mut bytes = name.bytes();
+    let is_hex = |bytes: &mut std::str::Bytes<'_>| bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit());
+    while let Some(byte) = bytes.next() {
+        let is_sign = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+        if !(is_sign || byte == b'%' && is_hex(&mut bytes) && is_hex(&mut bytes)) {
+            return false;
+        }
+    }
+    !name.is_empty()
+}
+
 fn no_scheme(text: &str) -> String {
     format!("there is no scheme such as https: at the beginning of {}", excerpt(text))
 }
@@ -133,6 +151,8 @@ mod tests {
         assert_eq!(found, wanted);
         assert_eq!(parts("http://bücher.example?x").host, Some("bücher.example"));
         assert_eq!((parts("http://[::1]:80/").host, parts("http://[::1]:80/").port), (Some("::1"), Some(80)));
+        let zoned = parts("http://[FE80::1%25Eth0.1%20x]:80/");
+        assert_eq!((zoned.host, zoned.port), (Some("FE80::1%25Eth0.1%20x"), Some(80)));
         assert_eq!(
             parts("mailto:a@b.de"),
             Parts { scheme: Some("mailto"), path: "a@b.de", ..Parts::default() }
@@ -157,6 +177,26 @@ mod tests {
             ("http://h:+1/", "there is no port from 0 to 65535 in \"http://h:+1/\""),
             ("http://[::1", "there is no closing bracket in \"http://[::1\""),
             ("http://[x]/", "there is no address of version 6 between the brackets in \"http://[x]/\""),
+            (
+                "http://[::1%25]/",
+                "there is no zone such as %25eth0 behind the address in \"http://[::1%25]/\"",
+            ),
+            (
+                "http://[::1%eth0]/",
+                "there is no zone such as %25eth0 behind the address in \"http://[::1%eth0]/\"",
+            ),
+            (
+                "http://[::1%25a%2]/",
+                "there is no zone such as %25eth0 behind the address in \"http://[::1%25a%2]/\"",
+            ),
+            (
+                "http://[::1%25a|b]/",
+                "there is no zone such as %25eth0 behind the address in \"http://[::1%25a|b]/\"",
+            ),
+            (
+                "http://[%25eth0]/",
+                "there is no address of version 6 between the brackets in \"http://[%25eth0]/\"",
+            ),
             ("http://[::1]x/", "there is something behind the closing bracket in \"http://[::1]x/\""),
             ("http://a b/", "there is ' ' in \"http://a b/\""),
             ("http://a<b/", "there is a sign that no host has in \"http://a<b/\""),
@@ -167,7 +207,16 @@ mod tests {
 
     #[test]
     fn any_text_is_read_without_a_panic() {
-        for text in ["é://é@é:é/é?é#é", "http://[é]", "http://é:80é", "a:", "a://@:", "?#", "#"] {
+        for text in [
+            "é://é@é:é/é?é#é",
+            "http://[é]",
+            "http://[::1%25é%2é]",
+            "http://é:80é",
+            "a:",
+            "a://@:",
+            "?#",
+            "#",
+        ] {
             for end in (0..=text.len()).filter(|end| text.is_char_boundary(*end)) {
                 let _ = Parts::of(&text[..end]);
             }
