@@ -95,16 +95,21 @@ fn while_the_dead_letters_have_no_room_nothing_is_acknowledged_and_then_all_goes
     assert_eq!(saved_position(&flitch), before);
     assert_eq!(flitch.metrics().sums().dead_lettered, 1);
 
+    eventually("the end of readiness", DEADLINE, || !flitch.ready());
+
     // Neither does an orderly end lose it, though it cannot wait for ever.
     flitch.signal(Signal::Term);
-    eventually("the end of readiness", DEADLINE, || !flitch.ready());
+    log_says(&flitch, "draining");
     flitch.signal(Signal::Term);
     flitch.wait(DEADLINE);
     assert_eq!(saved_position(&flitch), before);
-    flitch.run();
-    eventually("the lines on their way again", DEADLINE, || flitch.metrics().sums().received > 0);
+    flitch.launch().unwrap();
+    let came = || flitch.try_metrics().is_ok_and(|metrics| metrics.sums().received > 0);
+    eventually("the lines on their way again", DEADLINE, came);
+    eventually("the end of readiness again", DEADLINE, || !flitch.ready());
     flitch.configure(&with("1MiB"));
     flitch.signal(Signal::Hup);
+    eventually("readiness", DEADLINE, || flitch.ready());
     eventually("the dead letter", DEADLINE, || flitch.metrics().sums().dead_lettered == 1);
     let sums = flitch.settled_after(20, DEADLINE);
     assert_eq!((sums.received, sums.delivered, sums.dead_lettered), (20, 19, 1), "{sums}");
