@@ -26,7 +26,7 @@ pub fn yaml(bytes: &[u8]) {
         return;
     }
     let folder = Path::new("/nonexistent");
-    let outside = Outside { variable: &|name| (name == "SET").then(|| "value".to_owned()), folder };
+    let outside = Outside { variable: &|name| (name == "SET").then(|| "value".into()), folder };
     match crate::config::parse("fuzz.yaml", text, &outside) {
         Ok(loaded) => drop(crate::config::report::render(&loaded.warnings, false)),
         Err(error) => {

@@ -35,7 +35,7 @@ pub struct Wants {
 impl Wants {
     /// One parcel after the other, whatever its records have in common, and room for a second while the first is written.
     pub fn one(bytes: usize, rows: usize, age: Duration) -> Wants {
-        Wants { bytes, rows, age, key: None, open: 1, held: bytes * 2 }
+        Wants { bytes, rows, age, key: None, open: 1, held: bytes.saturating_mul(2) }
     }
 }
 

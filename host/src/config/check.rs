@@ -18,6 +18,7 @@ use flitch_core::net::listen::ALL;
 
 mod cases;
 mod circles;
+mod folders;
 
 /// Where sources listen when only a port is named.
 /// Most names that point nowhere which are looked at.
@@ -241,7 +242,7 @@ impl Checker<'_> {
                 }
                 continue;
             };
-            if let Some(other) = taken.insert(folder.clone(), name) {
+            if let Some(other) = taken.insert(folders::place(&folder), name) {
                 let message = format!("the buffer of `{other}` has the folder {} too", folder.display());
                 let help = "give each buffer a `path` of its own".to_owned();
                 let own = format!("{path}.path");

@@ -3,6 +3,7 @@
 //! They are replaced in the tree, after the YAML is read, so that no value can change the structure of the file. A
 //! dollar sign without a brace stays as it is (`$ConnectionString`), and `$${` stands for `${`.
 
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::Path;
 
@@ -18,7 +19,7 @@ const LARGEST_FILE: u64 = 1 << 20;
 /// Where the values of placeholders come from.
 pub struct Outside<'a> {
     /// The environment.
-    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    pub variable: &'a dyn Fn(&str) -> Option<OsString>,
     /// The folder that relative paths start from: that of the configuration file.
     pub folder: &'a Path,
 }
@@ -143,8 +144,13 @@ fn look_up(inside: &str, outside: &Outside<'_>) -> Result<String, (String, Strin
         );
         return Err((message, help));
     }
+    let Ok(value) = (outside.variable)(name).map(OsString::into_string).transpose() else {
+        let message = format!("the environment variable `{name}` is not UTF-8 text");
+        let help = "set it to text in UTF-8; bytes come from a file, with ${base64:/path}".to_owned();
+        return Err((message, help));
+    };
     // An empty variable counts as unset where there is a default, as in a shell.
-    let value = (outside.variable)(name).filter(|v| default.is_none() || !v.is_empty());
+    let value = value.filter(|v| default.is_none() || !v.is_empty());
     value.or_else(|| default.map(str::to_owned)).ok_or_else(|| {
         let message = format!("the environment variable `{name}` is not set");
         let help = format!(

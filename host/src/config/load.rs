@@ -184,7 +184,8 @@ fn own(error: &anyhow::Error) -> &anyhow::Error {
 /// # Errors
 /// All that is wrong with it.
 pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|error| source::unreadable(path, &error))?;
+    let text = std::fs::read(path).map_err(|error| source::unreadable(path, &error))?;
+    let text = String::from_utf8(text).map_err(|error| source::undecodable(path, &error))?;
     load_text(path, &text)
 }
 
@@ -194,7 +195,7 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
 /// All that is wrong with it.
 pub fn load_text(path: &Path, text: &str) -> Result<Loaded, ConfigError> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let variable = |name: &str| std::env::var(name).ok();
+    let variable = |name: &str| std::env::var_os(name);
     parse(&path.display().to_string(), text, &Outside { variable: &variable, folder })
 }
 

@@ -43,7 +43,7 @@ pub fn sent(text: &str, own: &Config, folder: &Path) -> Result<Loaded, ConfigErr
         return Err(alone(format!("it has more than {MOST_VALUES} keys and values, and is not read")));
     }
     let allowed = &own.manage.allow;
-    let variable = |name: &str| std::env::var(name).ok();
+    let variable = |name: &str| std::env::var_os(name);
     let permits = |inside: &str| allow::placeholder(inside, allowed, folder);
     let mut file = SourceFile::parse_with(NAME, text, &Outside { variable: &variable, folder }, &permits)?;
     let mut problems = of_the_machine(&file);

@@ -1,7 +1,8 @@
 //! The configuration file as text and tree: reads it, keeps the places, and hides what is secret.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Component, Path};
+use std::string::FromUtf8Error;
 use std::sync::Arc;
 
 use miette::NamedSource;
@@ -15,7 +16,7 @@ use super::report::{ConfigError, Problem};
 use super::tree::{self, Location, Node, SyntaxError, Value};
 
 /// Shorter values from outside the file are not searched for in messages: `1` is in every second one.
-const SHORTEST_HIDDEN: usize = 4;
+pub(super) const SHORTEST_HIDDEN: usize = 4;
 
 /// A configuration file that was read.
 #[derive(Clone)]
@@ -191,6 +192,18 @@ pub fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
     Problem::new(&file, None, format!("cannot read the configuration: {error}")).help(help.to_owned())
 }
 
+/// A problem of a file that is no text in UTF-8.
+pub fn undecodable(path: &Path, error: &FromUtf8Error) -> Problem {
+    let start = error.utf8_error().valid_up_to();
+    let text = String::from_utf8_lossy(error.as_bytes());
+    let file = Arc::new(NamedSource::new(path.display().to_string(), mask::without_tree(&text)));
+    let location = Location { start, end: start + char::REPLACEMENT_CHARACTER.len_utf8() };
+    let message =
+        format!("the file is not UTF-8 text: the byte 0x{:02X} stands here", error.as_bytes()[start]);
+    let help = "save it as UTF-8; `iconv -f latin1 -t utf-8 FILE` prints a file of Latin-1 so";
+    Problem::new(&file, Some(location), message).help(help.to_owned())
+}
+
 /// A problem of a file whose text is `text`.
 fn problem(file: &Arc<NamedSource<String>>, text: &str, error: SyntaxError) -> Problem {
     let place = Some(error.location);
@@ -242,7 +255,19 @@ fn step<'n, 'p>(node: &'n Node, path: &'p str) -> Option<(&'n Node, Location, &'
     }
 }
 
-/// Texts that must not be shown: those at `places`, where secrets stand, and all that come from outside the file.
+/// Whether a value from outside the file is the path of a file, without which nobody knows what cannot be read: the folder in
+/// which it begins is there, which is not so of a key in base64 that begins with a slash.
+fn is_path(text: &str) -> bool {
+    let mut parts = Path::new(text).components();
+    match (parts.next(), parts.next()) {
+        (Some(Component::CurDir | Component::ParentDir), Some(_)) => true,
+        (Some(Component::RootDir), Some(first)) => Path::new("/").join(first).is_dir(),
+        _ => false,
+    }
+}
+
+/// Texts that must not be shown: those at `places`, where secrets stand, and all that come from outside the file, but for
+/// paths.
 fn collect_secrets(node: &Node, places: &HashSet<Location>, secrets: &mut Vec<String>) {
     match &node.value {
         Value::Seq(items) => items.iter().for_each(|item| collect_secrets(item, places, secrets)),
@@ -253,7 +278,11 @@ fn collect_secrets(node: &Node, places: &HashSet<Location>, secrets: &mut Vec<St
             collect_secrets(&entry.value, places, secrets);
         }),
         Value::Scalar(scalar) => {
-            secrets.extend(scalar.pieces.iter().cloned());
+            let is_secret = scalar.secret || places.contains(&node.location);
+            if is_secret || (scalar.interpolated && !is_path(&scalar.text)) {
+                secrets.extend(scalar.pieces.iter().cloned());
+                secrets.push(scalar.text.clone());
+            }
             for login in mask::logins(&scalar.text) {
                 let login = &scalar.text[login.start..login.end];
                 match login.split_once(':') {
@@ -261,9 +290,6 @@ fn collect_secrets(node: &Node, places: &HashSet<Location>, secrets: &mut Vec<St
                     // A name may be a word of any message, elsewhere.
                     None => secrets.push(format!("{login}@")),
                 }
-            }
-            if scalar.hidden().is_some() || places.contains(&node.location) {
-                secrets.push(scalar.text.clone());
             }
         }
     }

@@ -17,7 +17,7 @@ mod validator;
 mod walk;
 
 fn parse_text(text: &str, folder: &Path) -> Result<Loaded, ConfigError> {
-    let variable = |name: &str| (name == "PASSWORD").then(|| "hunter2".to_owned());
+    let variable = |name: &str| (name == "PASSWORD").then(|| "hunter2".into());
     parse("flitch.yaml", text, &Outside { variable: &variable, folder })
 }
 
@@ -265,5 +265,29 @@ fn what_does_not_go_with_objects_is_refused_by_its_key() {
         let loaded = parse_text(&text, Path::new(".")).unwrap_or_else(|error| panic!("{error:?}"));
         let error = loaded.config.outputs["out"].check("out", Path::new("/nowhere")).unwrap_err();
         assert!(format!("{error:#}").contains(said), "{output}: {error:#}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_utf8_is_told_at_the_first_byte_that_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("flitch.yaml");
+    std::fs::write(&path, b"# of gr\xc3\xbcn\nsources:\n  gr\xfcn: { password: topsecret }\n").unwrap();
+    let report = load(&path).unwrap_err().report(false);
+    assert!(report.contains("flitch.yaml:3:5]") && report.contains("the byte 0xFC stands here"), "{report}");
+    assert!(report.contains("iconv -f latin1") && !report.contains("topsecret"), "{report}");
+}
+
+#[test]
+fn a_path_from_the_environment_is_shown_and_other_values_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().display().to_string();
+    for (value, shown) in [(&*folder, true), ("/3Jq0hunter2+x/Zz==", false), ("hunter2", false)] {
+        let variable = |name: &str| (name == "X").then(|| value.into());
+        let outside = Outside { variable: &variable, folder: Path::new("/") };
+        let file = source::SourceFile::parse("f", "a: ${X}/b\n", &outside).unwrap();
+        assert_eq!(file.hide(&format!("no {value}/b")).contains(value), shown, "{value}");
+        let file = source::SourceFile::parse("f", "password: ${X}/b\n", &outside).unwrap();
+        assert!(!file.hide(&format!("no {value}/b")).contains(value), "{value}");
     }
 }

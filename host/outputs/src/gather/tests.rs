@@ -413,3 +413,8 @@ impl Specimen for Shelf {
 async fn a_store_that_wants_parcels_can_keep_the_contract_of_outputs() {
     contract::keep::<Shelf>().await;
 }
+
+#[test]
+fn an_output_may_want_more_bytes_than_there_are() {
+    assert_eq!(Wants::one(usize::MAX, 1, Duration::ZERO).held, usize::MAX);
+}

@@ -155,7 +155,7 @@ impl Stage {
     fn config(&self) -> Result<Loaded, ConfigError> {
         let [forward, http, admin] = &self.addresses;
         let variable = |name: &str| {
-            Some(match name {
+            let value = match name {
                 "DATA" => self.folder.0.join("data").display().to_string(),
                 "NGINX_LOG" => self.folder.0.join("access.log").display().to_string(),
                 "FORWARD" => forward.clone(),
@@ -163,7 +163,8 @@ impl Stage {
                 "ADMIN" => admin.clone(),
                 "BROKERS" => self.brokers.bootstrap_servers(),
                 _ => return None,
-            })
+            };
+            Some(value.into())
         };
         config::parse("flitch.yaml", CONFIG, &Outside { variable: &variable, folder: Path::new(".") })
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
+use crate::config::source::SHORTEST_HIDDEN;
 use crate::config::tree::Location;
 
 /// What is wrong with a value, and where.
@@ -65,7 +66,29 @@ pub fn hide(text: &str, secret: &str) -> String {
         return text.to_owned();
     }
     let escaped = secret.escape_debug().to_string();
-    text.replace(&escaped, "***").replace(secret, "***")
+    without(&without(text, &escaped), secret)
+}
+
+/// `text` with stars for each `secret`. One of a few letters is a part of many words, which give nothing of it away.
+fn without(text: &str, secret: &str) -> String {
+    if secret.len() >= SHORTEST_HIDDEN {
+        return text.replace(secret, "***");
+    }
+    let is_letter = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    let (first, last) = (is_letter(secret.chars().next()), is_letter(secret.chars().next_back()));
+    let mut out = String::with_capacity(text.len());
+    let mut shown = 0;
+    for (start, _) in text.match_indices(secret) {
+        let end = start + secret.len();
+        let goes_on = first && is_letter(text[..start].chars().next_back());
+        if goes_on || last && is_letter(text[end..].chars().next()) {
+            continue;
+        }
+        out.push_str(&text[shown..start]);
+        out.push_str("***");
+        shown = end;
+    }
+    out + &text[shown..]
 }
 
 /// Names the kind of a value, without the value where `shown` is not set.
@@ -204,3 +227,17 @@ impl fmt::Display for ReadError {
 }
 
 impl std::error::Error for ReadError {}
+
+#[cfg(test)]
+mod tests {
+    use super::hide;
+
+    #[test]
+    fn a_short_secret_is_hidden_where_it_stands_alone_and_takes_no_word_apart() {
+        assert_eq!(hide("a text `a`, a key and cat", "a"), "*** text `***`, *** key and cat");
+        assert_eq!(hide("is=1 and 10, 1", "1"), "is=*** and 10, ***");
+        assert_eq!(hide("x=y a=yb =y", "=y"), "x*** a=yb ***");
+        assert_eq!(hide("long: hunter22", "hunter2"), "long: ***2");
+        assert_eq!(hide("übel ü", "ü"), "übel ***");
+    }
+}

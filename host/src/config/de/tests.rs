@@ -58,8 +58,8 @@ impl<'de> Deserialize<'de> for Both {
 fn parse(source: &str) -> Node {
     let mut node = tree::parse(source).unwrap();
     let variable = |name: &str| match name {
-        "PORT" => Some("8080".to_owned()),
-        "PASSWORD" => Some("hunter2".to_owned()),
+        "PORT" => Some("8080".into()),
+        "PASSWORD" => Some("hunter2".into()),
         _ => None,
     };
     let outside = Outside { variable: &variable, folder: Path::new(".") };

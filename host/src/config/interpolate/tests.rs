@@ -1,12 +1,15 @@
+use std::os::unix::ffi::OsStringExt;
+
 use super::*;
 use crate::config::tree::parse;
 
 fn run(source: &str, folder: &Path) -> Result<Vec<(String, bool)>, Vec<SyntaxError>> {
     let mut tree = parse(source).unwrap();
     let variable = |name: &str| match name {
-        "USER" => Some("ada".to_owned()),
-        "EMPTY" => Some(String::new()),
-        "TRICK" => Some("x\nadmin: {listen: 0.0.0.0:1} ${USER}".to_owned()),
+        "USER" => Some("ada".into()),
+        "EMPTY" => Some("".into()),
+        "TRICK" => Some("x\nadmin: {listen: 0.0.0.0:1} ${USER}".into()),
+        "LATIN" => Some(OsString::from_vec(b"Gr\xfc\xdfe".to_vec())),
         _ => None,
     };
     let wrong = interpolate(&mut tree, source, &Outside { variable: &variable, folder }, &|_| Ok(()));
@@ -103,4 +106,14 @@ fn all_that_is_wrong_is_told_with_its_place() {
     assert_eq!(places, ["${NOPE}", "${", "${1}"]);
     assert!(wrong[0].help.as_ref().unwrap().contains("${NOPE:-default}"));
     assert!(wrong[2].help.as_ref().unwrap().contains("$${1}"));
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_told_as_such_also_where_there_is_a_default() {
+    for source in ["a: ${LATIN}", "a: x${LATIN:-default}"] {
+        let wrong = run(source, Path::new(".")).unwrap_err();
+        assert_eq!(wrong.len(), 1);
+        assert_eq!(wrong[0].message, "the environment variable `LATIN` is not UTF-8 text");
+        assert!(source[wrong[0].location.start..].starts_with("${LATIN"));
+    }
 }

@@ -37,7 +37,8 @@ fn blocks(page: &str, language: &str) -> Vec<(usize, String)> {
 
 /// The configuration as it stands, with the values that `variable` gives.
 fn value(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Value {
-    let outside = Outside { variable, folder: Path::new(".") };
+    let variable = |name: &str| variable(name).map(Into::into);
+    let outside = Outside { variable: &variable, folder: Path::new(".") };
     SourceFile::parse("flitch.yaml", text, &outside).unwrap().read().unwrap()
 }
 

@@ -187,7 +187,7 @@ fn no_report_shows_a_secret_whatever_is_wrong() {
     let mut shown = Vec::new();
     // A long one, and one that is too short to be searched for in every text.
     for secret in ["Zq7-hunter2-kX", "Q~7"] {
-        let variable = |name: &str| (name == "X").then(|| secret.to_owned());
+        let variable = |name: &str| (name == "X").then(|| secret.into());
         for place in &places {
             for text in wrong(place, secret) {
                 let outside = Outside { variable: &variable, folder: Path::new("/nowhere") };
