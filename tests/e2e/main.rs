@@ -42,6 +42,7 @@ mod plugin_record;
 mod registry;
 mod reload;
 mod s3;
+mod s3_refusals;
 mod service_manager;
 mod shadow;
 mod support;

@@ -86,7 +86,8 @@ impl AdxOutput {
 
     fn place<'o>(&'o self, object: &'o Object) -> Result<Place<'o>, WriteError> {
         let place = self.routes.place(&object.name);
-        place.ok_or_else(|| WriteError::Denied { reason: format!("no table is for {:?}", object.name) })
+        let reason = || format!("no table is for {:?}", object.name);
+        place.ok_or_else(|| WriteError::Barred { reason: reason(), is_final: false })
     }
 
     async fn take(&self, object: &Object) -> Result<Fate, WriteError> {

@@ -41,6 +41,8 @@ struct Circuit {
     /// A write is probing.
     probing: bool,
     trouble: Option<Trouble>,
+    /// What is refused while all else goes through.
+    refused: Option<String>,
 }
 
 struct Trouble {
@@ -98,7 +100,7 @@ impl Breaker {
         if state.open {
             state.open = false;
             self.open.set(0.0);
-            self.ailment.set(None);
+            self.ailment.set(state.refused.clone());
             self.changed.notify_waiters();
         }
         if let Some(trouble) = state.trouble.take() {
@@ -107,12 +109,25 @@ impl Breaker {
         }
     }
 
+    /// Says what is refused while all else goes through; none where nothing is.
+    pub fn refused(&self, what: Option<String>) {
+        let mut state = self.state.lock();
+        if !state.open && state.refused != what {
+            self.ailment.set(what.clone());
+        }
+        state.refused = what;
+    }
+
     /// Enters a write that began at `begin` and failed, and says until when it must wait by itself; none while the breaker is
     /// open, when the pause is in [`Breaker::turn`]. Writes that failed together wait until the same moment, so that the
     /// oldest goes first then too.
     pub fn failure(&self, error: &WriteError, begin: Instant) -> Option<Instant> {
         let mut state = self.state.lock();
         let now = Instant::now();
+        if matches!(error, WriteError::Barred { .. }) {
+            // That says nothing of any other write.
+            return Some(now + jittered(self.settings.max.0));
+        }
         let counts = state.last_failure.is_none_or(|last| begin > last);
         if counts {
             state.failures = state.failures.saturating_add(1);

@@ -20,7 +20,7 @@ use flitch_core::buffers::Buffer;
 use flitch_core::dead_letter::{self, Cause, DeadLetters};
 use flitch_core::receipt::Receipt;
 use flitch_core::telemetry::health::Ailment;
-use flitch_core::telemetry::{Metric, Tally};
+use flitch_core::telemetry::{Metric, Quiet, Tally};
 
 /// Takes the batches of `buffer` to `output` until the buffer is closed and empty.
 ///
@@ -137,6 +137,7 @@ struct Courier {
     seconds: metrics::Histogram,
     retries: metrics::Counter,
     cutting: cut::Cutting,
+    said_barred: Quiet,
 }
 
 impl Courier {
@@ -160,6 +161,7 @@ impl Courier {
             seconds: Metric::WriteSeconds.histogram(&labels),
             retries: Metric::WriteRetries.counter(&labels),
             cutting: cut::Cutting::default(),
+            said_barred: Quiet::a_minute(),
         }
     }
 
@@ -168,7 +170,7 @@ impl Courier {
         if panics > 0 {
             let labels = [("part", "output"), ("name", &*self.name)];
             Metric::PartFailures.counter(&labels).increment(panics as u64);
-            tracing::error!(output = %self.name, "a write panicked; the sources of its records send them again");
+            tracing::error!(output = %self.name, "a write panicked; the sources of its records send them again, or the next start of flitch does, where they are stored");
         }
     }
 
@@ -282,6 +284,8 @@ fn all(records: &Records, reason: &str) -> Vec<Cause> {
 }
 
 mod cut;
+mod line;
+mod send;
 mod staged;
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use object_store::multipart::MultipartStore;
@@ -17,7 +18,7 @@ use object_store::{
     PutPayload, TagSet,
 };
 
-use self::fault::{Fault, classify, fault};
+use self::fault::{Fault, classify, fault, of_key};
 use crate::staging::{Ack, Compression, Object, Plan};
 use crate::{Answer, Fate, Output, OutputContext, Parcel, WriteError, Written};
 use flitch_core::batch::encode::Format;
@@ -34,7 +35,7 @@ mod settings;
 mod uploads;
 
 pub(crate) use http::{Connector, direct, http, retries};
-pub(crate) use notes::Notes;
+pub(crate) use notes::{Note, Notes};
 pub(crate) use plan::{plan, table};
 pub(crate) use settings::store_settings;
 pub(crate) use uploads::{Listing, Uploads};
@@ -78,6 +79,28 @@ pub(crate) struct Extras {
     pub with_parts: bool,
     /// Knows which writes in parts are open, where the store tells.
     pub uploads: Option<Arc<dyn Uploads>>,
+    /// The same store, spoken to with checksums of what is written, which not every store of its kind knows.
+    pub with_checksums: Option<Arc<dyn Store>>,
+}
+
+/// Why an object was not written.
+enum Failure {
+    /// What the store says.
+    Store(Error),
+    /// What came between.
+    Own(WriteError),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Store(error)
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Failure {
+        Failure::Own(error)
+    }
 }
 
 /// See the settings of the stores.
@@ -87,6 +110,8 @@ pub(crate) struct ObjectOutput {
     notes: Notes,
     attributes: Attributes,
     extras: Extras,
+    /// The store has asked for checksums.
+    has_checksums: AtomicBool,
 }
 
 impl ObjectOutput {
@@ -111,13 +136,54 @@ impl ObjectOutput {
         if let Some(class) = &extras.storage_class {
             attributes.insert(Attribute::StorageClass, class.clone().into());
         }
-        Ok(ObjectOutput { store, plan, notes: Notes::new(cx.state_dir.join("uploads")), attributes, extras })
+        let notes = Notes::new(cx.state_dir.join("uploads"));
+        Ok(ObjectOutput { store, plan, notes, attributes, extras, has_checksums: AtomicBool::new(false) })
     }
 
-    async fn put(&self, object: &Object) -> Result<(), WriteError> {
+    /// Writes an object. A store that wants checksums, as one whose objects are locked does, says so once.
+    async fn put(&self, object: &Object) -> Result<Fate, WriteError> {
+        let store = self.store();
+        let written = match self.put_to(store, object).await {
+            Err(Failure::Store(error)) if self.wants_checksums(store, &error) => {
+                *object.progress.lock() = Default::default();
+                self.put_to(self.store(), object).await
+            }
+            written => written,
+        };
+        match written {
+            Ok(()) => Ok(Fate::Safe),
+            Err(Failure::Own(error)) => Err(error),
+            Err(Failure::Store(error)) => match of_key(&error) {
+                // Where all have one key it is a fault of the configuration, which somebody mends.
+                Some(reason) if self.plan.key.constant().is_none() => Ok(Fate::Refused(reason)),
+                _ => Err(classify(&error)),
+            },
+        }
+    }
+
+    fn store(&self) -> &Arc<dyn Store> {
+        match &self.extras.with_checksums {
+            Some(store) if self.has_checksums.load(Ordering::Acquire) => store,
+            _ => &self.store,
+        }
+    }
+
+    /// Whether an object is to be written again, with a checksum, since this store has asked for one.
+    fn wants_checksums(&self, store: &Arc<dyn Store>, error: &Error) -> bool {
+        let Some(with) = &self.extras.with_checksums else { return false };
+        if Arc::ptr_eq(store, with) || fault(error) != Fault::WantsChecksum {
+            return false;
+        }
+        if !self.has_checksums.swap(true, Ordering::AcqRel) {
+            tracing::warn!(output = %self.plan.output, "the bucket wants checksums of what is written (objects in it are locked): from now on they are sent");
+        }
+        true
+    }
+
+    async fn put_to(&self, store: &Arc<dyn Store>, object: &Object) -> Result<(), Failure> {
         let path = path(&object.name);
         if object.length > PART {
-            return self.put_parts(&path, object).await;
+            return self.put_parts(store, &path, object).await;
         }
         let bytes = read(object, 0, object.length).await?;
         let options = |mode| PutOptions {
@@ -126,29 +192,29 @@ impl ObjectOutput {
             attributes: self.attributes.clone(),
             ..PutOptions::default()
         };
-        let created = self.store.put_opts(&path, bytes.clone(), options(PutMode::Create)).await;
+        let created = store.put_opts(&path, bytes.clone(), options(PutMode::Create)).await;
         let written = match created {
             // A store that cannot look whether there is one: the same is written over the same.
             Err(error) if fault(&error) == Fault::NotImplemented => {
-                self.store.put_opts(&path, bytes, options(PutMode::Overwrite)).await
+                store.put_opts(&path, bytes, options(PutMode::Overwrite)).await
             }
             created => created,
         };
         match written {
             Ok(_) => Ok(()),
             Err(error) if fault(&error) == Fault::Exists => Ok(()),
-            Err(error) => Err(classify(&error)),
+            Err(error) => Err(error.into()),
         }
     }
 
     /// Writes in parts. What breaks off goes on where it stood.
-    async fn put_parts(&self, path: &Path, object: &Object) -> Result<(), WriteError> {
+    async fn put_parts(&self, store: &Arc<dyn Store>, path: &Path, object: &Object) -> Result<(), Failure> {
         let mut progress = object.progress.lock().clone();
         let upload = match &progress.upload {
             Some(upload) => upload.clone(),
             None => {
                 // One who may only write is told nothing here.
-                if self.store.head(path).await.is_ok() {
+                if store.head(path).await.is_ok() {
                     return Ok(());
                 }
                 let mut options = PutMultipartOptions::default();
@@ -160,74 +226,89 @@ impl ObjectOutput {
                 if self.extras.uploads.is_some() {
                     self.notes.write(object, path.as_ref(), None).await.map_err(unwritten)?;
                 }
-                let begun = self.store.create_multipart_opts(path, options).await;
-                let upload = begun.map_err(|error| classify(&error))?;
+                let upload = store.create_multipart_opts(path, options).await?;
                 if let Err(error) = self.notes.write(object, path.as_ref(), Some(&upload)).await {
-                    let _ = self.store.abort_multipart(path, &upload).await;
-                    return Err(unwritten(error));
+                    let _ = store.abort_multipart(path, &upload).await;
+                    return Err(unwritten(error).into());
                 }
                 progress.upload = Some(upload.clone());
                 *object.progress.lock() = progress.clone();
                 upload
             }
         };
-        let Err(error) = self.finish(path, object, &upload).await else {
+        let Err(error) = self.finish(store, path, object, &upload).await else {
             self.notes.remove(object).await;
             return Ok(());
         };
         match fault(&error) {
             // Somebody else has written the same meanwhile. What is not ended by this is so by the store.
             Fault::Exists => {
-                let _ = self.store.abort_multipart(path, &upload).await;
+                let _ = store.abort_multipart(path, &upload).await;
                 self.notes.remove(object).await;
                 return Ok(());
             }
-            Fault::Conflict => {
-                let _ = self.store.abort_multipart(path, &upload).await;
+            Fault::Conflict | Fault::WantsChecksum => {
+                let _ = store.abort_multipart(path, &upload).await;
                 *object.progress.lock() = Default::default();
             }
             // The store knows nothing of it any more; it may be whole.
             _ if matches!(error, Error::NotFound { .. }) => *object.progress.lock() = Default::default(),
             _ => {}
         }
-        Err(classify(&error))
+        Err(error.into())
     }
 
-    async fn finish(&self, path: &Path, object: &Object, upload: &String) -> Result<(), Error> {
+    async fn finish(
+        &self,
+        store: &Arc<dyn Store>,
+        path: &Path,
+        object: &Object,
+        upload: &String,
+    ) -> Result<(), Error> {
         let mut parts = object.progress.lock().parts.clone();
         let count = object.length.div_ceil(PART) as usize;
         while parts.len() < count {
             let from = parts.len() as u64 * PART;
             let bytes = read(object, from, PART.min(object.length - from)).await;
             let bytes = bytes.map_err(|error| Error::Generic { store: "disk", source: Box::new(error) })?;
-            let part = self.store.put_part(path, upload, parts.len(), bytes).await?;
+            let part = store.put_part(path, upload, parts.len(), bytes).await?;
             parts.push(part.content_id.clone());
             object.progress.lock().parts.push(part.content_id);
         }
         let parts =
             parts.into_iter().map(|content_id| object_store::multipart::PartId { content_id }).collect();
-        self.store.complete_multipart(path, upload, parts).await.map(drop)
+        store.complete_multipart(path, upload, parts).await.map(drop)
     }
 
     /// Ends the writes in parts that a process before this one has begun and not ended.
     async fn abort_leftovers(&self) -> Result<(), WriteError> {
         let left =
             self.notes.left().await.map_err(|error| WriteError::Unreachable { reason: error.to_string() })?;
+        let mut failed = None;
         for note in left {
-            // The name as the store has it: encoded already.
-            let path = Path::parse(&note.object).unwrap_or_else(|_| path(&note.object));
-            let uploads = match &note.upload {
-                Some(upload) => vec![upload.clone()],
-                None => self.open_uploads(&path).await?,
-            };
-            for upload in uploads {
-                match self.store.abort_multipart(&path, &upload).await {
-                    Ok(()) | Err(Error::NotFound { .. }) => {}
-                    Err(error) => return Err(classify(&error)),
-                }
-                tracing::info!(output = %self.plan.output, object = note.object, "a write in parts that had broken off is ended");
+            // One that is refused keeps no other from its end.
+            if let Err(error) = self.abort_leftover(&note).await {
+                failed = Some(error);
+                continue;
             }
             self.notes.forget(&note).await;
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn abort_leftover(&self, note: &Note) -> Result<(), WriteError> {
+        // The name as the store has it: encoded already.
+        let path = Path::parse(&note.object).unwrap_or_else(|_| path(&note.object));
+        let uploads = match &note.upload {
+            Some(upload) => vec![upload.clone()],
+            None => self.open_uploads(&path).await?,
+        };
+        for upload in uploads {
+            match self.store.abort_multipart(&path, &upload).await {
+                Ok(()) | Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(classify(&error)),
+            }
+            tracing::info!(output = %self.plan.output, object = note.object, "a write in parts that had broken off is ended");
         }
         Ok(())
     }
@@ -304,7 +385,7 @@ impl Output for ObjectOutput {
     }
 
     fn send<'a>(&'a self, object: &'a Object) -> Answer<'a, Fate> {
-        Box::pin(async move { self.put(object).await.map(|()| Fate::Safe) })
+        Box::pin(self.put(object))
     }
 
     fn concurrency(&self) -> usize {

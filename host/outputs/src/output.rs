@@ -230,6 +230,15 @@ pub enum WriteError {
         /// What it said.
         reason: String,
     },
+    /// What was to be written may not be written to where it goes, be it that alone or all: an operator must act. Objects with
+    /// another key are tried meanwhile.
+    #[error("the destination refuses it: {reason}")]
+    Barred {
+        /// What it said.
+        reason: String,
+        /// Whether that is for good, once others are taken.
+        is_final: bool,
+    },
     /// The batch as a whole will never be taken: halve it until the bad records stand alone.
     #[error("the destination refuses the batch: {reason}")]
     Poison {
@@ -244,7 +253,7 @@ impl WriteError {
         match self {
             WriteError::Busy { .. } => "busy",
             WriteError::Unreachable { .. } => "unreachable",
-            WriteError::Denied { .. } => "denied",
+            WriteError::Denied { .. } | WriteError::Barred { .. } => "denied",
             WriteError::Poison { .. } => "poison",
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use object_store::TagSet;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, Checksum};
 
 use crate::aws::{Found, default_region, domain};
 use crate::object::{
@@ -163,13 +163,22 @@ impl S3Settings {
 
 impl OutputKind for S3Settings {
     fn open(&self, cx: &OutputContext) -> anyhow::Result<Arc<dyn Output>> {
-        let store = Arc::new(self.builder()?.build().context("the store cannot be used")?);
+        let builder = self.builder()?;
+        let with_checksums = builder.clone().with_checksum_algorithm(Checksum::SHA256);
+        let with_checksums = Arc::new(with_checksums.build().context("the store cannot be used")?);
+        let store = Arc::new(builder.build().context("the store cannot be used")?);
         let mut tags = TagSet::default();
         self.tags.iter().for_each(|(name, value)| tags.push(name, value));
         let listing =
             Listing { store: store.clone(), client: http(self.timeout.0, self.ca_file.as_deref())? };
         let (storage_class, uploads) = (self.storage_class.clone(), Arc::new(listing));
-        let extras = Extras { storage_class, tags, with_parts: true, uploads: Some(uploads) };
+        let extras = Extras {
+            storage_class,
+            tags,
+            with_parts: true,
+            uploads: Some(uploads),
+            with_checksums: Some(with_checksums),
+        };
         Ok(Arc::new(ObjectOutput::new(store, &self.common(), extras, cx)?))
     }
 

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use flitch_core::batch::Records;
 use flitch_core::batch::encode::Encoder;
 use flitch_core::batch::template::{Rendered, Template};
-use flitch_core::receipt::{Ledger, restore};
+use flitch_core::receipt::{Ledger, Receipt, restore};
 
 use self::journal::Journal;
 use crate::Ledgers;
@@ -176,10 +176,19 @@ impl Object {
 
     /// It is at its destination: records that were settled before are delivered now.
     pub fn arrived(&self) {
+        self.ended(Receipt::delivered);
+    }
+
+    /// Its records are dead letters, those too that were settled before.
+    pub fn buried(&self) {
+        self.ended(Receipt::dead_lettered);
+    }
+
+    fn ended(&self, settle: impl Fn(Receipt)) {
         let Some(Outlasting { rows, has_arrived, .. }) = &self.outlasting else { return };
         has_arrived.store(true, Ordering::Release);
         for (ledger, rows) in rows {
-            restore(ledger, *rows as usize, |_| {}).delivered();
+            settle(restore(ledger, *rows as usize, |_| {}));
         }
     }
 }

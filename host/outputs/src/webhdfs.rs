@@ -14,7 +14,7 @@ use self::client::{Client, Credentials};
 use self::fault::Fault;
 use crate::nodes::Node;
 use crate::object::{FORMATS, Notes, descriptors, plan, store_settings};
-use crate::staging::{Object, Plan, session};
+use crate::staging::{Compression, Object, Plan, session};
 use crate::{Answer, Fate, Output, OutputContext, OutputKind, Parcel, WriteError, Written};
 use flitch_core::batch::encode::Format;
 use flitch_core::router::OneOrMore;
@@ -202,7 +202,7 @@ impl WebhdfsOutput {
         self.client.create(&unfinished, object, &self.wishes, true).await?;
         if !self.client.rename(&unfinished, &path).await? && !self.is_there(&path, object).await? {
             let reason = format!("{path} cannot be given its name");
-            return Err(Fault::Denied(reason));
+            return Err(Fault::Barred(reason));
         }
         // Where there was one of its name already, it stays under the other.
         self.client.delete(&unfinished).await?;
@@ -214,22 +214,38 @@ impl WebhdfsOutput {
     async fn is_there(&self, path: &str, object: &Object) -> Result<bool, Fault> {
         match self.client.length(path).await? {
             None => Ok(false),
-            Some(length) if length == object.length => Ok(true),
+            // A file is given its name when it is whole. One text is longer or shorter by how it came to be compressed.
+            Some(length) if length == object.length || self.plan.compression != Compression::None => Ok(true),
             Some(length) => {
                 let reason = format!("{path} is there, and has {length} bytes instead of {}", object.length);
-                Err(Fault::Denied(reason))
+                Err(Fault::Barred(reason))
             }
         }
     }
 
+    /// Whether what is said of a path is so for the key of one object, and not for where all keys begin.
+    fn is_of_key(&self, said: &str) -> bool {
+        let begin = self.plan.key.literal_prefix().rsplit_once('/').map_or("", |(folder, _)| folder);
+        let begin = format!("{}/{begin}/", self.root);
+        let named = said.split_whitespace().find(|word| word.starts_with('/'));
+        let named = named.map(|path| path.trim_end_matches([':', '.', ',']));
+        let is_above = named.is_some_and(|path| begin.starts_with(&format!("{path}/")));
+        self.plan.key.constant().is_none() && !is_above
+    }
+
     /// Removes what processes before this one have not finished.
     async fn remove_leftovers(&self) -> Result<(), Fault> {
+        let mut failed = None;
         for note in self.notes.left().await.map_err(Fault::disk)? {
-            self.client.delete(&note.object).await?;
+            // One that is refused keeps no other from its end.
+            if let Err(fault) = self.client.delete(&note.object).await {
+                failed = Some(fault);
+                continue;
+            }
             self.notes.forget(&note).await;
             tracing::info!(output = %self.plan.output, file = note.object, "a file that was not finished is removed");
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// Makes a file and removes it.
@@ -264,11 +280,15 @@ impl Output for WebhdfsOutput {
 
     fn send<'a>(&'a self, object: &'a Object) -> Answer<'a, Fate> {
         Box::pin(async {
-            match self.is_appending {
-                true => self.append(object).await?,
-                false => self.put(object).await?,
+            let written = match self.is_appending {
+                true => self.append(object).await,
+                false => self.put(object).await,
+            };
+            match written {
+                Ok(()) => Ok(Fate::Safe),
+                Err(Fault::Path(said)) if self.is_of_key(&said) => Ok(Fate::Refused(said)),
+                Err(fault) => Err(fault.into()),
             }
-            Ok(Fate::Safe)
         })
     }
 

@@ -192,6 +192,11 @@ impl Trouble {
     pub fn fate(self) -> Result<Fate, WriteError> {
         match self {
             Trouble::Said(said) if said.is_final() => Ok(refused(&said.code, said.text)),
+            // A right is missing: to this table, or to all. That others are taken shows which.
+            Trouble::Said(said) if said.status == 403 => {
+                let is_final = said.permanent == Some(true) && is_shared(&said.code);
+                Err(WriteError::Barred { reason: said.text, is_final })
+            }
             trouble => Err(trouble.error()),
         }
     }

@@ -109,7 +109,7 @@ impl Http {
                 WriteError::Busy { after, .. } => *after,
                 WriteError::Unreachable { .. } => None,
                 // The server is well. What it says of these records, or of who sends them, the next one would say too.
-                WriteError::Denied { .. } | WriteError::Poison { .. } => {
+                WriteError::Denied { .. } | WriteError::Barred { .. } | WriteError::Poison { .. } => {
                     turn.succeeded();
                     return Err(error);
                 }

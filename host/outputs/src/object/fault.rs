@@ -13,6 +13,8 @@ pub(super) enum Fault {
     Conflict,
     /// The store does not know what was asked for.
     NotImplemented,
+    /// The store wants a checksum of what is written, as one whose objects are locked does.
+    WantsChecksum,
     /// Whatever else.
     Other,
 }
@@ -74,12 +76,25 @@ pub(super) fn fault(error: &Error) -> Fault {
         Error::AlreadyExists { .. } | Error::Precondition { .. } => Fault::Exists,
         Error::NotImplemented { .. } | Error::NotSupported { .. } => Fault::NotImplemented,
         _ if said.status == Some(501) => Fault::NotImplemented,
+        _ if said.status == Some(400) && said.wants_checksum() => Fault::WantsChecksum,
         _ => Fault::Other,
     }
 }
 
-/// Codes of stores for credentials that are no good, whatever the status.
-const DENIED: [&str; 9] = [
+impl Said {
+    /// A store with locked objects says so of what has none: `Content-MD5 OR x-amz-checksum- HTTP header is required`.
+    fn wants_checksum(&self) -> bool {
+        let text = self.text.to_ascii_lowercase();
+        let names_one =
+            ["content-md5", "x-amz-checksum", "x-amz-sdk-checksum"].iter().any(|name| text.contains(name));
+        names_one && text.contains("required")
+    }
+}
+
+/// Codes of stores for credentials that are no good, or for all that is asked, whatever the status.
+const DENIED: [&str; 12] = [
+    "AllAccessDisabled",
+    "AuthenticationFailed",
     "ExpiredToken",
     "InvalidToken",
     "InvalidAccessKeyId",
@@ -89,6 +104,35 @@ const DENIED: [&str; 9] = [
     "ContainerNotFound",
     "AccountIsDisabled",
     "InvalidBucketName",
+    "RequestTimeTooSkewed",
+];
+/// Codes for the name of an object, which is no better the next time: too long, with letters that the store does not have, or
+/// below what is an object itself, where a store keeps them in folders.
+const OF_KEY: [&str; 14] = [
+    "ExistingObjectIsDirectory",
+    "InvalidObjectName",
+    "InvalidResourceName",
+    "InvalidURI",
+    "InvalidUri",
+    "KeyTooLong",
+    "KeyTooLongError",
+    "NameTooLong",
+    "ObjectParentIsFile",
+    "OutOfRangeInput",
+    "RequestUriTooLong",
+    "XMinioInvalidObjectName",
+    "XMinioObjectExistsAsDirectory",
+    "XMinioParentIsObject",
+];
+/// Codes of status 400 for what was cut or mixed up on its way.
+const ON_THE_WAY: [&str; 7] = [
+    "BadDigest",
+    "IncompleteBody",
+    "InternalError",
+    "Md5Mismatch",
+    "OperationTimedOut",
+    "RequestTimeout",
+    "XAmzContentSHA256Mismatch",
 ];
 const BUSY: [&str; 4] = ["SlowDown", "ServerBusy", "RequestLimitExceeded", "TooManyRequests"];
 
@@ -96,8 +140,9 @@ const BUSY: [&str; 4] = ["SlowDown", "ServerBusy", "RequestLimitExceeded", "TooM
 pub(super) fn classify(error: &Error) -> WriteError {
     let Said { status, code, text: reason } = said(error);
     let is_denied = DENIED.contains(&code.as_str())
-        || matches!(status, Some(401 | 403))
-        || matches!(error, Error::Unauthenticated { .. } | Error::PermissionDenied { .. });
+        || status == Some(401)
+        || status.is_none()
+            && matches!(error, Error::Unauthenticated { .. } | Error::PermissionDenied { .. });
     // A missing object is asked for nowhere but where a write has begun; what else is not found is where it goes.
     let is_missing = matches!(error, Error::NotFound { .. }) && code != "NoSuchUpload";
     if is_denied || is_missing {
@@ -106,7 +151,19 @@ pub(super) fn classify(error: &Error) -> WriteError {
     if BUSY.contains(&code.as_str()) || matches!(status, Some(429 | 503)) {
         return WriteError::Busy { after: None, reason };
     }
+    // What may be so for this object alone.
+    let is_barred = matches!(status, Some(400 | 403 | 405 | 411 | 413 | 414 | 422));
+    if is_barred && !ON_THE_WAY.contains(&code.as_str()) {
+        return WriteError::Barred { reason, is_final: false };
+    }
     WriteError::Unreachable { reason }
+}
+
+/// What a store says that finds fault with the name of an object, if that is it.
+pub(super) fn of_key(error: &Error) -> Option<String> {
+    let Said { status, code, text } = said(error);
+    let is_of_key = OF_KEY.contains(&code.as_str()) || status == Some(414);
+    (is_of_key && status.is_some_and(|status| (400..500).contains(&status))).then_some(text)
 }
 
 #[cfg(test)]

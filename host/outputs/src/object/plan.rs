@@ -42,7 +42,8 @@ pub(crate) fn plan(common: &Common<'_>, cx: &OutputContext) -> anyhow::Result<(P
         folder: cx.state_dir.join("staging"),
         key,
         places: None,
-        keeps: false,
+        // Of lines in the default form that costs nothing: they are what dead letters have.
+        keeps: *cx.encoder.encoding() == Encoding::default(),
         longest: LONGEST,
         part: LONGEST,
         has_id: true,

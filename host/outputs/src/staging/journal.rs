@@ -63,6 +63,9 @@ pub(super) struct Entry {
     /// Where its records come from, for its name; not known by the flitch that stored it.
     #[serde(default)]
     pub origins: Option<Trace>,
+    /// Whether its text is what dead letters of its records have.
+    #[serde(default)]
+    pub is_kept: bool,
     /// How many records of which source.
     pub rows: BTreeMap<String, u64>,
 }
@@ -226,6 +229,7 @@ mod tests {
             text: 4,
             id: String::new(),
             origins: None,
+            is_kept: false,
             rows: [("in".to_owned(), rows)].into(),
         }
     }

@@ -70,6 +70,11 @@ impl Keep {
         }
     }
 
+    /// Whether the text of the object is as good for all its records.
+    pub fn is_text(&self) -> bool {
+        self.runs.iter().all(|run| !run.beside)
+    }
+
     /// Bytes of memory that are free once it is written.
     pub fn memory(&self) -> usize {
         self.text.capacity()
@@ -117,6 +122,11 @@ pub struct Kept {
 }
 
 impl Kept {
+    /// That of an object whose text is as good for all its records.
+    pub(super) fn text(object: &Path, compression: Compression, rows: u64) -> Kept {
+        Kept { path: object.with_extension("kept"), compression, runs: vec![Run { rows, beside: false }] }
+    }
+
     pub(super) fn remove(&self) {
         if self.runs.iter().any(|run| run.beside) {
             let _ = std::fs::remove_file(&self.path);

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use super::content::{Broken, id};
 use super::journal::{self, Entry, Form, Journal, Left};
-use super::keep::expanded;
+use super::keep::{Kept, expanded};
 use super::open::OBJECT;
 use super::table::{FORMAT, format, make};
 use super::trace;
@@ -184,16 +184,17 @@ fn object(
     let mut own = Held::new(held);
     own.set(OBJECT + entry.length);
     let rows = entry.rows.iter().map(|(source, rows)| (plan.ledgers.of(source), *rows)).collect();
+    let (path, count) = (folder.join(&entry.file), entry.rows.values().sum());
     let id = if plan.has_id { trace::name(id, entry.origins) } else { String::new() };
     let object = Object {
         name: format!("{}{id}{}", entry.begin, entry.end),
         key: entry.begin.len(),
-        rows: entry.rows.values().sum(),
+        rows: count,
         text: entry.text,
-        path: folder.join(&entry.file),
         length: entry.length,
         progress: Mutex::default(),
-        kept: None,
+        kept: entry.is_kept.then(|| Kept::text(&path, entry.compression, count)),
+        path,
         outlasting: Some(Outlasting { rows, has_arrived: AtomicBool::new(false), _journal: journal.clone() }),
         _held: own,
     };

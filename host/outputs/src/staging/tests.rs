@@ -43,7 +43,7 @@ fn batch(ledger: &Arc<Ledger>, records: Arc<Records>) -> Batch {
 }
 
 /// Records with these values of `k`.
-fn keyed(keys: &[Option<String>]) -> Arc<Records> {
+pub(crate) fn keyed(keys: &[Option<String>]) -> Arc<Records> {
     let column: (_, ArrayRef) = (Arc::new(Kind::Text.field("k")), Arc::new(StringArray::from(keys.to_vec())));
     Arc::new(Records::of(keys.len(), vec![column], vec![]).unwrap())
 }

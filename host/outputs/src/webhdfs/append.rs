@@ -19,7 +19,7 @@ impl WebhdfsOutput {
                 return Ok(());
             }
             if now < before {
-                return Err(Fault::Denied(format!("{path} has become shorter: somebody else writes to it")));
+                return Err(Fault::Barred(format!("{path} has become shorter: somebody else writes to it")));
             }
             if now > before && !self.client.truncate(&path, before).await? {
                 return Err(Fault::Busy(format!("{path} is being cut to what it was")));
@@ -28,7 +28,13 @@ impl WebhdfsOutput {
             object.progress.lock().upload = Some(now.to_string());
         }
         match length {
-            None => self.client.create(&path, object, &self.wishes, false).await,
+            None => match self.client.create(&path, object, &self.wishes, false).await {
+                // Made since it was looked for, perhaps by a write of ours that was given up.
+                Err(Fault::Path(said)) if said.contains("FileAlreadyExistsException") => {
+                    Err(Fault::Barred(said))
+                }
+                created => created,
+            },
             Some(_) => self.client.append(&path, object).await,
         }
     }

@@ -100,7 +100,7 @@ impl Client {
         let status: Status = json(answer).await?;
         match status.file_status.kind.as_str() {
             "FILE" => Ok(Some(status.file_status.length)),
-            _ => Err(Fault::Denied(format!("{path} is there, and is no file"))),
+            _ => Err(Fault::Path(format!("{path} is there, and is no file"))),
         }
     }
 

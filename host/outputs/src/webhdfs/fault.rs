@@ -11,9 +11,15 @@ pub(super) enum Fault {
     /// There is no such file.
     #[error("there is no such file")]
     Missing,
-    /// Rights or credentials are missing, or the file system is not as it must be.
+    /// Credentials are missing, or the file system is not as it must be.
     #[error("{0}")]
     Denied(String),
+    /// A right is missing, or there is no room: for all, or for this file alone.
+    #[error("{0}")]
+    Barred(String),
+    /// The path of the file is none that the file system can have.
+    #[error("{0}")]
+    Path(String),
     /// The server wants to be asked later.
     #[error("{0}")]
     Busy(String),
@@ -41,6 +47,7 @@ impl From<Fault> for WriteError {
         match fault {
             Fault::Missing => WriteError::Denied { reason: "there is no such file".to_owned() },
             Fault::Denied(reason) => WriteError::Denied { reason },
+            Fault::Barred(reason) | Fault::Path(reason) => WriteError::Barred { reason, is_final: false },
             Fault::Busy(reason) => WriteError::Busy { after: None, reason },
             Fault::Away(reason) | Fault::Failed(reason) => WriteError::Unreachable { reason },
         }
@@ -63,17 +70,21 @@ struct Remote {
 }
 
 /// Exceptions after which somebody must act.
-const DENIED: [&str; 10] = [
+const DENIED: [&str; 4] =
+    ["AuthenticationException", "InvalidToken", "SecurityException", "UnsupportedOperationException"];
+/// The same, where others may be written all the same.
+const BARRED: [&str; 4] = [
     "AccessControlException",
-    "AuthenticationException",
     "DSQuotaExceededException",
+    "MaxDirectoryItemsExceededException",
+    "NSQuotaExceededException",
+];
+/// Exceptions for a path: a file stands where a folder must be, or a folder where the file must.
+const OF_PATH: [&str; 4] = [
     "FileAlreadyExistsException",
     "InvalidPathException",
-    "InvalidToken",
-    "NSQuotaExceededException",
     "ParentNotDirectoryException",
-    "SecurityException",
-    "UnsupportedOperationException",
+    "PathComponentTooLongException",
 ];
 /// Exceptions of a server that may write in a while.
 const BUSY: [&str; 4] =
@@ -97,7 +108,10 @@ pub(super) fn fault(status: u16, body: &str) -> Fault {
         (_, "StandbyException") => Fault::Away(text),
         (404, "FileNotFoundException") => Fault::Missing,
         (_, name) if BUSY.contains(&name) || matches!(status, 429 | 503) => Fault::Busy(text),
-        (_, name) if DENIED.contains(&name) || matches!(status, 401 | 403 | 404) => Fault::Denied(text),
+        (_, name) if OF_PATH.contains(&name) => Fault::Path(text),
+        (_, name) if BARRED.contains(&name) => Fault::Barred(text),
+        (_, name) if DENIED.contains(&name) || matches!(status, 401 | 404) => Fault::Denied(text),
+        (403, _) => Fault::Barred(text),
         (500.., _) => Fault::Away(text),
         _ => Fault::Failed(text),
     }

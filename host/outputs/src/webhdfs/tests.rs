@@ -16,6 +16,8 @@ struct Cluster {
     /// Takes so many bytes of the next write, and breaks off.
     breaks: Mutex<Option<usize>>,
     is_standby: bool,
+    /// A file that stands where a folder must be.
+    in_the_way: Option<&'static str>,
 }
 
 fn text(status: u16, body: String) -> Reply {
@@ -51,6 +53,12 @@ impl Cluster {
         }
         if query.get("user.name").map(String::as_str) != Some("edge") {
             return refuses(401, "AuthenticationException");
+        }
+        if let Some(file) = self.in_the_way.filter(|file| path.starts_with(&format!("{file}/"))) {
+            let said = serde_json::json!({
+                "exception": "ParentNotDirectoryException", "message": format!("{file} (is not a directory)"),
+            });
+            return text(403, serde_json::json!({ "RemoteException": said }).to_string());
         }
         let has_data = query.contains_key("data");
         match op.as_str() {
@@ -267,5 +275,39 @@ fn settings_that_contradict_each_other_are_refused_by_their_names() {
     ] {
         let error = open(&[address], more, &home, &context()).map(drop).unwrap_err();
         assert!(format!("{error:#}").contains(said), "{more}: {error:#}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_where_the_folder_of_one_key_must_be_costs_that_key_alone_and_where_all_begin_nothing() {
+    use flitch_core::batch::{Batch, StreamId};
+    use flitch_core::receipt;
+    // The file that is in the way, the key, and which of ten records are refused for good, or wait.
+    for (in_the_way, key, refused, barred) in [
+        ("/logs/3", "{n}/", 1, 0),
+        ("/logs", "{n}/", 0, 10),
+        ("/logs/a", "a/{n}/", 0, 10),
+        ("/logs/a/7", "a/{n}/", 1, 0),
+        ("/logs/a", "a/", 0, 1),
+    ] {
+        let cluster = Arc::new(Cluster { in_the_way: Some(in_the_way), ..Cluster::default() });
+        let (home, (_server, address)) = (tempfile::tempdir().unwrap(), served(&cluster));
+        let more = serde_json::json!({ "key": key, "compression": "none" }).to_string();
+        let output = open(&[address], &more, &home, &context()).unwrap();
+        let mut yard = crate::staging::Yard::new(output.builds().unwrap()).unwrap();
+        let receipt = receipt::issue(&Arc::default(), 10, 0, |_| {});
+        let (records, now) = (crate::contract::placed(0, 10), tokio::time::Instant::now());
+        yard.put(Batch { records, receipt, stream: StreamId::UNORDERED }, now);
+        yard.close_all(now);
+        let mut found = (0, 0);
+        while let Some(sealed) = yard.pop() {
+            match output.send(&sealed.object).await {
+                Ok(Fate::Safe) => {}
+                Ok(Fate::Refused(said)) if said.contains(in_the_way) => found.0 += 1,
+                Err(WriteError::Barred { is_final: false, .. }) => found.1 += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(found, (refused, barred), "{in_the_way} {key}");
     }
 }

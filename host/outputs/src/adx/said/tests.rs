@@ -30,3 +30,18 @@ async fn a_pause_that_the_cluster_asks_for_has_an_end() {
         assert_eq!(said(429, Some(after), "").await.after, pause.map(Duration::from_secs), "{after}");
     }
 }
+
+#[test]
+fn a_right_that_is_missing_is_so_for_one_table_or_for_all_and_credentials_for_all() {
+    let fate = |status, code: &str, permanent| {
+        Trouble::Said(Said { status, code: code.to_owned(), permanent, ..Said::default() }).fate()
+    };
+    let barred = |is_final| move |error: &WriteError| matches!(error, WriteError::Barred { is_final: is, .. } if *is == is_final);
+    assert!(fate(403, "Forbidden", Some(true)).is_err_and(|error| barred(true)(&error)));
+    assert!(fate(403, "Forbidden", None).is_err_and(|error| barred(false)(&error)));
+    assert!(fate(403, "", None).is_err_and(|error| barred(false)(&error)));
+    assert!(
+        fate(401, "Unauthorized", Some(true))
+            .is_err_and(|error| error.kind() == "denied" && !barred(true)(&error))
+    );
+}

@@ -21,10 +21,7 @@ fn status(status: &str, code: &str, message: &str) -> Error {
 #[test]
 fn what_a_store_says_is_told_in_its_words_and_without_the_address() {
     let error = classify(&status("403 Forbidden", "AccessDenied", "Access Denied"));
-    assert_eq!(
-        error.to_string(),
-        "the destination denies access: 403 Forbidden: AccessDenied: Access Denied"
-    );
+    assert_eq!(error.to_string(), "the destination refuses it: 403 Forbidden: AccessDenied: Access Denied");
     let error = classify(&answer("connection refused"));
     assert_eq!(error.to_string(), "the destination cannot be reached: connection refused");
     let json = "Server returned non-2xx status code: 404 Not Found: {\"error\":{\"code\":\"gone\",\"message\":\"no\"}}";
@@ -54,6 +51,35 @@ fn what_an_operator_must_mend_is_told_from_what_passes() {
     };
     assert_eq!(kind(&missing("NoSuchBucket")), "denied");
     assert_eq!(kind(&missing("NoSuchUpload")), "unreachable");
+}
+
+#[test]
+fn what_may_be_so_for_one_object_alone_holds_up_no_other_and_what_is_so_for_its_name_is_said_to_be() {
+    let is_barred = |error: &Error| matches!(classify(error), WriteError::Barred { is_final: false, .. });
+    assert!(is_barred(&status("403 Forbidden", "AccessDenied", "Access Denied")));
+    assert!(is_barred(&status("400 Bad Request", "InvalidRequest", "")));
+    assert!(!is_barred(&status("401 Unauthorized", "", "")));
+    for code in ["SignatureDoesNotMatch", "InvalidAccessKeyId", "AuthenticationFailed"] {
+        assert!(!is_barred(&status("403 Forbidden", code, "")), "{code}");
+    }
+    let passes = status("400 Bad Request", "RequestTimeout", "");
+    assert_eq!(classify(&passes).kind(), "unreachable");
+    let long = status("400 Bad Request", "KeyTooLongError", "Your key is too long");
+    assert_eq!(of_key(&long).as_deref(), Some("400 Bad Request: KeyTooLongError: Your key is too long"));
+    assert!(is_barred(&long), "where all have that key");
+    assert_eq!(of_key(&status("403 Forbidden", "AccessDenied", "")), None);
+    assert_eq!(of_key(&answer("connection refused")), None);
+}
+
+#[test]
+fn a_store_of_locked_objects_that_wants_a_checksum_is_understood() {
+    for said in [
+        "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters",
+        "Content-MD5 or x-amz-sdk-checksum-algorithm header required",
+    ] {
+        assert_eq!(fault(&status("400 Bad Request", "InvalidRequest", said)), Fault::WantsChecksum);
+    }
+    assert_eq!(fault(&status("400 Bad Request", "InvalidRequest", "a header is required")), Fault::Other);
 }
 
 #[test]

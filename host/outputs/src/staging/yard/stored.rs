@@ -11,6 +11,7 @@ use super::{Open, Yard};
 use crate::staging::Outlasting;
 use crate::staging::content::Mark;
 use crate::staging::journal::{Entry, Form};
+use crate::staging::keep::Keep;
 use crate::staging::recover::park;
 
 /// How long records wait at most until they are synced, with all that comes meanwhile.
@@ -88,6 +89,7 @@ impl Yard {
             text: open.length - header,
             id,
             origins: Some(open.trace),
+            is_kept: open.keep.as_ref().is_some_and(Keep::is_text),
             rows: open.rows_by_source(),
         })
     }
