@@ -241,3 +241,42 @@ fn tests_that_cannot_run_or_could_not_fail_are_refused_with_their_place() {
     says(&test(&shop(""), &[]), 64, &["has no `tests`"]);
     says(&test(&shop(TESTS), &["--only", "nothing"]), 64, &["has no test of such a name"]);
 }
+
+/// What 64 bits and UTF-8 do not hold.
+const LARGE: &str = r#"
+sources: { web: { type: http, listen: "127.0.0.1:1" } }
+outputs: { out: { type: blackhole } }
+pipelines: { p: { from: [web], to: [out] } }
+tests:
+  large:
+    in: ['{"n":36893488147419103232,"f":[1e400]}']
+    out: { out: [{ n: 36893488147419103232, f: [1e400] }] }
+  fields:
+    in: [{ n: 36893488147419103232 }]
+    out: { out: [{ n: 36893488147419103232 }] }
+  half:
+    match: fields
+    in: ['{"a":"\ud83d","b":1}']
+    out: { out: [{ b: 1 }] }
+"#;
+
+#[test]
+fn numbers_beyond_64_bits_and_half_a_surrogate_pair_are_compared_as_they_are() {
+    says(&test(&Flitch::new(FLITCH, LARGE), &[]), 0, &["3 tests, 0 failed"]);
+    let flitch =
+        Flitch::new(FLITCH, &LARGE.replace("[{ n: 36893488147419103232", "[{ n: 36893488147419103999"));
+    let ended = test(&flitch, &[]);
+    says(
+        &ended,
+        1,
+        &["`n` is 36893488147419103232, and should be 36893488147419103999", "3 tests, 2 failed"],
+    );
+    says(&test(&flitch, &["--bless"]), 0, &["blessed large", "blessed fields"]);
+    says(&test(&flitch, &[]), 0, &["3 tests, 0 failed"]);
+    let flitch = Flitch::new(FLITCH, &LARGE.replace("{ b: 1 }", "{ a: x }"));
+    says(
+        &test(&flitch, &["--bless"]),
+        1,
+        &[r#"`a` is "\ud83d", and should be "x""#, "half a surrogate pair"],
+    );
+}

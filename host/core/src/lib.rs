@@ -12,6 +12,7 @@ pub mod router;
 pub mod blocking;
 pub mod clock;
 pub mod dead_letter;
+pub mod exact;
 pub mod file_stamp;
 pub mod kinds;
 pub mod machine;

@@ -15,7 +15,12 @@ use flitch_core::batch::builder::Builder;
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::decode::decode_line;
 use flitch_core::batch::utf8::InvalidUtf8;
-use flitch_core::batch::{Records, TAG, TIMESTAMP, json};
+use flitch_core::batch::{Records, TAG, TIMESTAMP};
+use flitch_core::exact;
+
+mod held;
+
+pub use held::Held;
 
 /// The tag of a case's records that bring none.
 const TAG_OF_CASES: &str = "test";
@@ -139,10 +144,13 @@ pub fn rows(records: &Records) -> Vec<Json> {
     text.text.split(|b| *b == b'\n').filter(|line| !line.is_empty()).map(row_of).collect()
 }
 
-/// The same of one line.
+/// The same of one line. Nothing of it is lost: see [`exact`].
 pub fn row_of(line: &[u8]) -> Json {
-    let line = std::str::from_utf8(line).expect("the encoder writes UTF-8");
-    let mut row: Json = json::read(line).expect("the encoder writes JSON");
+    without_own(exact::read(line))
+}
+
+/// The same of a value.
+pub(super) fn without_own(mut row: Json) -> Json {
     if let Some(object) = row.as_object_mut() {
         object.retain(|name, value| match name.as_str() {
             TIMESTAMP => value != TIME_OF_CASES,

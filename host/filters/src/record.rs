@@ -4,6 +4,7 @@
 //! One filter at a time is recorded, so that what is held for whoever asked is within one bound. To a batch of any other
 //! filter it costs a look at a pointer.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,10 +14,12 @@ use arrow_array::UInt32Array;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::cases;
 use super::filter::Filter;
 use super::judgement::{Judgement, Part};
 use super::settings::FilterSettings;
 use flitch_core::batch::Records;
+use flitch_core::exact;
 
 /// The recording that is under way.
 static UNDER_WAY: ArcSwapOption<Recording> = ArcSwapOption::const_empty();
@@ -243,7 +246,7 @@ fn examples(
             part.records.take(&UInt32Array::from_iter_values(places.iter().map(|(place, _)| *place)))?;
         let text = going.ndjson();
         for (number, (_, row)) in places.iter().enumerate() {
-            became.entry(*row).or_default().extend_from_slice(text.row(number));
+            became.entry(*row).or_default().extend_from_slice(&as_in_a_case(text.row(number)));
         }
     }
     let text = records.take(&UInt32Array::from_iter_values(rows.iter().copied()))?.ndjson();
@@ -253,6 +256,16 @@ fn examples(
         reason: reasons.get(row).map(|reason| Arc::clone(reason)),
     };
     Ok(rows.iter().enumerate().map(example).collect())
+}
+
+/// A record that went on, as a case writes it: without the tag and the time that all records of cases have.
+fn as_in_a_case(line: &[u8]) -> Cow<'_, [u8]> {
+    let record = exact::read(line);
+    let own = cases::without_own(record.clone());
+    if own == record {
+        return Cow::Borrowed(line);
+    }
+    Cow::Owned(format!("{}\n", exact::shown(&own.to_string())).into_bytes())
 }
 
 /// Which row of the batch a record of a part is.

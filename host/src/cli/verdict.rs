@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use serde_json::{Map, Value, json};
 
 use super::Failure;
+use flitch_core::exact;
 use flitch_core::telemetry::escape::Lines;
 
 /// How results are written.
@@ -33,7 +34,7 @@ impl Verdict {
     pub fn of(name: &str, done: Result<&'static str, String>) -> Verdict {
         let (result, wrong) = match done {
             Ok(result) => (result, None),
-            Err(wrong) => ("failed", Some(wrong)),
+            Err(wrong) => ("failed", Some(exact::shown(&wrong).into_owned())),
         };
         Verdict { name: name.to_owned(), result, wrong }
     }

@@ -5,12 +5,13 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Error, MapAccess, Visitor};
+use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::pipeline::PipelineSettings;
 use flitch_core::batch::time;
+use flitch_core::exact::{self, exactly};
 
 /// A record, by its fields.
 pub type Record = Map<String, Value>;
@@ -43,7 +44,7 @@ pub struct TestSettings {
     pub fields: BTreeMap<String, String>,
     /// The records that arrive at each output, in order; `[]` for none. An output that is not named is not looked at.
     #[schemars(with = "BTreeMap<String, Vec<Record>>")]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "exactly")]
     pub out: BTreeMap<String, Vec<Record>>,
     /// How records are compared with those of `out`. A tag and a time that a record did not bring are compared only
     /// where `out` has them.
@@ -96,7 +97,7 @@ pub struct Letter {
     #[serde(default)]
     pub by: Option<String>,
     /// Fields that the record has, as it came to there; any where this is not set.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "exactly")]
     pub record: Option<Record>,
 }
 
@@ -121,7 +122,11 @@ impl<'de> Deserialize<'de> for Given {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Given, E> {
-                Ok(Given::Text(text.to_owned()))
+                // A number is no text, however large it is.
+                match exact::number_of(text) {
+                    Some(_) => Err(E::invalid_type(Unexpected::Other("a number"), &self)),
+                    None => Ok(Given::Text(exact::unmarked_text(text).to_owned())),
+                }
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Given, A::Error> {
@@ -129,7 +134,15 @@ impl<'de> Deserialize<'de> for Given {
             }
         }
 
-        d.deserialize_any(Form)
+        struct Exact(Given);
+
+        impl<'de> Deserialize<'de> for Exact {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Exact, D::Error> {
+                d.deserialize_any(Form).map(Exact)
+            }
+        }
+
+        exactly(d).map(|Exact(given)| given)
     }
 }
 

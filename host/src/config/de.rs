@@ -13,7 +13,7 @@ use serde::de::{self, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::tree::{Location, Node, Scalar, Value};
-use flitch_core::secret;
+use flitch_core::{exact, secret};
 
 mod error;
 mod parts;
@@ -40,7 +40,7 @@ pub fn read<'t, T: Deserialize<'t>>(node: &'t Node) -> Reading<T> {
     let mut reader = Findings::default();
     let mut errors: Vec<ReadError> = Vec::new();
     let value = loop {
-        let de = De { node, head: head(node), reader: &reader, part: Part::All };
+        let de = De { node, head: head(node), reader: &reader, part: Part::All, exact: false };
         let error = match T::deserialize(de) {
             Ok(value) if errors.is_empty() => break Ok(value),
             Ok(_) => break Err(errors),
@@ -138,11 +138,13 @@ struct De<'t, 'r> {
     head: Location,
     reader: &'r Findings,
     part: Part,
+    /// Whether numbers and texts are marked where `serde_json` would lose something of them: see [`exact`].
+    exact: bool,
 }
 
 impl<'t, 'r> De<'t, 'r> {
     fn child(self, node: &'t Node, head: Location) -> De<'t, 'r> {
-        De { node, head, reader: self.reader, part: Part::All }
+        De { node, head, part: Part::All, ..self }
     }
 
     /// The place of this node for errors.
@@ -176,7 +178,11 @@ impl<'t, 'r> De<'t, 'r> {
                 Plain::Bool(b) => visitor.visit_bool(b),
                 Plain::Unsigned(n) => visitor.visit_u64(n),
                 Plain::Signed(n) => visitor.visit_i64(n),
-                Plain::Float(x) => visitor.visit_f64(x),
+                Plain::Float(x) => match exact::marked_number(&scalar.text).filter(|_| self.exact) {
+                    Some(marked) => visitor.visit_string(marked),
+                    None => visitor.visit_f64(x),
+                },
+                Plain::Text if self.exact => visitor.visit_str(&exact::marked_text(&scalar.text)),
                 Plain::Text => visitor.visit_borrowed_str(&scalar.text),
             },
         };
@@ -291,7 +297,7 @@ impl<'de> de::Deserializer<'de> for De<'de, '_> {
         if name == secret::MARKER {
             self.reader.secrets.borrow_mut().push(self.node.location);
         }
-        visitor.visit_newtype_struct(self)
+        visitor.visit_newtype_struct(De { exact: self.exact || name == exact::MARKER, ..self })
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {

@@ -3,6 +3,8 @@
 //! Not everything can be changed so: what an anchor or a placeholder brings stands elsewhere. Who edits reads the new text
 //! again, and looks whether it says what it should.
 
+use flitch_core::exact::{self, exactly};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 
 use super::de;
@@ -84,7 +86,10 @@ impl<'t> Editor<'t> {
             self.has_no_comment(node.location.start, self.end(node))?;
         }
         Ok(match (new, &node.value) {
-            (Json::String(text), Value::Scalar(_)) if self.text[node.location.start..].starts_with('"') => {
+            (Json::String(text), Value::Scalar(_))
+                if self.text[node.location.start..].starts_with('"') && exact::number_of(text).is_none() =>
+            {
+                let text = exact::unmarked_text(text);
                 quoted(&text.replace("${", "$${"))
             }
             // The fields that were there stay in their order.
@@ -172,9 +177,18 @@ impl<'t> Editor<'t> {
     }
 }
 
+/// A value of which nothing is lost.
+struct Exact(Json);
+
+impl<'de> Deserialize<'de> for Exact {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Exact, D::Error> {
+        exactly(d).map(Exact)
+    }
+}
+
 /// Whether a node is this value.
 fn is(node: &Node, value: &Json) -> bool {
-    de::read::<Json>(node).value.is_ok_and(|is| is == *value)
+    de::read::<Exact>(node).value.is_ok_and(|Exact(is)| is == *value)
 }
 
 /// Whether the value stands at this entry: an alias stands before its key, and an empty value nowhere.

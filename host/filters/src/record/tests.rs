@@ -93,3 +93,20 @@ async fn one_recording_is_under_way_at_a_time_and_ends_by_itself() {
     full.over().await;
     assert_eq!(full.finish().ended, Some(Ended::Full));
 }
+
+/// See `plugins/README.md`.
+#[test]
+fn the_tag_and_time_of_cases_do_not_stand_in_what_goes_on() {
+    let lines = [
+        r#"{"message":"a","@tag":"test","@timestamp":"1970-01-01T00:00:00Z","n":1e400}"#,
+        r#"{"message":"b","@tag":"tests","@timestamp":"1970-01-01T00:00:00.1Z"}"#,
+    ];
+    let records = crate::cases::records_of(lines.iter().map(|line| line.as_bytes())).unwrap();
+    let filter = filter(OnError::default());
+    let recording = Recording::new("mine", BOUNDS);
+    recording.take(&filter, &records, &Judge::new(filter.clone(), None).judge(&records));
+    let out = String::from_utf8(recording.taken.lock().output.clone()).unwrap();
+    let out: Vec<&str> = out.lines().collect();
+    assert_eq!(out[0], r#"{"message":"a","n":1e400,"upper":"A"}"#);
+    assert!(out[1].contains(r#""@tag":"tests""#) && out[1].contains("00.1Z"), "{out:?}");
+}

@@ -8,7 +8,7 @@ use serde_json::Map;
 use super::super::verdict::{self, Format, Verdict};
 use super::super::{Failure, again};
 use super::workshop;
-use flitch_filters::cases::Component;
+use flitch_filters::cases::{Component, Held};
 use flitch_filters::{Engine, FilterSettings, Tables, Wasi};
 
 #[derive(Debug, clap::Args)]
@@ -67,15 +67,17 @@ fn once(args: &Args, plugin: &str, folder: &Path, engine: &Engine) -> Result<(),
     }
     let cx = super::context(engine.clone(), Tables::default())?;
     let mut component = Component::new(&settings, &cx);
-    let verdicts: Vec<Verdict> = cases.iter().map(|case| judge(case, args.bless, &mut component)).collect();
+    let verdicts: Vec<Verdict> =
+        cases.iter().map(|case| judge(case, folder, args.bless, &mut component)).collect();
     verdict::tell(args.format, "cases", &verdicts, Map::new())
 }
 
-fn judge(case: &Case, bless: bool, component: &mut Component<'_>) -> Verdict {
+fn judge(case: &Case, folder: &Path, bless: bool, component: &mut Component<'_>) -> Verdict {
+    let held = Held::new(folder, case);
     let done = match bless {
-        true => case.bless(component).map(|differs| if differs { "blessed" } else { "ok" }),
-        false => case.run(component).map(|()| "ok"),
+        true => held.bless(component).map(|differs| if differs { "blessed" } else { "ok" }),
+        false => held.run(component).map(|()| "ok"),
     };
-    let done = done.and_then(|result| case.run_one_by_one(component).map(|()| result));
+    let done = done.and_then(|result| held.run_one_by_one(component).map(|()| result));
     Verdict::of(&case.name, done)
 }

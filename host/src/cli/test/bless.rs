@@ -1,5 +1,6 @@
 //! What came out, written into the configuration as what should.
 
+use flitch_core::exact;
 use serde_json::{Value as Json, json};
 
 use super::compare::{fits, is_as_it_should, own};
@@ -40,6 +41,15 @@ pub fn blessed(
     let read = |json: &Json| serde_json::from_value(json.clone()).expect("it is one");
     after.dead_letters = letters.of(&test.dead_letters, read);
     after.dropped = test.dropped.map(|_| found.dropped);
+    let records = after.out.values().flatten().chain(after.dead_letters.iter().flat_map(|one| &one.record));
+    let mut records = records.map(|record| Json::Object(record.clone()));
+    if let Some(record) = records.find(exact::has_half_pairs) {
+        let record = record.to_string();
+        let record = exact::shown(&record);
+        return Err(format!(
+            "half a surrogate pair is no text in YAML, so nothing is written; name the other fields, with `match: fields`: {record}"
+        ));
+    }
     let text = edited(loaded, name, &changes, &letters, after).map_err(|Fixed(why)| {
         format!("what came out cannot be written where the test stands: {why}; write it by hand")
     })?;

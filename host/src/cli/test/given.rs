@@ -5,6 +5,7 @@ use flitch_core::batch::constants::Constants;
 use flitch_core::batch::decode::decode_line;
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::batch::{Records, TAG, TIMESTAMP, merge, time};
+use flitch_core::exact;
 use flitch_sources::SourceSettings;
 
 use super::through::Dead;
@@ -69,9 +70,9 @@ fn of_fields(test: &TestSettings, beside: &Constants) -> Result<Records, String>
     let mut builder = Builder::new();
     for given in &test.r#in {
         if let In::Fields(fields) = given {
-            let line = serde_json::to_vec(fields).map_err(|error| error.to_string())?;
-            decode_line(&mut builder, &line)
-                .map_err(|error| format!("{}: {error}", String::from_utf8_lossy(&line)))?;
+            let line = serde_json::to_string(fields).map_err(|error| error.to_string())?;
+            let line = exact::shown(&line);
+            decode_line(&mut builder, line.as_bytes()).map_err(|error| format!("{line}: {error}"))?;
         }
     }
     Ok(builder.finish(InvalidUtf8::Replace, beside).records)

@@ -9,6 +9,7 @@ use fastrand::Rng;
 use flitch_core::batch::{Batch, Records, StreamId};
 use flitch_core::blocking::block_on;
 use flitch_core::buffers::Buffer;
+use flitch_core::exact;
 use flitch_core::receipt::{self, Ledger};
 use flitch_core::router::{Route, Router};
 use flitch_core::telemetry::Tally;
@@ -130,11 +131,7 @@ impl Rig {
 
 fn rows(records: &Records) -> Vec<Json> {
     let text = records.ndjson();
-    (0..text.ends.len()).map(|row| json(text.value(row))).collect()
-}
-
-fn json(line: &[u8]) -> Json {
-    serde_json::from_slice(line).expect("the encoder writes JSON")
+    (0..text.ends.len()).map(|row| exact::read(text.value(row))).collect()
 }
 
 fn dead(rejected: &Rejected) -> Dead {
@@ -143,7 +140,7 @@ fn dead(rejected: &Rejected) -> Dead {
     Dead {
         by: rejected.filter.to_string(),
         reason: reason.to_owned(),
-        record: json(&rejected.record),
+        record: exact::read(&rejected.record),
         is_fault: rejected.is_fault,
     }
 }

@@ -1,5 +1,6 @@
 //! Values as YAML.
 
+use flitch_core::exact;
 use serde_json::Value as Json;
 
 /// A value as YAML in one line.
@@ -7,7 +8,10 @@ pub fn flow(value: &Json) -> String {
     match value {
         Json::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
         Json::Object(members) => map(members.iter()),
-        Json::String(text) => scalar(&text.replace("${", "$${")),
+        Json::String(text) => match exact::number_of(text) {
+            Some(number) => number.to_owned(),
+            None => scalar(&exact::unmarked_text(text).replace("${", "$${")),
+        },
         other => other.to_string(),
     }
 }
