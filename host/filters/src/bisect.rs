@@ -36,29 +36,36 @@ pub trait Search {
 
     /// These rows are judged by nobody.
     fn give_up(&mut self, rows: Range<usize>, reason: &str);
+
+    /// Whether so much has come of the rows so far that it goes on before there is more.
+    fn is_full(&self) -> bool;
 }
 
 /// Finds the rows that cause `fault` when all `all` are handed over, for which the plugin has the time `limit`, and
-/// runs the others.
-pub fn isolate(all: usize, limit: Duration, fault: Fault, search: &mut dyn Search) {
+/// runs the others. Answers how many of the rows, from the first on, it came to: all, where the search was never full.
+pub fn isolate(all: usize, limit: Duration, fault: Fault, search: &mut dyn Search) -> usize {
     let patience = limit.saturating_mul(PATIENCE).max(LEAST);
     let began = Instant::now();
     let mut fault = fault;
     let mut left = Vec::new();
     let mut suspects = VecDeque::new();
     if all == 1 && fault.kind != FaultKind::Start {
-        return search.condemn(0, &fault);
+        search.condemn(0, &fault);
+        return all;
     }
     cut(&mut left, 0, all);
     loop {
-        let (from, rows, is_suspect) = match (left.pop(), suspects.front()) {
-            (Some((from, rows)), _) => (from, rows, false),
-            (None, Some(&row)) => (row, 1, true),
-            (None, None) => return,
+        let is_full = search.is_full();
+        // Nothing of what comes behind a suspect goes on before it.
+        let is_suspect = (is_full || left.is_empty()) && !suspects.is_empty();
+        let next = if is_suspect {
+            suspects.pop_front().map(|row| (row, 1))
+        } else if is_full {
+            return left.last().map_or(all, |(from, _)| *from);
+        } else {
+            left.pop()
         };
-        if is_suspect {
-            suspects.pop_front();
-        }
+        let Some((from, rows)) = next else { return all };
         let unjudged = match fault.kind {
             FaultKind::Start => Some(fault.to_string()),
             _ if began.elapsed() > patience => Some(format!(

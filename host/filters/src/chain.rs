@@ -14,7 +14,8 @@ use super::settings::{FilterSettings, Refused};
 use super::settle::Rejected;
 use super::shadow::Shadow;
 use super::step::Step;
-use flitch_core::batch::Batch;
+use flitch_core::batch::{Batch, Records, merge};
+use flitch_core::receipt::Receipt;
 
 /// A chain of filters that is loaded, linked, configured and tried: what a worker makes its [`Chain`] from.
 #[derive(Debug, Default)]
@@ -218,29 +219,50 @@ impl Chain {
         std::mem::take(&mut self.gone)
     }
 
-    /// Runs all filters over a batch. What they drop or reject is settled; what comes back goes on.
+    /// Runs all filters over a batch. What they drop or reject is settled; what comes back goes on, however much it is.
     pub fn apply(&mut self, batch: Batch) -> Batch {
-        self.apply_from(0, batch)
+        let mut pieces: Vec<Batch> = Vec::new();
+        let last = self.apply_in_pieces(0, batch, &mut |piece| pieces.push(piece));
+        if pieces.is_empty() {
+            return last;
+        }
+        pieces.push(last);
+        let all: Vec<Records> =
+            pieces.iter().map(|piece| piece.records.slice(0, piece.records.rows())).collect();
+        let joined = pieces.into_iter().reduce(|mut one, other| {
+            one.receipt.join(other.receipt);
+            one
+        });
+        let joined = joined.expect("there are two at least");
+        Batch { records: Arc::new(merge::concat(&all).expect("columns of two pieces join")), ..joined }
     }
 
-    /// The same from the filter at `first` on.
-    pub fn apply_from(&mut self, first: usize, batch: Batch) -> Batch {
+    /// Runs the filters from the one at `first` on. What comes of a batch is no more at a time than may be held: it goes to
+    /// `on` in pieces, and the last of them comes back.
+    pub fn apply_in_pieces(&mut self, first: usize, batch: Batch, on: &mut dyn FnMut(Batch)) -> Batch {
         let Batch { mut records, mut receipt, stream } = batch;
+        // The filters that have not judged all of what came to them, and what is left. Those further back come first.
+        let mut left: Vec<(usize, (Arc<Records>, Receipt))> = Vec::new();
         let mut place = first;
-        while place < self.steps.len() && records.rows() > 0 {
-            match self.steps[place].run(&records, &mut receipt) {
-                Ok(out) => {
-                    records = out;
-                    place += 1;
-                }
-                // It was put back while it judged: the one before it judges instead.
-                Err(PutBack(old)) => {
-                    let old = self.step(&old, place);
-                    self.gone.push(std::mem::replace(&mut self.steps[place], old));
+        loop {
+            while place < self.steps.len() && records.rows() > 0 {
+                match self.steps[place].run(&records, &mut receipt) {
+                    Ok(passed) => {
+                        left.extend(passed.left.map(|left| (place, left)));
+                        records = passed.records;
+                        place += 1;
+                    }
+                    // It was put back while it judged: the one before it judges instead.
+                    Err(PutBack(old)) => {
+                        let old = self.step(&old, place);
+                        self.gone.push(std::mem::replace(&mut self.steps[place], old));
+                    }
                 }
             }
+            let Some((from, (behind, its))) = left.pop() else { return Batch { records, receipt, stream } };
+            on(Batch { records, receipt, stream });
+            (place, records, receipt) = (from, behind, its);
         }
-        Batch { records, receipt, stream }
     }
 
     /// A filter that is worse than its probation allows, or was put back already, and why.

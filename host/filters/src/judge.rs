@@ -22,6 +22,9 @@ use flitch_core::batch::{Records, merge};
 
 /// The column that says why a record is as it came, where `on_error: pass` lets it go on.
 const ERROR: &str = "@error";
+/// How much may come of a batch that is cut up before it goes on, in bytes: each of its parts may answer 1 MiB whatever it was
+/// given, and there may be as many as it has records.
+const MOST_HELD: usize = 8 << 20;
 /// How long to wait before a plugin that did not start is started again, and again.
 const PATIENCE: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(200)];
 
@@ -32,12 +35,19 @@ pub struct Judge {
     instance: Option<Instance>,
     /// Where what the instance remembers is kept.
     memory: Option<Memory>,
+    /// Whether the records that go on are kept, and not only what became of each.
+    keeps: bool,
 }
 
 impl Judge {
     /// A judge that begins with `instance`, or makes one when the first batch comes.
     pub fn new(filter: Arc<Filter>, instance: Option<Instance>) -> Judge {
-        Judge { filter, instance, memory: None }
+        Judge { filter, instance, memory: None, keeps: true }
+    }
+
+    /// The same that only says which records it rejects, and which it cannot survive.
+    pub fn keeping_nothing(self) -> Judge {
+        Judge { keeps: false, ..self }
     }
 
     /// The same, whose first instance begins with what `memory` has, if there is one.
@@ -55,19 +65,30 @@ impl Judge {
         self.instance.as_ref()
     }
 
-    /// What becomes of `records`.
+    /// What becomes of `records`, however much that is.
     pub fn judge(&mut self, records: &Records) -> Judgement {
+        self.judge_within(records, usize::MAX).0
+    }
+
+    /// What becomes of `records`, or of so many of them, from the first on, as can be held of a batch that is cut up.
+    pub fn judge_some(&mut self, records: &Records) -> (Judgement, usize) {
+        self.judge_within(records, MOST_HELD)
+    }
+
+    fn judge_within(&mut self, records: &Records, most: usize) -> (Judgement, usize) {
         let mut judgement = Judgement::default();
         if self.memory.is_some() {
             self.remember(&mut judgement.faults);
         }
         let time = self.filter.configured.limits.time.0;
+        let mut judged = records.rows();
         if let Err(fault) = self.attempt(records, 0, time, &mut judgement) {
-            let mut trial = Trial { judge: self, records, judgement: &mut judgement };
-            bisect::isolate(records.rows(), time, fault, &mut trial);
+            let mut trial =
+                Trial { judge: self, records, judgement: &mut judgement, counted: 0, held: 0, most };
+            judged = bisect::isolate(records.rows(), time, fault, &mut trial);
         }
         judgement.sort();
-        judgement
+        (judgement, judged)
     }
 
     /// When what the instance remembers is to be saved.
@@ -191,7 +212,9 @@ impl Judge {
             (changed, take)
         };
         judgement.answered.add(going, bytes);
-        judgement.parts.push(Part { from, records, rows, is_changed });
+        if self.keeps {
+            judgement.parts.push(Part { from, records, rows, is_changed });
+        }
         judgement.rejected.extend(rejected.into_iter().map(|(row, reason)| (row + from as u32, reason)));
         judgement.dropped += dropped;
         judgement.grown += grown;
@@ -209,7 +232,7 @@ impl Judge {
         let rejected = |from: usize| -> Vec<(u32, Arc<str>)> {
             (from..from + records.rows()).map(|row| (row as u32, reason.clone())).collect()
         };
-        if self.filter.configured.on_error == OnError::Pass {
+        if self.filter.configured.on_error == OnError::Pass && self.keeps {
             let records = self.passed(records, &rejected(0))?;
             judgement.parts.push(Part { from, records, rows: None, is_changed: false });
         }
@@ -232,12 +255,28 @@ struct Trial<'a> {
     judge: &'a mut Judge,
     records: &'a Records,
     judgement: &'a mut Judgement,
+    /// Parts of the judgement that are counted, and their bytes.
+    counted: usize,
+    held: usize,
+    /// Most bytes of them.
+    most: usize,
+}
+
+impl Trial<'_> {
+    /// Counts the parts that have come.
+    fn count(&mut self) {
+        let new = &self.judgement.parts[self.counted..];
+        self.held += new.iter().map(|part| part.records.memory()).sum::<usize>();
+        self.counted += new.len();
+    }
 }
 
 impl Search for Trial<'_> {
     fn attempt(&mut self, rows: Range<usize>, time: Duration) -> Result<(), Fault> {
         let part = self.records.slice(rows.start, rows.len());
-        self.judge.attempt(&part, rows.start, time, self.judgement)
+        let done = self.judge.attempt(&part, rows.start, time, self.judgement);
+        self.count();
+        done
     }
 
     fn condemn(&mut self, row: usize, fault: &Fault) {
@@ -247,11 +286,16 @@ impl Search for Trial<'_> {
         if self.judge.reject_all(&record, row, &reason, self.judgement).is_err() {
             self.judgement.unjudged.push((row as u32, reason));
         }
+        self.count();
     }
 
     fn give_up(&mut self, rows: Range<usize>, reason: &str) {
         let reason: Arc<str> = reason.into();
         self.judgement.unjudged.extend(rows.map(|row| (row as u32, reason.clone())));
+    }
+
+    fn is_full(&self) -> bool {
+        self.held >= self.most
     }
 }
 

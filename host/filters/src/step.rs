@@ -11,6 +11,7 @@ use super::probation::{Holding, PutBack};
 use super::record;
 use super::saved::Memory;
 use super::settle::{Rejected, settle};
+use super::shadow::Timer;
 use flitch_core::batch::{Records, merge};
 use flitch_core::receipt::Receipt;
 
@@ -19,6 +20,15 @@ use flitch_core::receipt::Receipt;
 pub struct Step {
     judge: Judge,
     rejected: Vec<Rejected>,
+}
+
+/// What goes on of a batch.
+#[derive(Debug)]
+pub struct Passed {
+    /// The records that go on.
+    pub records: Arc<Records>,
+    /// Those that the filter has not judged yet, which come behind them.
+    pub left: Option<(Arc<Records>, Receipt)>,
 }
 
 impl Step {
@@ -57,21 +67,28 @@ impl Step {
         self.judge.judge(records)
     }
 
-    /// Runs the filter over records for which `receipt` answers.
+    /// Runs the filter over records for which `receipt` answers, or over the first of them, where what comes of all is more
+    /// than may be held.
     ///
     /// # Errors
     /// The filter was put back meanwhile, and something is to be settled: nothing was.
-    pub fn run(&mut self, records: &Arc<Records>, receipt: &mut Receipt) -> Result<Arc<Records>, PutBack> {
-        let (began, is_ready) = (Instant::now(), self.judge.instance().is_some());
-        let sampled = self.judge.filter().shadow.clone().and_then(|shadow| Some((shadow.takes()?, shadow)));
-        let mut judgement = self.judge.judge(records);
-        let sampled = sampled.map(|(timer, shadow)| (timer.stop(), shadow));
+    pub fn run(&mut self, records: &Arc<Records>, receipt: &mut Receipt) -> Result<Passed, PutBack> {
+        let is_ready = self.judge.instance().is_some();
+        let shadow = self.judge.filter().shadow.clone().filter(|shadow| shadow.takes());
+        // Of the processor: on a busy machine others have the rest.
+        let timer = Timer::start();
+        let (mut judgement, judged) = self.judge.judge_some(records);
+        let cost = timer.stop();
         let filter = self.judge.filter();
-        filter.past.conduct.add(records.rows(), &judgement, is_ready.then(|| began.elapsed()));
-        if let Some((cost, shadow)) = sampled {
-            shadow.offer(records, &judgement, cost);
+        let part = match records.rows() - judged {
+            0 => records.clone(),
+            _ => Arc::new(records.slice(0, judged)),
+        };
+        filter.past.conduct.add(part.rows(), &judgement, is_ready.then_some(cost));
+        if let Some(shadow) = shadow {
+            shadow.offer(&part, &judgement, cost);
         }
-        filter.recent.see(records);
+        filter.recent.see(&part);
         let probation = match judgement.rejected.is_empty() && judgement.unjudged.is_empty() {
             true => None,
             false => filter.past.probation(),
@@ -80,9 +97,13 @@ impl Step {
             Some(probation) => probation.hold()?,
             None => None,
         };
-        record::note(filter, records, &judgement);
+        let left = match records.rows() - judged {
+            0 => None,
+            rows => Some((Arc::new(records.slice(judged, rows)), receipt.split(rows))),
+        };
+        record::note(filter, &part, &judgement);
         let held = holding.as_mut().map(Holding::held);
-        self.rejected.append(&mut settle(filter, records, &mut judgement, receipt, held));
+        self.rejected.append(&mut settle(filter, &part, &mut judgement, receipt, held));
         drop(holding);
         let parts: Vec<Records> = judgement.parts.into_iter().map(|part| part.records).collect();
         let out = match <[Records; 1]>::try_from(parts) {
@@ -90,7 +111,7 @@ impl Step {
             Err(parts) => merge::concat(&parts).map_err(|e| e.to_string()),
         };
         match out {
-            Ok(out) => Ok(Arc::new(out)),
+            Ok(out) => Ok(Passed { records: Arc::new(out), left }),
             // Columns of a batch that fit one by one do not fit together: none of them may be lost.
             Err(error) => {
                 tracing::error!(
@@ -99,7 +120,7 @@ impl Step {
                     "a batch cannot be joined; its records are sent again"
                 );
                 drop(receipt.split(receipt.records() as usize));
-                Ok(Arc::new(records.slice(0, 0)))
+                Ok(Passed { records: Arc::new(records.slice(0, 0)), left })
             }
         }
     }

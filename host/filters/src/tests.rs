@@ -18,6 +18,7 @@ mod invariance;
 mod judging;
 mod layers;
 mod loading;
+mod pieces;
 mod wasi;
 
 /// One engine for all tests, which keeps what it compiled for the next run: Python's guest alone takes a minute.

@@ -148,8 +148,8 @@ impl Ends {
 
 /// The filters of a worker.
 trait Filters {
-    /// Runs a batch through them.
-    fn run(&mut self, batch: Batch) -> Batch;
+    /// Runs a batch through them. What goes on before the last piece of it goes to `on`.
+    fn run(&mut self, batch: Batch, on: &mut dyn FnMut(Batch)) -> Batch;
 
     /// Takes those of `program`.
     fn change(&mut self, program: &Arc<Program>);
@@ -168,8 +168,8 @@ trait Filters {
 }
 
 impl Filters for Chain {
-    fn run(&mut self, batch: Batch) -> Batch {
-        self.apply(batch)
+    fn run(&mut self, batch: Batch, on: &mut dyn FnMut(Batch)) -> Batch {
+        self.apply_in_pieces(0, batch, on)
     }
 
     fn change(&mut self, program: &Arc<Program>) {
@@ -241,7 +241,8 @@ impl Worker {
                         self.change(&mut **chain, &current);
                     }
                 }
-                chain.get_or_insert_with(|| (self.chain)(&current)).run(batch)
+                let mut on = |batch| place.hand_on(Done { batch, pass: pass.clone() }, hand_on);
+                chain.get_or_insert_with(|| (self.chain)(&current)).run(batch, &mut on)
             }));
             match done {
                 Ok(batch) => {

@@ -113,6 +113,15 @@ impl<T> Place<T> {
         }
     }
 
+    /// Hands on a piece of the batch, of which more follows: waits until its turn has come, and hands on with `emit` what is
+    /// before it.
+    pub fn hand_on(&self, piece: T, mut emit: impl FnMut(T)) {
+        match &self.streams {
+            None => emit(piece),
+            Some(streams) => part(streams, self.stream, self.number, piece, &mut emit),
+        }
+    }
+
     /// The batch is gone: hands on with `emit` those that waited for it.
     pub fn give_up(mut self, mut emit: impl FnMut(T)) {
         if let Some(streams) = self.streams.take() {
@@ -162,6 +171,7 @@ fn advance<T>(streams: &Streams<T>, stream: StreamId, number: u64, item: Option<
             if line.next == line.issued {
                 lock.remove(&stream);
             }
+            streams.progress.notify_all();
             return;
         };
         line.next += 1;
@@ -173,6 +183,36 @@ fn advance<T>(streams: &Streams<T>, stream: StreamId, number: u64, item: Option<
             std::mem::forget(turn);
             lock = streams.map.lock();
         }
+    }
+}
+
+fn part<T>(streams: &Streams<T>, stream: StreamId, number: u64, piece: T, emit: &mut dyn FnMut(T)) {
+    let mut piece = Some(piece);
+    let mut lock = streams.map.lock();
+    while piece.is_some() {
+        let line = lock.get_mut(&stream).expect("a stream with places out is kept");
+        let next = match line.busy {
+            true => None,
+            false if line.next == number => piece.take().map(Some),
+            false => line.finished.remove(&line.next).inspect(|_| line.next += 1),
+        };
+        let Some(next) = next else {
+            // Somebody before it is at work, and wakes it.
+            streams.progress.wait(&mut lock);
+            continue;
+        };
+        line.busy = true;
+        drop(lock);
+        let turn = Turn { streams, stream };
+        if let Some(item) = next {
+            emit(item);
+        }
+        std::mem::forget(turn);
+        lock = streams.map.lock();
+        if let Some(line) = lock.get_mut(&stream) {
+            line.busy = false;
+        }
+        streams.progress.notify_all();
     }
 }
 

@@ -135,12 +135,11 @@ impl Shadow {
         self.report.lock().clone()
     }
 
-    /// Whether the next batch is one of those that the shadow is given. Then the time that the filter takes for it is to
-    /// be measured.
-    pub fn takes(&self) -> Option<Timer> {
+    /// Whether the next batch is one of those that the shadow is given.
+    pub fn takes(&self) -> bool {
         let step = (self.settings.rate * ONE as f64) as u64;
         let before = self.sum.fetch_add(step, Ordering::Relaxed);
-        (before % ONE + step >= ONE).then(Timer::start)
+        before % ONE + step >= ONE
     }
 
     /// Hands over a batch and what the filter said of it, which took it so much processor time, unless the shadow is behind. Never waits.

@@ -82,15 +82,19 @@ impl Work {
 
     fn judge(&mut self, job: &Job) {
         let timer = Timer::start();
-        let new = self.judge.judge(&job.records);
+        let (new, judged) = self.judge.judge_some(&job.records);
         let cost = timer.stop();
         new.faults.iter().for_each(|kind| self.filter.metrics.trapped(kind.name()));
         let most = self.report.lock().most_examples();
-        let found = compare(job.records.rows(), &job.judgement, &new, most);
+        let found = compare(judged, &job.judgement, &new, most);
         count(&self.filter, "same", found.same);
         count(&self.filter, "different", found.records - found.same);
         let mut report = self.report.lock();
-        report.cost(job.records.rows(), job.cost, cost);
+        // What would have to be held beyond that is not compared.
+        let (rows, skipped) = (job.records.rows(), job.records.rows() - judged);
+        count(&self.filter, "skipped", skipped as u64);
+        report.skip(skipped);
+        report.cost(judged, job.cost.mul_f64(judged as f64 / rows.max(1) as f64), cost);
         report.faults(&job.judgement.faults, &new.faults);
         report.add(found);
     }

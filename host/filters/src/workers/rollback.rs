@@ -139,8 +139,8 @@ impl Shared {
         let work = move || {
             let mut chain = program.chain();
             for batch in held.batches() {
-                let batch = chain.apply_from(first, batch);
-                shared.inlet.hand_on(&part, Done { batch, pass: Pass::default() });
+                let hand_on = |batch| shared.inlet.hand_on(&part, Done { batch, pass: Pass::default() });
+                hand_on(chain.apply_in_pieces(first, batch, &mut |piece| hand_on(piece)));
             }
         };
         let mut again = self.again.lock();

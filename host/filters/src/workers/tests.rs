@@ -11,7 +11,7 @@ use flitch_core::router::Route;
 use flitch_core::telemetry::Tally;
 
 impl<F: FnMut(Batch) -> Batch> Filters for F {
-    fn run(&mut self, batch: Batch) -> Batch {
+    fn run(&mut self, batch: Batch, _: &mut dyn FnMut(Batch)) -> Batch {
         self(batch)
     }
 

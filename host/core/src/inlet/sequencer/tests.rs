@@ -133,3 +133,54 @@ fn a_panic_while_a_batch_is_handed_on_does_not_hold_up_its_stream() {
     assert_eq!(out, ["good"]);
     assert!(sequencer.streams.map.lock().is_empty());
 }
+
+#[test]
+fn a_batch_that_goes_on_in_pieces_keeps_its_place() {
+    let sequencer = Sequencer::default();
+    let stream = StreamId::next();
+    let (first, lost, second, third) =
+        (sequencer.place(stream), sequencer.place(stream), sequencer.place(stream), sequencer.place(stream));
+    let (tell, told) = crossbeam_channel::unbounded();
+    let tell = |item: &'static str| tell.send(item).unwrap();
+    third.finish("third", tell);
+    drop(lost);
+    std::thread::scope(|scope| {
+        let pieces = scope.spawn(|| {
+            second.hand_on("a piece of the second", tell);
+            second.hand_on("another", tell);
+            second.finish("the last", tell);
+        });
+        // It waits for what is before it, whichever comes sooner.
+        first.hand_on("a piece of the first", tell);
+        first.finish("the first", tell);
+        pieces.join().unwrap();
+    });
+    let all = ["a piece of the first", "the first", "a piece of the second", "another", "the last", "third"];
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), all);
+    assert!(sequencer.streams.map.lock().is_empty());
+    let mut out = Vec::new();
+    sequencer.place(StreamId::UNORDERED).hand_on("no order", |item| out.push(item));
+    assert_eq!(out, ["no order"]);
+}
+
+#[test]
+fn a_piece_waits_for_nobody_who_is_gone_and_a_panic_over_it_holds_nobody_up() {
+    let sequencer = Sequencer::default();
+    let stream = StreamId::next();
+    let (lost, waits, bad, good) =
+        (sequencer.place(stream), sequencer.place(stream), sequencer.place(stream), sequencer.place(stream));
+    waits.finish("waits", |_| panic!("it is not its turn"));
+    drop(lost);
+    let mut out = Vec::new();
+    let handed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        bad.hand_on("bad", |item| match item {
+            "bad" => std::panic::resume_unwind(Box::new("the output is broken")),
+            item => out.push(item),
+        });
+    }));
+    assert!(handed.is_err());
+    drop(bad);
+    good.finish("good", |item| out.push(item));
+    assert_eq!(out, ["waits", "good"]);
+    assert!(sequencer.streams.map.lock().is_empty());
+}
