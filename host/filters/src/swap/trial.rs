@@ -6,17 +6,18 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use flitch_model::cases::Case;
 
-use crate::cases::Component;
+use crate::cases::{Component, Held};
 use crate::chain::{self, apart};
 use crate::filter::{Filter, FilterContext};
+use crate::guest::FaultKind;
 use crate::judge::Judge;
 use crate::judgement::Judgement;
+use crate::shadow::Timer;
 
 /// How long batches are tried; what is left of them then is not.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -48,7 +49,7 @@ pub(super) fn hold(new: &Filter, old: &Filter, cx: &FilterContext) -> anyhow::Re
             );
             break;
         }
-        let said = apart(|| Ok(judge.judge(records)))?;
+        let (said, time) = apart(|| Ok(measured(|| judge.judge(records))))?;
         if said.faults.is_empty() {
             continue;
         }
@@ -57,7 +58,7 @@ pub(super) fn hold(new: &Filter, old: &Filter, cx: &FilterContext) -> anyhow::Re
             none => none.insert(twin(old, &cx)?),
         };
         let said_before = apart(|| Ok(of_old.judge(records)))?;
-        if let Some(why) = worse(&said, &said_before) {
+        if let Some(why) = worse(&said, &said_before, time.is_short()) {
             let rows = records.rows();
             bail!("{} fails in a trial on the last batches: {why} (of {rows} records)", new.plugin().name());
         }
@@ -69,20 +70,57 @@ pub(super) fn hold(new: &Filter, old: &Filter, cx: &FilterContext) -> anyhow::Re
 fn twin(filter: &Filter, cx: &FilterContext) -> anyhow::Result<Judge> {
     let twin = chain::try_out(&filter.name, &filter.configured, filter.plugin().clone(), cx)?;
     let instance = twin.take_ready();
-    Ok(Judge::new(twin, instance))
+    // What goes on is for nobody.
+    Ok(Judge::new(twin, instance).keeping_nothing())
 }
 
-/// What a generation cannot do with a batch that the one before could.
-fn worse(new: &Judgement, old: &Judgement) -> Option<String> {
-    let lost = |said: &Judgement| -> BTreeSet<u32> {
-        said.condemned.iter().copied().chain(said.unjudged.iter().map(|(row, _)| *row)).collect()
-    };
-    if let Some(row) = lost(new).difference(&lost(old)).next() {
-        let mut reasons = new.rejected.iter().chain(&new.unjudged);
-        let reason: Option<&Arc<str>> = reasons.find(|(at, _)| at == row).map(|(_, reason)| reason);
-        return Some(format!("it cannot survive record {row}: {}", reason.map_or("", |reason| reason)));
+/// How long something took, by the clock and of the processor.
+#[derive(Clone, Copy, Debug)]
+struct Time {
+    wall: Duration,
+    own: Duration,
+}
+
+impl Time {
+    /// Whether others had the processor for most of the time: then a deadline that has passed says nothing.
+    fn is_short(self) -> bool {
+        self.own < self.wall / 2
     }
-    let kind = new.faults.first().filter(|_| old.faults.is_empty())?;
+}
+
+fn measured<T>(work: impl FnOnce() -> T) -> (T, Time) {
+    let (began, timer) = (Instant::now(), Timer::start());
+    let done = work();
+    (done, Time { own: timer.stop(), wall: began.elapsed() })
+}
+
+/// What a generation cannot do with a batch that the one before could. Of records that it did not come to nothing is known; nor
+/// of those that took too long, where it was `short` of time.
+fn worse(new: &Judgement, old: &Judgement, short: bool) -> Option<String> {
+    let counts = |kind: FaultKind| !(short && kind == FaultKind::Deadline);
+    let is_lost = |said: &Judgement, kind| said.faults.contains(&kind);
+    // What cannot start cannot judge.
+    let unjudged = |said: &Judgement| -> BTreeSet<u32> {
+        let rows = said.unjudged.iter().map(|(row, _)| *row);
+        if is_lost(said, FaultKind::Start) { rows.collect() } else { BTreeSet::new() }
+    };
+    let mut of_old: BTreeSet<u32> = old.condemned.iter().copied().collect();
+    of_old.extend(old.unjudged.iter().map(|(row, _)| *row));
+    let reason = |row: u32| {
+        let mut reasons = new.rejected.iter().chain(&new.unjudged);
+        reasons.find(|(at, _)| *at == row).map_or("", |(_, reason)| &**reason)
+    };
+    let took_too_long = |row: &u32| reason(*row).starts_with(FaultKind::Deadline.name());
+    let mut lost = unjudged(new);
+    lost.extend(new.condemned.iter().filter(|row| counts(FaultKind::Deadline) || !took_too_long(row)));
+    if let Some(row) = lost.difference(&of_old).next() {
+        return Some(format!("it cannot survive record {row}: {}", reason(*row)));
+    }
+    // Some of its records may be why.
+    if !new.unjudged.is_empty() || !new.condemned.is_empty() {
+        return None;
+    }
+    let kind = new.faults.iter().find(|kind| counts(**kind)).filter(|_| old.faults.is_empty())?;
     Some(format!("an instance was lost over a whole batch ({})", kind.name()))
 }
 
@@ -104,7 +142,7 @@ fn hold_to_cases(new: &Filter, folder: &Path, cx: &FilterContext) -> anyhow::Res
     let cases = Case::all(folder).map_err(anyhow::Error::msg)?;
     let mut component = Component::of_code(&new.configured, new.plugin().clone(), cx);
     for case in &cases {
-        if let Err(why) = case.run(&mut component) {
+        if let Err(why) = Held::new(folder, case).run(&mut component) {
             bail!("its case `{}` in {} does not hold: {why}", case.name, folder.display());
         }
     }
