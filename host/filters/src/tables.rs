@@ -34,6 +34,8 @@ use remote::Remote;
 
 /// How often files are looked at.
 const EVERY: Duration = Duration::from_secs(5);
+/// How long a file must stay the same before it is taken for written.
+const QUIET: Duration = Duration::from_millis(200);
 /// How often it is looked whether a server is to be asked.
 const LOOK: Duration = Duration::from_secs(1);
 /// The folder of what servers have, below `data_dir`.
@@ -67,13 +69,17 @@ struct Table {
 /// Where a table comes from.
 #[derive(Debug)]
 enum Whence {
-    File {
-        path: PathBuf,
-        format: TableFormat,
-        /// What the file looked like when it was read last, also in vain.
-        seen: parking_lot::Mutex<Option<FileStamp>>,
-    },
+    File { path: PathBuf, format: TableFormat, seen: parking_lot::Mutex<Seen> },
     Server(Remote),
+}
+
+/// What a file looked like.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// When it was read last, also in vain.
+    read: Option<FileStamp>,
+    /// At the last look, where that is another.
+    changed: Option<FileStamp>,
 }
 
 impl Tables {
@@ -114,9 +120,9 @@ impl Tables {
         self.tables.is_empty()
     }
 
-    /// Reads those again whose file has changed.
-    pub fn refresh(&self) {
-        self.tables.values().for_each(|table| table.refresh());
+    /// Reads those again whose file has changed and is as it was at the look before. Answers whether one has changed since.
+    pub fn refresh(&self) -> bool {
+        self.tables.values().fold(false, |changed, table| table.refresh() || changed)
     }
 
     /// Refreshes the tables for as long as somebody uses them, files on a thread of its own and what each server has on
@@ -125,14 +131,14 @@ impl Tables {
     /// # Errors
     /// A thread cannot be started.
     pub fn watch(self: &Arc<Self>, health: &Arc<Health>) -> std::io::Result<()> {
-        let keep = |name: &str, every: Duration, refresh: Box<dyn Fn(&Tables) + Send>| {
+        let keep = |name: &str, every: Duration, refresh: Box<dyn Fn(&Tables) -> bool + Send>| {
             let tables = Arc::downgrade(self);
-            let ticks = crossbeam_channel::tick(every);
             let part = Part::new(health, "refresh", name);
             let work = move || {
-                for _ in &ticks {
+                let mut pause = every;
+                while crossbeam_channel::after(pause).recv().is_ok() {
                     let Some(tables) = tables.upgrade() else { return };
-                    refresh(&tables);
+                    pause = if refresh(&tables) { QUIET } else { every };
                 }
             };
             tasks::kept_thread(part, crossbeam_channel::never(), work).map(drop)
@@ -144,7 +150,11 @@ impl Tables {
             if let Whence::Server(remote) = &table.whence {
                 remote.heard_by(Ailment::of(health, "table", name));
                 let own = name.clone();
-                keep(name, LOOK, Box::new(move |tables: &Tables| tables.tables[&own].fetch(Instant::now())))?;
+                let fetch = move |tables: &Tables| {
+                    tables.tables[&own].fetch(Instant::now());
+                    false
+                };
+                keep(name, LOOK, Box::new(fetch))?;
             }
         }
         Ok(())
@@ -189,7 +199,8 @@ impl Table {
                 let seen = FileStamp::of(&path);
                 let content = Content::read(&path, &settings.key, format)?;
                 tracing::info!(table = name, rows = content.len(), path = %path.display(), "table read");
-                (content, Whence::File { path, format, seen: parking_lot::Mutex::new(seen) })
+                let seen = parking_lot::Mutex::new(Seen { read: seen, changed: None });
+                (content, Whence::File { path, format, seen })
             }
             None => Table::of_server(name, settings, places)?,
         };
@@ -231,29 +242,41 @@ impl Table {
         if let Whence::Server(remote) = &self.whence
             && let Some(new) = remote.refresh(&self.content.load(), now)
         {
+            let new = new.after(&self.content.load());
             self.content.store(Arc::new(new));
         }
     }
 
-    /// Reads the file again, where it has changed.
-    fn refresh(&self) {
-        let Whence::File { path, format, seen } = &self.whence else { return };
-        let mut seen_before = seen.lock();
+    /// Reads the file again, where it has changed and is as it was at the look before. Answers whether it has changed and is to
+    /// be looked at again: it may be half written.
+    fn refresh(&self) -> bool {
+        let Whence::File { path, format, seen } = &self.whence else { return false };
+        let mut seen = seen.lock();
         let now = FileStamp::of(path);
-        if now.is_none() || *seen_before == now {
-            return;
+        if now.is_none() || seen.read == now {
+            seen.changed = None;
+            return false;
         }
-        *seen_before = now;
+        if seen.changed != now {
+            seen.changed = now;
+            return true;
+        }
         let old = self.content.load();
         let new =
             Content::read(path, &self.configured.key, *format).and_then(|new| match old.lost_by(&new) {
                 Some(lost) => anyhow::bail!("`{lost}`, which filters may ask for, is gone"),
                 None => Ok(new),
             });
+        // Somebody began to write it meanwhile.
+        if FileStamp::of(path) != now {
+            seen.changed = FileStamp::of(path);
+            return true;
+        }
+        *seen = Seen { read: now, changed: None };
         match new {
             Ok(new) => {
                 tracing::info!(table = self.name, rows = new.len(), "table read again");
-                self.content.store(Arc::new(new));
+                self.content.store(Arc::new(new.after(&old)));
             }
             Err(error) => tracing::error!(
                 table = self.name,
@@ -261,6 +284,7 @@ impl Table {
                 "the table has changed and cannot be read; the old rows stay"
             ),
         }
+        false
     }
 }
 

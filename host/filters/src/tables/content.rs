@@ -39,6 +39,14 @@ impl Content {
         }
     }
 
+    /// The same after `old`.
+    pub fn after(self, old: &Content) -> Content {
+        match (self, old) {
+            (Content::Rows(new), Content::Rows(old)) => Content::Rows(new.after(old)),
+            (new, _) => new,
+        }
+    }
+
     /// What filters may ask this for, and may not ask `new` for.
     pub fn lost_by<'a>(&'a self, new: &Content) -> Option<&'a str> {
         match (self, new) {

@@ -24,30 +24,33 @@ pub struct Rows {
     index: HashMap<Box<[u8]>, u32, ahash::RandomState>,
     /// All columns of the file, also those without any value.
     names: Vec<String>,
+    /// Whether a row has the columns alone of which it has a value, so that one that no row has may be no mistake.
+    optional: bool,
 }
 
 impl Rows {
     /// Reads a CSV file. An error says in which line.
     pub fn csv(path: &Path, key: &str) -> anyhow::Result<Rows> {
         // A name of the header is one name, so a dot in it is no path.
-        Rows::read(path, || read_csv(path, key), &path_of(key))
+        Rows::read(path, || read_csv(path, key), &path_of(key), false)
     }
 
     /// Reads an NDJSON file. An error says in which line.
     pub fn ndjson(path: &Path, key: &str) -> anyhow::Result<Rows> {
-        Rows::read(path, || read_ndjson(path), key)
+        Rows::read(path, || read_ndjson(path), key, true)
     }
 
     fn read(
         path: &Path,
         read: impl FnOnce() -> anyhow::Result<(Records, Vec<String>)>,
         key: &str,
+        optional: bool,
     ) -> anyhow::Result<Rows> {
         let (records, names) = read().with_context(|| format!("cannot read {}", path.display()))?;
-        Rows::index(records, names, key).with_context(|| path.display().to_string())
+        Rows::index(records, names, key, optional).with_context(|| path.display().to_string())
     }
 
-    fn index(records: Records, names: Vec<String>, key: &str) -> anyhow::Result<Rows> {
+    fn index(records: Records, names: Vec<String>, key: &str, optional: bool) -> anyhow::Result<Rows> {
         let mut index = HashMap::with_capacity_and_hasher(records.rows(), ahash::RandomState::default());
         let column = records.column(key);
         let mut text = Vec::new();
@@ -58,7 +61,7 @@ impl Rows {
             }
             index.insert(text.as_slice().into(), row as u32);
         }
-        Ok(Rows { records, index, names })
+        Ok(Rows { records, index, names, optional })
     }
 
     /// How many rows.
@@ -66,9 +69,21 @@ impl Rows {
         self.records.rows()
     }
 
-    /// A column that `new` lacks.
+    /// A column that `new` lacks, and should have.
     pub fn lost_by(&self, new: &Rows) -> Option<&str> {
+        if self.optional && new.optional {
+            return None;
+        }
         self.names.iter().find(|name| !new.names.contains(name)).map(String::as_str)
+    }
+
+    /// The same after `old`: what filters may ask that for they may ask this for, though no row has a value of it any more.
+    pub fn after(mut self, old: &Rows) -> Rows {
+        if self.optional {
+            let gone: Vec<_> = old.names.iter().filter(|name| !self.names.contains(name)).cloned().collect();
+            self.names.extend(gone);
+        }
+        self
     }
 
     /// The names of all columns.

@@ -116,7 +116,8 @@ fn a_table_is_read_again_when_its_file_changes_and_stays_where_it_breaks() {
     let city = || texts(&tables.lookup("t", keys(&["a"]), &["city".into()], &Bounds::none()).unwrap()[0], 1);
     let write = |text: &str| {
         fs::write(folder.path().join("t.csv"), text).unwrap();
-        tables.refresh();
+        assert!(tables.refresh(), "it has just changed");
+        assert!(!tables.refresh(), "it is as it was at the last look");
     };
     write("key,city,zip\na,Utrecht,1\n");
     assert_eq!(city(), some(&[Some("Utrecht")]));
@@ -125,7 +126,7 @@ fn a_table_is_read_again_when_its_file_changes_and_stays_where_it_breaks() {
     write("nothing");
     assert_eq!(city(), some(&[Some("Utrecht")]));
     fs::remove_file(folder.path().join("t.csv")).unwrap();
-    tables.refresh();
+    assert!(!tables.refresh());
     assert_eq!(city(), some(&[Some("Utrecht")]));
     write("key,city,zip\na,Assen,22\n");
     assert_eq!(city(), some(&[Some("Assen")]));
@@ -173,5 +174,42 @@ fn looking_up_ends_with_the_time_of_the_guest() {
     for want in [0, 1] {
         let found = tables.lookup("t", keys(&["a"]), &vec!["text".into(); want], &late);
         assert_eq!(found.unwrap_err(), LookupError::Late);
+    }
+}
+
+#[test]
+fn a_file_that_is_half_written_is_not_taken_for_the_table() {
+    let (folder, settings) = table("t.csv", "key,city\na,Delft\nb,Breda\n", "key");
+    let tables = Tables::load(&settings, folder.path()).unwrap();
+    let cities =
+        || texts(&tables.lookup("t", keys(&["a", "b"]), &["city".into()], &Bounds::none()).unwrap()[0], 2);
+    let path = folder.path().join("t.csv");
+    // Each look finds it longer than the one before.
+    let whole = "key,city\na,Utrecht\nb,Assen in Drenthe\n";
+    for end in [0, 9, 15, 22, 30] {
+        fs::write(&path, &whole[..end]).unwrap();
+        assert!(tables.refresh());
+        assert_eq!(cities(), some(&[Some("Delft"), Some("Breda")]), "{end} bytes are written");
+    }
+    fs::write(&path, whole).unwrap();
+    assert!(tables.refresh());
+    assert_eq!(cities(), some(&[Some("Delft"), Some("Breda")]));
+    assert!(!tables.refresh());
+    assert_eq!(cities(), some(&[Some("Utrecht"), Some("Assen in Drenthe")]));
+}
+
+#[test]
+fn a_field_that_no_row_of_ndjson_has_any_more_is_absent_and_holds_up_no_change() {
+    let (folder, settings) = table("t.ndjson", "{\"key\":\"a\",\"city\":\"Delft\",\"note\":\"x\"}\n", "key");
+    let tables = Tables::load(&settings, folder.path()).unwrap();
+    for city in ["Breda", "Assen"] {
+        let text = format!("{{\"key\":\"a\",\"city\":\"{city}\"}}\n\n{}", "\n".repeat(city.len()));
+        fs::write(folder.path().join("t.ndjson"), &text[..text.len() - usize::from(city == "Assen")])
+            .unwrap();
+        while tables.refresh() {}
+        let want = ["city".into(), "note".into()];
+        let found = tables.lookup("t", keys(&["a"]), &want, &Bounds::none()).unwrap();
+        assert_eq!(texts(&found[0], 1), some(&[Some(city)]));
+        assert_eq!(found[1].present, Some(vec![0]), "filters may ask for it still");
     }
 }
