@@ -1,10 +1,11 @@
 //! The counters of a filter: what becomes of its records.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ::metrics::Counter;
 
-use flitch_core::telemetry::{Metric, Tally};
+use flitch_core::telemetry::{Metric, Quiet, Tally};
 
 /// What is counted for one filter when records are settled.
 pub struct FilterMetrics {
@@ -18,6 +19,7 @@ pub struct FilterMetrics {
     /// Records that became dead letters.
     pub dead_lettered: Tally,
     rejected: Counter,
+    losses: Losses,
     /// Nobody reads any of it.
     silent: bool,
 }
@@ -33,6 +35,7 @@ impl FilterMetrics {
             dropped: Tally::dropped_by_filter(filter),
             dead_lettered: Tally::dead_lettered("filter", filter),
             rejected: Metric::FilterRecordsRejected.counter(&labels),
+            losses: Losses::default(),
             silent: false,
         }
     }
@@ -46,6 +49,7 @@ impl FilterMetrics {
             dropped: Tally::noop(),
             dead_lettered: Tally::noop(),
             rejected: Counter::noop(),
+            losses: Losses::default(),
             silent: true,
         }
     }
@@ -53,6 +57,22 @@ impl FilterMetrics {
     /// So many records were rejected, by the plugin or because it cannot survive them.
     pub fn rejected(&self, records: usize) {
         self.rejected.increment(records as u64);
+    }
+
+    /// So many records are dropped since the plugin rejected them or cannot survive them, the first one for this `reason`.
+    /// Nothing else is left of them, so the log says so, once a minute at most.
+    pub fn lost(&self, records: usize, reason: &str) {
+        if !self.silent
+            && let Some(records) = self.losses.take(records as u64)
+        {
+            let filter = &*self.filter;
+            tracing::warn!(
+                filter,
+                records,
+                reason,
+                "records were rejected and are dropped, as `on_error: drop` says"
+            );
+        }
     }
 
     /// An instance was thrown away.
@@ -64,8 +84,31 @@ impl FilterMetrics {
     }
 }
 
+/// Records that were dropped for a fault, until the log says so.
+struct Losses {
+    said: Quiet,
+    unsaid: AtomicU64,
+}
+
+impl Default for Losses {
+    fn default() -> Self {
+        Losses { said: Quiet::a_minute(), unsaid: AtomicU64::new(0) }
+    }
+}
+
+impl Losses {
+    /// Adds so many, and answers how many there are that nobody was told of, where it is time to tell.
+    fn take(&self, records: u64) -> Option<u64> {
+        self.unsaid.fetch_add(records, Relaxed);
+        self.said.may_say().then(|| self.unsaid.swap(0, Relaxed))
+    }
+}
+
 impl std::fmt::Debug for FilterMetrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "FilterMetrics({})", self.filter)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,6 +66,7 @@ pub fn settle(
             {
                 held.hold(picked, receipt);
             }
+            metrics.lost(rejected.len(), &rejected[0].1);
             receipt.split(rejected.len()).dropped();
             metrics.dropped.add(rejected.len(), share(rejected.len()));
         }
