@@ -58,19 +58,12 @@ impl Program {
 
     /// The files that its plugins come from.
     pub fn files(&self) -> impl Iterator<Item = PathBuf> {
-        self.plugins().filter_map(|plugin| plugin.origin().file()).map(PathBuf::from)
+        self.filters.iter().flat_map(|filter| filter.files()).map(PathBuf::from)
     }
 
     /// Whether a file that a plugin comes from holds other code now.
     pub fn is_stale(&self) -> bool {
         self.filters.iter().any(|filter| filter.is_stale())
-    }
-
-    /// The plugins of its filters, and of their shadows.
-    fn plugins(&self) -> impl Iterator<Item = &Component> {
-        self.filters.iter().flat_map(|filter| {
-            std::iter::once(filter.plugin()).chain(filter.shadow.as_deref().map(Shadow::plugin))
-        })
     }
 
     /// Whether batches go through unchanged, so that no worker is needed.

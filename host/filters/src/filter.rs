@@ -160,11 +160,19 @@ impl Filter {
         self.add_ready(more.unwrap_or_default());
     }
 
-    /// Whether its file holds other code now, and none that was put back, or its shadow's does.
+    /// Whether its file holds other code now, and none that was put back with the settings that it has, or its shadow's does.
     pub(super) fn is_stale(&self) -> bool {
-        let is_spurned = |spurned: Arc<Spurned>| !self.plugin().origin().is_stale(&spurned.sha256);
+        let is_spurned = |spurned: Arc<Spurned>| {
+            spurned.is_of(&self.configured) && !self.plugin().origin().is_stale(&spurned.sha256)
+        };
         self.plugin().is_stale() && !self.past.spurned().is_some_and(is_spurned)
             || self.shadow.as_ref().is_some_and(|shadow| shadow.plugin().is_stale())
+    }
+
+    /// The files that its plugin and that of its shadow come from.
+    pub(super) fn files(&self) -> impl Iterator<Item = &std::path::Path> {
+        let plugins = std::iter::once(self.plugin()).chain(self.shadow.as_deref().map(Shadow::plugin));
+        plugins.filter_map(|plugin| plugin.origin().file())
     }
 
     /// How it stands with its probation, while that is open.

@@ -42,6 +42,14 @@ pub struct Spurned {
     pub settings: FilterSettings,
 }
 
+impl Spurned {
+    /// Whether it was made of these settings, whatever is tried beside it.
+    pub fn is_of(&self, settings: &FilterSettings) -> bool {
+        let shadow = self.settings.shadow.clone();
+        self.settings == FilterSettings { shadow, ..settings.clone() }
+    }
+}
+
 /// How it stands with a filter and the one before it.
 #[derive(Debug)]
 pub struct Probation {

@@ -80,7 +80,7 @@ pub async fn change(asked: Result<Command, Refusal>, control: &Control) -> Respo
         Command::Rollback(name) => (name.clone(), "rolled_back"),
         Command::Swap(name) => (name.clone(), "swapped"),
         Command::Reload
-        | Command::Refresh
+        | Command::Refresh(_)
         | Command::Renew
         | Command::Manage(_)
         | Command::Install(_)

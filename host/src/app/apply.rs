@@ -17,6 +17,7 @@ use crate::pipeline::Buffers;
 use flitch_core::inlet::Inlet;
 use flitch_core::placed::Placed;
 use flitch_core::telemetry::{Health, Part};
+use flitch_filters::swap::Which;
 use flitch_filters::{FilterContext, FilterSettings, LoadError, Program, TablePlaces, Tables, swap};
 use flitch_registry::Registries;
 
@@ -40,15 +41,15 @@ pub(super) struct Made {
 pub(super) struct Occasion<'a> {
     /// Who asked for it, for the history of filters.
     pub by: By,
-    /// The one filter that is asked for; those of other changed files go on as they are.
-    pub only: Option<&'a str>,
+    /// Which filters are loaded again.
+    pub which: Which<'a>,
     /// Longest time that what is replaced has to finish what it holds, where it is less than `drain_timeout`.
     pub patience: Option<std::time::Duration>,
 }
 
 impl From<By> for Occasion<'_> {
     fn from(by: By) -> Self {
-        Occasion { by, only: None, patience: None }
+        Occasion { by, which: Which::Changed, patience: None }
     }
 }
 
@@ -101,14 +102,11 @@ impl App {
         config: Config,
         occasion: impl Into<Occasion<'_>>,
     ) -> Result<Applied, AppError> {
-        let Occasion { by, only, patience } = occasion.into();
+        let Occasion { by, which, patience } = occasion.into();
         let before = self.made();
         // Positions that are looked for in another folder would be forgotten.
         let config = Config { data_dir: self.wiring.data_dir.clone(), ..config };
-        let is_stale = |pipeline: &Pipeline| match only {
-            Some(only) => pipeline.workers.program().filter(only).is_some(),
-            None => pipeline.workers.program().is_stale(),
-        };
+        let is_stale = |pipeline: &Pipeline| which.concerns(&pipeline.workers.program());
         let stale = self.pipelines.iter().filter(|(_, pipeline)| is_stale(pipeline));
         let stale: BTreeSet<&str> = stale.map(|(name, _)| &**name).collect();
         let diff = Diff::between(&diff::Running { config: self.config.as_ref(), stale }, &config);
@@ -119,7 +117,7 @@ impl App {
             swaps: Vec::new(),
             kept: Vec::new(),
         };
-        let done = match self.make(&config, &diff, only, &mut made).await {
+        let done = match self.make(&config, &diff, which, &mut made).await {
             Ok(()) => self.replace_sources(&config, &diff, &made, patience).await,
             Err(error) => Err(error),
         };
@@ -165,7 +163,7 @@ impl App {
         &self,
         config: &Config,
         diff: &Diff,
-        only: Option<&str>,
+        which: Which<'_>,
         made: &mut Made,
     ) -> Result<(), AppError> {
         if diff.tables {
@@ -191,7 +189,7 @@ impl App {
             let built = match change.filters {
                 Filters::Keep => None,
                 Filters::Reload | Filters::Build => {
-                    Some(self.program((running, only), config, name, made).await?)
+                    Some(self.program((running, which), config, name, made).await?)
                 }
             };
             let before = running.map(|running| running.workers.program());
@@ -227,10 +225,10 @@ impl App {
         Ok(Output::start(flow, part, before))
     }
 
-    /// Builds the filters of a pipeline, aside from those that run; only one of them, where one is asked for.
+    /// Builds the filters of a pipeline, aside from those that run.
     async fn program(
         &self,
-        (running, only): (Option<&Pipeline>, Option<&str>),
+        (running, which): (Option<&Pipeline>, Which<'_>),
         config: &Config,
         name: &str,
         made: &mut Made,
@@ -241,13 +239,20 @@ impl App {
         let names = &config.pipelines[name].filters;
         let filters: Vec<(String, FilterSettings)> =
             names.iter().map(|name| (name.clone(), config.filters[name].clone())).collect();
-        let (cx, only) = (made.filters.clone(), only.map(str::to_owned));
+        let cx = made.filters.clone();
+        let one = if let Which::One(name) = which { Some(name.to_owned()) } else { None };
+        let files = if let Which::Files(files) = which { Some(files.clone()) } else { None };
         let workers = running.map_or(1, |running| running.workers.count());
         let is_first = all.is_empty();
         let build = move || {
             let all: Vec<&Program> = all.iter().map(|program| &**program).collect();
             let named: Vec<_> = filters.iter().map(|(name, settings)| (name.as_str(), settings)).collect();
-            let beside = swap::Beside { running: &all, only: only.as_deref(), workers };
+            let which = match (&one, &files) {
+                (Some(name), _) => Which::One(name),
+                (None, Some(files)) => Which::Files(files),
+                (None, None) => Which::Changed,
+            };
+            let beside = swap::Beside { running: &all, which, workers };
             swap::next(beside, &named, &cx)
         };
         let next = apart(move || if is_first { build() } else { swap::aside(build) }).await;

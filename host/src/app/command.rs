@@ -1,6 +1,8 @@
 //! What can be asked of the daemon while it runs. All of it goes through one channel, one after the other, and is
 //! answered; to end is the one thing that waits for nothing before it.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,8 +20,8 @@ const WAITING: usize = 16;
 pub enum Command {
     /// Read the configuration file again, and put it into force.
     Reload,
-    /// Look at the files of plugins again, and put those that changed into force.
-    Refresh,
+    /// Look at these files of plugins again, and put those that changed into force.
+    Refresh(BTreeSet<PathBuf>),
     /// The same, since tags of registries have come to stand for other plugins.
     Renew,
     /// Put what the file of this filter's plugin holds now into force, and nothing else.

@@ -15,6 +15,7 @@ use crate::admin::StatusBoard;
 use crate::config::{self, Config, ConfigError, Loaded};
 use crate::fleet::{self, Chosen};
 use flitch_filters::FilterSettings;
+use flitch_filters::swap::Which;
 use flitch_opamp::Kept as Sent;
 use flitch_registry::Registries;
 
@@ -95,9 +96,9 @@ impl Daemon {
                 manager::reloaded(self.app.config().pipelines.len(), answer.is_err());
                 answer
             }
-            Command::Refresh => {
+            Command::Refresh(files) => {
                 tracing::info!("a plugin's file has changed");
-                self.refresh(By::File).await
+                self.refresh(Occasion { which: Which::Files(&files), ..By::File.into() }).await
             }
             Command::Install(package) => {
                 let installed = self.app.install(&package).await;
@@ -116,7 +117,7 @@ impl Daemon {
             Command::Swap(name) => {
                 self.known(&name)?;
                 tracing::info!(filter = name, "a swap was asked for");
-                self.refresh(Occasion { only: Some(&name), ..By::Api.into() }).await
+                self.refresh(Occasion { which: Which::One(&name), ..By::Api.into() }).await
             }
         };
         self.tell(&answer);

@@ -221,7 +221,7 @@ async fn refresh_when(mut files: watch::Receiver<Vec<PathBuf>>, placed: &Placed,
                 watch.takes(&placed);
                 Command::Renew
             }
-            () = watch.changed() => Command::Refresh,
+            files = watch.changed() => Command::Refresh(files),
         };
         if control.ask(command).await == Err(Refused::Ending) {
             return;

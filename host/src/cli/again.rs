@@ -31,7 +31,7 @@ pub fn at_each_change(
         writeln!(std::io::stderr(), "\nwaiting for {what} to change; Ctrl-C ends")?;
         let ended = runtime.block_on(async {
             tokio::select! {
-                () = watch.changed() => false,
+                _ = watch.changed() => false,
                 _ = interrupt.recv() => true,
                 _ = term.recv() => true,
             }

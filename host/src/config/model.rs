@@ -29,7 +29,9 @@ use flitch_sources::SourceSettings;
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The folder of everything that flitch keeps: positions of files, buffers on disk, dead letters, compiled plugins.
+    /// The folder of everything that flitch keeps: positions of files, buffers on disk, dead letters, compiled plugins. A
+    /// relative path is from the folder in which flitch is started, unlike those of plugins and tables, which are from the
+    /// folder of the configuration; a service needs an absolute one.
     #[serde(default = "data_dir")]
     pub data_dir: PathBuf,
     /// Where records come from, each under a name of its own.

@@ -81,7 +81,7 @@ fn thousands_of_swaps_leave_memory_threads_and_descriptors_where_they_were() {
         settings.settings = if number % 10 == 3 { json!({"refuse": "why"}) } else { json!({}) };
         let running = workers.program();
         let next = swap::aside(|| {
-            let beside = swap::Beside { running: &[&running], only: None, workers: 2 };
+            let beside = swap::Beside { running: &[&running], which: swap::Which::Changed, workers: 2 };
             swap::next(beside, &[("mine", &settings)], &cx)
         });
         drop(running);

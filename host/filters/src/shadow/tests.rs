@@ -292,7 +292,7 @@ fn a_new_shadow_file_is_taken_without_a_new_generation_of_the_filter_and_a_broke
     assert!(!program.is_stale());
     let filters = [("mine", &settings)];
     let running = [&program];
-    let beside = crate::swap::Beside { running: &running, only: None, workers: 1 };
+    let beside = crate::swap::Beside { running: &running, which: crate::swap::Which::Changed, workers: 1 };
     std::fs::write(&path, "half of it").unwrap();
     assert!(program.is_stale());
     let next = crate::swap::next(beside, &filters, &context()).unwrap();

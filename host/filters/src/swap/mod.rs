@@ -14,6 +14,8 @@ mod aside;
 mod trial;
 mod watch;
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::chain::{self, LoadError, Program};
@@ -39,20 +41,46 @@ pub struct Next {
 pub struct Beside<'a> {
     /// The chains that run, the one that it follows first.
     pub running: &'a [&'a Program],
-    /// The filter that is loaded again whatever its file holds, where somebody asked for one: the others go on. Without
-    /// it, all are whose files have changed.
-    pub only: Option<&'a str>,
+    /// Which filters are loaded again: the others go on.
+    pub which: Which<'a>,
     /// Workers that will take it: so many instances are made.
     pub workers: usize,
+}
+
+/// Which filters are loaded again.
+#[derive(Clone, Copy, Debug)]
+pub enum Which<'a> {
+    /// All whose files have changed.
+    Changed,
+    /// Those of them that come from these files. Others may be half written.
+    Files(&'a BTreeSet<PathBuf>),
+    /// This one, whatever its file holds: somebody asked for it.
+    One(&'a str),
+}
+
+impl Which<'_> {
+    /// Whether a filter is one of them.
+    fn has(self, filter: &Filter) -> bool {
+        match self {
+            Which::Changed => filter.is_stale(),
+            Which::Files(files) => filter.files().any(|file| files.contains(file)) && filter.is_stale(),
+            Which::One(name) => *filter.name == *name,
+        }
+    }
+
+    fn is_one(self) -> bool {
+        matches!(self, Which::One(_))
+    }
+
+    /// Whether a filter of a chain may be one of them.
+    pub fn concerns(self, program: &Program) -> bool {
+        program.filters().iter().any(|filter| self.has(filter))
+    }
 }
 
 impl Beside<'_> {
     fn old(&self, name: &str) -> Option<&Arc<Filter>> {
         self.running.iter().flat_map(|program| program.filters()).find(|old| *old.name == *name)
-    }
-
-    fn is_loaded_again(&self, old: &Filter) -> bool {
-        self.only.map_or_else(|| old.is_stale(), |only| only == &*old.name)
     }
 }
 
@@ -72,12 +100,12 @@ pub fn next(
         let old = beside.old(name);
         if let Some(old) = old
             && is_what_is_asked_for(old, settings, cx)
-            && !beside.is_loaded_again(old)
+            && !beside.which.has(old)
         {
             tried.push(old.clone());
             continue;
         }
-        if let Some(old) = old.filter(|old| beside.only.is_none() && was_put_back(old, settings)) {
+        if let Some(old) = old.filter(|old| !beside.which.is_one() && was_put_back(old, settings)) {
             let error = anyhow::anyhow!(
                 "it was rolled back with these settings and this code; change it, or `flitch filter swap {name}` tries it again"
             );
@@ -104,11 +132,8 @@ pub fn next(
 
 /// Whether what is asked for came after `old`, and had to go.
 fn was_put_back(old: &Filter, settings: &FilterSettings) -> bool {
-    let is_it = |spurned: &Spurned| {
-        let shadow = spurned.settings.shadow.clone();
-        spurned.settings == FilterSettings { shadow, ..settings.clone() }
-            && !old.plugin().origin().is_stale(&spurned.sha256)
-    };
+    let is_it =
+        |spurned: &Spurned| spurned.is_of(settings) && !old.plugin().origin().is_stale(&spurned.sha256);
     old.past.spurned().is_some_and(|spurned| is_it(&spurned))
 }
 

@@ -52,7 +52,7 @@ impl File {
 }
 
 fn beside<'a>(running: &'a [&'a Program]) -> Beside<'a> {
-    Beside { running, only: None, workers: 1 }
+    Beside { running, which: Which::Changed, workers: 1 }
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn who_asks_for_one_filter_gets_no_other_that_has_changed_and_those_go_on_with_t
     one.write_dissect();
     other.write_dissect();
     let running: [&Program; 1] = [&program];
-    let asked = Beside { only: Some("one"), ..beside(&running) };
+    let asked = Beside { which: Which::One("one"), ..beside(&running) };
     let next_one = Arc::new(next(asked, &filters, &context()).unwrap().program);
     let filters_of = |program: &Program| program.filters().to_vec();
     let (before, after) = (filters_of(&program), filters_of(&next_one));
@@ -122,7 +122,7 @@ fn who_asks_for_one_filter_gets_no_other_that_has_changed_and_those_go_on_with_t
     assert!(instance(&chain).is_some());
     // What stands in the file already is no new generation, however often somebody asks.
     let running: [&Program; 1] = [&next_one];
-    let asked = Beside { only: Some("one"), ..beside(&running) };
+    let asked = Beside { which: Which::One("one"), ..beside(&running) };
     assert!(is_same(&next_one, &next(asked, &filters, &context()).unwrap().program));
     std::fs::remove_file(&one.path).unwrap();
     let kept = next(asked, &filters, &context()).unwrap().kept;
@@ -215,4 +215,65 @@ async fn a_file_behind_a_link_that_leads_elsewhere_is_noticed() {
     version("..2", &STOCK.component("json").unwrap());
     tokio::time::timeout(Duration::from_secs(30), watch.changed()).await.unwrap();
     assert!(program.is_stale());
+}
+
+#[test]
+fn code_that_was_put_back_with_other_settings_is_taken_with_those_that_run() {
+    let file = File::new();
+    let old = file.load();
+    file.write_dissect();
+    let mut other = file.settings.clone();
+    other.settings = json!({"pattern": "%{one}-%{two}"});
+    let after = Program::load(&[("mine", &other)], &context()).unwrap();
+    old.filters()[0].past.spurn(&after.filters()[0]);
+    let kept = next(beside(&[&old]), &[("mine", &other)], &context()).unwrap().kept;
+    assert!(kept[0].to_string().contains("it was rolled back with these settings"), "{kept:?}");
+    let taken = file.next(&old).unwrap();
+    assert!(taken.kept.is_empty() && !same(&old.filters()[0], &taken.program.filters()[0]));
+    // With the same settings it is not taken up again by itself.
+    old.filters()[0].past.spurn(&taken.program.filters()[0]);
+    assert!(!old.is_stale() && is_same(&old, &file.next(&old).unwrap().program));
+}
+
+#[test]
+fn a_filter_of_another_file_that_changed_is_left_alone() {
+    let (one, other) = (File::new(), File::new());
+    let filters = [("one", &one.settings), ("other-filter", &other.settings)];
+    let program = Program::load(&filters, &context()).unwrap();
+    one.write_dissect();
+    other.write_nonsense();
+    let files = [one.path.clone()].into();
+    let running = [&program];
+    let asked = Beside { which: Which::Files(&files), ..beside(&running) };
+    assert!(asked.which.concerns(&program));
+    let next = next(asked, &filters, &context()).unwrap();
+    assert!(next.kept.is_empty(), "{:?}", next.kept);
+    let (before, after) = (program.filters(), next.program.filters());
+    assert!(!same(&before[0], &after[0]) && Arc::ptr_eq(&before[1], &after[1]));
+    assert!(!Which::Files(&[one.path.with_extension("other")].into()).concerns(&program));
+}
+
+#[tokio::test]
+async fn a_file_that_is_written_slowly_holds_up_no_other() {
+    let (fast, slow) = (File::new(), File::new());
+    let mut watch = Watch::new();
+    watch.follow([fast.path.clone(), slow.path.clone()]);
+    let write = async {
+        let mut code = std::fs::read(&slow.path).unwrap();
+        loop {
+            code.push(0);
+            std::fs::write(&slow.path, &code).unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    fast.write_dissect();
+    let found = tokio::select! {
+        found = tokio::time::timeout(Duration::from_secs(30), watch.changed()) => found.unwrap(),
+        () = write => unreachable!(),
+    };
+    assert!(found.contains(&fast.path), "{found:?}");
+    if !found.contains(&slow.path) {
+        let found = tokio::time::timeout(Duration::from_secs(30), watch.changed()).await.unwrap();
+        assert_eq!(found, [slow.path.clone()].into());
+    }
 }

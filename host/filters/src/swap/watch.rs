@@ -58,8 +58,8 @@ impl Watch {
         }
     }
 
-    /// Waits until one of the files has changed and is written.
-    pub async fn changed(&mut self) {
+    /// Waits until some of the files have changed and are written; another that is written meanwhile does not hold them up.
+    pub async fn changed(&mut self) -> BTreeSet<PathBuf> {
         loop {
             if self.files.is_empty() {
                 self.told.notified().await;
@@ -69,30 +69,30 @@ impl Watch {
                     () = tokio::time::sleep(EVERY) => {}
                 }
             }
-            if self.differs() && self.settled().await {
-                return;
-            }
-        }
-    }
-
-    fn differs(&self) -> bool {
-        // A file that is gone has no new code: its plugin goes on.
-        self.files.iter().any(|(file, seen)| FileStamp::of(file).is_some_and(|now| *seen != Some(now)))
-    }
-
-    /// Waits until the files stay as they are; whether they are others then.
-    async fn settled(&mut self) -> bool {
-        loop {
-            let now: Vec<Option<FileStamp>> = self.files.keys().map(|file| FileStamp::of(file)).collect();
-            tokio::time::sleep(QUIET).await;
-            if self.files.keys().zip(&now).all(|(file, now)| FileStamp::of(file) == *now) {
-                let differs = self.differs();
-                for (seen, now) in self.files.values_mut().zip(now) {
-                    *seen = now.or(*seen);
+            let mut before = self.others();
+            while !before.is_empty() {
+                tokio::time::sleep(QUIET).await;
+                let now = self.others();
+                let quiet = now.iter().filter(|(file, stamp)| before.get(*file) == Some(*stamp));
+                let quiet: Vec<_> = quiet.map(|(file, stamp)| (file.clone(), *stamp)).collect();
+                if !quiet.is_empty() {
+                    // The next call looks at those that are not.
+                    self.told.notify_one();
+                    self.files.extend(quiet.iter().map(|(file, stamp)| (file.clone(), Some(*stamp))));
+                    return quiet.into_iter().map(|(file, _)| file).collect();
                 }
-                return differs;
+                before = now;
             }
         }
+    }
+
+    /// The files that are others than before. One that is gone has no new code: its plugin goes on.
+    fn others(&self) -> BTreeMap<PathBuf, FileStamp> {
+        let other = |(file, seen): (&PathBuf, &Option<FileStamp>)| {
+            let now = FileStamp::of(file).filter(|now| *seen != Some(*now))?;
+            Some((file.clone(), now))
+        };
+        self.files.iter().filter_map(other).collect()
     }
 }
 

@@ -101,11 +101,13 @@ async fn a_plugin_that_broke_is_kept_and_told_of_and_a_good_one_is_taken() {
     let bench = Bench::start(&file.display().to_string()).await;
     assert_eq!(*bench.plugins.borrow(), std::slice::from_ref(&file));
     std::fs::write(&file, b"no component").unwrap();
-    let Ok(Applied { kept, .. }) = bench.control.ask(Command::Refresh).await else { panic!() };
+    let Ok(Applied { kept, .. }) = bench.control.ask(Command::Refresh([file.clone()].into())).await else {
+        panic!()
+    };
     assert_eq!(kept[0].filter, "mark", "{kept:?}");
     assert!(bench.board.read().last_reload_error.unwrap().contains("filters.mark"));
     plugin_file(elsewhere.path(), "set");
-    assert_eq!(bench.control.ask(Command::Refresh).await, Ok(Applied::default()));
+    assert_eq!(bench.control.ask(Command::Refresh([file].into())).await, Ok(Applied::default()));
     assert!(bench.end().await);
 }
 
@@ -167,7 +169,10 @@ async fn a_swap_takes_up_the_filter_that_is_named_and_no_other_whose_name_begins
     assert_eq!((changed, kept), (vec![Arc::from("mark")], Vec::new()));
     let told = |name: &str| bench.board.history(Some(name)).into_iter().map(|e| e.result).collect::<Vec<_>>();
     assert_eq!(told("mark-more"), [Outcome::InForce], "nobody asked for it");
-    let Ok(Applied { kept, .. }) = bench.control.ask(Command::Refresh).await else { panic!() };
+    let Ok(Applied { kept, .. }) = bench.control.ask(Command::Refresh([file("mark-more")].into())).await
+    else {
+        panic!()
+    };
     assert_eq!(kept[0].filter, "mark-more");
     assert_eq!(told("mark-more"), [Outcome::InForce, Outcome::Failed]);
     assert_eq!(told("mark"), [Outcome::InForce, Outcome::InForce]);
