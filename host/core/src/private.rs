@@ -2,36 +2,81 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufWriter};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
 
 /// Rights of the owner's group and of everybody else.
 const OTHERS: u32 = 0o077;
 
-/// Makes a folder that only its owner can enter (0700), with those above it. One that is there stays as it is.
+/// Makes a folder that only its owner can enter (0700), with those above it. One that is there stays as it is. What root makes gets
+/// the owner of what it lies in.
 ///
 /// # Errors
 /// The system's.
 pub fn folder(path: &Path) -> io::Result<()> {
+    make(path, 0o700)
+}
+
+fn make(path: &Path, mode: u32) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    if let Some(above) = path.parent() {
-        fs::create_dir_all(above)?;
+    let above = match path.parent() {
+        Some(above) if !above.as_os_str().is_empty() => above,
+        _ => Path::new("."),
+    };
+    make(above, 0o777)?;
+    match DirBuilder::new().mode(mode).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
+        made => made?,
     }
-    match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        made => made,
+    match heir(above)? {
+        // Not by its path, behind which the owner of what it lies in may have put something else by now.
+        Some(_) => {
+            let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            give(&File::from(rustix::fs::open(path, flags, Mode::empty())?), above)
+        }
+        None => Ok(()),
     }
 }
 
-/// Opens a file with these options. One that is made, only its owner can read and write (0600); of one that is there,
-/// and is the owner's, the rights of everybody else are taken away.
+/// Whose a thing in this folder is to be that root makes: its owner's, who could not use it otherwise. None where this user is
+/// not root, or the folder root's.
+fn heir(folder: &Path) -> io::Result<Option<(u32, u32)>> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    let there = fs::metadata(folder)?;
+    Ok((there.uid() != 0).then(|| (there.uid(), there.gid())))
+}
+
+/// Gives what was just made in a folder to whoever is to have it.
+fn give(made: &File, folder: &Path) -> io::Result<()> {
+    match heir(folder)? {
+        Some((owner, group)) => fchown(made, Some(owner), Some(group)),
+        None => Ok(()),
+    }
+}
+
+/// Opens a file with these options. One that is made, only its owner can read and write (0600), and where root makes it that is the
+/// owner of its folder; of one that is there, and is the owner's, the rights of everybody else are taken away.
 ///
 /// # Errors
 /// The system's. That the rights of a file cannot be changed is none.
 pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let folder = match path.parent() {
+        Some(above) if !above.as_os_str().is_empty() => above,
+        _ => Path::new("."),
+    };
+    let is_new = rustix::process::geteuid().is_root() && fs::symlink_metadata(path).is_err();
     let file = options.mode(0o600).open(path)?;
+    // One that others have put there meanwhile, or to which they have led, is not given away.
+    if is_new && file.metadata().is_ok_and(|there| there.uid() == 0 && there.len() == 0) && is_at(&file, path)
+    {
+        give(&file, folder)?;
+    }
     if let Ok(there) = file.metadata()
         && there.is_file()
         && there.mode() & OTHERS != 0
@@ -40,6 +85,12 @@ pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
         let _ = file.set_permissions(fs::Permissions::from_mode(there.mode() & 0o700));
     }
     Ok(file)
+}
+
+/// Whether this is what lies at `path`, and nowhere else.
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(open), Ok(there)) = (file.metadata(), fs::symlink_metadata(path)) else { return false };
+    open.nlink() == 1 && (open.dev(), open.ino()) == (there.dev(), there.ino())
 }
 
 /// What the file is called that [`replace`] writes before it takes the place of the other one: a crash can leave it.
@@ -101,6 +152,34 @@ mod tests {
         let file = path.join("letters");
         open(OpenOptions::new().append(true).create(true), &file).unwrap();
         assert_eq!(mode(&file), 0o600);
+    }
+
+    #[test]
+    fn what_root_makes_belongs_to_the_owner_of_what_it_lies_in() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let base = tempfile::tempdir().unwrap();
+        let (data, roots) = (base.path().join("data"), base.path().join("roots"));
+        fs::create_dir(&data).unwrap();
+        std::os::unix::fs::chown(&data, Some(1234), Some(5678)).unwrap();
+        let owner = |path: &Path| fs::symlink_metadata(path).map(|there| (there.uid(), there.gid())).unwrap();
+        let (blobs, file) = (data.join("registry/blobs/sha256"), data.join("registry/tag.json"));
+        folder(&blobs).unwrap();
+        replace(&file, |out| out.write_all(b"one")).unwrap();
+        replace(&file, |out| out.write_all(b"two")).unwrap();
+        for path in [&data.join("registry"), &data.join("registry/blobs"), &blobs, &file] {
+            assert_eq!(owner(path), (1234, 5678), "{}", path.display());
+        }
+        // A link of the owner's leads to nothing that would be theirs then.
+        let elsewhere = base.path().join("shadow");
+        fs::write(&elsewhere, "").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, data.join("link")).unwrap();
+        open(OpenOptions::new().write(true).create(true), &data.join("link")).unwrap();
+        fs::hard_link(&elsewhere, data.join("other")).unwrap();
+        open(OpenOptions::new().write(true).create(true), &data.join("other")).unwrap();
+        folder(&roots).unwrap();
+        assert_eq!((owner(&elsewhere), owner(&roots)), ((0, 0), (0, 0)));
     }
 
     #[test]

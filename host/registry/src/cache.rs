@@ -54,9 +54,22 @@ impl Cache {
         &self.folder
     }
 
+    /// Whether it is another user's, and this one may not look into it.
+    pub fn is_closed(&self) -> bool {
+        let looked = fs::read_dir(self.folder.join(BLOBS));
+        looked.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    }
+
     /// That what was pulled cannot be kept or read.
     pub fn failed(&self, error: &io::Error) -> Error {
-        Error::Failed(format!("what is pulled cannot be kept in {}: {error}", self.folder.display()))
+        let folder = self.folder.display();
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            let user = "`chown -R` it to the user that flitch runs as, or run this as that user";
+            return Error::Failed(format!(
+                "{folder} is for another user, so nothing can be kept or read there: {user} ({error})"
+            ));
+        }
+        Error::Failed(format!("what is pulled cannot be kept in {folder}: {error}"))
     }
 
     fn blob(&self, digest: &Digest) -> PathBuf {
@@ -71,12 +84,7 @@ impl Cache {
         let path = self.blob(digest);
         let file = match File::open(&path) {
             Ok(file) => file,
-            // Of another user's data only that user knows.
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) =>
-            {
-                return Ok(None);
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
         let mut bytes = Vec::new();

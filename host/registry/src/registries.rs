@@ -111,6 +111,11 @@ impl Registries {
         self.id
     }
 
+    /// Whether what was pulled is another user's, and this one may not look at it.
+    pub fn is_closed(&self) -> bool {
+        self.cache.as_ref().is_some_and(Cache::is_closed)
+    }
+
     /// Asks from time to time what tags stand for, for as long as somebody uses these. `placed` hears of the [files](Self::file)
     /// of those that have come to stand for something else.
     ///
@@ -233,7 +238,13 @@ impl Registries {
         let cache = self.cache()?;
         let known = reference.digest.clone().or_else(|| cache.tag(reference));
         let here = match &known {
-            Some(digest) => self.cached(cache, digest)?,
+            Some(digest) => match self.cached(cache, digest) {
+                // Of another user's data only that user knows: who asks nobody looks no further.
+                Err(Error::Failed(why)) if !self.asks && cache.is_closed() => {
+                    return Err(Error::NotHere(why.into()));
+                }
+                cached => cached?,
+            },
             None => None,
         };
         let (digest, manifest, component) = match here {

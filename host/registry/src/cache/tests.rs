@@ -65,3 +65,13 @@ fn tags_and_signatures_outlive_the_process() {
     assert_eq!((again.tag(&one), again.tag(&other)), (Some(digest.clone()), None));
     assert_eq!(again.signatures(&digest).unwrap(), found);
 }
+
+#[test]
+fn what_is_another_users_is_told_with_what_to_do() {
+    let (folder, cache) = cache(1000);
+    let error = cache.failed(&io::Error::from(io::ErrorKind::PermissionDenied)).to_string();
+    assert!(error.contains(&*folder.path().to_string_lossy()) && error.contains("`chown -R` it"), "{error}");
+    assert!(!cache.is_closed(), "nothing is there yet");
+    let full = cache.failed(&io::Error::from(io::ErrorKind::StorageFull)).to_string();
+    assert!(full.contains("cannot be kept") && !full.contains("chown"), "{full}");
+}
