@@ -1,8 +1,12 @@
 //! What the service manager that started flitch is told, by the protocol of systemd's `sd_notify(3)`: when it is ready,
 //! that it reads its configuration again, that it drains, and that it is alive. Where none listens nothing is sent.
 
+use std::ffi::OsStr;
 use std::future::Future;
 use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -66,9 +70,21 @@ fn running(pipelines: usize) -> String {
 }
 
 fn tell(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
+    let told = match std::env::var_os("NOTIFY_SOCKET").as_deref().map(OsStr::as_bytes) {
+        Some([b'@', name @ ..]) => in_abstract(name, states),
+        _ => sd_notify::notify(states),
+    };
+    if let Err(error) = told {
         cannot(&error);
     }
+}
+
+/// The same by a socket that lies in no folder: of Linux alone, and what some managers of containers have.
+fn in_abstract(name: &[u8], states: &[NotifyState<'_>]) -> io::Result<()> {
+    let text: String = states.iter().map(|state| format!("{state}\n")).collect();
+    let socket = UnixDatagram::unbound()?;
+    socket.send_to_addr(text.as_bytes(), &SocketAddr::from_abstract_name(name)?)?;
+    Ok(())
 }
 
 /// A manager that is not told that flitch is alive ends it: that shows by itself, and one line a minute says why.

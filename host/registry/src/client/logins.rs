@@ -51,8 +51,8 @@ impl Login {
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct DockerConfig {
-    auths: BTreeMap<String, DockerAuth>,
-    cred_helpers: BTreeMap<String, String>,
+    auths: Option<BTreeMap<String, Option<DockerAuth>>>,
+    cred_helpers: Option<BTreeMap<String, Option<String>>>,
     creds_store: Option<String>,
 }
 
@@ -105,26 +105,34 @@ impl Logins {
             Err(error) => return Err(failed(error.to_string())),
         };
         // What a parser says of such a text may quote it.
-        let config: DockerConfig = serde_json::from_slice(&text)
+        let config = DockerConfig::read(&text)
             .map_err(|error| failed(format!("line {} is no JSON of Docker's", error.line())))?;
         config.of(host).map_err(failed)
     }
 }
 
 impl DockerConfig {
+    /// A file without anything in it, as `docker logout` and mounts may leave it, knows nobody.
+    fn read(text: &[u8]) -> serde_json::Result<DockerConfig> {
+        if text.iter().all(u8::is_ascii_whitespace) {
+            return Ok(DockerConfig::default());
+        }
+        Ok(serde_json::from_slice::<Option<DockerConfig>>(text)?.unwrap_or_default())
+    }
+
     fn of(&self, host: &str) -> Result<Login, String> {
         let server = if host == HUB.0 { HUB.1 } else { host };
-        if let Some(helper) = self.cred_helpers.get(host) {
+        let helpers = self.cred_helpers.as_ref();
+        if let Some(Some(helper)) = helpers.and_then(|helpers| helpers.get(host)) {
             return helped(helper, server);
         }
         let bare = |name: &str| {
             let name = name.trim_start_matches("https://").trim_start_matches("http://");
             name.split('/').next().unwrap_or_default().to_owned()
         };
-        let auth = self
-            .auths
-            .get(server)
-            .or_else(|| self.auths.iter().find(|(name, _)| bare(name) == host).map(|(_, auth)| auth));
+        let auths = || self.auths.iter().flatten().filter_map(|(name, auth)| Some((name, auth.as_ref()?)));
+        let auth = auths().find(|(name, _)| *name == server);
+        let auth = auth.or_else(|| auths().find(|(name, _)| bare(name) == host)).map(|(_, auth)| auth);
         match auth.map(DockerAuth::login).transpose()? {
             Some(Login::Nobody) | None => {}
             Some(login) => return Ok(login),

@@ -342,8 +342,9 @@ impl<'a> Client<'a> {
         }
         let text = self.read(answer, TOKEN, "a token").await?;
         let token: Option<Token> = serde_json::from_slice(&text).ok();
+        let some = |text: Option<String>| text.filter(|text| !text.is_empty());
         token
-            .and_then(|token| token.token.or(token.access_token))
+            .and_then(|token| some(token.token).or(some(token.access_token)))
             .ok_or_else(|| refused("that is in no answer".to_owned()))
     }
 

@@ -31,6 +31,10 @@ impl Key {
     /// # Errors
     /// There is none that flitch can use.
     pub fn from_pem(text: &str, name: &str) -> Result<Key, String> {
+        // Of two keys in one text the second would count for nothing, and nobody would know.
+        if text.matches("-----BEGIN PUBLIC KEY-----").count() > 1 {
+            return Err("holds more than one public key: put each into a file of its own".to_owned());
+        }
         let der = SubjectPublicKeyInfoDer::from_pem_slice(text.as_bytes()).map_err(|_| {
             let hint = match text.contains("PRIVATE KEY") {
                 true => ": it holds a private one, which does not belong here; `cosign public-key --key FILE` writes the other",

@@ -132,6 +132,7 @@ fn what_is_no_public_key_is_told_with_what_to_do() {
         ),
         ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "no key of P-256"),
         (fixture!("ed25519.pub"), "cannot verify; make one"),
+        (concat!(fixture!("other.pub"), "\n", fixture!("other.pub")), "each into a file of its own"),
     ] {
         let error = Key::from_pem(text, "k").unwrap_err();
         assert!(error.contains(words), "{error}");

@@ -50,6 +50,22 @@ fn credentials_are_those_of_the_configuration_and_else_those_of_docker() {
 }
 
 #[test]
+fn a_file_of_docker_that_holds_nothing_knows_nobody() {
+    for text in [
+        "",
+        " \n",
+        "null",
+        "{}",
+        r#"{"auths": null, "credHelpers": null, "credsStore": null}"#,
+        r#"{"auths": {"a": null}, "credHelpers": {"a": null}}"#,
+    ] {
+        let (_folder, logins) = logins(text);
+        assert_eq!(shown(&logins.of("a").unwrap()), "nobody", "{text}");
+        assert_eq!(shown(&logins.of("own.example.com").unwrap()), "own:secret", "{text}");
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_told_without_what_is_in_it() {
     for text in ["{\"auths\": {\"a\": {\"auth\": \"secret!\"}}}", "{\"auths\": \"secret\"}", "secret"] {
         let (_folder, logins) = logins(text);
