@@ -280,6 +280,7 @@ impl Managed for Fleet {
         }
     }
 
+            outputs: status.outputs.iter().map(|(name, o)| (name.to_string(), o.progress)).collect(),
     fn restart(&self) {
         self.control.restart();
     }

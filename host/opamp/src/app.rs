@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 
+use flitch_core::buffers::Progress;
 use flitch_registry::Offer;
 
 use crate::store::Kept;
@@ -156,8 +157,10 @@ pub struct Vitals {
     pub done: u64,
     /// Records that went to the dead letters since then.
     pub rejected: u64,
-    /// Records that are on their way, and bytes of files that are not read yet.
+    /// Records that are on their way.
     pub waiting: u64,
     /// Bytes of memory that the process has.
     pub memory: u64,
 }
+    /// How far each output is with what it has taken.
+    pub outputs: BTreeMap<String, Progress>,

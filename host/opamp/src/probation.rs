@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::app::Vitals;
+use flitch_core::buffers::Progress;
 
 /// Between two looks.
 pub const LOOK: Duration = Duration::from_secs(1);
@@ -50,8 +51,9 @@ pub struct Probation {
     arrived: bool,
     /// What has been seen, and at how many looks.
     seen: BTreeMap<String, u32>,
-    /// Records that had arrived at the last look.
+    /// Records that had arrived at the last look, and how far outputs were.
     done: u64,
+    outputs: BTreeMap<String, Progress>,
 }
 
 /// What a look comes to.
@@ -80,6 +82,7 @@ impl Probation {
             arrived: done > 0,
             seen: BTreeMap::new(),
             done: before.done,
+            outputs: before.outputs.clone(),
             before,
         }
     }
@@ -114,7 +117,7 @@ impl Probation {
                 "it takes {now} MiB of memory, and {before} MiB were taken before"
             ));
         }
-        let stands = vitals.done == self.done && vitals.waiting > 0 && self.arrived;
+        let stands = vitals.done == self.done && vitals.waiting > 0 && self.arrived && self.hangs(vitals);
         if !stands {
             self.seen.remove("still");
         }
@@ -130,6 +133,7 @@ impl Probation {
             }
         }
         self.done = vitals.done;
+        self.outputs.clone_from(&vitals.outputs);
         let done = vitals.done.saturating_sub(self.before.done);
         let rejected = vitals.rejected.saturating_sub(self.before.rejected);
         if rejected > FEW_REJECTED && part(rejected, done) > self.rejected + MORE_REJECTED {
@@ -142,6 +146,17 @@ impl Probation {
         }
         // What is under suspicion when the time is over is looked at until it has gone or is sure.
         if now >= self.until && !suspects { Verdict::Stood } else { Verdict::Open }
+    }
+
+    /// Whether what waits hangs, as far as outputs tell: one of them is at a write that does not end, or none has anything to do
+    /// with it. Records that are gathered for an object, which is written when it is large or old enough, do not hang.
+    fn hangs(&self, vitals: &Vitals) -> bool {
+        let has_turned = |(name, now): &(&String, &Progress)| {
+            self.outputs.get(*name).is_none_or(|before| before.turns != now.turns)
+        };
+        let mut outputs = vitals.outputs.iter();
+        let is_at_one_write = outputs.clone().any(|output| output.1.writes && !has_turned(&output));
+        is_at_one_write || !outputs.any(|output| output.1.gathers || has_turned(&output))
     }
 }
 

@@ -52,11 +52,15 @@ pub async fn deliver(
             {
                 under_way.push(Box::pin(courier.carry(piece)));
             }
+            buffer.emptied_by(!gather.is_empty(), !under_way.is_empty());
             // Rows without a key are under way to the dead letters beside the writes, and may have to wait.
             let takes_more = open && under_way.len() <= most && gather.takes_more(under_way.len() < most);
             tokio::select! {
                 biased;
-                panicked = one_of(&mut under_way), if !under_way.is_empty() => courier.failed(panicked),
+                panicked = one_of(&mut under_way), if !under_way.is_empty() => {
+                    buffer.turned();
+                    courier.failed(panicked);
+                }
                 () = until(gather.due()), if gather.due().is_some() => gather.close_due(),
                 batch = buffer.lease(), if takes_more => match batch {
                     Some(batch) if batch.records.rows() == 0 => batch.receipt.delivered(),
@@ -78,6 +82,7 @@ pub async fn deliver(
         () = stop.cancelled() => true,
         () = work => false,
     };
+    buffer.emptied_by(false, false);
     if stopped && buffer.keeps() {
         tracing::info!(output = %name, "stopped; what is not delivered stays in the buffer on disk");
         return;

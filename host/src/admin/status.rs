@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{Exporter, Home};
 use crate::app::history::{Entry, History};
 use crate::fleet::Chosen;
-use flitch_core::buffers::{Buffer, DiskStats, Stats};
+use flitch_core::buffers::{Buffer, DiskStats, Progress, Stats};
 use flitch_core::clock::Clock;
 use flitch_core::receipt::Accounts;
 use flitch_core::telemetry::health::Failures;
@@ -122,6 +122,9 @@ pub struct OutputStatus {
     pub buffered_bytes: u64,
     /// Whether its buffer is full, so that sources wait.
     pub full: bool,
+    /// How far it is with what it has taken out of its buffer.
+    #[serde(skip)]
+    pub progress: Progress,
     /// What is on disk, for a buffer that is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk: Option<DiskStatus>,
@@ -315,7 +318,11 @@ impl StatusBoard {
         let output = |(name, buffer): (&Arc<str>, &Buffer)| {
             let Stats { records, bytes, full, .. } = buffer.stats();
             let disk = buffer.on_disk().map(DiskStatus::of);
-            (name.clone(), OutputStatus { buffered_records: records, buffered_bytes: bytes, full, disk })
+            let progress = buffer.progress();
+            (
+                name.clone(),
+                OutputStatus { buffered_records: records, buffered_bytes: bytes, full, progress, disk },
+            )
         };
         let states = wired.states.clone();
         let filter = |(name, filter): (&Arc<str>, &FilterStatus)| {

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Closed;
+use super::course::{Course, Progress};
 use super::disk::{BufferContext, Disk, DiskStats, Wanted};
 use super::memory::Memory;
 use super::rush::{Rush, Rushed};
@@ -100,6 +101,7 @@ struct Inner {
     /// Says that it drops.
     said: Quiet,
     rush: Arc<Rush>,
+    course: Course,
 }
 
 /// Where the batches are. An enum, and no `dyn`, so that no wait is a box.
@@ -167,6 +169,7 @@ impl Buffer {
             dropped,
             said: Quiet::a_minute(),
             rush: Arc::default(),
+            course: Course::default(),
         }))
     }
 
@@ -271,6 +274,21 @@ impl Buffer {
     /// Whether it is so now.
     pub fn is_rushed(&self) -> bool {
         self.0.rush.is_on()
+    }
+
+    /// Whoever empties it tells whether it gathers records that are written later, and whether it writes now.
+    pub fn emptied_by(&self, gathers: bool, writes: bool) {
+        self.0.course.is(gathers, writes);
+    }
+
+    /// Whoever empties it tells that a write has come to its end.
+    pub fn turned(&self) {
+        self.0.course.turned();
+    }
+
+    /// How far that one is.
+    pub fn progress(&self) -> Progress {
+        self.0.course.progress()
     }
 
     /// Refuses new batches; those inside can still be leased.

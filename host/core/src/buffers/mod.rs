@@ -17,6 +17,7 @@
 mod buffer;
 #[cfg(test)]
 mod contract;
+mod course;
 mod disk;
 mod memory;
 mod queue;
@@ -25,6 +26,7 @@ mod store;
 mod sync;
 
 pub use buffer::{Ack, Buffer, BufferKind, BufferSettings, WhenFull};
+pub use course::Progress;
 pub use disk::{BufferContext, DiskStats, Shelf, offline};
 pub use queue::{Closed, Late, Queue};
 pub use rush::Rushed;

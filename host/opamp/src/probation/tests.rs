@@ -88,6 +88,40 @@ fn records_that_wait_while_none_arrives_make_it_go() {
 }
 
 #[test]
+fn records_that_an_object_gathers_are_no_fault_and_a_write_that_never_ends_beside_them_is() {
+    let at = |second: u64, others: &[(&str, Progress)]| Vitals {
+        done: 60_000,
+        waiting: 1000 * second,
+        outputs: others.iter().map(|(name, progress)| ((*name).to_owned(), *progress)).collect(),
+        ..flowing(second)
+    };
+    let gathers = Progress { gathers: true, ..Progress::default() };
+    let archive = |second: u64| at(second, &[("archive", gathers)]);
+    assert_eq!(watched(&before(), archive), (30, Verdict::Stood));
+    // Records that go to both arrive when the object does.
+    let lively = |second| {
+        at(
+            second,
+            &[
+                ("archive", gathers),
+                ("kafka", Progress { writes: true, turns: second, ..Progress::default() }),
+            ],
+        )
+    };
+    assert_eq!(watched(&before(), lively), (30, Verdict::Stood));
+    let hangs = |second| {
+        at(
+            second,
+            &[("archive", gathers), ("kafka", Progress { writes: true, turns: 1, ..Progress::default() })],
+        )
+    };
+    let (second, reason) = worse(hangs);
+    assert!(second <= 12 && reason.contains("none arrives any more"), "{second}: {reason}");
+    let none = |second| at(second, &[("archive", Progress::default())]);
+    assert!(worse(none).0 <= 12, "they hang before the outputs");
+}
+
+#[test]
 fn a_buffer_that_stays_full_makes_it_go() {
     let at = |second| Vitals { full: ["events".to_owned()].into(), ..flowing(second) };
     assert_eq!(worse(at), (10, "the buffer of the output events stays full".to_owned()));

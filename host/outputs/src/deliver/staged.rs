@@ -52,6 +52,8 @@ pub(super) async fn work(courier: &Courier, plan: Plan, buffer: &Buffer) {
         if !open && is_done {
             return;
         }
+        // An object takes the time that it takes, to be filled and to be written: what keeps it from being written is an ailment.
+        buffer.emptied_by(yard.as_ref().is_none_or(|yard| !yard.is_empty()) || !under_way.is_empty(), false);
         let due = yard.as_ref().and_then(|yard| yard.due());
         let has_room = yard.as_mut().is_some_and(|yard| yard.takes_more());
         let lull =
@@ -59,7 +61,10 @@ pub(super) async fn work(courier: &Courier, plan: Plan, buffer: &Buffer) {
         let is_stuck = yard.as_ref().is_some_and(|yard| yard.is_stuck()) && under_way.len() < most;
         tokio::select! {
             biased;
-            panicked = one_of(&mut under_way), if !under_way.is_empty() => courier.failed(panicked),
+            panicked = one_of(&mut under_way), if !under_way.is_empty() => {
+                buffer.turned();
+                courier.failed(panicked);
+            }
             done = of(&mut job), if job.is_some() => {
                 job = None;
                 match done {

@@ -13,7 +13,7 @@ use crate::parcel::Parcel;
 use crate::{Answer, Output, OutputContext, RetrySettings, WriteError, Written, deliver};
 use flitch_core::batch::encode::Encoder;
 use flitch_core::batch::{Kind, StreamId};
-use flitch_core::buffers::Buffer;
+use flitch_core::buffers::{Buffer, Progress};
 use flitch_core::dead_letter::DeadLetters;
 use flitch_core::receipt::{Ledger, Verdict, issue};
 
@@ -417,4 +417,20 @@ async fn a_store_that_wants_parcels_can_keep_the_contract_of_outputs() {
 #[test]
 fn an_output_may_want_more_bytes_than_there_are() {
     assert_eq!(Wants::one(usize::MAX, 1, Duration::ZERO).held, usize::MAX);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_told_that_records_are_gathered_and_when_a_write_has_ended() {
+    let takes = Duration::from_secs(5);
+    let mut bench = Bench::of(Store { wants: far(), poison: -1, takes, given: Mutex::default() });
+    bench.settle().await;
+    assert_eq!(bench.buffer.progress(), Progress::default());
+    bench.push(one(1), any).await;
+    bench.settle().await;
+    assert_eq!(bench.buffer.progress(), Progress { gathers: true, ..Progress::default() });
+    tokio::time::sleep(Duration::from_secs(3601)).await;
+    assert_eq!(bench.buffer.progress(), Progress { writes: true, ..Progress::default() });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(bench.buffer.progress(), Progress { turns: 1, ..Progress::default() });
+    bench.finish().await;
 }

@@ -10,7 +10,7 @@ use crate::staging::Object;
 use crate::staging::tests::plan;
 use crate::{Answer, Fate, Output, RetrySettings, WriteError, Written, deliver};
 use flitch_core::batch::{Batch, StreamId};
-use flitch_core::buffers::Buffer;
+use flitch_core::buffers::{Buffer, Progress};
 use flitch_core::dead_letter::DeadLetters;
 use flitch_core::receipt::{Accounts, Ledger, issue};
 
@@ -129,4 +129,38 @@ async fn an_object_that_is_cut_holds_up_no_other() {
     assert_eq!((accounts.delivered, accounts.dead_lettered), (999, 1));
     // 1,000 rows, 16 parts of them, of one 16, of one 4.
     assert_eq!(one.done.lock().len(), 1 + 16 + 16 + 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_told_that_an_object_is_built_until_it_has_arrived() {
+    let home = tempfile::tempdir().unwrap();
+    let (buffer, ledger) = (Buffer::with_room(64 << 20), Arc::<Ledger>::default());
+    let records = numbered(0, 100);
+    let receipt = issue(&ledger, records.rows(), 0, |_| {});
+    buffer.push(Batch { records, receipt, stream: StreamId::UNORDERED }).await.unwrap();
+    let delivery = deliver(
+        "out".into(),
+        Picky::new(&home, "nothing", "k"),
+        buffer.clone(),
+        RetrySettings::default(),
+        DeadLetters::open(&home.path().join("letters")).unwrap(),
+        flitch_core::telemetry::health::Ailment::unheard(),
+        CancellationToken::new(),
+    );
+    let watching = async {
+        // The oldest record is a minute old before its object is closed, and ten seconds are spent on the way.
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assert_eq!(
+            buffer.progress(),
+            Progress { gathers: true, writes: false, turns: 1 },
+            "`begin` is a turn"
+        );
+        tokio::time::sleep(Duration::from_secs(35)).await;
+        assert_eq!(ledger.read().in_flight(), 100, "it is under way");
+        assert!(buffer.progress().gathers);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!((ledger.read().in_flight(), buffer.progress().gathers), (0, false));
+        buffer.close();
+    };
+    tokio::join!(delivery, watching);
 }
