@@ -41,7 +41,7 @@ use apart::apart;
 pub use command::{Answer, Applied, Command, Control, Kept, Refused};
 use history::{By, History};
 use output::Output;
-pub use run::{Ended, RunError, run};
+pub use run::{Ended, RunError, Signals, run};
 use source::Source;
 
 /// A part of the configuration that could not be put to work.

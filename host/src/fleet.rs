@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{Status, StatusBoard};
-use crate::app::{Command, Control};
+use crate::app::{Command, Control, Refused};
 use crate::config::{self, Config, ConfigError, Loaded, is_host_allowed};
 use flitch_core::clock::Clock;
 use flitch_core::machine::hostname;
@@ -145,13 +145,15 @@ pub struct Fleet {
     board: Arc<StatusBoard>,
     since: u64,
     in_force: Mutex<InForce>,
+    /// Why it does not restart though the server wants it, and how many configurations had been in force then.
+    stays: Mutex<Option<(u64, String)>>,
 }
 
 impl Fleet {
     /// The daemon that has this control and this board, and started with this.
     pub fn new(control: Control, board: Arc<StatusBoard>, in_force: InForce) -> Fleet {
         let since = u64::try_from(Clock::system().now()).unwrap_or(0);
-        Fleet { control, board, since, in_force: Mutex::new(in_force) }
+        Fleet { control, board, since, in_force: Mutex::new(in_force), stays: Mutex::default() }
     }
 
     /// Runs its agent until `stop` is cancelled.
@@ -211,8 +213,10 @@ impl Managed for Fleet {
         for (part, reason) in ailing(&status) {
             components.entry(place(&part)).or_default().reason = Some(reason);
         }
-        if let Some(reason) = status.ailments.get(LOST) {
-            let reason = Some(reason.clone());
+        let stays = self.stays.lock().clone().filter(|(at, _)| *at == self.board.choices());
+        let stays = stays.map(|(_, reason)| format!("it could not start again, and was to: {reason}"));
+        if let Some(reason) = status.ailments.get(LOST).cloned().or(stays) {
+            let reason = Some(reason);
             components.insert("manage.opamp".to_owned(), Component { reason, detail: None });
         }
         for (name, filter) in &status.filters {
@@ -276,13 +280,19 @@ impl Managed for Fleet {
             done: accounts().map(|sums| sums.delivered + sums.dropped + sums.stored).sum(),
             rejected: accounts().map(|sums| sums.dead_lettered).sum(),
             waiting: status.sources.values().map(|source| source.in_flight).sum(),
+            outputs: status.outputs.iter().map(|(name, o)| (name.to_string(), o.progress)).collect(),
             memory: memory(),
         }
     }
 
-            outputs: status.outputs.iter().map(|(name, o)| (name.to_string(), o.progress)).collect(),
-    fn restart(&self) {
-        self.control.restart();
+    async fn restart(&self) -> Result<(), String> {
+        let refused = match self.control.ask(Command::Restart).await {
+            // It ends, and with it whoever would have answered.
+            Ok(_) | Err(Refused::Ending) => None,
+            Err(refused) => Some(refused.to_string()),
+        };
+        *self.stays.lock() = refused.clone().map(|reason| (self.board.choices(), reason));
+        refused.map_or(Ok(()), Err)
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use flitch_tests::flitch::Flitch;
 use flitch_tests::servers::opamp::Opamp;
+use flitch_tests::servers::s3::{KEY, KEY_ID, S3};
 use flitch_tests::wait::eventually;
 use serde_json::Value;
 
@@ -243,4 +244,59 @@ fn a_flitch_restarts_when_its_server_wants_that_and_takes_the_number_that_it_giv
     eventually("by the same number", DEADLINE, || {
         server.agents().into_iter().find(|agent| agent["uid"] == given && agent["connected"] == true)
     });
+}
+
+#[test]
+fn a_restart_that_would_be_the_end_is_refused_and_the_server_hears_why() {
+    let server = Opamp::start(&[]).unwrap();
+    let flitch = managed(&server, "");
+    server.offers("one", &copying(&flitch, "first")).unwrap();
+    told(&server, "one", "APPLIED");
+    let file = std::fs::read_to_string(flitch.config_file()).unwrap();
+    std::fs::write(flitch.config_file(), format!("{file}sorces: {{}}\n")).unwrap();
+    let uid = server.agent().unwrap()["uid"].as_str().unwrap().to_owned();
+    let asks = || server.does(&format!("/restart?agent={uid}"), "").unwrap();
+    let component = eventually("the server hears of it", DEADLINE, || {
+        asks();
+        let component = server.agent()?["components"]["manage.opamp"].clone();
+        component.to_string().contains("could not start again").then_some(component)
+    });
+    assert!(component.to_string().contains("sorces"), "{component}");
+    append(&flitch.at("in/a.log"), 0..100);
+    all_arrive(&flitch, &["first"], 0..100);
+    std::fs::write(flitch.config_file(), file).unwrap();
+    eventually("it begins anew", DEADLINE, || {
+        asks();
+        flitch.log().contains("beginning anew")
+    });
+    append(&flitch.at("in/a.log"), 100..200);
+    all_arrive(&flitch, &["first"], 0..200);
+}
+
+#[test]
+fn an_output_that_gathers_for_longer_than_the_probation_stands_and_its_records_arrive() {
+    let (server, s3) = (Opamp::start(&[]).unwrap(), S3::start(&["logs"]).unwrap());
+    let mut flitch = managed(&server, "");
+    server.offers("one", &copying(&flitch, "first")).unwrap();
+    told(&server, "one", "APPLIED");
+    append(&flitch.at("in/a.log"), 0..100);
+    all_arrive(&flitch, &["first"], 0..100);
+    let archive = format!(
+        "archive: {{ type: s3, bucket: logs, key: \"all/\", endpoint: \"{}\", access_key_id: {KEY_ID}, secret_access_key: {KEY} }}",
+        s3.endpoint()
+    );
+    let text = copying(&flitch, "first").replace("from: [lines], to: [first]", "from: [lines], to: [archive]");
+    server.offers("two", &text.replace("outputs:\n", &format!("outputs:\n  {archive}\n"))).unwrap();
+    told(&server, "two", "APPLIED");
+    eventually("it has stood", DEADLINE, || {
+        // Something comes all the time, and none of it arrives within the probation.
+        append(&flitch.at("in/a.log"), 100..110);
+        let kept = std::fs::read_to_string(flitch.at("data/manage/configuration.json")).unwrap_or_default();
+        kept.contains("archive").then_some(())
+    });
+    assert!(flitch.metrics().sums().in_flight > 0, "its records are gathered");
+    assert!(s3.objects("logs").is_empty());
+    assert_eq!(server.agent().unwrap()["status"], "RemoteConfigStatuses_APPLIED");
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+    assert!(s3.lines("logs").iter().any(|line| line.contains("n=0000109")));
 }

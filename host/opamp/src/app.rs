@@ -59,7 +59,10 @@ pub trait Managed: Send + Sync + 'static {
     fn vitals(&self) -> Vitals;
 
     /// Makes the process end what it has under way, and start again.
-    fn restart(&self);
+    ///
+    /// # Errors
+    /// It could not start again, and why; it goes on.
+    fn restart(&self) -> impl Future<Output = Result<(), String>> + Send;
 }
 
 /// Which configuration is in force.
@@ -159,8 +162,8 @@ pub struct Vitals {
     pub rejected: u64,
     /// Records that are on their way.
     pub waiting: u64,
+    /// How far each output is with what it has taken.
+    pub outputs: BTreeMap<String, Progress>,
     /// Bytes of memory that the process has.
     pub memory: u64,
 }
-    /// How far each output is with what it has taken.
-    pub outputs: BTreeMap<String, Progress>,

@@ -122,7 +122,7 @@ impl<M: Managed> Keeper<M> {
                             self.offered(config).await;
                         }
                         if wanted.restart {
-                            self.restart();
+                            self.restart().await;
                         }
                     }
                     _ = looks.tick() => self.look().await,
@@ -280,14 +280,14 @@ impl<M: Managed> Keeper<M> {
         }
     }
 
-    fn restart(&self) {
+    async fn restart(&self) {
         let why = match self.settings.accept_restart {
-            false => "which this flitch does not take (`accept_restart: false`)",
-            true if self.started.elapsed() < SETTLED => "and flitch has just started, and goes on",
-            true => {
-                tracing::info!("the server wants a restart");
-                return self.managed.restart();
-            }
+            false => "which this flitch does not take (`accept_restart: false`)".to_owned(),
+            true if self.started.elapsed() < SETTLED => "and flitch has just started, and goes on".to_owned(),
+            true => match self.managed.restart().await {
+                Ok(()) => return tracing::info!("the server wants a restart"),
+                Err(reason) => format!("after which flitch could not start, so it goes on: {reason}"),
+            },
         };
         // It may ask with each answer.
         if self.unwilling.may_say() {

@@ -84,7 +84,8 @@ pub async fn change(asked: Result<Command, Refusal>, control: &Control) -> Respo
         | Command::Renew
         | Command::Manage(_)
         | Command::Install(_)
-        | Command::Forget(_) => (String::new(), "reloaded"),
+        | Command::Forget(_)
+        | Command::Restart => (String::new(), "reloaded"),
     };
     let failed =
         |reason: &str| (StatusCode::CONFLICT, json!({"filter": name, "result": "failed", "reason": reason}));

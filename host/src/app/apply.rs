@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::diff::{self, Change, Diff, Filters};
 use super::drain::{Old, discard};
@@ -16,11 +16,14 @@ use crate::config::{self, Config};
 use crate::pipeline::Buffers;
 use flitch_core::inlet::Inlet;
 use flitch_core::placed::Placed;
-use flitch_core::telemetry::{Health, Part};
+use flitch_core::telemetry::{Health, Part, health};
 use flitch_filters::swap::Which;
 use flitch_filters::{FilterContext, FilterSettings, LoadError, Program, TablePlaces, Tables, swap};
 use flitch_registry::Registries;
 
+/// How often a start asks registries again that cannot give a plugin, after pauses that grow. (A daemon that runs asks when it is
+/// told to; what runs goes on meanwhile.)
+const PULLS: u32 = 3;
 /// How long sources of a first start that fails have to end. They have hardly begun.
 const FIRST: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -91,6 +94,11 @@ async fn registries(
     .await
 }
 
+/// Whether a registry could not give a plugin, and later may.
+fn is_passing(error: &anyhow::Error) -> bool {
+    matches!(config::of_registry(error), Some(flitch_registry::Error::Failed(_)))
+}
+
 impl App {
     /// Puts another configuration into force, but for its `data_dir`. What did not change is not restarted. Answers
     /// which filters changed, and which go on as they are, since what is in their files now cannot be used, and why not.
@@ -117,7 +125,8 @@ impl App {
             swaps: Vec::new(),
             kept: Vec::new(),
         };
-        let done = match self.make(&config, &diff, which, &mut made).await {
+        let pulls = if matches!(by, By::Start) { PULLS } else { 0 };
+        let done = match self.make(&config, &diff, (which, pulls), &mut made).await {
             Ok(()) => self.replace_sources(&config, &diff, &made, patience).await,
             Err(error) => Err(error),
         };
@@ -163,7 +172,7 @@ impl App {
         &self,
         config: &Config,
         diff: &Diff,
-        which: Which<'_>,
+        (which, mut pulls): (Which<'_>, u32),
         made: &mut Made,
     ) -> Result<(), AppError> {
         if diff.tables {
@@ -189,7 +198,7 @@ impl App {
             let built = match change.filters {
                 Filters::Keep => None,
                 Filters::Reload | Filters::Build => {
-                    Some(self.program((running, which), config, name, made).await?)
+                    Some(self.program((running, which), config, name, &mut pulls, made).await?)
                 }
             };
             let before = running.map(|running| running.workers.program());
@@ -225,8 +234,30 @@ impl App {
         Ok(Output::start(flow, part, before))
     }
 
-    /// Builds the filters of a pipeline, aside from those that run.
+    /// Builds the filters of a pipeline, and as often again as `pulls` lets it where a registry is away.
     async fn program(
+        &self,
+        running: (Option<&Pipeline>, Which<'_>),
+        config: &Config,
+        name: &str,
+        pulls: &mut u32,
+        made: &mut Made,
+    ) -> Result<Program, AppError> {
+        loop {
+            match self.build(running, config, name, made).await {
+                Err(AppError { path, error }) if *pulls > 0 && is_passing(&error) => {
+                    *pulls -= 1;
+                    let pause = health::pause(PULLS - *pulls);
+                    tracing::warn!(?pause, "{path}: {error:#}; it is asked for again");
+                    sleep(pause).await;
+                }
+                built => return built,
+            }
+        }
+    }
+
+    /// Builds the filters of a pipeline, aside from those that run.
+    async fn build(
         &self,
         (running, which): (Option<&Pipeline>, Which<'_>),
         config: &Config,

@@ -31,6 +31,8 @@ pub enum Command {
     /// Put what the server sent that manages this flitch into force, in place of the configuration file; none for that of
     /// the file.
     Manage(Option<Arc<Sent>>),
+    /// Drain and end, and have the process begin anew, unless it could not start again.
+    Restart,
     /// Put a package of the server in the place of what is here of that name, and put it into force where filters name it.
     Install(Arc<Fetched>),
     /// Forget a package of the server, if nothing needs it.

@@ -12,6 +12,7 @@ use super::command::{Answer, Applied, Command, Refused, Request};
 use super::history::By;
 use super::{App, Control, manager};
 use crate::admin::StatusBoard;
+use crate::cli;
 use crate::config::{self, Config, ConfigError, Loaded};
 use crate::fleet::{self, Chosen};
 use flitch_filters::FilterSettings;
@@ -104,6 +105,13 @@ impl Daemon {
                 let installed = self.app.install(&package).await;
                 return installed.map_err(|reason| Refused::Config { report: reason.clone(), line: reason });
             }
+            Command::Restart => {
+                let sound = self.sound().await.map_err(refused);
+                if sound.is_ok() {
+                    self.control.restart();
+                }
+                return sound.map(|()| Applied::default());
+            }
             Command::Forget(name) => return self.forget(&name),
             Command::Renew => self.refresh(By::Registry).await,
             Command::Rollback(name) => {
@@ -159,6 +167,16 @@ impl Daemon {
     async fn refresh(&mut self, occasion: impl Into<Occasion<'_>>) -> Answer {
         let applied = self.app.apply(self.app.config().clone(), occasion).await;
         applied.map_err(|part| Refused::Config { report: part.to_string(), line: part.to_string() })
+    }
+
+    /// Whether a flitch that begins anew could start with the file as it is now.
+    async fn sound(&self) -> Result<(), ConfigError> {
+        let path = self.path.clone();
+        let look = move || {
+            let own = config::load(&path)?;
+            cli::check::sound(&own, &path)
+        };
+        super::apart(look).await
     }
 
     /// Reads the file again, and puts it into force, or what a server sent for a machine that has this file.

@@ -46,23 +46,43 @@ pub enum RunError {
     Other(#[from] std::io::Error),
 }
 
+/// The signals that a run answers to. From when there are these, none of them ends the process by itself.
+#[derive(Debug)]
+pub struct Signals {
+    term: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Inside of a runtime.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            term: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Runs what was read from `path`, or what a server sent in place of it, until a signal ends it: SIGTERM and SIGINT drain,
 /// a second one stops at once; SIGHUP reads `path` again, and what cannot be put to work is refused with the old
 /// configuration going on.
 ///
 /// # Errors
 /// A part of the configuration cannot be put to work, or the admin listener cannot be bound.
-pub async fn run(path: &Path, own: Loaded) -> Result<Ended, RunError> {
+pub async fn run(path: &Path, own: Loaded, signals: Signals) -> Result<Ended, RunError> {
     telemetry::health::log_panics();
-    manager::watched(attend(path, own)).await
+    manager::watched(attend(path, own, signals)).await
 }
 
-async fn attend(path: &Path, own: Loaded) -> Result<Ended, RunError> {
+async fn attend(path: &Path, own: Loaded, signals: Signals) -> Result<Ended, RunError> {
+    let Signals { mut term, mut interrupt, mut hangup } = signals;
     let (mut chosen, mut in_force) = fleet::at_start(own, path);
     let config = Arc::new(chosen.own.config.clone());
-    let mut term = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
     let board = Arc::new(StatusBoard::default());
     board.lives(Home { config: path.to_owned(), data_dir: config.data_dir.clone() });
     let stop_admin = CancellationToken::new();

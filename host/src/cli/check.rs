@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use super::context::{Found, context};
 use super::{ConfigFile, Failure};
+use crate::app::AppError;
 use crate::config::{self, ConfigError, Loaded, Problem, report};
 use flitch_core::clock::Clock;
 use flitch_core::tasks;
 use flitch_core::telemetry::escape::Escaped;
-use flitch_filters::{Alone, Component, FilterSettings, LoadError, ShadowError};
+use flitch_filters::{Alone, Component, FilterSettings};
 use flitch_outputs::Ledgers;
 use flitch_sources::Probing;
 
@@ -31,7 +32,7 @@ pub struct Args {
 }
 
 /// Checks a configuration, and tells about each of its parts.
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let loaded = config::load(&args.config.path)?;
     let mut stdout = std::io::stdout();
     let of_disk = loaded.unwritable().into_iter().chain(loaded.left_records());
@@ -59,6 +60,34 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     writeln!(stdout, "{}: all right", args.config.path.display())?;
     Ok(())
+}
+
+/// Why a part of the configuration that was read from `path` could not be put to work: the configuration is wrong where its check
+/// finds that too. Whatever else keeps a part from starting is of this machine or of the network, and may pass: an address that
+/// is not up yet or taken, a name that is not resolved, a full disk, a server that is away.
+pub(super) fn failure(loaded: &Loaded, path: &Path, part: &AppError) -> Failure {
+    let problem = loaded.error(&part.path, &part.error);
+    // Sources, outputs and addresses have been checked before anything was started.
+    let is_looked_into =
+        ["filters", "tables", "plugins"].contains(&part.path.split('.').next().unwrap_or(""));
+    if is_looked_into && sound(loaded, path).is_err() {
+        return Failure::Config(problem.into());
+    }
+    let help = "nothing is wrong with the configuration itself: flitch may start when this has passed";
+    Failure::Away(problem.help(help.to_owned()).into())
+}
+
+/// Whether nothing is found wrong with the configuration that was read from `path`. What is of this machine and may pass is nothing
+/// wrong.
+///
+/// # Errors
+/// All that is wrong.
+pub(crate) fn sound(loaded: &Loaded, path: &Path) -> Result<(), ConfigError> {
+    let quiet = tracing::subscriber::NoSubscriber::new();
+    match tracing::subscriber::with_default(quiet, || examine(loaded, path)) {
+        Err(Failure::Config(error)) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Looks at all parts of a configuration, and answers a line about each. Nothing is connected to.
@@ -135,7 +164,9 @@ impl Check<'_> {
                     }
                 }
                 Err(error) if is_not_here(&error) => {
+                    let is_closed = cx.registries.is_closed();
                     let told = match settings.plugin.starts_with("package:") {
+                        _ if is_closed => "another user's to look at, so only its name was looked at",
                         true => "not sent to this machine yet, so only its name was looked at",
                         false => "not pulled to this machine, so only its name was looked at",
                     };
@@ -152,9 +183,7 @@ impl Check<'_> {
 
 /// Whether a filter cannot be looked at since a plugin of a registry was never pulled to this machine.
 fn is_not_here(error: &anyhow::Error) -> bool {
-    let error = error.downcast_ref::<LoadError>().map_or(error, |failed| &failed.error);
-    let error = error.downcast_ref::<ShadowError>().map_or(error, |ShadowError(error)| error);
-    matches!(error.downcast_ref(), Some(flitch_registry::Error::NotHere(_)))
+    matches!(config::of_registry(error), Some(flitch_registry::Error::NotHere(_)))
 }
 
 fn describe(plugin: &Component, name: &str) -> String {
@@ -164,9 +193,7 @@ fn describe(plugin: &Component, name: &str) -> String {
 }
 
 /// Asks all parts at once, and tells what each said.
-                    let is_closed = cx.registries.is_closed();
 async fn probe(parts: Vec<(String, Probing)>) -> anyhow::Result<()> {
-                        _ if is_closed => "another user's to look at, so only its name was looked at",
     let asked = parts.into_iter().map(|(name, answer)| {
         tasks::joined(async move {
             let start = Instant::now();

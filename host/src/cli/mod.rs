@@ -16,7 +16,7 @@ use flitch_registry::Registries;
 mod adx;
 mod again;
 mod buffer;
-mod check;
+pub(crate) mod check;
 mod config;
 mod context;
 mod dead_letters;
@@ -37,7 +37,7 @@ const WRONG: u8 = 64;
 const EXIT_CODES: &str = "\
 Exit codes:
   0   all went well
-  1   something failed while running
+  1   something failed: on this machine, in the network, or while running
   64  the configuration or the command line is wrong; nothing was started";
 
 /// Collects logs at the edge, runs WebAssembly filters over them, and ships them.
@@ -170,6 +170,8 @@ fn engine() -> anyhow::Result<Engine> {
 enum Failure {
     /// The configuration is wrong.
     Config(ConfigError),
+    /// A part of the configuration cannot be put to work, and the configuration is not what is wrong.
+    Away(ConfigError),
     /// The command line is wrong.
     Usage(String),
     /// Something else.
@@ -278,6 +280,7 @@ fn report(failure: Failure) -> u8 {
     let colors = has_colors(&io::stderr());
     let (text, code) = match failure {
         Failure::Config(error) => (error.report(colors), WRONG),
+        Failure::Away(error) => (error.report(colors), FAILED),
         // Words of plugins, servers and files may be in it.
         Failure::Usage(text) => (format!("error: {}\n", Lines(text)), WRONG),
         Failure::Other(error) if is_broken_pipe(&error) => return 0,

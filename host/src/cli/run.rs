@@ -3,9 +3,9 @@
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use super::{ConfigFile, Failure};
-use crate::app::{self, Ended, RunError};
-use crate::config::{self, ConfigError};
+use super::{ConfigFile, Failure, check};
+use crate::app::{self, Ended, RunError, Signals};
+use crate::config;
 use flitch_core::net::descriptors;
 use flitch_core::telemetry::log;
 
@@ -18,6 +18,12 @@ pub struct Args {
 
 /// Runs until a signal ends it.
 pub fn run(args: &Args) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("flitch").build()?;
+    // Before all else: a signal that nobody has asked for ends the process.
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::new()?
+    };
     let loaded = config::load(&args.config.path)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning:?}");
@@ -26,24 +32,26 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         tracing::warn!(%error, "the limit on open files cannot be raised");
     }
     loaded.check_parts()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("flitch").build()?;
     // Its own file may be another one when it begins anew: that of an upgrade.
     let program = std::env::current_exe();
-    let ended = runtime.block_on(app::run(&args.config.path, loaded.clone()));
+    let ended = runtime.block_on(app::run(&args.config.path, loaded.clone(), signals));
+    let ended = ended.map_err(|error| match error {
+        RunError::Part(part) => {
+            let _inside = runtime.enter();
+            check::failure(&loaded, &args.config.path, &part)
+        }
+        RunError::Other(error) => error.into(),
+    });
     // Whoever still waits on a thread waits for something that does not come.
     runtime.shutdown_background();
-    match ended {
-        Ok(Ended::Drained) => Ok(()),
-        Ok(Ended::Again) => {
+    match ended? {
+        Ended::Drained => Ok(()),
+        Ended::Again => {
             tracing::info!("beginning anew");
             log::settle();
             let error = Command::new(program?).args(std::env::args_os().skip(1)).exec();
             Err(anyhow::Error::new(error).context("cannot begin anew").into())
         }
-        Ok(Ended::Left | Ended::AtOnce) => {
-            Err(anyhow::anyhow!("not everything on its way had arrived").into())
-        }
-        Err(RunError::Part(part)) => Err(ConfigError::from(loaded.error(&part.path, &part.error)).into()),
-        Err(RunError::Other(error)) => Err(error.into()),
+        Ended::Left | Ended::AtOnce => Err(anyhow::anyhow!("not everything on its way had arrived").into()),
     }
 }

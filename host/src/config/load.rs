@@ -182,6 +182,13 @@ fn own(error: &anyhow::Error) -> &anyhow::Error {
 /// Reads and checks a configuration file.
 ///
 /// # Errors
+/// Why a registry does not give the plugin of a filter, where that is what went wrong.
+pub fn of_registry(error: &anyhow::Error) -> Option<&flitch_registry::Error> {
+    let error = own(error);
+    let error = error.downcast_ref::<ShadowError>().map_or(error, |ShadowError(error)| error);
+    error.downcast_ref()
+}
+
 /// All that is wrong with it.
 pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
     let text = std::fs::read(path).map_err(|error| source::unreadable(path, &error))?;

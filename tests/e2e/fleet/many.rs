@@ -73,7 +73,9 @@ impl Managed for Quick {
         Vitals::default()
     }
 
-    fn restart(&self) {}
+    async fn restart(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 #[test]

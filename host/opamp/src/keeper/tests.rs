@@ -69,8 +69,9 @@ impl Managed for Fake {
         Vitals { ailing: self.ailing.lock().clone(), ..Vitals::default() }
     }
 
-    fn restart(&self) {
+    async fn restart(&self) -> Result<(), String> {
         *self.restarts.lock() += 1;
+        Ok(())
     }
 }
 

@@ -72,7 +72,9 @@ impl Managed for Fake {
         Vitals::default()
     }
 
-    fn restart(&self) {}
+    async fn restart(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 struct Scene {

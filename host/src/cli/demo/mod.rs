@@ -172,7 +172,7 @@ impl Stage {
     async fn play(&self, args: &Args) -> Result<(), Failure> {
         let loaded = self.config()?;
         let app = App::start(loaded.config.clone(), Path::new("."), Arc::new(StatusBoard::default())).await;
-        let app = app.map_err(|part| ConfigError::from(loaded.error(&part.path, &part.error)))?;
+        let app = app.map_err(|part| Failure::Away(loaded.error(&part.path, &part.error).into()))?;
         let reader = Reader::start(&self.brokers.bootstrap_servers(), PARTITIONS)?;
         let stop = CancellationToken::new();
         let progress = [(); 3].map(|()| Arc::new(Progress::default()));
