@@ -1,6 +1,7 @@
 //! Puts the configurations of a server into force, and goes back where one does not do well. It goes on whether there is
 //! a server or not.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ const SETTLED: Duration = Duration::from_secs(10);
 /// one with each answer the last one counts, and neither the processor nor the log is full of the others.
 const AT_ONCE: u32 = 20;
 const EVERY: Duration = Duration::from_secs(10);
+/// Configurations that were refused and are remembered.
+const REFUSED: usize = 64;
 /// Pause between two attempts to go back.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -43,6 +46,8 @@ pub struct Keeper<M> {
     running: Option<Arc<Kept>>,
     /// The last one that came, and what became of it.
     last: Option<RemoteConfigStatus>,
+    /// The last ones that were refused, or had to go: none of them is tried again.
+    refused: VecDeque<RemoteConfigStatus>,
     lately: Lately,
     probation: Option<Probation>,
     /// Why the one that runs has to go, and when that is tried.
@@ -74,11 +79,14 @@ impl<M: Managed> Keeper<M> {
                 (None, Some(status(&kept.hash, ConfigStatus::Failed, &format!("at the start: {reason}"))))
             }
         };
-        if let Some(hash) = store.crashed() {
+        // One that had stood before is in force, and was not what ended it.
+        let is_running = |hash: &Vec<u8>| running.as_ref().is_some_and(|running| running.hash == *hash);
+        if let Some(hash) = store.crashed().filter(|hash| !is_running(hash)) {
             let reason = "flitch ended without a word while this configuration was on probation; it is not taken up again";
             last = Some(status(&hash, ConfigStatus::Failed, reason));
         }
         last.iter().for_each(|last| desk.status(last.clone()));
+        let refused = last.iter().filter(|last| last.status() == ConfigStatus::Failed).cloned().collect();
         let mut keeper = Keeper {
             managed,
             desk,
@@ -90,6 +98,7 @@ impl<M: Managed> Keeper<M> {
             good: running.clone(),
             running,
             last,
+            refused,
             lately: Lately::default(),
             probation: None,
             leaving: None,
@@ -119,6 +128,7 @@ impl<M: Managed> Keeper<M> {
                         }
                         if wanted.installed && let Some(config) = self.waiting.take() {
                             self.last = None;
+                            self.refused.retain(|known| known.last_remote_config_hash != config.config_hash);
                             self.offered(config).await;
                         }
                         if wanted.restart {
@@ -143,6 +153,10 @@ impl<M: Managed> Keeper<M> {
             return;
         }
         self.held = None;
+        let known = self.refused.iter().find(|known| known.last_remote_config_hash == hash);
+        if let Some(known) = known.filter(|_| !hash.is_empty()).cloned() {
+            return self.say(known);
+        }
         if !self.leave.take(Instant::now()) {
             self.held = Some(offered);
             return;
@@ -164,10 +178,15 @@ impl<M: Managed> Keeper<M> {
         }
         self.waiting = None;
         self.say(status(&sent.hash, ConfigStatus::Applying, ""));
-        if let Err(error) = self.store.tries(&sent.hash) {
-            return self.failed(&sent.hash, &format!("it cannot be written down that it is tried: {error}"));
+        // One that has stood before is on no probation: there is nothing to go back to but itself.
+        let has_stood = self.good.as_ref().is_some_and(|good| good.text == sent.text);
+        if !has_stood {
+            if let Err(error) = self.store.tries(&sent.hash) {
+                return self
+                    .failed(&sent.hash, &format!("it cannot be written down that it is tried: {error}"));
+            }
+            self.is_noted = true;
         }
-        self.is_noted = true;
         tracing::info!(hash = %hex(&sent.hash), "the server sends another configuration");
         if let Err(reason) = self.managed.apply(Some(sent.clone())).await {
             // The one that runs may be on probation itself.
@@ -183,6 +202,11 @@ impl<M: Managed> Keeper<M> {
         Metric::ManagedConfigs.counter(&[("result", "applied")]).increment(1);
         self.running = Some(sent.clone());
         self.leaving = None;
+        if has_stood {
+            self.say(status(&sent.hash, ConfigStatus::Applied, ""));
+            self.tell();
+            return self.stood();
+        }
         // Where one on probation was replaced, the measure is what was before that.
         let length = self.settings.probation.0;
         self.probation = Some(Probation::new(Instant::now(), length, &self.lately));
@@ -302,6 +326,11 @@ impl<M: Managed> Keeper<M> {
     }
 
     fn say(&mut self, status: RemoteConfigStatus) {
+        self.refused.retain(|known| known.last_remote_config_hash != status.last_remote_config_hash);
+        if status.status() == ConfigStatus::Failed {
+            self.refused.truncate(REFUSED - 1);
+            self.refused.push_front(status.clone());
+        }
         self.desk.status(status.clone());
         self.last = Some(status);
     }

@@ -1,6 +1,10 @@
 //! By HTTP, by TLS, with tokens; and servers that want to be left alone.
 
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use flitch_tests::flitch::Flitch;
@@ -180,4 +184,71 @@ fn another_connection_that_the_server_offers_is_kept_once_it_has_worked_and_else
         second.agent().filter(is_well)
     });
     assert_eq!(flitch.log().matches("is lost").count(), 1, "{}", flitch.log());
+}
+
+/// A proxy that connects whoever asks (`CONNECT`), and counts them.
+fn proxy() -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let (port, asked) = (listener.local_addr().unwrap().port(), Arc::<AtomicUsize>::default());
+    let count = asked.clone();
+    drop(flitch_tests::beside(move || {
+        for mut client in listener.incoming().flatten() {
+            let count = count.clone();
+            drop(flitch_tests::beside(move || {
+                let (mut head, mut byte) = (Vec::new(), [0]);
+                while !head.ends_with(b"\r\n\r\n") && client.read(&mut byte).is_ok_and(|read| read == 1) {
+                    head.push(byte[0]);
+                }
+                let head = String::from_utf8_lossy(&head).into_owned();
+                let Some(to) = head.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next()) else {
+                    return;
+                };
+                count.fetch_add(1, Ordering::AcqRel);
+                let Ok(server) = TcpStream::connect(to) else { return };
+                client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
+                let (mut from, mut back) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                let mut server = server;
+                let up = flitch_tests::beside(move || {
+                    drop(std::io::copy(&mut from, &mut server));
+                    drop(server.shutdown(Shutdown::Write));
+                });
+                drop(std::io::copy(&mut back, &mut client));
+                drop(client.shutdown(Shutdown::Write));
+                drop(up.join());
+            }));
+        }
+    }));
+    (port, asked)
+}
+
+#[test]
+fn a_server_is_reached_by_the_proxy_that_the_environment_names_by_both_ways() {
+    let authority = Authority::new("fleet").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let ca = authority.write(&folder.path().join("ca.pem")).unwrap();
+    let identity = authority.server().unwrap().write(folder.path(), "server").unwrap();
+    let at = |path: &Path| path.display().to_string();
+    for scheme in ["wss", "https"] {
+        let server =
+            Opamp::start(&["-cert", &at(&identity.certificate), "-key", &at(&identity.key)]).unwrap();
+        let tls = format!(", tls: {{ ca: \"{}\" }}", at(&ca));
+        let (port, asked) = proxy();
+        let proxied = format!("http://127.0.0.1:{port}");
+        let mut flitch = flitch_with(&server.endpoint(scheme), &tls).env("HTTPS_PROXY", &proxied);
+        flitch.run();
+        eventually("the agent is known", DEADLINE, || server.agent());
+        assert!(asked.load(Ordering::Acquire) > 0, "{scheme} goes by the proxy");
+        server.offers("one", &copying(&flitch, "first")).unwrap();
+        told(&server, "one", "APPLIED");
+        assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+        // But for those that the environment leaves out.
+        let before = asked.load(Ordering::Acquire);
+        let mut flitch = flitch.env("NO_PROXY", "127.0.0.1,localhost");
+        flitch.run();
+        told(&server, "one", "APPLIED");
+        eventually("it is there again", DEADLINE, || {
+            server.agent().filter(|agent| agent["connected"] == true || scheme == "https")
+        });
+        assert_eq!(asked.load(Ordering::Acquire), before, "{scheme} goes by none");
+    }
 }

@@ -273,6 +273,50 @@ async fn one_under_which_flitch_ended_without_a_word_is_known_at_the_next_start(
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_had_stood_before_is_no_suspect_when_flitch_ends_without_a_word() {
+    let mut scene = Scene::new();
+    scene.sends(1, &["a: 1"]).await;
+    seconds(40).await;
+    scene.sends(2, &["a: 2"]).await;
+    scene.sends(1, &["a: 1"]).await;
+    assert_eq!(Store::open(scene.folder.path()).unwrap().crashed(), None, "it has stood already");
+    scene.task.take().unwrap().abort();
+    // Where it was noted all the same, it is in force now.
+    Store::open(scene.folder.path()).unwrap().tries(&[1]).unwrap();
+    scene.start();
+    seconds(1).await;
+    assert_eq!(scene.told(), (vec![1], ConfigStatus::Applied, String::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_refused_is_not_tried_again_whatever_came_after_it() {
+    let scene = Scene::new();
+    scene.sends(1, &["a: 1"]).await;
+    seconds(40).await;
+    scene.sends(2, &[BAD]).await;
+    scene.sends(3, &["a: 3"]).await;
+    scene.fake.ailing.lock().insert("output events".to_owned(), "it is away".to_owned());
+    seconds(10).await;
+    scene.fake.ailing.lock().clear();
+    let tried = scene.applied().len();
+    for hash in [2, 3, 2] {
+        scene.sends(hash, &["a: other"]).await;
+        let (told, what, reason) = scene.told();
+        assert_eq!((told, what), (vec![hash], ConfigStatus::Failed));
+        assert!(reason.contains(if hash == 2 { "line 1" } else { "it is away" }), "{reason}");
+    }
+    assert_eq!(scene.applied().len(), tried);
+    scene.sends(4, &["a: other"]).await;
+    assert_eq!(scene.told().1, ConfigStatus::Applied);
+    for hash in 10..10 + REFUSED as u8 + 20 {
+        scene.sends(hash, &[]).await;
+        seconds(10).await;
+    }
+    scene.sends(2, &["a: 2"]).await;
+    assert_eq!(scene.told().1, ConfigStatus::Applied, "so many are remembered, and no more");
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_on_probation_when_flitch_ended_in_good_order_may_be_tried_again() {
     let mut scene = Scene::new();
     scene.sends(1, &["a: 1"]).await;

@@ -36,7 +36,7 @@ impl Asker {
         let tls = is_tls(&url).then(|| settings.tls.clone().unwrap_or_default());
         let limit = settings.timeout.0;
         let client = Renewed::new(tls, move |tls| {
-            http_client::client(http_client::Settings {
+            http_client::client_by_environment(http_client::Settings {
                 tls,
                 proxy: None,
                 connect_timeout: limit,

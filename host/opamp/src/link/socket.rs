@@ -4,20 +4,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use reqwest::Url;
-use reqwest::header::{HeaderMap, HeaderValue, USER_AGENT};
+use reqwest::header::{
+    CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
+    UPGRADE, USER_AGENT,
+};
+use reqwest::{Client, StatusCode, Url};
 use rustls::ClientConfig;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::CapacityError;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use tokio_util::sync::CancellationToken;
 
 use flitch_core::net::address::Address;
 use flitch_core::net::dial::{Stream, dial};
-use flitch_core::net::http_client::{USER_AGENT as NAME, retry_after};
+use flitch_core::net::http_client::{self, USER_AGENT as NAME, reason, retry_after};
 use flitch_core::net::tls::Renewed;
 use flitch_core::setting::wrong;
 use flitch_core::units::Bytes as Size;
@@ -31,6 +36,10 @@ const SILENCE: u32 = 3;
 /// Room for what is read: messages are small, and there may be many agents.
 const ROOM: usize = 16 << 10;
 
+/// Where an environment names proxies.
+const PROXIES: [&str; 6] =
+    ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+
 type Socket = WebSocketStream<Box<dyn Stream>>;
 
 /// Connects to one server.
@@ -39,6 +48,8 @@ pub struct Dial {
     address: Address,
     head: HeaderMap,
     tls: Renewed<Option<Arc<ClientConfig>>>,
+    /// Where the environment names proxies, what goes by them.
+    by_proxy: Option<Renewed<Client>>,
     timeout: Duration,
     silence: Duration,
     max_bytes: usize,
@@ -54,8 +65,22 @@ impl Dial {
         let mut head = settings.head()?;
         head.insert(USER_AGENT, HeaderValue::from_static(NAME));
         let tls = is_tls(&url).then(|| settings.tls.clone().unwrap_or_default());
+        let limit = settings.timeout.0;
+        let by_proxy = move |tls| {
+            http_client::client_by_environment(http_client::Settings {
+                tls,
+                proxy: None,
+                connect_timeout: limit,
+                timeout: limit,
+                keep: false,
+            })
+        };
+        let has_proxies =
+            PROXIES.iter().any(|name| std::env::var_os(name).is_some_and(|url| !url.is_empty()));
+        let by_proxy = has_proxies.then(|| Renewed::new(tls.clone(), by_proxy)).transpose()?;
         Ok(Dial {
             url,
+            by_proxy,
             address,
             head,
             tls: Renewed::new(tls, |tls| Ok(tls.map(Arc::new)))?,
@@ -124,20 +149,49 @@ impl Dial {
     }
 
     async fn connect(&self, ears: &Ears) -> Result<Socket, Broken> {
+        if let Some(client) = &self.by_proxy {
+            return self.connect_by(client.get(), ears).await;
+        }
         let stream =
             dial(&self.address, self.tls.get()).await.map_err(|error| Broken::new(error.to_string()))?;
         let request = self.url.as_str().into_client_request();
         let mut request = request.map_err(|error| broken(error, ears.clock.now()))?;
         request.headers_mut().extend(self.head.clone());
-        let config = WebSocketConfig::default()
-            .read_buffer_size(ROOM)
-            .write_buffer_size(ROOM)
-            .max_message_size(Some(self.max_bytes))
-            .max_frame_size(Some(self.max_bytes));
-        let (socket, _) = client_async_with_config(request, stream, Some(config))
+        let (socket, _) = client_async_with_config(request, stream, Some(self.config()))
             .await
             .map_err(|error| broken(error, ears.clock.now()))?;
         Ok(socket)
+    }
+
+    /// The same through the proxy that the environment names for this server, or without one where it names none.
+    async fn connect_by(&self, client: Client, ears: &Ears) -> Result<Socket, Broken> {
+        let mut url = self.url.clone();
+        let scheme = if is_tls(&self.url) { "https" } else { "http" };
+        url.set_scheme(scheme).map_err(|()| Broken::new("the endpoint has no scheme of a proxy's"))?;
+        let key = generate_key();
+        let request = client.get(url).headers(self.head.clone()).header(CONNECTION, "Upgrade");
+        let request = request.header(UPGRADE, "websocket").header(SEC_WEBSOCKET_VERSION, "13");
+        let answer = request.header(SEC_WEBSOCKET_KEY, &key).send().await;
+        let answer = answer.map_err(|error| Broken::new(reason(&error)))?;
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let after = retry_after(answer.headers(), ears.clock.now());
+            return Err(Broken { reason: format!("the server answers {}", answer.status()), after });
+        }
+        let accepted = answer.headers().get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
+        if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
+            return Err(Broken::new("what answers speaks no WebSocket"));
+        }
+        let stream = answer.upgrade().await.map_err(|error| Broken::new(reason(&error)))?;
+        let stream: Box<dyn Stream> = Box::new(stream);
+        Ok(WebSocketStream::from_raw_socket(stream, Role::Client, Some(self.config())).await)
+    }
+
+    fn config(&self) -> WebSocketConfig {
+        WebSocketConfig::default()
+            .read_buffer_size(ROOM)
+            .write_buffer_size(ROOM)
+            .max_message_size(Some(self.max_bytes))
+            .max_frame_size(Some(self.max_bytes))
     }
 
     async fn send(&self, socket: &mut Socket, message: AgentToServer) -> Result<(), Broken> {
