@@ -203,6 +203,28 @@ expect "helm finds nothing wrong with the chart" helm lint --strict packaging/he
 expect "what the chart makes is right by Kubernetes' schemas" chart_is_valid
 expect "so it is with all of its values" chart_is_valid -f packaging/tests/values.yaml
 expect "a value that the chart does not know is refused" chart_refuses --set outputs.type=kafka
+# A chart that has this one as a part, and asks for it by a condition.
+mkdir -p "$work/whole/charts"
+printf 'apiVersion: v2\nname: whole\nversion: 1.0.0\ndependencies: [{ name: flitch, version: "*", condition: flitch.enabled }]\n' >"$work/whole/Chart.yaml"
+printf 'global: { region: eu }\nflitch: { enabled: true }\n' >"$work/whole/values.yaml"
+cp -R packaging/helm/flitch "$work/whole/charts/"
+chart_is_a_part() { helm template w "$work/whole" | grep -q 'kind: DaemonSet' && ! helm template w "$work/whole" --set flitch.enabled=false | grep -q 'kind: DaemonSet'; }
+# What the chart makes of values, as `helm template` takes them; then what stands in the configuration, or in the DaemonSet.
+chart_makes() {
+  local wanted="$1"
+  shift
+  helm template t packaging/helm/flitch "$@" | "$validator/bin/python" packaging/tests/made.py "$wanted"
+}
+own_config="$(printf ' # mine\nsources: {}\n')"
+expect "it can be a part of another chart, which turns it on and off" chart_is_a_part
+expect "the probes reach a flitch with a configuration of its own" chart_makes 'admin == "0.0.0.0:9598" and "admin" not in config' --set-json 'config="sources: {}"'
+expect "a configuration may begin with a blank" chart_makes 'text.startswith(" # mine\nsources")' --set "config=$own_config"
+expect "what is left out may be a text" chart_makes '"/var/log/x/**" in config["sources"]["containers"]["exclude"]' --set 'source.exclude=/var/log/x/**'
+expect "nothing at all may be said of the source" chart_makes '"containers" in config["sources"]' --set source=null
+expect "a long time is written as a number" chart_makes 'grace == 1000000' --set terminationGracePeriodSeconds=1000000
+expect "a long name is known by what Kubernetes leaves of it" chart_makes 'any("_" + "n" * 58 + "[b" in one for one in config["sources"]["containers"]["exclude"])' \
+  --set "fullnameOverride=$(printf 'n%.0s' $(seq 63))"
+expect "an output that is taken away is told" chart_refuses --set output=null
 expect "the chart's configuration takes namespace, pod and container from the path" chart_configures
 "$validator/bin/python" packaging/tests/kubernetes.py packaging/helm/flitch packaging/tests/values.yaml >"$work/kubernetes" 2>"$work/kubernetes.log" ||
   printf 'failed\tthe servers of Kubernetes run\n' >>"$work/kubernetes"

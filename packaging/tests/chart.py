@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 rendered = sys.stdin.read()
-_, _, after = rendered.partition("  flitch.yaml: |\n")
+_, _, after = rendered.partition("  flitch.yaml: |2\n")
 assert after, "the chart has no flitch.yaml"
 lines = []
 for line in after.splitlines():
@@ -32,15 +32,22 @@ with tempfile.TemporaryDirectory() as folder:
     container("shop_web-7d4b9_0b1c2d3e-aaaa-bbbb-cccc-000000000001/nginx", "hello")
     # What flitch itself prints would be read, printed and read again.
     container("default_t-flitch-x2x4z_0b1c2d3e-aaaa-bbbb-cccc-000000000002/flitch", "never")
+    # Of others whose names begin so it is no part.
+    others = ["default_t-flitch-api-7d4b9f8c6-x2x4z", "default_t-flitch-api-0", "default_t-flitch-front", "logging_t-flitch-x2x4z"]
+    for number, pod in enumerate(others, 3):
+        container(f"{pod}_0b1c2d3e-aaaa-bbbb-cccc-00000000000{number}/web", "other")
     environment = dict(os.environ, NODE_NAME="node-7", XDG_CACHE_HOME=folder)
     run = subprocess.Popen([sys.argv[1], "run", "-c", path], stdout=subprocess.PIPE, env=environment, text=True)
-    record = json.loads(run.stdout.readline())
+    records = [json.loads(run.stdout.readline()) for _ in range(1 + len(others))]
     run.terminate()
     rest = run.stdout.read()
     assert run.wait() == 0, run.returncode
 
+assert {record["kubernetes"]["pod"] for record in records if record["message"] == "other"} == {
+    pod.partition("_")[2] for pod in others
+}, records
+record = next(record for record in records if record["message"] == "hello")
 print(json.dumps(record))
-assert record["message"] == "hello", record
 assert record["kubernetes"] == {
     "namespace": "shop",
     "pod": "web-7d4b9",

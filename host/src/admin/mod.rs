@@ -40,7 +40,8 @@ const PATIENCE: Patience = Patience { header: Duration::from_secs(10), idle: Dur
 #[serde(deny_unknown_fields, default)]
 pub struct AdminSettings {
     /// Where to listen: `host:port`, or a port, which is on the loopback then. Whoever reaches it reads names, counts
-    /// and versions, but no secret, and no record but for parts of those that a filter's `shadow: examples` shows.
+    /// and versions, but no secret, and no record but for parts of those that a filter's `shadow: examples` shows. The
+    /// variable `FLITCH_ADMIN_LISTEN` of the environment counts more than this and `enabled`.
     pub listen: Address,
     /// Whether to listen at all.
     pub enabled: bool,

@@ -14,6 +14,9 @@ use super::source::{self, SourceFile};
 use flitch_core::setting::Wrong;
 use flitch_filters::{FilterSettings, LoadError, Refused, ShadowError};
 
+/// Of the environment: where the admin listener is, whatever the file says of it. For those who start flitch with configurations
+/// of somebody else, and ask it how it is.
+const ADMIN_LISTEN: &str = "FLITCH_ADMIN_LISTEN";
 /// What stands for a secret.
 const HIDDEN: &str = "***";
 
@@ -179,9 +182,6 @@ fn own(error: &anyhow::Error) -> &anyhow::Error {
     error.downcast_ref::<LoadError>().map_or(error, |failed| &failed.error)
 }
 
-/// Reads and checks a configuration file.
-///
-/// # Errors
 /// Why a registry does not give the plugin of a filter, where that is what went wrong.
 pub fn of_registry(error: &anyhow::Error) -> Option<&flitch_registry::Error> {
     let error = own(error);
@@ -189,6 +189,9 @@ pub fn of_registry(error: &anyhow::Error) -> Option<&flitch_registry::Error> {
     error.downcast_ref()
 }
 
+/// Reads and checks a configuration file.
+///
+/// # Errors
 /// All that is wrong with it.
 pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
     let text = std::fs::read(path).map_err(|error| source::unreadable(path, &error))?;
@@ -212,7 +215,13 @@ pub fn load_text(path: &Path, text: &str) -> Result<Loaded, ConfigError> {
 /// All that is wrong with it.
 pub fn parse(name: &str, text: &str, outside: &Outside<'_>) -> Result<Loaded, ConfigError> {
     let mut file = SourceFile::parse(name, text, outside)?;
-    let config: Config = file.read()?;
+    let mut config: Config = file.read()?;
+    if let Some(text) = (outside.variable)(ADMIN_LISTEN).filter(|text| !text.is_empty()) {
+        config.admin.enabled = true;
+        config.admin.listen = text.parse().map_err(|why: String| {
+            ConfigError::from(file.at_location(None, format!("the variable `{ADMIN_LISTEN}`: {why}")))
+        })?;
+    }
     let mut problems = check::check(&config, &file);
     problems.extend(file.out_of_range());
     problems.sort_by_key(|problem| problem.location);

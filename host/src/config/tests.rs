@@ -291,3 +291,20 @@ fn a_path_from_the_environment_is_shown_and_other_values_are_not() {
         assert!(!file.hide(&format!("no {value}/b")).contains(value), "{value}");
     }
 }
+
+#[test]
+fn the_environment_says_where_the_admin_listener_is_whatever_the_file_says() {
+    let text = "admin: { enabled: false }\nsources: { in: { type: forward, listen: \"127.0.0.1:9600\" } }\noutputs: { out: { type: blackhole } }\n\
+                pipelines: { main: { from: [in], to: [out] } }\n";
+    let with = |listen: &str| {
+        let variable = |name: &str| (name == "FLITCH_ADMIN_LISTEN").then(|| listen.into());
+        parse("flitch.yaml", text, &Outside { variable: &variable, folder: Path::new(".") })
+    };
+    let admin = with("0.0.0.0:9598").unwrap().config.admin;
+    assert!(admin.enabled && admin.listen == "0.0.0.0:9598".parse().unwrap());
+    assert!(!with("").unwrap().config.admin.enabled, "as if it were not set");
+    let wrong = with("nowhere").unwrap_err().to_string();
+    assert!(wrong.contains("FLITCH_ADMIN_LISTEN") && wrong.contains("no address"), "{wrong}");
+    let taken = with("0.0.0.0:9600").unwrap_err().to_string();
+    assert!(taken.contains("the admin listener"), "{taken}");
+}

@@ -48,10 +48,14 @@ data_dir: /var/lib/flitch
 admin: { listen: "0.0.0.0:9598" }
 sources:
   containers:
-    {{- $own := printf "/var/log/pods/%s_%s-*/**" .Release.Namespace (include "flitch.fullname" .) }}
-    {{- $exclude := concat (list $own) (default list .Values.source.exclude) }}
+    {{- /* A pod of a DaemonSet has the DaemonSet's name, cut, and five of these behind it: pods of NAME-api are others. */ -}}
+    {{- $pod := printf "%s-" (include "flitch.fullname" .) | trunc 58 }}
+    {{- $own := printf "/var/log/pods/%s_%s%s_*/**" .Release.Namespace $pod (repeat 5 "[b-df-hj-np-tv-xz2456789]") }}
+    {{- $source := default dict .Values.source }}
+    {{- $more := default list $source.exclude }}
+    {{- $exclude := concat (list $own) (kindIs "string" $more | ternary (list $more) $more) }}
     {{- $defaults := dict "type" "file" "include" (list "/var/log/pods/*/*/*.log") "codec" "cri" "tag" "kubernetes" "host_field" "" }}
-    {{- toYaml (merge (dict "exclude" $exclude) .Values.source $defaults) | nindent 4 }}
+    {{- toYaml (merge (dict "exclude" $exclude) $source $defaults) | nindent 4 }}
 filters:
   whose:
     plugin: dissect
@@ -64,7 +68,7 @@ filters:
   where: { plugin: set, settings: { set: { kubernetes.node: "${NODE_NAME:-unknown}" } } }
 outputs:
   records:
-    {{- toYaml .Values.output | nindent 4 }}
+    {{- required "`output` is empty: name one output, with its type and its keys, or a whole `config`" .Values.output | toYaml | nindent 4 }}
 pipelines:
   containers: { from: [containers], filters: [whose, where], to: [records] }
 {{- end -}}
