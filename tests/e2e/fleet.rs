@@ -285,7 +285,8 @@ fn an_output_that_gathers_for_longer_than_the_probation_stands_and_its_records_a
         "archive: {{ type: s3, bucket: logs, key: \"all/\", endpoint: \"{}\", access_key_id: {KEY_ID}, secret_access_key: {KEY} }}",
         s3.endpoint()
     );
-    let text = copying(&flitch, "first").replace("from: [lines], to: [first]", "from: [lines], to: [archive]");
+    let text =
+        copying(&flitch, "first").replace("from: [lines], to: [first]", "from: [lines], to: [archive]");
     server.offers("two", &text.replace("outputs:\n", &format!("outputs:\n  {archive}\n"))).unwrap();
     told(&server, "two", "APPLIED");
     eventually("it has stood", DEADLINE, || {
