@@ -74,8 +74,8 @@ impl Letters for Lines<'_> {
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        let mut parts = vec![0..self.ends.len()];
-        while let Some(part) = parts.pop() {
+        let (mut parts, mut next) = (Vec::new(), Some(0..self.ends.len()));
+        while let Some(part) = next.take().or_else(|| parts.pop()) {
             let end = |letters: usize| if letters == 0 { 0 } else { self.ends[letters - 1] };
             let text = &self.chunk[end(part.start)..end(part.end)];
             if text.is_empty() {
@@ -86,7 +86,8 @@ impl Letters for Lines<'_> {
                     1 => self.refused.push(self.before + part.start),
                     letters => {
                         let middle = part.start + letters / 2;
-                        parts.extend([middle..part.end, part.start..middle]);
+                        parts.push(middle..part.end);
+                        next = Some(part.start..middle);
                     }
                 },
                 sent => sent?,

@@ -11,32 +11,33 @@ use crate::telemetry::{Health, Metric, Part, Quiet};
 
 /// Most bytes of a reason that are kept until it is said.
 const REASON: usize = 1 << 10;
+const SAID: &str = "records went to the dead letters";
 
 /// What is said, and what is kept for the next time.
 #[derive(Debug, Default)]
 pub(super) struct Telling {
     health: Arc<Health>,
-    components: Mutex<BTreeMap<String, Component>>,
+    /// By stage and component: a source and an output may have one name.
+    told: Mutex<BTreeMap<String, Told>>,
+    /// By component.
+    stalled: Mutex<BTreeMap<String, Stalled>>,
     deleted: Mutex<Option<Deleted>>,
 }
 
 #[derive(Debug)]
-struct Component {
+struct Told {
     said: Quiet,
     /// Letters that nothing was said of, and why the first of them is one.
     letters: usize,
     reason: String,
-    said_stalled: Quiet,
+}
+
+#[derive(Debug)]
+struct Stalled {
+    said: Quiet,
     /// How many wait until letters can be written, and what shows it.
     waiting: usize,
     part: Option<Part>,
-}
-
-impl Component {
-    fn new() -> Component {
-        let (said, said_stalled) = (Quiet::a_minute(), Quiet::a_minute());
-        Component { said, letters: 0, reason: String::new(), said_stalled, waiting: 0, part: None }
-    }
 }
 
 #[derive(Debug)]
@@ -64,8 +65,9 @@ impl Telling {
         if letters == 0 {
             return;
         }
-        let mut components = self.components.lock();
-        let told = components.entry(component.to_owned()).or_insert_with(Component::new);
+        let mut all = self.told.lock();
+        let new = || Told { said: Quiet::a_minute(), letters: 0, reason: String::new() };
+        let told = all.entry(format!("{stage} {component}")).or_insert_with(new);
         if told.letters == 0 {
             reason[..reason.floor_char_boundary(REASON)].clone_into(&mut told.reason);
         }
@@ -74,8 +76,7 @@ impl Telling {
             return;
         }
         let (records, reason) = (std::mem::take(&mut told.letters), std::mem::take(&mut told.reason));
-        drop(components);
-        const SAID: &str = "records went to the dead letters";
+        drop(all);
         match stage {
             "source" => tracing::warn!(source = component, records, reason, "{SAID}"),
             "filter" => tracing::warn!(filter = component, records, reason, "{SAID}"),
@@ -103,8 +104,9 @@ impl Telling {
 
     /// Letters of `component` cannot be written, and are tried again while the answer lives.
     pub fn stalled(self: &Arc<Telling>, component: &str, error: &dyn std::fmt::Display) -> Stall {
-        let mut components = self.components.lock();
-        let told = components.entry(component.to_owned()).or_insert_with(Component::new);
+        let mut all = self.stalled.lock();
+        let new = || Stalled { said: Quiet::a_minute(), waiting: 0, part: None };
+        let told = all.entry(component.to_owned()).or_insert_with(new);
         told.waiting += 1;
         if told.part.is_none() {
             let part = Part::new(&self.health, "dead letters", component);
@@ -112,8 +114,8 @@ impl Telling {
             told.part = Some(part);
             failing(component).set(1.0);
         }
-        let says = told.said_stalled.may_say();
-        drop(components);
+        let says = told.said.may_say();
+        drop(all);
         if says {
             tracing::error!(component, %error, "the dead letters cannot be written; their records wait, and with them their pipeline");
         }
@@ -127,8 +129,8 @@ fn failing(component: &str) -> metrics::Gauge {
 
 impl Drop for Stall {
     fn drop(&mut self) {
-        let mut components = self.telling.components.lock();
-        let Some(told) = components.get_mut(&self.component) else { return };
+        let mut all = self.telling.stalled.lock();
+        let Some(told) = all.get_mut(&self.component) else { return };
         told.waiting -= 1;
         if told.waiting == 0 {
             // Dropping it says that it goes on.

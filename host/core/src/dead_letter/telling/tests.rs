@@ -58,10 +58,10 @@ async fn letters_are_told_at_once_and_then_once_a_minute_with_the_reason_of_the_
         telling.written("source", "web", 3, &format!("reason {n}"));
     }
     assert!(log.lines().is_empty());
-    telling.written("output", "out", 2, &"é".repeat(REASON));
+    telling.written("output", "web", 2, &"é".repeat(REASON));
     let line = log.lines().pop().unwrap();
     assert!(
-        line.starts_with(r#"WARN records went to the dead letters output="out" records=2 reason="éé"#),
+        line.starts_with(r#"WARN records went to the dead letters output="web" records=2 reason="éé"#),
         "{line}"
     );
     assert_eq!(line.matches('é').count(), REASON / 2);
