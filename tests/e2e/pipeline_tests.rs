@@ -269,9 +269,9 @@ fn numbers_beyond_64_bits_and_half_a_surrogate_pair_are_compared_as_they_are() {
     says(
         &ended,
         1,
-        &["`n` is 36893488147419103232, and should be 36893488147419103999", "3 tests, 2 failed"],
+        &["`n` is 36893488147419103232, and should be 36893488147419103999", "3 tests, 1 failed"],
     );
-    says(&test(&flitch, &["--bless"]), 0, &["blessed large", "blessed fields"]);
+    says(&test(&flitch, &["--bless"]), 0, &["blessed large"]);
     says(&test(&flitch, &[]), 0, &["3 tests, 0 failed"]);
     let flitch = Flitch::new(FLITCH, &LARGE.replace("{ b: 1 }", "{ a: x }"));
     says(

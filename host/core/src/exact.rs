@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde_json::Value as Json;
 
-use crate::batch::mixed::canonical;
+use crate::batch::json::{unescape, write_escaped};
 use crate::batch::number::{Number, number};
 
 /// The name under which [`exactly`] asks for values of which nothing is lost.
@@ -200,11 +200,28 @@ fn marked_string(token: &[u8]) -> Option<String> {
         Ok(inside) if inside.starts_with(MARKS) => Some(Json::from(format!("{PLAIN}{inside}")).to_string()),
         Ok(_) => None,
         Err(_) => {
-            let text = canonical(text);
-            let inside = text.strip_prefix('"')?.strip_suffix('"')?;
+            let inside = escaped(text.strip_prefix('"')?.strip_suffix('"')?)?;
             Some(Json::from(format!("{ESCAPED}{inside}")).to_string())
         }
     }
+}
+
+/// The one form of what stands between the quotes of a string with half a surrogate pair in it.
+fn escaped(inside: &str) -> Option<String> {
+    let mut text = Vec::new();
+    unescape(inside.as_bytes(), &mut text).ok()?;
+    let (mut rest, mut out) = (&text[..], Vec::new());
+    while let Err(error) = std::str::from_utf8(rest) {
+        let (before, half) = rest.split_at(error.valid_up_to());
+        write_escaped(before, &mut out);
+        // Three bytes of WTF-8, of which the first is 0xed.
+        let [_, middle, last, behind @ ..] = half else { return None };
+        let code = 0xd000 | u16::from(middle & 0x3f) << 6 | u16::from(last & 0x3f);
+        out.extend_from_slice(format!("\\u{code:04x}").as_bytes());
+        rest = behind;
+    }
+    write_escaped(rest, &mut out);
+    String::from_utf8(out).ok()
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use rustix::fs::{Mode, OFlags};
 /// Rights of the owner's group and of everybody else.
 const OTHERS: u32 = 0o077;
 
-/// Makes a folder that only its owner can enter (0700), with those above it. One that is there stays as it is. What root makes gets
-/// the owner of what it lies in.
+/// Makes a folder that only its owner can enter (0700), with those above it. One that is there stays as it is. What root makes
+/// gets the owner of what it lies in.
 ///
 /// # Errors
 /// The system's.
@@ -60,8 +60,8 @@ fn give(made: &File, folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Opens a file with these options. One that is made, only its owner can read and write (0600), and where root makes it that is the
-/// owner of its folder; of one that is there, and is the owner's, the rights of everybody else are taken away.
+/// Opens a file with these options. One that is made, only its owner can read and write (0600), and where root makes it that is
+/// the owner of its folder; of one that is there, and is the owner's, the rights of everybody else are taken away.
 ///
 /// # Errors
 /// The system's. That the rights of a file cannot be changed is none.

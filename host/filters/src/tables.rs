@@ -122,7 +122,7 @@ impl Tables {
 
     /// Reads those again whose file has changed and is as it was at the look before. Answers whether one has changed since.
     pub fn refresh(&self) -> bool {
-        self.tables.values().fold(false, |changed, table| table.refresh() || changed)
+        self.tables.values().filter(|table| table.refresh()).count() > 0
     }
 
     /// Refreshes the tables for as long as somebody uses them, files on a thread of its own and what each server has on

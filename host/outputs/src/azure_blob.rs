@@ -101,11 +101,10 @@ const ENVIRONMENT: [(&str, AzureConfigKey); 5] = [
 /// The pairs of a connection string, by their names in lower case.
 fn pairs(text: &str) -> anyhow::Result<HashMap<String, &str>> {
     let parts = text.split(';').filter(|part| !part.trim().is_empty());
-    let pair = |part: &'_ str| -> Option<(String, _)> {
-        let (name, value) = part.trim().split_once('=')?;
-        Some((name.trim().to_ascii_lowercase(), value.trim()))
-    };
-    let pairs: Option<_> = parts.map(pair).collect();
+    let pairs = parts.map(|part| part.trim().split_once('='));
+    let pairs: Option<_> = pairs
+        .map(|pair| pair.map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim())))
+        .collect();
     pairs.context(wrong!("connection_string", " is none: it is a list of `Name=value` with `;` between them"))
 }
 

@@ -77,8 +77,8 @@ pub(super) fn failure(loaded: &Loaded, path: &Path, part: &AppError) -> Failure 
     Failure::Away(problem.help(help.to_owned()).into())
 }
 
-/// Whether nothing is found wrong with the configuration that was read from `path`. What is of this machine and may pass is nothing
-/// wrong.
+/// Whether nothing is found wrong with the configuration that was read from `path`. What is of this machine and may pass is
+/// nothing wrong.
 ///
 /// # Errors
 /// All that is wrong.

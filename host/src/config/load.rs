@@ -218,7 +218,7 @@ pub fn parse(name: &str, text: &str, outside: &Outside<'_>) -> Result<Loaded, Co
     let mut config: Config = file.read()?;
     if let Some(text) = (outside.variable)(ADMIN_LISTEN).filter(|text| !text.is_empty()) {
         config.admin.enabled = true;
-        config.admin.listen = text.parse().map_err(|why: String| {
+        config.admin.listen = text.to_string_lossy().parse().map_err(|why: String| {
             ConfigError::from(file.at_location(None, format!("the variable `{ADMIN_LISTEN}`: {why}")))
         })?;
     }

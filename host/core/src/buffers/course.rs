@@ -1,4 +1,5 @@
-//! How far whoever empties a buffer is with what has come out of it: whether it gathers, whether it writes, and whether it gets on.
+//! How far whoever empties a buffer is with what has come out of it: whether it gathers, whether it writes, and whether it gets
+//! on.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

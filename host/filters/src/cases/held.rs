@@ -1,5 +1,6 @@
 //! A component, held to a case: what comes out and what should are read in one way, in which nothing is lost.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -66,10 +67,11 @@ impl<'a> Held<'a> {
         let path = self.folder.join("out.ndjson");
         let told = |error: std::io::Error| format!("{}: {error}", path.display());
         match fs::read_to_string(&path) {
-            Ok(text) => match exact::shown(&text) {
-                std::borrow::Cow::Owned(shown) => fs::write(&path, shown).map_err(told)?,
-                std::borrow::Cow::Borrowed(_) => {}
-            },
+            Ok(text) => {
+                if let Cow::Owned(shown) = exact::shown(&text) {
+                    fs::write(&path, shown).map_err(told)?;
+                }
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(told(error)),
         }

@@ -294,11 +294,6 @@ impl<'a> Client<'a> {
         repository: &str,
         action: Action,
     ) -> Result<String, Error> {
-        #[derive(serde::Deserialize)]
-        struct Token {
-            token: Option<String>,
-            access_token: Option<String>,
-        }
         let refused = |why: String| Error::Refused(format!("{} sends for a token {why}", self.host));
         let realm = challenge.get("realm").ok_or_else(|| refused("and does not say where".to_owned()))?;
         let mut url = redirect::allowed(&self.base, realm).map_err(refused)?;
@@ -341,11 +336,7 @@ impl<'a> Client<'a> {
             )));
         }
         let text = self.read(answer, TOKEN, "a token").await?;
-        let token: Option<Token> = serde_json::from_slice(&text).ok();
-        let some = |text: Option<String>| text.filter(|text| !text.is_empty());
-        token
-            .and_then(|token| some(token.token).or(some(token.access_token)))
-            .ok_or_else(|| refused("that is in no answer".to_owned()))
+        token_in(&text).ok_or_else(|| refused("that is in no answer".to_owned()))
     }
 
     async fn sent(&self, request: RequestBuilder) -> Result<Response, Error> {
@@ -410,6 +401,17 @@ impl<'a> Client<'a> {
             said => format!("{status}: {said}"),
         }
     }
+}
+
+/// The token of an answer, which has it under one of two names. One that is empty is none.
+fn token_in(text: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Token {
+        token: Option<String>,
+        access_token: Option<String>,
+    }
+    let Token { token, access_token } = serde_json::from_slice(text).ok()?;
+    [token, access_token].into_iter().flatten().find(|token| !token.is_empty())
 }
 
 fn text_of(head: &HeaderMap, name: &str) -> Option<String> {

@@ -27,6 +27,20 @@ fn a_plugin_is_pulled_once_and_then_had_without_its_registry() {
 }
 
 #[test]
+fn a_token_is_what_is_under_either_name_and_not_empty() {
+    for (answer, token) in [
+        (r#"{"token": "t", "access_token": "a"}"#, Some("t")),
+        (r#"{"token": "", "access_token": "a"}"#, Some("a")),
+        (r#"{"token": null, "access_token": "a", "expires_in": 300}"#, Some("a")),
+        (r#"{"token": "", "access_token": ""}"#, None),
+        (r#"{"errors": []}"#, None),
+        ("", None),
+    ] {
+        assert_eq!(token_in(answer.as_bytes()).as_deref(), token, "{answer}");
+    }
+}
+
+#[test]
 fn what_a_registry_lies_about_is_refused_and_nothing_of_it_is_kept() {
     let component = format!("blobs/{}", Digest::of(COMPONENT));
     let pinned = format!("@{}", digest());

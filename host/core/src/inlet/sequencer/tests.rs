@@ -140,7 +140,7 @@ fn a_batch_that_goes_on_in_pieces_keeps_its_place() {
     let stream = StreamId::next();
     let (first, lost, second, third) =
         (sequencer.place(stream), sequencer.place(stream), sequencer.place(stream), sequencer.place(stream));
-    let (tell, told) = crossbeam_channel::unbounded();
+    let (tell, told) = crossbeam_channel::bounded(64);
     let tell = |item: &'static str| tell.send(item).unwrap();
     third.finish("third", tell);
     drop(lost);
