@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use flitch_model::cases::Case;
-use flitch_sdk::testing::cases::run_with;
 
 use super::*;
-use crate::cases::Component;
+use crate::cases::{Component, Held};
 
 /// The cases of each stock plugin.
 pub(super) fn all() -> impl Iterator<Item = (&'static str, Vec<Case>)> {
@@ -21,7 +20,15 @@ fn folder(plugin: &str) -> PathBuf {
 fn run(plugin: &str, wasi: Wasi, folder: PathBuf) -> usize {
     let mut filter = FilterSettings::of(plugin);
     filter.wasi = wasi;
-    run_with(folder, &mut Component::new(&filter, &context()))
+    let cx = context();
+    let mut component = Component::new(&filter, &cx);
+    let cases = Case::all(&folder).unwrap();
+    for case in &cases {
+        let held = Held::new(&folder, case);
+        let done = held.run(&mut component).and_then(|()| held.run_one_by_one(&mut component));
+        done.unwrap_or_else(|wrong| panic!("{plugin}: {}: {wrong}", case.name));
+    }
+    cases.len()
 }
 
 #[test]
