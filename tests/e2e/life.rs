@@ -73,7 +73,7 @@ fn what_is_taken_by_another_process_is_told_with_its_place() {
         let file = first.at("second.yaml");
         std::fs::write(&file, config).unwrap();
         let ended = first.cli(&["run", "-c", &file.to_string_lossy()], "");
-        assert_eq!(ended.status.code(), Some(64), "{}", ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
         ended.stderr
     };
     let config = config.replace("{dir}", &first.dir().to_string_lossy());
