@@ -122,6 +122,7 @@ impl Tables {
 
     /// Reads those again whose file has changed and is as it was at the look before. Answers whether one has changed since.
     pub fn refresh(&self) -> bool {
+        // All are looked at, whatever the first of them says.
         self.tables.values().filter(|table| table.refresh()).count() > 0
     }
 
