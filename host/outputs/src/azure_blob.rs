@@ -4,17 +4,18 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::Context;
 use object_store::CredentialProvider;
 use object_store::azure::{AzureConfigKey, AzureCredential, MicrosoftAzureBuilder};
 use reqwest::Url;
-use tokio::sync::Mutex;
 
 use crate::object::{Extras, FORMATS, ObjectOutput, checks, descriptors, retries, store_settings};
 use crate::{Output, OutputContext, OutputKind};
 use flitch_core::batch::encode::Format;
 use flitch_core::net::entra::{AuthSettings, Entra};
+use flitch_core::net::lent::Lent;
 use flitch_core::secret::Secret;
 use flitch_core::setting::wrong;
 
@@ -86,8 +87,6 @@ impl AzureAuth {
 
 /// Whom tokens of the machine are for.
 const STORAGE: &str = "https://storage.azure.com";
-/// How long before its end a token is replaced, in milliseconds.
-const EARLY: i64 = 300_000;
 
 /// What is taken from the environment where the settings have no credentials.
 const ENVIRONMENT: [(&str, AzureConfigKey); 5] = [
@@ -236,27 +235,19 @@ fn account_of(endpoint: &str) -> Option<String> {
 #[derive(Debug)]
 struct Managed {
     entra: Entra,
-    last: Mutex<Option<(Arc<AzureCredential>, i64)>>,
+    lent: Lent<Arc<AzureCredential>>,
 }
 
 impl Managed {
     fn new(entra: Entra) -> Managed {
-        Managed { entra, last: Mutex::default() }
+        Managed { entra, lent: Lent::default() }
     }
 
-    async fn get(&self) -> anyhow::Result<Arc<AzureCredential>> {
-        let mut last = self.last.lock().await;
-        let now = jiff::Timestamp::now().as_millisecond();
-        if let Some((credential, ends)) = &*last
-            && now + EARLY < *ends
-        {
-            return Ok(credential.clone());
-        }
+    async fn fetch(&self) -> anyhow::Result<(Arc<AzureCredential>, Option<SystemTime>)> {
         let entra = self.entra.clone();
         let token = tokio::task::spawn_blocking(move || entra.token()).await.context("it panicked")??;
-        let credential = Arc::new(AzureCredential::BearerToken(token.token));
-        *last = Some((credential.clone(), token.ends));
-        Ok(credential)
+        let end = token.end();
+        Ok((Arc::new(AzureCredential::BearerToken(token.token)), Some(end)))
     }
 }
 
@@ -271,7 +262,8 @@ impl CredentialProvider for Managed {
         Self: 'a,
     {
         Box::pin(async move {
-            self.get().await.map_err(|error| {
+            let what = "the token of the machine's identity";
+            self.lent.get(what, self.fetch()).await.map_err(|error| {
                 let source = format!("the identity of the machine: {error:#}").into();
                 object_store::Error::Generic { store: "identity", source }
             })

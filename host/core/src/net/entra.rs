@@ -121,6 +121,13 @@ pub struct Token {
     pub ends: i64,
 }
 
+impl Token {
+    /// When it ends.
+    pub fn end(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.ends.max(0).unsigned_abs())
+    }
+}
+
 /// What is read of a JWT (RFC 7519, section 4.1).
 #[derive(Default, Deserialize)]
 pub struct Claims {

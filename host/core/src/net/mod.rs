@@ -12,6 +12,7 @@ pub mod forward;
 pub mod helper;
 pub mod http_client;
 pub mod http_head;
+pub mod lent;
 pub mod listen;
 pub mod serve;
 pub mod tls;

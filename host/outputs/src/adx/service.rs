@@ -3,19 +3,18 @@
 //! Facts: Microsoft's *Streaming ingestion HTTP request* and *Kusto.Ingest without the client library* (2026-08), and what
 //! their Python client sends.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use anyhow::Context;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use reqwest::{Client, Method, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::OnceCell;
 
 use super::said::{self, Trouble};
 use super::trust::{is_local, is_trusted};
 use crate::WriteError;
 use flitch_core::net::entra::{AuthSettings, Entra, Token};
+use flitch_core::net::lent::Lent;
 use flitch_core::setting::wrong;
 
 /// Whom tokens are for where the cluster does not say otherwise.
@@ -24,8 +23,6 @@ const AUDIENCE: &str = "https://kusto.kusto.windows.net";
 const VERSION: &str = "2024-12-12";
 /// How the client calls itself.
 pub(super) const CLIENT: &str = concat!("flitch:{", env!("CARGO_PKG_VERSION"), "}");
-/// How long before its end a token is replaced.
-const EARLY: Duration = Duration::from_secs(300);
 /// What hosts of data management begin with.
 const INGEST: &str = "ingest-";
 
@@ -36,7 +33,7 @@ pub(super) struct Service {
     management: Url,
     auth: AuthSettings,
     audience: OnceCell<String>,
-    token: Mutex<Option<Token>>,
+    token: Lent<Token>,
     more: Vec<String>,
 }
 
@@ -137,7 +134,7 @@ pub(super) fn ends(cluster: &str, ingest: Option<&str>, more: &[String]) -> anyh
 impl Service {
     pub fn new(http: Client, ends: (Url, Url), auth: AuthSettings, more: Vec<String>) -> Service {
         let (engine, management) = ends;
-        Service { http, engine, management, auth, audience: OnceCell::new(), token: Mutex::new(None), more }
+        Service { http, engine, management, auth, audience: OnceCell::new(), token: Lent::default(), more }
     }
 
     /// An address at one end; the parts of its path are written as they must be.
@@ -182,7 +179,7 @@ impl Service {
                 // A clock that is wrong, or a token that was taken back: one that is new may do.
                 Err(Trouble::Said(said)) if said.status == 401 && !is_renewed => {
                     is_renewed = true;
-                    self.forget(&token).await;
+                    self.token.forget(|kept| kept.token == token.token).await;
                 }
                 answer => return answer,
             }
@@ -199,36 +196,20 @@ impl Service {
     }
 
     async fn token(&self) -> Result<Token, WriteError> {
-        let mut kept = self.token.lock().await;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
-        let lasts = |token: &Token, time: i64| token.ends > now + time;
-        if let Some(token) = kept.as_ref().filter(|token| lasts(token, EARLY.as_millis() as i64)) {
-            return Ok(token.clone());
-        }
-        let entra = Entra { auth: self.auth.clone(), audience: self.audience().await?.clone() };
-        let fresh = tokio::task::spawn_blocking(move || entra.token()).await;
-        match fresh.map_err(anyhow::Error::from).and_then(|fresh| fresh) {
-            Ok(fresh) => Ok(kept.insert(fresh).clone()),
-            Err(error) => match kept.as_ref().filter(|token| lasts(token, 0)) {
-                Some(token) => Ok(token.clone()),
-                None => {
-                    let reason = format!("no token of Entra: {error:#}");
-                    let is_refused = reason.contains(" answers 4");
-                    Err(if is_refused {
-                        WriteError::Denied { reason }
-                    } else {
-                        WriteError::Unreachable { reason }
-                    })
+        let fetch = async {
+            let entra = Entra { auth: self.auth.clone(), audience: self.audience().await?.clone() };
+            let fresh = tokio::task::spawn_blocking(move || entra.token()).await;
+            let fresh = fresh.map_err(anyhow::Error::from).and_then(|fresh| fresh).map_err(|error| {
+                let reason = format!("no token of Entra: {error:#}");
+                match reason.contains(" answers 4") {
+                    true => WriteError::Denied { reason },
+                    false => WriteError::Unreachable { reason },
                 }
-            },
-        }
-    }
-
-    async fn forget(&self, token: &Token) {
-        let mut kept = self.token.lock().await;
-        if kept.as_ref().is_some_and(|kept| kept.token == token.token) {
-            *kept = None;
-        }
+            })?;
+            let end = fresh.end();
+            Ok((fresh, Some(end)))
+        };
+        self.token.get("the token of Entra", fetch).await
     }
 
     /// Whom tokens are for: what the cluster says, if it is a host of Kusto, so that no cluster can have tokens made out

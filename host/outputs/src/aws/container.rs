@@ -15,18 +15,16 @@ use object_store::aws::AwsCredential;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Client, Url};
 use serde::Deserialize;
-use tokio::sync::Mutex;
 
 use crate::object::{direct, http};
 use flitch_core::named_file;
 use flitch_core::net::http_client::{beginning, reason};
+use flitch_core::net::lent::Lent;
 
 /// Where ECS gives them out.
 const ECS: &str = "http://169.254.170.2";
 /// Where they may be fetched without TLS, beside the machine itself: ECS, and EKS in both kinds of network.
 const PLAIN: [&str; 3] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
-/// How long before their end credentials are fetched anew.
-const BEFORE: Duration = Duration::from_secs(300);
 /// Longest time for a request.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Most bytes of an answer, or of a token, that are read.
@@ -39,7 +37,7 @@ pub(super) struct Container {
     url: Url,
     token: Token,
     client: Client,
-    last: Mutex<Option<(Arc<AwsCredential>, Option<SystemTime>)>>,
+    lent: Lent<Arc<AwsCredential>>,
 }
 
 /// What shows that it is this container that asks.
@@ -88,20 +86,7 @@ impl Container {
         let of_text = || env("AWS_CONTAINER_AUTHORIZATION_TOKEN").map(Token::Text);
         let token = of_file.or_else(of_text).unwrap_or(Token::None);
         let client = if may_be_plain(&url) { direct(PATIENCE)? } else { http(PATIENCE, None)? };
-        Ok(Some(Container { url, token, client, last: Mutex::default() }))
-    }
-
-    async fn get(&self) -> anyhow::Result<Arc<AwsCredential>> {
-        let mut last = self.last.lock().await;
-        let lasts = |end: &Option<SystemTime>| end.is_none_or(|end| SystemTime::now() + BEFORE < end);
-        if let Some((credential, end)) = &*last
-            && lasts(end)
-        {
-            return Ok(credential.clone());
-        }
-        let given = self.fetch().await?;
-        *last = Some(given.clone());
-        Ok(given.0)
+        Ok(Some(Container { url, token, client, lent: Lent::default() }))
     }
 
     async fn fetch(&self) -> anyhow::Result<(Arc<AwsCredential>, Option<SystemTime>)> {
@@ -161,7 +146,8 @@ impl CredentialProvider for Container {
         Self: 'a,
     {
         Box::pin(async move {
-            self.get().await.map_err(|error| {
+            let what = format!("the credentials of the container, from {},", self.url);
+            self.lent.get(&what, self.fetch()).await.map_err(|error| {
                 let source = format!("credentials of the container, from {}: {error:#}", self.url).into();
                 object_store::Error::Generic { store: "container", source }
             })

@@ -17,7 +17,6 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Url};
 use serde::Deserialize;
-use tokio::sync::Mutex;
 
 use super::profile::{self, Files, From, Role, Values};
 use super::{Credentials, Found, credentials_of, domain, environment, sign};
@@ -25,9 +24,8 @@ use crate::object::{default_timeout, http};
 use flitch_core::file_stamp::FileStamp;
 use flitch_core::net::helper;
 use flitch_core::net::http_client::{beginning, reason};
+use flitch_core::net::lent::Lent;
 
-/// How long before their end credentials are found anew.
-const BEFORE: Duration = Duration::from_secs(300);
 /// Longest time for a program to print credentials.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Most bytes of an answer that is read.
@@ -41,7 +39,7 @@ const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_')
 struct Away(String);
 
 /// Credentials, and when they end.
-type Lent = (Arc<AwsCredential>, Option<SystemTime>);
+type Ending = (Arc<AwsCredential>, Option<SystemTime>);
 type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The credentials of a profile.
@@ -53,7 +51,7 @@ pub(super) struct Profiled {
     sts: Option<String>,
     client: Client,
     /// Those that were found last, and what the files were like then.
-    last: Mutex<Option<(Lent, [Option<FileStamp>; 2])>>,
+    lent: Lent<(Arc<AwsCredential>, [Option<FileStamp>; 2])>,
 }
 
 impl fmt::Debug for Profiled {
@@ -78,28 +76,24 @@ impl Profiled {
     /// There is no TLS to ask over.
     pub fn new(name: &str, files: Files, region: String, sts: Option<String>) -> anyhow::Result<Profiled> {
         let client = http(default_timeout().0, None)?;
-        Ok(Profiled { name: name.to_owned(), files, region, sts, client, last: Mutex::default() })
+        Ok(Profiled { name: name.to_owned(), files, region, sts, client, lent: Lent::default() })
     }
 
     async fn get(&self) -> anyhow::Result<Arc<AwsCredential>> {
-        let mut last = self.last.lock().await;
         let stamps = self.files.stamps();
-        let lasts = |end: &Option<SystemTime>| end.is_none_or(|end| SystemTime::now() + BEFORE < end);
-        if let Some(((credential, end), of)) = &*last
-            && lasts(end)
-            && *of == stamps
-        {
-            return Ok(credential.clone());
-        }
-        let profiles = self.files.profiles()?;
-        let from = profile::from(&profiles, &self.name)?;
-        let from = from.with_context(|| format!("profile `{}` has no credentials", self.name))?;
-        let lent = self.lend(from).await?;
-        *last = Some((lent.clone(), stamps));
-        Ok(lent.0)
+        let find = async {
+            let profiles = self.files.profiles()?;
+            let from = profile::from(&profiles, &self.name)?;
+            let from = from.with_context(|| format!("profile `{}` has no credentials", self.name))?;
+            let (credential, end) = self.lend(from).await?;
+            anyhow::Ok(((credential, stamps.clone()), end))
+        };
+        let serves = |(_, of): &(_, [Option<FileStamp>; 2])| *of == stamps;
+        let what = format!("the credentials of profile `{}`", self.name);
+        Ok(self.lent.get_if(&what, serves, find).await?.0)
     }
 
-    fn lend(&self, from: From) -> Answer<'_, anyhow::Result<Lent>> {
+    fn lend(&self, from: From) -> Answer<'_, anyhow::Result<Ending>> {
         Box::pin(async move {
             match from {
                 From::Keys(values) => Ok((Arc::new(keys(&values)), None)),
@@ -131,7 +125,7 @@ impl Profiled {
     }
 
     /// Takes a role, as `base` may.
-    async fn assume(&self, role: &Role, base: &AwsCredential) -> anyhow::Result<Lent> {
+    async fn assume(&self, role: &Role, base: &AwsCredential) -> anyhow::Result<Ending> {
         let own = || format!("https://sts.{}.{}", self.region, domain(&self.region));
         let url = self.sts.clone().unwrap_or_else(own);
         let url = Url::parse(&url).with_context(|| format!("AWS_ENDPOINT_URL_STS: `{url}`"))?;
@@ -183,7 +177,7 @@ fn keys(values: &Values) -> AwsCredential {
 }
 
 /// What a program prints, a line for the shell. Blocks.
-fn printed(line: &str, patience: Duration) -> anyhow::Result<Lent> {
+fn printed(line: &str, patience: Duration) -> anyhow::Result<Ending> {
     let mut command = Command::new("sh");
     command.args(["-c", line]);
     let text = helper::ask("`credential_process`", command, patience)?;
