@@ -29,6 +29,7 @@ pub mod shadow;
 mod step;
 pub mod swap;
 mod tables;
+mod timer;
 mod workers;
 
 pub use alone::Alone;

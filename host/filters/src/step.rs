@@ -11,7 +11,7 @@ use super::probation::{Holding, PutBack};
 use super::record;
 use super::saved::Memory;
 use super::settle::{Rejected, settle};
-use super::shadow::Timer;
+use super::timer::{Sample, Timer};
 use flitch_core::batch::{Records, merge};
 use flitch_core::receipt::Receipt;
 
@@ -20,6 +20,7 @@ use flitch_core::receipt::Receipt;
 pub struct Step {
     judge: Judge,
     rejected: Vec<Rejected>,
+    sample: Sample,
 }
 
 /// What goes on of a batch.
@@ -34,7 +35,7 @@ pub struct Passed {
 impl Step {
     /// A step that begins with `instance`, or makes one when the first batch comes.
     pub fn new(filter: Arc<Filter>, instance: Option<Instance>) -> Step {
-        Step { judge: Judge::new(filter, instance), rejected: Vec::new() }
+        Step { judge: Judge::new(filter, instance), rejected: Vec::new(), sample: Sample::default() }
     }
 
     /// The filter.
@@ -75,17 +76,17 @@ impl Step {
     pub fn run(&mut self, records: &Arc<Records>, receipt: &mut Receipt) -> Result<Passed, PutBack> {
         let is_ready = self.judge.instance().is_some();
         let shadow = self.judge.filter().shadow.clone().filter(|shadow| shadow.takes());
-        // Of the processor: on a busy machine others have the rest.
-        let timer = Timer::start();
+        let stands_for = self.sample.stands_for(records.rows());
+        let timer = (stands_for > 0 || shadow.is_some()).then(Timer::start);
         let (mut judgement, judged) = self.judge.judge_some(records);
-        let cost = timer.stop();
+        let cost = timer.map(|timer| timer.elapsed());
         let filter = self.judge.filter();
         let part = match records.rows() - judged {
             0 => records.clone(),
             _ => Arc::new(records.slice(0, judged)),
         };
-        filter.past.conduct.add(part.rows(), &judgement, is_ready.then_some(cost));
-        if let Some(shadow) = shadow {
+        filter.past.conduct.add(part.rows(), &judgement, cost.filter(|_| is_ready), stands_for);
+        if let (Some(shadow), Some(cost)) = (shadow, cost) {
             shadow.offer(&part, &judgement, cost);
         }
         filter.recent.see(&part);

@@ -48,8 +48,8 @@ impl Reading {
 
 impl Conduct {
     /// Adds a batch of `rows` rows. Over it the filter took `time`, where that tells of the filter: not where an instance was
-    /// made, or lost.
-    pub fn add(&self, rows: usize, judgement: &Judgement, time: Option<Duration>) {
+    /// made, or lost. The time stands for that of so many batches.
+    pub fn add(&self, rows: usize, judgement: &Judgement, time: Option<Duration>, stands_for: u32) {
         let lost = judgement.condemned.len() + judgement.unjudged.len();
         let rejected = judgement.rejected.len().saturating_sub(judgement.condemned.len());
         self.rows.fetch_add(rows as u64, Relaxed);
@@ -59,8 +59,9 @@ impl Conduct {
         }
         let Some(time) = time.filter(|_| judgement.faults.is_empty()) else { return };
         let size = SIZES.iter().position(|most| rows <= *most).unwrap_or(SIZES.len() - 1);
-        self.times[size].0.fetch_add(rows as u64, Relaxed);
-        self.times[size].1.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.times[size].0.fetch_add(rows as u64 * u64::from(stands_for), Relaxed);
+        self.times[size].1.fetch_add(time.saturating_mul(stands_for.into()), Relaxed);
     }
 
     /// What it has done so far.

@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use parking_lot::Mutex;
-use rustix::time::{ClockId, clock_gettime};
 
 pub use report::Report;
 pub use settings::ShadowSettings;
@@ -187,27 +186,6 @@ impl std::fmt::Debug for Shadow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shadow").field("filter", &self.filter.name).finish_non_exhaustive()
     }
-}
-
-/// Measures the processor time of this thread.
-#[derive(Debug)]
-pub struct Timer(Duration);
-
-impl Timer {
-    /// Begins now.
-    pub fn start() -> Timer {
-        Timer(time_of_thread())
-    }
-
-    /// How much it was.
-    pub fn stop(self) -> Duration {
-        time_of_thread().saturating_sub(self.0)
-    }
-}
-
-fn time_of_thread() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -8,13 +8,13 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 use parking_lot::Mutex;
 
-use super::Timer;
 use super::compare::compare;
 use super::report::Report;
 use crate::filter::Filter;
 use crate::guest::Instance;
 use crate::judge::Judge;
 use crate::judgement::Judgement;
+use crate::timer::Timer;
 use flitch_core::batch::Records;
 use flitch_core::telemetry::Metric;
 
@@ -83,7 +83,7 @@ impl Work {
     fn judge(&mut self, job: &Job) {
         let timer = Timer::start();
         let (new, judged) = self.judge.judge_some(&job.records);
-        let cost = timer.stop();
+        let cost = timer.elapsed();
         new.faults.iter().for_each(|kind| self.filter.metrics.trapped(kind.name()));
         let most = self.report.lock().most_examples();
         let found = compare(judged, &job.judgement, &new, most);

@@ -17,7 +17,7 @@ use crate::filter::{Filter, FilterContext};
 use crate::guest::FaultKind;
 use crate::judge::Judge;
 use crate::judgement::Judgement;
-use crate::shadow::Timer;
+use crate::timer::Timer;
 
 /// How long batches are tried; what is left of them then is not.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -91,7 +91,7 @@ impl Time {
 fn measured<T>(work: impl FnOnce() -> T) -> (T, Time) {
     let (began, timer) = (Instant::now(), Timer::start());
     let done = work();
-    (done, Time { own: timer.stop(), wall: began.elapsed() })
+    (done, Time { own: timer.elapsed(), wall: began.elapsed() })
 }
 
 /// What a generation cannot do with a batch that the one before could. Of records that it did not come to nothing is known; nor

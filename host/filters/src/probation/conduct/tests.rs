@@ -11,7 +11,7 @@ fn conduct(batches: usize, rows: usize, lost: usize, rejected: usize, per_row: D
         condemned: (0..lost as u32).collect(),
         ..Judgement::default()
     };
-    (0..batches).for_each(|_| conduct.add(rows, &judgement, Some(per_row * rows as u32)));
+    (0..batches).for_each(|_| conduct.add(rows, &judgement, Some(per_row * rows as u32), 1));
     conduct
 }
 
@@ -58,4 +58,16 @@ fn time_is_compared_over_batches_of_one_size() {
     let (fast, slower) = (Duration::from_nanos(100), Duration::from_micros(2));
     let told = worse(&conduct(1000, 1000, 0, 0, slower), &conduct(100, 1000, 0, 0, fast));
     assert_eq!(told, None, "nobody feels it");
+}
+
+#[test]
+fn a_batch_that_was_measured_stands_for_others_that_were_not() {
+    let (all, some) = (Conduct::default(), Conduct::default());
+    let judgement = Judgement::default();
+    for batch in 0..16 {
+        all.add(1, &judgement, Some(TIME), 1);
+        let is_measured = batch % 8 == 7;
+        some.add(1, &judgement, is_measured.then_some(TIME), if is_measured { 8 } else { 0 });
+    }
+    assert_eq!(all.read(), some.read());
 }
