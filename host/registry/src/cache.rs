@@ -76,7 +76,7 @@ impl Cache {
         self.folder.join(BLOBS).join(digest.hex())
     }
 
-    /// Content of at most `most` bytes; none where it is not here, or what is here is something else.
+    /// Content of at most `most` bytes; none where it is not here, is larger, or what is here is something else, which goes.
     ///
     /// # Errors
     /// The system's.
@@ -87,8 +87,12 @@ impl Cache {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
+        // What somebody says of its size is no word against it.
+        if file.metadata()?.len() > most {
+            return Ok(None);
+        }
         let mut bytes = Vec::new();
-        (&file).take(most + 1).read_to_end(&mut bytes)?;
+        (&file).take(most).read_to_end(&mut bytes)?;
         if Digest::of(&bytes) != *digest {
             tracing::warn!(path = %path.display(), "what was pulled is not what it was, and is pulled again");
             drop(fs::remove_file(&path));

@@ -29,17 +29,24 @@ pub const FOLDER: &str = "registry";
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// It was not pulled, and nobody is asked.
-    #[error("{0}")]
+    #[error("{}", told(.0))]
     NotHere(Box<str>),
     /// It is not there where it should be.
-    #[error("{0}")]
+    #[error("{}", told(.0))]
     Missing(String),
     /// What is there may not run, or is not what was asked for.
-    #[error("{0}")]
+    #[error("{}", told(.0))]
     Refused(String),
     /// It could not be had; later it may.
-    #[error("{0}")]
+    #[error("{}", told(.0))]
     Failed(String),
+}
+
+/// Most bytes of a reason that is told: some of it are a registry's words.
+const MOST_TOLD: usize = 2048;
+
+fn told(why: &str) -> &str {
+    &why[..why.floor_char_boundary(MOST_TOLD)]
 }
 
 impl Error {
@@ -59,3 +66,6 @@ impl Error {
         if matches!(self, Error::Refused(_)) { "refused" } else { "failed" }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,10 @@ fn content_that_is_another_than_its_digest_is_none() {
     assert!(!cache.blob(&digest).exists(), "it is not read again");
     let digest = cache.write(b"wasm and more").unwrap();
     assert_eq!(cache.read(&digest, 4).unwrap(), None, "nothing is read that is larger than it may be");
+    assert!(
+        cache.read(&digest, 13).unwrap().is_some(),
+        "and it stays: what is said of its size is no word against it"
+    );
 }
 
 #[test]
