@@ -206,8 +206,9 @@ impl Drop for UnderWay {
 
 fn server(is_late: bool) -> auto::Builder<TokioExecutor> {
     let mut server = auto::Builder::new(TokioExecutor::new());
-    // The time for a header is ours to watch: that of hyper begins when the version of HTTP is known.
-    server.http1().keep_alive(!is_late).header_read_timeout(None).max_buf_size(READ_AHEAD);
+    // The time for a header is ours to watch: that of hyper begins when the version of HTTP is known. Who has closed their half waits
+    // for the answer all the same (RFC 9112, section 9.6).
+    server.http1().half_close(true).keep_alive(!is_late).header_read_timeout(None).max_buf_size(READ_AHEAD);
     server
         .http2()
         .timer(TokioTimer::new())

@@ -175,3 +175,18 @@ async fn a_client_that_sends_for_ever_is_read_no_further_than_a_while() {
     drop(server);
     endless.await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_says_no_more_is_answered_all_the_same() {
+    let once = b"GET / HTTP/1.0\r\n\r\n";
+    let slow = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n";
+    for request in [once.as_slice(), REQUEST, slow] {
+        let Served { mut client, ended, .. } = served().await;
+        client.write_all(request).await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut text = String::new();
+        client.read_to_string(&mut text).await.unwrap();
+        assert!(text.ends_with("answer"), "{text}");
+        ended.await.unwrap();
+    }
+}
