@@ -8,7 +8,7 @@ mod names;
 mod urls;
 
 use names::{Names, names};
-pub use urls::logins;
+pub use urls::secrets as secrets_in_urls;
 
 /// Places of a file that matter to what of it is shown.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ impl Marks {
         let gaps: Vec<Location> = self.gaps.iter().filter_map(|gap| gap_of(text, *gap)).collect();
         let text = blacken(&over(text, &gaps, stars), &self.secrets);
         let text = blacken_defaults(&text, &self.placeholders);
-        let text = blacken(&text, &logins(&text));
+        let text = blacken(&text, &secrets_in_urls(&text));
         blacken_comments(&text, &self.texts, &self.secrets)
     }
 }
@@ -53,7 +53,7 @@ impl Marks {
 /// A text that is no YAML with stars for all that is secret in it.
 pub fn without_tree(text: &str) -> String {
     let text = lines::without_tree(text);
-    blacken(&text, &logins(&text))
+    blacken(&text, &secrets_in_urls(&text))
 }
 
 /// What a node stands under.

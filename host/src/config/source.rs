@@ -283,7 +283,7 @@ fn collect_secrets(node: &Node, places: &HashSet<Location>, secrets: &mut Vec<St
                 secrets.extend(scalar.pieces.iter().cloned());
                 secrets.push(scalar.text.clone());
             }
-            for login in mask::logins(&scalar.text) {
+            for login in mask::secrets_in_urls(&scalar.text) {
                 let login = &scalar.text[login.start..login.end];
                 match login.split_once(':') {
                     Some((_, password)) => secrets.extend([login.to_owned(), password.to_owned()]),

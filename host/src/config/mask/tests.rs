@@ -114,6 +114,12 @@ fn user_and_password_in_a_url_are_stars_wherever_it_stands() {
         ("url: http://u:pass@h/{@tag}", "url: http://******@h/{@tag}"),
         ("url: http://h:80/{@tag}", "url: http://h:80/{@tag}"),
         ("url: http://h/a?b=c@d", "url: http://h/a?b=c@d"),
+        ("url: https://h/x?sv=1&sig=ab%2Fc&api_key=de#f", "url: https://h/x?sv=1&sig=******&api_key=****"),
+        (
+            "url: 'https://u:p@h/x?token=ab,https://i/?X-Amz-Signature=c&d=e'",
+            "url: 'https://***@h/x?token=**,https://i/?X-Amz-Signature=*&d=e'",
+        ),
+        ("url: http://h/?sig=${SIG}&topic=a", "url: http://h/?sig=${SIG}&topic=a"),
         ("url: http://[::1]:80/@", "url: http://[::1]:80/@"),
     ] {
         assert_eq!(shown(text), wanted);
