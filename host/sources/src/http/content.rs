@@ -1,7 +1,7 @@
 //! What the header of a request says about its body.
 
 use encoding_rs::{Encoding as Charset, REPLACEMENT, UTF_8};
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
 
 use super::HttpCodec;
 use super::answer::Answer;
@@ -11,15 +11,15 @@ use flitch_core::net::expand::Coding;
 /// Most content encodings, one inside the other: what a client or a proxy adds is one each.
 const MOST_CODINGS: usize = 2;
 
-/// The content encodings of a body, in the order in which they were applied: several header lines are one list
-/// (RFC 9110, sections 5.3 and 8.4).
+/// The content encodings of a body and those of its transfer, in the order in which they were applied: several header lines are
+/// one list (RFC 9110, sections 5.3 and 8.4; RFC 9112, section 6.1). That it comes in chunks is undone already.
 pub fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, Answer> {
     let mut codings = Vec::new();
-    for line in headers.get_all(CONTENT_ENCODING) {
+    for line in headers.get_all(CONTENT_ENCODING).iter().chain(headers.get_all(TRANSFER_ENCODING)) {
         let line = String::from_utf8_lossy(line.as_bytes()).to_ascii_lowercase();
         for name in line.split(',').map(str::trim) {
             codings.push(match name {
-                "" | "identity" => continue,
+                "" | "identity" | "chunked" => continue,
                 "gzip" | "x-gzip" => Coding::Gzip,
                 "deflate" => Coding::Deflate,
                 "zstd" => Coding::Zstd,

@@ -21,6 +21,8 @@ fn all_lines_of_content_encodings_count_in_their_order() {
     assert_eq!(codings(&headers(&[])), Ok(vec![]));
     let unknown = headers(&[("content-encoding", "gzip"), ("content-encoding", "br")]);
     assert_eq!(codings(&unknown), Err(Answer::UnknownEncoding("br".to_owned())));
+    let transfer = headers(&[("transfer-encoding", "gzip, chunked"), ("content-encoding", "zstd")]);
+    assert_eq!(codings(&transfer), Ok(vec![Coding::Zstd, Coding::Gzip]));
     let many = headers(&[("content-encoding", "gzip, gzip, gzip")]);
     assert!(matches!(codings(&many), Err(Answer::Unsupported(text)) if text.contains("3 content encodings")));
 }
