@@ -12,11 +12,12 @@ use super::partial::{Line, Partials, Taken};
 use super::tags::Tags;
 use flitch_core::batch::builder::{Builder, Changed, Handle, same_name};
 use flitch_core::batch::constants::Constants;
-use flitch_core::batch::lines::TRUNCATED;
 use flitch_core::batch::origin::Root;
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::batch::{Cut, Records, TAG, TIMESTAMP};
 use flitch_core::net::forward::wire::{Cursor, Fault, Limits, Token, skip};
+
+mod lines;
 
 /// Entries that are no records, or bytes that hold no entries.
 #[derive(Debug)]
@@ -314,6 +315,18 @@ impl Gather {
                 return Ok(cursor.at());
             }
         };
+        self.record_behind(origin, time, metadata, cursor, more)
+    }
+
+    /// Takes the record at `cursor` as [`Gather::record`] does, with metadata and what its group has before its fields.
+    fn record_behind(
+        &mut self,
+        origin: Origin<'_>,
+        time: i64,
+        metadata: Option<&[u8]>,
+        mut cursor: Cursor<'_>,
+        more: u32,
+    ) -> Result<usize, BadEntry> {
         self.begin(origin.tag, time);
         let group = self.group.take();
         let before = Before { group: group.as_deref(), metadata };
@@ -333,20 +346,22 @@ impl Gather {
         entries::record_behind(cursor, &mut self.builder)
     }
 
-    /// Takes the time and the record of a Message, which stand one after the other at `at`. Answers where they end.
-    /// Nothing is taken where there is an error.
+    /// Takes an event of the mode Message: its time and its record, one after the other, and its metadata. Answers where they
+    /// end. Nothing is taken where there is an error.
     #[inline]
     pub fn event(
         &mut self,
         origin: Origin<'_>,
-        window: &[u8],
-        at: usize,
+        (event, metadata): (&[u8], Option<&[u8]>),
         partials: Option<&mut Partials>,
     ) -> Result<usize, BadEntry> {
-        let mut cursor = Cursor::new(window, at);
-        self.numbers.begin_message();
+        let mut cursor = Cursor::new(event, 0);
+        self.begin_message();
         let time = entries::head(&mut cursor)?.alone().unwrap_or(origin.now);
-        self.record(origin, time, cursor, window, partials, 0)
+        match metadata {
+            None => self.record(origin, time, cursor, event, partials, 0),
+            metadata => self.record_behind(origin, time, metadata, cursor, 0),
+        }
     }
 
     /// Takes the record at `cursor`, of an event at `time` (ns), and passes over `more` values behind it. Answers where
@@ -423,38 +438,6 @@ impl Gather {
         self.numbers.push(root);
         if self.since.is_none() {
             self.since = Some(Instant::now());
-        }
-    }
-
-    /// Takes the lines that are complete because no more came of them: since a while, or with the connection's end.
-    pub fn ended_lines(&mut self, end: impl FnOnce(&mut Vec<Line>)) {
-        end(&mut self.lines);
-        self.take_lines();
-    }
-
-    fn take_lines(&mut self) {
-        for line in std::mem::take(&mut self.lines) {
-            let tags = self.tags.clone();
-            self.line(&tags.of(&line.tag), &line);
-        }
-    }
-
-    fn line(&mut self, tag: &str, line: &Line) {
-        self.begin(tag, line.time);
-        match entries::fields(&mut Cursor::new(&line.fields, 0), line.pairs, &mut self.builder) {
-            Ok(()) => {
-                self.builder.key(b"log").text(&line.log);
-                if line.truncated {
-                    self.builder.key(TRUNCATED.as_bytes()).boolean(true);
-                }
-                // It came in several messages, and which of them ends it may be another one when they come again.
-                self.end(None);
-                self.kept |= line.answered;
-            }
-            Err(reason) => {
-                self.builder.cancel_record();
-                self.dead(reason.to_string(), &line.log);
-            }
         }
     }
 

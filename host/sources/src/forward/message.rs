@@ -31,6 +31,8 @@ pub struct Message<'a> {
     pub compression: Option<Coding>,
     /// The chunk id that the sender wants back: the MessagePack value as it stands in the message.
     pub chunk: Option<&'a [u8]>,
+    /// The metadata of the event of a Message, a MessagePack value, as Fluent Bit gives it among the options.
+    pub metadata: Option<&'a [u8]>,
 }
 
 fn shape(text: &str) -> BadEntry {
@@ -51,8 +53,8 @@ pub fn parse<'a>(bytes: &'a [u8], start: usize, parts: &[usize]) -> Result<Messa
     let packed = matches!(second, Some(Token::Text(_) | Token::Bytes(_)));
     let forward = matches!(second, Some(Token::Array(_)));
     let options = part(if packed || forward { 2 } else { 3 });
-    let (chunk, compression) = match options.map(read_options).transpose() {
-        Ok(read) => read.unwrap_or((None, Ok(None))),
+    let Options { chunk, compression, metadata } = match options.map(read_options).transpose() {
+        Ok(read) => read.unwrap_or_default(),
         Err(e) => return Err((e, None)),
     };
     let bad = |text: &str| (shape(text), chunk);
@@ -84,17 +86,28 @@ pub fn parse<'a>(bytes: &'a [u8], start: usize, parts: &[usize]) -> Result<Messa
         Ok(compression) if packed => compression,
         _ => None,
     };
-    Ok(Message { tag, body, compression, chunk })
+    let metadata = metadata.filter(|_| matches!(body, Body::Event(_)));
+    Ok(Message { tag, body, compression, chunk, metadata })
 }
 
-/// The chunk id, and the compression if it is known.
-type Options<'a> = (Option<&'a [u8]>, Result<Option<Coding>, String>);
+/// What the options say.
+struct Options<'a> {
+    chunk: Option<&'a [u8]>,
+    /// The compression, or why it is none.
+    compression: Result<Option<Coding>, String>,
+    metadata: Option<&'a [u8]>,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Options { chunk: None, compression: Ok(None), metadata: None }
+    }
+}
 
 fn read_options(bytes: &[u8]) -> Result<Options<'_>, BadEntry> {
     let mut cursor = Cursor::new(bytes, 0);
-    let Token::Map(pairs) = cursor.token()? else { return Ok((None, Ok(None))) };
-    let mut chunk = None;
-    let mut compression = Ok(None);
+    let mut options = Options::default();
+    let Token::Map(pairs) = cursor.token()? else { return Ok(options) };
     for _ in 0..pairs {
         let key = cursor.at();
         let Ok(Token::Text(name) | Token::Bytes(name)) = cursor.token() else {
@@ -111,10 +124,10 @@ fn read_options(bytes: &[u8]) -> Result<Options<'_>, BadEntry> {
                 if id.len() > MOST_ID {
                     return Err(shape(&format!("the chunk id is longer than {MOST_ID} bytes")));
                 }
-                chunk = Some(&bytes[start..end]);
+                options.chunk = Some(&bytes[start..end]);
             }
             (b"compressed", Ok(Token::Text(name) | Token::Bytes(name))) => {
-                compression = match name {
+                options.compression = match name {
                     b"gzip" => Ok(Some(Coding::Gzip)),
                     b"zstd" => Ok(Some(Coding::Zstd)),
                     b"text" | b"" => Ok(None),
@@ -124,11 +137,12 @@ fn read_options(bytes: &[u8]) -> Result<Options<'_>, BadEntry> {
                     }
                 };
             }
+            (b"metadata", Ok(Token::Map(1..))) => options.metadata = Some(&bytes[start..end]),
             _ => {}
         }
         cursor = Cursor::new(bytes, end);
     }
-    Ok((chunk, compression))
+    Ok(options)
 }
 
 const ANY: Limits = Limits { bytes: usize::MAX, depth: SCAN_DEPTH };

@@ -41,7 +41,7 @@ pub struct ForwardSettings {
     /// are joined before.)
     pub multiline: Option<JoinSettings>,
     /// The field, at the top of a record, for the metadata that a client gives an event beside its time, as Fluent Bit
-    /// does: `[[time, metadata], record]`. It is there where the metadata is not empty; `null` leaves metadata away.
+    /// does: `[[time, metadata], record]`, or among the options of a message of one event. It is there where the metadata is not empty; `null` leaves metadata away.
     /// What Fluent Bit gives a whole group of records, as it does for OpenTelemetry, stands in each record of the
     /// group by its own names: `resource` and `scope`. Where the record has a field of the same name, that one stays.
     pub metadata_field: Option<String>,

@@ -107,7 +107,7 @@ impl Session {
                 };
                 self.is_single = matches!(message.body, Body::Event(_)) && self.gather.rows() == 0;
                 match message.body {
-                    Body::Event(event) => self.event(origin, event, &bytes[start..]),
+                    Body::Event(event) => self.event(origin, (event, message.metadata), &bytes[start..]),
                     Body::Entries(entries) => {
                         self.entries(origin, &message, entries, &branch).await?;
                         self.urgent = true;
@@ -147,9 +147,9 @@ impl Session {
         }
     }
 
-    fn event(&mut self, origin: Origin<'_>, event: &[u8], message: &[u8]) {
-        let partials = self.partials.as_mut().filter(|p| p.may_stand_in(event));
-        match self.gather.event(origin, event, 0, partials) {
+    fn event(&mut self, origin: Origin<'_>, event: (&[u8], Option<&[u8]>), message: &[u8]) {
+        let partials = self.partials.as_mut().filter(|p| p.may_stand_in(event.0));
+        match self.gather.event(origin, event, partials) {
             Ok(_) => self.gather.came(message.len()),
             Err(reason) => self.gather.dead(reason.to_string(), message),
         }

@@ -23,3 +23,19 @@ async fn a_tag_that_http_would_refuse_for_its_length_costs_its_message_alone() {
         assert!(answers.windows(answer.len()).any(|part| *part == *answer), "{chunk} has no answer");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_metadata_of_an_event_may_stand_among_the_options_of_its_message() {
+    let mut client = Client::new();
+    for options in [
+        json!({"metadata": {"otlp": {"severity": "INFO"}}, "chunk": "a"}),
+        json!({"metadata": {}}),
+        json!({"metadata": 5}),
+    ] {
+        client.send(&pack(&json!(["t", 1_700_000_000, {"n": 1}, options]))).await;
+    }
+    let records = client.rest().await;
+    let metadata: Vec<_> = records.iter().map(|record| record.get("metadata")).collect();
+    assert_eq!(metadata, [Some(&json!({"otlp": {"severity": "INFO"}})), None, None]);
+    assert!(records.iter().all(|record| record["n"] == 1), "{records:?}");
+}
