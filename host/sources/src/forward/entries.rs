@@ -75,7 +75,15 @@ fn instant(seconds: u32, nanos: u32) -> Option<i64> {
     (seconds != 0).then_some(i64::from(seconds) * NANOS + i64::from(nanos))
 }
 
-impl Head<'_> {
+impl<'a> Head<'a> {
+    /// The metadata of an event.
+    pub fn metadata(&self) -> Option<&'a [u8]> {
+        match self {
+            Head::Event(_, metadata) => *metadata,
+            Head::GroupStart | Head::GroupEnd => None,
+        }
+    }
+
     /// The time of an event of the mode Message, which knows no groups.
     pub fn alone(self) -> Option<i64> {
         match self {

@@ -357,8 +357,9 @@ impl Gather {
     ) -> Result<usize, BadEntry> {
         let mut cursor = Cursor::new(event, 0);
         self.begin_message();
-        let time = entries::head(&mut cursor)?.alone().unwrap_or(origin.now);
-        match metadata {
+        let head = entries::head(&mut cursor)?;
+        let time = head.alone().unwrap_or(origin.now);
+        match metadata.or(head.metadata()) {
             None => self.record(origin, time, cursor, event, partials, 0),
             metadata => self.record_behind(origin, time, metadata, cursor, 0),
         }

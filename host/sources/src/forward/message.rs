@@ -1,7 +1,8 @@
 //! One message of the forward protocol, taken apart without a copy.
 //!
 //! Source: Fluent Forward Protocol Specification v1. The mode shows in the second element: an array is Forward, a
-//! string or bytes PackedForward, anything else Message.
+//! string or bytes PackedForward, anything else Message; and so is an array of a time and metadata, which stands for the time in
+//! newer entries.
 
 use super::entries::{BadEntry, SCAN_DEPTH};
 use crate::MOST_TAG;
@@ -51,7 +52,7 @@ pub fn parse<'a>(bytes: &'a [u8], start: usize, parts: &[usize]) -> Result<Messa
     let token = |place: usize| Cursor::new(part(place).unwrap_or_default(), 0).token().ok();
     let second = token(1);
     let packed = matches!(second, Some(Token::Text(_) | Token::Bytes(_)));
-    let forward = matches!(second, Some(Token::Array(_)));
+    let forward = matches!(second, Some(Token::Array(_))) && !part(1).is_some_and(is_time_with_metadata);
     let options = part(if packed || forward { 2 } else { 3 });
     let Options { chunk, compression, metadata } = match options.map(read_options).transpose() {
         Ok(read) => read.unwrap_or_default(),
@@ -70,7 +71,7 @@ pub fn parse<'a>(bytes: &'a [u8], start: usize, parts: &[usize]) -> Result<Messa
     };
     let body = match second {
         Some(Token::Text(entries) | Token::Bytes(entries)) => Body::Entries(entries),
-        Some(Token::Array(_)) => {
+        Some(Token::Array(_)) if forward => {
             let array = part(1).unwrap_or_default();
             let mut cursor = Cursor::new(array, 0);
             cursor.token().map_err(|fault| (fault.into(), chunk))?;
@@ -88,6 +89,14 @@ pub fn parse<'a>(bytes: &'a [u8], start: usize, parts: &[usize]) -> Result<Messa
     };
     let metadata = metadata.filter(|_| matches!(body, Body::Event(_)));
     Ok(Message { tag, body, compression, chunk, metadata })
+}
+
+/// Whether an array is the time of an event and its metadata, `[time, {…}]`, and no entries, each of which is an array.
+fn is_time_with_metadata(array: &[u8]) -> bool {
+    let mut cursor = Cursor::new(array, 0);
+    matches!(cursor.token(), Ok(Token::Array(2)))
+        && matches!(cursor.token(), Ok(Token::Int(_) | Token::Float(_) | Token::Ext(..)))
+        && matches!(cursor.token(), Ok(Token::Map(_)))
 }
 
 /// What the options say.

@@ -34,8 +34,12 @@ async fn the_metadata_of_an_event_may_stand_among_the_options_of_its_message() {
     ] {
         client.send(&pack(&json!(["t", 1_700_000_000, {"n": 1}, options]))).await;
     }
+    // As it stands in entries, which such a message has none of.
+    client.send(&pack(&json!(["t", [1_700_000_000, {"a": 1}], {"n": 1}, {"chunk": "b"}]))).await;
+    client.send(&pack(&json!(["t", [1_700_000_000, {}], {"n": 1}]))).await;
     let records = client.rest().await;
     let metadata: Vec<_> = records.iter().map(|record| record.get("metadata")).collect();
-    assert_eq!(metadata, [Some(&json!({"otlp": {"severity": "INFO"}})), None, None]);
+    let (options, beside) = (json!({"otlp": {"severity": "INFO"}}), json!({"a": 1}));
+    assert_eq!(metadata, [Some(&options), None, None, Some(&beside), None]);
     assert!(records.iter().all(|record| record["n"] == 1), "{records:?}");
 }
