@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{Command, Control};
 use flitch_core::net::address::Address;
 use flitch_core::net::connections::Connections;
-use flitch_core::net::listen::{Client, Listener};
+use flitch_core::net::listen::{Client, Listener, socket_of};
 use flitch_core::net::serve::{Patience, Visit};
 use flitch_core::tasks;
 use hosts::Hosts;
@@ -83,7 +83,8 @@ pub async fn start(
     let connections = Connections::new("admin", settings.max_connections);
     let task = tasks::joined(async move {
         let serve = |client: Client, slot| {
-            let visit = Visit { slot, patience: PATIENCE, stop: stop.clone() };
+            let socket = Some(socket_of(&client.stream));
+            let visit = Visit { slot, patience: PATIENCE, stop: stop.clone(), socket };
             let (board, hosts, control) = (board.clone(), hosts.clone(), control.clone());
             let answer = move |request: Request<_>| {
                 let now = match (filters::asked(&request, &hosts), record::asked(&request, &hosts)) {

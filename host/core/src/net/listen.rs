@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,14 @@ const BACKLOG: u32 = 1024;
 
 /// A connection of a client.
 pub type Stream = Either<TcpStream, UnixStream>;
+
+/// The descriptor of a connection.
+pub fn socket_of(stream: &Stream) -> RawFd {
+    match stream {
+        Either::Left(stream) => stream.as_raw_fd(),
+        Either::Right(stream) => stream.as_raw_fd(),
+    }
+}
 
 /// A client that has come.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use parking_lot::Mutex;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -29,6 +31,9 @@ const PONG: Duration = Duration::from_secs(20);
 /// A look that comes so much too late says that the process, or the machine, stood still. That is not held against clients:
 /// their time begins anew.
 const STALL: Duration = Duration::from_secs(1);
+/// A client that has closed its half may wait for its answer, or be gone: nothing tells which. So it is answered within so long
+/// after that, or up to twice as long, and no later.
+const HALF: Duration = Duration::from_secs(10);
 /// How long a client that waits is given to hear that its connection ends.
 const PARTING: Duration = Duration::from_secs(1);
 
@@ -49,6 +54,8 @@ pub struct Visit {
     pub patience: Patience,
     /// Cancelled when its requests are to be the last. One that comes after that gets one answer.
     pub stop: CancellationToken,
+    /// The socket of the stream that is served, by which it shows that the client has closed its half.
+    pub socket: Option<RawFd>,
 }
 
 impl Visit {
@@ -60,12 +67,12 @@ impl Visit {
         F: Future<Output = Response<B>> + Send + 'static,
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
-        let Visit { slot, patience, stop } = self;
+        let Visit { slot, patience, stop, socket } = self;
         let is_late = stop.is_cancelled();
         let patience = if is_late { Patience { idle: PARTING, ..patience } } else { patience };
         let activity = Arc::new(Activity::new(slot));
         let Some(tls) = tls else {
-            return activity.serve(stream, Terms { patience, stop, is_late }, answer).await;
+            return activity.serve(stream, Terms { patience, stop, is_late, socket }, answer).await;
         };
         let slot = &activity.slot;
         let shaken = tokio::select! {
@@ -76,7 +83,9 @@ impl Visit {
             () = slot.leave() => return slot.let_go(LetGo::Room),
         };
         match shaken {
-            Ok(stream) => activity.clone().serve(stream, Terms { patience, stop, is_late }, answer).await,
+            Ok(stream) => {
+                activity.clone().serve(stream, Terms { patience, stop, is_late, socket }, answer).await;
+            }
             Err(error) => tracing::debug!(%error, "no TLS handshake"),
         }
     }
@@ -88,6 +97,7 @@ struct Terms {
     stop: CancellationToken,
     /// Whether it came after the stop.
     is_late: bool,
+    socket: Option<RawFd>,
 }
 
 /// What is under way on a connection.
@@ -134,7 +144,7 @@ impl Activity {
         F: Future<Output = Response<B>> + Send + 'static,
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
-        let Terms { mut patience, stop, is_late } = terms;
+        let Terms { mut patience, stop, is_late, socket } = terms;
         let activity = self.clone();
         let service = hyper::service::service_fn(move |request| {
             let under_way = activity.begin();
@@ -149,9 +159,10 @@ impl Activity {
         let stream = TokioIo::new(Lingering::new(stream));
         let mut connection = std::pin::pin!(server.serve_connection(stream, service));
         let mut is_last = is_late;
+        let mut is_half = false;
         loop {
             // What is under way has no end of its own, so it is looked at again.
-            let look = self.end(&patience).unwrap_or_else(|| Instant::now() + patience.idle);
+            let look = self.end(&patience).unwrap_or_else(|| Instant::now() + HALF);
             tokio::select! {
                 biased;
                 served = connection.as_mut() => {
@@ -176,8 +187,17 @@ impl Activity {
                     if now - look > STALL {
                         // What came meanwhile is not read yet, and the client may have stood still as well.
                         self.state.lock().since = now;
-                    } else if self.end(&patience).is_some_and(|end| end <= now) {
-                        break;
+                        continue;
+                    }
+                    match self.end(&patience) {
+                        Some(end) if end <= now => break,
+                        Some(_) => {}
+                        None if is_half => {
+                            tracing::debug!("a client of HTTP has closed its half, and is not answered in time");
+                            return;
+                        }
+                        // Its stream is in the connection, which is still there.
+                        None => is_half = socket.is_some_and(|socket| unsafe { has_closed_its_half(socket) }),
                     }
                 }
             }
@@ -188,6 +208,17 @@ impl Activity {
         connection.as_mut().graceful_shutdown();
         let _ = timeout(PARTING, connection).await;
     }
+}
+
+/// Whether the client has closed its half of a connection.
+///
+/// # Safety
+/// The socket is open.
+unsafe fn has_closed_its_half(socket: RawFd) -> bool {
+    // SAFETY: as above.
+    let socket = unsafe { BorrowedFd::borrow_raw(socket) };
+    let mut asked = [PollFd::new(&socket, PollFlags::RDHUP)];
+    poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
 }
 
 /// A request under way, until it is answered or given up.

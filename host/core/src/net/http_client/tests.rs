@@ -54,7 +54,7 @@ async fn server(tls: Option<TlsSettings>) -> Server {
         let serve = |caller: Caller, slot| {
             taken.fetch_add(1, Relaxed);
             let patience = Patience { header: LONG, idle: LONG };
-            let visit = Visit { slot, patience, stop: CancellationToken::new() };
+            let visit = Visit { slot, patience, stop: CancellationToken::new(), socket: None };
             let acceptor = acceptor.clone();
             async move { visit.serve(caller.stream, acceptor.as_deref(), answer).await }
         };

@@ -1,6 +1,9 @@
+use std::os::fd::AsRawFd;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::net::UnixStream;
 
 use super::*;
 use crate::net::connections::Connections;
@@ -13,25 +16,34 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 
 /// A served connection: the client's end, the stop, and when it ended.
-struct Served {
-    client: DuplexStream,
+struct Served<S = DuplexStream> {
+    client: S,
     stop: CancellationToken,
     connections: Connections,
     ended: tokio::task::JoinHandle<Duration>,
 }
 
 async fn served() -> Served {
-    let connections = Connections::new("test", 1);
     let (client, server) = duplex(1 << 16);
+    served_over(client, server, None).await
+}
+
+async fn served_over<S>(client: S, server: S, socket: Option<RawFd>) -> Served<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let connections = Connections::new("test", 1);
     let stop = CancellationToken::new();
     let activity = Arc::new(Activity::new(connections.slot().await));
     let patience = Patience { header: HEADER, idle: IDLE };
-    let terms = Terms { patience, stop: stop.clone(), is_late: false };
+    let terms = Terms { patience, stop: stop.clone(), is_late: false, socket };
     let ended = crate::tasks::joined(async move {
         let begun = Instant::now();
         let answer = |request: Request<Incoming>| async move {
-            if request.uri().path() == "/slow" {
-                tokio::time::sleep(Duration::from_secs(600)).await;
+            match request.uri().path() {
+                "/soon" => tokio::time::sleep(HALF / 2).await,
+                "/slow" => tokio::time::sleep(Duration::from_secs(600)).await,
+                _ => {}
             }
             Response::new(Full::new(Bytes::from_static(b"answer")))
         };
@@ -177,16 +189,20 @@ async fn a_client_that_sends_for_ever_is_read_no_further_than_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_says_no_more_is_answered_all_the_same() {
+async fn a_client_that_says_no_more_is_answered_if_that_is_soon() {
     let once = b"GET / HTTP/1.0\r\n\r\n";
+    let soon = b"GET /soon HTTP/1.1\r\nHost: x\r\n\r\n";
     let slow = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n";
-    for request in [once.as_slice(), REQUEST, slow] {
-        let Served { mut client, ended, .. } = served().await;
+    for (request, is_answered) in [(&once[..], true), (REQUEST, true), (soon, true), (slow, false)] {
+        let (client, server) = UnixStream::pair().unwrap();
+        let socket = server.as_raw_fd();
+        let Served { mut client, ended, .. } = served_over(client, server, Some(socket)).await;
         client.write_all(request).await.unwrap();
         client.shutdown().await.unwrap();
         let mut text = String::new();
         client.read_to_string(&mut text).await.unwrap();
-        assert!(text.ends_with("answer"), "{text}");
-        ended.await.unwrap();
+        assert_eq!(text.ends_with("answer"), is_answered, "{text}");
+        let lasted = ended.await.unwrap();
+        assert!(lasted <= 2 * HALF + STALL, "{lasted:?}");
     }
 }

@@ -57,7 +57,7 @@ impl Fake {
             let long = Duration::from_secs(60);
             let serve = |client: Client, slot| {
                 let patience = Patience { header: long, idle: long };
-                let visit = Visit { slot, patience, stop: CancellationToken::new() };
+                let visit = Visit { slot, patience, stop: CancellationToken::new(), socket: None };
                 let state = state.clone();
                 async move {
                     let answer = move |request| answer(request, state.clone());

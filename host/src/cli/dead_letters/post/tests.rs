@@ -48,7 +48,7 @@ async fn source(answers: &[(u16, &'static str)]) -> Source {
     tasks::client(async move {
         let serve = |caller: Caller, slot| {
             let patience = Patience { header: PATIENCE, idle: PATIENCE };
-            let visit = Visit { slot, patience, stop: CancellationToken::new() };
+            let visit = Visit { slot, patience, stop: CancellationToken::new(), socket: None };
             let answer = answer.clone();
             async move { visit.serve(caller.stream, None, answer).await }
         };
