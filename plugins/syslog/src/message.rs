@@ -48,7 +48,7 @@ pub enum When {
     Instant(i64),
     /// A local time, in nanoseconds as if it were UTC.
     Local(i64),
-    /// A time without a year: month, day, and nanoseconds of the day; local, or UTC where that is said.
+    /// A time without a year: month, day, and nanoseconds of the day; local, or of an offset where that is said.
     Yearless(u32, u32, i64, Clock),
 }
 
@@ -57,8 +57,8 @@ pub enum When {
 pub enum Clock {
     /// That of a place, which the settings name.
     Local,
-    /// UTC.
-    Utc,
+    /// One that is so many seconds before UTC.
+    Offset(i64),
 }
 
 /// The names of facilities, as `syslog.conf` and RFC 5424 have them.

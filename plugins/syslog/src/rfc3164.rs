@@ -3,6 +3,7 @@
 
 use crate::message::{Message, When};
 use crate::when;
+use flitch_sdk::time::parse_clock;
 
 /// Most bytes of a program's name, which is the first word of a text as often as not.
 const MAX_NAME: usize = 128;
@@ -18,9 +19,10 @@ pub fn read(text: &str, priority: Option<u8>) -> Result<Message<'_>, String> {
         if priority.is_none() {
             return Err("it begins with neither a priority nor a time".to_owned());
         }
-        let text = if start.starts_with('%') { start } else { text };
+        let (hostname, text) =
+            if is_numbered { without_time(start).unwrap_or((None, text)) } else { (None, text) };
         let (appname, procid, text) = tag(text).unwrap_or((None, None, text));
-        return Ok(Message { priority, appname, procid, text: Some(text), ..Message::default() });
+        return Ok(Message { priority, hostname, appname, procid, text: Some(text), ..Message::default() });
     };
     let mut message = Message { priority, time: Some(time), hostname: origin, ..Message::default() };
     let rest = rest.trim_start_matches(' ');
@@ -31,6 +33,15 @@ pub fn read(text: &str, priority: Option<u8>) -> Result<Message<'_>, String> {
         is_host.then_some((host, behind.trim_start_matches(' ')))
     };
     let behind = match tag(rest) {
+        // What stands before the name of Cisco's message is the device.
+        Some((Some(device), None, text))
+            if origin.is_none() && !device.starts_with('%') && is_mnemonic(text) =>
+        {
+            message.hostname = Some(device);
+            let (appname, procid, text) = tag(text).unwrap_or((None, None, text));
+            (message.appname, message.procid) = (appname, procid);
+            text
+        }
         Some((appname, procid, text)) => {
             (message.appname, message.procid) = (appname, procid);
             text
@@ -39,6 +50,9 @@ pub fn read(text: &str, priority: Option<u8>) -> Result<Message<'_>, String> {
             None => rest,
             Some((host, behind)) => {
                 message.hostname = Some(host);
+                // As Cisco's firewalls have it, a colon by itself stands behind the host.
+                let behind =
+                    behind.strip_prefix(": ").filter(|behind| tag(behind).is_some()).unwrap_or(behind);
                 let (appname, procid, text) = tag(behind).unwrap_or((None, None, behind));
                 (message.appname, message.procid) = (appname, procid);
                 text
@@ -66,15 +80,61 @@ fn numbers(text: &str) -> (&str, bool) {
     (start, is_numbered)
 }
 
-/// What a device calls itself before the time of its message, as in `switch1: Nov 23 22:23:27: `; that time, and what stands
-/// behind it.
+/// What a device calls itself before the time of its message, as in `switch1: Nov 23 22:23:27: `, with or without a number between
+/// them; that time, and what stands behind it.
 fn origin(text: &str) -> Option<(Option<&str>, When, &str)> {
     let word = text.find(' ').map_or(text, |end| &text[..end]);
     let mut colons = word.match_indices(':').map(|(at, _)| at).take_while(|at| *at < MAX_NAME);
     colons.find_map(|at| {
-        let (time, rest) = when::read(text[at + 1..].trim_start_matches(' '))?;
+        let behind = &text[at + 1..];
+        let read = when::read(behind.trim_start_matches(' '));
+        let (time, rest) = read.or_else(|| when::read(number(behind)?))?;
         is_name(&text[..at]).then_some((Some(&text[..at]), time, rest))
     })
+}
+
+/// What stands behind a word that is a number with a colon.
+fn number(text: &str) -> Option<&str> {
+    let text = text.strip_prefix(' ')?;
+    let digits = text.bytes().take(12).take_while(u8::is_ascii_digit).count();
+    text[digits..].strip_prefix(": ").filter(|_| digits > 0)
+}
+
+/// The device and the message of one that has no time, but numbers before it, or how long the device has been running:
+/// `ASR920: 007439: 2y10w: %SYS-5-CONFIG_I: …`.
+fn without_time(text: &str) -> Option<(Option<&str>, &str)> {
+    let (mut device, mut rest) = (None, text);
+    for _ in 0..4 {
+        if rest.starts_with('%') {
+            return Some((device, rest));
+        }
+        let (word, behind) = rest.split_once(": ")?;
+        if !is_uptime(word) {
+            if device.is_some() || word.len() > MAX_NAME || !is_name(word) {
+                return None;
+            }
+            device = Some(word);
+        }
+        rest = behind.trim_start_matches(' ');
+    }
+    None
+}
+
+/// Whether a word is a number, or says how long a device has been running: `00:20:10`, `2y10w`.
+fn is_uptime(word: &str) -> bool {
+    let is_clock = || {
+        let clock = word.as_bytes().first_chunk::<8>().and_then(parse_clock);
+        clock.is_some() && matches!(word.as_bytes().get(8), None | Some(b'.'))
+    };
+    let is_part = |byte: u8| byte.is_ascii_digit() || b"ywdh".contains(&byte);
+    word.starts_with(|first: char| first.is_ascii_digit()) && (word.bytes().all(is_part) || is_clock())
+}
+
+/// Whether a text begins with the name of a message of Cisco's: `%ASA-4-106023: `.
+fn is_mnemonic(text: &str) -> bool {
+    let severity =
+        |name: &str| name.as_bytes().windows(3).any(|part| matches!(part, [b'-', b'0'..=b'7', b'-']));
+    text.starts_with('%') && matches!(tag(text), Some((Some(name), None, _)) if severity(name))
 }
 
 /// Whether a word may name a host or a program: quotes, brackets and what separates things belong to a text.

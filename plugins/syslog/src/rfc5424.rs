@@ -1,6 +1,7 @@
 //! The form of RFC 5424: `<34>1 2026-11-20T13:55:36.25Z host app 12 ID [id name="value"] text`.
 
 use crate::message::{Element, Message, When};
+use crate::when;
 use flitch_sdk::parse::excerpt;
 use flitch_sdk::time::parse_rfc3339;
 use std::borrow::Cow;
@@ -43,8 +44,9 @@ pub fn read(text: &str, priority: Option<u8>) -> Result<Message<'_>, String> {
     let time = match part("time")? {
         "-" => None,
         time => {
-            let read = parse_rfc3339(time.as_bytes());
-            Some(When::Instant(read.ok_or_else(|| format!("the time is {}", excerpt(time)))?))
+            // Its offset is a must; devices leave it out all the same.
+            let read = parse_rfc3339(time.as_bytes()).map(When::Instant).or_else(|| when::local(time));
+            Some(read.ok_or_else(|| format!("the time is {}", excerpt(time)))?)
         }
     };
     let mut value = |name| part(name).map(|part| Some(part).filter(|part| *part != "-"));

@@ -1,10 +1,14 @@
 //! The times that messages of the older forms begin with.
 
 use crate::message::{Clock, When};
-use flitch_sdk::time::{SECOND, days_from_civil, days_in_month, digits, parse_clock, parse_rfc3339};
+use flitch_sdk::time::{
+    SECOND, days_from_civil, days_in_month, digits, parse_clock, parse_offset, parse_rfc3339,
+};
 use flitch_sdk::zone::Zone;
 
 const DAY: i64 = 86_400 * SECOND;
+/// The years that a time may have.
+const YEARS: std::ops::RangeInclusive<u32> = 1970..=2261;
 const MONTHS: [&[u8; 3]; 12] =
     [b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"];
 
@@ -23,7 +27,11 @@ impl When {
             Self::Instant(nanos) => Some(nanos),
             Self::Local(nanos) => zone.shift(nanos),
             Self::Yearless(month, day, clock, whose) => {
-                let zone = if whose == Clock::Utc { &Zone::Fixed(0) } else { zone };
+                let fixed = match whose {
+                    Clock::Local => None,
+                    Clock::Offset(seconds) => Some(Zone::Fixed(seconds)),
+                };
+                let zone = fixed.as_ref().unwrap_or(zone);
                 zone.nearest(arrival, |year| on(year, month, day).and_then(|nanos| nanos.checked_add(clock)))
             }
         }
@@ -54,14 +62,17 @@ pub fn read(text: &str) -> Option<(When, &str)> {
         None => self::year(rest).map_or((None, rest), |(year, rest)| (Some(year), rest)),
     };
     let (clock, rest) = clock(rest)?;
+    let (whose, rest) = zone(rest);
+    let (year, rest) = match year {
+        Some(year) => (Some(year), rest),
+        None => year_behind(rest).map_or((None, rest), |(year, rest)| (Some(year), rest)),
+    };
     if day > days_in_month(year.unwrap_or(2000), month) {
         return None;
     }
-    let (whose, rest) = zone(rest);
-    let when = match (year, whose) {
-        (None, whose) => When::Yearless(month, day, clock, whose),
-        (Some(year), Clock::Local) => When::Local(on(year, month, day)?.checked_add(clock)?),
-        (Some(year), Clock::Utc) => When::Instant(on(year, month, day)?.checked_add(clock)?),
+    let when = match year {
+        None => When::Yearless(month, day, clock, whose),
+        Some(year) => of(on(year, month, day)?.checked_add(clock)?, whose)?,
     };
     // Behind the time stands a blank, a colon, or nothing.
     match rest.as_bytes() {
@@ -71,22 +82,56 @@ pub fn read(text: &str) -> Option<(When, &str)> {
     }
 }
 
-/// A time in the form of RFC 3339, or a local one that lacks the offset.
+/// A time in the form of RFC 3339, whose day and clock may also be two words, or a local one that lacks the offset.
 fn of_rfc3339(text: &str) -> Option<(When, &str)> {
-    let end = text.find(' ').unwrap_or(text.len());
+    const DAY: usize = "2026-11-20".len();
+    let word = |from: usize| text[from..].find(' ').map_or(text.len(), |end| from + end);
+    let end = match word(0) {
+        DAY if text.len() > DAY => word(DAY + 1),
+        end => end,
+    };
     let (time, rest) = text.split_at(end);
+    let has_colon = time.ends_with(':');
     let time = time.strip_suffix(':').unwrap_or(time);
     if let Some(nanos) = parse_rfc3339(time.as_bytes()) {
         return Some((When::Instant(nanos), rest));
     }
-    parse_rfc3339(format!("{time}Z").as_bytes()).map(|nanos| (When::Local(nanos), rest))
+    let nanos = as_utc(time)?;
+    let (whose, rest) = if has_colon { (Clock::Local, rest) } else { zone(rest) };
+    Some((of(nanos, whose)?, rest.strip_prefix(':').unwrap_or(rest)))
+}
+
+/// A time in the form of RFC 3339 but for the offset, which it lacks.
+pub fn local(text: &str) -> Option<When> {
+    as_utc(text).map(When::Local)
+}
+
+fn as_utc(text: &str) -> Option<i64> {
+    parse_rfc3339(format!("{text}Z").as_bytes())
+}
+
+/// What a clock shows, in nanoseconds as if it were UTC.
+fn of(nanos: i64, whose: Clock) -> Option<When> {
+    Some(match whose {
+        Clock::Local => When::Local(nanos),
+        Clock::Offset(seconds) => When::Instant(nanos.checked_sub(seconds * SECOND)?),
+    })
 }
 
 /// `2026 ` at the head of a text.
 fn year(text: &str) -> Option<(i64, &str)> {
     let year = digits::<4>(text.as_bytes())?;
     let rest = text.get(4..)?.strip_prefix(' ')?;
-    (1970..=2261).contains(&year).then_some((i64::from(year), rest.trim_start_matches(' ')))
+    YEARS.contains(&year).then_some((i64::from(year), rest.trim_start_matches(' ')))
+}
+
+/// ` 2026` behind a clock, where a word ends.
+fn year_behind(text: &str) -> Option<(i64, &str)> {
+    let text = text.strip_prefix(' ')?;
+    let rest = text.get(4..)?;
+    let ends = rest.is_empty() || rest.starts_with([' ', ':']);
+    let year = digits::<4>(text.as_bytes()).filter(|year| ends && YEARS.contains(year))?;
+    Some((i64::from(year), rest))
 }
 
 /// At least one blank.
@@ -120,14 +165,23 @@ fn clock(text: &str) -> Option<(i64, &str)> {
     Some((seconds * SECOND + nanos * 10_i64.pow(9 - counted.len() as u32), &fraction[count..]))
 }
 
-/// A zone behind a time, of which only UTC has one meaning: ` UTC:`, ` GMT`.
+/// A zone behind a time: an offset, or letters, of which only those of UTC have one meaning: ` +01:00`, ` UTC:`, ` GMT`.
 fn zone(text: &str) -> (Clock, &str) {
+    let word = text.strip_prefix(' ').unwrap_or(text).as_bytes();
+    for length in ["+01:00".len(), "+0100".len()] {
+        if let Some((offset, rest)) = word.split_at_checked(length)
+            && let Some(seconds) = parse_offset(offset)
+            && matches!(rest, [] | [b':' | b' ', ..])
+        {
+            return (Clock::Offset(seconds), &text[text.len() - rest.len()..]);
+        }
+    }
     let name = text.strip_prefix(' ').unwrap_or_default();
     for zone in ["UTC", "GMT", "Z"] {
         if let Some(rest) = name.strip_prefix(zone)
             && (rest.is_empty() || rest.starts_with([':', ' ']))
         {
-            return (Clock::Utc, rest);
+            return (Clock::Offset(0), rest);
         }
     }
     // Another zone's letters, as Cisco writes them, end in a colon; the setting says what they mean. The name of a program does

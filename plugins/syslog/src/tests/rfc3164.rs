@@ -42,6 +42,9 @@ fn numbers_and_names_of_devices_before_the_time_are_passed_over() {
         ("29: RP/0/RSP0/CPU0:Nov 23 22:23:27.123 UTC: %SYS-5-X: up", Some("RP/0/RSP0/CPU0")),
         (": 2026 Nov 23 22:23:27 UTC: %SYS-5-X: up", None),
         (":Nov 23 2026 22:23:27: %SYS-5-X: up", None),
+        ("421370: sw01: 421366: Nov 23 2026 22:23:27.575 UTC: %SYS-5-X: up", Some("sw01")),
+        ("421370: 192.0.2.1: 421366: Nov 23 22:23:27: %SYS-5-X: up", Some("192.0.2.1")),
+        ("421370: ::: 421366: Nov 23 22:23:27: %SYS-5-X: up", Some("::")),
     ] {
         let read = read(text, Some(13)).unwrap();
         assert!(read.time.is_some(), "{text}");
@@ -51,6 +54,50 @@ fn numbers_and_names_of_devices_before_the_time_are_passed_over() {
     assert_eq!(parts("29: %SYS-5-X: up"), (None, Some("%SYS-5-X"), None, "up"));
     assert_eq!(parts("29: up"), (None, Some("29"), None, "up"));
     assert_eq!(parts(": up"), (None, None, None, ": up"));
+}
+
+#[test]
+fn a_device_without_a_clock_says_how_long_it_has_been_running() {
+    for (text, host) in [
+        ("82: 00:20:10: %SYS-5-X: up", None),
+        ("82: 00:20:10.123: %SYS-5-X: up", None),
+        ("7433: ASR920: 007439: 2y10w: %SYS-5-X: up", Some("ASR920")),
+        ("7433: 192.0.2.1: 1d02h: %SYS-5-X: up", Some("192.0.2.1")),
+    ] {
+        let read = read(text, Some(13)).unwrap();
+        assert_eq!((read.time, read.hostname), (None, host), "{text}");
+        assert_eq!((read.appname, read.text), (Some("%SYS-5-X"), Some("up")), "{text}");
+    }
+    assert_eq!(parts("1: a: b: %SYS-5-X: up"), (None, Some("1"), None, "a: b: %SYS-5-X: up"));
+    assert_eq!(parts("1: 2: 3: 4: 5: 6: %X: up"), (None, Some("1"), None, "2: 3: 4: 5: 6: %X: up"));
+}
+
+#[test]
+fn what_stands_before_the_name_of_a_message_of_cisco_is_the_device() {
+    for text in [
+        "Sep 14 2016 09:33:47 fw-1 : %ASA-4-106023: Deny",
+        "Sep 14 09:33:47 fw-1 : %ASA-4-106023: Deny",
+        "Sep 14 09:33:47 fw-1: %ASA-4-106023: Deny",
+        "Sep 14 09:33:47 fw-1 %ASA-4-106023: Deny",
+    ] {
+        assert_eq!(parts(text), (Some("fw-1"), Some("%ASA-4-106023"), None, "Deny"), "{text}");
+    }
+    assert_eq!(parts("Sep 14 09:33:47 h : app[1]: x"), (Some("h"), Some("app"), Some("1"), "x"));
+    assert_eq!(parts("Sep 14 09:33:47 h : x"), (Some("h"), None, None, ": x"));
+    assert_eq!(parts("Sep 14 09:33:47 app: %d: x"), (None, Some("app"), None, "%d: x"));
+}
+
+#[test]
+fn a_year_or_an_offset_behind_the_time_is_no_host() {
+    for text in [
+        "Jan 28 06:43:28 2017 h app[1]: x",
+        "Jan 28 06:43:28 +01:00 h app[1]: x",
+        "Jan 28 06:43:28.5+0100 2017 h app[1]: x",
+        "2017-01-28 06:43:28 h app[1]: x",
+        "2017-01-28 06:43:28,123 +0100 h app[1]: x",
+    ] {
+        assert_eq!(parts(text), (Some("h"), Some("app"), Some("1"), "x"), "{text}");
+    }
 }
 
 #[test]

@@ -23,6 +23,13 @@ fn a_dash_is_nothing_and_a_message_may_end_early() {
 }
 
 #[test]
+fn a_time_that_lacks_its_offset_is_a_local_one() {
+    let time = |text| read(text, None).unwrap().time;
+    assert_eq!(time("1 1970-01-01T00:00:01.5 h - - - -"), Some(When::Local(1_500_000_000)));
+    assert_eq!(time("1 1970-01-01T00:00:01.5Z h - - - -"), Some(When::Instant(1_500_000_000)));
+}
+
+#[test]
 fn what_is_wrong_is_named() {
     for (text, reason) in [
         ("", "the version is missing"),
