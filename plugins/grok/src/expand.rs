@@ -1,6 +1,7 @@
 //! From `%{NAME:field:type}` to one regular expression.
 
 use crate::library::DEFINITIONS;
+use crate::ruby;
 use flitch_sdk::parse::Kind;
 use flitch_sdk::{Result, bail, path};
 use std::collections::BTreeMap;
@@ -97,12 +98,12 @@ impl Definitions {
     }
 }
 
-/// What stands between names. Atomic groups say how to search, and not what matches as a rule.
+/// What stands between names.
 fn literal(text: &str, out: &mut Expanded) -> Result<()> {
     if out.regex.len() + text.len() > MAX_BYTES {
         bail!("it is longer than {MAX_BYTES} bytes once its names are replaced");
     }
-    out.regex.push_str(&text.replace("(?>", "(?:"));
+    ruby::append(text, &mut out.regex);
     Ok(())
 }
 

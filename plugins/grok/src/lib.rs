@@ -2,6 +2,7 @@
 
 mod expand;
 mod library;
+mod ruby;
 mod settings;
 
 use expand::{Definitions, type_of};
@@ -80,11 +81,7 @@ impl Pattern {
     ) -> Result<Self> {
         let expanded = definitions.expand(text)?;
         let regex = RegexBuilder::new(&expanded.regex).size_limit(MAX_COMPILED).build();
-        let regex = regex.map_err(|error| {
-            // Of the expanded pattern, which the operator has not written, the last line says what is wrong.
-            let text = error.to_string();
-            err!("{}", text.lines().last().unwrap_or_default().trim_start_matches("error: "))
-        })?;
+        let regex = regex.map_err(|error| err!("{}", told(&error)))?;
         let mut groups = Vec::new();
         for (group, name) in regex.capture_names().enumerate() {
             let Some(name) = name else { continue };
@@ -110,6 +107,18 @@ impl Pattern {
         }
         Ok(Self { locations: regex.capture_locations(), regex, groups })
     }
+}
+
+/// What is wrong with an expanded pattern, which the operator has not written, and with which part of it.
+fn told(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    let reason = lines.last().copied().unwrap_or_default().trim_start_matches("error: ");
+    let [_, pattern, marks, _] = lines[..] else { return reason.to_owned() };
+    let start = marks.chars().take_while(|mark| *mark != '^').count();
+    let part: String = pattern.chars().skip(start).take(marks.chars().count() - start).collect();
+    // One sign alone does not say where it is.
+    if part.len() < 2 { reason.to_owned() } else { format!("`{part}`: {reason}") }
 }
 
 /// The texts of one batch.
