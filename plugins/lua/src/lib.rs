@@ -8,7 +8,7 @@ mod settings;
 
 use convert::{Convert, null, records, said};
 use flitch_sdk::rewrite::{Before, Rewriter};
-use flitch_sdk::time::SECOND;
+use flitch_sdk::time::{SECOND, parse_rfc3339};
 use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result, bail, err, host};
 use node::{Node, Script};
 use omnilua::{Function, LuaVersion, Value};
@@ -28,8 +28,8 @@ enum Answer {
     Keep,
     /// It is dropped.
     Drop,
-    /// It becomes these, with this time if that is a new one.
-    Become(Vec<Node>, Option<i64>),
+    /// It becomes these, each with its time if that is a new one.
+    Become(Vec<(Node, Option<i64>)>),
 }
 
 impl ColumnFilter for Lua {
@@ -67,8 +67,7 @@ impl ColumnFilter for Lua {
             let mut before = rewriter.before(row);
             let answer = self.call(&mut before);
             let done = match answer {
-                Ok(Answer::Become(records, time)) => {
-                    let records = records.into_iter().map(|record| (record, time)).collect();
+                Ok(Answer::Become(records)) => {
                     rewriter.put(row, &before, records);
                     Ok(())
                 }
@@ -134,17 +133,14 @@ impl Lua {
         let record = self.convert.table(&self.lua, members).map_err(said)?;
         let answer = self.function.call::<_, (Value, Value, Value)>((tag, time, record));
         let (code, time, record) = answer.map_err(said)?;
-        let code = match code {
-            Value::Integer(code) => code,
-            Value::Number(code) => code as i64,
-            _ => return Err("the function answers no code".to_owned()),
-        };
+        let code = number(&code).ok_or("the function answers no code")? as i64;
         match code {
             -1 => Ok(Answer::Drop),
             0 => Ok(Answer::Keep),
             1 | 2 => {
                 let time = if code == 1 { instant(&time, nanos)? } else { None };
-                Ok(Answer::Become(records(&self.convert, &record)?, time))
+                let records = records(&self.convert, &record)?.into_iter();
+                Ok(Answer::Become(records.map(|record| timed(record, time)).collect()))
             }
             code => Err(format!("the function answers the code {code}; there are -1, 0, 1 and 2")),
         }
@@ -166,13 +162,37 @@ fn seconds(nanos: i64) -> f64 {
     nanos.div_euclid(SECOND) as f64 + nanos.rem_euclid(SECOND) as f64 / 1e9
 }
 
+/// A number that a function answers; a text that reads as one is one, as LuaJIT has it.
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Integer(number) => Some(*number as f64),
+        Value::Number(number) => Some(*number),
+        Value::String(text) => {
+            let number: f64 = std::str::from_utf8(&text.as_bytes().ok()?).ok()?.trim().parse().ok()?;
+            Some(number).filter(|number| number.is_finite())
+        }
+        _ => None,
+    }
+}
+
+/// A record with its time if that is a new one, which it may hold itself: a time in its own name is one, and anything else stands
+/// there under another.
+fn timed(record: Node, time: Option<i64>) -> (Node, Option<i64>) {
+    let Node::Object(mut members) = record else { return (record, time) };
+    let own = match members.remove("@timestamp") {
+        None => None,
+        Some(Node::Text(text)) if parse_rfc3339(&text).is_some() => parse_rfc3339(&text),
+        Some(other) => {
+            members.insert("_@timestamp".to_owned(), other);
+            None
+        }
+    };
+    (Node::Object(members), own.or(time))
+}
+
 /// The time that a function answers; none where it is the one that it got.
 fn instant(time: &Value, came: i64) -> Result<Option<i64>, String> {
-    let number = |value: &Value| match value {
-        Value::Integer(number) => Ok(*number as f64),
-        Value::Number(number) => Ok(*number),
-        _ => Err("the function answers no time".to_owned()),
-    };
+    let number = |value: &Value| number(value).ok_or("the function answers no time");
     let (whole, nanos) = match time {
         Value::Table(table) => {
             let member = |name: &str| table.raw_get::<_, Value>(name).map_err(said);
