@@ -9,6 +9,9 @@ use jiff::fmt::strtime::BrokenDownTime;
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 
+/// How strptime says that an offset is written: `+0100`, `+01:00`.
+const OFFSETS: [&str; 2] = ["%z", "%:z"];
+
 /// One format, or a list of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Formats(pub Vec<String>);
@@ -39,8 +42,10 @@ pub enum Format {
     Epoch(Unit),
     /// strptime's terms.
     Strptime {
-        /// The format.
-        format: String,
+        /// The format as it stands in the settings.
+        written: String,
+        /// The format, and the same with the other ways to write an offset.
+        formats: Vec<String>,
         /// Whether it names no year.
         lacks_the_year: bool,
     },
@@ -67,8 +72,10 @@ impl Format {
 
     /// Tries the format on a time of its own making, which shows wrong directives and what the
     /// format says.
-    fn strptime(format: &str) -> Result<Self> {
-        let wrong = |error: jiff::Error| err!("{format:?}: {error}");
+    fn strptime(written: &str) -> Result<Self> {
+        // Fluent Bit's fraction of a second.
+        let format = &replace(written, "%L", "%f").unwrap_or_else(|| written.to_owned());
+        let wrong = |error: jiff::Error| err!("{written:?}: {error}");
         let sample = jiff::civil::date(2026, 11, 20)
             .at(13, 55, 36, 0)
             .to_zoned(jiff::tz::TimeZone::UTC)
@@ -82,14 +89,19 @@ impl Format {
             dated.set_year(Some(2026)).map_err(wrong)?;
         }
         if !absolute && dated.to_date().is_err() {
-            bail!("{format:?} does not say the day");
+            bail!("{written:?} does not say the day");
         }
         let within_the_hour =
             dated.minute().is_some() || dated.second().is_some() || dated.subsec_nanosecond().is_some();
         if !absolute && dated.hour().is_none() && within_the_hour {
-            bail!("{format:?} says minutes, seconds or a fraction, but not the hour (%H)");
+            bail!("{written:?} says minutes, seconds or a fraction, but not the hour (%H)");
         }
-        Ok(Self::Strptime { format: format.to_owned(), lacks_the_year })
+        let mut formats = vec![format.clone()];
+        for from in OFFSETS {
+            let to = OFFSETS.into_iter().chain(["Z", "UTC", "GMT"]).filter(|to| *to != from);
+            formats.extend(to.filter_map(|to| replace(format, from, to)));
+        }
+        Ok(Self::Strptime { written: written.to_owned(), formats, lacks_the_year })
     }
 
     /// Whether a year must come from the time when the record arrived.
@@ -101,14 +113,20 @@ impl Format {
     #[inline]
     pub fn read(&mut self, text: &str, zone: &Zone, arrival: Option<i64>) -> Option<i64> {
         match self {
-            Self::Clf(clf) => clf.read(text.as_bytes()),
+            Self::Clf(clf) => {
+                clf.read(text.as_bytes()).or_else(|| instant(&otherwise(clf::OTHERS, text)?, zone))
+            }
             Self::Rfc3339 => parse_rfc3339(text.as_bytes()).or_else(|| {
                 let local = parse_rfc3339(format!("{text}Z").as_bytes())?;
                 zone.shift(local)
             }),
             Self::Epoch(unit) => unit.of_text(text.as_bytes()),
-            Self::Strptime { format, lacks_the_year } => {
-                let time = BrokenDownTime::parse(format, text).ok()?;
+            Self::Strptime { formats, lacks_the_year, .. } => {
+                let (format, others) = formats.split_first()?;
+                let time = match BrokenDownTime::parse(format, text) {
+                    Ok(time) => time,
+                    Err(_) => otherwise(others.iter().map(String::as_str), text)?,
+                };
                 if *lacks_the_year { nearest(time, zone, arrival.unwrap_or(0)) } else { instant(&time, zone) }
             }
         }
@@ -121,6 +139,40 @@ impl Format {
             _ => None,
         }
     }
+}
+
+/// A time whose offset is written in another way than its format says, as readers in other languages take it.
+#[cold]
+fn otherwise<'a>(formats: impl IntoIterator<Item = &'a str>, text: &str) -> Option<BrokenDownTime> {
+    let read = |format: &'a str| Some((format, BrokenDownTime::parse(format, text).ok()?));
+    let (format, mut time) = formats.into_iter().find_map(read)?;
+    if !OFFSETS.iter().any(|offset| replace(format, offset, "").is_some()) {
+        time.set_offset(Some(jiff::tz::Offset::UTC));
+    }
+    Some(time)
+}
+
+/// A format with another directive in the place of one; none where it has no such directive.
+fn replace(format: &str, from: &str, to: &str) -> Option<String> {
+    let mut out = String::with_capacity(format.len());
+    let mut rest = format;
+    let mut is_there = false;
+    while let Some(at) = rest.find('%') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        if let Some(behind) = rest.strip_prefix(from) {
+            is_there = true;
+            out.push_str(to);
+            rest = behind;
+        } else {
+            // The sign behind it may be one more.
+            let end = 1 + rest[1..].chars().next().map_or(0, char::len_utf8);
+            out.push_str(&rest[..end]);
+            rest = &rest[end..];
+        }
+    }
+    out.push_str(rest);
+    is_there.then_some(out)
 }
 
 fn instant(time: &BrokenDownTime, zone: &Zone) -> Option<i64> {
@@ -161,7 +213,7 @@ impl fmt::Display for Format {
             Self::Rfc3339 => f.write_str("rfc3339"),
             Self::Clf(_) => f.write_str("clf"),
             Self::Epoch(unit) => f.write_str(unit.name()),
-            Self::Strptime { format, .. } => write!(f, "{format:?}"),
+            Self::Strptime { written, .. } => write!(f, "{written:?}"),
         }
     }
 }
