@@ -70,6 +70,7 @@ impl Reader for Lines<'_> {
     fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<(), String> {
         let Csv { parts, grammar, settings, cells, .. } = &mut *self.filter;
         let text = &data[from..to];
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         grammar.split(text, parts.len(), cells)?;
         let (found, wanted) = (cells.spans.len(), parts.len());
         if found < wanted && settings.fewer_cells == FewerCells::Reject {
@@ -105,7 +106,7 @@ impl Reader for Lines<'_> {
     }
 }
 
-/// Whether the cells are the names of the columns. A byte order mark before them is what a file was written with.
+/// Whether the cells are the names of the columns.
 fn is_header(text: &str, cells: &Cells, columns: &[String]) -> bool {
     let text = cells.text(text);
     let cell = |(from, to): &(usize, usize)| &text[*from..*to];
@@ -113,7 +114,7 @@ fn is_header(text: &str, cells: &Cells, columns: &[String]) -> bool {
     let mut pairs = cells.spans.iter().map(cell).zip(columns);
     names > 0
         && cells.spans.len() == columns.len()
-        && pairs.all(|(cell, name)| name.is_empty() || cell.trim_start_matches('\u{feff}') == name)
+        && pairs.all(|(cell, name)| name.is_empty() || cell == name)
 }
 
 flitch_sdk::export!(Csv);

@@ -18,9 +18,9 @@ pub struct Pairs<'a> {
 }
 
 impl<'a> Pairs<'a> {
-    /// The pairs of this text.
+    /// The pairs of this text, which may begin with a byte order mark.
     pub fn new(text: &'a str) -> Self {
-        Self { rest: text }
+        Self { rest: text.strip_prefix('\u{feff}').unwrap_or(text) }
     }
 
     fn pair(&mut self) -> Result<Pair<'a>, String> {
