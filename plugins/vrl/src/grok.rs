@@ -58,7 +58,7 @@ impl Function for Parse {
             for (name, pattern) in arguments.optional_object("aliases")?.unwrap_or_default() {
                 let pattern = text("aliases", &pattern, state)?;
                 is_plain(&pattern).map_err(|reason| refused(cx, reason))?;
-                grok.add_pattern(name.to_string(), pattern);
+                grok.add_pattern(name.to_string(), of_ruby(&pattern));
             }
             let patterns = arguments.required_array("patterns")?;
             patterns.iter().map(|one| text("patterns", one, state)).collect::<Result<Vec<_>, _>>()?
@@ -69,7 +69,8 @@ impl Function for Parse {
         let mut compiled = Vec::with_capacity(patterns.len());
         for pattern in &patterns {
             is_plain(pattern).map_err(|reason| refused(cx, reason))?;
-            let one = grok.compile(pattern, true);
+            // In Ruby `^` and `$` are the ends of a line.
+            let one = grok.compile(&format!("(?m){}", of_ruby(pattern)), true);
             compiled.push(one.map_err(|error| refused(cx, format!("the pattern `{pattern}`: {error}")))?);
         }
         let call = ParseCall {
@@ -106,6 +107,39 @@ fn is_plain(pattern: &str) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// A pattern of Ruby's, as Oniguruma reads it, in the words of this engine: `m` lets a dot match the end of a line, which is `s` here.
+fn of_ruby(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    let mut in_class = false;
+    while let Some(at) = rest.find(['\\', '[', ']', '(']) {
+        let sign = rest.as_bytes()[at];
+        // What a backslash stands before, and a bracket at the beginning of a class, are characters.
+        let more = match sign {
+            b'\\' => rest[at + 1..].chars().next().map_or(0, char::len_utf8),
+            b'[' => {
+                let behind = &rest[at + 1..];
+                let negated = usize::from(behind.starts_with('^'));
+                negated + usize::from(behind[negated..].starts_with(']'))
+            }
+            _ => 0,
+        };
+        in_class = sign == b'[' || in_class && sign != b']';
+        let end = at + 1 + more;
+        out.push_str(&rest[..end]);
+        rest = &rest[end..];
+        let flags = rest.strip_prefix('?').filter(|_| sign == b'(' && !in_class).unwrap_or_default();
+        let length = flags.bytes().take_while(|byte| byte.is_ascii_alphabetic() || *byte == b'-').count();
+        if matches!(flags.as_bytes().get(length), Some(b':' | b')')) {
+            out.push('?');
+            out.push_str(&flags[..length].replace('m', "s"));
+            rest = &flags[length..];
+        }
+    }
+    out.push_str(rest);
+    out
 }
 
 #[derive(Clone)]
