@@ -143,7 +143,10 @@ impl FindCall {
         let columns = found.map_err(|error| error.to_string())?;
         let mut row = ObjectMap::new();
         let value = |name: &str| columns.iter().find(|column| column.name == name)?.value(0);
-        if let Some(own) = self.want.get(self.answered).and_then(|name| value(name)) {
+        let own = self.want.get(self.answered).and_then(|name| value(name));
+        // Where the key came back there is a row, though it may have nothing of what is asked for.
+        let is_there = own.is_some();
+        if let Some(own) = own {
             let mut key = Vec::new();
             Scalar::from(own).write_key(&mut key);
             if key != text.as_bytes() {
@@ -159,7 +162,7 @@ impl FindCall {
                 row.insert(name.as_str().into(), Remap::of(value));
             }
         }
-        Ok((!row.is_empty()).then_some(Value::Object(row)))
+        Ok((is_there || !row.is_empty()).then_some(Value::Object(row)))
     }
 }
 
