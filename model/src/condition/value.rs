@@ -6,7 +6,7 @@ use regex::bytes::Regex;
 
 use super::Scalar;
 use crate::number::write_float;
-use crate::{time, value};
+use crate::{json, time, value};
 
 /// A number that keeps whole numbers exact.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -115,20 +115,26 @@ pub enum Cell<'a> {
     Other(&'a [u8]),
 }
 
-impl<'a> From<&'a value::Scalar<'a>> for Cell<'a> {
-    /// The value by its own kind; a number that no column type holds exactly by the nearest.
-    fn from(value: &'a value::Scalar<'a>) -> Cell<'a> {
-        match value {
+impl Cell<'_> {
+    /// Shows a value to `see`, by its own kind: a number that no column type holds exactly by the nearest, and a text with half a
+    /// surrogate pair, as programs write it that cut texts within a character, as one with U+FFFD in its place.
+    pub fn show<T>(value: &value::Scalar<'_>, see: impl FnOnce(&Cell<'_>) -> T) -> T {
+        let cell = match value {
             value::Scalar::Text(text) => Cell::Text(text.as_bytes()),
             value::Scalar::Bytes(bytes) => Cell::Text(bytes),
             value::Scalar::Int(int) => Cell::Number(Number::Int(*int)),
             value::Scalar::Float(float) => Cell::Number(Number::Float(*float)),
             value::Scalar::Boolean(flag) => Cell::Boolean(*flag),
             value::Scalar::Time(ns) => Cell::Time(*ns),
+            value::Scalar::Json(text) if text.starts_with('"') => match json::read::<String>(text) {
+                Ok(text) => return see(&Cell::Text(text.as_bytes())),
+                Err(_) => Cell::Other(text.as_bytes()),
+            },
             value::Scalar::Json(text) => {
                 number(text.as_bytes()).map_or(Cell::Other(text.as_bytes()), Cell::Number)
             }
-        }
+        };
+        see(&cell)
     }
 }
 

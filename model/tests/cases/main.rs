@@ -174,7 +174,7 @@ fn conditions() {
                 names.into_iter().any(|name| name == field || path::is_below(name, field)) == *wanted
             }
             Test::Value(field, test) => {
-                record.get(field).map(scalar).is_some_and(|value| test.holds(&Cell::from(&value)))
+                record.get(field).map(scalar).is_some_and(|value| Cell::show(&value, |cell| test.holds(cell)))
             }
         }
     }

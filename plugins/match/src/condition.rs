@@ -62,7 +62,7 @@ fn passes(test: &ValueTest, column: &Column, rows: usize) -> Vec<bool> {
     }
     let cells = (0..rows).map(|row| {
         let value = column.value(row).map(Scalar::from);
-        value.is_some_and(|value| test.holds(&Cell::from(&value)))
+        value.is_some_and(|value| Cell::show(&value, |cell| test.holds(cell)))
     });
     cells.collect()
 }

@@ -48,7 +48,7 @@ impl<'a> Cells<'a> {
             Cells::Boolean(array) if array.is_valid(place) => Cell::Boolean(array.value(place)),
             Cells::Time(array) if array.is_valid(place) => Cell::Time(array.value(place)),
             Cells::Json(array) if array.is_valid(place) => {
-                return Some(see(&Cell::from(&Scalar::of(array.value(place)))));
+                return Some(Cell::show(&Scalar::of(array.value(place)), see));
             }
             _ => return None,
         };
