@@ -76,9 +76,14 @@ fn groups(bytes: &[u8], first: Range<usize>) -> Option<usize> {
     }
 }
 
-/// What parts the groups: a hyphen, or a blank, also as it stands in URLs.
+/// What parts the groups: a hyphen, or a blank, also as it stands in URLs, and as texts for people have them.
+const SEPARATORS: [&str; 12] = [
+    " ", "-", "+", "%20", "\u{a0}", "\u{202f}", "\u{2007}", "\u{2009}", "\u{2010}", "\u{2011}", "\u{2012}",
+    "\u{2013}",
+];
+
 fn separator(bytes: &[u8]) -> Option<&'static [u8]> {
-    [&b" "[..], b"-", b"+", b"%20"].into_iter().find(|separator| bytes.starts_with(separator))
+    SEPARATORS.iter().map(|separator| separator.as_bytes()).find(|separator| bytes.starts_with(separator))
 }
 
 /// The digits of a number, whatever is between them.

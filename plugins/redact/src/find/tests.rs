@@ -50,6 +50,8 @@ fn numbers_of_cards_are_found_by_their_check_digit() {
         ("x6011111111111117y", "x[card]y"),
         // Which of the two is the number, nobody can tell.
         ("30 4111 1111 1111 1111", "[card]"),
+        ("é4111\u{a0}1111\u{a0}1111\u{a0}1111\u{a0}é", "é[card]\u{a0}é"),
+        ("4111\u{2011}1111\u{2011}1111\u{2011}1111", "[card]"),
         ("1 4111 1111 1111 1111", "1 [card]"),
         ("n=%204111111111111111&m=4111%201111%201111%201111", "n=%20[card]&m=[card]"),
         ("4111+1111+1111+1111", "[card]"),
