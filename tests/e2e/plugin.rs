@@ -67,7 +67,7 @@ fn a_rejected_record_is_told_on_stderr_and_in_the_exit_code() {
 }
 
 #[test]
-fn a_time_without_a_year_is_the_one_nearest_to_now_and_no_other_time_is_shown() {
+fn a_time_without_a_year_is_the_last_one_until_now_and_no_other_time_is_shown() {
     let line = "{\"message\":\"<34>Oct 11 22:14:15 host app: hello\"}\n";
     let ended = run(&["syslog"], &[], line);
     assert!(ended.status.success(), "{}", ended.stderr);

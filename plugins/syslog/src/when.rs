@@ -21,7 +21,7 @@ const ZONES: [&str; 46] = [
 ];
 
 impl When {
-    /// The instant: of a time without a year the one nearest to the arrival of its record.
+    /// The instant: of a time without a year the last one before its record arrived.
     pub fn instant(self, zone: &Zone, arrival: i64) -> Option<i64> {
         match self {
             Self::Instant(nanos) => Some(nanos),
@@ -32,7 +32,7 @@ impl When {
                     Clock::Offset(seconds) => Some(Zone::Fixed(seconds)),
                 };
                 let zone = fixed.as_ref().unwrap_or(zone);
-                zone.nearest(arrival, |year| on(year, month, day).and_then(|nanos| nanos.checked_add(clock)))
+                zone.until(arrival, |year| on(year, month, day).and_then(|nanos| nanos.checked_add(clock)))
             }
         }
     }

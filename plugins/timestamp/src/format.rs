@@ -3,7 +3,7 @@
 use crate::clf::{self, Clf};
 use crate::epoch::Unit;
 use flitch_sdk::time::parse_rfc3339;
-use flitch_sdk::zone::Zone;
+use flitch_sdk::zone::{AHEAD, Zone};
 use flitch_sdk::{Result, Value, bail, err};
 use jiff::fmt::strtime::BrokenDownTime;
 use serde::{Deserialize, Deserializer};
@@ -127,7 +127,7 @@ impl Format {
                     Ok(time) => time,
                     Err(_) => otherwise(others.iter().map(String::as_str), text)?,
                 };
-                if *lacks_the_year { nearest(time, zone, arrival.unwrap_or(0)) } else { instant(&time, zone) }
+                if *lacks_the_year { until(time, zone, arrival.unwrap_or(0)) } else { instant(&time, zone) }
             }
         }
     }
@@ -192,19 +192,20 @@ fn instant(time: &BrokenDownTime, zone: &Zone) -> Option<i64> {
     zone.instant(time.to_date().ok()?.to_datetime(clock))
 }
 
-/// The instant, of the years around the arrival, that lies nearest to it: a line of New Year's
-/// Eve may arrive after midnight.
-fn nearest(mut time: BrokenDownTime, zone: &Zone, arrival: i64) -> Option<i64> {
+/// The last instant before the record arrived, or a few days later: a line of New Year's Eve may arrive after midnight, and one that
+/// is in a file since spring in autumn.
+fn until(mut time: BrokenDownTime, zone: &Zone, arrival: i64) -> Option<i64> {
     let year =
         jiff::Timestamp::from_nanosecond(arrival.into()).ok()?.to_zoned(jiff::tz::TimeZone::UTC).year();
-    let mut of_year = |year: i16| {
+    let of_year = |year: i16| {
         time.set_year(Some(year)).ok()?;
         instant(&time, zone)
     };
-    let instants = [year - 1, year, year + 1].map(&mut of_year);
-    let near = instants.into_iter().flatten().min_by_key(|instant| instant.abs_diff(arrival));
-    // The 29th of February was in the last leap year, at most eight years ago.
-    near.or_else(|| (2..=8).find_map(|ago| of_year(year - ago)))
+    // The 29th of February may have been in a leap year of eight years ago.
+    (-1..=8)
+        .map(|ago| year - ago)
+        .filter_map(of_year)
+        .find(|instant| *instant <= arrival.saturating_add(AHEAD))
 }
 
 impl fmt::Display for Format {

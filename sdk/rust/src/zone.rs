@@ -5,6 +5,9 @@ use crate::{Result, err};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+/// How far a time without a year may lie ahead of the arrival of its record.
+pub const AHEAD: i64 = 7 * 86_400 * SECOND;
+
 /// A time zone.
 #[derive(Debug, Clone)]
 pub enum Zone {
@@ -54,16 +57,15 @@ impl Zone {
         }
     }
 
-    /// Of a local time that names no year, the instant that lies nearest to another, `near`: a line of New Year's Eve may
-    /// arrive after midnight. `of_year` is the local time in a year, taken for UTC, or none where the year has no such day.
-    pub fn nearest(&self, near: i64, of_year: impl Fn(i64) -> Option<i64>) -> Option<i64> {
-        let (year, ..) = civil_from_days(near.div_euclid(86_400 * SECOND));
+    /// Of a local time that names no year, the instant that it means in a record that arrived at `arrival`: the last one until then,
+    /// or until a few days later, for clocks go wrong and zones are not told. `of_year` is the local time in a year, taken for UTC, or
+    /// none where the year has no such day.
+    pub fn until(&self, arrival: i64, of_year: impl Fn(i64) -> Option<i64>) -> Option<i64> {
+        let (year, ..) = civil_from_days(arrival.div_euclid(86_400 * SECOND));
         let instant = |year: i64| of_year(year).and_then(|local| self.shift(local));
-        let around = [year - 1, year, year + 1].into_iter().filter_map(instant);
-        // The 29th of February was in the last leap year, at most eight years ago.
-        around
-            .min_by_key(|instant| instant.abs_diff(near))
-            .or_else(|| (2..=8).find_map(|ago| instant(year - ago)))
+        // The 29th of February may have been in a leap year of eight years ago.
+        let mut years = (-1..=8).map(|ago| year - ago).filter_map(instant);
+        years.find(|instant| *instant <= arrival.saturating_add(AHEAD))
     }
 }
 
@@ -89,24 +91,29 @@ mod tests {
     }
 
     #[test]
-    fn a_time_without_a_year_is_the_nearest() {
+    fn a_time_without_a_year_is_the_last_one_before_its_record_arrived() {
         let zone = Zone::named("UTC").unwrap();
         let on = |month, day| {
             move |year| {
-                (day <= days_in_month(year, month))
-                    .then(|| days_from_civil(year, month, day) * 86_400 * SECOND)
+                let days = (day <= days_in_month(year, month)).then(|| days_from_civil(year, month, day));
+                days?.checked_mul(86_400 * SECOND)
             }
         };
-        let new_year = instant("2026-01-01T00:10:00Z");
-        assert_eq!(zone.nearest(new_year, on(12, 31)), Some(instant("2025-12-31T00:00:00Z")));
-        assert_eq!(zone.nearest(new_year, on(1, 2)), Some(instant("2026-01-02T00:00:00Z")));
-        assert_eq!(
-            zone.nearest(instant("2025-12-31T23:00:00Z"), on(1, 1)),
-            Some(instant("2026-01-01T00:00:00Z"))
-        );
-        assert_eq!(
-            zone.nearest(instant("2026-11-01T00:00:00Z"), on(2, 29)),
-            Some(instant("2024-02-29T00:00:00Z"))
-        );
+        for (arrival, month, day, wanted) in [
+            ("2026-01-01T00:10:00Z", 12, 31, "2025-12-31T00:00:00Z"),
+            ("2026-01-01T00:10:00Z", 1, 2, "2026-01-02T00:00:00Z"),
+            ("2025-12-31T23:00:00Z", 1, 1, "2026-01-01T00:00:00Z"),
+            ("2026-11-27T00:00:00Z", 1, 28, "2026-01-28T00:00:00Z"),
+            ("2026-11-27T00:00:00Z", 12, 4, "2026-12-04T00:00:00Z"),
+            ("2026-11-27T00:00:00Z", 12, 5, "2025-12-05T00:00:00Z"),
+            ("2026-11-01T00:00:00Z", 2, 29, "2024-02-29T00:00:00Z"),
+            ("2028-02-25T00:00:00Z", 2, 29, "2028-02-29T00:00:00Z"),
+            ("2104-02-01T00:00:00Z", 2, 29, "2096-02-29T00:00:00Z"),
+        ] {
+            assert_eq!(zone.until(instant(arrival), on(month, day)), Some(instant(wanted)), "{arrival}");
+        }
+        for arrival in [i64::MIN, i64::MAX] {
+            let _ = zone.until(arrival, on(1, 1));
+        }
     }
 }

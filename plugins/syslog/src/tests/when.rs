@@ -4,7 +4,7 @@ use flitch_sdk::time::format_rfc3339;
 fn when(text: &str) -> String {
     let Some((when, rest)) = read(text) else { return "none".to_owned() };
     let zone = Zone::named("Europe/Berlin").unwrap();
-    let arrival = parse_rfc3339(b"2026-07-01T00:00:00Z").unwrap();
+    let arrival = parse_rfc3339(b"2026-10-20T00:00:00Z").unwrap();
     format!("{}|{rest}", format_rfc3339(when.instant(&zone, arrival).unwrap()))
 }
 
@@ -12,6 +12,8 @@ fn when(text: &str) -> String {
 fn times_are_read_with_and_without_year_fraction_and_zone() {
     for (text, wanted) in [
         ("Oct 11 22:14:15 x", "2026-10-11T20:14:15Z| x"),
+        ("Oct 26 22:14:15 x", "2026-10-26T21:14:15Z| x"),
+        ("Oct 28 22:14:15 x", "2025-10-28T21:14:15Z| x"),
         ("oct  1 22:14:15", "2026-10-01T20:14:15Z|"),
         ("Jan  1 00:00:00.25 x", "2025-12-31T23:00:00.25Z| x"),
         ("Oct 11 2025 22:14:15: x", "2025-10-11T20:14:15Z| x"),
