@@ -128,5 +128,23 @@ pub fn run(lua: &Lua, code: &str) -> std::result::Result<(), String> {
     let code = code.strip_prefix('\u{feff}').unwrap_or(code);
     // A line that names an interpreter is a comment; its end stays, so that lines keep their numbers.
     let code = if code.starts_with('#') { code.find('\n').map_or("", |end| &code[end..]) } else { code };
-    lua.load(code).set_name("=code").exec().map_err(said)
+    lua.load(code).set_name("=code").exec().map_err(|error| placed(lua, code, said(error)))
+}
+
+/// What is wrong with a script, with its line. The interpreter leaves that out where it misses the name of a parameter, or the
+/// arguments of a call: then it is the first line with which it says the same.
+#[cold]
+fn placed(lua: &Lua, code: &str, wrong: String) -> String {
+    if wrong.starts_with("code:") {
+        return wrong;
+    }
+    let mut end = 0;
+    for (number, line) in code.split_inclusive('\n').enumerate() {
+        end += line.len();
+        let says = lua.load(&code[..end]).set_name("=code").into_function().err().map(said);
+        if says.is_some_and(|says| says == wrong) {
+            return format!("code:{}: {wrong}", number + 1);
+        }
+    }
+    wrong
 }
