@@ -223,6 +223,19 @@ fn errors_of_later_have_a_place_and_no_secret() {
     let refused = Refused::new("dissect", "settings.field: too long".to_owned());
     let error = loaded.filter_error("parse", &refused.into());
     assert!(format!("{error:?}").starts_with("flitch.yaml:5:48: filters.parse.settings: "), "{error:?}");
+    let rules = SMALL.replace("field: message", "rules: [first, { when: never }]");
+    let listed = parse_text(&rules, Path::new(".")).unwrap();
+    for (key, place) in [
+        ("rules[0]", "5:49"),
+        ("rules[1]", "5:56"),
+        ("rules[1].when", "5:64"),
+        ("rules[2]", "5:41"),
+        ("others[0]", "5:29"),
+    ] {
+        let refused = Refused::new("dissect", format!("settings.{key}: is odd"));
+        let error = listed.filter_error("parse", &refused.into());
+        assert!(format!("{error:?}").starts_with(&format!("flitch.yaml:{place}: ")), "{key}: {error:?}");
+    }
     let error = loaded.error("filters.parse", &anyhow::anyhow!("no such file"));
     assert_eq!(format!("{error:?}"), "flitch.yaml:5:20: filters.parse.plugin: no such file");
     let error = loaded.error("pipelines.clicks", &wrong!("from", " is odd").into());
