@@ -26,6 +26,8 @@ pub struct Pattern {
     pub parts: Vec<Part>,
     /// The delimiter behind each of them.
     delimiters: Vec<Delimiter>,
+    /// The fields that go on up to the end of another part.
+    longer: Vec<(usize, usize)>,
 }
 
 /// Why a text does not match.
@@ -49,6 +51,7 @@ impl Pattern {
             text.split_once("%{").ok_or_else(|| err!("there is no %{{field}} in the pattern"))?;
         let mut parts: Vec<Part> = Vec::new();
         let mut delimiters = Vec::new();
+        let mut longer: Vec<(usize, usize)> = Vec::new();
         let mut before = start;
         loop {
             let (inside, after) =
@@ -64,6 +67,18 @@ impl Pattern {
                 Some(inside) => (inside, true),
                 None => (inside, false),
             };
+            if let Some(name) = inside.strip_prefix('+') {
+                let last = parts.len().checked_sub(1).ok_or_else(|| no_field_before(inside, name))?;
+                let field = match longer.last() {
+                    Some((field, end)) if *end == last => *field,
+                    _ => last,
+                };
+                if name.is_empty() || parts[field].name != name {
+                    return Err(no_field_before(inside, name));
+                }
+                longer.retain(|(known, _)| *known != field);
+                longer.push((field, parts.len()));
+            }
             let part = part(inside)?;
             if !part.name.is_empty() && parts.iter().any(|other| other.name == part.name) {
                 bail!("the field `{}` stands twice in the pattern", part.name);
@@ -79,7 +94,7 @@ impl Pattern {
             before = until;
             match next {
                 Some(next) => rest = next,
-                None => return Ok(Self { start: start.to_owned(), parts, delimiters }),
+                None => return Ok(Self { start: start.to_owned(), parts, delimiters, longer }),
             }
         }
     }
@@ -95,10 +110,11 @@ impl Pattern {
             return Err(Mismatch::Start);
         }
         let mut at = from + self.start.len();
-        for (number, (delimiter, span)) in self.delimiters.iter().zip(spans).enumerate() {
+        for (number, (delimiter, span)) in self.delimiters.iter().zip(&mut *spans).enumerate() {
             let Some(first) = delimiter.text.as_bytes().first() else {
                 *span = (at, to);
-                return Ok(());
+                at = to;
+                break;
             };
             let mut end = at;
             loop {
@@ -119,7 +135,13 @@ impl Pattern {
                 }
             }
         }
-        if at == to { Ok(()) } else { Err(Mismatch::End) }
+        if at != to {
+            return Err(Mismatch::End);
+        }
+        for (field, end) in &self.longer {
+            spans[*field].1 = spans[*end].1;
+        }
+        Ok(())
     }
 
     /// A mismatch in words.
@@ -161,12 +183,17 @@ fn word(text: &[u8]) -> Option<(u64, u64)> {
     (text.len() <= 8).then(|| (number(&|byte| byte), number(&|_| 0xff)))
 }
 
+#[cold]
+fn no_field_before(inside: &str, name: &str) -> flitch_sdk::Error {
+    err!("%{{{inside}}}: it does not stand right behind %{{{name}}}, which it goes on with")
+}
+
 /// What stands between the braces: a name and a type.
 fn part(inside: &str) -> Result<Part> {
-    if inside.is_empty() || inside.starts_with('?') {
+    if inside.is_empty() || inside.starts_with(['?', '+']) {
         return Ok(Part { name: String::new(), becomes: Becomes::Nothing });
     }
-    if let Some(modifier @ ('+' | '*' | '&' | '/')) = inside.chars().next() {
+    if let Some(modifier @ ('*' | '&' | '/')) = inside.chars().next() {
         bail!("%{{{inside}}}: the modifier `{modifier}` is not supported");
     }
     let (name, kind) = inside.split_once(':').unwrap_or((inside, "text"));

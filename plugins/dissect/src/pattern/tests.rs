@@ -42,6 +42,17 @@ fn a_padded_field_swallows_repeated_delimiters() {
 }
 
 #[test]
+fn a_field_goes_on_behind_a_delimiter() {
+    let found = |pattern, text, field: usize| split(pattern, text).map(|mut found| found.swap_remove(field));
+    let pattern = "%{at->} %{+at} %{+at} %{host} %{text}";
+    assert_eq!(found(pattern, "Nov  7 10:00:00 h a b", 0).unwrap(), "Nov  7 10:00:00");
+    assert_eq!(split(pattern, "Nov  7 10:00:00 h a b").unwrap()[3..], ["h", "a b"]);
+    assert_eq!(found("%{a} %{b},%{+b}", "x y,z w", 1).unwrap(), "y,z w");
+    assert_eq!(found("%{a},%{+a} %{b}/%{+b}!", "1,2 3/4!", 2).unwrap(), "3/4");
+    assert!(split(pattern, "Nov  7 10:00:00 h").is_err());
+}
+
+#[test]
 fn an_escaped_quote_does_not_end_a_quoted_field() {
     assert_eq!(split(r#""%{a}" %{b}"#, r#""x\" \\" y"#).unwrap(), [r#"x\" \\"#, "y"]);
     assert_eq!(split(r#"%{a}" %{b}"#, r#"x\" y"#).unwrap(), [r"x\", "y"]);
@@ -62,7 +73,15 @@ fn a_wrong_pattern_is_refused_with_the_reason() {
     assert_eq!(refused("%{a %b"), "%{a %b has no closing brace");
     assert_eq!(refused("%{a}%{b}"), "there is no delimiter behind %{a}");
     assert_eq!(refused("%{a} %{a}"), "the field `a` stands twice in the pattern");
-    assert_eq!(refused("%{+a} %{b}"), "%{+a}: the modifier `+` is not supported");
+    assert_eq!(refused("%{*a} %{b}"), "%{*a}: the modifier `*` is not supported");
+    let alone = |inside: &str, name: &str| {
+        format!("%{{{inside}}}: it does not stand right behind %{{{name}}}, which it goes on with")
+    };
+    assert_eq!(refused("%{+a} %{b}"), alone("+a", "a"));
+    assert_eq!(refused("%{a} %{b} %{+a}"), alone("+a", "a"));
+    assert_eq!(refused("%{a} %{+a} %{b} %{+a}"), alone("+a", "a"));
+    assert_eq!(refused("%{a} %{+a/2}"), alone("+a/2", "a/2"));
+    assert_eq!(refused("%{} %{+}"), alone("+", ""));
     assert_eq!(refused("%{:int} %{b}"), "%{:int}: a field with a type needs a name");
     assert_eq!(
         refused("%{a:date} %{b}"),
