@@ -10,7 +10,7 @@ use super::Pattern;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
-    /// Java and what else runs on its machine: a stack trace belongs to the line before it.
+    /// Java and what else runs on its machine, and .NET, whose traces look alike: a stack trace belongs to the line before it.
     Java,
     /// Python: a traceback, and those that it follows from, belong to the line before them.
     Python,
@@ -57,7 +57,7 @@ impl Traces {
                 more: regex(concat!(
                     r"^[\t ]+(?:eval )?at |^[\t ]*(?:Caused by|Suppressed|Wrapped by): |^[\t ]*nested exception is:|",
                     r"^[\t ]*\.\.\. [0-9]+ (?:more|common frames omitted)|^[\t ]*\[CIRCULAR REFERENCE: ?.*\]\r?$|",
-                    r"^[\t ]+--- End of inner exception stack trace ---|^--- End of stack trace from previous location|",
+                    r"^[\t ]+---> |^[\t ]+--- End of inner exception stack trace ---|^--- End of stack trace from previous location|",
                     r"^(?:[\w$]+\.)+[\w$]*(?:Exception|Error|Throwable)(?:: |:?\r?$)",
                 ))?,
                 inside: None,

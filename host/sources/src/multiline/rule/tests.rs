@@ -41,6 +41,25 @@ Exception in thread \"main\" java.lang.IllegalStateException: x
 }
 
 #[test]
+fn a_stack_trace_of_dotnet_belongs_to_the_line_before_it() {
+    sizes(
+        Preset::Java,
+        "fail: Shop.Cart[0] order failed
+System.InvalidOperationException: no stock
+ ---> System.AggregateException: One or more errors occurred. (closed)
+ ---> System.IO.IOException: closed
+   at Shop.Stock.Read() in /src/Stock.cs:line 3
+   --- End of inner exception stack trace ---
+   at Shop.Stock.Of()
+--- End of stack trace from previous location ---
+   at Shop.Cart.Order() in /src/Cart.cs:line 12
+info: Shop.Cart[0] next
+---> an arrow at the beginning of a line is none",
+        &[9, 1, 1],
+    );
+}
+
+#[test]
 fn a_python_traceback_with_what_it_follows_from_belongs_to_the_line_before_it() {
     sizes(
         Preset::Python,
