@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::json::{unescape, write_string};
+use crate::json::{read, unescape, write_string};
 use crate::number::{Number, number, write_float, write_int};
 use crate::{mixed, time};
 
@@ -114,8 +114,8 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    /// Appends the value as it reads within a text: text and bytes as they are, all else as JSON writes it, without
-    /// quotes. False for null, which is nothing.
+    /// Appends the value as it reads within a text: text and bytes as they are, half a surrogate pair of a text as U+FFFD, all
+    /// else as JSON writes it, without quotes. False for null, which is nothing.
     pub fn write_text(&self, out: &mut Vec<u8>) -> bool {
         match self {
             Scalar::Text(text) => out.extend_from_slice(text.as_bytes()),
@@ -125,7 +125,10 @@ impl<'a> Scalar<'a> {
             Scalar::Boolean(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
             Scalar::Time(ns) => time::Writer::default().write(*ns, out),
             Scalar::Json("null") => return false,
-            Scalar::Json(text) => out.extend_from_slice(text.as_bytes()),
+            Scalar::Json(text) => match mended(text) {
+                Some(text) => out.extend_from_slice(text.as_bytes()),
+                None => out.extend_from_slice(text.as_bytes()),
+            },
         }
         true
     }
@@ -142,4 +145,10 @@ impl<'a> Scalar<'a> {
             ref other => other.write_text(out),
         }
     }
+}
+
+/// The text of a JSON string, with U+FFFD for half a surrogate pair, as programs write it that cut texts within a character; none
+/// of any other JSON.
+pub(crate) fn mended(text: &str) -> Option<String> {
+    if text.starts_with('"') { read(text).ok() } else { None }
 }

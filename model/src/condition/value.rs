@@ -6,7 +6,7 @@ use regex::bytes::Regex;
 
 use super::Scalar;
 use crate::number::write_float;
-use crate::{json, time, value};
+use crate::{time, value};
 
 /// A number that keeps whole numbers exact.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -126,13 +126,10 @@ impl Cell<'_> {
             value::Scalar::Float(float) => Cell::Number(Number::Float(*float)),
             value::Scalar::Boolean(flag) => Cell::Boolean(*flag),
             value::Scalar::Time(ns) => Cell::Time(*ns),
-            value::Scalar::Json(text) if text.starts_with('"') => match json::read::<String>(text) {
-                Ok(text) => return see(&Cell::Text(text.as_bytes())),
-                Err(_) => Cell::Other(text.as_bytes()),
+            value::Scalar::Json(text) => match value::mended(text) {
+                Some(text) => return see(&Cell::Text(text.as_bytes())),
+                None => number(text.as_bytes()).map_or(Cell::Other(text.as_bytes()), Cell::Number),
             },
-            value::Scalar::Json(text) => {
-                number(text.as_bytes()).map_or(Cell::Other(text.as_bytes()), Cell::Number)
-            }
         };
         see(&cell)
     }

@@ -23,7 +23,7 @@ impl<'a> Column<'a> {
     pub fn text(self, row: usize) -> Option<Cow<'a, str>> {
         Some(match self.scalar(row)? {
             Scalar::Text(text) => text,
-            Scalar::Json(text) => text.into(),
+            Scalar::Json(text) if !text.starts_with('"') => text.into(),
             other => {
                 let mut text = Vec::new();
                 other.write_text(&mut text);
@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn a_value_of_any_kind_reads_as_text() {
         let mut builder = Builder::new();
-        let line = r#"{"t":"x\"","i":-1,"f":0.5,"b":true,"j":[1],"o":{"in":{"ner":1}}}"#;
+        let line = r#"{"t":"x\"","i":-1,"f":0.5,"b":true,"j":[1],"o":{"in":{"ner":1}},"cut":"x\"\ud83d"}"#;
         decode_line(&mut builder, line.as_bytes()).expect("JSON");
         decode_line(&mut builder, br#"{"o.in":1}"#).expect("JSON");
         let constants = Constants::new().text("@tag", "tag").timestamp("@timestamp", 1);
@@ -54,6 +54,7 @@ mod tests {
             ("f", "0.5"),
             ("b", "true"),
             ("j", "[1]"),
+            ("cut", "x\"\u{fffd}"),
             ("@tag", "tag"),
             ("@timestamp", "1970-01-01T00:00:00.000000001Z"),
         ];

@@ -48,6 +48,24 @@ fn a_value_by_itself_is_as_it_came() {
 }
 
 #[test]
+fn a_text_that_was_cut_within_a_character_is_text() {
+    let records = records(&Constants::new(), |b| {
+        for json in [r#""a \"b\" \ud83d""#, r#""two\nlines\ude00""#] {
+            b.begin_record();
+            b.key(b"m").json(json);
+            b.end_record();
+        }
+    });
+    let messages = encoder(r#"{"format":"text","field":"m"}"#, Framing::Messages).encode(&records);
+    assert_eq!(values(&messages), ["a \"b\" \u{fffd}".as_bytes(), "two\nlines\u{fffd}".as_bytes()]);
+    let lines = encoder(r#"{"format":"text","field":"m"}"#, Framing::Lines).encode(&records);
+    assert!(lines.has(0) && !lines.has(1), "{:?}", lines.refused);
+    let csv =
+        encoder(r#"{"format":"csv","columns":["m"],"header":false}"#, Framing::Messages).encode(&records);
+    assert_eq!(csv.value(0), "\"a \"\"b\"\" \u{fffd}\"".as_bytes());
+}
+
+#[test]
 fn only_where_a_record_is_a_line_a_line_feed_in_it_is_refused() {
     let records = records(&Constants::new(), |b| {
         for text in ["one", "two\nlines", "three"] {
