@@ -23,7 +23,7 @@ use super::pool::Pool;
 use super::read::{ReadError, Reader};
 use super::sender::Sender;
 use super::settings::FileSettings;
-use super::tail::{Change, Tail, modified};
+use super::tail::{Change, Compressed, Tail, modified};
 use crate::bell::Bell;
 
 mod begin;
@@ -368,7 +368,8 @@ impl Tailer {
             return Ok(Read::Enough);
         }
         self.open(tail)?;
-        if now >= tail.verify_at {
+        let was_unknown = tail.compressed == Compressed::Unknown;
+        if was_unknown || now >= tail.verify_at {
             if !tail.verify(self.settings.compression)? {
                 tracing::info!(path = %tail.path.display(), "a file has new content; it is read from its beginning");
                 self.let_go.content(tail, now);
@@ -381,6 +382,16 @@ impl Tailer {
                 }
             }
             tail.verify_at = now + self.settings.poll_interval.0;
+        }
+        if was_unknown && tail.is_compressed() {
+            // It was found before its first bytes were in it, and is still written.
+            tail.content = None;
+            return Ok(Read::Enough);
+        }
+        if tail.compressed == Compressed::Unknown && !tail.force {
+            // What comes from here on may be gzip's first bytes, and nobody has looked at them.
+            tail.partial = tail.size > 0;
+            return Ok(Read::Enough);
         }
         if tail.saved.is_none() && !self.save_fails {
             return Ok(Read::SaveFirst);

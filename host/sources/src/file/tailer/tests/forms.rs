@@ -163,6 +163,32 @@ fn a_gzip_file_is_read_once_when_it_is_quiet() {
 }
 
 #[test]
+fn a_gzip_file_that_is_found_before_its_first_bytes_are_in_it_is_read_as_one() {
+    let bytes = gzip("one\ntwo\n");
+    for (length, turns) in (0..4).flat_map(|length| (0..12).map(move |turns| (length, turns))) {
+        let mut rig = Rig::new();
+        rig.append("a.log", &bytes[..length]);
+        rig.start();
+        for _ in 0..turns {
+            rig.tailer.as_mut().unwrap().turn(rig.now).unwrap();
+        }
+        rig.append("a.log", &bytes[length..]);
+        rig.pass(s(5));
+        assert_eq!(rig.lines(), ["one", "two"], "{length} bytes, and the others after {turns} turns");
+        assert_eq!(rig.accounts().in_flight(), 0);
+    }
+}
+
+#[test]
+fn a_file_whose_only_byte_is_the_first_of_gzip_is_read_as_text_after_a_time() {
+    let mut rig = Rig::new();
+    rig.append("a.log", "\x1f");
+    rig.start();
+    rig.pass(s(7));
+    assert_eq!(rig.lines(), ["\x1f"]);
+}
+
+#[test]
 fn many_gzip_files_are_read_and_gone_back_in() {
     let mut rig = Rig::new();
     for file in 0..40 {
