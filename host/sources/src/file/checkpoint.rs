@@ -7,13 +7,14 @@
 use std::collections::HashMap;
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use flitch_core::batch::origin::Root;
+use flitch_core::private;
 
 use super::container::{PARTS, Position};
 use super::discover::FileId;
@@ -99,26 +100,29 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens the store in `folder`, which is made where it is missing. Answers the positions; none if there were
-    /// none ever.
+    /// Opens the store in `folder`, which is made where it is missing. Answers the positions that can be read; none if
+    /// there were none ever.
     pub fn open(folder: &Path) -> anyhow::Result<(Store, Option<Vec<Checkpoint>>)> {
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder for checkpoints {}", folder.display()))?;
         let store = Store { folder: folder.to_owned(), file: None, lines: 0 };
-        for (name, parse) in [(NAME, parse as fn(&[u8]) -> anyhow::Result<_>), (OLD_NAME, parse_old)] {
+        for (name, parse) in [(NAME, parse as fn(&[u8]) -> anyhow::Result<Parsed>), (OLD_NAME, parse_old)] {
             let path = folder.join(name);
             let text = match fs::read(&path) {
                 Ok(text) => text,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
             };
-            let files = parse(&text).with_context(|| {
+            let parsed = parse(&text).with_context(|| {
                 format!(
-                    "{} holds no checkpoints: restore it, or move it away to begin as at a first start",
+                    "{} is not for this flitch: restore it, or move it away to begin as at a first start",
                     path.display()
                 )
             })?;
-            return Ok((store, Some(files)));
+            if let Some(damage) = parsed.damage {
+                damage.tell(&path);
+            }
+            return Ok((store, Some(parsed.files)));
         }
         Ok((store, None))
     }
@@ -131,6 +135,8 @@ impl Store {
     /// Replaces all positions; they are on disk when this returns.
     pub fn replace<'a>(&mut self, files: impl Iterator<Item = &'a Checkpoint>) -> io::Result<()> {
         self.file = None;
+        // Somebody may have removed it.
+        private::folder(&self.folder)?;
         let aside = self.folder.join(format!("{NAME}.new"));
         let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
         // One that a crash left there may have been made with other rights.
@@ -156,7 +162,9 @@ impl Store {
 
     /// Adds what has changed; it is on disk when this returns. After an error the next save is a whole one.
     pub fn append(&mut self, changed: &[&Checkpoint], forgotten: &[FileId]) -> io::Result<()> {
-        let Some(mut file) = self.file.take() else { return Err(io::ErrorKind::NotFound.into()) };
+        let file = self.file.take().filter(|file| file.metadata().is_ok_and(|meta| meta.nlink() > 0));
+        // Somebody has removed it: what is appended would go with it.
+        let Some(mut file) = file else { return Err(io::ErrorKind::NotFound.into()) };
         let mut text = Vec::new();
         for forget in forgotten {
             write(&mut text, &Line::Forget { forget: *forget })?;
@@ -177,37 +185,77 @@ fn write(out: &mut impl Write, line: &Line) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// Reads the lines of a file. What stands behind the last line's end was not written to its end.
-fn parse(text: &[u8]) -> anyhow::Result<Vec<Checkpoint>> {
-    let whole = memchr::memrchr(b'\n', text).map_or(&[][..], |end| &text[..end]);
-    let mut lines = whole.split(|byte| *byte == b'\n');
-    let version = lines.next().map(serde_json::from_slice::<Line>);
-    match version {
-        Some(Ok(Line::Version { version: VERSION })) => {}
-        Some(Ok(Line::Version { version })) => {
-            anyhow::bail!("its version is {version}, this flitch knows {VERSION}")
-        }
-        _ => anyhow::bail!("its first line names no version"),
-    }
-    let mut files: HashMap<FileId, Checkpoint> = HashMap::new();
-    for (number, line) in lines.enumerate() {
-        match serde_json::from_slice::<Line>(line).with_context(|| format!("line {}", number + 2))? {
-            Line::Version { .. } => anyhow::bail!("line {}: a second version", number + 2),
-            Line::Forget { forget } => drop(files.remove(&forget)),
-            Line::Set(checkpoint) => drop(files.insert(checkpoint.id, checkpoint.into_owned())),
-        }
-    }
-    Ok(files.into_values().collect())
+/// What could be read of a file.
+struct Parsed {
+    files: Vec<Checkpoint>,
+    damage: Option<Damage>,
 }
 
-fn parse_old(text: &[u8]) -> anyhow::Result<Vec<Checkpoint>> {
-    let document: OldDocument = serde_json::from_slice(text)?;
+/// Lines that could not be read. Without one a file is read again from an earlier position, or from its beginning.
+struct Damage {
+    lines: usize,
+    /// Which was the first, and what is wrong with it.
+    first: (usize, String),
+}
+
+impl Damage {
+    /// Tells of it, and keeps what is there: the next save replaces it.
+    fn tell(self, path: &Path) {
+        let aside = path.with_extension("damaged");
+        let kept = match fs::copy(path, &aside) {
+            Ok(_) => aside.display().to_string(),
+            Err(error) => format!("not kept: {error}"),
+        };
+        tracing::error!(
+            path = %path.display(), lines = self.lines, first = self.first.0, reason = self.first.1, kept,
+            "positions of files are damaged, as a power failure leaves them; files without one are read from their \
+             beginning, and records may come twice"
+        );
+    }
+}
+
+/// Reads the lines of a file. What stands behind the last line's end was not written to its end.
+fn parse(text: &[u8]) -> anyhow::Result<Parsed> {
+    let whole = memchr::memrchr(b'\n', text).map_or(&[][..], |end| &text[..end]);
+    let mut files: HashMap<FileId, Checkpoint> = HashMap::new();
+    let mut damage: Option<Damage> = None;
+    for (number, line) in (1..).zip(whole.split(|byte| *byte == b'\n')) {
+        let reason = match (number, serde_json::from_slice::<Line>(line)) {
+            (1, Ok(Line::Version { version: VERSION })) => continue,
+            (1, Ok(Line::Version { version })) => {
+                anyhow::bail!("its version is {version}, this flitch knows {VERSION}")
+            }
+            (_, Ok(Line::Forget { forget })) => {
+                files.remove(&forget);
+                continue;
+            }
+            (2.., Ok(Line::Set(checkpoint))) => {
+                files.insert(checkpoint.id, checkpoint.into_owned());
+                continue;
+            }
+            (1, _) => "it names no version".to_owned(),
+            (_, Ok(_)) => "a second version".to_owned(),
+            (_, Err(error)) => error.to_string(),
+        };
+        damage.get_or_insert(Damage { lines: 0, first: (number, reason) }).lines += 1;
+    }
+    Ok(Parsed { files: files.into_values().collect(), damage })
+}
+
+fn parse_old(text: &[u8]) -> anyhow::Result<Parsed> {
+    let document: OldDocument = match serde_json::from_slice(text) {
+        Ok(document) => document,
+        Err(error) => {
+            let damage = Some(Damage { lines: 1, first: (error.line(), error.to_string()) });
+            return Ok(Parsed { files: Vec::new(), damage });
+        }
+    };
     anyhow::ensure!(
         document.version == OLD_VERSION,
         "its version is {}, this flitch knows {OLD_VERSION}",
         document.version
     );
-    Ok(document.files)
+    Ok(Parsed { files: document.files, damage: None })
 }
 
 /// A path as text, or as its bytes where they are no UTF-8.

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use crate::SourceContext;
 use flitch_core::buffers::Closed;
 use flitch_core::telemetry::Metric;
+use flitch_core::telemetry::health::Ailment;
 
 use super::checkpoint::{Checkpoint, Store};
 use super::content::{Content, End};
@@ -102,6 +103,8 @@ pub(super) struct Tailer {
     next_whole_save: Instant,
     /// Positions cannot be saved, which was said.
     save_fails: bool,
+    /// The same, for whoever asks how flitch is.
+    ailment: Ailment,
     /// Measures how long work takes.
     pub stopwatch: Box<dyn Fn() -> Instant + Send>,
     open_files: metrics::Gauge,
@@ -129,6 +132,7 @@ impl Tailer {
         let first_start = known.is_none();
         let kept: HashMap<_, _> = known.unwrap_or_default().into_iter().map(|c| (c.id, c)).collect();
         let labels = [("source", &*cx.name)];
+        let ailment = Ailment::of(&cx.health, "positions", &cx.name);
         Ok(Tailer {
             globs,
             store,
@@ -165,6 +169,7 @@ impl Tailer {
             forgotten: Vec::new(),
             next_whole_save: now,
             save_fails: false,
+            ailment,
             stopwatch: Box::new(Instant::now),
         })
     }

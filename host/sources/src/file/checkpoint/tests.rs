@@ -98,19 +98,70 @@ fn the_positions_of_the_first_version_are_taken_over() {
 }
 
 #[test]
-fn a_file_that_holds_no_checkpoints_is_refused_and_left_alone() {
+fn positions_of_another_version_are_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, text, says) in [
-        (OLD_NAME, "{", "holds no checkpoints"),
-        (OLD_NAME, r#"{"version":9,"files":[]}"#, "its version is 9"),
-        (NAME, "{\"version\":9}\n", "its version is 9"),
-        (NAME, "", "names no version"),
-        (NAME, "{\"version\":2}\nnonsense\n", "line 2"),
-    ] {
+    for (name, text) in [(OLD_NAME, r#"{"version":9,"files":[]}"#), (NAME, "{\"version\":9}\nnonsense\n")] {
         let path = folder.path().join(name);
         fs::write(&path, text).unwrap();
         let error = format!("{:#}", Store::open(folder.path()).unwrap_err());
-        assert!(error.contains(says) && error.contains(name), "{error}");
+        assert!(error.contains("its version is 9") && error.contains(name), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }
+}
+
+#[test]
+fn a_line_that_is_damaged_costs_itself_alone_and_what_was_there_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(NAME);
+    let (mut store, _) = Store::open(folder.path()).unwrap();
+    let both = [checkpoint("/a", 1), checkpoint("/b", 2)];
+    store.replace(both.iter()).unwrap();
+    let moved = Checkpoint { position: 8, ..both[0].clone() };
+    store.append(&[&moved], &[]).unwrap();
+    let whole = fs::read(&path).unwrap();
+    let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
+    let left = [
+        // Without its first line it is of this version all the same.
+        vec![moved.clone(), both[1].clone()],
+        vec![moved.clone(), both[1].clone()],
+        vec![moved.clone()],
+        // The position before counts.
+        both.to_vec(),
+    ];
+    for (damaged, left) in left.into_iter().enumerate() {
+        for with in [&b"\n"[..], b"\0\0\0\0\n", b"\xff nonsense {\n", b"{\"version\":2,\"version\":2}\n"] {
+            let mut text = lines.clone();
+            text[damaged] = with;
+            let text = text.concat();
+            fs::write(&path, &text).unwrap();
+            assert_eq!(read(folder.path()), Some(left.clone()), "line {damaged}");
+            assert_eq!(fs::read(folder.path().join("checkpoints.damaged")).unwrap(), text);
+        }
+    }
+}
+
+#[test]
+fn a_file_of_which_nothing_can_be_read_is_no_first_start() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in
+        [(OLD_NAME, "{"), (OLD_NAME, ""), (NAME, ""), (NAME, "\0\0\0\0"), (NAME, "nonsense\n")]
+    {
+        fs::write(folder.path().join(name), text).unwrap();
+        assert_eq!(read(folder.path()), Some(Vec::new()), "{name}: {text}");
+    }
+}
+
+#[test]
+fn a_folder_that_somebody_removes_is_made_again_by_the_save_after_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep = folder.path().join("deep/er");
+    let (mut store, _) = Store::open(&deep).unwrap();
+    let file = checkpoint("/a", 1);
+    store.replace([&file].into_iter()).unwrap();
+    store.append(&[&file], &[]).unwrap();
+    fs::remove_dir_all(folder.path().join("deep")).unwrap();
+    store.append(&[&file], &[]).unwrap_err();
+    assert!(store.wants_whole(1));
+    store.replace([&file].into_iter()).unwrap();
+    assert_eq!(read(&deep), Some(vec![file]));
 }

@@ -49,13 +49,18 @@ impl Tailer {
         }
         match saved {
             Ok(()) if std::mem::take(&mut self.save_fails) => {
+                self.ailment.set(None);
                 tracing::info!(source = %self.out.cx.name, "positions are saved again");
             }
             Ok(()) => {}
-            Err(error) if !std::mem::replace(&mut self.save_fails, true) => {
-                tracing::error!(source = %self.out.cx.name, %error, "cannot save positions; records would come twice after a restart");
+            Err(error) => {
+                self.ailment.set(Some(format!(
+                    "they cannot be saved, and records would come twice after a restart: {error}"
+                )));
+                if !std::mem::replace(&mut self.save_fails, true) {
+                    tracing::error!(source = %self.out.cx.name, %error, "cannot save positions; records would come twice after a restart");
+                }
             }
-            Err(_) => {}
         }
     }
 

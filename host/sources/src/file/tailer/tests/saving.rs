@@ -86,10 +86,51 @@ fn reading_goes_on_while_positions_cannot_be_saved_and_they_are_saved_once_they_
         rig.pass(s(2));
     }
     assert_eq!(rig.lines(), ["0", "1", "2"]);
+    let ailments = rig.cx.health.ailments();
+    assert!(ailments["positions logs"].contains("they cannot be saved"), "{ailments:?}");
     fs::remove_file(&state).unwrap();
     fs::create_dir(&state).unwrap();
     rig.pass(s(2));
     assert_eq!(rig.saved("2.log"), Some(2));
+    assert!(rig.cx.health.ailments().is_empty());
+}
+
+#[test]
+fn positions_that_somebody_removes_are_saved_again() {
+    let mut rig = Rig::new();
+    rig.append("a.log", "one\n");
+    rig.append("b.log", "one\n");
+    rig.start();
+    rig.pass(s(2));
+    fs::remove_dir_all(rig.dir.path().join("state")).unwrap();
+    rig.append("a.log", "two\n");
+    rig.pass(s(3));
+    assert_eq!((rig.saved("a.log"), rig.saved("b.log")), (Some(8), Some(4)));
+    assert!(rig.cx.health.ailments().is_empty());
+}
+
+#[test]
+fn a_file_whose_position_is_damaged_is_read_from_its_beginning_and_all_others_go_on() {
+    let mut rig = Rig::new();
+    rig.settings.read_from = super::ReadFrom::End;
+    rig.start();
+    rig.pass(s(1));
+    rig.append("a.log", "one\n");
+    rig.append("b.log", "one\n");
+    rig.pass(s(2));
+    rig.stop();
+    rig.lines();
+    let path = rig.dir.path().join("state/checkpoints.ndjson");
+    let saved = fs::read_to_string(&path).unwrap();
+    let damaged = saved.lines().map(|line| if line.contains("a.log") { "\0\0\0" } else { line });
+    fs::write(&path, damaged.collect::<Vec<_>>().join("\n") + "\n").unwrap();
+    rig.append("a.log", "two\n");
+    rig.append("b.log", "two\n");
+    rig.start();
+    rig.pass(s(2));
+    let mut got: Vec<_> = rig.got.drain(..).map(|got| format!("{} {}", got.file, got.line)).collect();
+    got.sort();
+    assert_eq!(got, ["a.log one", "a.log two", "b.log two"]);
 }
 
 #[test]
