@@ -129,7 +129,7 @@ pub(super) struct Plain {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     None,
-    /// It was written to.
+    /// It was written to, or lost NULs at its end that nobody has written over.
     Grown,
     /// It was cut.
     Truncated,
@@ -139,9 +139,9 @@ impl Tail {
     /// Looks at what the system says of the file, without reading it.
     pub fn look(&mut self) -> io::Result<(Change, Metadata)> {
         let meta = self.metadata()?;
-        let change = if meta.len() < self.size {
+        let change = if meta.len() < self.end() {
             Change::Truncated
-        } else if meta.len() > self.size || modified(&meta) != self.modified {
+        } else if meta.len() != self.size || modified(&meta) != self.modified {
             Change::Grown
         } else {
             Change::None
@@ -306,12 +306,16 @@ impl Tail {
         if self.is_compressed() {
             return if self.finished == Some(self.size) { 0 } else { self.size };
         }
-        let end = match self.blank {
-            Blank::End { from, to } if to == self.size => from,
-            _ => self.size,
-        };
         let open = self.streams.as_ref().and_then(|streams| streams.first_open());
-        end.saturating_sub(open.unwrap_or(self.offset))
+        self.end().saturating_sub(open.unwrap_or(self.offset))
+    }
+
+    /// Where what is written ended when it was last seen. Behind it are NULs, which its writer may cut off when it is done.
+    fn end(&self) -> u64 {
+        match self.blank {
+            Blank::End { from, to } if to == self.size && !self.is_compressed() => from,
+            _ => self.size,
+        }
     }
 
     /// What is to be kept of it.

@@ -66,6 +66,45 @@ fn the_position_stays_before_nuls_that_may_be_written_over() {
 }
 
 #[test]
+fn a_writer_that_cuts_off_the_nuls_at_its_end_has_written_what_it_had() {
+    for size in [100, 256 << 10, 1_000_000] {
+        let mut rig = Rig::new();
+        rig.append("a.log", vec![0; size]);
+        write_at(&rig, 0, b"one\ntwo\nha");
+        rig.start();
+        rig.pass(s(1));
+        assert_eq!(rig.lines(), ["one", "two"]);
+        write_at(&rig, 10, b"lf\n");
+        let file = File::options().write(true).open(rig.path("a.log")).unwrap();
+        file.set_len(13).unwrap();
+        rig.pass(s(1));
+        assert_eq!(rig.lines(), ["half"], "{size}");
+        rig.append("a.log", "four\n");
+        rig.pass(s(1));
+        assert_eq!(rig.lines(), ["four"], "{size}");
+        rig.stop();
+        assert_eq!(position(&rig), 18);
+    }
+}
+
+#[test]
+fn a_file_with_nuls_at_its_end_that_is_cut_and_written_anew_is_read_from_its_beginning() {
+    for (length, text) in [(0, "new\n"), (0, "one\nnew\nlines\nand\nmore\n"), (4, "")] {
+        let mut rig = Rig::new();
+        rig.append("a.log", [&b"one\ntwo\n"[..], &[0; 400_000]].concat());
+        rig.start();
+        rig.pass(s(1));
+        assert_eq!(rig.lines(), ["one", "two"]);
+        let file = File::options().write(true).open(rig.path("a.log")).unwrap();
+        file.set_len(length).unwrap();
+        rig.append("a.log", text);
+        rig.pass(s(1));
+        let all = std::fs::read_to_string(rig.path("a.log")).unwrap();
+        assert_eq!(rig.lines(), all.lines().collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn a_last_line_before_nuls_is_sent_after_a_time_and_without_them() {
     let mut rig = Rig::new();
     rig.append("a.log", [&b"half"[..], &[0; 600_000]].concat());
