@@ -53,8 +53,8 @@ pub struct FileSettings {
     /// fields name no file that can be written: a part that is empty, `.`, `..` or too long, a folder or a pipe that
     /// stands there, a file without the right to write it.
     pub path: Template,
-    /// A file is rotated before it grows past this: it becomes `<path>.1`, the one before it `<path>.2`, and so on. Not
-    /// set: never. A `path` that ends in a field takes an ending behind it then, `{app}.log`, so that no record names a
+    /// A file is rotated before it grows past this: it becomes `<path>.1`, the one before it `<path>.2`, and so on; the
+    /// next one has its owner and its permissions, and so has what is compressed of it. Not set: never. A `path` that ends in a field takes an ending behind it then, `{app}.log`, so that no record names a
     /// rotated file.
     #[serde(default)]
     pub max_bytes: Option<Bytes>,

@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 
 use super::fault::{Fault, Root};
 use super::place::Place;
-use super::rotate::{Rotation, sync_folder};
+use super::rotate::{Rights, Rotation, sync_folder};
 use flitch_core::file_stamp::is_same;
 
 /// Most files that are open at once.
@@ -115,8 +115,10 @@ impl Files {
         if self.open.get(path).is_some_and(|open| !same(open)) {
             self.close_where(|other, _| other == path);
         }
+        let mut rights = None;
         if let Some(rotation) = self.rotation.clone() {
-            let bytes = there.ok().filter(fs::Metadata::is_file).map_or(0, |m| m.len());
+            let there = there.ok().filter(fs::Metadata::is_file);
+            let bytes = there.as_ref().map_or(0, fs::Metadata::len);
             if bytes > 0 && bytes + more > rotation.max_bytes {
                 self.close_where(|other, _| other == path);
                 if let Some(before) = self.rotated.take() {
@@ -124,15 +126,20 @@ impl Files {
                 }
                 rotation.rotate(path, place)?;
                 self.rotated = Some(place.clone());
+                rights = there.as_ref().map(Rights::of);
+            } else if there.is_none() && !self.open.contains_key(path) {
+                // It may be that no other could be made when the last one was moved on.
+                rights = rotation.rights(path);
             }
         }
         match self.open.get_mut(path) {
             Some(open) => open.used = now,
             None => {
                 self.make_room();
-                let open = match Open::at(path, place, self.root.many) {
+                let many = self.root.many;
+                let open = match Open::at(path, place, many, rights) {
                     // Somebody may have removed its folder at that moment.
-                    Err(e) if e.kind() == io::ErrorKind::NotFound => Open::at(path, place, self.root.many)?,
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => Open::at(path, place, many, rights)?,
                     other => other?,
                 };
                 self.open.insert(path.to_owned(), open);
@@ -212,19 +219,23 @@ fn complain(path: &Path, error: &io::Error) {
 }
 
 impl Open {
-    /// Opens a file, which is made with its folders if it is not there. Where records choose among `many` paths it must
-    /// be a regular file: a pipe would hold all of them up.
-    fn at(path: &Path, place: &Arc<Place>, many: bool) -> io::Result<Open> {
+    /// Opens a file, which is made with its folders if it is not there, and with these rights if there are some. Where
+    /// records choose among `many` paths it must be a regular file: a pipe would hold all of them up.
+    fn at(path: &Path, place: &Arc<Place>, many: bool, rights: Option<Rights>) -> io::Result<Open> {
         let mut folders = Vec::new();
-        if !path.exists()
-            && let Some(folder) = path.parent()
-        {
+        let is_new = !path.exists();
+        if is_new && let Some(folder) = path.parent() {
             folders = make_folders(folder)?;
             folders.push(folder.to_owned());
         }
         // Without it a pipe that nobody reads would be waited for here.
         let flags = OFlags::NONBLOCK.bits() as i32;
-        let file = OpenOptions::new().append(true).create(true).custom_flags(flags).open(path)?;
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).custom_flags(flags);
+        let rights = rights.filter(|_| is_new);
+        rights.inspect(|rights| rights.begin(&mut options));
+        let file = options.open(path)?;
+        rights.inspect(|rights| rights.give(&file));
         let there = file.metadata()?;
         let regular = there.is_file();
         if !regular {

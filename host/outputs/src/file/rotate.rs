@@ -1,8 +1,9 @@
 //! Files that have reached their size: moved on, and compressed.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,7 +36,45 @@ impl Compresses {
     }
 }
 
+/// Whose a file is, and who may read and write it. What is made in its place, or of its content, is for the same people.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rights {
+    mode: u32,
+    owner: u32,
+    group: u32,
+}
+
+impl Rights {
+    pub fn of(meta: &Metadata) -> Rights {
+        Rights { mode: meta.mode() & 0o777, owner: meta.uid(), group: meta.gid() }
+    }
+
+    /// Has a file that is to be made be for no more people than may have it.
+    pub fn begin(self, options: &mut OpenOptions) {
+        options.mode(self.mode);
+    }
+
+    /// Gives them to a file that was just made, as far as this user may and the file system knows them.
+    pub fn give(self, file: &File) {
+        let made = file.metadata().map(|meta| Rights::of(&meta));
+        if made.as_ref().is_ok_and(|made| (made.owner, made.group) != (self.owner, self.group)) {
+            // Only root may give a file away; its group may be any of this user's.
+            let _ = fchown(file, Some(self.owner), Some(self.group))
+                .or_else(|_| fchown(file, None, Some(self.group)));
+        }
+        if made.is_ok_and(|made| made.mode != self.mode) {
+            let _ = file.set_permissions(Permissions::from_mode(self.mode));
+        }
+    }
+}
+
 impl Rotation {
+    /// The rights of the file that was moved on last from `path`.
+    pub fn rights(&self, path: &Path) -> Option<Rights> {
+        let last = |suffix| fs::symlink_metadata(numbered(path, 1, suffix)).ok().filter(Metadata::is_file);
+        last("").or_else(|| last(".gz")).map(|meta| Rights::of(&meta))
+    }
+
     /// Moves `<path>` to `<path>.1`, `<path>.1` to `<path>.2`, and so on. It is this caller's turn at `place`.
     pub fn rotate(&self, path: &Path, place: &Arc<Place>) -> io::Result<()> {
         place.finish();
@@ -88,9 +127,17 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
 /// Compresses a file; the plain one goes when the other is whole and on the disk.
 fn compress(from: &Path, to: &Path) -> io::Result<()> {
     let unfinished = to.with_extension("gz.part");
-    let work = || {
-        let mut encoder = GzEncoder::new(File::create(&unfinished)?, Compression::default());
-        io::copy(&mut File::open(from)?, &mut encoder)?;
+    let mut plain = File::open(from)?;
+    let rights = Rights::of(&plain.metadata()?);
+    // One that a crash left there may be for others.
+    ignore_missing(fs::remove_file(&unfinished))?;
+    let mut work = || {
+        let mut options = OpenOptions::new();
+        rights.begin(options.write(true).create_new(true));
+        let file = options.open(&unfinished)?;
+        rights.give(&file);
+        let mut encoder = GzEncoder::new(file, Compression::default());
+        io::copy(&mut plain, &mut encoder)?;
         encoder.finish()?.sync_all()?;
         fs::rename(&unfinished, to)
     };

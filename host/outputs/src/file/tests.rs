@@ -1,6 +1,6 @@
 use std::fs::{self, OpenOptions};
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use arrow_array::{ArrayRef, StringArray};
@@ -116,6 +116,42 @@ async fn files_are_rotated_kept_and_compressed() {
             before = fs::read(folder.join("out.2")).unwrap();
         }
         assert_eq!(before, numbered(200, 10).ndjson().text);
+    }
+}
+
+#[tokio::test]
+async fn what_is_made_of_a_file_by_rotation_is_for_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    for (gzip, keep) in [(false, 2), (true, 2), (false, 0)] {
+        for mode in [0o600, 0o640, 0o666] {
+            let folder = folder.path().join(format!("{gzip}-{keep}-{mode:o}"));
+            fs::create_dir(&folder).unwrap();
+            let path = folder.join("out");
+            fs::write(&path, "").unwrap();
+            let set =
+                |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+            set(&path, mode);
+            // What a crash has left of another compression.
+            fs::write(folder.join("out.1.gz.part"), "half").unwrap();
+            set(&folder.join("out.1.gz.part"), 0o644);
+            let settings =
+                FileSettings { max_bytes: Some(Bytes(1000)), keep, gzip, ..settings(&folder, "out") };
+            let output = output(&settings);
+            for n in 0..5 {
+                output.write_batch(&numbered(n * 100, 10)).await.unwrap();
+            }
+            output.close().await.unwrap();
+            for name in names(&folder).into_iter().filter(|name| !name.ends_with(".part")) {
+                let there = fs::metadata(folder.join(&name)).unwrap().permissions().mode();
+                assert_eq!(there & 0o777, mode, "{name} of {}", folder.display());
+            }
+            if keep > 0 {
+                // As where no file could be made after a rotation.
+                fs::remove_file(&path).unwrap();
+                output.write_batch(&numbered(0, 1)).await.unwrap();
+                assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
+            }
+        }
     }
 }
 
