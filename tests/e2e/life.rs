@@ -5,6 +5,7 @@ use flitch_tests::process::Signal;
 use flitch_tests::servers::kafka::Kafka;
 use flitch_tests::servers::mock_kafka::MockKafka;
 use flitch_tests::wait::eventually;
+use rustix::process::{Resource, Rlimit};
 
 use crate::support::*;
 
@@ -46,6 +47,28 @@ fn a_second_sigterm_ends_a_drain_that_cannot_end_and_nothing_is_lost() {
     kafka.restart(1).unwrap();
     flitch.run();
     expect_numbers(&kafka.bootstrap(), "stuck", 1_000);
+}
+
+#[test]
+fn a_file_that_reaches_the_limit_on_their_size_is_waited_for_and_ends_nothing() {
+    let output = "out: { type: file, path: \"{dir}/out.ndjson\", retry: { initial: 20ms, max: 100ms } }";
+    let mut flitch = Flitch::start(FLITCH, &pipeline(&file_source("app.log"), &[], output));
+    let limit = |most| {
+        let pid = rustix::process::Pid::from_raw(flitch.pid() as i32);
+        let limit = Rlimit { current: most, maximum: None };
+        rustix::process::prlimit(pid, Resource::Fsize, limit).unwrap();
+    };
+    limit(Some(20_000));
+    append(&flitch.at("app.log"), 0..1_000);
+    eventually("an output that waits", DEADLINE, || {
+        flitch.status()["ailments"]["output out"].as_str().is_some_and(|why| why.contains("too large"))
+    });
+    limit(None);
+    let sums = flitch.settled_after(1_000, DEADLINE);
+    assert_eq!((sums.delivered, sums.dead_lettered), (1_000, 0));
+    let written = std::fs::read_to_string(flitch.at("out.ndjson")).unwrap();
+    assert_eq!(written.lines().count(), 1_000);
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
 }
 
 #[test]

@@ -60,6 +60,9 @@ impl Signals {
     /// # Errors
     /// The system's.
     pub fn new() -> std::io::Result<Signals> {
+        // A file that reaches the limit on their size (`LimitFSIZE=` of systemd) is an error of its write, as a full disk is.
+        // What was asked for once never ends the process again.
+        drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         Ok(Signals {
             term: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
