@@ -39,6 +39,7 @@ mod twin;
 use discovery::Scan;
 use opened::Opened;
 use rounds::{Pace, Rounds};
+use successor::Series;
 use twin::LetGo;
 
 /// How long a file that could not be read, or whose records came back, is left alone.
@@ -76,6 +77,8 @@ pub(super) struct Tailer {
     kept_paths: HashMap<PathBuf, FileId>,
     /// The same by where they lay.
     kept_places: HashMap<PathBuf, FileId>,
+    /// The same by what files to which links led have in common.
+    kept_series: Series,
     /// Files without a name that were let go not long ago.
     let_go: LetGo,
     /// No position was ever saved: what is there now was there before us.
@@ -139,6 +142,7 @@ impl Tailer {
             first_start,
             kept_paths: kept.values().map(|kept| (kept.path.clone(), kept.id)).collect(),
             kept_places: kept.values().map(|kept| (kept.place().clone(), kept.id)).collect(),
+            kept_series: Series::of(kept.values()),
             kept,
             open_files: Metric::FilesOpen.gauge(&labels),
             behind: Metric::FileBytesBehind.gauge(&labels),

@@ -1,8 +1,10 @@
 //! Files that came after one that was followed, and were rotated away themselves before the source started.
 
+use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::checkpoint::Checkpoint;
 use super::super::discover::{FileId, Found};
@@ -14,13 +16,47 @@ const BEFORE: [char; 3] = ['.', '-', '_'];
 /// Words by which some tell the one rotated file that they keep.
 const WORDS: [&str; 2] = ["old", "bak"];
 
+/// Fewest digits of what tells files of a series apart to which a link leads one after the other: a year and a month.
+const SERIES: usize = 6;
+
+/// Where files came from to which links led that were followed: by their folder and what their names have in common.
+#[derive(Debug, Default)]
+pub(super) struct Series(HashMap<PathBuf, FileId>);
+
+impl Series {
+    /// Those of files of which the last `kept` is known.
+    pub fn of<'a>(kept: impl Iterator<Item = &'a Checkpoint>) -> Series {
+        let mut kept: Vec<_> = kept.filter(|kept| kept.place.is_some()).collect();
+        // The last one counts.
+        kept.sort_by_key(|kept| (kept.seen, kept.id));
+        Series(kept.into_iter().flat_map(|kept| names(kept.place()).map(|name| (name, kept.id))).collect())
+    }
+
+    fn get(&self, place: &Path) -> Option<FileId> {
+        names(place).find_map(|name| self.0.get(&name).copied())
+    }
+}
+
+/// What files of one series have in common with that of this name.
+fn names(place: &Path) -> impl Iterator<Item = PathBuf> {
+    let name = place.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let told = rotated(name).filter(|(_, by)| by.bytes().filter(u8::is_ascii_digit).count() >= SERIES);
+    told.map(|(name, _)| place.with_file_name(name))
+}
+
 impl Tailer {
     /// Takes a name that looks like one of those to which files are rotated, `0.log.20261125-100000` for `0.log`: where
     /// the file of that name was rotated away since it was followed last, this may be one that came after it and went
-    /// before the source started. Answers whether the system had to be asked.
+    /// before the source started. So it is where a link led to `app-20261124.log` and leads to `app-20261127.log` now.
+    /// Answers whether the system had to be asked.
     pub(super) fn take_successor(&mut self, place: &Path) -> bool {
-        let Some(kept) = self.rotated_from(place) else { return false };
-        let is_there = fs::metadata(kept.place()).is_ok_and(|meta| kept.id.fits(FileId::of(&meta)));
+        let is_still =
+            |path: &Path, id: FileId| fs::metadata(path).is_ok_and(|meta| id.fits(FileId::of(&meta)));
+        let (kept, is_there) = match (self.rotated_from(place), self.linked_before(place)) {
+            (Some(kept), _) => (kept, is_still(kept.place(), kept.id)),
+            (None, Some(kept)) => (kept, !kept.path.is_symlink() || is_still(&kept.path, kept.id)),
+            (None, None) => return false,
+        };
         let Ok(meta) = fs::symlink_metadata(place) else { return true };
         let born = FileId::of(&meta).born.is_none_or(|born| born / 1_000_000_000 >= kept.seen as u64);
         if !is_there && meta.is_file() && born && meta.mtime() >= kept.seen {
@@ -32,24 +68,37 @@ impl Tailer {
 
     /// What was followed under a name that rotated files have that of `place` from, unless such files are left out.
     fn rotated_from(&self, place: &Path) -> Option<&Checkpoint> {
-        let name = place.file_name()?.to_str()?;
-        let name = match self.settings.compression {
-            Compression::None => name,
-            _ => name.strip_suffix(".gz").unwrap_or(name),
-        };
-        let mut known = rotated(name).filter_map(|name| self.kept_places.get(&place.with_file_name(name)));
+        let name = self.name_of_rotated(place)?;
+        let mut known =
+            rotated(name).filter_map(|(name, _)| self.kept_places.get(&place.with_file_name(name)));
         let kept = known.find_map(|id| self.kept.get(id))?;
         (!self.globs.leaves_out(place)).then_some(kept)
     }
+
+    /// What was followed through a link, and is one of a series with `place`, unless such files are left out.
+    fn linked_before(&self, place: &Path) -> Option<&Checkpoint> {
+        let name = self.name_of_rotated(place)?;
+        let kept = self.kept.get(&self.kept_series.get(&place.with_file_name(name))?)?;
+        (!self.globs.leaves_out(place)).then_some(kept)
+    }
+
+    /// The name of a file without what it has for being compressed.
+    fn name_of_rotated<'a>(&self, place: &'a Path) -> Option<&'a str> {
+        let name = place.file_name()?.to_str()?;
+        Some(match self.settings.compression {
+            Compression::None => name,
+            _ => name.strip_suffix(".gz").unwrap_or(name),
+        })
+    }
 }
 
-/// The names that a file may have had before it was rotated to `name`. Numbers, dates, times, or one of [`WORDS`] stand at
-/// the end of it, or before an ending.
-fn rotated(name: &str) -> impl Iterator<Item = String> {
+/// The names that a file may have had before it was rotated to `name`, and what tells it from each. Numbers, dates, times,
+/// or one of [`WORDS`] stand at the end of it, or before an ending.
+fn rotated(name: &str) -> impl Iterator<Item = (String, &str)> {
     name.rmatch_indices(BEFORE).filter_map(move |(at, _)| {
         let (front, rest) = (&name[..at], &name[at + 1..]);
         let end = told(rest)?;
-        (!front.is_empty()).then(|| format!("{front}{}", &rest[end..]))
+        (!front.is_empty()).then(|| (format!("{front}{}", &rest[end..]), &rest[..end]))
     })
 }
 

@@ -1,7 +1,7 @@
 use super::rotated;
 
 fn is_of(name: &str, original: &str) -> bool {
-    rotated(name).any(|name| name == original)
+    rotated(name).any(|(name, _)| name == original)
 }
 
 #[test]

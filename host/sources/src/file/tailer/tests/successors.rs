@@ -53,3 +53,45 @@ fn what_is_excluded_is_left_out_as_what_came_after_a_file_too() {
     }
     assert_eq!(read_beside("a.log", &["a.log.*", "a-*"], true, &COME), ["two"]);
 }
+
+#[test]
+fn files_to_which_a_link_led_while_we_were_away_are_read_if_their_names_tell_when_they_were() {
+    let days = |of: &str| ["24", "25", "26", "27"].map(|day| of.replace("DAY", day));
+    for of in ["app-2026-11-DAY.log", "app.202611DAY", "app.host.log.INFO.202611DAY-100000.4711"] {
+        let [first, second, third, last] = days(of);
+        let mut rig = Rig::new();
+        rig.link("a.log", &first);
+        rig.append_real(&first, "one\n");
+        // Nobody follows those that a link to them never was.
+        rig.append_real("b-2026-11-24.log", "b\n");
+        rig.start();
+        rig.pass(s(2));
+        assert_eq!(rig.lines(), ["one"]);
+        rig.stop();
+        for name in [&second, &third, &last] {
+            rig.append_real(name, &format!("{name}\n"));
+        }
+        rig.append_real(&first, "late\n");
+        let others = ["b-2026-11-25.log", "app-1.log", "app-2.log", "app-2026-11-25.log.audit", "app.2026"];
+        others.iter().for_each(|name| rig.append_real(name, "other\n"));
+        // As long as the link leads to the first, it is nobody's business what lies beside it.
+        rig.start();
+        rig.pass(s(2));
+        assert_eq!(rig.lines(), ["late"], "{of}");
+        rig.stop();
+        rig.append_real(&first, "later\n");
+        rig.remove("a.log");
+        rig.link("a.log", &last);
+        rig.start();
+        rig.pass(s(2));
+        let mut lines = rig.lines();
+        lines.sort();
+        let mut all = vec![second.clone(), third.clone(), last.clone(), "later".to_owned()];
+        all.sort();
+        assert_eq!(lines, all, "{of}");
+        rig.stop();
+        rig.start();
+        rig.pass(s(2));
+        assert!(rig.lines().is_empty());
+    }
+}
