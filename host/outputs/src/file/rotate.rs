@@ -71,13 +71,16 @@ impl Rights {
 impl Rotation {
     /// The rights of the file that was moved on last from `path`.
     pub fn rights(&self, path: &Path) -> Option<Rights> {
+        let path = &behind_links(path);
         let last = |suffix| fs::symlink_metadata(numbered(path, 1, suffix)).ok().filter(Metadata::is_file);
         last("").or_else(|| last(".gz")).map(|meta| Rights::of(&meta))
     }
 
-    /// Moves `<path>` to `<path>.1`, `<path>.1` to `<path>.2`, and so on. It is this caller's turn at `place`.
+    /// Moves `<path>` to `<path>.1`, `<path>.1` to `<path>.2`, and so on; behind a link the file to which it leads. It is
+    /// this caller's turn at `place`.
     pub fn rotate(&self, path: &Path, place: &Arc<Place>) -> io::Result<()> {
         place.finish();
+        let path = &behind_links(path);
         if self.keep == 0 {
             return ignore_missing(fs::remove_file(path));
         }
@@ -107,6 +110,19 @@ fn numbered(path: &Path, number: u32, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(format!(".{number}{suffix}"));
     name.into()
+}
+
+/// The file to which a link leads that somebody has put at a path, on another disk perhaps: it is the file that is rotated,
+/// where it lies, and the link stays. Where there is none yet it is the one that would be made.
+fn behind_links(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    // The kernel goes over 40 links at most (path_resolution(7)).
+    for _ in 0..40 {
+        let Ok(target) = fs::read_link(&path) else { break };
+        // A relative target starts where the link lies.
+        path = path.parent().unwrap_or(Path::new("/")).join(target);
+    }
+    path
 }
 
 fn ignore_missing(result: io::Result<()>) -> io::Result<()> {

@@ -156,6 +156,27 @@ async fn what_is_made_of_a_file_by_rotation_is_for_nobody_else() {
 }
 
 #[tokio::test]
+async fn behind_a_link_the_file_is_rotated_where_it_lies() {
+    for gzip in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let [logs, disk] = ["logs", "disk"].map(|name| folder.path().join(name));
+        [&logs, &disk].iter().for_each(|folder| fs::create_dir(folder).unwrap());
+        std::os::unix::fs::symlink("../disk/real", logs.join("out")).unwrap();
+        let settings = FileSettings { max_bytes: Some(Bytes(1000)), keep: 2, gzip, ..settings(&logs, "out") };
+        let output = output(&settings);
+        for n in 0..5 {
+            output.write_batch(&numbered(n * 100, 10)).await.unwrap();
+        }
+        output.close().await.unwrap();
+        assert_eq!(names(&logs), ["out"]);
+        assert!(fs::symlink_metadata(logs.join("out")).unwrap().is_symlink());
+        let expected = if gzip { ["real", "real.1.gz", "real.2.gz"] } else { ["real", "real.1", "real.2"] };
+        assert_eq!(names(&disk), expected);
+        assert_eq!(fs::read(disk.join("real")).unwrap(), numbered(400, 10).ndjson().text);
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_somebody_moves_away_is_made_again() {
     let folder = tempfile::tempdir().unwrap();
     let output = output(&settings(folder.path(), "out"));
