@@ -4,6 +4,7 @@ use flitch_tests::flitch::Flitch;
 use flitch_tests::servers::consumer::read_count;
 use flitch_tests::servers::kafka::Kafka;
 use flitch_tests::wait::eventually;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::support::*;
 
@@ -71,4 +72,22 @@ fn the_lines_of_a_file_go_on_byte_for_byte_to_messages_and_files_and_into_csv() 
         table.starts_with(b"@tag,message\nin,plain\nin,\"a \"\"quoted\"\", \xff\xfe one\"\n"),
         "{table:?}"
     );
+}
+
+#[test]
+fn an_output_to_many_files_goes_on_where_the_system_allows_few() {
+    let source = file_source("app.log").replace("type: file", "type: file, codec: json");
+    let output = "out: { type: file, path: \"{dir}/out/{name}.ndjson\" }";
+    let mut flitch = Flitch::start(FLITCH, &pipeline(&source, &[], output));
+    let few = Rlimit { current: Some(80), maximum: Some(80) };
+    prlimit(Pid::from_raw(flitch.pid() as i32), Resource::Nofile, few).unwrap();
+    let text: String = (0..900).map(|n| format!("{{\"name\":{},\"n\":{n}}}\n", n % 300)).collect();
+    std::fs::write(flitch.at("app.log"), text).unwrap();
+    let sums = flitch.settled_after(900, DEADLINE);
+    assert_eq!((sums.delivered, sums.returned), (900, 0), "{}", flitch.log());
+    let files: Vec<_> =
+        std::fs::read_dir(flitch.at("out")).unwrap().map(|file| file.unwrap().path()).collect();
+    let lines = |file: &std::path::PathBuf| std::fs::read_to_string(file).unwrap().lines().count();
+    assert_eq!((files.len(), files.iter().map(lines).sum::<usize>()), (300, 900));
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
 }

@@ -6,18 +6,25 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::fault::{Fault, Root};
 use super::place::Place;
 use super::rotate::{Rights, Rotation, sync_folder};
 use flitch_core::file_stamp::is_same;
+use flitch_core::net::descriptors;
 
-/// Most files that are open at once.
+/// Most files that an output has open at once.
 pub(super) const OPEN: usize = 256;
+/// All outputs together have one of so many descriptors that the system allows, and leave the others to all else.
+const SHARE: u64 = 8;
+/// How many outputs there are.
+static OUTPUTS: AtomicUsize = AtomicUsize::new(0);
 /// A file that is not written to for so long is closed, so that one that was deleted gives its space back.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -70,6 +77,7 @@ pub(super) struct Dirty {
 
 impl Files {
     pub fn new(root: Root, rotation: Option<Rotation>, form: Form) -> Files {
+        OUTPUTS.fetch_add(1, Ordering::Relaxed);
         Files {
             root,
             form,
@@ -135,12 +143,17 @@ impl Files {
         match self.open.get_mut(path) {
             Some(open) => open.used = now,
             None => {
-                self.make_room();
-                let many = self.root.many;
-                let open = match Open::at(path, place, many, rights) {
-                    // Somebody may have removed its folder at that moment.
-                    Err(e) if e.kind() == io::ErrorKind::NotFound => Open::at(path, place, many, rights)?,
-                    other => other?,
+                let most = most_open(descriptors::most(), OUTPUTS.load(Ordering::Relaxed));
+                while self.open.len() >= most && self.close_oldest() {}
+                let mut is_first = true;
+                let open = loop {
+                    match Open::at(path, place, self.root.many, rights) {
+                        // Somebody may have removed its folder at that moment.
+                        Err(e) if e.kind() == io::ErrorKind::NotFound && is_first => is_first = false,
+                        // Others took what is left to outputs.
+                        Err(e) if is_exhausted(&e) && self.close_oldest() => {}
+                        done => break done?,
+                    }
                 };
                 self.open.insert(path.to_owned(), open);
             }
@@ -148,18 +161,24 @@ impl Files {
         Ok(())
     }
 
-    /// Closes the file that was used longest ago when there are too many.
-    fn make_room(&mut self) {
-        while self.open.len() >= OPEN {
-            let Some(oldest) = self.open.values().map(|open| open.used).min() else { return };
-            self.close_where(|_, open| open.used <= oldest);
-        }
+    /// Closes the file that was used longest ago. Answers whether there was one.
+    fn close_oldest(&mut self) -> bool {
+        let oldest = self.open.values().map(|open| open.used).min();
+        oldest.inspect(|oldest| self.close_where(|_, open| open.used <= *oldest)).is_some()
     }
 
     fn close_where(&mut self, closes: impl Fn(&Path, &Open) -> bool) {
         for (path, mut open) in self.open.extract_if(|path, open| closes(path, open)) {
+            // There may be no descriptor for them before that of the file is free.
+            let folders = std::mem::take(&mut open.folders);
             if let Err(error) = open.sync() {
                 complain(&path, &error);
+            }
+            drop(open);
+            for folder in folders {
+                if let Err(error) = sync_folder(&folder) {
+                    complain(&folder, &error);
+                }
             }
         }
     }
@@ -188,6 +207,23 @@ impl Files {
         }
         self.open.clear();
     }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        OUTPUTS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How many files each of so many outputs may have open, of as many descriptors as the system allows.
+fn most_open(descriptors: Option<u64>, outputs: usize) -> usize {
+    let share = descriptors.and_then(|most| usize::try_from(most / SHARE).ok()).unwrap_or(usize::MAX);
+    (share / outputs.max(1)).clamp(1, OPEN)
+}
+
+/// Whether the process, or the system, has no descriptor left.
+fn is_exhausted(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 impl Dirty {
@@ -317,3 +353,6 @@ fn append(mut file: &File, lines: &[u8]) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
