@@ -257,7 +257,8 @@ pub enum Codec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Compression {
-    /// Those that begin with gzip's two magic bytes are.
+    /// Those that begin with gzip's two magic bytes are. What xz, zstd, bzip2, lz4 or zip has compressed is left out, which the log
+    /// tells.
     #[default]
     Auto,
     /// None is.

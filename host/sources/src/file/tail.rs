@@ -21,7 +21,15 @@ use super::identity::{self, first_line};
 use super::read::{Blank, Searched};
 use super::settings::Compression;
 
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
+/// How files begin that others compress; `?` is a digit.
+const OTHERS: [(&str, &[u8]); 5] = [
+    ("xz", b"\xfd7zXZ\0"),
+    ("zstd", b"\x28\xb5\x2f\xfd"),
+    ("bzip2", b"BZh?1AY&SY"),
+    ("lz4", b"\x04\x22\x4d\x18"),
+    ("zip", b"PK\x03\x04"),
+];
 
 /// A file that is followed. Nothing of its content is kept: what is not sent is read again.
 #[derive(Debug)]
@@ -101,6 +109,25 @@ pub(super) enum Compressed {
     Unknown,
     No,
     Yes,
+    /// By what is not gzip: nothing is read of it.
+    By(&'static str),
+}
+
+impl Compressed {
+    /// Of a file that begins with `head`.
+    fn of(head: &[u8]) -> Compressed {
+        let is_alike = |magic: &[u8]| {
+            let mut both = magic.iter().zip(head);
+            both.all(|(magic, byte)| magic == byte || (*magic == b'?' && byte.is_ascii_digit()))
+        };
+        let gzip = (GZIP_MAGIC, Compressed::Yes);
+        let mut alike = OTHERS.into_iter().map(|(name, magic)| (magic, Compressed::By(name))).chain([gzip]);
+        match alike.find(|(magic, _)| is_alike(magic)) {
+            Some((magic, found)) if head.len() >= magic.len() => found,
+            Some(_) => Compressed::Unknown,
+            None => Compressed::No,
+        }
+    }
 }
 
 /// Whether a compressed file is one that was read before it was compressed.
@@ -201,9 +228,7 @@ impl Tail {
         self.compressed = match compression {
             Compression::None => Compressed::No,
             Compression::Gzip => Compressed::Yes,
-            Compression::Auto if head.starts_with(&GZIP_MAGIC) => Compressed::Yes,
-            Compression::Auto if head.len() < 2 && GZIP_MAGIC.starts_with(head) => Compressed::Unknown,
-            Compression::Auto => Compressed::No,
+            Compression::Auto => Compressed::of(head),
         };
         Ok(true)
     }
@@ -303,6 +328,9 @@ impl Tail {
 
     /// Bytes that are not sent, as they are on disk. What is not written yet is none.
     pub fn behind(&self) -> u64 {
+        if let Compressed::By(_) = self.compressed {
+            return 0;
+        }
         if self.is_compressed() {
             return if self.finished == Some(self.size) { 0 } else { self.size };
         }

@@ -5,9 +5,8 @@
 //! So none of them keeps the others waiting, however many files there are, or however slow the disk is.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
-use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +27,7 @@ use super::tail::{Change, Compressed, Tail, modified};
 use crate::bell::Bell;
 
 mod begin;
+mod complaints;
 mod discovery;
 mod news;
 mod opened;
@@ -48,9 +48,6 @@ const REST: Duration = Duration::from_secs(1);
 const QUIET: Duration = Duration::from_secs(1);
 /// Most compressed files that are read at once.
 const MOST_DECODING: usize = 16;
-
-/// Most paths that are complained about once; with more they are complained about again.
-const MOST_WARNED: usize = 10_000;
 
 /// Names a file that is followed.
 type Key = u64;
@@ -392,9 +389,14 @@ impl Tailer {
             }
             tail.verify_at = now + self.settings.poll_interval.0;
         }
+        if let Compressed::By(other) = tail.compressed {
+            self.leave_out(tail, other);
+            return Ok(Read::Enough);
+        }
         if was_unknown && tail.is_compressed() {
             // It was found before its first bytes were in it, and is still written.
             tail.content = None;
+            tail.force = false;
             return Ok(Read::Enough);
         }
         if tail.compressed == Compressed::Unknown && !tail.force {
@@ -440,18 +442,6 @@ impl Tailer {
         tail.content = None;
         self.rounds.soon(now);
         Ok(Read::Enough)
-    }
-
-    fn complain(&mut self, path: &Path, error: &io::Error) {
-        if self.warned.len() >= MOST_WARNED {
-            self.warned.clear();
-        }
-        if self.warned.insert(path.to_owned()) {
-            tracing::warn!(
-                source = %self.out.cx.name, path = %path.display(), %error,
-                "cannot read; tried again until it can"
-            );
-        }
     }
 }
 

@@ -180,12 +180,64 @@ fn a_gzip_file_that_is_found_before_its_first_bytes_are_in_it_is_read_as_one() {
 }
 
 #[test]
+fn a_gzip_file_whose_second_byte_comes_when_the_first_has_waited_long_enough_is_read_as_one() {
+    let bytes = gzip("one\n");
+    let mut rig = Rig::new();
+    rig.append("a.log", &bytes[..1]);
+    rig.start();
+    rig.pass(s(1));
+    rig.append("a.log", &bytes[1..]);
+    // As a look has it that came just before.
+    rig.tailer.as_mut().unwrap().tails.values_mut().for_each(|tail| tail.force = true);
+    rig.pass(s(9));
+    assert_eq!(rig.lines(), ["one"]);
+}
+
+#[test]
 fn a_file_whose_only_byte_is_the_first_of_gzip_is_read_as_text_after_a_time() {
     let mut rig = Rig::new();
     rig.append("a.log", "\x1f");
     rig.start();
     rig.pass(s(7));
     assert_eq!(rig.lines(), ["\x1f"]);
+}
+
+#[test]
+fn what_something_else_than_gzip_has_compressed_is_no_text() {
+    let heads: [&[u8]; 5] =
+        [b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"BZh91AY&SY", b"\x04\x22\x4d\x18", b"PK\x03\x04"];
+    for head in heads {
+        let all = [head, &b"\x01\nbinary\n\xff\xfe\n"[..]].concat();
+        for length in [0, 1, head.len() - 1, head.len(), all.len()] {
+            for compression in [Compression::Auto, Compression::None] {
+                let mut rig = Rig::new();
+                rig.settings.compression = compression;
+                rig.append("a.log", &all[..length]);
+                rig.append("b.log", "text\n");
+                rig.start();
+                rig.settle_down();
+                rig.append("a.log", &all[length..]);
+                rig.pass(s(7));
+                let lines = rig.lines();
+                assert!(lines.contains(&"text".to_owned()));
+                assert_eq!(lines.len() > 1, compression == Compression::None, "{head:?} {length} {lines:?}");
+                assert_eq!(rig.accounts().in_flight(), 0);
+                // It is let go, and known at the next start, as any other.
+                rig.remove("a.log");
+                rig.pass(s(10));
+                assert_eq!(rig.tailer.as_ref().unwrap().tails.len(), 1);
+            }
+        }
+    }
+    let mut rig = Rig::new();
+    rig.append("a.log", "BZh is no bzip2\n");
+    rig.append("b.log", "(\n");
+    rig.append("c.log", "P");
+    rig.start();
+    rig.pass(s(7));
+    let mut lines = rig.lines();
+    lines.sort();
+    assert_eq!(lines, ["(", "BZh is no bzip2", "P"]);
 }
 
 #[test]
