@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use flitch_tests::flitch::Flitch;
+use flitch_tests::servers::consumer::read_all;
 use flitch_tests::servers::kafka::{CONNECTION_STRING, Kafka};
 use flitch_tests::servers::mock_kafka::MockKafka;
 use flitch_tests::wait::eventually;
@@ -94,6 +95,36 @@ fn an_encrypted_broker_with_a_connection_string_gets_every_record() {
     assert!(flitch.terminate(DEADLINE).success());
     for text in [status, flitch.log()] {
         assert!(!text.contains("c2VjcmV0"), "the secret is shown: {text}");
+    }
+}
+
+#[test]
+fn a_record_that_a_topic_does_not_take_costs_no_other() {
+    let kafka = Kafka::shared();
+    let bootstrap = kafka.bootstrap();
+    kafka.create_topic_with("compacted", 1, &[("cleanup.policy", "compact")]).unwrap();
+    kafka.create_topic_with("timely", 1, &[("message.timestamp.after.max.ms", "3600000")]).unwrap();
+    let cases = [
+        ("compacted", "key: \"{k}\"", r#"{"n":50}"#, "without a key"),
+        ("timely", "timestamp: event", r#"{"n":50,"@timestamp":"2099-01-01T00:00:00Z"}"#, "after.max.ms"),
+    ];
+    for (topic, how, bad, reason) in cases {
+        let output = kafka_output(&bootstrap, topic).replace("type: kafka", &format!("type: kafka, {how}"));
+        let source = file_source("app.log").replace("type: file", "type: file, codec: json");
+        let mut flitch = Flitch::new(FLITCH, &pipeline(&source, &[], &output));
+        let line = |n: usize| if n == 50 { bad.to_owned() } else { format!(r#"{{"n":{n},"k":"key {n}"}}"#) };
+        let lines: Vec<String> = (0..100).map(line).collect();
+        std::fs::write(flitch.at("app.log"), lines.join("\n") + "\n").unwrap();
+        flitch.run();
+        let sums = flitch.settled_after(100, DEADLINE);
+        assert_eq!((sums.delivered, sums.dead_lettered), (99, 1), "{topic}: {sums}");
+        let letters = flitch.cli(&["dead-letters", "list"], "");
+        assert!(letters.stdout.contains(reason), "{topic}: {}", letters.stdout);
+        let read = read_all(&bootstrap, topic, DEADLINE).unwrap();
+        let numbers = read.iter().filter_map(|message| message.json()["n"].as_u64());
+        let numbers: std::collections::BTreeSet<u64> = numbers.collect();
+        assert_eq!(numbers.len(), 99, "{topic}");
+        assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
     }
 }
 

@@ -135,6 +135,11 @@ impl Kafka {
     /// Creates a topic with its replicas on as many nodes as the cluster has, the first replica of
     /// partition 0 (the preferred leader) on node 1.
     pub fn create_topic(&self, name: &str, partitions: i32) -> Result<()> {
+        self.create_topic_with(name, partitions, &[])
+    }
+
+    /// The same, with options of the topic.
+    pub fn create_topic_with(&self, name: &str, partitions: i32, options: &[(&str, &str)]) -> Result<()> {
         let replicas = self.nodes.len() as i32;
         let all: Vec<Vec<i32>> = (0..partitions)
             .map(|partition| (0..replicas).map(|n| (partition + n) % replicas + 1).collect())
@@ -142,6 +147,7 @@ impl Kafka {
         let all: Vec<&[i32]> = all.iter().map(Vec::as_slice).collect();
         let topic = NewTopic::new(name, partitions, TopicReplication::Variable(&all));
         let topic = if replicas > 1 { topic.set("min.insync.replicas", "2") } else { topic };
+        let topic = options.iter().fold(topic, |topic, (option, value)| topic.set(option, value));
         let admin: AdminClient<DefaultClientContext> = self.client().create()?;
         let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)));
         let results = block_on(admin.create_topics([&topic], &options))?;

@@ -22,6 +22,8 @@ enum Kind {
     Refused,
     /// The broker refuses this record or one that travelled with it.
     Suspect,
+    /// What travelled together is larger than the broker takes.
+    Large,
     /// Write it again.
     Again,
     /// The brokers want a pause.
@@ -34,10 +36,13 @@ enum Kind {
 
 fn kind(code: Code) -> Kind {
     match code {
-        Code::InvalidRecord | Code::InvalidTimestamp | Code::InvalidTopic => Kind::Refused,
+        Code::InvalidTopic => Kind::Refused,
         // librdkafka compares a record with `message.max.bytes` before it takes it; the broker, with a limit of its own,
         // a whole message set.
-        Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidMessageSize => Kind::Suspect,
+        Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidMessageSize => Kind::Large,
+        // A record without a key for a compacted topic, or with a time that the topic does not take: none of its set is taken,
+        // and librdkafka does not say of which set a record was, so that the codes of its records tell nothing of one.
+        Code::InvalidRecord | Code::InvalidTimestamp | Code::InvalidDifferentRecord => Kind::Suspect,
         Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => Kind::Unknown,
         // Event Hubs answer so where more comes than is paid for (or an operation is not allowed), others where a quota
         // is used up.
@@ -45,6 +50,19 @@ fn kind(code: Code) -> Kind {
         code if is_denial(code) => Kind::Denied,
         _ => Kind::Again,
     }
+}
+
+/// What is told of a record that the brokers refuse.
+fn told(code: Code) -> String {
+    let hint = match code {
+        Code::InvalidRecord => "; a compacted topic takes no message without a key (`key`)",
+        Code::InvalidTimestamp => {
+            "; its time is further from that of the brokers than the topic allows (message.timestamp.before.max.ms and \
+             message.timestamp.after.max.ms)"
+        }
+        _ => "",
+    };
+    format!("{code}{hint}")
 }
 
 impl Fates {
@@ -66,14 +84,31 @@ impl Fates {
         }
     }
 
-    /// Whether the producer failed for good.
-    pub fn has_fatal(&self) -> bool {
-        self.again.iter().any(|(_, code)| *code == Code::Fatal)
+    /// A row that failed with this code in a message set of its own.
+    pub fn fail_alone(&mut self, row: u32, code: Code) {
+        match kind(code) {
+            Kind::Suspect | Kind::Large => self.refuse(row, told(code)),
+            _ => self.fail(row, code),
+        }
     }
 
-    /// Whether a topic was forbidden or unknown.
-    pub fn doubts_topic(&self) -> bool {
-        self.again.iter().any(|(_, code)| matches!(kind(*code), Kind::Denied | Kind::Unknown))
+    /// Takes out the rows that must be sent once more, each by itself: of a message set in which one is bad, and the last
+    /// one of those that were too large together, which are halved.
+    pub fn take_suspects(&mut self) -> Vec<u32> {
+        let large = self.again.iter().filter(|(_, code)| kind(*code) == Kind::Large).count();
+        let is_suspect = |&mut (_, code): &mut (u32, Code)| match kind(code) {
+            Kind::Suspect => true,
+            Kind::Large => large == 1,
+            _ => false,
+        };
+        let mut suspects: Vec<u32> = self.again.extract_if(.., is_suspect).map(|(row, _)| row).collect();
+        suspects.sort_unstable();
+        suspects
+    }
+
+    /// Whether the topic was forbidden or unknown.
+    pub fn doubts_topic(code: Code) -> bool {
+        matches!(kind(code), Kind::Denied | Kind::Unknown)
     }
 
     /// Refuses the rows that failed for their topic alone, whose name `topic` tells.
@@ -124,7 +159,7 @@ impl Fates {
                 _ => WriteError::Unreachable { reason: code.to_string() },
             })
         } else {
-            first(Kind::Suspect).map(|code| WriteError::Poison { reason: code.to_string() })
+            first(Kind::Large).map(|code| WriteError::Poison { reason: code.to_string() })
         };
     }
 

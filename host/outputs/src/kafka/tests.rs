@@ -10,11 +10,14 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::super::contract::{self, Found, Specimen, Subject, WriteBatch};
+use super::ship::Extras;
 use super::*;
-use flitch_core::batch::Kind;
+use flitch_core::batch::template::Template;
+use flitch_core::batch::{Kind, TIMESTAMP};
 use flitch_core::secret::Secret;
 use flitch_kafka::settings::{Mechanism, SaslSettings, TlsSettings};
 
+mod alone;
 mod keys;
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
@@ -341,16 +344,6 @@ async fn a_topic_without_rights_that_a_field_chose_costs_its_records_alone() {
     }
     let written = kafka.write_batch(&records("app", &["a", "b"])).await.unwrap();
     assert!(written.refused.is_empty() && written.again.is_none());
-}
-
-#[tokio::test]
-async fn a_message_set_that_the_broker_finds_too_large_is_to_be_halved() {
-    let cluster = cluster(1);
-    let kafka = open("out", &settings(&cluster, "logs")).unwrap();
-    let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
-    cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
-    let error = kafka.write_batch(&records("message", &["one"])).await.unwrap_err();
-    assert!(matches!(error, WriteError::Poison { .. }), "{error}");
 }
 
 #[tokio::test]
