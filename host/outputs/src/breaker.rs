@@ -143,15 +143,20 @@ impl Breaker {
             self.ailment.set(Some(error.to_string()));
         }
         self.log(&mut state, error);
+        if counts || opens || state.resume.is_none() {
+            state.resume = Some(now + self.pause(error, state.failures));
+        }
+        if state.open { None } else { state.resume }
+    }
+
+    /// The pause after so many failures in a row.
+    pub fn pause(&self, error: &WriteError, failures: u32) -> Duration {
         let pause = match error {
             WriteError::Busy { after: Some(after), .. } => *after,
             WriteError::Denied { .. } => jittered(self.settings.max.0),
-            _ => jittered(self.settings.pause(state.failures)),
+            _ => jittered(self.settings.pause(failures)),
         };
-        if counts || opens || state.resume.is_none() {
-            state.resume = Some(now + pause.min(LONGEST));
-        }
-        if state.open { None } else { state.resume }
+        pause.min(LONGEST)
     }
 
     fn log(&self, state: &mut Circuit, error: &WriteError) {

@@ -47,6 +47,9 @@ pub async fn deliver(
         let mut gather = Gather::new(&courier.name, courier.output.wants());
         let mut open = true;
         while open || !gather.is_empty() || !under_way.is_empty() {
+            // What waits by itself takes no other's place.
+            let seated = courier.bench.seated();
+            let most = most + seated;
             while under_way.len() < most
                 && let Some(piece) = gather.pop()
             {
@@ -57,7 +60,7 @@ pub async fn deliver(
             let takes_more = open && under_way.len() <= most && gather.takes_more(under_way.len() < most);
             tokio::select! {
                 biased;
-                panicked = one_of(&mut under_way), if !under_way.is_empty() => {
+                panicked = one_of(&mut under_way, || courier.bench.seated() != seated), if !under_way.is_empty() => {
                     buffer.turned();
                     courier.failed(panicked);
                 }
@@ -109,13 +112,16 @@ async fn until(due: Option<Instant>) {
     }
 }
 
-/// Waits until one of the futures is finished, and takes it out. All are polled, oldest first. One that panics costs its
+/// Waits until one of the futures is finished, and takes it out, or until one makes room for others. All are polled, oldest first. One that panics costs its
 /// parcel, whose sources send it again, and not the loop. Answers how many did.
 ///
 /// By hand, and not `FuturesUnordered`: that polls what was woken in the order of the wakes, so that after a pause which
 /// all have waited for a younger parcel may go first, and gives each future a task of its own on the heap. What this
-/// saves is little: there are as many futures here as an output has writes under way, 16 at most.
-async fn one_of(futures: &mut Vec<Pin<Box<dyn Future<Output = ()> + Send + '_>>>) -> usize {
+/// saves is little: there are as many futures here as an output has writes under way, 16 at most, and those that wait beside.
+async fn one_of(
+    futures: &mut Vec<Pin<Box<dyn Future<Output = ()> + Send + '_>>>,
+    makes_room: impl Fn() -> bool,
+) -> usize {
     poll_fn(|cx| {
         let before = futures.len();
         let mut panics = 0;
@@ -124,7 +130,7 @@ async fn one_of(futures: &mut Vec<Pin<Box<dyn Future<Output = ()> + Send + '_>>>
             panics += usize::from(polled.is_err());
             polled.is_ok_and(|poll| poll.is_pending())
         });
-        if futures.len() < before { Poll::Ready(panics) } else { Poll::Pending }
+        if futures.len() < before || makes_room() { Poll::Ready(panics) } else { Poll::Pending }
     })
     .await
 }
@@ -143,6 +149,7 @@ struct Courier {
     retries: metrics::Counter,
     cutting: cut::Cutting,
     said_barred: Quiet,
+    bench: beside::Bench,
 }
 
 impl Courier {
@@ -167,6 +174,7 @@ impl Courier {
             retries: Metric::WriteRetries.counter(&labels),
             cutting: cut::Cutting::default(),
             said_barred: Quiet::a_minute(),
+            bench: beside::Bench::new(),
         }
     }
 
@@ -182,13 +190,14 @@ impl Courier {
     /// Takes a parcel to the output, in parts where it must be.
     async fn carry(&self, piece: Piece) {
         let mut pieces = vec![piece];
+        let mut beside = beside::Beside::new(self);
         while let Some(piece) = pieces.pop() {
-            self.attempt(piece, &mut pieces).await;
+            self.attempt(piece, &mut pieces, &mut beside).await;
         }
     }
 
     /// Writes a piece once; what is left of it goes back to `pieces`.
-    async fn attempt(&self, mut piece: Piece, pieces: &mut Vec<Piece>) {
+    async fn attempt(&self, mut piece: Piece, pieces: &mut Vec<Piece>, beside: &mut beside::Beside<'_>) {
         let turn = self.breaker.turn().await;
         if piece.attempts > 0 {
             self.retries.increment(1);
@@ -197,6 +206,7 @@ impl Courier {
         let begin = Instant::now();
         let answer = self.output.write(&piece.parcel).await;
         self.seconds.record(begin.elapsed().as_secs_f64());
+        let (rows, answered) = (piece.parcel.rows(), answer.is_ok());
         let (written, error) = match answer {
             Ok(mut written) => {
                 let again = written.again.take();
@@ -206,7 +216,19 @@ impl Courier {
         };
         let failed =
             error.as_ref().filter(|(rows, e)| !rows.is_empty() && !matches!(e, WriteError::Poison { .. }));
-        let until = failed.map(|(_, error)| self.breaker.failure(error, begin));
+        let until = failed.map(|(left, error)| {
+            if !self.output.tells_apart() {
+                return self.breaker.failure(error, begin);
+            }
+            let others_are_decided = answered && left.len() < rows;
+            if others_are_decided {
+                self.breaker.success();
+            }
+            match others_are_decided || answered && rows == 1 || beside.is_on() {
+                true => Some(beside.until(error, piece.attempts)),
+                false => self.breaker.failure(error, begin),
+            }
+        });
         if let Some((_, error)) = &error {
             Metric::WriteErrors.counter(&[("output", &*self.name), ("kind", error.kind())]).increment(1);
         }
@@ -215,6 +237,9 @@ impl Courier {
         }
         drop(turn);
         let left = self.settle(piece, written, error.as_ref().map_or(&[][..], |(rows, _)| rows)).await;
+        if let Some(left) = &left {
+            beside.sit(left);
+        }
         match (left, error) {
             (Some(left), Some((_, WriteError::Poison { reason }))) => self.halve(left, reason, pieces).await,
             (Some(left), Some((_, error))) if self.attempts.is_some_and(|most| left.attempts >= most) => {
@@ -288,6 +313,7 @@ fn all(records: &Records, reason: &str) -> Vec<Cause> {
     (0..records.rows() as u32).map(|row| Cause { row, reason: reason.clone() }).collect()
 }
 
+mod beside;
 mod cut;
 mod line;
 mod send;

@@ -142,6 +142,12 @@ pub trait Output: Send + Sync + 'static {
         1
     }
 
+    /// Whether what it says of rows that are to be written again, beside others that are decided, is said of those rows alone:
+    /// they are tried by themselves then, and others go on. Nothing may depend on the order of its writes.
+    fn tells_apart(&self) -> bool {
+        false
+    }
+
     /// Tries the destination without writing records: name resolution, connection, credentials, existence.
     fn probe(&self) -> Answer<'_, ()>;
 

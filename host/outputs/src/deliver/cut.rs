@@ -75,7 +75,7 @@ impl Courier {
             }
             tokio::select! {
                 biased;
-                panicked = one_of(&mut under_way), if !under_way.is_empty() => self.failed(panicked),
+                panicked = one_of(&mut under_way, || false), if !under_way.is_empty() => self.failed(panicked),
                 turn = self.cutting.parts.acquire(), if has_more => {
                     let Some(part) = waiting.lock().pop() else { continue };
                     let waiting = &waiting;

@@ -61,7 +61,7 @@ pub(super) async fn work(courier: &Courier, plan: Plan, buffer: &Buffer) {
         let is_stuck = yard.as_ref().is_some_and(|yard| yard.is_stuck()) && under_way.len() < most;
         tokio::select! {
             biased;
-            panicked = one_of(&mut under_way), if !under_way.is_empty() => {
+            panicked = one_of(&mut under_way, || false), if !under_way.is_empty() => {
                 buffer.turned();
                 courier.failed(panicked);
             }

@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ type Script = Box<dyn Fn(&[i64]) -> Result<Written, WriteError> + Send + Sync>;
 struct Scripted {
     answer: Script,
     concurrency: usize,
+    tells_apart: bool,
     takes: Duration,
     writes: Mutex<Vec<(Duration, Vec<i64>)>>,
     under_way: AtomicUsize,
@@ -33,6 +34,7 @@ impl Scripted {
         Scripted {
             answer: Box::new(answer),
             concurrency: 1,
+            tells_apart: false,
             takes: Duration::ZERO,
             writes: Mutex::default(),
             under_way: AtomicUsize::new(0),
@@ -79,6 +81,10 @@ impl Output for Scripted {
 
     fn concurrency(&self) -> usize {
         self.concurrency
+    }
+
+    fn tells_apart(&self) -> bool {
+        self.tells_apart
     }
 
     fn probe(&self) -> Answer<'_, ()> {
@@ -430,3 +436,5 @@ async fn an_output_that_panics_costs_its_batch_a_second_way_and_not_the_loop() {
     assert_eq!(*bench.verdicts.lock(), [Verdict::Again, Verdict::Safe]);
     assert_eq!(bench.ledger.read().returned, 2);
 }
+
+mod beside;

@@ -20,6 +20,7 @@ use flate2::Compression as Level;
 use flate2::write::GzEncoder;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Response, StatusCode, Url};
+use tokio::sync::Semaphore;
 
 use self::answer::{FILTER, Fate, Rules, complaint, fates, said};
 use self::auth::Auth;
@@ -57,6 +58,8 @@ struct Elasticsearch {
     auth: Auth,
     name: Arc<str>,
     clock: Clock,
+    /// Taken by each request: what waits by itself comes beside the writes that are allowed.
+    turns: Semaphore,
     /// Counts the documents that were there already.
     there: metrics::Counter,
     said: Quiet,
@@ -121,6 +124,7 @@ fn open(settings: &ElasticsearchSettings, cx: &OutputContext) -> anyhow::Result<
         auth: Auth::new(settings.auth.as_ref())?,
         name: cx.name.clone(),
         clock: cx.clock.clone(),
+        turns: Semaphore::new(WRITES),
         there: Metric::DocumentsThere.counter(&[("output", &cx.name)]),
         said: Quiet::a_minute(),
         settings: settings.clone(),
@@ -160,11 +164,14 @@ impl Elasticsearch {
         let body = self.form.body(parcel, &mut written.refused);
         let mut pieces = body.cut(self.settings.max_bytes.0 as usize);
         let (mut again, mut trouble): (Vec<u32>, Option<WriteError>) = (Vec::new(), None);
-        let mut there = 0;
+        let (mut there, mut is_answered) = (0, false);
         while let Some(piece) = pieces.pop_front() {
             let docs = &body.docs[piece.clone()];
             let fates = match self.request(body.text(&piece)).await {
-                Ok(Said::Items(answer)) => fates(&answer, docs.len(), self.rules),
+                Ok(Said::Items(answer)) => {
+                    is_answered = true;
+                    fates(&answer, docs.len(), self.rules)
+                }
                 Ok(Said::Refused(_)) if docs.len() > 1 => {
                     let middle = piece.start + docs.len() / 2;
                     pieces.push_front(middle..piece.end);
@@ -191,6 +198,14 @@ impl Elasticsearch {
             }
         }
         self.tell_there(there);
+        let is_none_decided = written.bytes == 0 && there == 0 && written.refused.is_empty();
+        let is_of_one = |error: &WriteError| {
+            is_answered && again.len() == 1 && !matches!(error, WriteError::Denied { .. })
+        };
+        if let Some(error) = trouble.take_if(|error| is_none_decided && !is_of_one(error)) {
+            // It says something of the node, the index or the rights to it.
+            return Err(error);
+        }
         again.sort_unstable();
         written.refused.sort_unstable_by_key(|refusal| refusal.row);
         written.again = trouble.filter(|_| !again.is_empty()).map(|error| (again, error));
@@ -213,6 +228,7 @@ impl Elasticsearch {
 
     /// Sends a body to a node that is well, and to the next one where that one does not answer.
     async fn request(&self, body: Bytes) -> Result<Said, WriteError> {
+        let _turn = self.turns.acquire().await;
         let body = match self.settings.compression {
             Compression::None => body,
             Compression::Gzip => compressed(body).await?,
@@ -343,6 +359,11 @@ impl Output for Elasticsearch {
 
     fn concurrency(&self) -> usize {
         WRITES
+    }
+
+    /// Documents that are there stay as they are, whatever comes when; with `op: index` the last one counts.
+    fn tells_apart(&self) -> bool {
+        self.settings.op == Op::Create
     }
 
     fn probe(&self) -> Answer<'_, ()> {

@@ -190,9 +190,8 @@ async fn what_a_node_says_to_the_whole_request_decides_what_is_done_next() {
         (307, "denied"),
     ] {
         fake.state().statuses.push_back(status);
-        let written = output.write_batch(&numbered(0, 3)).await.unwrap();
-        let (again, error) = written.again.unwrap();
-        assert_eq!((again.len(), error.kind()), (3, kind), "{status}: {error}");
+        let error = output.write_batch(&numbered(0, 3)).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{status}: {error}");
         assert!(error.to_string().contains(&status.to_string()), "{error}");
         if status == 429 {
             let WriteError::Busy { after, .. } = error else { panic!("{error:?}") };
@@ -200,8 +199,22 @@ async fn what_a_node_says_to_the_whole_request_decides_what_is_done_next() {
         }
     }
     fake.state().statuses.push_back(200);
-    let written = output.write_batch(&numbered(0, 3)).await.unwrap();
-    assert!(written.again.unwrap().1.to_string().contains("none to a bulk request"));
+    let error = output.write_batch(&numbered(0, 3)).await.unwrap_err();
+    assert!(error.to_string().contains("none to a bulk request"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_said_of_documents_is_told_of_them_and_what_is_said_of_all_of_the_node() {
+    let fake = Fake::start().await;
+    let output = output(&fake.address(), "");
+    let write =
+        async |records: &[&str]| output.write_batch(&texts(records)).await.map(|written| rows(&written));
+    assert_eq!(write(&["busy 429 a", "b"]).await.unwrap(), (vec![], vec![0]));
+    assert_eq!(write(&["busy 503 c"]).await.unwrap(), (vec![], vec![0]));
+    assert_eq!(write(&["busy 429 d", "busy 503 e"]).await.unwrap_err().kind(), "unreachable");
+    assert_eq!(write(&["no index"]).await.unwrap_err().kind(), "denied");
+    assert!(output.tells_apart());
+    assert!(!super::tests::output(&fake.address(), r#", "op": "index""#).tells_apart());
 }
 
 #[tokio::test]
@@ -235,7 +248,7 @@ async fn a_node_that_asks_for_an_endless_pause_is_believed_for_an_hour() {
     for (asks, believed) in [("18446744073709551615", 3600), ("Tue, 14 Nov 2023 22:13:30 GMT", 10)] {
         fake.state().after = Some(asks.to_owned());
         fake.state().statuses.push_back(429);
-        let (_, error) = output.write_batch(&numbered(0, 1)).await.unwrap().again.unwrap();
+        let error = output.write_batch(&numbered(0, 1)).await.unwrap_err();
         let WriteError::Busy { after, .. } = error else { panic!("{error:?}") };
         assert_eq!(after, Some(Duration::from_secs(believed)), "{asks}");
     }
@@ -256,8 +269,8 @@ async fn a_node_that_is_gone_costs_nothing_where_there_is_another() {
     assert_eq!(fake.documents().len(), 40);
     let error = both.probe().await.unwrap_err();
     assert!(error.to_string().contains(&gone), "a probe names the node: {error}");
-    let alone = output(&gone, "").write_batch(&numbered(0, 3)).await.unwrap();
-    assert_eq!(alone.again.unwrap().1.kind(), "unreachable");
+    let alone = output(&gone, "").write_batch(&numbered(0, 3)).await.unwrap_err();
+    assert_eq!(alone.kind(), "unreachable");
 }
 
 #[tokio::test]
