@@ -13,7 +13,7 @@ use flitch_core::secret::Secret;
 use flitch_core::setting::wrong;
 
 use crate::Tokens;
-use crate::settings::{Mechanism, Preset, SaslSettings, TlsSettings};
+use crate::settings::{Mechanism, Preset, SaslSettings, TlsSettings, is_topic};
 
 /// Where Kafka's protocol is spoken, and where the emulator speaks it.
 const PORT: u16 = 9093;
@@ -77,6 +77,17 @@ pub fn derive(wanted: Wanted<'_>) -> anyhow::Result<Derived> {
             anyhow::bail!(wrong!("connection_string", " is missing: set it, or `namespace` and `auth`"))
         }
     };
+    if let Some(name) = wanted.namespace {
+        let is_host = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
+        anyhow::ensure!(
+            is_host && !name.is_empty(),
+            wrong!(
+                "namespace",
+                ": `{name}` is no name of a namespace, and no name of a host: write `clicks`, or \
+                 `clicks{SUFFIX}`"
+            )
+        );
+    }
     let is_emulator = parts.as_ref().is_some_and(|parts| parts.is_emulator);
     let port = if is_emulator { EMULATOR_PORT } else { PORT };
     let broker = match wanted.endpoint {
@@ -114,7 +125,25 @@ pub fn derive(wanted: Wanted<'_>) -> anyhow::Result<Derived> {
     let tls = (!is_emulator || wanted.tls.is_some()).then(|| wanted.tls.cloned().unwrap_or_default());
     let preset = Preset { tokens, check: Some(check), options: BTreeMap::new() };
     let hub = parts.and_then(|parts| parts.hub);
+    if let Some(hub) = &hub {
+        check_hub("connection_string", hub)?;
+    }
     Ok(Derived { brokers: vec![broker], sasl, tls, hub, preset })
+}
+
+/// Checks the name of a hub, which may be a text alone.
+///
+/// # Errors
+/// There can be no hub of this name.
+pub fn check_hub(key: &str, name: &str) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        is_topic(name.as_bytes()),
+        wrong!(
+            "{key}",
+            ": there can be no hub `{name}`: 1 to 249 letters, digits, dots, underscores and hyphens"
+        )
+    );
+    Ok(())
 }
 
 /// What every client of Event Hubs sets: a connection that rests is cut after four minutes.

@@ -186,6 +186,18 @@ impl Connection<'_> {
         for (option, value) in self.options {
             client.set(option, value.0.expose());
         }
+        // librdkafka passes over a broker with any other, and goes on without it.
+        let protocol = client.get("security.protocol").unwrap_or_default();
+        for broker in self.brokers {
+            let Some((scheme, address)) = broker.split_once("://") else { continue };
+            anyhow::ensure!(
+                scheme.eq_ignore_ascii_case(protocol),
+                wrong!(
+                    "brokers",
+                    ": `{broker}` begins with `{scheme}://`, but `tls` and `sasl` say `{protocol}`: write `{address}`"
+                )
+            );
+        }
         Ok(client)
     }
 

@@ -140,6 +140,9 @@ impl EventHubsSettings {
                 " is missing: the connection string is that of a namespace, without EntityPath"
             )),
         };
+        if let (Some(_), Some(hub)) = (&self.hub, topic.constant()) {
+            event_hubs::check_hub("hub", hub)?;
+        }
         let mut settings = KafkaSettings::new("", topic);
         settings.brokers = derived.brokers;
         settings.sasl = derived.sasl;

@@ -107,6 +107,14 @@ fn rebalance_wait() -> Span {
     Span(Duration::from_secs(5))
 }
 
+/// A hub, or a pattern of hubs.
+fn checked(key: &str, hub: &str) -> anyhow::Result<String> {
+    if !hub.starts_with('^') {
+        event_hubs::check_hub(key, hub)?;
+    }
+    Ok(hub.to_owned())
+}
+
 impl EventHubsSettings {
     /// What they are as those of the Kafka source.
     ///
@@ -121,8 +129,11 @@ impl EventHubsSettings {
             tls: self.tls.as_ref(),
         })?;
         let topics = match (&self.hub, derived.hub) {
-            (Some(OneOrMore::One(hub)), _) => vec![hub.clone()],
-            (Some(OneOrMore::More(hubs)), _) => hubs.clone(),
+            (Some(OneOrMore::One(hub)), _) => vec![checked("hub", hub)?],
+            (Some(OneOrMore::More(hubs)), _) => {
+                let checked = |(place, hub): (usize, &String)| checked(&format!("hub[{place}]"), hub);
+                hubs.iter().enumerate().map(checked).collect::<anyhow::Result<_>>()?
+            }
             (None, Some(hub)) => vec![hub],
             (None, None) => anyhow::bail!(wrong!(
                 "hub",

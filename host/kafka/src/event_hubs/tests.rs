@@ -70,4 +70,15 @@ fn what_is_missing_or_contradicts_is_told_and_no_key_is_shown() {
     told(derive(Wanted { namespace: Some("c"), ..both }).unwrap_err(), "`namespace`");
     told(derive(Wanted { auth: Some(&auth), ..both }).unwrap_err(), "`auth`");
     told(derive(Wanted { endpoint: Some("nowhere"), ..both }).unwrap_err(), "`endpoint`");
+    // What a portal shows beside the name.
+    for namespace in
+        ["https://c.servicebus.windows.net", "sb://c.servicebus.windows.net/", "c:9093", "my c", ""]
+    {
+        let wanted = Wanted { namespace: Some(namespace), auth: Some(&auth), ..none };
+        told(derive(wanted).unwrap_err(), "`namespace`: `");
+    }
+    told(
+        by_string(&format!("{KEY};EntityPath=my hub")).unwrap_err(),
+        "`connection_string`: there can be no hub `my hub`",
+    );
 }

@@ -78,6 +78,8 @@ fn the_hub_of_the_connection_string_is_the_one_where_no_other_is_named() {
     assert_eq!(kafka.topic.to_string(), "own");
     let error = by_string(r#""key": "k""#).kafka().unwrap_err();
     assert!(format!("{error:#}").contains("`hub` is missing"), "{error:#}");
+    let error = by_string(r#""hub": "my hits""#).kafka().unwrap_err();
+    assert!(format!("{error:#}").contains("`hub`: there can be no hub `my hits`"), "{error:#}");
 }
 
 #[test]

@@ -451,6 +451,14 @@ fn settings_that_do_not_fit_together_are_refused() {
     assert!(wrong(&settings).contains("belong together"));
     settings.tls = Some(TlsSettings { ca: Some("/no/such/file".into()), ..TlsSettings::default() });
     assert!(wrong(&settings).contains("/no/such/file"));
+    settings.tls = None;
+    for broker in ["http://a:1", "SSL://a:1", "kafka://a"] {
+        settings.brokers = vec!["b:1".to_owned(), broker.to_owned()];
+        let error = wrong(&settings);
+        assert!(error.contains("`brokers`") && error.contains("write `a"), "{error}");
+    }
+    settings.brokers = vec!["plaintext://a:1".to_owned()];
+    open("out", &settings).unwrap();
 }
 
 #[test]

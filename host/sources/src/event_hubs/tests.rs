@@ -41,6 +41,12 @@ fn all_that_event_hubs_need_follows_from_the_connection_string() {
     ] {
         assert_eq!(client.get(option), Some(value), "{option}");
     }
-    let error = settings(r#""tag": "x""#).check().unwrap_err();
-    assert!(format!("{error:#}").contains("`hub` is missing"), "{error:#}");
+    for (wrong, told) in [
+        (r#""tag": "x""#, "`hub` is missing"),
+        (r#""hub": "my hits""#, "`hub`: there can be no hub `my hits`"),
+        (r#""hub": ["hits", "^h.*", "a/b"]"#, "`hub[2]`"),
+    ] {
+        let error = settings(wrong).check().unwrap_err();
+        assert!(format!("{error:#}").contains(told), "{error:#}");
+    }
 }
