@@ -172,12 +172,20 @@ fn fate(outcome: &Outcome<'_>, rules: Rules) -> Fate {
         409 if rules.op == Op::Create => Fate::There,
         429 => Fate::Again(WriteError::Busy { after: None, reason: reason() }),
         500.. => Fate::Again(WriteError::Unreachable { reason: reason() }),
+        _ if cause.is_some_and(takes_no_id) => Fate::Again(WriteError::Denied {
+            reason: format!("{}: this collection takes no ids but its own: set `auto_id: true`", reason()),
+        }),
         // A disk that is full, a cluster or the one index that is closed for writes by hand: somebody opens it again.
         _ if cause.is_some_and(|cause| is_block(cause, rules)) => denied(),
         _ if rules.one_index && is_of_index(outcome.status, cause) => denied(),
         _ if rules.one_pipeline && cause.is_some_and(is_of_pipeline) => denied(),
         _ => Fate::Refused(reason()),
     }
+}
+
+/// Whether no document with an id is ever taken: by a collection of OpenSearch Serverless that is for no search.
+fn takes_no_id(cause: &Cause<'_>) -> bool {
+    cause.kind == "illegal_argument_exception" && cause.reason.starts_with("Document ID is not supported")
 }
 
 /// Whether writes are blocked for more than the records that name one index of many.

@@ -38,7 +38,8 @@ pub enum AuthSettings {
     SigV4 {
         /// The region: `eu-central-1`.
         region: String,
-        /// The service that signatures are for: `es`, or `aoss` for OpenSearch Serverless.
+        /// The service that signatures are for: `es`, or `aoss` for OpenSearch Serverless, where collections for time series
+        /// want `auto_id` too.
         #[serde(default = "service")]
         service: String,
         /// The id of the key that signs. Without it the environment is asked, then the machine, as `type: s3` does, and

@@ -32,6 +32,8 @@ pub(super) enum Id {
     Template(Template),
     /// A hash of what this writes of the record.
     Hash(Encoder),
+    /// Nothing: the node makes one.
+    Auto,
 }
 
 /// The ids of the rows of a batch.
@@ -39,6 +41,7 @@ enum Ids {
     Origins(Origins),
     Texts(Rendered),
     Hashed(Arc<Encoded>),
+    Auto,
 }
 
 impl Id {
@@ -50,11 +53,20 @@ impl Id {
             }
             Id::Template(template) => Ids::Texts(records.render(template)),
             Id::Hash(encoder) => Ids::Hashed(encoder.encode(records)),
+            Id::Auto => Ids::Auto,
         }
     }
 }
 
 impl Ids {
+    /// What stands before each id.
+    fn name(&self) -> &'static [u8] {
+        match self {
+            Ids::Auto => b"",
+            _ => b",\"_id\":",
+        }
+    }
+
     /// Appends the id of a row, in quotes.
     ///
     /// # Errors
@@ -63,6 +75,7 @@ impl Ids {
     fn write(&self, row: usize, out: &mut Vec<u8>) -> Result<(), &'static str> {
         match self {
             Ids::Origins(origins) => write_bits(origins.id(row), out),
+            Ids::Auto => {}
             Ids::Texts(texts) => match texts.row(row) {
                 None => return Err("a field of the template `id` is missing"),
                 Some(b"") => return Err("the template `id` gives an empty id"),
@@ -192,7 +205,7 @@ impl Form {
         };
         let extras = [extra(",\"routing\":", &self.routing), extra(",\"pipeline\":", &self.pipeline)];
         let open = format!("{{\"{}\":{{\"_index\":", self.op.name()).into_bytes();
-        let middle = b",\"_id\":";
+        let middle = ids.name();
         // Where all go to one index the lines begin alike.
         let same = match &indices {
             Rendered::Same(index) => {

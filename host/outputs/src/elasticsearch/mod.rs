@@ -133,6 +133,9 @@ fn open(settings: &ElasticsearchSettings, cx: &OutputContext) -> anyhow::Result<
 
 /// What ids are made of.
 fn id(settings: &ElasticsearchSettings) -> anyhow::Result<Id> {
+    if settings.auto_id {
+        return Ok(Id::Auto);
+    }
     let fields = &settings.id_fields;
     if fields.is_empty() {
         return Ok(settings.id.clone().map_or(Id::Origin, Id::Template));

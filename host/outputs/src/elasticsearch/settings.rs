@@ -78,6 +78,10 @@ pub struct ElasticsearchSettings {
     /// came: `[event_id]`. A record that has none of them goes to the dead letters.
     #[serde(default)]
     pub id_fields: Vec<String>,
+    /// Leaves ids to the nodes: for collections of OpenSearch Serverless for time series and for vectors, which take no others.
+    /// A record that is sent or read again is there twice then.
+    #[serde(default)]
+    pub auto_id: bool,
     /// By what the document is assigned to a shard, a template; a record without a field of it goes by its id.
     #[serde(default)]
     pub routing: Option<Template>,
@@ -152,6 +156,10 @@ impl ElasticsearchSettings {
         anyhow::ensure!(
             self.id_fields.iter().all(|field| !field.is_empty()),
             wrong!("id_fields", " has an empty name")
+        );
+        anyhow::ensure!(
+            !self.auto_id || (self.id.is_none() && self.id_fields.is_empty()),
+            wrong!("auto_id", " leaves ids to the nodes: leave out `id` and `id_fields`, or this")
         );
         anyhow::ensure!(
             !self.data_stream || self.op == Op::Create,

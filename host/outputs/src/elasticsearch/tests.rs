@@ -117,6 +117,27 @@ async fn an_id_is_that_of_the_origin_in_22_letters() {
 }
 
 #[tokio::test]
+async fn a_collection_that_takes_no_ids_is_told_of_as_what_it_is_and_gets_none_where_they_are_left_to_it() {
+    let fake = Fake::start().await;
+    fake.state().takes_no_ids = true;
+    for index in ["logs", "logs-{m}"] {
+        let mut settings = settings(&fake.address(), "");
+        settings.index = Template::parse(index).unwrap();
+        let with_ids = settings.open(&context_with(Encoding::default(), Framing::Messages)).unwrap();
+        let error = with_ids.write_batch(&texts(&["a", "b"])).await.unwrap_err();
+        assert_eq!(error.kind(), "denied");
+        assert!(error.to_string().contains("`auto_id: true`"), "{error}");
+    }
+    let records = texts(&["a", "b"]);
+    for op in ["create", "index"] {
+        let without = output(&fake.address(), &format!(r#", "auto_id": true, "op": "{op}""#));
+        assert_eq!(rows(&without.write_batch(&records).await.unwrap()), (vec![], vec![]));
+        assert_eq!(fake.state().actions.last().unwrap()[op], json!({ "_index": "logs" }));
+    }
+    assert_eq!(fake.documents().len(), 4);
+}
+
+#[tokio::test]
 async fn documents_that_were_there_already_are_counted_by_themselves() {
     let fake = Fake::start().await;
     let mut output = open(&settings(&fake.address(), ""), &context()).unwrap();
@@ -344,6 +365,7 @@ fn what_makes_no_sense_is_refused_with_its_key() {
         (r#"{ "nodes": "http://es:9200", "index": "" }"#, "`index`"),
         (r#"{ "nodes": "http://es:9200", "index": "a", "id": "one" }"#, "`id`"),
         (r#"{ "nodes": "http://es:9200", "index": "a", "id": "{k}", "id_fields": ["k"] }"#, "`id_fields`"),
+        (r#"{ "nodes": "http://es:9200", "index": "a", "id": "{k}", "auto_id": true }"#, "`auto_id`"),
         (r#"{ "nodes": "http://es:9200", "index": "a", "op": "index", "data_stream": true }"#, "`op`"),
         (r#"{ "nodes": "http://es:9200", "index": "a", "max_records": 0 }"#, "`max_records`"),
         (r#"{ "nodes": "http://es:9200", "index": "a", "tls": {} }"#, "`tls`"),

@@ -36,6 +36,8 @@ pub struct State {
     pub largest: usize,
     /// Patterns of templates that make data streams.
     pub patterns: Vec<String>,
+    /// Whether it is one that takes no ids.
+    pub takes_no_ids: bool,
     /// Ids that were busy once.
     busy: BTreeSet<String>,
 }
@@ -149,10 +151,16 @@ fn bulk(body: &[u8], state: &mut State) -> (u16, Value) {
 fn item(action: &Value, document: Vec<u8>, state: &mut State) -> Value {
     state.actions.push(action.clone());
     let (op, to) = action.as_object().unwrap().iter().next().unwrap();
-    let (index, id) = (to["_index"].as_str().unwrap().to_owned(), to["_id"].as_str().unwrap().to_owned());
+    let own = || format!("own {}", state.actions.len());
+    let (index, id) =
+        (to["_index"].as_str().unwrap().to_owned(), to["_id"].as_str().map_or_else(own, str::to_owned));
     let text = String::from_utf8_lossy(&document).into_owned();
     let error = |status: u16, kind: &str, reason: &str| json!({ op: { "status": status, "error": { "type": kind, "reason": reason } } });
     let has = |what: &str| text.contains(what);
+    if state.takes_no_ids && to["_id"].is_string() {
+        let reason = "Document ID is not supported in create/index operation request";
+        return error(400, "illegal_argument_exception", reason);
+    }
     if has("wrong") {
         let cause = json!({ "type": "number_format_exception", "reason": "no number" });
         let error =
