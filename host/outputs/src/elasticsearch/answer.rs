@@ -110,6 +110,13 @@ pub(super) fn complaint(status: u16, body: &[u8]) -> Option<String> {
     (!cause.kind.is_empty()).then(|| format!("{status}: {}", cause.text()))
 }
 
+/// Whether a request is refused for a document in it, so that a smaller one may be taken: by an error of Elasticsearch's, and
+/// not for what each of our requests has (`rest.action.multi.allow_explicit_index`).
+pub(super) fn is_of_documents(status: u16, body: &[u8]) -> bool {
+    const NO_INDEX: &str = "400: illegal_argument_exception: explicit index in bulk is not allowed";
+    complaint(status, body).is_some_and(|said| !said.starts_with(NO_INDEX))
+}
+
 /// What an answer without status 2xx says, in the words of the node where it has any.
 pub(super) fn said(status: u16, body: &[u8]) -> String {
     complaint(status, body).unwrap_or_else(|| {

@@ -22,7 +22,7 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Response, StatusCode, Url};
 use tokio::sync::Semaphore;
 
-use self::answer::{FILTER, Fate, Rules, complaint, fates, said};
+use self::answer::{FILTER, Fate, Rules, fates, is_of_documents, said};
 use self::auth::Auth;
 pub use self::auth::AuthSettings;
 use self::body::{Doc, Form, Id};
@@ -269,9 +269,7 @@ impl Elasticsearch {
         match status {
             StatusCode::PAYLOAD_TOO_LARGE => Ok(Said::Refused(reason)),
             // What stands before a node, or listens in its place, knows nothing of records.
-            StatusCode::BAD_REQUEST if complaint(status.as_u16(), &text).is_some() => {
-                Ok(Said::Refused(reason))
-            }
+            StatusCode::BAD_REQUEST if is_of_documents(status.as_u16(), &text) => Ok(Said::Refused(reason)),
             StatusCode::TOO_MANY_REQUESTS => failure(WriteError::Busy { after, reason }, false),
             _ if status.is_server_error() => failure(WriteError::Unreachable { reason }, true),
             // Credentials, rights, a path at which nobody takes documents, an answer that sends us elsewhere.

@@ -141,3 +141,15 @@ fn an_answer_to_a_whole_request_is_that_of_a_node_where_it_is_an_error_with_a_ty
         assert!(said(400, body.as_bytes()).starts_with("400"), "{body}");
     }
 }
+
+#[test]
+fn a_request_that_is_refused_for_what_all_have_is_refused_for_no_document() {
+    let error = |reason: &str| {
+        let error = serde_json::json!({ "type": "illegal_argument_exception", "reason": reason });
+        serde_json::json!({ "error": error, "status": 400 }).to_string()
+    };
+    let refused = |reason: &str| is_of_documents(400, error(reason).as_bytes());
+    assert!(!refused("explicit index in bulk is not allowed"));
+    assert!(refused("Malformed action/metadata line [1], explicit index in bulk is not allowed"));
+    assert!(!is_of_documents(400, b"<html>400</html>"));
+}
