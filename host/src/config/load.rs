@@ -171,13 +171,7 @@ impl Loaded {
         let key = error.downcast_ref::<Wrong>().map(Wrong::key);
         let key = key.or_else(|| error.downcast_ref::<Refused>().map(Refused::key));
         let key = key.map(|key| format!("{part}.{key}"));
-        let key = key.and_then(|key| {
-            // An item of a list has no key of its own.
-            let named =
-                if key.ends_with(']') { key.rfind('[').map_or(&*key, |at| &key[..at]) } else { &*key };
-            self.file.locate_key(named).and(self.file.locate(&key))
-        });
-        let location = key.or_else(|| self.file.locate(path));
+        let location = self.file.locate(key.as_deref().unwrap_or(path));
         self.file.at_location(location, format!("{path}: {error:#}"))
     }
 }

@@ -138,29 +138,27 @@ impl SourceFile {
     /// The place of a path such as `pipelines.clicks.to[0].output`: of its value if that is a scalar, else of its
     /// key. Of a path that the file does not hold, the place of the longest part that it holds.
     pub fn locate(&self, path: &str) -> Option<Location> {
-        let mut node = &self.tree;
-        let mut place = None;
-        let mut rest = path;
-        while !rest.is_empty() {
-            let Some((next, location, after)) = step(node, rest) else { break };
-            place = Some(location);
-            node = next;
-            rest = after;
-        }
-        place
+        self.walk(path).0.map(|step| step.place)
     }
 
     /// The place of the key at a path, where [`SourceFile::locate`] has that of its value.
     pub fn locate_key(&self, path: &str) -> Option<Location> {
-        let (map, key) = path.rsplit_once('.').unwrap_or(("", path));
-        let mut node = &self.tree;
-        let mut rest = map;
-        while !rest.is_empty() {
-            let (next, _, after) = step(node, rest)?;
-            node = next;
+        let (last, is_whole) = self.walk(path);
+        last.filter(|_| is_whole)?.key
+    }
+
+    /// Goes along a path as far as the file holds it: the last step, and whether it led to the path's end.
+    fn walk(&self, path: &str) -> (Option<Step<'_>>, bool) {
+        let mut last: Option<Step<'_>> = None;
+        let mut rest = Some(path).filter(|path| !path.is_empty());
+        while let Some(path) = rest {
+            let Some((next, after)) = step(last.as_ref().map_or(&self.tree, |step| step.node), path) else {
+                return (last, false);
+            };
+            last = Some(next);
             rest = after;
         }
-        node.entry(key).map(|entry| entry.key_location)
+        (last, true)
     }
 
     /// A problem at a path (see [`SourceFile::locate`]).
@@ -200,8 +198,13 @@ pub fn undecodable(path: &Path, error: &FromUtf8Error) -> Problem {
     let location = Location { start, end: start + char::REPLACEMENT_CHARACTER.len_utf8() };
     let message =
         format!("the file is not UTF-8 text: the byte 0x{:02X} stands here", error.as_bytes()[start]);
-    let help = "save it as UTF-8; `iconv -f latin1 -t utf-8 FILE` prints a file of Latin-1 so";
-    Problem::new(&file, Some(location), message).help(help.to_owned())
+    let charset = match error.as_bytes() {
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => ("utf-16", "UTF-16"),
+        _ => ("latin1", "Latin-1"),
+    };
+    let help =
+        format!("save it as UTF-8; `iconv -f {} -t utf-8 FILE` prints a file of {} so", charset.0, charset.1);
+    Problem::new(&file, Some(location), message).help(help)
 }
 
 /// A problem of a file whose text is `text`.
@@ -224,8 +227,18 @@ fn hide_masked(file: &NamedSource<String>, text: &str, place: Option<Location>, 
     }
 }
 
-/// One step along a path: the node, its place, and the rest of the path.
-fn step<'n, 'p>(node: &'n Node, path: &'p str) -> Option<(&'n Node, Location, &'p str)> {
+/// One step along a path.
+struct Step<'n> {
+    node: &'n Node,
+    /// Where to point at.
+    place: Location,
+    /// Where its key stands, in a map.
+    key: Option<Location>,
+}
+
+/// One step along a path, and the rest of the path, if there is more of it.
+fn step<'n, 'p>(node: &'n Node, path: &'p str) -> Option<(Step<'n>, Option<&'p str>)> {
+    let rest = |after: &'p str| (!after.is_empty()).then(|| after.strip_prefix('.').unwrap_or(after));
     match &node.value {
         Value::Scalar(_) => None,
         Value::Seq(items) => {
@@ -236,10 +249,10 @@ fn step<'n, 'p>(node: &'n Node, path: &'p str) -> Option<(&'n Node, Location, &'
                 Value::Scalar(_) => item.location,
                 _ => Location { start: item.location.start, end },
             };
-            Some((item, place, after.strip_prefix('.').unwrap_or(after)))
+            Some((Step { node: item, place, key: None }, rest(after)))
         }
         Value::Map(entries) => {
-            // Keys of settings may hold dots: the longest key wins.
+            // Keys of settings, and names that are wrong, may hold dots: the longest key wins.
             let fits = |key: &str| match path.strip_prefix(key)?.chars().next() {
                 None | Some('.' | '[') => Some(key.len()),
                 Some(_) => None,
@@ -249,8 +262,8 @@ fn step<'n, 'p>(node: &'n Node, path: &'p str) -> Option<(&'n Node, Location, &'
                 Value::Scalar(_) => entry.value.location,
                 _ => entry.key_location,
             };
-            let after = &path[entry.key.len()..];
-            Some((&entry.value, place, after.strip_prefix('.').unwrap_or(after)))
+            let next = Step { node: &entry.value, place, key: Some(entry.key_location) };
+            Some((next, rest(&path[entry.key.len()..])))
         }
     }
 }

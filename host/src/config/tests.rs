@@ -289,6 +289,26 @@ fn a_file_that_is_not_utf8_is_told_at_the_first_byte_that_is_none() {
     let report = load(&path).unwrap_err().report(false);
     assert!(report.contains("flitch.yaml:3:5]") && report.contains("the byte 0xFC stands here"), "{report}");
     assert!(report.contains("iconv -f latin1") && !report.contains("topsecret"), "{report}");
+    std::fs::write(&path, b"\xff\xfe#\0\n\0").unwrap();
+    let report = load(&path).unwrap_err().report(false);
+    assert!(report.contains("iconv -f utf-16 -t utf-8"), "{report}");
+}
+
+#[test]
+fn what_a_plugin_says_of_an_item_of_its_settings_is_told_where_the_item_stands() {
+    let settings =
+        "{ plugin: dissect, settings: {\n    rules: [\n      { a.b: [x, 7] },\n      {},\n    ] } }";
+    let text = SMALL.replace("{ plugin: dissect, settings: { field: message } }", settings);
+    let loaded = parse_text(&text, Path::new(".")).unwrap();
+    let line = |said: &str| {
+        let error = loaded.filter_error("parse", &Refused::new("dissect", said.to_owned()).into());
+        format!("{error:?}").split(' ').next().unwrap().to_owned()
+    };
+    assert_eq!(line("settings.rules[0].a.b[1]: invalid type"), "flitch.yaml:7:18:");
+    assert_eq!(line("settings.rules[1]: missing field `field`"), "flitch.yaml:8:7:");
+    assert_eq!(line("settings.rules[1].c.d: there is none"), "flitch.yaml:8:7:");
+    assert_eq!(line("settings.rules[2]: there is none"), "flitch.yaml:6:5:");
+    assert_eq!(line("settings.other: there is none"), "flitch.yaml:5:29:");
 }
 
 #[test]
