@@ -61,7 +61,9 @@ pub fn embed(root: &Path, out: &Path) -> std::io::Result<Vec<PathBuf>> {
 fn collect(root: &Path, folder: &Path, files: &mut Vec<(String, PathBuf)>) -> std::io::Result<()> {
     for path in sorted(folder)? {
         let name = name(&path);
-        let is_template = path.strip_prefix(root).is_ok_and(|path| path.starts_with("template"));
+        // `template`, and `template-ts` beside it.
+        let top = path.strip_prefix(root).ok().and_then(|path| path.iter().next());
+        let is_template = top.is_some_and(|top| top.to_string_lossy().starts_with("template"));
         if path.is_dir() {
             // A template has tests of its own, and no more what was built than the rest.
             if !APART.contains(&name.as_str()) || (is_template && name.starts_with("test")) {

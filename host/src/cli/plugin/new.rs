@@ -83,3 +83,6 @@ fn write(path: &Path, content: &[u8]) -> std::io::Result<()> {
     }
     std::fs::write(path, content)
 }
+
+#[cfg(test)]
+mod tests;
