@@ -40,7 +40,8 @@ func Rows[S any, F RowFilter](make func(S) (F, error)) Plugin {
 		if err != nil {
 			return nil, nil, err
 		}
-		return filter.Fields(), &rowEngine{filter: filter}, nil
+		fields := filter.Fields()
+		return fields, &rowEngine{filter: filter, record: Record{all: fields == nil}}, nil
 	}}
 }
 

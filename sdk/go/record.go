@@ -15,6 +15,9 @@ import (
 // is `@timestamp`, its tag `@tag`.
 type Record struct {
 	batch *Batch
+	// The filter has asked for all fields, so that some may stand in objects that have no columns for their members: outer.
+	all   bool
+	outer []*Column
 	// Row of the batch handed in; row among those that go on, and where this record's rows began.
 	row, out, start int
 	set             set
@@ -92,8 +95,11 @@ func (r *Record) Get(path string) Value {
 			return Value{}
 		}
 	}
-	if column := r.column(path); column != nil {
+	if column := r.column(path); column != nil && column.Has(r.row) {
 		return column.value(r.row)
+	}
+	if len(r.outer) > 0 {
+		return r.inside(path)
 	}
 	return Value{}
 }
@@ -140,12 +146,18 @@ func (r *Record) NeedText(path string) (string, error) {
 	return "", fmt.Errorf("the field `%s` is not text", path)
 }
 
-// Fields is all fields that the filter sees, then those that it has added.
+// Fields is all fields that the filter sees, then those that it has added. What stands in `@rest` is one of them, whatever has
+// columns in other records.
 func (r *Record) Fields() iter.Seq2[string, Value] {
 	return func(yield func(string, Value) bool) {
+		outer := r.outer
+		defer func() { r.outer = outer }()
 		for i := range r.batch.Columns {
 			name := r.batch.Columns[i].Name
-			if value := r.Get(name); value.kind != Absent && !yield(name, value) {
+			r.outer = nil
+			value := r.Get(name)
+			r.outer = outer
+			if value.kind != Absent && !yield(name, value) {
 				return
 			}
 		}

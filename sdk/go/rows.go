@@ -100,7 +100,12 @@ func (r *Record) run(filter RowFilter, row int) {
 
 // begin takes up a batch, and keeps the memory of the last one.
 func (r *Record) begin(batch *Batch) {
-	r.batch, r.out, r.reordered = batch, 0, false
+	r.batch, r.out, r.reordered, r.outer = batch, 0, false, r.outer[:0]
+	for i := range batch.Columns {
+		if r.all && batch.Columns[i].Kind == JSON {
+			r.outer = append(r.outer, &batch.Columns[i])
+		}
+	}
 	r.set.begin()
 	r.removed, r.rejected, r.take = nil, nil, r.take[:0]
 	if r.tables == nil {

@@ -3,6 +3,8 @@
 
 static const char out_of_memory[] = "out of memory";
 
+bool sees_all;
+
 bool guest_configure(const flitch_filter *filter, flitch_setup *setup, flitch_str *error) {
   flitch_str text = setup->settings;
   const char *end = text.ptr + text.len, *start = text.len ? skip_space(text.ptr, end) : end;
@@ -10,6 +12,7 @@ bool guest_configure(const flitch_filter *filter, flitch_setup *setup, flitch_st
   if (start == end || (end - start >= 4 && memcmp(start, "null", 4) == 0 && skip_space(start + 4, end) == end))
     setup->settings = flitch_s("{}");
   bool taken = filter->configure(setup) && !setup->refused;
+  sees_all = !setup->only;
   if (flitch_is_out_of_memory()) {
     *error = flitch_s(out_of_memory);
     return false;

@@ -155,11 +155,15 @@ struct flitch_setup {
   flitch_str reason;
 };
 
+/* Whether the filter has asked for all fields, so that some may stand in objects that have no columns for their members. */
+extern bool sees_all;
 /* Configures the filter (guest.c). False, and why, where it refuses. */
 bool guest_configure(const flitch_filter *filter, flitch_setup *setup, flitch_str *error);
 /* What becomes of a batch. False, and why, where it is rejected as a whole. */
 bool guest_apply(const flitch_filter *filter, const flitch_batch *batch, answer *answer, flitch_str *error);
 bool apply_records(const flitch_filter *filter, const flitch_batch *batch, answer *answer, flitch_str *error);
+/* The text at a path inside of a JSON object (path.c); of two members of one name the last one. */
+bool member_at(flitch_str object, flitch_str path, flitch_str *member);
 bool apply_columns(const flitch_filter *filter, const flitch_batch *batch, answer *answer, flitch_str *error);
 
 /* The host: imports in a component (wasm.c), a stand-in natively (testing/host.c). */

@@ -63,6 +63,47 @@ static flitch_str unescape_name(flitch_str name) {
   return buffer_text(&out);
 }
 
+/* Whether a name, as WTF-8, is the one that stands in a path. */
+static bool is_name(flitch_str name, flitch_str escaped) {
+  size_t at = 0, i = 0;
+  while (i < name.len) {
+    unsigned number = surrogate(flitch_strn(name.ptr + i, name.len - i));
+    char piece[6] = {'\\', 'u'};
+    size_t from = 0, len = 1;
+    if (number) {
+      for (int digit = 0; digit < 4; digit++) piece[2 + digit] = "0123456789abcdef"[number >> (12 - 4 * digit) & 15];
+      len = 6;
+    } else {
+      piece[1] = name.ptr[i];
+      from = name.ptr[i] != '.' && name.ptr[i] != '\\';
+      len = 2 - from;
+    }
+    if (escaped.len - at < len || memcmp(escaped.ptr + at, piece + from, len) != 0) return false;
+    at += len;
+    i += number ? 3 : 1;
+  }
+  return at == escaped.len;
+}
+
+/* How many names deep a member lies at most; what lies deeper is part of a value. */
+#define MAX_INSIDE 8
+
+bool member_at(flitch_str object, flitch_str path, flitch_str *member) {
+  for (int depth = 0; depth < MAX_INSIDE; depth++) {
+    size_t end = first_name(path);
+    flitch_json it = flitch_json_open(object);
+    flitch_str name, value;
+    bool found = false;
+    while (it.kind == '{' && flitch_json_next(&it, &name, &value))
+      if (is_name(name, flitch_strn(path.ptr, end))) object = value, found = true;
+    if (!found) return false;
+    *member = object;
+    if (end == path.len) return true;
+    path = flitch_strn(path.ptr + end + 1, path.len - end - 1);
+  }
+  return false;
+}
+
 flitch_texts flitch_path_names(flitch_str path) {
   flitch_str *names = NULL;
   uint32_t len = 0, room = 0;

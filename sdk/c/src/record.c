@@ -65,7 +65,31 @@ static const flitch_column *find_column(flitch_record *r, flitch_str path) {
   return &batch->columns[at];
 }
 
-flitch_value flitch_get_at(flitch_record *r, flitch_str path) {
+/* The value at a path inside of an object of the record that has no columns for its members. */
+static flitch_value inside(const flitch_record *r, flitch_str path) {
+  flitch_value absent = {FLITCH_ABSENT, {{NULL, 0}}};
+  for (size_t at = 0; at < r->batch->len; at++) {
+    const flitch_column *column = &r->batch->columns[at];
+    if (column->kind != FLITCH_JSON) continue;
+    flitch_str below = path, text, member;
+    if (flitch_is(column->name, "@rest")) {
+      if (flitch_is(path, "@rest") || flitch_is(path, "@timestamp") || flitch_is(path, "@tag")) continue;
+      bool is_gone = false;
+      for (uint32_t i = 0; i < r->removed_len; i++)
+        is_gone |= flitch_same(r->removed[i]->name, column->name) && is_removed_here(r, r->removed[i]);
+      if (is_gone) continue;
+    } else if (flitch_path_is_below(path, column->name)) {
+      below = flitch_strn(path.ptr + column->name.len + 1, path.len - column->name.len - 1);
+    } else {
+      continue;
+    }
+    if (flitch_blob_at(column, r->row, &text) && member_at(text, below, &member)) return flitch_json_value(member);
+  }
+  return absent;
+}
+
+/* What the record has in the column of this path itself. */
+static flitch_value own_value(flitch_record *r, flitch_str path, bool *is_replaced_here) {
   flitch_value absent = {FLITCH_ABSENT, {{NULL, 0}}};
   if (r->touched) {
     for (uint32_t i = 0; i < r->set.len; i++) {
@@ -73,12 +97,18 @@ flitch_value flitch_get_at(flitch_record *r, flitch_str path) {
       flitch_value value = set_here(r, r->set.builders[i]);
       if (value.kind != FLITCH_ABSENT) return value;
     }
-    if (is_replaced(r, path)) return absent;
+    if (is_replaced(r, path)) return *is_replaced_here = true, absent;
   }
   const flitch_column *column = find_column(r, path);
   if (!column) return absent;
   flitch_value value = flitch_at(column, r->row);
   return value.kind == FLITCH_JSON ? flitch_json_value(value.is.text) : value;
+}
+
+flitch_value flitch_get_at(flitch_record *r, flitch_str path) {
+  bool is_replaced_here = false;
+  flitch_value value = own_value(r, path, &is_replaced_here);
+  return value.kind == FLITCH_ABSENT && sees_all && !is_replaced_here ? inside(r, path) : value;
 }
 
 #define GETTER(name, wanted, type, member) \
@@ -123,7 +153,8 @@ bool flitch_next_field(flitch_record *r, size_t *at, flitch_str *path, flitch_va
   size_t columns = r->batch->len;
   for (; *at < columns; ++*at) {
     *path = r->batch->columns[*at].name;
-    *value = flitch_get_at(r, *path);
+    bool is_replaced_here;
+    *value = own_value(r, *path, &is_replaced_here);
     if (value->kind != FLITCH_ABSENT) return ++*at, true;
   }
   for (; *at - columns < r->set.len; ++*at) {

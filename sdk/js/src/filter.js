@@ -78,7 +78,7 @@ export const stateOf = (filter) => states.get(filter);
  */
 export const recordFilter = (settings, make) =>
   exported(settings, make, (filter, batch) => {
-    const record = new Record(batch);
+    const record = new Record(batch, filter.fields === undefined);
     const apply = filter.apply.bind(filter);
     for (let row = 0; row < batch.rows; row++) record.run(row, apply, reasonOf);
     return record.finish();

@@ -80,3 +80,24 @@ export function plain(value) {
   }
   return value;
 }
+
+/** The members of a valid JSON object by their names, as their texts; of two of one name the last one. None of any other text. */
+export function members(text) {
+  const found = new Map();
+  const place = { text, at: 0 };
+  if (text[0] !== '{') return found;
+  token(place);
+  for (let next = token(place); next[1] !== '}'; next = token(place)) {
+    if (next[1] === ',') continue;
+    token(place);
+    const start = place.at;
+    let depth = 0;
+    do {
+      const mark = token(place)[1];
+      if (mark === '{' || mark === '[') depth++;
+      else if (mark === '}' || mark === ']') depth--;
+    } while (depth > 0);
+    found.set(JSON.parse(next[2]), text.slice(start, place.at).trim());
+  }
+  return found;
+}

@@ -54,6 +54,9 @@ function unescape(name, surrogate) {
 /** The names along a path, from the outermost. A lone surrogate becomes U+FFFD. */
 export const split = (path) => escaped(path).map((name) => unescape(name, '\ufffd'));
 
+/** The names along a path, from the outermost, as a member of a JSON object has them. */
+export const names = (path) => escaped(path).map((name) => unescape(name));
+
 /** The one form of a path that the host takes: each backslash begins an escape. */
 export function canonical(path) {
   if (!path.includes('\\')) return path;

@@ -4,9 +4,11 @@ import { Changes, Rows } from './columns.js';
 import * as json from './json.js';
 import * as path from './path.js';
 import { Timestamp } from './time.js';
-import { Float64, Json, isObject, of, textOf } from './values.js';
+import { Float64, Json, decode, isObject, of, textOf } from './values.js';
 
 const RESERVED = ['@timestamp', '@tag', '@rest'];
+/** How many names deep a member of an object without columns lies at most; what lies deeper is part of a value. */
+const MAX_INSIDE = 8;
 
 /** Rejects the record when it is thrown: its message is the reason. */
 export class Reject extends Error {}
@@ -36,8 +38,14 @@ export class Record {
   #kin = new Map();
   #below = new Map();
 
-  constructor(batch) {
+  // Where the filter has asked for all fields, some may stand in objects that have no columns for their members: these columns.
+  // And the members of those that were looked into, of this row.
+  #outer = [];
+  #members = new Map();
+
+  constructor(batch, seesAll = false) {
     this.#batch = batch;
+    if (seesAll) this.#outer = batch.columns.filter((column) => column.kind === 'json').map((column) => column.name);
   }
 
   /** The field's value by its kind, a whole float64 as a Float64; undefined where it is absent. */
@@ -53,7 +61,25 @@ export class Record {
       column = this.#batch.values(name);
       this.#columns.set(name, column);
     }
-    return column[this.#row];
+    const value = column[this.#row];
+    return value === undefined && this.#outer.length > 0 ? this.#inside(name) : value;
+  }
+
+  /** The value at a path inside of an object of the record that has no columns for its members. */
+  #inside(name) {
+    for (const outer of this.#outer) {
+      const isRest = outer === '@rest';
+      if (isRest ? RESERVED.includes(name) || this.#removed.includes(outer) : !path.isBelow(name, outer)) continue;
+      const value = this.#batch.values(outer)[this.#row];
+      const [first, ...rest] = path.names(isRest ? name : name.slice(outer.length + 1));
+      if (!(value instanceof Json) || rest.length >= MAX_INSIDE) continue;
+      let members = this.#members.get(outer);
+      if (members === undefined) this.#members.set(outer, (members = json.members(value.text)));
+      let found = members.get(first);
+      for (const inner of rest) found = found === undefined ? undefined : json.members(found).get(inner);
+      if (found !== undefined) return decode(found);
+    }
+    return undefined;
   }
 
   /** The field's value; a float64 as a number, null for an explicit null, undefined where it is absent. */
@@ -105,11 +131,18 @@ export class Record {
     return value === undefined ? undefined : json.plain(json.parse(textOf(value)));
   }
 
-  /** All fields that the filter sees with their values, in the order of their paths, then those that it has added. */
+  /**
+   * All fields that the filter sees with their values, in the order of their paths, then those that it has added. What stands in
+   * `@rest` is one of them, whatever has columns in other records.
+   */
   fields() {
     const seen = this.#batch.columns.map((column) => column.name).sort();
     const added = [...this.#set.keys()].filter((name) => !seen.includes(name));
-    return [...seen, ...added].filter((name) => this.has(name)).map((name) => [name, this.get(name)]);
+    const outer = this.#outer;
+    this.#outer = [];
+    const all = [...seen, ...added].filter((name) => this.has(name)).map((name) => [name, this.get(name)]);
+    this.#outer = outer;
+    return all;
   }
 
   /**
@@ -121,7 +154,8 @@ export class Record {
       const members = Object.entries(value);
       if (members.length > 0) {
         this.remove(name);
-        for (const [member, inner] of members) this.set(path.push(name, member), inner);
+        // Not by `path.push`, to which an empty path is the record itself.
+        for (const [member, inner] of members) this.set(`${name}.${path.escape(member)}`, inner);
         return;
       }
     }
@@ -199,6 +233,7 @@ export class Record {
     this.#start = this.#take.length;
     this.#set = new Map();
     if (this.#removed.length > 0) this.#removed = [];
+    if (this.#members.size > 0) this.#members.clear();
     try {
       apply(this);
     } catch (wrong) {

@@ -22,6 +22,9 @@ class Filter(Generic[S]):
     settings: S
     """What stands under ``settings`` in the configuration."""
 
+    # Whether it has asked for all fields.
+    _sees_all = False
+
     def __init__(self, settings: S) -> None:
         """Takes the settings. An exception refuses the configuration, and its text is shown to the operator."""
         self.settings = settings
@@ -40,7 +43,7 @@ class RecordFilter(Filter[S]):
         raise NotImplementedError("a filter has `apply`")
 
     def _run(self, batch: Batch) -> Changes:
-        record, apply = Record(batch), self.apply
+        record, apply = Record(batch, self._sees_all), self.apply
         for row in range(batch.rows):
             record._begin(row)
             try:
@@ -124,6 +127,7 @@ def export(filter_type: type[RecordFilter[Any]] | type[ColumnFilter[Any]]) -> ty
                 raise
             except BaseException as wrong:
                 raise Err(reason(wrong)) from None
+            made._sees_all = names is None
             Exported._filter = made
             return abi.Fields_All() if names is None else abi.Fields_Only(list(names))
 

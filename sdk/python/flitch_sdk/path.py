@@ -59,6 +59,11 @@ def split(path: str) -> list[str]:
     return [_unescape(name, "\ufffd") for name in _escaped(path)]
 
 
+def names(path: str) -> list[str]:
+    """The names along a path, from the outermost, as a member of a JSON object has them."""
+    return [_unescape(name, None) for name in _escaped(path)]
+
+
 def _escaped(path: str) -> list[str]:
     if "\\" not in path:
         return path.split(".")

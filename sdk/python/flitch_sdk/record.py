@@ -14,6 +14,9 @@ T = TypeVar("T")
 
 RESERVED = ("@timestamp", "@tag", "@rest")
 
+MAX_INSIDE = 8
+"""How many names deep a member of an object without columns lies at most; what lies deeper is part of a value."""
+
 
 class Reject(Exception):
     """Rejects the record: its text is the reason."""
@@ -27,12 +30,16 @@ class Record:
     """
 
     __slots__ = (
-        "_batch", "_below", "_columns", "_dropped", "_kin", "_refusal", "_rejected", "_removals", "_removed",
-        "_reordered", "_row", "_set", "_sets", "_start", "_take",
+        "_batch", "_below", "_columns", "_dropped", "_kin", "_members", "_outer", "_refusal", "_rejected", "_removals",
+        "_removed", "_reordered", "_row", "_set", "_sets", "_start", "_take",
     )  # fmt: skip
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, sees_all: bool = False) -> None:
         self._batch = batch
+        # Where the filter has asked for all fields, some may stand in objects that have no columns for their members: these
+        # columns. And the members of those that were looked into, of this row.
+        self._outer = [column.name for column in batch if column.kind == "json"] if sees_all else []
+        self._members: dict[str, dict[str, str]] = {}
         self._columns: dict[str, list[Value | None]] = {}
         self._row = 0
         # What this copy of the record sets and removes, by path; and that of all copies that go on.
@@ -64,7 +71,10 @@ class Record:
             if "\\" in name and (plain := path.canonical(name)) != name:
                 return self.get(plain)
             column = self._columns[name] = self._batch.values(name)
-        return column[self._row]
+        value = column[self._row]
+        if value is None and self._outer:
+            return self._inside(name)
+        return value
 
     def has(self, name: str) -> bool:
         """Whether the record has the field, be it as null."""
@@ -111,10 +121,13 @@ class Record:
         return None if value is None else Json(values.text_of(value)).value()
 
     def fields(self) -> Iterator[tuple[str, Value]]:
-        """All fields that the filter sees, in the order of their paths, then those that it has added."""
+        """All fields that the filter sees, in the order of their paths, then those that it has added. What stands in
+        ``@rest`` is one of them, whatever has columns in other records."""
         seen = sorted(column.name for column in self._batch)
         for name in seen:
-            value = self.get(name)
+            value = self._set.get(name)
+            if value is None and not self._is_replaced(name):
+                value = self._batch.values(name)[self._row]
             if value is not None:
                 yield name, value
         yield from [(name, value) for name, value in self._set.items() if name not in seen]
@@ -134,7 +147,8 @@ class Record:
         if kind is dict and value and name not in RESERVED:
             self.remove(name)
             for member, inner in value.items():
-                self.set(path.push(name, str(member)), inner)
+                # Not by `path.push`, to which an empty path is the record itself.
+                self.set(f"{name}.{path.escape(str(member))}", inner)
             return
         kin = self._kin.get(name)
         if kin is None:
@@ -198,6 +212,31 @@ class Record:
         self._kin[name] = kin
         return name, kin
 
+    def _inside(self, name: str) -> Value | None:
+        """The value at a path inside of an object of the record that has no columns for its members."""
+        for outer in self._outer:
+            if outer == "@rest":
+                if name in RESERVED or outer in self._removed:
+                    continue
+                below = name
+            elif path.is_below(name, outer):
+                below = name[len(outer) + 1 :]
+            else:
+                continue
+            value = self._batch.values(outer)[self._row]
+            names = path.names(below)
+            if type(value) is not Json or len(names) > MAX_INSIDE:
+                continue
+            members = self._members.get(outer)
+            if members is None:
+                members = self._members[outer] = values.members(value.text)
+            found = members.get(names[0])
+            for inner in names[1:]:
+                found = None if found is None else values.members(found).get(inner)
+            if found is not None:
+                return values.decode(found)
+        return None
+
     def _is_replaced(self, name: str) -> bool:
         for removed in self._removed:
             if removed == name or path.is_below(name, removed):
@@ -210,6 +249,8 @@ class Record:
         self._set = {}
         if self._removed:
             self._removed = []
+        if self._members:
+            self._members = {}
 
     def _end(self, refusal: str | None) -> None:
         if refusal is None:

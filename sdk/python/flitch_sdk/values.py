@@ -19,12 +19,16 @@ import datetime
 import json
 import math
 import re
+from json.decoder import scanstring
 from typing import Any, Union
 
 from .time import MAX, MIN, Timestamp, format_rfc3339, parse_exact
 
 _NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_SPACE = re.compile(r"[ \t\n\r]*")
+# Finds where a value ends, and makes nothing of its numbers.
+_TEXTS = json.JSONDecoder(parse_int=str, parse_float=str)
 
 
 class Json:
@@ -139,6 +143,30 @@ def decode(text: str) -> Value:
         number = of_number(text)
         return Json(text) if number is None else number
     return Json(text)
+
+
+def members(text: str) -> dict[str, str]:
+    """The members of a valid JSON object by their names, as their texts; of two of one name the last one. None of any other
+    text."""
+    found: dict[str, str] = {}
+    if text[:1] != "{":
+        return found
+    at = _behind_space(text, 1)
+    while text[at] != "}":
+        name, at = scanstring(text, at + 1)
+        # Behind the colon.
+        at = _behind_space(text, _behind_space(text, at) + 1)
+        end = _TEXTS.raw_decode(text, at)[1]
+        found[name] = text[at:end]
+        at = _behind_space(text, end)
+        if text[at] == ",":
+            at = _behind_space(text, at + 1)
+    return found
+
+
+def _behind_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
 
 
 def mixed_text(value: Value) -> str:

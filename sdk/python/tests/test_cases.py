@@ -13,7 +13,7 @@ CASES = SDK.parents[1] / "wit" / "cases"
 sys.path[:0] = [str(SDK), str(SDK / "conformance"), str(SDK / "example")]
 
 from flitch_sdk._abi import Err  # noqa: E402
-from flitch_sdk import _world, columns, path, time, values  # noqa: E402
+from flitch_sdk import Record, _world, columns, path, time, values  # noqa: E402
 from flitch_sdk.testing import batch, borders, cases  # noqa: E402
 
 
@@ -82,6 +82,12 @@ class Values(unittest.TestCase):
                 self.assertEqual(repr(values.decode(values.mixed_text(value))), repr(value))
 
 
+    def test_members_of_an_object_are_told_with_their_texts(self) -> None:
+        text = '{ "a" : 1.50, "b":[{"c":"]}"} , 2],"\\ud800":null,"a":12345678901234567890123 }'
+        expected = {"a": "12345678901234567890123", "b": '[{"c":"]}"} , 2]', "\ud800": "null"}
+        self.assertEqual(values.members(text), expected)
+        self.assertEqual([values.members(text) for text in ("{}", "{ }", "[1]", '"{"', "1")], [{}] * 5)
+
     def test_a_column_of_texts_reads_back_as_it_was(self) -> None:
         contents: list[list[Any]] = [["a", "bc", ""], ["a", None, "c"], ["", ""], ["ä", "b"], ["a", 7], [values.Json("[1]"), "b"]]
         for content in contents:
@@ -112,6 +118,19 @@ class Batches(unittest.TestCase):
         with self.assertRaises(Err) as refused:
             configured().restore(b"2 7")
         self.assertEqual(refused.exception.value, "its format is not known")
+
+    def test_the_fields_of_a_record_are_its_own_whatever_has_a_column_in_another(self) -> None:
+        def fields(contents: dict[str, Any], rows: int) -> list[str]:
+            record = Record(columns.Batch(borders.batch_of({"rows": rows, "columns": contents})), True)
+            record._begin(rows - 1)
+            self.assertEqual(record.integer("last"), 1)
+            return [name for name, _ in record.fields()]
+
+        rest = '{"last":1}'
+        alone = fields({"a": {"int64": [2]}, "@rest": {"json": [rest]}}, 1)
+        beside = {"a": {"int64": [None, 2]}, "@rest": {"json": [None, rest]}, "last": {"int64": [3, None]}}
+        self.assertEqual(fields(beside, 2), alone)
+        self.assertEqual(alone, ["@rest", "a"])
 
     def test_the_sdk_carries_the_contract(self) -> None:
         for name in ("filter.wit", "state.wit"):

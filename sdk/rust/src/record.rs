@@ -90,12 +90,19 @@ impl<'a> Record<'a> {
         if self.is_replaced(name) {
             return None;
         }
-        match self.columns.get(name).and_then(|column| column.value(self.row)) {
-            None if self.outer.iter().any(|column| is_above(&column.name, name)) => {
-                self.inside.get_or_init(|| inside(&self.outer, self.row)).get(name).map(Decoded::value)
-            }
-            value => value,
-        }
+        self.in_its_column(name).or_else(|| self.in_an_object(name))
+    }
+
+    fn in_its_column(&self, name: &str) -> Option<Value<'_>> {
+        self.columns.get(name)?.value(self.row)
+    }
+
+    /// The value inside of an object of the record that has no columns for its members.
+    fn in_an_object(&self, name: &str) -> Option<Value<'_>> {
+        let is_gone = |outer: &str| outer == REST && self.removed_here().any(|removed| removed == REST);
+        let is_inside = |column: &&Column| is_above(&column.name, name) && !is_gone(&column.name);
+        self.outer.iter().find(|column| is_inside(column))?;
+        self.inside.get_or_init(|| inside(&self.outer, self.row)).get(name).map(Decoded::value)
     }
 
     /// Whether the record has the field.
@@ -163,9 +170,14 @@ impl<'a> Record<'a> {
     }
 
     /// All fields of the record that the filter sees, in the order of their names, then those
-    /// that it has added.
+    /// that it has added. What stands in `@rest` is one of them, whatever has columns in other records.
     pub fn fields(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
-        let seen = self.columns.keys().filter_map(|name| Some((*name, self.get(name)?)));
+        let stands = |name: &str| match self.set.get(self.out, name) {
+            None if self.is_replaced(name) => None,
+            None => self.in_its_column(name),
+            set => set,
+        };
+        let seen = self.columns.keys().filter_map(move |name| Some((*name, stands(name)?)));
         let added = self.set.row(self.out).filter(|(name, _)| !self.columns.contains_key(name));
         seen.chain(added)
     }

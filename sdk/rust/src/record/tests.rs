@@ -178,6 +178,31 @@ fn a_filter_that_asks_for_all_finds_what_stands_in_objects_without_columns() {
 }
 
 #[test]
+fn the_fields_of_a_record_are_its_own_whatever_has_a_column_in_another() {
+    let wide = |row: i64| {
+        let mut record: serde_json::Map<String, Json> =
+            (0..256).map(|number| (format!("a{number}"), json!(number))).collect();
+        record.insert("last".to_owned(), json!(row));
+        Json::Object(record).to_string()
+    };
+    let names = |text: &str, row: usize| {
+        let (batch, mut names) = (batch(text), Vec::new());
+        let mut record = Record::new(&batch, &Fields::All);
+        record.run(row, |record| {
+            names = record.fields().map(|(name, _)| name.to_owned()).collect();
+            assert_eq!(record.int("last"), Some(7));
+            record.remove("@rest");
+            assert_eq!(record.get("last"), None);
+            Ok(())
+        });
+        names
+    };
+    let alone = names(&wide(7), 0);
+    assert!(alone.contains(&"@rest".to_owned()) && !alone.contains(&"last".to_owned()), "{alone:?}");
+    assert_eq!(names(&format!("{{\"last\":5}}\n{}", wide(7)), 1), alone);
+}
+
+#[test]
 fn members_that_are_set_below_an_empty_name_stay_there() {
     let batch = crate::testing::batch("{}");
     let mut record = Record::new(&batch, &Fields::All);
