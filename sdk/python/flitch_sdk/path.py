@@ -25,8 +25,12 @@ def escape(name: str) -> str:
     if "." in name:
         name = name.replace(".", "\\.")
     if not name.isascii():
-        name = _SURROGATE.sub(lambda found: f"\\u{ord(found.group()):04x}", name)
+        name = _SURROGATE.sub(_hex4, name)
     return name
+
+
+def _hex4(found: re.Match[str]) -> str:
+    return f"\\u{ord(found.group()):04x}"
 
 
 def join(names: Iterable[str]) -> str:
@@ -133,7 +137,9 @@ def check(path: str) -> str:
     :raises ValueError: when the host would not take it.
     """
     path = canonical(path)
-    if len(path) > MAX_BYTES or not path.isascii() and len(path.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+    if not path.isascii():
+        path = _SURROGATE.sub(_hex4, path)
+    if len(path) > MAX_BYTES or not path.isascii() and len(path.encode()) > MAX_BYTES:
         raise ValueError(f"the path `{path[:100]}…` has more than {MAX_BYTES} bytes")
     if len(_ends(path)) > MAX_DEPTH:
         raise ValueError(f"the path `{path[:100]}…` has more than {MAX_DEPTH} names")

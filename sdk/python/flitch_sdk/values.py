@@ -202,8 +202,10 @@ def text_of(value: Value) -> str:
 def dump(value: Any) -> str:
     """A Python value as JSON text.
 
+    A float that is no number is null, for JSON has none.
+
     :raises TypeError: when JSON has nothing for it.
-    :raises ValueError: when it is a float that is no number.
+    :raises ValueError: when it stands inside of itself.
     """
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -211,6 +213,9 @@ def dump(value: Any) -> str:
             return text
     except TypeError:
         pass
+    except ValueError as wrong:
+        if "Circular" in str(wrong):
+            raise
     if isinstance(value, dict):
         return "{" + ",".join(f"{quote(str(name))}:{dump(inner)}" for name, inner in value.items()) + "}"
     if isinstance(value, (list, tuple)):

@@ -13,8 +13,8 @@ CASES = SDK.parents[1] / "wit" / "cases"
 sys.path[:0] = [str(SDK), str(SDK / "conformance"), str(SDK / "example")]
 
 from flitch_sdk._abi import Err  # noqa: E402
-from flitch_sdk import Record, _world, columns, path, time, values  # noqa: E402
-from flitch_sdk.testing import batch, borders, cases  # noqa: E402
+from flitch_sdk import Record, RecordFilter, _world, columns, path, time, values  # noqa: E402
+from flitch_sdk.testing import Tester, batch, borders, cases  # noqa: E402
 
 
 def lines(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -82,6 +82,15 @@ class Values(unittest.TestCase):
                 self.assertEqual(repr(values.decode(values.mixed_text(value))), repr(value))
 
 
+    def test_a_float_that_is_no_number_is_null_in_json(self) -> None:
+        infinite = float("inf")
+        value = [1.5, float("nan"), {"a": -infinite, "b": [infinite, "x", None]}]
+        self.assertEqual(values.dump(value), '[1.5,null,{"a":null,"b":[null,"x",null]}]')
+        inside: list[Any] = []
+        inside.append(inside)
+        with self.assertRaises(ValueError):
+            values.dump(inside)
+
     def test_members_of_an_object_are_told_with_their_texts(self) -> None:
         text = '{ "a" : 1.50, "b":[{"c":"]}"} , 2],"\\ud800":null,"a":12345678901234567890123 }'
         expected = {"a": "12345678901234567890123", "b": '[{"c":"]}"} , 2]', "\ud800": "null"}
@@ -118,6 +127,17 @@ class Batches(unittest.TestCase):
         with self.assertRaises(Err) as refused:
             configured().restore(b"2 7")
         self.assertEqual(refused.exception.value, "its format is not known")
+
+    def test_a_field_may_have_a_name_that_utf8_does_not_hold(self) -> None:
+        class Names(RecordFilter[dict[str, Any]]):
+            def apply(self, record: Record) -> None:
+                record.set("half\ud800", 1)
+                record.set("o", {"\udfff.x": 2})
+                record.remove("other\ud800")
+
+        outcome = Tester(Names, {}).run([{"other\ud800": 0}])
+        self.assertEqual(outcome.records, [{"half\ud800": 1, "o": {"\udfff.x": 2}}])
+        self.assertEqual(outcome.rejected, [])
 
     def test_the_fields_of_a_record_are_its_own_whatever_has_a_column_in_another(self) -> None:
         def fields(contents: dict[str, Any], rows: int) -> list[str]:

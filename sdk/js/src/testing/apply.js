@@ -78,7 +78,7 @@ function nested(record) {
       Object.assign(out, plain);
       continue;
     }
-    const names = path.split(name);
+    const names = path.names(name);
     let place = out;
     for (const outer of names.slice(0, -1)) {
       if (typeof place[outer] !== 'object' || place[outer] === null || Array.isArray(place[outer])) place[outer] = {};

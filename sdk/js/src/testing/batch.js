@@ -93,7 +93,7 @@ function inside(batch, row, name) {
     const value = batch.values(outer)[row];
     if (!(value instanceof Json)) continue;
     let found = parse(value.text);
-    for (const member of path.split(name.slice(outer.length + 1))) {
+    for (const member of path.names(name.slice(outer.length + 1))) {
       found = found !== null && typeof found === 'object' && Object.hasOwn(found, member) ? found[member] : undefined;
     }
     if (found !== undefined) return of(found);

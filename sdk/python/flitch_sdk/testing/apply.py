@@ -92,7 +92,7 @@ def _nested(record: Fields) -> dict[str, Any]:
         if name == "@rest":
             out.update(plain)
             continue
-        *above, last = path.split(name)
+        *above, last = path.names(name)
         place = out
         for outer in above:
             if not isinstance(place.get(outer), dict):

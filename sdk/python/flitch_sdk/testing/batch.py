@@ -94,7 +94,7 @@ def _inside(batch: Batch, row: int, name: str) -> Value | None:
         if type(value) is not Json:
             continue
         found = read(value.text)
-        for member in path.split(name[len(outer) + 1 :]):
+        for member in path.names(name[len(outer) + 1 :]):
             found = found.get(member) if isinstance(found, dict) else None
         if found is not None:
             return values.of(found)
