@@ -1,7 +1,55 @@
 package flitch
 
-// rest is the name under which stands what a record has past the names that have columns.
-const rest = "@rest"
+import (
+	"fmt"
+	"unicode/utf8"
+)
+
+// The names of the host: the time, the tag, and what a record has past the names that have columns.
+const (
+	timestamp = "@timestamp"
+	tag       = "@tag"
+	rest      = "@rest"
+)
+
+// hasRight says whether a value may have a name that begins with `@`. Where it may not, the record is rejected, and no other:
+// the host would take the whole answer for none.
+func (r *Record) hasRight(path string, value Value) bool {
+	switch path {
+	case timestamp:
+		if value.kind != Time {
+			r.Reject("`@timestamp` must be a time")
+			return false
+		}
+	case tag:
+		if value.kind != Text || !utf8.ValidString(value.text) {
+			r.Reject("`@tag` must be text")
+			return false
+		}
+	case rest:
+		if value.kind != JSON || value.text[0] != '{' {
+			r.Reject("`@rest` must be a JSON object")
+			return false
+		}
+	default:
+		return !r.isBelowHosts(path)
+	}
+	return true
+}
+
+// isBelowHosts says whether a path lies below a name of the host, and rejects the record then.
+func (r *Record) isBelowHosts(path string) bool {
+	for _, outer := range [...]string{timestamp, tag, rest} {
+		if IsBelow(path, outer) {
+			r.Reject(fmt.Sprintf("`%s` lies below a name of the host's", path))
+			return true
+		}
+	}
+	return false
+}
+
+// isHosts says whether a path begins as the names of the host do.
+func isHosts(path string) bool { return len(path) > 0 && path[0] == '@' }
 
 // maxInside is how many names deep a member lies at most; what lies deeper is part of a value.
 const maxInside = 8
@@ -16,7 +64,7 @@ func (r *Record) inside(path string) Value {
 		below := path
 		switch {
 		case column.Name == rest:
-			if path == rest || path == "@timestamp" || path == "@tag" || r.isRemoved(rest) {
+			if path == rest || path == timestamp || path == tag || r.isRemoved(rest) {
 				continue
 			}
 		case IsBelow(path, column.Name):

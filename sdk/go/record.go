@@ -186,6 +186,9 @@ func (r *Record) Set(path string, value Value) {
 }
 
 func (r *Record) put(path string, value Value) {
+	if isHosts(path) && !r.hasRight(path, value) {
+		return
+	}
 	b := r.set.find(path)
 	if b == nil {
 		if !utf8.ValidString(path) {
@@ -261,7 +264,8 @@ func (r *Record) setJSON(path, text string) {
 		return
 	}
 	members := false
-	if value.text[0] == '{' {
+	// What is set as `@rest` is one object; the other names of the host are never one.
+	if value.text[0] == '{' && path != rest && path != timestamp && path != tag {
 		for name, member := range items(value.text) {
 			if !members {
 				r.Remove(path)
@@ -275,8 +279,15 @@ func (r *Record) setJSON(path, text string) {
 	}
 }
 
-// Remove removes a field, and what lies below it.
+// Remove removes a field, and what lies below it. The event's time and tag cannot be removed.
 func (r *Record) Remove(path string) {
+	if path == timestamp || path == tag {
+		r.Reject(fmt.Sprintf("`%s` cannot be removed", path))
+		return
+	}
+	if isHosts(path) && r.isBelowHosts(path) {
+		return
+	}
 	for _, b := range r.set.builders {
 		if b.name == path || IsBelow(b.name, path) {
 			b.truncate(r.out)

@@ -172,7 +172,34 @@ static bool is_path(flitch_record *r, flitch_str path) {
   return false;
 }
 
+/* Whether a path does not lie below a name of the host. Where it does, the record is rejected. */
+static bool is_above_nothing(flitch_record *r, flitch_str path) {
+  static const char *const outer[] = {"@timestamp", "@tag", "@rest"};
+  for (size_t i = 0; i < 3; i++) {
+    if (!flitch_path_is_below(path, flitch_s(outer[i]))) continue;
+    flitch_reject(r, "`%.*s` lies below a name of the host's", (int)path.len, path.ptr);
+    return false;
+  }
+  return true;
+}
+
+/* Whether a value may have a name that begins with `@`. Where it may not, the record is rejected, and no other: the host would
+ * take the whole answer for none. */
+static bool has_right(flitch_record *r, flitch_str path, flitch_value value) {
+  if (flitch_is(path, "@timestamp") && value.kind != FLITCH_TIME) flitch_reject(r, "`@timestamp` must be a time");
+  else if (flitch_is(path, "@tag") && (value.kind != FLITCH_TEXT || !flitch_is_utf8(value.is.text)))
+    flitch_reject(r, "`@tag` must be text");
+  else if (flitch_is(path, "@rest") && (value.kind != FLITCH_JSON || value.is.text.ptr[0] != '{'))
+    flitch_reject(r, "`@rest` must be a JSON object");
+  else
+    return is_above_nothing(r, path);
+  return false;
+}
+
+static bool is_hosts(flitch_str path) { return path.len && path.ptr[0] == '@'; }
+
 static void put(flitch_record *r, flitch_str path, flitch_value value) {
+  if (is_hosts(path) && !has_right(r, path, value)) return;
   flitch_builder *builder = set_find(&r->set, path);
   if (!builder && (!is_path(r, path) || !(builder = set_add(&r->set, path)))) return;
   set_value(&r->set, builder, r->out, value);
@@ -211,7 +238,9 @@ static void set_json(flitch_record *r, flitch_str path, flitch_str json) {
   flitch_json it = flitch_json_open(json);
   flitch_str name, member;
   bool has_members = false;
-  while (it.kind == '{' && flitch_json_next(&it, &name, &member)) {
+  /* What is set as `@rest` is one object; the other names of the host are never one. */
+  bool is_one = flitch_is(path, "@rest") || flitch_is(path, "@timestamp") || flitch_is(path, "@tag");
+  while (!is_one && it.kind == '{' && flitch_json_next(&it, &name, &member)) {
     if (!has_members) flitch_remove_at(r, path);
     has_members = true;
     set_json(r, flitch_path_push(path, name), member);
@@ -228,6 +257,11 @@ void flitch_set_json_at(flitch_record *r, flitch_str path, flitch_str json) {
 }
 
 void flitch_remove_at(flitch_record *r, flitch_str path) {
+  if (flitch_is(path, "@timestamp") || flitch_is(path, "@tag")) {
+    flitch_reject(r, "`%.*s` cannot be removed", (int)path.len, path.ptr);
+    return;
+  }
+  if (is_hosts(path) && !is_above_nothing(r, path)) return;
   for (uint32_t i = 0; i < r->set.len; i++) {
     flitch_builder *b = r->set.builders[i];
     if (flitch_same(b->name, path) || flitch_path_is_below(b->name, path)) builder_truncate(b, r->out);

@@ -287,11 +287,11 @@ function reserved(name, value) {
   if (name === '@timestamp') {
     if (value instanceof Timestamp) return value;
     if (typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value))) return new Timestamp(value);
-    throw new TypeError('`@timestamp` must be a time');
+    throw new RangeError('`@timestamp` must be a time');
   }
-  if (name === '@tag' && typeof value !== 'string') throw new TypeError('`@tag` must be text');
+  if (name === '@tag' && typeof value !== 'string') throw new RangeError('`@tag` must be text');
   if (name === '@rest' && !(value instanceof Json && value.text[0] === '{')) {
-    throw new TypeError('`@rest` must be a JSON object');
+    throw new RangeError('`@rest` must be a JSON object');
   }
   return value;
 }

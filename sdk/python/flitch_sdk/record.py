@@ -298,11 +298,11 @@ def _reserved(name: str, value: Value) -> Value:
     if name == "@timestamp":
         if type(value) in (int, Timestamp):
             return Timestamp.checked(value)
-        raise TypeError("`@timestamp` must be a time")
+        raise ValueError("`@timestamp` must be a time")
     if name == "@tag":
         if type(value) is str:
             return value
-        raise TypeError("`@tag` must be text")
+        raise ValueError("`@tag` must be text")
     if type(value) is Json and value.text.startswith("{"):
         return value
-    raise TypeError("`@rest` must be a JSON object")
+    raise ValueError("`@rest` must be a JSON object")

@@ -7,7 +7,7 @@ use crate::{
 };
 use flitch_model::object::written;
 use flitch_model::path::{is_above, push_text};
-use flitch_model::{MAX_DEPTH, REST};
+use flitch_model::{MAX_DEPTH, REST, TAG, TIMESTAMP};
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
@@ -183,8 +183,17 @@ impl<'a> Record<'a> {
     }
 
     /// Sets a field. The value replaces whatever stood at, above or below its path.
+    ///
+    /// A value that has no right to a name of the host's (a `@timestamp` that is no time, a `@tag` that is no text) rejects the
+    /// record, and no other: the host would take the whole answer for none.
     pub fn set<'v>(&mut self, name: &str, value: impl Into<Value<'v>>) {
-        self.set.set(self.out, name, value.into());
+        let value = value.into();
+        if name.starts_with('@')
+            && let Some(wrong) = no_right(name, &value)
+        {
+            return self.reject(wrong);
+        }
+        self.set.set(self.out, name, value);
     }
 
     /// Sets a field to a JSON value. The members of an object become fields of their own.
@@ -193,7 +202,8 @@ impl<'a> Record<'a> {
         match value {
             Json::String(text) => self.set(name, text),
             Json::Bool(boolean) => self.set(name, *boolean),
-            Json::Object(members) if !members.is_empty() => {
+            // What is set as `@rest` is one object; the other names of the host's are never one.
+            Json::Object(members) if !members.is_empty() && ![REST, TIMESTAMP, TAG].contains(&name) => {
                 self.remove(name);
                 for (member, value) in members {
                     let mut below = name.to_owned();
@@ -210,8 +220,13 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Removes a field, and what lies below it.
+    /// Removes a field, and what lies below it. The event's time and tag cannot be removed: the record is rejected then.
     pub fn remove(&mut self, name: &str) {
+        if name.starts_with('@')
+            && let Some(wrong) = cannot_be_removed(name)
+        {
+            return self.reject(wrong);
+        }
         self.set.unset(self.out, name);
         let at = self.removed.iter().position(|(removed, _)| removed == name).unwrap_or_else(|| {
             self.removed.push((name.to_owned(), BitmapBuilder::default()));
@@ -331,6 +346,34 @@ impl<'a> Record<'a> {
             rejected: self.rejected,
         }
     }
+}
+
+/// Why a value may not have a name that begins with `@`.
+#[cold]
+fn no_right(name: &str, value: &Value<'_>) -> Option<String> {
+    match (name, value) {
+        (TIMESTAMP, Value::Timestamp(_)) | (TAG, Value::Text(_)) => None,
+        (REST, Value::Json(text)) if text.starts_with('{') => None,
+        (TIMESTAMP, _) => Some(format!("`{name}` must be a time")),
+        (TAG, _) => Some(format!("`{name}` must be text")),
+        (REST, _) => Some(format!("`{name}` must be a JSON object")),
+        _ => below_the_hosts(name),
+    }
+}
+
+/// Why there is nothing to remove under a name that begins with `@`.
+#[cold]
+fn cannot_be_removed(name: &str) -> Option<String> {
+    match name {
+        TIMESTAMP | TAG => Some(format!("`{name}` cannot be removed")),
+        _ => below_the_hosts(name),
+    }
+}
+
+/// Why nothing has a name that lies below one of the host's.
+fn below_the_hosts(name: &str) -> Option<String> {
+    let is_below = [TIMESTAMP, TAG, REST].iter().any(|outer| path::is_below(name, outer));
+    is_below.then(|| format!("`{name}` lies below a name of the host's"))
 }
 
 /// What the objects in these columns have within them in a row, by their paths.
