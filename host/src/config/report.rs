@@ -147,6 +147,8 @@ impl ConfigError {
         let mut text = render(&self.problems, colors);
         let count = match self.problems.len() {
             1 => "1 error".to_owned(),
+            // The reader ends with as many.
+            MOST_TOLD => format!("{MOST_TOLD} errors, and perhaps more"),
             many => format!("{many} errors"),
         };
         let name = self.problems.first().map_or("", |problem| problem.file.name());

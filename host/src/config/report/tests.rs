@@ -26,6 +26,15 @@ fn of_thousands_of_problems_the_first_ones_are_told_and_the_others_counted() {
 }
 
 #[test]
+fn a_report_that_ends_before_the_file_does_says_so() {
+    for (sources, count) in [(3, "3 errors"), (99, "40 errors, and perhaps more")] {
+        let lines: String = (0..sources).map(|number| format!("  s{number}: {{ typ: x }}\n")).collect();
+        let [report, _] = wrong(&format!("sources:\n{lines}"));
+        assert!(report.ends_with(&format!("flitch.yaml: {count}\n")), "{report}");
+    }
+}
+
+#[test]
 fn a_problem_in_a_line_that_a_machine_wrote_is_told_by_its_place_and_without_the_line() {
     // What shows lines cannot count columns beyond 65,535.
     let names: String = (0..40_000).map(|number| format!("out{number}, ")).collect();
