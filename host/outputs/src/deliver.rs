@@ -112,8 +112,8 @@ async fn until(due: Option<Instant>) {
     }
 }
 
-/// Waits until one of the futures is finished, and takes it out, or until one makes room for others. All are polled, oldest first. One that panics costs its
-/// parcel, whose sources send it again, and not the loop. Answers how many did.
+/// Waits until one of the futures is finished, and takes it out, or until one makes room for others. All are polled, oldest
+/// first. One that panics costs its parcel, whose sources send it again, and not the loop. Answers how many did.
 ///
 /// By hand, and not `FuturesUnordered`: that polls what was woken in the order of the wakes, so that after a pause which
 /// all have waited for a younger parcel may go first, and gives each future a task of its own on the heap. What this
