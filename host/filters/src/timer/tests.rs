@@ -5,7 +5,7 @@ use super::*;
 
 #[test]
 fn what_others_do_meanwhile_is_not_counted_and_work_is() {
-    let (go, told) = mpsc::channel::<()>();
+    let (go, told) = mpsc::sync_channel::<()>(1);
     std::thread::scope(|scope| {
         let other = scope.spawn(move || {
             let timer = Timer::start();

@@ -86,7 +86,7 @@ impl Profiled {
             let from = profile::from(&profiles, &self.name)?;
             let from = from.with_context(|| format!("profile `{}` has no credentials", self.name))?;
             let (credential, end) = self.lend(from).await?;
-            anyhow::Ok(((credential, stamps.clone()), end))
+            anyhow::Ok(((credential, stamps), end))
         };
         let serves = |(_, of): &(_, [Option<FileStamp>; 2])| *of == stamps;
         let what = format!("the credentials of profile `{}`", self.name);
