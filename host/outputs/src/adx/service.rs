@@ -179,7 +179,7 @@ impl Service {
                 // A clock that is wrong, or a token that was taken back: one that is new may do.
                 Err(Trouble::Said(said)) if said.status == 401 && !is_renewed => {
                     is_renewed = true;
-                    self.token.forget(|kept| kept.token == token.token).await;
+                    self.token.forget(|kept| kept.token == token.token);
                 }
                 answer => return answer,
             }

@@ -83,11 +83,29 @@ async fn what_has_no_end_serves_until_it_is_given_back_or_no_longer_fits() {
     let one = async |n: u32| lent.get("the number", async { Ok::<_, String>((n, None)) }).await;
     assert_eq!(one(1).await, Ok(1));
     assert_eq!(one(2).await, Ok(1));
-    lent.forget(|n| *n == 2).await;
+    lent.forget(|n| *n == 2);
     assert_eq!(one(3).await, Ok(1));
-    lent.forget(|n| *n == 1).await;
+    lent.forget(|n| *n == 1);
     assert_eq!(one(4).await, Ok(4));
     let fails = async { Err("away".to_owned()) };
     assert_eq!(lent.get_if("the number", |n| *n == 5, fails).await, Err("away".to_owned()));
-    assert_eq!(one(6).await, Ok(6));
+    let fits = async { Ok::<_, String>((5, None)) };
+    assert_eq!(lent.get_if("the number", |n| *n == 5, fits).await, Ok(5));
+    assert_eq!(one(6).await, Ok(5));
+}
+
+#[tokio::test]
+async fn nobody_waits_for_another_one_while_the_one_at_hand_lasts() {
+    let lender = Lender::for_seconds(3600);
+    assert_eq!(lender.get().await, Ok(1));
+    lender.after(3300);
+    let hangs = std::future::pending::<Result<(u32, Option<SystemTime>), String>>();
+    let mut who_fetches = std::pin::pin!(lender.lent.get("the number", hangs));
+    tokio::select! {
+        biased;
+        got = &mut who_fetches => panic!("{got:?}"),
+        () = std::future::ready(()) => {}
+    }
+    assert_eq!(lender.get().await, Ok(1));
+    assert_eq!(lender.count.get(), 1);
 }
