@@ -10,7 +10,7 @@ use crate::cache::Aside;
 use crate::digest::Digest;
 use crate::manifest::{self, Descriptor, EMPTY, INDEX, Index, MANIFEST, Manifest};
 use crate::reference::Reference;
-use crate::signature::{self, BUNDLE, SIGNATURE, SIMPLE, Signature};
+use crate::signature::{self, BUNDLE, Key, SIGNATURE, SIMPLE, Search, Signature};
 use flitch_core::named_file;
 
 /// The annotation with the tag of a manifest.
@@ -93,8 +93,8 @@ impl Layout<'_> {
     ///
     /// # Errors
     /// The layout cannot be read.
-    pub fn signatures(&self, digest: &Digest) -> Result<Vec<Signature>, Error> {
-        let mut found = Vec::new();
+    pub fn signatures(&self, digest: &Digest, keys: &[&Key]) -> Result<Vec<Signature>, Error> {
+        let mut search = Search::new(digest, keys);
         for of in self.index()?.manifests.iter().rev().take(MANY) {
             let Ok(text) = self.blob(&of.digest, manifest::MOST) else { continue };
             let Ok(manifest) = Manifest::read(&text, None) else { continue };
@@ -102,11 +102,14 @@ impl Layout<'_> {
                 continue;
             }
             for layer in layers(&manifest) {
+                if search.is_over() {
+                    return Ok(search.found());
+                }
                 let Ok(content) = self.blob(&layer.digest, signature::MOST) else { continue };
-                found.extend(of_layer(layer, content));
+                of_layer(layer, content).into_iter().for_each(|one| search.add(one));
             }
         }
-        Ok(found)
+        Ok(search.found())
     }
 
     /// Adds a plugin under a tag, with its signatures. The layout is made where there is none.
@@ -234,7 +237,7 @@ pub fn layers(manifest: &Manifest) -> impl Iterator<Item = &Descriptor> {
         (is_simple || layer.media_type.starts_with("application/vnd.dev.sigstore.bundle"))
             && layer.size <= signature::MOST
     };
-    manifest.layers.iter().filter(is_one).take(signature::MANY)
+    manifest.layers.iter().rev().filter(is_one)
 }
 
 /// The signature that a layer is, of this content.

@@ -290,7 +290,8 @@ impl Registries {
         let of = of.component(self.settings.max_bytes.0)?;
         let component = of.holds(layout.blob(&of.digest, of.size)?)?;
         let reference = reference.pinned(digest.clone());
-        let signed_by = self.judge(&reference, || layout.signatures(&digest))?;
+        let keys = self.keys_of(&reference);
+        let signed_by = self.judge(&reference, || layout.signatures(&digest, &keys))?;
         Ok(Plugin { reference, component, signed_by, manifest: text })
     }
 

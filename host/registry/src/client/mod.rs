@@ -7,6 +7,7 @@
 mod challenge;
 mod logins;
 pub(crate) mod redirect;
+mod referrers;
 mod write;
 
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ pub use logins::Logins;
 
 use crate::Error;
 use crate::digest::Digest;
-use crate::manifest::{self, Descriptor, INDEX, Index, MANIFEST};
+use crate::manifest::{self, Descriptor, MANIFEST};
 use crate::settings::PluginsSettings;
 use challenge::Challenge;
 use flitch_core::net::http_client::{self, beginning};
@@ -178,35 +179,6 @@ impl<'a> Client<'a> {
         }
         let digest = Digest::finish(hash);
         if digest != of.digest { Err(lies(format!("its digest is {digest}"))) } else { Ok(()) }
-    }
-
-    /// What is said to be about the manifest of this digest: by the referrers API, or the tag that stands in for it.
-    ///
-    /// # Errors
-    /// It could not be had.
-    pub async fn referrers(&self, repository: &str, digest: &Digest) -> Result<Vec<Descriptor>, Error> {
-        let url = self.url(repository, &format!("referrers/{digest}"))?;
-        let asked = self.get(repository, url, INDEX, "referrers").await;
-        let text = match asked {
-            Ok(answer) if text_of(answer.headers(), CONTENT_TYPE.as_str()).as_deref() == Some(INDEX) => {
-                Some(self.read(answer, manifest::MOST, "a list of referrers").await?)
-            }
-            // Registries without it say so in more ways than one.
-            Ok(_) | Err(Error::Missing(_) | Error::Refused(_)) => None,
-            Err(error) => return Err(error),
-        };
-        let text = match text {
-            Some(text) => text,
-            None => match self.manifest(repository, &format!("sha256-{}", digest.hex())).await {
-                Ok(sent) => sent.bytes,
-                Err(Error::Missing(_)) => return Ok(Vec::new()),
-                Err(error) => return Err(error),
-            },
-        };
-        let index: Index = serde_json::from_slice(&text).map_err(|error| {
-            Error::Refused(format!("{} lists referrers that cannot be read: {error}", self.host))
-        })?;
-        Ok(index.manifests)
     }
 
     fn url(&self, repository: &str, rest: &str) -> Result<Url, Error> {

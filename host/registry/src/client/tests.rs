@@ -1,7 +1,7 @@
 use flitch_tests::http_server::Reply;
 
 use super::*;
-use crate::manifest::{CONFIG, Manifest, WASM};
+use crate::manifest::{CONFIG, INDEX, Manifest, WASM};
 use bench::{Bench, COMPONENT, digest, manifest, ok, redirect};
 
 pub mod bench;
@@ -230,6 +230,60 @@ fn an_older_signature_counts_and_one_that_is_changed_on_its_way_is_refused_with_
     assert!(load(&settings).unwrap().signed_by.is_some());
     // What was found is kept, so that a start needs no registry.
     bench.registries_of(&settings, false).load(&reference).unwrap();
+}
+
+#[test]
+fn a_signature_counts_however_many_others_there_are_and_on_whichever_page_it_is_listed() {
+    let bundle = include_bytes!("../../fixtures/bundle.json").as_slice();
+    let settings = |bench: &Bench| PluginsSettings {
+        trust: vec![crate::TrustSettings {
+            key: include_str!("../../fixtures/cosign.pub").to_owned(),
+            only: None,
+        }],
+        ..bench.settings()
+    };
+    // Puts a bundle into the registry, and answers how a list names it.
+    let put = |bench: &Bench, content: &[u8], created: &str| {
+        let mut of = Manifest::of_signatures(None);
+        of.layers.push(Descriptor::of(crate::signature::BUNDLE, content));
+        let mut listed = Descriptor::of(MANIFEST, &of.text());
+        listed.artifact_type = Some(crate::signature::BUNDLE.to_owned());
+        listed.annotations.insert("org.opencontainers.image.created".to_owned(), created.to_owned());
+        bench.lie(&format!("manifests/{}", listed.digest), ok(MANIFEST, &of.text()));
+        bench.lie(&format!("blobs/{}", Digest::of(content)), ok("application/octet-stream", content));
+        listed
+    };
+    let list = |manifests: Vec<Descriptor>| {
+        let index = manifest::Index { schema_version: 2, media_type: Some(INDEX.to_owned()), manifests };
+        ok(INDEX, &serde_json::to_vec(&index).unwrap())
+    };
+    let others = |bench: &Bench| {
+        (0..40).map(|n| put(bench, format!("{{\"no\": {n}}}").as_bytes(), "2026")).collect::<Vec<_>>()
+    };
+    let path = format!("referrers/{}", digest());
+    let load = |bench: &Bench| {
+        let reference = bench.reference(&format!("@{}", digest()));
+        bench.registries_of(&settings(bench), true).load(&reference)
+    };
+
+    let bench = Bench::new();
+    let mut all = others(&bench);
+    all.push(put(&bench, bundle, "2025"));
+    bench.lie(&path, list(all));
+    assert!(load(&bench).unwrap().signed_by.is_some(), "it is the oldest of 41");
+    let away = bench.registries_of(&settings(&bench), false);
+    away.load(&bench.reference(&format!("@{}", digest()))).unwrap();
+
+    let bench = Bench::new();
+    let mut first = list(others(&bench));
+    first.headers.push(("Link", format!("</v2/team/parse/referrers/{}/2>; rel=\"next\"", digest())));
+    bench.lie(&path, first);
+    assert!(load(&bench).unwrap_err().to_string().contains("breaks off a list"));
+    bench.lie(&format!("{path}/2"), list(vec![put(&bench, bundle, "2027")]));
+    bench.asked.lock().clear();
+    assert!(load(&bench).unwrap().signed_by.is_some());
+    let asked = bench.asked.lock().iter().filter(|request| request.path.contains("/manifests/")).count();
+    assert_eq!(asked, 1, "the newest is looked at first, and is enough");
 }
 
 #[test]

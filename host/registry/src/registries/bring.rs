@@ -55,7 +55,7 @@ impl Registries {
         let of = &manifest.config;
         let (config, signatures) = match &plugin.reference.place {
             Place::Layout { path } => {
-                (Layout(path).blob(&of.digest, CONFIG)?, Layout(path).signatures(plugin.digest())?)
+                (Layout(path).blob(&of.digest, CONFIG)?, Layout(path).signatures(plugin.digest(), &[])?)
             }
             Place::Package { .. } => return Err(of_the_server(&plugin.reference)),
             Place::Registry { .. } => self.block_on(async {
@@ -94,7 +94,7 @@ impl Registries {
             None => self.resolve(reference)?,
         };
         let found = match &reference.place {
-            Place::Layout { path } => Layout(path).signatures(&digest)?,
+            Place::Layout { path } => Layout(path).signatures(&digest, &[])?,
             Place::Package { .. } => return Err(of_the_server(reference)),
             Place::Registry { .. } => self.block_on(self.signatures(reference, &digest, &[]))?,
         };

@@ -1,14 +1,22 @@
 //! Asking registries: the nearest first, and the registry itself last.
 
+use std::cmp::Reverse;
+
 use super::Registries;
 use crate::Error;
 use crate::client::{Client, Sent, is_manifest};
 use crate::digest::Digest;
 use crate::layout;
-use crate::manifest::Manifest;
+use crate::manifest::{Descriptor, Manifest};
 use crate::reference::{Place, Reference};
-use crate::signature::{self, Key, Signature, Signed};
+use crate::signature::{Key, SIGNS, Search, Signature};
 use flitch_core::telemetry::Metric;
+
+/// Most things that are said of a plugin which are looked at for signatures.
+const MOST_REFERRERS: usize = 256;
+/// What cosign 3 writes to a list of referrers: what a bundle states, and since when it is there.
+const PREDICATE: &str = "dev.sigstore.bundle.predicateType";
+const CREATED: &str = "org.opencontainers.image.created";
 
 impl Registries {
     /// The registries that may have a reference, the nearest first, each with the name of its repository there.
@@ -129,18 +137,20 @@ impl Registries {
         digest: &Digest,
         keys: &[&Key],
     ) -> Result<Vec<Signature>, Error> {
-        let mut found = Vec::new();
+        let mut search = Search::new(digest, keys);
         let mut failure = None;
         for (client, repository) in self.places(reference)? {
-            if let Err(error) = self.signatures_from(&client, &repository, digest, &mut found).await {
-                failure = Some(error);
-            }
-            if matches!(signature::signed(&found, digest, keys), Signed::By(_)) {
-                return Ok(found);
+            failure = self.signatures_from(&client, &repository, digest, &mut search).await.err();
+            if search.is_signed() {
+                return Ok(search.found());
             }
         }
+        let found = search.found();
         match failure {
-            Some(error) if found.is_empty() => Err(error.about(reference)),
+            // What could not be had from the registry itself may be the one that counts.
+            Some(error) if found.is_empty() || matches!(error, Error::Failed(_)) => {
+                Err(error.about(reference))
+            }
             _ => Ok(found),
         }
     }
@@ -150,22 +160,15 @@ impl Registries {
         client: &Client<'_>,
         repository: &str,
         digest: &Digest,
-        found: &mut Vec<Signature>,
+        search: &mut Search<'_>,
     ) -> Result<(), Error> {
-        let mut failure = None;
-        let mut referrers = client.referrers(repository, digest).await.unwrap_or_else(|error| {
-            failure = Some(error);
-            Vec::new()
-        });
-        // Some registries say nothing of what they are, or something else.
-        let is_bundle =
-            |kind: &Option<String>| kind.as_deref().is_some_and(|kind| kind.contains("sigstore.bundle"));
-        referrers.sort_by_key(|of| !is_bundle(&of.artifact_type));
-        let mut names: Vec<String> =
-            referrers.iter().take(signature::MANY).map(|of| of.digest.to_string()).collect();
-        names.push(format!("sha256-{}.sig", digest.hex()));
-        for name in names {
-            match self.signatures_of(client, repository, &name, found).await {
+        let mut referrers = Vec::new();
+        let mut failure = client.referrers(repository, digest, &mut referrers).await.err();
+        referrers.sort_by_cached_key(nearness);
+        let older = format!("sha256-{}.sig", digest.hex());
+        let first = referrers.iter().take(MOST_REFERRERS).map(|of| of.digest.to_string());
+        for name in first.chain([older]) {
+            match self.signatures_of(client, repository, &name, search).await {
                 Ok(()) | Err(Error::Missing(_)) => {}
                 Err(error) => failure = Some(error),
             }
@@ -178,23 +181,35 @@ impl Registries {
         client: &Client<'_>,
         repository: &str,
         name: &str,
-        found: &mut Vec<Signature>,
+        search: &mut Search<'_>,
     ) -> Result<(), Error> {
+        if search.is_over() {
+            return Ok(());
+        }
         let sent = client.manifest(repository, name).await?;
         if !is_manifest(&sent) {
             return Ok(());
         }
         let manifest = Manifest::read(&sent.bytes, sent.media_type.as_deref())?;
         for layer in layout::layers(&manifest) {
-            if found.len() >= signature::MANY {
+            if search.is_over() {
                 return Ok(());
             }
             let mut content = Vec::new();
             client.blob(repository, layer, &mut content).await?;
-            found.extend(layout::of_layer(layer, content).filter(|one| !found.contains(one)));
+            layout::of_layer(layer, content).into_iter().for_each(|one| search.add(one));
         }
         Ok(())
     }
+}
+
+/// Which of what is said of a plugin is looked at first: what says of itself that it is a signature, the newest of them, as cosign
+/// notes it. Some registries say nothing of what things are, or something else.
+fn nearness(of: &Descriptor) -> impl Ord + use<> {
+    let note = |name: &str| of.annotations.get(name).map(String::as_str).unwrap_or_default();
+    let is_bundle = of.artifact_type.as_deref().is_some_and(|kind| kind.contains("sigstore.bundle"));
+    let is_statement = !matches!(note(PREDICATE), "" | SIGNS);
+    (!is_bundle, is_statement, Reverse(note(CREATED).to_owned()))
 }
 
 /// The one of several errors that says most: what is refused says more than what is not there.

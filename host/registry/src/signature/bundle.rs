@@ -11,7 +11,7 @@ use crate::digest::Digest;
 const STATEMENT: &str = "application/vnd.in-toto+json";
 /// What `cosign sign` states. The same key may state other things of a plugin, such as what is in it: they are no consent
 /// to run it.
-const SIGNS: &str = "https://sigstore.dev/cosign/sign/v1";
+pub const SIGNS: &str = "https://sigstore.dev/cosign/sign/v1";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -4,13 +4,16 @@
 
 mod bundle;
 mod key;
+mod search;
 mod simple;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
+pub use bundle::SIGNS;
 pub use key::Key;
+pub use search::Search;
 
 use crate::Error;
 use crate::digest::Digest;
@@ -23,7 +26,7 @@ pub const SIMPLE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 pub const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 /// Most bytes of a signature, with what it is over.
 pub const MOST: u64 = 256 << 10;
-/// Most signatures of one plugin that are looked at.
+/// Most signatures of one plugin that are kept.
 pub const MANY: usize = 32;
 
 /// A signature as it was found.
