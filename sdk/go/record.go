@@ -312,29 +312,9 @@ func (r *Record) Remove(path string) {
 // Drop drops the record, or the part of it that is being made: it goes nowhere, and is counted as dropped on purpose.
 func (r *Record) Drop() { r.dropped = true }
 
-// Reject rejects the record, as an error from Apply does.
-func (r *Record) Reject(reason string) { r.refusal = errors.New(reason) }
-
-// Enrich sets a field to what the table has as `field` for the key, if it has it. All keys of a batch are looked up at once
-// when its last record is done, so a read of the path in this record does not see it yet. An error where there is no such
-// table.
-func (r *Record) Enrich(table, key, field, path string) error {
-	if !utf8.ValidString(key) {
-		// No table has a key that is not text; what is found for the others must not suffer from it.
-		return nil
+// Reject rejects the record, as an error from Apply does. Of several reasons the first one is told.
+func (r *Record) Reject(reason string) {
+	if r.refusal == nil {
+		r.refusal = errors.New(reason)
 	}
-	b := r.set.findKeys(table, field, path)
-	if b == nil {
-		if !r.tables[table] {
-			none := Column{Name: "key", Kind: Text}
-			if _, err := host.Lookup(table, &none, []string{field}); err != nil {
-				return err
-			}
-			r.tables[table] = true
-		}
-		b = r.set.add(path)
-		b.table, b.field = table, field
-	}
-	b.set(r.out, TextValue(key))
-	return nil
 }

@@ -107,25 +107,3 @@ func (s *set) finish(rows int) ([]Column, error) {
 	}
 	return columns, nil
 }
-
-// merge puts what was found behind the other columns, or in place of the values of the column of that name.
-func merge(columns []Column, found *Column, path string, rows int) []Column {
-	found.Name = path
-	for i := range columns {
-		own := &columns[i]
-		if own.Name != path {
-			continue
-		}
-		both := NewBuilder(path)
-		for row := range rows {
-			value := found.At(row)
-			if value.kind == Absent {
-				value = own.At(row)
-			}
-			both.Push(value)
-		}
-		*own = both.column(rows)
-		return columns
-	}
-	return append(columns, *found)
-}

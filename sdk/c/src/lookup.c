@@ -65,6 +65,19 @@ static bool merge(const flitch_column *found, flitch_column *column, uint32_t ro
   return builder_finish(both, rows, column);
 }
 
+/* Takes the value from those rows that have one in another column. */
+static bool leave(flitch_column *column, const flitch_column *other, uint32_t rows) {
+  size_t len = ((size_t)rows + 7) / 8;
+  uint8_t *present = (uint8_t *)flitch_zeroed(len);
+  if (!present) return false;
+  for (uint32_t row = 0; row < rows; row++)
+    if (flitch_present(column, row) && !flitch_present(other, row)) present[row / 8] |= (uint8_t)(1u << row % 8);
+  column->has_present = 1;
+  column->present = present;
+  column->present_len = len;
+  return true;
+}
+
 bool look_up(flitch_builder *keys, uint32_t rows, flitch_column *columns, size_t *len, flitch_str *error) {
   flitch_column column;
   flitch_str path = keys->name, wanted = flitch_s(keys->field);
@@ -76,6 +89,10 @@ bool look_up(flitch_builder *keys, uint32_t rows, flitch_column *columns, size_t
   if (!flitch_lookup(keys->table, &column, want, &found, &count, error)) return false;
   for (size_t i = 0; i < count; i++) {
     size_t place = 0;
+    /* What stands above or below it makes room. */
+    for (size_t j = 0; j < *len; j++)
+      if (!flitch_same(columns[j].name, path) && flitch_path_overlap(columns[j].name, path))
+        leave(&columns[j], &found[i], rows);
     while (place < *len && !flitch_same(columns[place].name, path)) place++;
     if (place < *len) {
       merge(&found[i], &columns[place], rows);

@@ -290,10 +290,34 @@ void flitch_reject(flitch_record *r, const char *format, ...) {
   r->refused = true;
 }
 
+/* Sets a field by a look of its own. Not every value has a right to a name of the host, and a record whose value has none is
+ * rejected by itself. */
+static void enrich_now(flitch_record *r, const char *table, flitch_str key, const char *field, flitch_str path) {
+  flitch_builder *keys = flitch_keys();
+  flitch_push(keys, flitch_text(key));
+  flitch_column column = flitch_built(keys);
+  flitch_str error = {NULL, 0}, wanted = flitch_s(field);
+  flitch_texts want = {&wanted, 1};
+  const flitch_column *found = NULL;
+  size_t count = 0;
+  if (!flitch_lookup(table, &column, want, &found, &count, &error)) {
+    if (!flitch_is_out_of_memory()) flitch_reject(r, "%.*s", (int)error.len, error.ptr);
+    return;
+  }
+  for (size_t i = 0; i < count; i++) {
+    flitch_value value = flitch_at(&found[i], 0);
+    flitch_set(r, path, value.kind == FLITCH_JSON ? flitch_json_value(value.is.text) : value);
+  }
+}
+
 void flitch_enrich(flitch_record *r, const char *table, flitch_str key, const char *field, const char *path) {
   flitch_str error = {NULL, 0};
   /* No table has a key that is not text; what was found for the others must not suffer from it. */
-  if (!flitch_is_utf8(key)) return;
+  if (!flitch_is_utf8(key) || !is_path(r, flitch_s(path))) return;
+  if (is_hosts(flitch_s(path))) {
+    enrich_now(r, table, key, field, flitch_s(path));
+    return;
+  }
   flitch_builder *keys = set_keys(&r->set, table, field, flitch_s(path), &error);
   if (keys) builder_set(keys, r->out, flitch_text(key));
   else if (!flitch_is_out_of_memory()) flitch_reject(r, "%.*s", (int)error.len, error.ptr);

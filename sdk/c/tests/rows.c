@@ -101,12 +101,22 @@ static void enriches(flitch_record *r) {
     for (int part = 0; part < 2; part++) flitch_part(r), flitch_set_int(r, "part", part);
 }
 
+static void routes(flitch_record *r) {
+  flitch_str key;
+  if (!flitch_get_text(r, "k", &key)) return;
+  flitch_set_int(r, "a.b", 1);
+  flitch_enrich(r, "routes", key, "at", "a");
+  flitch_enrich(r, "routes", key, "owner", "@tag");
+  if (flitch_is(key, "number")) flitch_reject(r, "and something else");
+}
+
 static void record(flitch_record *r) {
   if (flitch_is(settings.what, "reads")) reads(r);
   else if (flitch_is(settings.what, "parts")) parts(r);
   else if (flitch_is(settings.what, "kinds")) kinds(r);
   else if (flitch_is(settings.what, "spoils")) spoils(r);
   else if (flitch_is(settings.what, "enriches")) enriches(r);
+  else if (flitch_is(settings.what, "routes")) routes(r);
 }
 
 const flitch_filter flitch_plugin = {.configure = configure, .record = record};
@@ -175,6 +185,11 @@ int main(void) {
        "{\"k\":\"split\",\"o\":7,\"part\":0}\n{\"k\":\"split\",\"o\":7,\"part\":1}\n{\"k\":\"bytes\",\"o\":\"before\"}"
        "\n",
        "{\"row\":3,\"reason\":\"there is no such table\"}\n");
+  flitch_give_table("routes",
+                    "{\"key\":\"text\",\"owner\":\"A\",\"at\":\"B\"}\n{\"key\":\"number\",\"owner\":7}\n");
+  runs("{\"what\":\"routes\"}", "{\"k\":\"text\"}\n{\"k\":\"number\"}\n{\"k\":\"none\"}",
+       "{\"@tag\":\"A\",\"a\":\"B\",\"k\":\"text\"}\n{\"a.b\":1,\"k\":\"none\"}\n",
+       "{\"row\":1,\"reason\":\"`@tag` must be text\"}\n");
   printf("rows: %d failed\n", failed);
   return failed != 0;
 }

@@ -222,6 +222,21 @@ func TestKeysOfABatchAreLookedUpAtItsEnd(t *testing.T) {
 		flitch.Rejection{Row: 3, Reason: "there is no such table"})
 }
 
+func TestWhatATableHasReplacesWhatStandsAboveAndBelowAndMustHaveARightToItsName(t *testing.T) {
+	host := flitchtest.NewHost(t)
+	host.Table("t", `{"key":"text","owner":"A","at":"B"}`, `{"key":"number","owner":7}`)
+	found := try(t, func(r *flitch.Record) error {
+		key, _ := r.Text("k")
+		r.SetInt("a.b", 1)
+		if err := r.Enrich("t", key, "at", "a"); err != nil {
+			return err
+		}
+		return r.Enrich("t", key, "owner", "@tag")
+	}, `{"k":"text"}`, `{"k":"number"}`, `{"k":"none"}`)
+	expect(t, found, []string{`{"@tag":"A","a":"B","k":"text"}`, `{"a":{"b":1},"k":"none"}`},
+		flitch.Rejection{Row: 1, Reason: "`@tag` must be text"})
+}
+
 type lengths struct{}
 
 func (lengths) Fields() []string { return []string{"message"} }
