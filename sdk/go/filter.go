@@ -119,6 +119,8 @@ type Changes struct {
 
 	builders set
 	rows     int
+	// The rows that were rejected.
+	gone map[uint32]bool
 }
 
 // Build is the column of a path in the making. Push one value, or an absent one, for every row that goes on: a row that was
@@ -137,9 +139,15 @@ func (c *Changes) TakeRow(row int) {
 	c.Take = append(c.Take, uint32(row))
 }
 
-// Reject rejects one row.
+// Reject rejects one row. Of several reasons the first one is told.
 func (c *Changes) Reject(row int, reason string) {
-	c.Rejected = append(c.Rejected, Rejection{uint32(row), validUTF8(reason)})
+	if c.gone == nil {
+		c.gone = map[uint32]bool{}
+	}
+	if !c.gone[uint32(row)] {
+		c.gone[uint32(row)] = true
+		c.Rejected = append(c.Rejected, Rejection{uint32(row), validUTF8(reason)})
+	}
 }
 
 type columnEngine struct{ filter ColumnFilter }

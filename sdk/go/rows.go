@@ -86,7 +86,7 @@ func guarded(filter RowFilter, r *Record) (err error) {
 func (r *Record) run(filter RowFilter, row int) {
 	r.row, r.start, r.set.next, r.next = row, r.out, 0, 0
 	r.touched, r.dropped, r.refusal = false, false, nil
-	if err := guarded(filter, r); err != nil {
+	if err := guarded(filter, r); err != nil && r.refusal == nil {
 		r.refusal = err
 	}
 	if r.refusal == nil {

@@ -294,7 +294,8 @@ static inline void flitch_remove(flitch_record *record, const char *path) { flit
 
 /* Drops the record, or the part of it that is being made: it goes nowhere, and is counted as dropped on purpose. */
 void flitch_drop(flitch_record *record);
-/* Rejects the record; `on_error` of the configuration decides what becomes of it. It goes back to what it was. */
+/* Rejects the record; `on_error` of the configuration decides what becomes of it. It goes back to what it was. Of several
+ * reasons the first one is told. */
 void flitch_reject(flitch_record *record, const char *format, ...) FLITCH_PRINTF(2, 3);
 
 /* Splits the record: `flitch_split`, then `flitch_part` before the changes of each part. Each part begins with what was
@@ -387,7 +388,7 @@ void flitch_push_absent(flitch_builder *builder);
 void flitch_take(flitch_changes *changes, uint32_t row);
 /* Call it where no row at all goes on. */
 void flitch_take_none(flitch_changes *changes);
-/* Rejects one row. */
+/* Rejects one row. Of several reasons the first one is told. */
 void flitch_reject_row(flitch_changes *changes, uint32_t row, const char *format, ...) FLITCH_PRINTF(3, 4);
 /* Removes a field from all rows that go on, before anything is set. */
 void flitch_remove_column(flitch_changes *changes, const char *path);

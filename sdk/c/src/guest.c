@@ -128,16 +128,16 @@ flitch_column flitch_built(flitch_builder *builder) {
   return column;
 }
 
-/* How many rows go on that were not rejected, where nobody says which. */
-static uint32_t left(const flitch_changes *changes) {
-  uint32_t rows = changes->batch->rows;
-  uint8_t *gone = (uint8_t *)flitch_zeroed(rows);
+/* Leaves the first reason for each row that was rejected. */
+static void keep_first_reasons(flitch_changes *changes) {
+  uint8_t *gone = (uint8_t *)flitch_zeroed(changes->batch->rows);
+  uint32_t len = 0;
   for (uint32_t i = 0; gone && i < changes->rejected_len; i++) {
-    uint8_t *row = &gone[changes->rejected[i].row];
-    rows -= !*row;
-    *row = 1;
+    rejection one = changes->rejected[i];
+    if (!gone[one.row]) changes->rejected[len++] = one;
+    gone[one.row] = 1;
   }
-  return rows;
+  changes->rejected_len = len;
 }
 
 bool apply_columns(const flitch_filter *filter, const flitch_batch *batch, answer *answer, flitch_str *error) {
@@ -149,7 +149,8 @@ bool apply_columns(const flitch_filter *filter, const flitch_batch *batch, answe
     if (changes.failure.ptr) *error = changes.failure;
     return false;
   }
-  uint32_t rows = changes.takes ? changes.take_len : left(&changes);
+  keep_first_reasons(&changes);
+  uint32_t rows = changes.takes ? changes.take_len : batch->rows - changes.rejected_len;
   answer->has_take = changes.takes;
   answer->take = changes.take;
   answer->take_len = changes.take_len;

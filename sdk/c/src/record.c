@@ -283,6 +283,7 @@ void flitch_remove_at(flitch_record *r, flitch_str path) {
 void flitch_drop(flitch_record *r) { r->dropped = true; }
 
 void flitch_reject(flitch_record *r, const char *format, ...) {
+  if (r->refused) return;
   va_list values;
   va_start(values, format);
   r->refusal = flitch_vformat(format, values);

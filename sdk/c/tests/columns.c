@@ -21,6 +21,7 @@ static bool batch(const flitch_batch *batch, flitch_changes *changes) {
     if (flitch_is(text, "fail")) return flitch_fail(changes, "a message says %s", "fail");
     if (flitch_is(text, "bad")) {
       flitch_reject_row(changes, row, "row %u is bad", (unsigned)row);
+      flitch_reject_row(changes, row, "and once more");
       continue;
     }
     flitch_push(lengths, flitch_int((int64_t)text.len));

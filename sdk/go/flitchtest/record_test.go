@@ -237,6 +237,39 @@ func TestWhatATableHasReplacesWhatStandsAboveAndBelowAndMustHaveARightToItsName(
 		flitch.Rejection{Row: 1, Reason: "`@tag` must be text"})
 }
 
+func TestOfSeveralReasonsTheFirstOneIsTold(t *testing.T) {
+	found := try(t, func(r *flitch.Record) error {
+		r.Reject("first")
+		r.Reject("second")
+		return errors.New("third")
+	}, `{}`)
+	expect(t, found, nil, flitch.Rejection{Row: 0, Reason: "first"})
+	found = tryColumns(t, func(_ *flitch.Batch, changes *flitch.Changes) error {
+		changes.Reject(1, "first")
+		changes.Reject(0, "of another row")
+		changes.Reject(1, "second")
+		changes.Build("seen").PushInt(2)
+		return nil
+	}, `{}`, `{}`, `{}`)
+	expect(t, found, []string{`{"seen":2}`}, flitch.Rejection{Row: 1, Reason: "first"}, flitch.Rejection{Row: 0, Reason: "of another row"})
+}
+
+type columns func(*flitch.Batch, *flitch.Changes) error
+
+func (columns) Fields() []string                                           { return nil }
+func (f columns) Apply(batch *flitch.Batch, changes *flitch.Changes) error { return f(batch, changes) }
+
+// tryColumns runs a function over records as columns.
+func tryColumns(t *testing.T, apply columns, records ...string) flitchtest.Outcome {
+	t.Helper()
+	plugin := flitch.Columns(func(struct{}) (columns, error) { return apply, nil })
+	outcome, err := flitchtest.Try(plugin, "", records...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return outcome
+}
+
 type lengths struct{}
 
 func (lengths) Fields() []string { return []string{"message"} }

@@ -259,7 +259,7 @@ export class Changes {
     this.#remove.push({ name: path.check(name), rows: rows && bitmapOf(rows.length, (row) => rows[row]) });
   }
 
-  /** Rejects row `row` of the batch handed in: it goes where the host's `on_error` says. */
+  /** Rejects row `row` of the batch handed in: it goes where the host's `on_error` says. Of several reasons the first one is told. */
   reject(row, reason) {
     if (!this.#rejected.has(row)) this.#rejected.set(row, utf8.wellFormed(String(reason)));
   }

@@ -180,9 +180,9 @@ export class Record {
     this.#dropped = true;
   }
 
-  /** Rejects the record, as an exception from `apply` does. */
+  /** Rejects the record, as an exception from `apply` does. Of several reasons the first one is told. */
   reject(reason) {
-    this.#refusal = String(reason);
+    this.#refusal ??= String(reason);
   }
 
   /**
@@ -237,7 +237,8 @@ export class Record {
     try {
       apply(this);
     } catch (wrong) {
-      this.#refusal = reasonOf(wrong);
+      const reason = reasonOf(wrong);
+      this.#refusal ??= reason;
     }
     if (this.#refusal === undefined) return this.#close();
     this.#rejected.push([row, this.#refusal]);

@@ -66,6 +66,7 @@ export class Record {
   remove(name: string): void;
   /** Drops the record on purpose. */
   discard(): void;
+  /** Of several reasons the first one is told. */
   reject(reason: string): void;
   /** One record for each part: `for (const part of record.split(parts)) record.set(…)`. */
   split<T>(parts: Iterable<T>): IterableIterator<T>;
@@ -96,6 +97,7 @@ export class Changes {
   set(name: string, values: readonly (Settable | undefined)[]): void;
   /** Removes a field before any column is written, from all rows or from those for which `rows` is true. */
   remove(name: string, rows?: readonly boolean[]): void;
+  /** Of several reasons the first one is told. */
   reject(row: number, reason: string): void;
   /** Lets only these rows go on, in this order. */
   take(rows: Iterable<number>): void;

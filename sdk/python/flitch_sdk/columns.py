@@ -238,7 +238,8 @@ class Changes:
         self._remove.append(abi_filter.Removal(path.check(name), bits))
 
     def reject(self, row: int, reason: str) -> None:
-        """Rejects row ``row`` of the batch handed in: it goes where the host's ``on_error`` says."""
+        """Rejects row ``row`` of the batch handed in: it goes where the host's ``on_error`` says. Of several reasons the first
+        one is told."""
         self._rejected.setdefault(row, reason)
 
     def take(self, rows: Sequence[int]) -> None:

@@ -180,8 +180,9 @@ class Record:
         self._dropped = True
 
     def reject(self, reason: str) -> None:
-        """Rejects the record, as an exception from ``apply`` does."""
-        self._refusal = reason
+        """Rejects the record, as an exception from ``apply`` does. Of several reasons the first one is told."""
+        if self._refusal is None:
+            self._refusal = reason
 
     def split(self, parts: Iterable[T]) -> Iterator[T]:
         """Splits the record: ``for part in record.split(parts): record.set(…)`` makes one record for each part, in
@@ -253,7 +254,7 @@ class Record:
             self._members = {}
 
     def _end(self, refusal: str | None) -> None:
-        if refusal is None:
+        if self._refusal is not None:
             refusal = self._refusal
         if refusal is None:
             self._close()

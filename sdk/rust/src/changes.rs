@@ -34,9 +34,17 @@ impl Changes {
     }
 
     /// Rejects row `row` of the batch that was handed in: it goes where the host's `on_error`
-    /// says, and is not among the rows that go on.
+    /// says, and is not among the rows that go on. Of several reasons the first one is told.
     pub fn reject(&mut self, row: usize, reason: impl Into<String>) {
         self.rejected.push(Rejection { row: row as u32, reason: reason.into() });
+    }
+
+    /// The host takes one reason for a row.
+    pub(crate) fn keep_first_reasons(&mut self) {
+        if !self.rejected.is_sorted_by(|one, next| one.row < next.row) {
+            self.rejected.sort_by_key(|rejection| rejection.row);
+            self.rejected.dedup_by_key(|rejection| rejection.row);
+        }
     }
 
     /// Lets only these rows go on, in this order, by their number in the batch handed in. A
@@ -87,6 +95,17 @@ impl Changes {
 mod tests {
     use super::*;
     use crate::{Int64Builder, Value};
+
+    #[test]
+    fn of_several_reasons_for_a_row_the_first_one_is_told() {
+        let mut changes = Changes::none();
+        for (row, reason) in [(2, "first"), (0, "of another row"), (2, "second"), (0, "second")] {
+            changes.reject(row, reason);
+        }
+        changes.keep_first_reasons();
+        let told: Vec<_> = changes.rejected.iter().map(|one| (one.row, one.reason.as_str())).collect();
+        assert_eq!(told, [(0, "of another row"), (2, "first")]);
+    }
 
     #[test]
     fn rows_that_are_dropped_late_are_gone_from_all_that_was_said() {

@@ -127,6 +127,7 @@ impl<F: ColumnFilter> Engine for Columns<F> {
     fn apply(&mut self, batch: &Batch) -> Result<Changes> {
         let mut changes = Changes::none();
         self.0.apply(batch, &mut changes)?;
+        changes.keep_first_reasons();
         Ok(changes)
     }
 }

@@ -245,9 +245,9 @@ impl<'a> Record<'a> {
         self.dropped = true;
     }
 
-    /// Rejects the record, as an error from `apply` does.
+    /// Rejects the record, as an error from `apply` does. Of several reasons the first one is told.
     pub fn reject(&mut self, reason: impl Into<String>) {
-        self.refusal = Some(reason.into());
+        self.refusal.get_or_insert_with(|| reason.into());
     }
 
     /// Splits the record: one record for each part, in order, each beginning with what was
@@ -300,7 +300,7 @@ impl<'a> Record<'a> {
         self.start = self.out;
         self.set.begin_row();
         if let Err(error) = apply(self) {
-            self.refusal = Some(error.into());
+            self.refusal.get_or_insert_with(|| error.into());
         }
         match self.refusal.take() {
             Some(reason) => {
