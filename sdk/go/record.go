@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"reflect"
 	"time"
 	"unicode/utf8"
 )
@@ -128,10 +129,28 @@ func (r *Record) Nanos(path string) (int64, bool) { return r.Get(path).Nanos() }
 // Time is the field's instant, in UTC.
 func (r *Record) Time(path string) (time.Time, bool) { return r.Get(path).Time() }
 
-// JSON reads the field, whatever its kind, as encoding/json does. False where it is absent, or does not fit.
+// JSON reads the field, whatever its kind, as encoding/json does. False where it is absent, or does not fit: null fits what can
+// be null, an interface, a pointer or what reads JSON by itself.
 func (r *Record) JSON(path string, into any) bool {
 	value := r.Get(path)
-	return value.kind != Absent && json.Unmarshal([]byte(value.JSON()), into) == nil
+	if value.kind == Absent {
+		return false
+	}
+	text := value.JSON()
+	if text == "null" && !takesNull(into) {
+		return false
+	}
+	return json.Unmarshal([]byte(text), into) == nil
+}
+
+// takesNull says whether null is a value of what into points to. To encoding/json it is one of anything, and leaves it as it is.
+func takesNull(into any) bool {
+	if _, ok := into.(json.Unmarshaler); ok {
+		return true
+	}
+	kind := reflect.TypeOf(into)
+	return kind != nil && kind.Kind() == reflect.Pointer &&
+		(kind.Elem().Kind() == reflect.Interface || kind.Elem().Kind() == reflect.Pointer)
 }
 
 // NeedText is the field's text; an error where it is missing or no text, which rejects the record when Apply returns it.

@@ -254,6 +254,24 @@ func TestOfSeveralReasonsTheFirstOneIsTold(t *testing.T) {
 	expect(t, found, []string{`{"seen":2}`}, flitch.Rejection{Row: 1, Reason: "first"}, flitch.Rejection{Row: 0, Reason: "of another row"})
 }
 
+func TestNullFitsWhatCanBeNull(t *testing.T) {
+	try(t, func(r *flitch.Record) error {
+		slice, number, pointer := []string{"kept"}, 5, new(int)
+		var anything any = 1
+		var raw json.RawMessage
+		if r.JSON("n", &slice) || r.JSON("n", &number) || !r.JSON("n", &pointer) || !r.JSON("n", &anything) || !r.JSON("n", &raw) {
+			t.Error(slice, number, pointer, anything, raw)
+		}
+		if pointer != nil || anything != nil || string(raw) != "null" || number != 5 || len(slice) != 1 {
+			t.Error(slice, number, pointer, anything, raw)
+		}
+		if !r.JSON("a", &slice) || slice[0] != "x" || r.JSON("missing", &anything) || r.JSON("a", nil) {
+			t.Error(slice)
+		}
+		return nil
+	}, `{"n":null,"a":["x"]}`)
+}
+
 type columns func(*flitch.Batch, *flitch.Changes) error
 
 func (columns) Fields() []string                                           { return nil }
