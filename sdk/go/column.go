@@ -22,6 +22,36 @@ func (b *Batch) Column(path string) *Column {
 	return nil
 }
 
+// Find is the field at exactly this path, wherever records have it: in its column, or inside of an object that has no columns
+// for its members, of which `@rest` is one. A filter that names the fields it wants has them in their columns; one that asks
+// for all finds its own by this. It is nil where no record of the batch has the field.
+func (b *Batch) Find(path string) *Column {
+	column := b.Column(path)
+	var outer []*Column
+	for i := range b.Columns {
+		if _, ok := b.Columns[i].within(path); ok {
+			outer = append(outer, &b.Columns[i])
+		}
+	}
+	both, found := NewBuilder(path), false
+	for row := 0; len(outer) > 0 && row < b.Rows; row++ {
+		value := Value{}
+		if column != nil {
+			value = column.value(row)
+		}
+		for i := 0; value.kind == Absent && i < len(outer); i++ {
+			value = outer[i].inside(row, path)
+			found = found || value.kind != Absent
+		}
+		both.Push(value)
+	}
+	if !found {
+		return column
+	}
+	lifted := both.Column()
+	return &lifted
+}
+
 // Column is the values of one field, one for each record of a batch, as they lie in memory. The slices must not be
 // written to.
 type Column struct {

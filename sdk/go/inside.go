@@ -57,21 +57,36 @@ const maxInside = 8
 // inside is the value at a path inside of an object of the record that has no columns for its members.
 func (r *Record) inside(path string) Value {
 	for _, column := range r.outer {
-		text, ok := column.Blob(r.row)
-		if !ok {
+		if column.Name == rest && r.isRemoved(rest) {
 			continue
 		}
-		below := path
-		switch {
-		case column.Name == rest:
-			if path == rest || path == timestamp || path == tag || r.isRemoved(rest) {
-				continue
-			}
-		case IsBelow(path, column.Name):
-			below = path[len(column.Name)+1:]
-		default:
-			continue
+		if value := column.inside(r.row, path); value.kind != Absent {
+			return value
 		}
+	}
+	return Value{}
+}
+
+// within is the path of a field inside of the column's objects; false where it cannot lie there.
+func (c *Column) within(path string) (below string, ok bool) {
+	switch {
+	case c.Kind != JSON:
+		return "", false
+	case c.Name == rest:
+		return path, path != rest && path != timestamp && path != tag
+	case IsBelow(path, c.Name):
+		return path[len(c.Name)+1:], true
+	}
+	return "", false
+}
+
+// inside is the value at a path inside of the object of a row.
+func (c *Column) inside(row int, path string) Value {
+	below, ok := c.within(path)
+	if !ok {
+		return Value{}
+	}
+	if text, ok := c.Blob(row); ok {
 		if found, ok := memberAt(text, below); ok {
 			return Decode(found)
 		}

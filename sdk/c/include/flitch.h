@@ -375,6 +375,10 @@ static inline bool flitch_blob_at(const flitch_column *column, uint32_t row, fli
 flitch_value flitch_at(const flitch_column *column, uint32_t row);
 /* The column of a path; NULL where no record of the batch has the field. */
 const flitch_column *flitch_find_column(const flitch_batch *batch, const char *path);
+/* The field at exactly this path, wherever records have it: in its column, or inside of an object that has no columns for its
+ * members, of which `@rest` is one. A filter that names the fields it wants has them in their columns; one that asks for all
+ * finds its own by this. NULL where no record of the batch has the field. */
+const flitch_column *flitch_find_field(const flitch_batch *batch, const char *path);
 
 /* A column in the making. Give it one value, or `flitch_push_absent`, for every row that goes on: a row that was
  * rejected or left out of `flitch_take` has no place in it. An absent row keeps what the record has. Values of several

@@ -162,6 +162,10 @@ bool guest_configure(const flitch_filter *filter, flitch_setup *setup, flitch_st
 /* What becomes of a batch. False, and why, where it is rejected as a whole. */
 bool guest_apply(const flitch_filter *filter, const flitch_batch *batch, answer *answer, flitch_str *error);
 bool apply_records(const flitch_filter *filter, const flitch_batch *batch, answer *answer, flitch_str *error);
+/* Whether a field may stand inside of the objects of a column, and its path there (find.c). */
+bool within(const flitch_column *column, flitch_str path, flitch_str *below);
+/* The value at a path inside of the object of a row; absent where there is none. */
+flitch_value value_within(const flitch_column *column, uint32_t row, flitch_str path);
 /* The text at a path inside of a JSON object (path.c); of two members of one name the last one. */
 bool member_at(flitch_str object, flitch_str path, flitch_str *member);
 bool apply_columns(const flitch_filter *filter, const flitch_batch *batch, answer *answer, flitch_str *error);

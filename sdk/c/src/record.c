@@ -67,25 +67,15 @@ static const flitch_column *find_column(flitch_record *r, flitch_str path) {
 
 /* The value at a path inside of an object of the record that has no columns for its members. */
 static flitch_value inside(const flitch_record *r, flitch_str path) {
-  flitch_value absent = {FLITCH_ABSENT, {{NULL, 0}}};
-  for (size_t at = 0; at < r->batch->len; at++) {
+  flitch_value value = {FLITCH_ABSENT, {{NULL, 0}}};
+  for (size_t at = 0; value.kind == FLITCH_ABSENT && at < r->batch->len; at++) {
     const flitch_column *column = &r->batch->columns[at];
-    if (column->kind != FLITCH_JSON) continue;
-    flitch_str below = path, text, member;
-    if (flitch_is(column->name, "@rest")) {
-      if (flitch_is(path, "@rest") || flitch_is(path, "@timestamp") || flitch_is(path, "@tag")) continue;
-      bool is_gone = false;
-      for (uint32_t i = 0; i < r->removed_len; i++)
-        is_gone |= flitch_same(r->removed[i]->name, column->name) && is_removed_here(r, r->removed[i]);
-      if (is_gone) continue;
-    } else if (flitch_path_is_below(path, column->name)) {
-      below = flitch_strn(path.ptr + column->name.len + 1, path.len - column->name.len - 1);
-    } else {
-      continue;
-    }
-    if (flitch_blob_at(column, r->row, &text) && member_at(text, below, &member)) return flitch_json_value(member);
+    bool is_gone = false;
+    for (uint32_t i = 0; flitch_is(column->name, "@rest") && i < r->removed_len; i++)
+      is_gone |= flitch_same(r->removed[i]->name, column->name) && is_removed_here(r, r->removed[i]);
+    if (!is_gone) value = value_within(column, r->row, path);
   }
-  return absent;
+  return value;
 }
 
 /* What the record has in the column of this path itself. */

@@ -288,6 +288,42 @@ func tryColumns(t *testing.T, apply columns, records ...string) flitchtest.Outco
 	return outcome
 }
 
+func TestAFieldIsFoundInItsColumnAndInsideOfObjectsThatHaveNoColumns(t *testing.T) {
+	column := func(name string, values ...flitch.Value) flitch.Column {
+		builder := flitch.NewBuilder(name)
+		for _, value := range values {
+			builder.Push(value)
+		}
+		return builder.Column()
+	}
+	none := flitch.Value{}
+	batch := &flitch.Batch{Rows: 4, Columns: []flitch.Column{
+		column("last", none, flitch.TextValue("own"), none, none),
+		column("p", none, flitch.JSONValue(`{"q.r":1}`), flitch.JSONValue("[1]"), none),
+		column("@rest", flitch.JSONValue(`{"last":"x","p":{"q.r":2.0}}`), none, flitch.JSONValue(`{"last":1.5,"last":2}`), none),
+	}}
+	for path, wanted := range map[string]string{
+		"last":    `"x" "own" 2 - `,
+		`p.q\.r`:  `2.0 1 - - `,
+		"@rest":   `{"last":"x","p":{"q.r":2.0}} - {"last":1.5,"last":2} - `,
+		"missing": "",
+	} {
+		found := ""
+		if column := batch.Find(path); column != nil {
+			for row := range batch.Rows {
+				if value := column.At(row); value.Kind() == flitch.Absent {
+					found += "- "
+				} else {
+					found += value.JSON() + " "
+				}
+			}
+		}
+		if found != wanted {
+			t.Errorf("%s: %s", path, found)
+		}
+	}
+}
+
 type lengths struct{}
 
 func (lengths) Fields() []string { return []string{"message"} }

@@ -3,6 +3,7 @@
 // In the guest's world (see tool/world.mjs) the data of a text column is one string, and an integer that comes in is two
 // numbers, its lower and its upper 32 bits; what goes out is a typed array.
 
+import * as json from './json.js';
 import * as path from './path.js';
 import { Timestamp } from './time.js';
 import * as utf8 from './utf8.js';
@@ -88,14 +89,35 @@ export class Column {
   }
 }
 
+/** How many names deep a member of an object without columns lies at most; what lies deeper is part of a value. */
+const MAX_INSIDE = 8;
+
+/** The names on the way from an object without columns to a field inside of it; none where it cannot lie there. */
+export function namesWithin(outer, name) {
+  const isRest = outer === '@rest';
+  if (isRest ? path.RESERVED.includes(name) : !path.isBelow(name, outer)) return [];
+  const names = path.names(isRest ? name : name.slice(outer.length + 1));
+  return names.length <= MAX_INSIDE ? names : [];
+}
+
+/** The value at the end of that way, from the members of the object; undefined where there is none. */
+export function memberWithin(members, [first, ...rest]) {
+  let found = members.get(first);
+  for (const inner of rest) found = found === undefined ? undefined : json.members(found).get(inner);
+  return found === undefined ? undefined : decode(found);
+}
+
 /** Records as columns, those that the filter asked for. */
 export class Batch {
   #columns = new Map();
+  // Columns in which objects may stand that have no columns for their members.
+  #objects;
 
   constructor(raw) {
     /** How many records there are. */
     this.rows = raw.rows;
     for (const column of raw.columns) this.#columns.set(column.name, new Column(column));
+    this.#objects = this.columns.filter((column) => column.kind === 'json');
   }
 
   /** All columns. */
@@ -108,8 +130,27 @@ export class Batch {
     return this.#columns.get(name) ?? (name.includes('\\') ? this.#columns.get(path.canonical(name)) : undefined);
   }
 
-  /** The field's value for each row, undefined where the record lacks it; a whole float64 is a Float64. */
+  /**
+   * The field's value for each row, wherever the record has it: in its column, or inside of an object that has no columns for
+   * its members, of which `@rest` is one. Undefined where the record lacks it; a whole float64 is a Float64.
+   */
   values(name) {
+    let found = this.own(name);
+    name = path.canonical(name);
+    for (const outer of this.#objects) {
+      const names = namesWithin(outer.name, name);
+      if (names.length === 0) continue;
+      const objects = outer.values;
+      found = Array.from({ length: this.rows }, (_, row) =>
+        found[row] !== undefined || !(objects[row] instanceof Json)
+          ? found[row]
+          : memberWithin(json.members(objects[row].text), names));
+    }
+    return found;
+  }
+
+  /** The same of its own column alone. */
+  own(name) {
     return this.column(name)?.values ?? new Array(this.rows).fill(undefined);
   }
 }

@@ -12,6 +12,9 @@ const MAX_DEPTH = 64;
 
 const hex4 = (unit) => '\\u' + unit.charCodeAt(0).toString(16).padStart(4, '0');
 
+/** The names of the host: the time, the tag, and what a record has past the names that have columns. */
+export const RESERVED = ['@timestamp', '@tag', '@rest'];
+
 /** One name as it stands in a path. */
 export function escape(name) {
   if (!/[.\\\ud800-\udfff]/.test(name)) return name;
@@ -93,7 +96,7 @@ export function check(path) {
     throw new RangeError(`the path \`${path.slice(0, 100)}…\` has more than ${MAX_DEPTH} names`);
   }
   if (path[0] === '@') {
-    for (const reserved of ['@timestamp', '@tag', '@rest']) {
+    for (const reserved of RESERVED) {
       if (isBelow(path, reserved)) throw new RangeError(`\`${path}\` lies below a name of the host's`);
     }
   }

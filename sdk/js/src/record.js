@@ -1,14 +1,10 @@
 // One record at a time, over columns.
 
-import { Changes, Rows } from './columns.js';
+import { Changes, Rows, memberWithin, namesWithin } from './columns.js';
 import * as json from './json.js';
 import * as path from './path.js';
 import { Timestamp } from './time.js';
-import { Float64, Json, decode, isObject, of, textOf } from './values.js';
-
-const RESERVED = ['@timestamp', '@tag', '@rest'];
-/** How many names deep a member of an object without columns lies at most; what lies deeper is part of a value. */
-const MAX_INSIDE = 8;
+import { Float64, Json, isObject, of, textOf } from './values.js';
 
 /** Rejects the record when it is thrown: its message is the reason. */
 export class Reject extends Error {}
@@ -58,7 +54,7 @@ export class Record {
     let column = this.#columns.get(name);
     if (column === undefined) {
       if (name.includes('\\') && path.canonical(name) !== name) return this.exact(path.canonical(name));
-      column = this.#batch.values(name);
+      column = this.#batch.own(name);
       this.#columns.set(name, column);
     }
     const value = column[this.#row];
@@ -68,16 +64,13 @@ export class Record {
   /** The value at a path inside of an object of the record that has no columns for its members. */
   #inside(name) {
     for (const outer of this.#outer) {
-      const isRest = outer === '@rest';
-      if (isRest ? RESERVED.includes(name) || this.#removed.includes(outer) : !path.isBelow(name, outer)) continue;
-      const value = this.#batch.values(outer)[this.#row];
-      const [first, ...rest] = path.names(isRest ? name : name.slice(outer.length + 1));
-      if (!(value instanceof Json) || rest.length >= MAX_INSIDE) continue;
+      const names = outer === '@rest' && this.#removed.includes(outer) ? [] : namesWithin(outer, name);
+      const value = names.length > 0 ? this.#batch.own(outer)[this.#row] : undefined;
+      if (!(value instanceof Json)) continue;
       let members = this.#members.get(outer);
       if (members === undefined) this.#members.set(outer, (members = json.members(value.text)));
-      let found = members.get(first);
-      for (const inner of rest) found = found === undefined ? undefined : json.members(found).get(inner);
-      if (found !== undefined) return decode(found);
+      const found = memberWithin(members, names);
+      if (found !== undefined) return found;
     }
     return undefined;
   }
@@ -150,7 +143,7 @@ export class Record {
    * their own; an array and null become json; a Date an instant. For `@timestamp` a bigint is nanoseconds since 1970.
    */
   set(name, value) {
-    if (typeof value === 'object' && isObject(value) && !RESERVED.includes(name)) {
+    if (typeof value === 'object' && isObject(value) && !path.RESERVED.includes(name)) {
       const members = Object.entries(value);
       if (members.length > 0) {
         this.remove(name);

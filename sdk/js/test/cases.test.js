@@ -8,13 +8,13 @@ import { fileURLToPath } from 'node:url';
 import { filter as guest, state } from '../conformance/filter.js';
 import { filter as example } from '../example/logline.js';
 import { filter as exampleByRecord } from '../example/by-record.js';
-import { Column, columnOf, kindOf } from '../src/columns.js';
+import { Batch, Changes, Column, columnOf, kindOf } from '../src/columns.js';
 import { parse } from '../src/json.js';
 import { asTheContract, guestWorld } from '../tool/world.mjs';
 import * as path from '../src/path.js';
 import * as time from '../src/time.js';
 import * as utf8 from '../src/utf8.js';
-import { Json, decode, dump, mixedText, ofNumber, textOf } from '../src/values.js';
+import { Float64, Json, decode, dump, mixedText, ofNumber, textOf } from '../src/values.js';
 import { flatten } from '../src/testing/batch.js';
 import { runBorders, withKind } from '../src/testing/borders.js';
 import { runCases } from '../src/testing/index.js';
@@ -109,6 +109,29 @@ test('UTF-8 comes and goes without a decoder', () => {
 
 test('the conformance guest answers as the contract says', () => {
   assert(runBorders(fileURLToPath(new URL('batches', cases)), guest) > 10);
+});
+
+test('a field is found in its column and inside of objects that have no columns', () => {
+  const column = (name, ...content) => columnOf(name, content);
+  const batch = new Batch({
+    rows: 4,
+    columns: [
+      column('last', undefined, 'own', undefined, undefined),
+      column('p', undefined, new Json('{"q.r":1}'), new Json('[1]'), undefined),
+      column('@rest', new Json('{"last":"x","p":{"q.r":2.0}}'), undefined, new Json('{"last":1.5,"last":2}'), undefined),
+    ],
+  });
+  assert.deepEqual(batch.values('last'), ['x', 'own', 2, undefined]);
+  assert.deepEqual(batch.values('p.q\\.r'), [new Float64(2), 1, undefined, undefined]);
+  assert.deepEqual(batch.values('@rest').map((value) => value !== undefined), [true, false, true, false]);
+  assert.deepEqual(batch.values('missing'), new Array(4).fill(undefined));
+});
+
+test('of several reasons the first one is told', () => {
+  const changes = new Changes(3);
+  for (const [row, reason] of [[1, 'first'], [0, 'of another row'], [1, 'second']]) changes.reject(row, reason);
+  assert.equal(changes.goingOn, 1);
+  assert.deepEqual(changes.finish().rejected, [{ row: 1, reason: 'first' }, { row: 0, reason: 'of another row' }]);
 });
 
 test('the example does what its cases say', () => {

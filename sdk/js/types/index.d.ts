@@ -86,7 +86,10 @@ export class Batch {
   readonly rows: number;
   readonly columns: Column[];
   column(name: string): Column | undefined;
-  /** The field's value for each row, undefined where the record lacks it. */
+  /**
+   * The field's value for each row, wherever the record has it: in its column, or inside of an object that has no columns for
+   * its members, of which `@rest` is one. Undefined where the record lacks it.
+   */
   values(name: string): (Value | undefined)[];
 }
 

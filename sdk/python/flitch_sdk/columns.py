@@ -93,14 +93,37 @@ class Column:
         return out
 
 
+MAX_INSIDE = 8
+"""How many names deep a member of an object without columns lies at most; what lies deeper is part of a value."""
+
+
+def names_within(outer: str, name: str) -> list[str]:
+    """The names on the way from an object without columns to a field inside of it; none where it cannot lie there."""
+    if outer == "@rest":
+        names = [] if name in path.RESERVED else path.names(name)
+    else:
+        names = path.names(name[len(outer) + 1 :]) if path.is_below(name, outer) else []
+    return names if len(names) <= MAX_INSIDE else []
+
+
+def member_within(members: dict[str, str], names: list[str]) -> Value | None:
+    """The value at the end of that way, from the members of the object."""
+    found = members.get(names[0])
+    for inner in names[1:]:
+        found = None if found is None else values.members(found).get(inner)
+    return None if found is None else values.decode(found)
+
+
 class Batch:
     """Records as columns, those that the filter asked for."""
 
-    __slots__ = ("_columns", "rows")
+    __slots__ = ("_columns", "_objects", "rows")
 
     def __init__(self, raw: Any) -> None:
         self.rows: int = raw.rows
         self._columns = {column.name: Column(column) for column in raw.columns}
+        # Columns in which objects may stand that have no columns for their members.
+        self._objects = [column for column in self._columns.values() if column.kind == "json"]
 
     def __len__(self) -> int:
         return self.rows
@@ -116,12 +139,30 @@ class Batch:
         return found
 
     def values(self, name: str) -> list[Value | None]:
-        """The field's value for each row, None where the record lacks it."""
+        """The field's value for each row, wherever the record has it: in its column, or inside of an object that has no
+        columns for its members, of which ``@rest`` is one. None where the record lacks it."""
+        found = self._own(name)
+        name = path.canonical(name)
+        for outer in self._objects:
+            names = names_within(outer.name, name)
+            if names:
+                found = [_within(value, object_, names) for value, object_ in zip(found, outer.values)]
+        return found
+
+    def _own(self, name: str) -> list[Value | None]:
+        """The field's value for each row in its own column."""
         column = self.column(name)
         if column is None:
             return [None] * self.rows
         found = column.values
         return found if len(found) == self.rows else found[: self.rows]
+
+
+def _within(value: Value | None, outer: Value | None, names: list[str]) -> Value | None:
+    """A value, or else the one inside of an object."""
+    if value is not None or type(outer) is not Json:
+        return value
+    return member_within(values.members(outer.text), names)
 
 
 def _members(records: Sequence[dict[str, Any]], name: str) -> list[Any]:

@@ -16,6 +16,8 @@ MAX_BYTES = 16 << 10
 """Most bytes of a path."""
 MAX_DEPTH = 64
 """Most names of a path."""
+RESERVED = ("@timestamp", "@tag", "@rest")
+"""The names of the host: the time, the tag, and what a record has past the names that have columns."""
 
 
 def escape(name: str) -> str:
@@ -144,7 +146,7 @@ def check(path: str) -> str:
     if len(_ends(path)) > MAX_DEPTH:
         raise ValueError(f"the path `{path[:100]}…` has more than {MAX_DEPTH} names")
     if path.startswith("@"):
-        for reserved in ("@timestamp", "@tag", "@rest"):
+        for reserved in RESERVED:
             if is_below(path, reserved):
                 raise ValueError(f"`{path}` lies below a name of the host's")
     return path

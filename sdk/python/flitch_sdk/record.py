@@ -6,16 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from . import path, values
-from .columns import Batch, Changes
+from .columns import Batch, Changes, member_within, names_within
+from .path import RESERVED
 from .time import Timestamp
 from .values import Json, Value
 
 T = TypeVar("T")
-
-RESERVED = ("@timestamp", "@tag", "@rest")
-
-MAX_INSIDE = 8
-"""How many names deep a member of an object without columns lies at most; what lies deeper is part of a value."""
 
 
 class Reject(Exception):
@@ -70,7 +66,7 @@ class Record:
         if column is None:
             if "\\" in name and (plain := path.canonical(name)) != name:
                 return self.get(plain)
-            column = self._columns[name] = self._batch.values(name)
+            column = self._columns[name] = self._batch._own(name)
         value = column[self._row]
         if value is None and self._outer:
             return self._inside(name)
@@ -127,7 +123,7 @@ class Record:
         for name in seen:
             value = self._set.get(name)
             if value is None and not self._is_replaced(name):
-                value = self._batch.values(name)[self._row]
+                value = self._batch._own(name)[self._row]
             if value is not None:
                 yield name, value
         yield from [(name, value) for name, value in self._set.items() if name not in seen]
@@ -216,26 +212,16 @@ class Record:
     def _inside(self, name: str) -> Value | None:
         """The value at a path inside of an object of the record that has no columns for its members."""
         for outer in self._outer:
-            if outer == "@rest":
-                if name in RESERVED or outer in self._removed:
-                    continue
-                below = name
-            elif path.is_below(name, outer):
-                below = name[len(outer) + 1 :]
-            else:
-                continue
-            value = self._batch.values(outer)[self._row]
-            names = path.names(below)
-            if type(value) is not Json or len(names) > MAX_INSIDE:
+            names = [] if outer == "@rest" and outer in self._removed else names_within(outer, name)
+            value = self._batch._own(outer)[self._row] if names else None
+            if type(value) is not Json:
                 continue
             members = self._members.get(outer)
             if members is None:
                 members = self._members[outer] = values.members(value.text)
-            found = members.get(names[0])
-            for inner in names[1:]:
-                found = None if found is None else values.members(found).get(inner)
+            found = member_within(members, names)
             if found is not None:
-                return values.decode(found)
+                return found
         return None
 
     def _is_replaced(self, name: str) -> bool:

@@ -13,7 +13,7 @@ CASES = SDK.parents[1] / "wit" / "cases"
 sys.path[:0] = [str(SDK), str(SDK / "conformance"), str(SDK / "example")]
 
 from flitch_sdk._abi import Err  # noqa: E402
-from flitch_sdk import Record, RecordFilter, _world, columns, path, time, values  # noqa: E402
+from flitch_sdk import ColumnFilter, Record, RecordFilter, _world, columns, path, time, values  # noqa: E402
 from flitch_sdk.testing import Tester, batch, borders, cases  # noqa: E402
 
 
@@ -138,6 +138,28 @@ class Batches(unittest.TestCase):
         outcome = Tester(Names, {}).run([{"other\ud800": 0}])
         self.assertEqual(outcome.records, [{"half\ud800": 1, "o": {"\udfff.x": 2}}])
         self.assertEqual(outcome.rejected, [])
+
+    def test_a_field_is_found_in_its_column_and_inside_of_objects_that_have_no_columns(self) -> None:
+        contents: dict[str, Any] = {
+            "last": {"text": [None, "own", None, None]},
+            "p": {"json": [None, '{"q.r":1}', "[1]", None]},
+            "@rest": {"json": ['{"last":"x","p":{"q.r":2.0}}', None, '{"last":1.5,"last":2}', None]},
+        }
+        batch_ = columns.Batch(borders.batch_of({"rows": 4, "columns": contents}))
+        self.assertEqual(batch_.values("last"), ["x", "own", 2, None])
+        self.assertEqual(repr(batch_.values("p.q\\.r")), "[2.0, 1, None, None]")
+        self.assertEqual([value is not None for value in batch_.values("@rest")], [True, False, True, False])
+        self.assertEqual(batch_.values("missing"), [None] * 4)
+
+    def test_of_several_reasons_the_first_one_is_told(self) -> None:
+        class Several(ColumnFilter[dict[str, Any]]):
+            def apply(self, batch: columns.Batch, changes: columns.Changes) -> None:
+                for row, reason in ((1, "first"), (0, "of another row"), (1, "second")):
+                    changes.reject(row, reason)
+
+        outcome = Tester(Several, {}).run([{}, {}, {"n": 1}])
+        self.assertEqual(outcome.records, [{"n": 1}])
+        self.assertEqual(sorted(outcome.rejected), [(0, "of another row"), (1, "first")])
 
     def test_the_fields_of_a_record_are_its_own_whatever_has_a_column_in_another(self) -> None:
         def fields(contents: dict[str, Any], rows: int) -> list[str]:
