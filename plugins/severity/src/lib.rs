@@ -4,7 +4,7 @@ mod level;
 mod settings;
 
 use flitch_sdk::bitmap::BitmapBuilder;
-use flitch_sdk::parse::{OnMismatch, OnMissing, Source, check_name, describe, excerpt};
+use flitch_sdk::parse::{OnMismatch, OnMissing, Source, check_name, describe, excerpt, is_of_each_record};
 use flitch_sdk::{
     AnyColumn, Batch, Changes, Column, ColumnFilter, Fields, Result, TextBuilder, Value, bail, path,
 };
@@ -110,7 +110,8 @@ impl Rows<'_> {
         }
         self.errors.push_option(error.as_deref());
         for (number, (name, _, gone)) in self.fields.iter_mut().enumerate() {
-            gone.push(is_read && from == Some(number) && *name != self.settings.target);
+            let may_go = *name != self.settings.target && !is_of_each_record(name);
+            gone.push(is_read && from == Some(number) && may_go);
         }
     }
 

@@ -288,8 +288,9 @@ impl<R: Reader> Rows<'_, R> {
     }
 
     fn finish(self) {
-        if !self.policy.keep_source && self.going_on > 0 {
-            let field = &self.policy.field;
+        let field = &self.policy.field;
+        // The time and the tag of a record cannot be removed.
+        if !self.policy.keep_source && !is_of_each_record(field) && self.going_on > 0 {
             match self.matched.map(BitmapBuilder::finish) {
                 None => self.changes.remove(field),
                 Some(matched) if matched.iter().any(|byte| *byte != 0) => {
@@ -344,6 +345,12 @@ pub fn check_name(name: &str, is_text: bool) -> Result<()> {
 /// It is one of the host's names, or lies below one.
 pub fn check_prefix(prefix: &str) -> Result<()> {
     if prefix.is_empty() { Ok(()) } else { check_name(&below(prefix, "x"), true) }
+}
+
+/// Whether each record has the field of this name, and keeps it: its time, and its tag.
+pub fn is_of_each_record(name: &str) -> bool {
+    use flitch_model::{TAG, TIMESTAMP};
+    [TIMESTAMP, TAG].contains(&name)
 }
 
 /// Whether `column` has no value for any of its rows.
