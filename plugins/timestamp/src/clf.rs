@@ -6,7 +6,8 @@ use flitch_sdk::time::{SECOND, days_from_civil, days_in_month, digits, parse_clo
 pub const STRPTIME: &str = "%d/%b/%Y:%H:%M:%S %z";
 
 /// The format with other ways to write the offset.
-pub const OTHERS: [&str; 2] = ["%d/%b/%Y:%H:%M:%S %:z", "%d/%b/%Y:%H:%M:%S Z"];
+pub const OTHERS: [&str; 4] =
+    ["%d/%b/%Y:%H:%M:%S %:z", "%d/%b/%Y:%H:%M:%S Z", "%d/%b/%Y:%H:%M:%S UTC", "%d/%b/%Y:%H:%M:%S GMT"];
 
 const MONTHS: [[u8; 3]; 12] = [
     *b"Jan", *b"Feb", *b"Mar", *b"Apr", *b"May", *b"Jun", *b"Jul", *b"Aug", *b"Sep", *b"Oct", *b"Nov",

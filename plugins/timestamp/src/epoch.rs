@@ -48,6 +48,8 @@ impl Unit {
                 let in_range = micros.abs() < (i64::MAX / 1_000) as f64;
                 in_range.then(|| micros as i64 * 1_000)
             }
+            // A number with more digits than a float holds.
+            Value::Json(text) => self.of_text(text.as_bytes()),
             _ => None,
         }
     }
@@ -101,6 +103,10 @@ mod tests {
             Some(1_605_515_507_250_000_000)
         );
         assert_eq!(Unit::Seconds.of_number(Value::Int64(-1)), Some(-SECOND));
+        assert_eq!(
+            Unit::Seconds.of_number(Value::Json("1605515507.123456789")),
+            Some(1_605_515_507_123_456_789)
+        );
     }
 
     #[test]
@@ -112,5 +118,8 @@ mod tests {
         assert_eq!(Unit::Seconds.of_number(Value::Float64(f64::NAN)), None);
         assert_eq!(Unit::Seconds.of_number(Value::Float64(1e300)), None);
         assert_eq!(Unit::Seconds.of_number(Value::Boolean(true)), None);
+        for text in ["null", "[1]", "{}", "18446744073709551616", "1e400"] {
+            assert_eq!(Unit::Seconds.of_number(Value::Json(text)), None, "{text}");
+        }
     }
 }
