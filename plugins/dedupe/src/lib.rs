@@ -3,7 +3,7 @@
 mod saved;
 mod seen;
 
-use flitch_sdk::json::{Decoded, text_of};
+use flitch_sdk::json::{Decoded, mixed_text, text_of};
 use flitch_sdk::parse::Names;
 use flitch_sdk::{
     Batch, Changes, Column, ColumnFilter, Fields, Result, Stateful, Value, View, bail, host, path,
@@ -135,14 +135,36 @@ fn key_of(columns: &[&Column], row: usize) -> Option<Key> {
     is_there.then(|| hash.finalize().into())
 }
 
-/// A value as text, whatever column it stands in: `5` is not `"5"`.
+/// A value as text, whatever column it stands in: `5` is not `"5"`, and no two values are one.
 fn plain(value: Value<'_>) -> Cow<'_, str> {
     match Decoded::from(value) {
         Decoded::Text(text) => format!("\"{text}").into(),
         Decoded::Other(Value::Text(text)) => format!("\"{text}").into(),
+        // Bytes that are not UTF-8 stand in it as they are.
+        Decoded::Other(bytes @ Value::Bytes(_)) => mixed_text(bytes).into_owned().into(),
+        Decoded::Bytes(bytes) => mixed_text(Value::Bytes(&bytes)).into_owned().into(),
         Decoded::Other(other) => text_of(other).into_owned().into(),
-        Decoded::Bytes(bytes) => text_of(Value::Bytes(&bytes)).into_owned().into(),
     }
 }
 
 flitch_sdk::export!(Dedupe, state);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flitch_sdk::{AnyColumn, BytesBuilder};
+
+    #[test]
+    fn bytes_are_the_same_where_they_are_the_same_bytes_alone_and_among_others() {
+        let mut alone = BytesBuilder::default();
+        [&b"a\xff"[..], b"a\xfe", b"a\xff"].iter().for_each(|bytes| alone.push(bytes));
+        let alone = alone.finish("k");
+        let mut mixed = AnyColumn::new("k");
+        [Value::Int64(1), Value::Bytes(b"a\xff")].into_iter().for_each(|value| mixed.push(value));
+        let mixed = mixed.finish().unwrap();
+        let key = |column: &Column, row| key_of(&[column], row);
+        assert_ne!(key(&alone, 0), key(&alone, 1));
+        assert_eq!(key(&alone, 0), key(&alone, 2));
+        assert_eq!(key(&alone, 0), key(&mixed, 1));
+    }
+}

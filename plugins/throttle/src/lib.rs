@@ -4,7 +4,7 @@ mod budgets;
 mod saved;
 
 use budgets::Budgets;
-use flitch_sdk::json::{Decoded, text_of};
+use flitch_sdk::json::{Decoded, mixed_text, text_of};
 use flitch_sdk::parse::Names;
 use flitch_sdk::{
     Batch, Changes, Column, ColumnFilter, Fields, Result, Stateful, Value, View, bail, host, path,
@@ -144,8 +144,34 @@ fn plain(value: Value<'_>) -> Cow<'_, str> {
     match Decoded::from(value) {
         Decoded::Text(text) => text,
         Decoded::Other(Value::Text(text)) => text.into(),
-        other => text_of(other.value()).into_owned().into(),
+        // Bytes that are not UTF-8 stand in it as they are, so that different ones have budgets of their own.
+        Decoded::Other(bytes @ Value::Bytes(_)) => mixed_text(bytes).into_owned().into(),
+        Decoded::Bytes(bytes) => mixed_text(Value::Bytes(&bytes)).into_owned().into(),
+        Decoded::Other(other) => text_of(other).into_owned().into(),
     }
 }
 
 flitch_sdk::export!(Throttle, state);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flitch_sdk::{AnyColumn, BytesBuilder};
+
+    #[test]
+    fn different_bytes_have_budgets_of_their_own_alone_and_among_others() {
+        let mut alone = BytesBuilder::default();
+        [&b"a\xff"[..], b"a\xfe"].iter().for_each(|bytes| alone.push(bytes));
+        let alone = alone.finish("k");
+        let mut mixed = AnyColumn::new("k");
+        [Value::Int64(1), Value::Bytes(b"a\xff")].into_iter().for_each(|value| mixed.push(value));
+        let mixed = mixed.finish().unwrap();
+        let key = |column: &Column, row| {
+            let mut key = String::new();
+            assert!(read_key(&[column], row, &mut key));
+            key
+        };
+        assert_ne!(key(&alone, 0), key(&alone, 1));
+        assert_eq!(key(&alone, 0), key(&mixed, 1));
+    }
+}
