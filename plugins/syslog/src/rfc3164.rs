@@ -14,7 +14,8 @@ const MAX_NAME: usize = 128;
 /// There is neither a priority nor a time.
 pub fn read(text: &str, priority: Option<u8>) -> Result<Message<'_>, String> {
     let (start, is_numbered) = numbers(text);
-    let read = when::read(start).map(|(time, rest)| (None, time, rest));
+    let since_1970 = || when::since_1970(start).filter(|_| priority.is_some());
+    let read = when::read(start).or_else(since_1970).map(|(time, rest)| (None, time, rest));
     let Some((origin, time, rest)) = read.or_else(|| origin(start).filter(|_| is_numbered)) else {
         if priority.is_none() {
             return Err("it begins with neither a priority nor a time".to_owned());

@@ -82,6 +82,21 @@ pub fn read(text: &str) -> Option<(When, &str)> {
     }
 }
 
+/// The time that a text of Meraki's begins with, seconds since 1970 behind a version, and what stands behind it:
+/// `1 1563249630.774247467 MX84 urls …`.
+pub fn since_1970(text: &str) -> Option<(When, &str)> {
+    let (time, rest) = text.strip_prefix("1 ")?.split_once(' ')?;
+    let (whole, fraction) = time.split_once('.')?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_time = (9..=10).contains(&whole.len()) && fraction.len() <= 9;
+    if !is_time || !is_number(whole) || !is_number(fraction) {
+        return None;
+    }
+    let seconds = whole.parse::<i64>().ok()?.checked_mul(SECOND)?;
+    let nanos = fraction.parse::<i64>().ok()? * 10_i64.pow(9 - fraction.len() as u32);
+    Some((When::Instant(seconds.checked_add(nanos)?), rest))
+}
+
 /// A time in the form of RFC 3339, whose day and clock may also be two words, or a local one that lacks the offset.
 fn of_rfc3339(text: &str) -> Option<(When, &str)> {
     const DAY: usize = "2026-11-20".len();
