@@ -1,8 +1,9 @@
 //! Adds fields from a table that the host keeps.
 
+use flitch_model::TAG;
 use flitch_model::value::Scalar;
 use flitch_sdk::json::{Decoded, Limits, flatten, text_of};
-use flitch_sdk::parse::{below, set_present};
+use flitch_sdk::parse::{below, check_name, set_present};
 use flitch_sdk::{
     AnyColumn, Batch, Changes, Column, ColumnFilter, ColumnSet, Fields, Result, TextBuilder, Value, View,
     bail, host, path,
@@ -77,6 +78,9 @@ impl ColumnFilter for Enrich {
         if settings.want.is_empty() {
             bail!("settings: `want` is missing: the table's columns that become fields");
         }
+        for name in &settings.want {
+            check_name(&below(&settings.prefix, name), true)?;
+        }
         if let Some((one, other)) = path::contradiction(settings.want.iter().map(String::as_str)) {
             bail!("settings.want: of `{one}` and `{other}` one would replace the other");
         }
@@ -127,6 +131,9 @@ impl ColumnFilter for Enrich {
         let going_on = changes.going_on(rows);
         for column in &mut found {
             column.name = below(&settings.prefix, &column.name);
+            if column.name == TAG {
+                *column = column.as_text(going_on.len());
+            }
             if !settings.overwrite {
                 column.leave_what_is(batch, |_| false, &going_on);
             }

@@ -5,7 +5,7 @@ use flitch_model::template::{Clocks, Template, Written};
 use flitch_model::value::Scalar;
 use flitch_sdk::bitmap;
 use flitch_sdk::json::{Limits, flatten};
-use flitch_sdk::parse::set_present;
+use flitch_sdk::parse::{check_escaped, check_name, set_present};
 use flitch_sdk::{
     Batch, Changes, Column, ColumnSet, Error, Fields, Result, TextBuilder, Value, Values, bail, path,
 };
@@ -82,6 +82,7 @@ impl Plan {
         if constants.any(|column| !matches!(column.values, Values::Text(_))) {
             bail!("settings.set.@tag: a tag is text");
         }
+        targets.iter().try_for_each(|target| check_name(target, true))?;
         if targets.is_empty() && self.remove.is_empty() {
             bail!("settings: there is nothing to do; write `set`, `template`, `copy`, `rename` or `remove`");
         }
@@ -179,7 +180,7 @@ impl Plan {
                     remove_moved(changes, &column.name, &moved, going_on.len());
                 }
                 if moved.name == "@tag" {
-                    moved = as_text(&moved, going_on.len());
+                    moved = moved.as_text(going_on.len());
                 }
                 columns.push(moved);
             }
@@ -205,7 +206,7 @@ fn remove_moved(changes: &mut Changes, name: &str, moved: &Column, rows: usize) 
 fn removed(name: String) -> Result<String> {
     match name.strip_suffix(".*").unwrap_or(&name) {
         "" => bail!("settings.remove: `{name}` names no field"),
-        field => Ok(field.to_owned()),
+        field => check_escaped(field).map(|()| field.to_owned()),
     }
 }
 
@@ -226,25 +227,6 @@ impl Move {
         let has_place = self.to != "@tag" || column == self.from;
         (is_meant && has_place).then(|| format!("{}{}", self.to, &column[self.from.len()..]))
     }
-}
-
-/// The column's values as texts.
-fn as_text(column: &Column, rows: usize) -> Column {
-    let mut texts = TextBuilder::with_capacity(rows, 0);
-    let mut text = Vec::new();
-    for row in 0..rows {
-        text.clear();
-        match column.value(row).map(Scalar::from) {
-            Some(value) => {
-                if !value.write_text(&mut text) {
-                    text.extend_from_slice(b"null");
-                }
-                texts.push(&String::from_utf8_lossy(&text));
-            }
-            None => texts.push_absent(),
-        }
-    }
-    texts.finish(&column.name)
 }
 
 /// Constants as columns of one row.

@@ -4,7 +4,7 @@ mod clf;
 mod epoch;
 mod format;
 
-use flitch_sdk::parse::{OnMismatch, OnMissing, Policy, Reader, describe, excerpt};
+use flitch_sdk::parse::{OnMismatch, OnMissing, Policy, Reader, check_name, describe, excerpt};
 use flitch_sdk::zone::Zone;
 use flitch_sdk::{
     Batch, Changes, ColumnFilter, Fields, NumberColumn, Result, TimestampBuilder, Value, View, bail, path,
@@ -72,6 +72,9 @@ impl ColumnFilter for Timestamp {
         let formats = formats.collect::<Result<Vec<_>>>().map_err(|error| error.at("settings.format"))?;
         if settings.target.is_empty() {
             bail!("settings.target: it is empty");
+        }
+        if settings.target != "@timestamp" {
+            check_name(&settings.target, false)?;
         }
         let policy = Policy {
             // A field that is written anyway needs no removing.

@@ -2,7 +2,8 @@
 
 use crate::bitmap;
 use crate::copy::append;
-use crate::{Blobs, Column, Values};
+use crate::{Blobs, Column, TextBuilder, Values};
+use flitch_model::value::Scalar;
 
 /// One value of a record, borrowed from its column.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -93,6 +94,25 @@ impl Column {
             let present = self.present.get_or_insert_with(|| bitmap::ones(rows));
             present[row >> 3] &= !(1 << (row & 7));
         }
+    }
+
+    /// The values of `rows` rows as texts, as a tag is one: half a surrogate pair and what is not UTF-8 as U+FFFD.
+    pub fn as_text(&self, rows: usize) -> Column {
+        let mut texts = TextBuilder::with_capacity(rows, 0);
+        let mut text = Vec::new();
+        for row in 0..rows {
+            text.clear();
+            match self.value(row).map(Scalar::from) {
+                Some(value) => {
+                    if !value.write_text(&mut text) {
+                        text.extend_from_slice(b"null");
+                    }
+                    texts.push(&String::from_utf8_lossy(&text));
+                }
+                None => texts.push_absent(),
+            }
+        }
+        texts.finish(&self.name)
     }
 
     /// The value of row `row`, or none where the field is absent.

@@ -324,7 +324,7 @@ pub fn below(prefix: &str, name: &str) -> String {
 /// Checks that a field may have this name: the host's own hold a time, and text, and have nothing below them.
 ///
 /// # Errors
-/// It is the name of a time, or one that only text may have, or lies below one of the two.
+/// It is the name of a time, or one that only text may have, or lies below one of the two; or it is no path.
 pub fn check_name(name: &str, is_text: bool) -> Result<()> {
     use flitch_model::{REST, TAG, TIMESTAMP};
     if name == TIMESTAMP {
@@ -333,10 +333,24 @@ pub fn check_name(name: &str, is_text: bool) -> Result<()> {
     if name == TAG && !is_text {
         bail!("settings: `{TAG}` holds text");
     }
+    check_escaped(name)?;
     match [TIMESTAMP, TAG, REST].into_iter().find(|own| name == REST || path::is_below(name, own)) {
         Some(_) => bail!("settings: `{name}` is no name of a field"),
         None => Ok(()),
     }
+}
+
+/// Checks that a name can be read back: the host takes no other in an answer.
+///
+/// # Errors
+/// It has a backslash that escapes nothing.
+pub fn check_escaped(name: &str) -> Result<()> {
+    if !flitch_model::path::is_escaped(name) {
+        bail!(
+            "settings: `{name}` has a backslash that escapes nothing; in a name one is written `\\\\`, and a dot `\\.`"
+        );
+    }
+    Ok(())
 }
 
 /// The same of the path below which fields are written.
