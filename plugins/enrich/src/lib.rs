@@ -168,7 +168,12 @@ impl Enrich {
         match key {
             None => format!("the field `{}` is missing", self.settings.field),
             Some(key) => {
-                format!("{} is not in the table {}", text_of(Decoded::from(key).value()), self.settings.table)
+                let key = Decoded::from(key);
+                format!(
+                    "the table {} has nothing of `want` for {}",
+                    self.settings.table,
+                    text_of(key.value())
+                )
             }
         }
     }
