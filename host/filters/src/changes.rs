@@ -48,16 +48,17 @@ pub fn apply(
     if let Some(take) = take {
         take::rows(&mut slots, take, records.rows(), bounds)?;
     }
+    let mut names = rest::Names::default();
     for remove in remove {
         in_time(bounds)?;
-        remove_rows(&mut slots, remove, rows, bounds)?;
+        remove_rows(&mut slots, remove, rows, &mut names, bounds)?;
     }
     for (place, column) in set.into_iter().enumerate() {
         // Each takes little, but where texts are written again, which looks at the clock by itself.
         if place % 16 == 0 {
             in_time(bounds)?;
         }
-        set_column(&mut slots, column, rows, bounds)?;
+        set_column(&mut slots, column, rows, &mut names, bounds)?;
     }
     let origins = records.origins().map(|origins| match take {
         Some(take) => origins.take(take),
@@ -99,7 +100,13 @@ fn check_names(set: &[SetColumn], rows: usize, bounds: &Bounds) -> Result<(), Fa
 }
 
 /// Removes a field and what lies below it, also where it lies in an object that stayed one json value.
-fn remove_rows(slots: &mut Vec<Slot>, remove: &Remove, rows: usize, bounds: &Bounds) -> Result<(), Fault> {
+fn remove_rows(
+    slots: &mut Vec<Slot>,
+    remove: &Remove,
+    rows: usize,
+    in_rest: &mut rest::Names,
+    bounds: &Bounds,
+) -> Result<(), Fault> {
     let mut done = Ok(());
     let keep = remove.rows.as_ref().map(|rows| !rows);
     slots.retain_mut(|slot| {
@@ -109,7 +116,12 @@ fn remove_rows(slots: &mut Vec<Slot>, remove: &Remove, rows: usize, bounds: &Bou
         if slot.kind == Kind::Json && is_above(slot.name(), &remove.name) {
             let names = names_between(slot.name(), &remove.name);
             let is_rest = slot.name() == REST;
-            let written = rewrite(slot, rows, remove.rows.as_ref(), bounds, |_, text| {
+            let among = is_rest.then(|| in_rest.among(slot, rows, remove.rows.as_ref(), &names[0]));
+            if among.as_ref().is_some_and(|among| among.count_set_bits() == 0) {
+                return true;
+            }
+            let only = among.as_ref().or(remove.rows.as_ref());
+            let written = rewrite(slot, rows, only, bounds, |_, text| {
                 let left = object::remove(text, &names).unwrap_or_else(|| text.to_owned());
                 (!is_rest || left != "{}").then_some(left)
             });
@@ -147,12 +159,19 @@ fn rewrite(
 
 /// Writes a column: a value replaces whatever stood at or below its path, and what stood above unless that is an
 /// object, into which it is put. So does each member of what is set as [`REST`].
-fn set_column(slots: &mut Vec<Slot>, column: SetColumn, rows: usize, bounds: &Bounds) -> Result<(), Fault> {
+fn set_column(
+    slots: &mut Vec<Slot>,
+    column: SetColumn,
+    rows: usize,
+    names: &mut rest::Names,
+    bounds: &Bounds,
+) -> Result<(), Fault> {
     let SetColumn { field, kind, mut array } = column;
     if columns::is_empty(&array) {
         return Ok(());
     }
     if field.name() == REST {
+        names.forget();
         return rest::set(slots, field, array, rows, bounds);
     }
     let name = field.name();
@@ -168,7 +187,7 @@ fn set_column(slots: &mut Vec<Slot>, column: SetColumn, rows: usize, bounds: &Bo
         let mut done = Ok(());
         slots.retain_mut(|slot| {
             if slot.kind == Kind::Json && is_above(slot.name(), name) {
-                let put = put_into(slot, &has, (name, kind), &mut array, rows, bounds);
+                let put = put_into(slot, &has, (name, kind), &mut array, (rows, &mut *names), bounds);
                 done = std::mem::replace(&mut done, Ok(())).and(put);
                 !columns::is_empty(&slot.array)
             } else if met(slot) {
@@ -205,14 +224,19 @@ fn put_into(
     has: &BooleanBuffer,
     (name, kind): (&str, Kind),
     array: &mut ArrayRef,
-    rows: usize,
+    (rows, in_rest): (usize, &mut rest::Names),
     bounds: &Bounds,
 ) -> Result<(), Fault> {
     let names = names_between(slot.name(), name);
     let is_rest = slot.name() == REST;
+    let among = is_rest.then(|| in_rest.among(slot, rows, Some(has), &names[0]));
+    let met = among.as_ref().unwrap_or(has);
+    if met.count_set_bits() == 0 {
+        return Ok(());
+    }
     let is_object = |text: &str| object::member(text, &names[0]).is_some_and(|value| value.starts_with('{'));
     let mut left: Vec<bool> = has.iter().collect();
-    rewrite(slot, rows, Some(has), bounds, |row, text| {
+    rewrite(slot, rows, Some(met), bounds, |row, text| {
         if !is_rest || names.len() > 1 && is_object(text) {
             let mut value = Vec::new();
             columns::value(array, kind, row)?.write_json(&mut value);

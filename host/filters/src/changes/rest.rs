@@ -2,7 +2,7 @@
 //! stands once.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
@@ -20,6 +20,47 @@ use flitch_core::batch::{Kind, REST, TAG, TIMESTAMP, path};
 
 /// The members of a text, each with its path.
 type Members<'a> = Vec<(Cow<'a, str>, Written<'a>)>;
+
+/// Hashes of the names that records have in `@rest`, by their rows: an answer may set hundreds of columns, and remove as
+/// many fields, none of which is among thousands of members, and to look for each of them in the texts would take as long as all
+/// texts times all columns.
+#[derive(Default)]
+pub(super) struct Names {
+    state: ahash::RandomState,
+    rows: Option<Vec<HashSet<u64>>>,
+}
+
+impl Names {
+    /// Of the rows in `only`, or of all, those whose text in the column of `@rest` may have a member of this name. What was found
+    /// once holds until [`forget`](Self::forget), though a member may be gone by then.
+    pub(super) fn among(
+        &mut self,
+        slot: &Slot,
+        rows: usize,
+        only: Option<&BooleanBuffer>,
+        name: &str,
+    ) -> BooleanBuffer {
+        let Names { state, rows: known } = self;
+        let known = known.get_or_insert_with(|| {
+            let texts = slot.array.as_string::<i32>();
+            let of_row = |row: usize| -> HashSet<u64> {
+                let place = if slot.constant { 0 } else { row };
+                let text = texts.is_valid(place).then(|| texts.value(place));
+                let members = text.and_then(written).unwrap_or_default();
+                members.iter().map(|member| state.hash_one(path::unescape(&member.path()))).collect()
+            };
+            (0..rows).map(of_row).collect()
+        });
+        let hash = state.hash_one(name);
+        let is_meant = |row: usize| only.is_none_or(|only| only.value(row));
+        (0..rows).map(|row| is_meant(row) && known[row].contains(&hash)).collect()
+    }
+
+    /// The texts are others now.
+    pub(super) fn forget(&mut self) {
+        self.rows = None;
+    }
+}
 
 /// Writes each member as a column of its own would be: it replaces what stands at or below its path, be it in a column or among
 /// the members that the record has there already.

@@ -70,6 +70,28 @@ fn a_field_that_is_set_takes_the_place_of_a_member_whatever_its_name_begins_with
 }
 
 #[test]
+fn each_of_many_fields_that_are_set_meets_just_the_members_of_its_name() {
+    let objects = [json!({"n": 0}), json!({"n": 1}), json!({"n": 2})];
+    let members = rest(&[Some(r#"{"a":1,"o":{"p":1},"b.c":1,"z":1}"#), None, Some(r#"{"b":{"c":1,"d":2}}"#)]);
+    let before = applied(&records(&objects), vec![members], &[]);
+    let set = vec![
+        numbers("none", &[Some(5), Some(5), Some(5)]),
+        numbers("a", &[Some(6), Some(6), None]),
+        numbers("o.p", &[Some(7), None, Some(7)]),
+        numbers("b.c", &[Some(8), Some(8), Some(8)]),
+        numbers("b\\.c", &[Some(9), None, None]),
+        rest(&[Some(r#"{"late":1}"#), Some(r#"{"late":1}"#), None]),
+        numbers("late", &[Some(2), None, Some(2)]),
+    ];
+    let wanted = [
+        json!({"n": 0, "none": 5, "a": 6, "o": {"p": 7}, "b": {"c": 8}, "b.c": 9, "z": 1, "late": 2}),
+        json!({"n": 1, "none": 5, "a": 6, "b": {"c": 8}, "late": 1}),
+        json!({"n": 2, "none": 5, "o": {"p": 7}, "b": {"c": 8, "d": 2}, "late": 2}),
+    ];
+    assert_eq!(rows(&applied(&before, set, &[])), wanted);
+}
+
+#[test]
 fn all_members_go_where_the_column_is_removed_and_others_come_in_their_place() {
     let text = Some(r#"{"a":1,"b":2}"#);
     let before = applied(&records(&[json!({"c": 1}), json!({"c": 1})]), vec![rest(&[text, text])], &[]);
