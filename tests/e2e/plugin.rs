@@ -59,11 +59,12 @@ fn what_a_filter_prints_and_reads_is_seen_by_who_tries_it() {
 #[test]
 fn a_rejected_record_is_told_on_stderr_and_in_the_exit_code() {
     let guest = guests::c_filter();
-    let lines = "{\"message\":\"fine\"}\nno json\n{\"message\":\"REJECT me\"}\n";
+    let lines = "{\"message\":\"fine\"}\nno json\n{\"message\":\"REJECT me\",\"n\":1605515507.123456789}\n";
     let ended = run(&[guest.to_str().unwrap()], &[], lines);
     assert_eq!(ended.status.code(), Some(1));
     assert_eq!(ended.stdout, "{\"message\":\"fine\",\"upper\":\"FINE\"}\n");
     assert!(ended.stderr.contains("line 2: ") && ended.stderr.contains(": REJECT me"), "{}", ended.stderr);
+    assert!(ended.stderr.contains(r#""n":1605515507.123456789}"#), "as it is written: {}", ended.stderr);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use serde_json::Value;
+use serde::de::IgnoredAny;
 
 use super::super::Failure;
 use super::args::PluginArgs;
@@ -12,7 +12,7 @@ use super::wrong;
 use flitch_core::batch::builder::Builder;
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::utf8::InvalidUtf8;
-use flitch_core::batch::{Cut, Records, TAG, TIMESTAMP, decode};
+use flitch_core::batch::{Cut, Records, TAG, TIMESTAMP, decode, json};
 use flitch_core::clock::Clock;
 use flitch_core::telemetry::escape;
 use flitch_filters::{Alone, Rejected};
@@ -85,7 +85,7 @@ impl Pipe {
         if let Err(error) = decode::decode_line(&mut self.builder, line) {
             self.flush()?;
             self.refused += 1;
-            refuse(&format!("line {number}: {error}"), &String::from_utf8_lossy(line).into())?;
+            refuse(&format!("line {number}: {error}"), &json::quoted(&String::from_utf8_lossy(line)))?;
         }
         if self.builder.full(&Cut::default()) {
             self.flush()?;
@@ -111,7 +111,10 @@ impl Pipe {
         self.refused += rejected.len() as u64;
         for Rejected { reason, record, .. } in &rejected {
             let text = String::from_utf8_lossy(record);
-            refuse(reason, &serde_json::from_str(&text).unwrap_or_else(|_| text.trim_end().into()))?;
+            let text = text.trim_end();
+            // As it is written: a number may have more digits than a float holds.
+            let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok();
+            refuse(reason, &if is_json { text.to_owned() } else { json::quoted(text) })?;
         }
         Ok(())
     }
@@ -127,8 +130,8 @@ fn without_arrival(records: &Records) -> Records {
     Records::new(records.columns().clone(), constants)
 }
 
-/// Tells about one record on stderr.
-fn refuse(reason: &str, record: &Value) -> std::io::Result<()> {
-    let line = serde_json::json!({ "reason": reason, "record": record }).to_string();
+/// Tells about one record, a JSON text, on stderr.
+fn refuse(reason: &str, record: &str) -> std::io::Result<()> {
+    let line = format!("{{\"reason\":{},\"record\":{record}}}", json::quoted(reason));
     writeln!(std::io::stderr(), "{}", escape::json(line.as_bytes()))
 }
