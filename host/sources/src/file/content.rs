@@ -1,11 +1,12 @@
 //! The bytes of a file, plain or decompressed.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
-
-use flate2::bufread::MultiGzDecoder;
+use std::io;
 
 use super::fingerprint::read_at;
+use members::Members;
+
+mod members;
 
 /// Decompressed bytes that are kept so that they can be read again without starting over.
 const KEPT: usize = 4 << 20;
@@ -33,7 +34,7 @@ impl Content {
     pub fn file(&self) -> &File {
         match self {
             Content::Plain(file) => file,
-            Content::Gzip(gunzip) => gunzip.decoder.get_ref().get_ref(),
+            Content::Gzip(gunzip) => gunzip.members.file(),
         }
     }
 
@@ -41,7 +42,7 @@ impl Content {
     pub fn into_plain(self) -> Content {
         match self {
             Content::Plain(file) => Content::Plain(file),
-            Content::Gzip(gunzip) => Content::Plain(gunzip.decoder.into_inner().into_inner()),
+            Content::Gzip(gunzip) => Content::Plain(gunzip.members.into_file()),
         }
     }
 
@@ -58,7 +59,7 @@ impl Content {
     pub fn expanded(&self) -> Option<u64> {
         match self {
             Content::Plain(_) => None,
-            Content::Gzip(gunzip) => gunzip.end.map(|_| gunzip.position()),
+            Content::Gzip(gunzip) => gunzip.members.end().map(|_| gunzip.position()),
         }
     }
 
@@ -66,39 +67,40 @@ impl Content {
     pub fn end(&self) -> Option<End> {
         match self {
             Content::Plain(_) => None,
-            Content::Gzip(gunzip) => gunzip.end,
+            Content::Gzip(gunzip) => gunzip.members.end(),
         }
     }
 }
 
 /// A gzip file (RFC 1952) of one or several members, read as a stream that can go back a little.
 pub(super) struct Gunzip {
-    decoder: MultiGzDecoder<BufReader<File>>,
+    members: Members,
     kept: Vec<u8>,
     /// Where `kept` begins in the decompressed content.
     start: u64,
-    end: Option<End>,
 }
 
 impl std::fmt::Debug for Gunzip {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Gunzip").field("start", &self.start).field("end", &self.end).finish_non_exhaustive()
+        f.debug_struct("Gunzip")
+            .field("start", &self.start)
+            .field("end", &self.members.end())
+            .finish_non_exhaustive()
     }
 }
 
 impl Gunzip {
     /// Reads `file` from its beginning.
     pub fn new(file: File) -> io::Result<Gunzip> {
-        Ok(Gunzip { decoder: decoder(file)?, kept: Vec::new(), start: 0, end: None })
+        Ok(Gunzip { members: Members::new(file)?, kept: Vec::new(), start: 0 })
     }
 
     fn read_at(&mut self, buffer: &mut [u8], offset: u64, keep: u64) -> io::Result<usize> {
         if offset < self.start {
-            let file = self.decoder.get_ref().get_ref().try_clone()?;
-            *self = Gunzip::new(file)?;
+            self.begin_anew()?;
         }
         let until = offset + buffer.len() as u64;
-        while self.end.is_none() && self.position() < until {
+        while self.members.end().is_none() && self.position() < until {
             // Skipped bytes, and those that nobody asks for again.
             let needed = keep.max(self.position().saturating_sub(KEPT as u64)).min(offset);
             let unused = (needed.saturating_sub(self.start) as usize).min(self.kept.len());
@@ -123,25 +125,18 @@ impl Gunzip {
     fn read_more(&mut self) -> io::Result<()> {
         let len = self.kept.len();
         self.kept.resize(len + (64 << 10), 0);
-        let read = self.decoder.read(&mut self.kept[len..]);
+        let read = self.members.read(&mut self.kept[len..]);
         self.kept.truncate(len + *read.as_ref().unwrap_or(&0));
-        match read {
-            Ok(0) => self.end = Some(End::Whole),
-            Ok(_) => {}
-            Err(error) => match error.kind() {
-                io::ErrorKind::UnexpectedEof => self.end = Some(End::Short),
-                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => self.end = Some(End::Broken),
-                io::ErrorKind::Interrupted => {}
-                _ => return Err(error),
-            },
+        if read.is_err() {
+            self.begin_anew()?;
         }
+        read.map(drop)
+    }
+
+    fn begin_anew(&mut self) -> io::Result<()> {
+        *self = Gunzip::new(self.members.file().try_clone()?)?;
         Ok(())
     }
-}
-
-fn decoder(mut file: File) -> io::Result<MultiGzDecoder<BufReader<File>>> {
-    file.seek(SeekFrom::Start(0))?;
-    Ok(MultiGzDecoder::new(BufReader::with_capacity(64 << 10, file)))
 }
 
 #[cfg(test)]

@@ -64,6 +64,58 @@ fn a_read_larger_than_what_is_kept_is_whole() {
 }
 
 #[test]
+fn all_that_stands_before_a_damage_is_read() {
+    let text: Vec<u8> = (0..300_000u32).map(|n| (n / 7 % 251) as u8).collect();
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
+    encoder.write_all(&text).unwrap();
+    let whole = encoder.finish().unwrap();
+    // Blocks of bytes as they are: one byte, their length, and the same with all bits turned.
+    let (mut at, mut before) = (10, 0);
+    while before < text.len() {
+        let mut damaged = whole.clone();
+        damaged[at + 3] ^= 0xff;
+        let mut content = open(&damaged);
+        assert!(read(&mut content, 0, text.len()) == text[..before], "{before} bytes");
+        assert_eq!(content.end(), Some(End::Broken));
+        let length = usize::from(u16::from_le_bytes([whole[at + 1], whole[at + 2]]));
+        (at, before) = (at + 5 + length, before + length);
+    }
+}
+
+#[test]
+fn zeros_behind_a_member_are_no_damage_and_other_bytes_are() {
+    let (one, two) = (gzip(b"one\n"), gzip(b"two\n"));
+    let zeros = vec![0; 200_000];
+    for (bytes, want, end) in [
+        ([&one[..], &zeros[..]].concat(), "one\n", End::Whole),
+        ([&one[..], &zeros[..], &two[..], &[0]].concat(), "one\ntwo\n", End::Whole),
+        ([&one[..], &zeros[..], &two[..5]].concat(), "one\n", End::Short),
+        ([&one[..], b"text behind"].concat(), "one\n", End::Broken),
+        ([&zeros[..], &one[..]].concat(), "", End::Broken),
+    ] {
+        let mut content = open(&bytes);
+        assert_eq!(read(&mut content, 0, 100), want.as_bytes());
+        assert_eq!(content.end(), Some(end), "{} bytes", bytes.len());
+    }
+}
+
+#[test]
+fn a_head_may_hold_what_gzip_can_put_there() {
+    let text = b"one\n";
+    let plain = gzip(text);
+    let head = |flags: u8| [&[0x1f, 0x8b, 8, flags], &plain[4..10]].concat();
+    let all = [&head(0x1f)[..], &[3, 0, 1, 2, 3], b"name\0", b"comment\0", &[9, 9], &plain[10..]].concat();
+    let mut content = open(&all);
+    assert_eq!(read(&mut content, 0, 100), text);
+    assert_eq!(content.end(), Some(End::Whole));
+    for length in 1..all.len() {
+        let mut content = open(&all[..length]);
+        read(&mut content, 0, 100);
+        assert_eq!(content.end(), Some(End::Short), "{length} bytes");
+    }
+}
+
+#[test]
 fn a_file_that_stops_in_the_middle_is_told_from_one_that_is_damaged() {
     let whole = gzip(b"one\ntwo\n");
     let mut content = open(&whole[..whole.len() - 8]);
