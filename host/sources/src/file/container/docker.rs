@@ -123,13 +123,18 @@ fn object_end(text: &[u8]) -> Option<usize> {
 /// A line whose members stand in another order or with white space between: a tool has written it anew.
 #[derive(Deserialize)]
 struct AnyForm<'a> {
-    #[serde(default)]
-    log: String,
+    /// Any text: half of a surrogate pair is none for what reads strings.
+    #[serde(borrow, default = "no_text")]
+    log: &'a RawValue,
     #[serde(default)]
     stream: String,
     time: String,
     #[serde(borrow, default)]
     attrs: Option<&'a RawValue>,
+}
+
+fn no_text<'a>() -> &'a RawValue {
+    serde_json::from_str("\"\"").expect("it is JSON")
 }
 
 #[cold]
@@ -138,8 +143,8 @@ fn in_any_form<'a>(
     stamps: &mut Stamps,
     scratch: &'a mut Vec<u8>,
 ) -> Result<Entry<'a>, &'static str> {
-    let form: AnyForm<'_> =
-        serde_json::from_slice(line).map_err(|_| "it is no JSON object with the texts `log` and `time`")?;
+    const FORM: &str = "it is no JSON object with the texts `log` and `time`";
+    let form: AnyForm<'_> = serde_json::from_slice(line).map_err(|_| FORM)?;
     let Some(time) = stamps.parse(form.time.as_bytes()) else { return Err("its `time` is no RFC 3339 time") };
     let stream = match &*form.stream {
         "stdout" => Stream::Out,
@@ -152,7 +157,8 @@ fn in_any_form<'a>(
         return Err("its `attrs` is no object");
     }
     scratch.clear();
-    scratch.extend_from_slice(form.log.as_bytes());
+    let log = form.log.get().strip_prefix('"').ok_or(FORM)?;
+    unescape(log.as_bytes(), scratch).ok_or(FORM)?;
     let (partial, text) = ended(scratch);
     Ok(Entry { time, stream, partial, text, attrs: attrs.as_bytes(), cut: false })
 }

@@ -114,16 +114,19 @@ fn found(block: &[u8; BLOCK]) -> u128 {
 }
 
 /// The character that the escapes `\uXXXX` at the head of `rest` stand for, and the length of these; none where they are
-/// no text.
+/// none. Half of a surrogate pair is no character of a text.
 #[inline(never)]
 fn character(rest: &[u8]) -> Option<(char, usize)> {
-    let high = unit(rest)?;
-    if !(0xd800..0xdc00).contains(&high) {
-        return Some((char::from_u32(high)?, 6));
+    let first = unit(rest)?;
+    if let Some(character) = char::from_u32(first) {
+        return Some((character, 6));
     }
-    // The first half of a character past the sixteen bits; what has no second is no text.
-    let low = unit(&rest[6..]).filter(|low| (0xdc00..0xe000).contains(low))?;
-    Some((char::from_u32(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00))?, 12))
+    // Both halves of a character past the sixteen bits.
+    let low = unit(&rest[6..]).filter(|low| first < 0xdc00 && (0xdc00..0xe000).contains(low));
+    Some(match low.and_then(|low| char::from_u32(0x10000 + ((first - 0xd800) << 10) + (low - 0xdc00))) {
+        Some(character) => (character, 12),
+        None => (char::REPLACEMENT_CHARACTER, 6),
+    })
 }
 
 /// The value of the escape `\uXXXX` at the head of `rest`.

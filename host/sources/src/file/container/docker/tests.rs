@@ -41,6 +41,15 @@ fn a_line_is_read_as_docker_writes_it_and_as_others_do() {
             r#" { "time": "2020-01-31T10:00:00.1Z", "stream": "stderr", "attrs": {"a": 1}, "log": "x\ny\n" } "#,
             is(Stream::Err, false, "x\ny", r#"{"a": 1}"#),
         ),
+        // Half of a character is none, whoever has written it.
+        (
+            r#"{"log":"a\ud83d b\ude00\ud83d\ud83d\ude00\n","stream":"stdout","time":"2020-01-31T10:00:00.1Z"}"#,
+            is(Stream::Out, false, "a\u{fffd} b\u{fffd}\u{fffd}😀", ""),
+        ),
+        (
+            r#"{"log": "a\ud83d b\ude00\ud83d\ud83d\ude00\n", "time": "2020-01-31T10:00:00.1Z"}"#,
+            is(Stream::Unnamed, false, "a\u{fffd} b\u{fffd}\u{fffd}😀", ""),
+        ),
         // Members that Docker does not write say nothing, wherever they stand and whatever they are.
         (
             r#"{"log":"x\n","stream":"stdout","time":"2020-01-31T10:00:00.1Z","n":"1"}"#,
@@ -77,7 +86,9 @@ fn what_is_no_such_line_is_told_why() {
         ("{}", form),
         (r#"{"log":"x\n","time":1}"#, form),
         (r#"{"log":"x\n","stream":"stdout","time":"2020-01-31T10:00:00.1Z"}}"#, form),
-        (r#"{"log":"\ud83d\n","stream":"stdout","time":"2020-01-31T10:00:00.1Z"}"#, form),
+        (r#"{"log":"\ud83\n","stream":"stdout","time":"2020-01-31T10:00:00.1Z"}"#, form),
+        (r#"{"log":1, "stream":"stdout","time":"2020-01-31T10:00:00.1Z"}"#, form),
+        (r#"{"log":null, "stream":"stdout","time":"2020-01-31T10:00:00.1Z"}"#, form),
         (r#"{"log":"x\n","stream":"stdout","time":"now"}"#, "its `time` is no RFC 3339 time"),
         (
             r#"{"log":"x\n","stream":"stdin","time":"2020-01-31T10:00:00.1Z"}"#,
