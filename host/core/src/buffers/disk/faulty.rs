@@ -175,6 +175,13 @@ impl Faulty {
         inode.changes.clear();
     }
 
+    /// Somebody removes all files; those that are open stay for who has them.
+    pub fn sweep_away(&self) {
+        let mut inside = self.0.lock();
+        inside.names.clear();
+        inside.synced_names.clear();
+    }
+
     /// All files with their bytes.
     pub fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let inside = self.0.lock();
@@ -281,6 +288,10 @@ impl Drop for Open {
 }
 
 impl File for Open {
+    fn is_at(&self, path: &Path) -> bool {
+        self.0.0.lock().names.get(path) == Some(&self.1)
+    }
+
     fn length(&self) -> io::Result<u64> {
         Ok(self.0.0.lock().inodes[self.1].seen.len() as u64)
     }

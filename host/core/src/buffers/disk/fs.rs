@@ -9,7 +9,7 @@ use std::path::Path;
 
 use arrow_buffer::Buffer;
 
-use crate::private;
+use crate::{file_stamp, private};
 
 /// Most parts of one call to write (`IOV_MAX` of Linux).
 const PARTS: usize = 1024;
@@ -46,6 +46,9 @@ pub trait Fs: Debug + Send + Sync {
 
 /// An open file.
 pub trait File: Send {
+    /// Whether `path` leads to it: somebody may have taken it away.
+    fn is_at(&self, path: &Path) -> bool;
+
     /// How many bytes it has.
     fn length(&self) -> io::Result<u64>;
 
@@ -124,6 +127,10 @@ impl Fs for Real {
 }
 
 impl File for fs::File {
+    fn is_at(&self, path: &Path) -> bool {
+        file_stamp::is_at(self, path)
+    }
+
     fn length(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }

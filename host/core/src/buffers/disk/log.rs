@@ -5,6 +5,8 @@
 //!   same frames go to a new segment. (After a failed sync a file may say that all is well, and hold something else.)
 //! - A segment is removed when all its frames are settled.
 //! - A segment that was there at the start is never appended to.
+//! - A file that somebody has removed promises nothing either: what is appended then goes to a new one, in a folder that is
+//!   made again.
 
 use std::any::Any;
 use std::io;
@@ -71,7 +73,8 @@ pub struct Log {
     /// Bytes were put aside that do not say which frame they were.
     has_parked_unknown: bool,
     sync_seconds: metrics::Histogram,
-    _lock: Box<dyn Any + Send>,
+    /// None where the folder was removed and could not be made again.
+    lock: Option<Box<dyn Any + Send>>,
 }
 
 /// What was found when a log was opened.
@@ -126,7 +129,7 @@ impl Log {
             missing: 0,
             has_parked_unknown: false,
             sync_seconds: metrics::Histogram::noop(),
-            _lock: lock,
+            lock: Some(lock),
         };
         Ok((log, opened))
     }
@@ -198,6 +201,10 @@ impl Log {
             self.fs.sync_folder(&self.folder)?;
         }
         self.sync_seconds.record(begin.elapsed().as_secs_f64());
+        if !file.is_at(&self.folder.join(segment::name(*first))) {
+            // What is in it is gone with the process.
+            return Err(io::Error::new(io::ErrorKind::NotFound, "somebody has removed its files"));
+        }
         self.next += frames.len() as u64;
         (segment.end, segment.length) = (self.next, end);
         Ok(placed)
@@ -211,9 +218,24 @@ impl Log {
             }
             self.current = None;
         }
-        let file = self.fs.create(&self.folder.join(segment::name(self.next)))?;
+        let path = self.folder.join(segment::name(self.next));
+        let file = match self.fs.create(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.make_folder()?;
+                self.fs.create(&path)?
+            }
+            created => created?,
+        };
         self.segments.insert(self.next, Segment { end: self.next, length: 0 });
         self.current = Some((self.next, file));
+        Ok(())
+    }
+
+    /// Makes the folder again, which somebody has removed with the lock in it.
+    fn make_folder(&mut self) -> io::Result<()> {
+        self.lock = None;
+        self.fs.make_folder(&self.folder)?;
+        self.lock = Some(self.fs.lock(&self.folder.join(LOCK))?);
         Ok(())
     }
 
@@ -224,6 +246,10 @@ impl Log {
         if segment.end > first {
             // Where that fails too, what stays there is passed over: the next segment says where this one ends.
             let _ = file.truncate(segment.length).and_then(|()| file.sync());
+            if self.place.segment == first {
+                // What is not read of it can be read for as long as it is open, if it was removed.
+                self.reading = Some((first, file));
+            }
         } else {
             self.segments.remove(&first);
             let _ = self.fs.remove(&self.folder.join(segment::name(first)));
@@ -257,8 +283,10 @@ impl Log {
         };
         let gone: Vec<u64> = self.segments.iter().filter(gone).map(|(first, _)| *first).collect();
         for first in &gone {
-            self.fs.remove(&self.folder.join(segment::name(*first)))?;
-            self.segments.remove(first);
+            match self.fs.remove(&self.folder.join(segment::name(*first))) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => self.segments.remove(first),
+            };
             // A file that is open takes its room until it is let go of.
             self.reading.take_if(|(open, _)| open == first);
         }

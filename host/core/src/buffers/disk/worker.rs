@@ -234,7 +234,14 @@ impl Worker {
         }
         let missing = self.log().take_missing();
         if missing > 0 {
-            self.core.state.lock().disk.parked += missing;
+            let core = self.core.clone();
+            let mut state = core.state.lock();
+            state.disk.parked += missing;
+            let log = self.log();
+            let gone: Vec<_> = state.held.extract_if(|sequence, _| log.is_settled(*sequence)).collect();
+            drop(state);
+            // Their sources may have them still.
+            drop(gone);
             self.parked.increment(missing);
             tracing::error!(output = %self.telling.name, frames = missing, "frames of the buffer are not where they were written; what was in them is lost, unless their sources have it");
         }

@@ -85,7 +85,14 @@ impl Log {
                 self.place = Place { segment: first + 1, at: HEADER as u64 };
                 continue;
             }
-            let file = self.file(first)?;
+            let file = match self.file(first) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    // Somebody has removed it: all that was not read of it is missing.
+                    self.place.at = segment.length;
+                    continue;
+                }
+                file => file?,
+            };
             match segment::look(file, at, segment.length)? {
                 Found::End => unreachable!("the place is before the end"),
                 Found::Frame(head) if head.sequence < self.unread || self.acks.set().has(head.sequence) => {
@@ -133,6 +140,11 @@ impl Log {
             Some((before, place)) if place.segment == first && before <= sequence => place.at,
             _ => HEADER as u64,
         };
+        if let Err(error) = self.file(first)
+            && error.kind() == io::ErrorKind::NotFound
+        {
+            return Err(gone("somebody has removed its segment".to_owned()));
+        }
         loop {
             match segment::look(self.file(first)?, at, segment.length)? {
                 Found::Frame(head) if head.sequence == sequence => {
@@ -175,10 +187,19 @@ impl Log {
     }
 
     fn file(&mut self, first: u64) -> io::Result<&dyn File> {
-        if self.reading.as_ref().is_none_or(|(open, _)| *open != first) {
+        let is_it =
+            |file: &Option<(u64, Box<dyn File>)>| file.as_ref().is_some_and(|(open, _)| *open == first);
+        let is_current = is_it(&self.current);
+        if !is_current && !is_it(&self.reading) {
             self.reading = Some((first, self.fs.open(&self.folder.join(segment::name(first)))?));
         }
-        Ok(&*self.reading.as_ref().expect("it was opened").1)
+        let open = if is_current { &self.current } else { &self.reading };
+        Ok(&*open.as_ref().expect("it was opened").1)
+    }
+
+    /// Whether a frame is settled, be it that it is missing.
+    pub fn is_settled(&self, sequence: u64) -> bool {
+        self.acks.set().has(sequence)
     }
 
     /// Keeps the bytes up to `to` in a file of their own, and passes over them.

@@ -192,6 +192,58 @@ fn a_write_that_fails_at_any_byte_promises_nothing_and_can_be_repeated() {
 }
 
 #[test]
+fn what_is_appended_after_somebody_has_removed_the_files_is_there_in_the_next_run() {
+    let fs = Faulty::default();
+    let mut log = open(&fs);
+    append(&mut log, &[1, 2]).unwrap();
+    log.settle(1, 2);
+    log.sweep().unwrap();
+    fs.sweep_away();
+    append(&mut log, &[3]).unwrap_err();
+    append(&mut log, &[3, 4]).unwrap();
+    assert_eq!(numbers(&mut log), [2, 3, 4], "what is open can be read");
+    log.settle(2, 4);
+    log.sweep().unwrap();
+    drop(log);
+    assert_eq!(numbers(&mut open(&fs)), [4]);
+}
+
+#[test]
+fn frames_whose_files_somebody_has_removed_are_missing_and_those_after_them_are_read() {
+    let fs = Faulty::default();
+    let mut log = open(&fs);
+    (0..6).for_each(|turn| _ = append(&mut log, &[turn * 2, turn * 2 + 1]).unwrap());
+    assert!(segments(&fs) > 2);
+    fs.sweep_away();
+    // The last one is full, and nothing is appended to it.
+    append(&mut log, &[20]).unwrap();
+    let again = log.read_again(2).unwrap_err();
+    assert_eq!(again.kind(), io::ErrorKind::InvalidData, "{again}");
+    assert_eq!(numbers(&mut log), [20]);
+    assert_eq!(log.take_missing(), 12);
+    assert!(log.is_settled(12) && !log.is_settled(13));
+    log.sweep().unwrap();
+    assert_eq!((log.segments().0, segments(&fs)), (1, 1));
+}
+
+#[test]
+fn a_folder_that_was_removed_is_made_again_with_its_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("above/out");
+    let fs: Arc<dyn Fs> = Arc::new(Real);
+    let (mut log, _) = Log::open(fs.clone(), &path).unwrap();
+    append(&mut log, &[1]).unwrap();
+    std::fs::remove_dir_all(folder.path().join("above")).unwrap();
+    append(&mut log, &[2]).unwrap_err();
+    append(&mut log, &[2]).unwrap();
+    assert_eq!(numbers(&mut log), [1, 2]);
+    let error = Log::open(fs.clone(), &path).err().unwrap();
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    drop(log);
+    assert_eq!(numbers(&mut Log::open(fs, &path).unwrap().0), [2]);
+}
+
+#[test]
 fn it_works_on_the_disk_of_the_machine() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("above/out");
