@@ -8,6 +8,7 @@ use rustix::fs::Access;
 use rustix::io::Errno;
 
 use super::super::WriteError;
+use super::rotate::Stuck;
 
 /// What becomes of the lines for one path that were not written.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ enum Kind {
 }
 
 fn kind(error: &io::Error) -> Kind {
+    let error = Stuck::cause(error);
     match Errno::from_io_error(error) {
         Some(Errno::NAMETOOLONG | Errno::INVAL | Errno::ILSEQ) => Kind::Name,
         // A path with a NUL does not reach the kernel.

@@ -82,17 +82,17 @@ impl Rotation {
         place.finish();
         let path = &behind_links(path);
         if self.keep == 0 {
-            return ignore_missing(fs::remove_file(path));
+            return remove(path);
         }
         for suffix in ["", ".gz"] {
-            ignore_missing(fs::remove_file(numbered(path, self.keep, suffix)))?;
+            remove(&numbered(path, self.keep, suffix))?;
             for number in (1..self.keep).rev() {
-                let to = numbered(path, number + 1, suffix);
-                ignore_missing(fs::rename(numbered(path, number, suffix), to))?;
+                let (from, to) = (numbered(path, number, suffix), numbered(path, number + 1, suffix));
+                ignore_missing(fs::rename(from, &to)).map_err(|error| Stuck::at(&to, error))?;
             }
         }
         let rotated = numbered(path, 1, "");
-        fs::rename(path, &rotated)?;
+        fs::rename(path, &rotated).map_err(|error| Stuck::at(&rotated, error))?;
         if let Some(Compresses { output, health }) = &self.compresses {
             let compressed = numbered(path, 1, ".gz");
             let part = Part::new(health, "compress", output);
@@ -104,6 +104,30 @@ impl Rotation {
         }
         Ok(())
     }
+}
+
+/// A file cannot be moved on for what is at another path.
+#[derive(Debug, thiserror::Error)]
+#[error("it cannot be rotated: {}: {error}", path.display())]
+pub(super) struct Stuck {
+    path: PathBuf,
+    error: io::Error,
+}
+
+impl Stuck {
+    fn at(path: &Path, error: io::Error) -> io::Error {
+        io::Error::new(error.kind(), Stuck { path: path.to_owned(), error })
+    }
+
+    /// What the system says, of an error that may be one of these.
+    pub fn cause(error: &io::Error) -> &io::Error {
+        let stuck = error.get_ref().and_then(|inside| inside.downcast_ref::<Stuck>());
+        stuck.map_or(error, |stuck| &stuck.error)
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    ignore_missing(fs::remove_file(path)).map_err(|error| Stuck::at(path, error))
 }
 
 fn numbered(path: &Path, number: u32, suffix: &str) -> PathBuf {

@@ -120,6 +120,26 @@ async fn files_are_rotated_kept_and_compressed() {
 }
 
 #[tokio::test]
+async fn what_stands_where_a_rotated_file_must_go_is_named_and_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    for (keep, taken) in [(2, "out.2"), (1, "out.1")] {
+        let folder = folder.path().join(format!("{keep}-{taken}"));
+        let settings = FileSettings { max_bytes: Some(Bytes(1000)), keep, ..settings(&folder, "out") };
+        let output = output(&settings);
+        for n in 0..3 {
+            output.write_batch(&numbered(n * 100, 10)).await.unwrap();
+        }
+        fs::remove_file(folder.join(taken)).unwrap_or_default();
+        fs::create_dir_all(folder.join(taken).join("inside")).unwrap();
+        let error = output.write_batch(&numbered(300, 10)).await.unwrap_err().to_string();
+        assert!(error.contains(&format!("/{taken}")), "{error}");
+        fs::remove_dir_all(folder.join(taken)).unwrap();
+        output.write_batch(&numbered(300, 10)).await.unwrap();
+        assert_eq!(fs::read(folder.join("out")).unwrap(), numbered(300, 10).ndjson().text);
+    }
+}
+
+#[tokio::test]
 async fn what_is_made_of_a_file_by_rotation_is_for_nobody_else() {
     let folder = tempfile::tempdir().unwrap();
     for (gzip, keep) in [(false, 2), (true, 2), (false, 0)] {
