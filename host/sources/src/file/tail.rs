@@ -20,6 +20,9 @@ use super::fingerprint::{Fingerprint, HEAD, Trail, read_head};
 use super::identity::{self, first_line};
 use super::read::{Blank, Searched};
 use super::settings::Compression;
+use unended::Unended;
+
+mod unended;
 
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 /// How files begin that others compress; `?` is a digit.
@@ -53,6 +56,8 @@ pub(super) struct Tail {
     pub fingerprint: Option<Fingerprint>,
     /// What stands before a position up to which it was read.
     pub trail: Option<Trail>,
+    /// Its last line, where that had no end and was sent as it was.
+    pub unended: Option<Unended>,
     /// What is on disk about it.
     pub saved: Option<Checkpoint>,
     /// None of its batches has settled yet, so that its first safe position is saved at once.
@@ -156,7 +161,7 @@ pub(super) struct Plain {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     None,
-    /// It was written to, or lost NULs at its end that nobody has written over.
+    /// It was written to, or lost at its end what was not sent: NULs that nobody has written over, a line without an end.
     Grown,
     /// It was cut.
     Truncated,
@@ -166,8 +171,13 @@ impl Tail {
     /// Looks at what the system says of the file, without reading it.
     pub fn look(&mut self) -> io::Result<(Change, Metadata)> {
         let meta = self.metadata()?;
-        let change = if meta.len() < self.end() {
+        let change = if meta.len() < self.end() && (self.is_compressed() || meta.len() < self.offset) {
             Change::Truncated
+        } else if meta.len() < self.end() {
+            // A line without an end is taken back, of which nothing was sent.
+            self.searched = None;
+            self.blank = Blank::Unknown;
+            Change::Grown
         } else if meta.len() != self.size || modified(&meta) != self.modified {
             Change::Grown
         } else {
@@ -214,7 +224,13 @@ impl Tail {
         let Some(content) = &self.content else { return Ok(true) };
         let mut buffer = [0; HEAD];
         let head = read_head(content.file(), &mut buffer)?;
-        if self.fingerprint.is_some_and(|known| !known.fits(head)) {
+        // Of a short file all is known that was taken of it; a line without an end behind that may have become another.
+        let taken = self.trail.filter(|trail| {
+            let is_head = 0 < trail.position && trail.position <= HEAD as u64;
+            is_head && trail.position == self.offset && !self.is_compressed()
+        });
+        let known = taken.map_or(self.fingerprint, |trail| trail.before);
+        if known.is_some_and(|known| !known.fits(head)) {
             return Ok(false);
         }
         if let Some(trail) = self.trail
@@ -299,6 +315,7 @@ impl Tail {
         self.constants = None;
         self.fingerprint = None;
         self.trail = None;
+        self.unended = None;
         self.saved = None;
         self.is_fresh = true;
         self.twin = Twin::Unknown;

@@ -36,6 +36,7 @@ mod saving;
 mod successor;
 mod twin;
 
+pub(super) use begin::last_line;
 use discovery::Scan;
 use opened::Opened;
 use rounds::{Pace, Rounds};
@@ -250,9 +251,7 @@ impl Tailer {
             Ok((Change::None, _)) => {}
             Ok((change, meta)) => {
                 if change == Change::Truncated {
-                    tracing::info!(path = %tail.path.display(), "a file was cut; it is read from its beginning");
-                    self.let_go.content(tail, now);
-                    tail.renew(now);
+                    self.let_go.begin_anew(tail, now, "a file was cut");
                 }
                 tail.size = meta.len();
                 tail.modified = modified(&meta);
@@ -377,9 +376,7 @@ impl Tailer {
         let was_unknown = tail.compressed == Compressed::Unknown;
         if was_unknown || now >= tail.verify_at {
             if !tail.verify(self.settings.compression)? {
-                tracing::info!(path = %tail.path.display(), "a file has new content; it is read from its beginning");
-                self.let_go.content(tail, now);
-                tail.renew(now);
+                self.let_go.begin_anew(tail, now, "a file has new content");
                 tail.verify(self.settings.compression)?;
                 if tail.is_compressed() {
                     // Somebody may still write it: it is read when it is complete.
@@ -424,6 +421,9 @@ impl Tailer {
         }
         tail.leave_trail()?;
         let forced = std::mem::take(&mut tail.force);
+        if forced {
+            tail.note_unended()?;
+        }
         let Some(end) = tail.content.as_ref().and_then(Content::end) else { return Ok(Read::Enough) };
         if !forced {
             // Nothing more comes after the end; a file that stops in the middle may be written to yet.

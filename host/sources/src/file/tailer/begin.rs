@@ -71,6 +71,7 @@ impl Tailer {
             mark: Watermark::new(Some(Position::at(0))),
             fingerprint: None,
             trail: None,
+            unended: None,
             saved: None,
             is_fresh: true,
             content: None,
@@ -225,7 +226,7 @@ impl Tailer {
 }
 
 /// Where the last line begins that is not finished, of a file of `size` bytes.
-fn last_line(file: &std::fs::File, size: u64, coding: Coding) -> io::Result<u64> {
+pub(in super::super) fn last_line(file: &std::fs::File, size: u64, coding: Coding) -> io::Result<u64> {
     let mut buffer = vec![0; 64 << 10];
     let size = size - size % coding.unit() as u64;
     let mut end = size;

@@ -18,6 +18,7 @@ mod rotation;
 mod saving;
 mod stall;
 mod successors;
+mod taken_back;
 mod twins;
 
 #[test]

@@ -33,6 +33,20 @@ impl LetGo {
         }
     }
 
+    /// Reads a file from its beginning whose content is not what it was, for what is said to have happened (`what`); or, where that
+    /// is all that is another, from the beginning of a last line that had no end.
+    pub fn begin_anew(&mut self, tail: &mut Tail, now: Instant, what: &str) {
+        let path = tail.path.clone();
+        // A file that cannot be read now is read from its beginning when it can be.
+        if tail.take_back(now).unwrap_or(false) {
+            tracing::info!(path = %path.display(), from = tail.offset, "{what}; its last line, which had no end, is read again");
+            return;
+        }
+        tracing::info!(path = %path.display(), "{what}; it is read from its beginning");
+        self.content(tail, now);
+        tail.renew(now);
+    }
+
     /// Remembers how far content was read that stood in a file which has other content now.
     pub fn replaced(&mut self, kept: Checkpoint, now: Instant) {
         self.make_room(now);
