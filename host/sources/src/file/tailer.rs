@@ -77,8 +77,10 @@ pub(super) struct Tailer {
     kept_places: HashMap<PathBuf, FileId>,
     /// The same by what files to which links led have in common.
     kept_series: Series,
-    /// Files without a name that were let go not long ago.
+    /// Content that is gone from files that are there.
     let_go: LetGo,
+    /// Plain files without a name that were let go not long ago, the last one last.
+    nameless: VecDeque<(Instant, FileId)>,
     /// No position was ever saved: what is there now was there before us.
     first_start: bool,
     /// Paths seen at the first walk that could not be opened then.
@@ -131,17 +133,19 @@ impl Tailer {
         let gather = Gather::new(&settings)?;
         let (store, known) = Store::open(&cx.state_dir)?;
         let first_start = known.is_none();
-        let kept: HashMap<_, _> = known.unwrap_or_default().into_iter().map(|c| (c.id, c)).collect();
+        let mut known = known.unwrap_or_default();
+        // Of several that had one name the last one counts.
+        known.sort_by_key(|kept| (kept.seen, kept.id.born));
         let labels = [("source", &*cx.name)];
         let ailment = Ailment::of(&cx.health, "positions", &cx.name);
         Ok(Tailer {
             globs,
             store,
             first_start,
-            kept_paths: kept.values().map(|kept| (kept.path.clone(), kept.id)).collect(),
-            kept_places: kept.values().map(|kept| (kept.place().clone(), kept.id)).collect(),
-            kept_series: Series::of(kept.values()),
-            kept,
+            kept_paths: known.iter().map(|kept| (kept.path.clone(), kept.id)).collect(),
+            kept_places: known.iter().map(|kept| (kept.place().clone(), kept.id)).collect(),
+            kept_series: Series::of(known.iter()),
+            kept: known.into_iter().map(|kept| (kept.id, kept)).collect(),
             open_files: Metric::FilesOpen.gauge(&labels),
             behind: Metric::FileBytesBehind.gauge(&labels),
             reader: Reader::new(&settings),
@@ -156,6 +160,7 @@ impl Tailer {
             decoding: 0,
             next_key: 0,
             let_go: LetGo::default(),
+            nameless: VecDeque::new(),
             there_before: HashSet::new(),
             warned: HashSet::new(),
             links: HashMap::new(),
@@ -311,12 +316,16 @@ impl Tailer {
         // It may come back if it still has a name somewhere: a volume that is mounted again.
         let has_name =
             tail.content.as_ref().is_none_or(|c| c.file().metadata().is_ok_and(|meta| meta.nlink() > 0));
-        if has_name {
+        let is_plain = tail.compressed == Compressed::No && tail.fingerprint.is_some();
+        if has_name || is_plain {
             self.kept.insert(tail.id, tail.checkpoint(self.today()));
             self.kept_changed.push(tail.id);
         } else {
-            self.let_go.content(&tail, now);
             self.forgotten.push(tail.id);
+        }
+        if !has_name && is_plain {
+            // What it was compressed to may be read after it, by the next process too.
+            self.nameless.push_back((now, tail.id));
         }
     }
 

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::checkpoint::{Checkpoint, KEEP};
+use super::twin::{MOST, REMEMBER};
 use super::{Key, Tailer};
 
 /// First safe positions are saved together with others that come within this time.
@@ -26,12 +27,26 @@ impl Tailer {
     /// Saves the positions that have moved.
     pub fn save_moved(&mut self, now: Instant) {
         self.next_save = now + self.settings.checkpoint_interval.0;
+        self.forget_nameless(now);
         // What was there at a first start is known by its having no position: until the walk has seen all of it there
         // is nothing to save.
         let is_changed =
             !(self.rounds.lively.is_empty() && self.kept_changed.is_empty() && self.forgotten.is_empty());
         if self.has_walked() && (self.is_whole_due(now) || is_changed) {
             self.save(now);
+        }
+    }
+
+    /// Forgets plain files without a name of which nobody asks any more.
+    fn forget_nameless(&mut self, now: Instant) {
+        let is_over = |(since, _): &mut (Instant, _)| now >= *since + REMEMBER;
+        while let Some((_, id)) = match self.nameless.len() > MOST {
+            true => self.nameless.pop_front(),
+            false => self.nameless.pop_front_if(is_over),
+        } {
+            if self.kept.remove(&id).is_some() {
+                self.forgotten.push(id);
+            }
         }
     }
 

@@ -16,11 +16,11 @@ use super::super::tail::{Compressed, Plain, Tail, Twin};
 use super::{Key, REST, Tailer};
 
 /// How long content is remembered that is not on disk any more. Whoever compresses a file removes it right after.
-const REMEMBER: Duration = Duration::from_secs(600);
+pub(super) const REMEMBER: Duration = Duration::from_secs(600);
 /// Most of such content.
-const MOST: usize = 1000;
+pub(super) const MOST: usize = 1000;
 
-/// Content of files that was read and is gone: removed, or cut.
+/// Content of files that was read and is gone: cut, or written over.
 #[derive(Debug, Default)]
 pub(super) struct LetGo(VecDeque<(Instant, Checkpoint)>);
 

@@ -4,6 +4,7 @@ use std::fs;
 
 use super::super::super::rig::{Rig, Settle, glob, ms, s};
 use super::forms::gzip;
+use flitch_core::units::Span;
 
 /// What every file of a program begins with that writes a header: short enough to be all that is looked at first.
 const HEADER: &str = "#Version: 1.0\n#Fields: a b c\n";
@@ -48,6 +49,40 @@ fn a_compressed_file_is_read_though_a_plain_one_holds_nothing_but_the_same_heade
         assert_eq!(lines, all, "{later:?}");
         assert_eq!(behind(&rig), 0);
     }
+}
+
+#[test]
+fn a_compressed_file_is_known_after_a_restart_though_the_plain_one_was_let_go_before() {
+    let mut rig = rig();
+    rig.settings.rotate_wait = Span(s(0));
+    rig.append("a.log", "");
+    rig.append("a.log.1", "one\ntwo\n");
+    rig.start();
+    rig.pass(s(1));
+    assert_eq!(rig.lines(), ["one", "two"]);
+    compress(&rig, "a.log.1", "a.log.1.gz");
+    rig.pass(ms(1500));
+    assert_eq!(rig.tailer.as_ref().unwrap().tails.len(), 2, "the plain one is gone, the other still");
+    rig.stop();
+    rig.start();
+    rig.pass(s(5));
+    rig.append("a.log.1.gz", gzip("three\n"));
+    rig.pass(s(5));
+    assert_eq!(rig.lines(), ["three"]);
+}
+
+#[test]
+fn a_file_that_was_removed_is_forgotten_when_nobody_can_have_compressed_it_any_more() {
+    let mut rig = rig();
+    rig.append("a.log", "one\n");
+    rig.start();
+    rig.pass(s(1));
+    rig.remove("a.log");
+    rig.pass(s(60));
+    assert_eq!(rig.saved("a.log"), Some(4));
+    rig.pass(s(700));
+    assert_eq!(rig.saved("a.log"), None);
+    assert!(rig.tailer.as_ref().unwrap().kept.is_empty());
 }
 
 #[test]
