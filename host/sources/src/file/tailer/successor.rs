@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::super::checkpoint::Checkpoint;
@@ -52,6 +53,18 @@ impl Tailer {
     pub(super) fn take_successor(&mut self, place: &Path) -> bool {
         let is_still =
             |path: &Path, id: FileId| fs::metadata(path).is_ok_and(|meta| id.fits(FileId::of(&meta)));
+        if let Some(kept) = self.compressed_from(place) {
+            let is_read = || last_size(place).is_ok_and(|size| size == kept.position as u32);
+            if !is_still(kept.place(), kept.id)
+                && let Ok(meta) = fs::symlink_metadata(place)
+                && meta.is_file()
+                && !is_read()
+            {
+                let path = kept.path.clone();
+                self.scan.found.push(Found { path, place: place.to_owned(), meta, there_before: true });
+            }
+            return true;
+        }
         let (kept, is_there) = match (self.rotated_from(place), self.linked_before(place)) {
             (Some(kept), _) => (kept, is_still(kept.place(), kept.id)),
             (None, Some(kept)) => (kept, !kept.path.is_symlink() || is_still(&kept.path, kept.id)),
@@ -64,6 +77,13 @@ impl Tailer {
             self.scan.found.push(Found { path, place: place.to_owned(), meta, there_before: true });
         }
         true
+    }
+
+    /// What was followed at the place that a compressed file has but for its ending: where it is gone, this is what became of it.
+    fn compressed_from(&self, place: &Path) -> Option<&Checkpoint> {
+        let plain = place.with_file_name(self.name_of_rotated(place)?);
+        let kept = self.kept.get(self.kept_places.get(&plain).filter(|_| plain != place)?)?;
+        (!self.globs.leaves_out(place)).then_some(kept)
     }
 
     /// What was followed under a name that rotated files have that of `place` from, unless such files are left out.
@@ -90,6 +110,14 @@ impl Tailer {
             _ => name.strip_suffix(".gz").unwrap_or(name),
         })
     }
+}
+
+/// How many bytes the last member of a gzip file holds, of which it has the lower 32 bits at its end. Most have one.
+fn last_size(place: &Path) -> io::Result<u32> {
+    let file = fs::File::open(place)?;
+    let mut size = [0; 4];
+    file.read_exact_at(&mut size, file.metadata()?.len().saturating_sub(4))?;
+    Ok(u32::from_le_bytes(size))
 }
 
 /// The names that a file may have had before it was rotated to `name`, and what tells it from each. Numbers, dates, times,

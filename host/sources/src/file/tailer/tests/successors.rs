@@ -95,3 +95,30 @@ fn files_to_which_a_link_led_while_we_were_away_are_read_if_their_names_tell_whe
         assert!(rig.lines().is_empty());
     }
 }
+
+#[test]
+fn what_was_not_read_of_a_file_that_was_rotated_is_read_where_it_was_compressed_while_flitch_was_away() {
+    for late in ["", "three\n"] {
+        let mut rig = Rig::new();
+        rig.append("a.log", "one\ntwo\n");
+        rig.start();
+        rig.pass(s(1));
+        let rotated = "a.log.20261125-100000";
+        rig.rename("a.log", rotated);
+        rig.append("a.log", "new\n");
+        rig.pass(s(2));
+        assert_eq!(rig.lines(), ["one", "two", "new"]);
+        rig.stop();
+        rig.append(rotated, late);
+        let text = fs::read(rig.path(rotated)).unwrap();
+        fs::write(rig.path(&format!("{rotated}.gz")), gzip(text)).unwrap();
+        rig.remove(rotated);
+        rig.start();
+        rig.pass(s(5));
+        assert_eq!(rig.lines().concat(), late.trim_end());
+        rig.stop();
+        rig.start();
+        rig.pass(s(5));
+        assert!(rig.lines().is_empty(), "it is known then");
+    }
+}
