@@ -156,11 +156,9 @@ impl Acks {
             return Ok(());
         }
         let notes = (self.length as usize).saturating_sub(segment::HEADER) / NOTE;
+        let (is_long, path) = (notes >= FEW.max(4 * self.set.0.len()), self.folder.join(FILE));
         // Where somebody has removed it, notes in it are lost with the process.
-        let is_of_use = |file: &&Box<dyn File>| {
-            notes < FEW.max(4 * self.set.0.len()) && file.is_at(&self.folder.join(FILE))
-        };
-        let Some(file) = self.file.as_ref().filter(is_of_use) else {
+        let Some(file) = self.file.as_ref().filter(|file| !is_long && file.is_at(&path)) else {
             return self.write_anew(fs);
         };
         let mut bytes = Vec::with_capacity(self.unwritten.0.len() * NOTE);
