@@ -29,8 +29,10 @@ const AT_ONCE: u32 = 20;
 const EVERY: Duration = Duration::from_secs(10);
 /// Configurations that were refused and are remembered.
 const REFUSED: usize = 64;
-/// Pause between two attempts to go back.
+/// Pause between two attempts to go back, and the first one before what had stood is tried again that could not be put into force
+/// at the start, which doubles up to the longest.
 const AGAIN: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// Keeps a configuration in force.
 pub struct Keeper<M> {
@@ -52,6 +54,9 @@ pub struct Keeper<M> {
     probation: Option<Probation>,
     /// Why the one that runs has to go, and when that is tried.
     leaving: Option<(String, Instant)>,
+    /// One that had stood before and could not be put into force at the start, be it for a port in use or a file that was not there
+    /// yet; and when it is tried again.
+    returning: Option<Returning>,
     generation: Option<u64>,
     /// Whether it is written down that a configuration is tried.
     is_noted: bool,
@@ -63,6 +68,12 @@ pub struct Keeper<M> {
     held: Option<AgentRemoteConfig>,
 }
 
+struct Returning {
+    kept: Arc<Kept>,
+    at: Instant,
+    pause: Duration,
+}
+
 impl<M: Managed> Keeper<M> {
     /// A keeper of what is in force now.
     pub fn new(
@@ -72,11 +83,15 @@ impl<M: Managed> Keeper<M> {
         settings: &OpampSettings,
         clock: Clock,
     ) -> Keeper<M> {
+        let mut returning = None;
         let (running, mut last) = match managed.in_force() {
             InForce::Own => (None, None),
             InForce::Sent(kept) => (Some(kept.clone()), Some(status(&kept.hash, ConfigStatus::Applied, ""))),
             InForce::Refused(kept, reason) => {
-                (None, Some(status(&kept.hash, ConfigStatus::Failed, &format!("at the start: {reason}"))))
+                let said = format!("at the start, and it is tried again: {reason}");
+                let last = status(&kept.hash, ConfigStatus::Failed, &said);
+                returning = Some(Returning { kept, at: Instant::now() + AGAIN, pause: AGAIN });
+                (None, Some(last))
             }
         };
         // One that had stood before is in force, and was not what ended it.
@@ -102,6 +117,7 @@ impl<M: Managed> Keeper<M> {
             lately: Lately::default(),
             probation: None,
             leaving: None,
+            returning,
             generation: None,
             is_noted: false,
             waiting: None,
@@ -254,7 +270,32 @@ impl<M: Managed> Keeper<M> {
             self.probation = None;
             self.goes_back(reason).await;
         }
+        // What runs meanwhile is the machine's own, or another one that the server has sent, which is to show what it is worth.
+        if self.running.is_none()
+            && let Some(returning) = self.returning.take_if(|returning| returning.at <= now)
+        {
+            self.returns(returning).await;
+        }
         self.tell();
+    }
+
+    /// Tries again what had stood before.
+    async fn returns(&mut self, Returning { kept, pause, .. }: Returning) {
+        if let Err(reason) = self.managed.apply(Some(kept.clone())).await {
+            let pause = (pause * 2).min(LONGEST);
+            tracing::warn!(hash = %hex(&kept.hash), "the last configuration of the server is tried again in {} s: {reason}", pause.as_secs());
+            self.returning = Some(Returning { kept, at: Instant::now() + pause, pause });
+            return;
+        }
+        Metric::ManagedConfigs.counter(&[("result", "applied")]).increment(1);
+        tracing::info!(hash = %hex(&kept.hash), "the last configuration of the server is in force again");
+        self.refused.retain(|known| known.last_remote_config_hash != kept.hash);
+        // Another one may have come since.
+        if self.last.as_ref().is_some_and(|last| last.last_remote_config_hash == kept.hash) {
+            self.say(status(&kept.hash, ConfigStatus::Applied, ""));
+        }
+        self.running = Some(kept.clone());
+        self.good = Some(kept);
     }
 
     /// Tells what is so now, where it is other than before.
@@ -271,7 +312,7 @@ impl<M: Managed> Keeper<M> {
 
     /// What runs has stood its probation.
     fn stood(&mut self) {
-        self.probation = None;
+        (self.probation, self.returning) = (None, None);
         let Some(running) = self.running.clone() else { return };
         tracing::info!(hash = %hex(&running.hash), "the configuration of the server has stood its probation");
         self.is_noted = false;

@@ -17,6 +17,10 @@ struct Fake {
     applied: Mutex<Vec<Option<String>>>,
     ailing: Mutex<BTreeMap<String, String>>,
     restarts: Mutex<u32>,
+    /// What could not be put into force at the start.
+    refused: Mutex<Option<Arc<Kept>>>,
+    /// How often from now on nothing can be put into force.
+    fails: Mutex<u32>,
 }
 
 impl Managed for Fake {
@@ -25,11 +29,19 @@ impl Managed for Fake {
         if sent.as_ref().is_some_and(|sent| sent.text == BAD) {
             return Err("line 1".to_owned());
         }
+        let mut fails = self.fails.lock();
+        if *fails > 0 {
+            *fails -= 1;
+            return Err("the port is in use".to_owned());
+        }
         *self.now.lock() = sent;
         Ok(())
     }
 
     fn in_force(&self) -> InForce {
+        if let Some(kept) = self.refused.lock().clone() {
+            return InForce::Refused(kept, "the port is in use".to_owned());
+        }
         self.now.lock().clone().map_or(InForce::Own, InForce::Sent)
     }
 
@@ -286,6 +298,46 @@ async fn one_that_had_stood_before_is_no_suspect_when_flitch_ends_without_a_word
     scene.start();
     seconds(1).await;
     assert_eq!(scene.told(), (vec![1], ConfigStatus::Applied, String::new()));
+}
+
+/// A scene whose last configuration of the server, which had stood, could not be put into force at the start, nor so often since.
+fn that_could_not_start(fails: u32) -> Scene {
+    let kept = Kept { hash: vec![1], text: "a: 1".to_owned() };
+    let fake =
+        Fake { refused: Mutex::new(Some(Arc::new(kept))), fails: Mutex::new(fails), ..Fake::default() };
+    Scene::of(fake)
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_had_stood_and_cannot_be_put_into_force_at_the_start_is_tried_until_it_is() {
+    let scene = that_could_not_start(2);
+    let (hash, what, reason) = scene.told();
+    assert_eq!((hash, what), (vec![1], ConfigStatus::Failed));
+    assert!(reason.contains("tried again: the port is in use"), "{reason}");
+    seconds(60).await;
+    assert_eq!(scene.applied(), vec![some("a: 1"); 3]);
+    assert_eq!(scene.told(), (vec![1], ConfigStatus::Applied, String::new()));
+    assert_eq!(scene.managed_now(), some("a: 1"));
+    scene.sends(1, &["a: 1"]).await;
+    seconds(600).await;
+    assert_eq!(scene.applied().len(), 3, "and not after that");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_cannot_be_put_into_force_at_the_start_makes_room_for_another_that_stands() {
+    let scene = that_could_not_start(0);
+    scene.sends(2, &["b: 2"]).await;
+    seconds(600).await;
+    assert_eq!(scene.applied(), [some("b: 2")]);
+    assert_eq!(scene.kept(), some("b: 2"));
+    let scene = that_could_not_start(0);
+    scene.sends(2, &["b: 2"]).await;
+    scene.fake.ailing.lock().insert("output x".to_owned(), "it fails".to_owned());
+    seconds(10).await;
+    scene.fake.ailing.lock().clear();
+    seconds(10).await;
+    assert_eq!(scene.applied(), [some("b: 2"), None, some("a: 1")], "and comes where that does not");
+    assert_eq!(scene.told().0, [2], "the server hears of what it sent last");
 }
 
 #[tokio::test(start_paused = true)]
