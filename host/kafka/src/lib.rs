@@ -4,10 +4,12 @@
 mod advice;
 mod context;
 pub mod event_hubs;
+mod leaders;
 pub mod settings;
 mod token;
 
 pub use advice::{is_alert, is_denial};
 pub use context::{Context, News, Part};
+pub use leaders::leaderless;
 pub use settings::Connection;
 pub use token::Tokens;

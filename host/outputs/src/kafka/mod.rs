@@ -26,6 +26,7 @@ use super::{Answer, Output, OutputContext, OutputKind, Parcel, Refusal, WriteErr
 use flitch_core::batch::Records;
 use flitch_core::batch::encode::{Encoder, Framing};
 use flitch_core::batch::template::Rendered;
+use flitch_kafka::leaderless;
 
 /// Writes under way at once: with batches of a thousand records enough to fill every connection.
 const CONCURRENCY: usize = 16;
@@ -33,6 +34,14 @@ const CONCURRENCY: usize = 16;
 pub(super) const DESCRIPTORS: u64 = 64;
 /// How long the brokers have to answer what they know of a topic.
 const METADATA: Duration = Duration::from_secs(5);
+
+/// What is wrong with a topic.
+enum Wrong {
+    /// It is not there, or may not be written to, or nobody answered.
+    Topic(RDKafkaErrorCode),
+    /// Nobody leads some of its partitions.
+    Leaders(String),
+}
 
 /// An output that writes to Kafka.
 pub struct Kafka {
@@ -161,24 +170,34 @@ impl Kafka {
 
     /// Asks the brokers for the topic, or all topics of a template. librdkafka remembers for minutes that a topic is
     /// forbidden or unknown; the answer makes it forget. Answers what is wrong with the topic.
-    async fn refresh(&self, producer: &Producer) -> Option<RDKafkaErrorCode> {
+    async fn refresh(&self, producer: &Producer) -> Option<Wrong> {
         let threaded = producer.threaded.clone();
         let topic = self.settings.topic.constant().map(str::to_owned);
         let asked = tokio::task::spawn_blocking(move || {
             let found = threaded.client().fetch_metadata(topic.as_deref(), METADATA)?;
-            let error = found.topics().iter().find_map(|t| t.error()).filter(|_| topic.is_some());
-            Ok::<_, KafkaError>(error.map(RDKafkaErrorCode::from))
+            let mut topics = found.topics().iter().filter(|_| topic.is_some());
+            Ok::<_, KafkaError>(topics.find_map(|topic| match topic.error() {
+                Some(error) => Some(Wrong::Topic(error.into())),
+                None => leaderless(topic).map(Wrong::Leaders),
+            }))
         });
         match asked.await {
-            Ok(Ok(error)) => error,
-            Ok(Err(e)) => Some(e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown)),
-            Err(_) => Some(RDKafkaErrorCode::Interrupted),
+            Ok(Ok(wrong)) => wrong,
+            Ok(Err(e)) => Some(Wrong::Topic(e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown))),
+            Err(_) => Some(Wrong::Topic(RDKafkaErrorCode::Interrupted)),
         }
     }
 
     async fn look(&self) -> Result<(), WriteError> {
         let producer = self.producer()?;
-        let Some(code) = self.refresh(&producer).await else { return Ok(()) };
+        let code = match self.refresh(&producer).await {
+            None => return Ok(()),
+            Some(Wrong::Leaders(told)) => {
+                let reason = format!("topic `{}`: {told}", self.settings.topic);
+                return Err(WriteError::Unreachable { reason });
+            }
+            Some(Wrong::Topic(code)) => code,
+        };
         let mut fates = Fates::default();
         fates.fail(0, code);
         fates.explain(producer.news.trouble(Duration::from_secs(10)), &self.settings);

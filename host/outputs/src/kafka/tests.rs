@@ -234,6 +234,18 @@ async fn errors_that_pass_are_survived_inside_the_client() {
 }
 
 #[tokio::test]
+async fn a_probe_tells_of_partitions_that_nobody_leads() {
+    let cluster = cluster(1);
+    cluster.create_topic("led", 3, 1).unwrap();
+    let kafka = open("out", &settings(&cluster, "led")).unwrap();
+    kafka.probe().await.unwrap();
+    cluster.partition_leader("led", 2, None).unwrap();
+    let error = kafka.probe().await.unwrap_err();
+    assert!(matches!(error, WriteError::Unreachable { .. }), "{error}");
+    assert!(error.to_string().contains("topic `led`: 1 of its 3 partitions have no leader (2)"), "{error}");
+}
+
+#[tokio::test]
 async fn brokers_that_are_down_are_unreachable_until_they_are_up() {
     let cluster = cluster(1);
     let mut settings = settings(&cluster, "logs");

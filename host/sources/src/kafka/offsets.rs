@@ -1,9 +1,11 @@
 //! Where to begin in a partition.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
+use rdkafka::metadata::MetadataPartition;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -24,7 +26,8 @@ pub(super) struct Beginning {
     pub is_committed: bool,
 }
 
-/// Where to begin in these partitions: at the position of the group, or, where it has none, where `start` says.
+/// Where to begin in these partitions: at the position of the group, or, where it has none, where `start` says. One that nobody
+/// leads has no beginning for the moment, and holds up no other.
 ///
 /// # Errors
 /// The brokers did not answer, or not for all of them.
@@ -58,7 +61,7 @@ pub(super) fn beginnings(
             Offset::Offset(time.ns.div_euclid(1_000_000) + i64::from(time.ns % 1_000_000 != 0))
         }
     };
-    let mut found = ask(consumer, without, asked)?;
+    let mut found = ask(consumer, led(consumer, without)?, asked)?;
     // Behind all that there is, a time has no offset.
     let mut behind = TopicPartitionList::new();
     for element in found.elements().iter().filter(|element| raw(element.offset()).is_none()) {
@@ -73,6 +76,29 @@ pub(super) fn beginnings(
         beginning.offset = element.and_then(|element| raw(element.offset()));
     }
     Ok(all)
+}
+
+/// Those of some partitions that a broker leads.
+fn led(consumer: &BaseConsumer<Context>, partitions: TopicPartitionList) -> KafkaResult<TopicPartitionList> {
+    if partitions.count() == 0 {
+        return Ok(partitions);
+    }
+    let elements = partitions.elements();
+    let first = &elements[0];
+    // Of several topics all that there are cost one question.
+    let is_one = elements.iter().all(|element| element.topic() == first.topic());
+    let found = consumer.fetch_metadata(is_one.then(|| first.topic()), PATIENCE)?;
+    let topics: HashMap<&str, &[MetadataPartition]> =
+        found.topics().iter().map(|topic| (topic.name(), topic.partitions())).collect();
+    let is_led = |element: &&TopicPartitionListElem<'_>| {
+        let partitions = topics.get(element.topic()).copied().unwrap_or_default();
+        partitions.iter().any(|found| found.id() == element.partition() && found.leader() >= 0)
+    };
+    let mut led = TopicPartitionList::new();
+    for element in elements.iter().filter(is_led) {
+        led.add_partition(element.topic(), element.partition());
+    }
+    Ok(led)
 }
 
 /// The first offsets that the brokers have no message of yet.

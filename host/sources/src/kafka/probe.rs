@@ -10,7 +10,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 use regex::Regex;
 
-use flitch_kafka::{News, Part};
+use flitch_kafka::{News, Part, leaderless};
 
 use super::context::Context;
 use super::settings::KafkaSettings;
@@ -102,7 +102,10 @@ fn one(consumer: &BaseConsumer<Context>, topic: &str) -> Result<anyhow::Result<S
     let found = consumer.fetch_metadata(Some(topic), PATIENCE)?;
     let error = found.topics().iter().find_map(|topic| topic.error()).map(RDKafkaErrorCode::from);
     Ok(match error {
-        None => Ok(topic.to_owned()),
+        None => match found.topics().iter().find_map(leaderless) {
+            None => Ok(topic.to_owned()),
+            Some(told) => Err(anyhow::anyhow!(told)),
+        },
         Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
             Err(anyhow::anyhow!("it is missing: create it"))
         }
@@ -115,7 +118,10 @@ fn matching(consumer: &BaseConsumer<Context>, pattern: &str) -> Result<anyhow::R
     let found = consumer.fetch_metadata(None, PATIENCE)?;
     // librdkafka's own expressions are POSIX's, which differ in what is rare.
     let Ok(regex) = Regex::new(pattern) else { return Ok(Ok(String::new())) };
-    let mut names = found.topics().iter().map(|topic| topic.name());
-    let matching = names.find(|name| regex.is_match(name));
-    Ok(matching.map(str::to_owned).ok_or_else(|| anyhow::anyhow!("there is none that matches")))
+    let matching = || found.topics().iter().filter(|topic| regex.is_match(topic.name()));
+    if let Some((topic, told)) = matching().find_map(|topic| Some((topic, leaderless(topic)?))) {
+        return Ok(Err(anyhow::anyhow!("{}: {told}", topic.name())));
+    }
+    let first = matching().next().map(|topic| topic.name().to_owned());
+    Ok(first.ok_or_else(|| anyhow::anyhow!("there is none that matches")))
 }

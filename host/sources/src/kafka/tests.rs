@@ -390,6 +390,38 @@ async fn topics_are_chosen_by_a_regular_expression_too() {
     source.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_nobody_leads_holds_up_no_other_of_a_group_that_begins() {
+    topic("orphans", 3);
+    for partition in 0..3 {
+        write("orphans", partition, &[format!("of {partition}").as_bytes()]);
+    }
+    cluster().partition_leader("orphans", 1, None).unwrap();
+    let source = Running::start(&settings(&["orphans"], "orphans")).await;
+    let mut texts = source.texts(2).await;
+    texts.sort();
+    assert_eq!(texts, ["of 0", "of 2"]);
+    cluster().partition_leader("orphans", 1, Some(1)).unwrap();
+    assert_eq!(source.texts(1).await, ["of 1"]);
+    source.end().await;
+}
+
+#[tokio::test]
+async fn a_probe_tells_of_partitions_that_nobody_leads() {
+    topic("led-in", 3);
+    let probe = async |topics: &[&str]| {
+        SourceKind::probe(&settings(topics, "led"), "in").expect("it can be asked").await
+    };
+    for topics in [["led-in"], ["^led-.*"]] {
+        probe(&topics).await.unwrap();
+    }
+    cluster().partition_leader("led-in", 1, None).unwrap();
+    for topics in [["led-in"], ["^led-.*"]] {
+        let error = format!("{:#}", probe(&topics).await.unwrap_err());
+        assert!(error.contains("1 of its 3 partitions have no leader (1)"), "{topics:?}: {error}");
+    }
+}
+
 /// A broker that is down is told of over and over, faster than anybody would listen.
 #[tokio::test]
 async fn a_probe_of_a_broker_that_is_down_says_so_and_ends() {

@@ -11,7 +11,7 @@ use flitch_core::telemetry::health::Ailment;
 use flitch_core::telemetry::{Metric, Quiet};
 use flitch_kafka::{News, is_denial};
 
-use super::settings::KafkaSettings;
+use super::settings::{KafkaSettings, Start};
 use crate::SourceContext;
 
 /// News of the client that is older than this is over.
@@ -168,13 +168,16 @@ impl Trouble {
         });
     }
 
-    /// Of a partition the group has no position, and must not guess one.
-    pub fn nowhere(&mut self, topic: &str, partition: i32) {
+    /// Of a partition the group has no position, and must not guess one, or nobody can say where it begins.
+    pub fn nowhere(&mut self, topic: &str, partition: i32, start: Start) {
+        let why = match start {
+            Start::Committed => {
+                "the group has no position, and `start` is `committed`: commit one, or choose another `start`"
+            }
+            _ => "the group has no position, and no broker leads it, so it begins when one does",
+        };
         self.say(Kind::Partition(topic.to_owned(), partition), || {
-            format!(
-                "topic {topic}, partition {partition}: the group has no position, and `start` is `committed`: commit \
-                 one, or choose another `start`"
-            )
+            format!("topic {topic}, partition {partition}: {why}")
         });
     }
 

@@ -55,7 +55,7 @@ impl Reader {
                 self.consumer.seek(topic, number, Offset::Offset(offset), SEEK).map(|()| offset)
             }
             Ok(None) => {
-                self.trouble.nowhere(topic, number);
+                self.trouble.nowhere(topic, number, self.settings.start);
                 partition.state = State::GoBack(later);
                 return Some(later);
             }
