@@ -30,8 +30,9 @@ use flitch_kafka::leaderless;
 
 /// Writes under way at once: with batches of a thousand records enough to fill every connection.
 const CONCURRENCY: usize = 16;
-/// Connections to brokers, about: how many there are is not known before.
-pub(super) const DESCRIPTORS: u64 = 64;
+/// Connections to brokers, about, of the client that sends what comes and of the one that sends records alone: how many there
+/// are is not known before.
+pub(super) const DESCRIPTORS: u64 = 2 * 64;
 /// How long the brokers have to answer what they know of a topic.
 const METADATA: Duration = Duration::from_secs(5);
 

@@ -96,7 +96,7 @@ pub struct KafkaSettings {
     /// Most bytes of messages inside the client. A record that is larger goes to the dead letters.
     #[serde(default = "queue")]
     pub queue: Bytes,
-    /// The time that messages have: `sent` or `event`. `event` costs about half a microsecond of CPU a record.
+    /// The time that messages have: `sent` or `event`, in milliseconds (of 1970-01-01T00:00:00Z the one after it). `event` costs about half a microsecond of CPU a record.
     #[serde(default)]
     pub timestamp: Stamp,
     /// Credentials.

@@ -217,12 +217,18 @@ impl Extras<'_> {
         Some(all)
     }
 
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970. To librdkafka 0 means now, and to brokers -1 that there is none, so that these two moments are
+    /// written as the ones beside them.
     pub fn time(&self, row: u32) -> Option<i64> {
         let column = self.times?;
         let times = column.array().as_primitive_opt::<TimestampNanosecondType>()?;
         let place = column.place(row as usize);
-        times.is_valid(place).then(|| times.value(place).div_euclid(1_000_000))
+        let ms = times.is_valid(place).then(|| times.value(place).div_euclid(1_000_000))?;
+        Some(match ms {
+            0 => 1,
+            -1 => -2,
+            ms => ms,
+        })
     }
 }
 

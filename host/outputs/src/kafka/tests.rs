@@ -417,17 +417,24 @@ async fn messages_can_have_the_time_of_the_event() {
     let cluster = cluster(1);
     let mut settings = settings(&cluster, "logs");
     settings.timestamp = Stamp::Event;
-    let times =
-        arrow_array::TimestampNanosecondArray::from(vec![1_700_000_000_123_456_789]).with_timezone("UTC");
-    let field: arrow_schema::FieldRef = Arc::new(Kind::Timestamp.field(TIMESTAMP));
-    let columns: Vec<(_, ArrayRef)> = vec![(field, Arc::new(times))];
-    let records = Arc::new(Records::of(1, columns, vec![]).unwrap());
+    let timed = |ns: i64| {
+        let times = arrow_array::TimestampNanosecondArray::from(vec![ns]).with_timezone("UTC");
+        let field: arrow_schema::FieldRef = Arc::new(Kind::Timestamp.field(TIMESTAMP));
+        let columns: Vec<(_, ArrayRef)> = vec![(field, Arc::new(times))];
+        Arc::new(Records::of(1, columns, vec![]).unwrap())
+    };
+    let records = timed(1_700_000_000_123_456_789);
     let kafka = open("out", &settings).unwrap();
     assert_eq!(kafka.write_batch(&records).await.unwrap().bytes as usize, expected(&records)[0].len());
     // The mock broker stamps messages itself; that the client takes a time is all that can be seen here.
     assert!(read(&cluster, "logs", 1)[0].time.is_some());
     let extras = Extras { headers: vec![], times: records.column(TIMESTAMP) };
     assert_eq!(extras.time(0), Some(1_700_000_000_123));
+    for (ns, ms) in [(0, 1), (999_999, 1), (1_000_000, 1), (-1, -2), (-1_000_000_000, -1000)] {
+        let records = timed(ns);
+        let extras = Extras { headers: vec![], times: records.column(TIMESTAMP) };
+        assert_eq!(extras.time(0), Some(ms), "0 would be the time of sending, and -1 none: {ns}");
+    }
 }
 
 #[test]
