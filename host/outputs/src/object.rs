@@ -34,7 +34,7 @@ mod plan;
 mod settings;
 mod uploads;
 
-pub(crate) use http::{Connector, direct, http, retries};
+pub(crate) use http::{Connector, believing, direct, http, retries};
 pub(crate) use notes::{Note, Notes};
 pub(crate) use plan::{plan, table};
 pub(crate) use settings::store_settings;

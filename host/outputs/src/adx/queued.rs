@@ -125,7 +125,7 @@ impl AdxOutput {
             let mut trouble = None;
             let mut is_denied = false;
             for container in self.resources.ranked(&resources.containers) {
-                match storage::put_blob(&self.service.http, container, &name, object).await {
+                match storage::put_blob(&self.service.http.get(), container, &name, object).await {
                     Ok(blob) => {
                         self.resources.note(container, true);
                         object.progress.lock().upload = Some(blob.to_string());
@@ -162,7 +162,7 @@ impl AdxOutput {
         blob: &Url,
     ) -> Result<Option<By>, Trouble> {
         let Way::Queue { queues, tables, identity } = &resources.way else { return Ok(None) };
-        let http = &self.service.http;
+        let http = &self.service.http.get();
         let mut message = self.message(object, place, id, blob, identity);
         let mut table = None;
         if self.waits {
@@ -197,7 +197,7 @@ impl AdxOutput {
     async fn begin_row<'t>(&self, tables: &'t [Url], row: &Value) -> Result<&'t Url, Trouble> {
         let mut trouble = Resources::no_table();
         for table in self.resources.ranked(tables) {
-            let put = storage::put_row(&self.service.http, table, row).await;
+            let put = storage::put_row(&self.service.http.get(), table, row).await;
             self.resources.note(table, put.is_ok());
             match put {
                 Ok(()) => return Ok(table),
@@ -281,7 +281,7 @@ impl AdxOutput {
 
     async fn of_table(&self, table: &str, id: &str) -> Result<Option<Detail>, Trouble> {
         let url = Url::parse(table).map_err(|_| Resources::no_table())?;
-        let row = match storage::row(&self.service.http, &url, id).await {
+        let row = match storage::row(&self.service.http.get(), &url, id).await {
             // The signature has ended; the same table has another one now.
             Err(Trouble::Said(said)) if said.is_denied() => {
                 let resources = self.resources.get(&self.service).await?;
@@ -289,7 +289,7 @@ impl AdxOutput {
                 let Way::Queue { tables, .. } = &fresh.way else { return Err(Trouble::Said(said)) };
                 let same =
                     tables.iter().find(|found| found.path() == url.path() && found.host() == url.host());
-                storage::row(&self.service.http, same.ok_or(Trouble::Said(said))?, id).await?
+                storage::row(&self.service.http.get(), same.ok_or(Trouble::Said(said))?, id).await?
             }
             row => row?,
         };

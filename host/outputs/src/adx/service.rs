@@ -15,6 +15,7 @@ use super::trust::{is_local, is_trusted};
 use crate::WriteError;
 use flitch_core::net::entra::{AuthSettings, Entra, Token};
 use flitch_core::net::lent::Lent;
+use flitch_core::net::tls::Renewed;
 use flitch_core::setting::wrong;
 
 /// Whom tokens are for where the cluster does not say otherwise.
@@ -28,7 +29,7 @@ const INGEST: &str = "ingest-";
 
 /// See the head of this file.
 pub(super) struct Service {
-    pub http: Client,
+    pub http: Renewed<Client>,
     engine: Url,
     management: Url,
     auth: AuthSettings,
@@ -132,7 +133,7 @@ pub(super) fn ends(cluster: &str, ingest: Option<&str>, more: &[String]) -> anyh
 }
 
 impl Service {
-    pub fn new(http: Client, ends: (Url, Url), auth: AuthSettings, more: Vec<String>) -> Service {
+    pub fn new(http: Renewed<Client>, ends: (Url, Url), auth: AuthSettings, more: Vec<String>) -> Service {
         let (engine, management) = ends;
         Service { http, engine, management, auth, audience: OnceCell::new(), token: Lent::default(), more }
     }
@@ -161,6 +162,7 @@ impl Service {
             let token = self.token().await.map_err(Trouble::Failed)?;
             let mut request = self
                 .http
+                .get()
                 .request(method.clone(), url.clone())
                 .header(ACCEPT, "application/json")
                 .header(AUTHORIZATION, format!("Bearer {}", token.token))
@@ -218,7 +220,7 @@ impl Service {
         let ask = || async {
             let url = self.url(End::Engine, &["auth", "metadata"]);
             let whom = url.host_str().unwrap_or_default().to_owned();
-            let answer = self.http.get(url).header(ACCEPT, "application/json").send().await;
+            let answer = self.http.get().get(url).header(ACCEPT, "application/json").send().await;
             let resource = match said::text(&whom, answer).await {
                 Ok(text) => serde_json::from_str::<Metadata>(&text)
                     .ok()

@@ -15,14 +15,13 @@ use super::service::{Service, ends};
 use super::tables::{Entry, Limits, Mode, Routes, TableSettings};
 use super::together::Together;
 use super::{AdxOutput, WRITES, probe};
-use crate::object::table;
+use crate::object::{believing, table};
 use crate::staging::{Compression, Plan, TablePlan};
 use crate::{Output, OutputContext, OutputKind};
 use flitch_core::batch::encode::{Encoder, Format, Framing};
 use flitch_core::batch::template::Template;
 use flitch_core::net::entra::AuthSettings;
 use flitch_core::net::http_client::{self, Settings};
-use flitch_core::net::tls::client::{Trust, config};
 use flitch_core::setting::wrong;
 use flitch_core::telemetry::Quiet;
 use flitch_core::units::{Bytes, Span};
@@ -115,6 +114,7 @@ pub struct AdxSettings {
     #[serde(default = "timeout")]
     pub timeout: Span,
     /// Certificates in PEM, of which one vouches for the cluster and its storage or is their own, instead of those that the system knows.
+    /// Read again when the file has changed.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
 }
@@ -299,18 +299,11 @@ impl AdxSettings {
             stored: false,
             ledgers: cx.ledgers.clone(),
         };
-        let tls = match &self.ca_file {
-            Some(ca) => config(Trust::Roots(ca), None).context(wrong!("ca_file", ": it cannot be used"))?,
-            None => config(Trust::System, None)?,
-        };
-        let settings = Settings {
-            tls: Some(tls),
-            proxy: None,
-            connect_timeout: CONNECT,
-            timeout: self.timeout.0,
-            keep: true,
-        };
-        let http = http_client::client(settings)?;
+        let timeout = self.timeout.0;
+        let http = believing(self.ca_file.as_deref(), move |tls| {
+            let tls = Some(tls);
+            http_client::client(Settings { tls, proxy: None, connect_timeout: CONNECT, timeout, keep: true })
+        })?;
         let probes = entries.iter().map(probe::Wanted::of).collect();
         Ok(AdxOutput {
             name: cx.name.clone(),

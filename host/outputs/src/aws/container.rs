@@ -85,7 +85,7 @@ impl Container {
         let of_file = env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE").map(Token::File);
         let of_text = || env("AWS_CONTAINER_AUTHORIZATION_TOKEN").map(Token::Text);
         let token = of_file.or_else(of_text).unwrap_or(Token::None);
-        let client = if may_be_plain(&url) { direct(PATIENCE)? } else { http(PATIENCE, None)? };
+        let client = if may_be_plain(&url) { direct(PATIENCE)? } else { http(PATIENCE, None)?.get() };
         Ok(Some(Container { url, token, client, lent: Lent::default() }))
     }
 

@@ -75,7 +75,7 @@ impl Profiled {
     /// # Errors
     /// There is no TLS to ask over.
     pub fn new(name: &str, files: Files, region: String, sts: Option<String>) -> anyhow::Result<Profiled> {
-        let client = http(default_timeout().0, None)?;
+        let client = http(default_timeout().0, None)?.get();
         Ok(Profiled { name: name.to_owned(), files, region, sts, client, lent: Lent::default() })
     }
 

@@ -11,10 +11,12 @@ use anyhow::Context;
 use object_store::client::{HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService};
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 use reqwest::header::{HeaderValue, IF_NONE_MATCH};
-use reqwest::{Method, StatusCode};
+use reqwest::{Client, Method, StatusCode};
+use rustls::ClientConfig;
 
 use flitch_core::net::http_client::{self, Settings};
 use flitch_core::net::tls::client::{Trust, config};
+use flitch_core::net::tls::{ClientTls, Renewed};
 use flitch_core::setting::wrong;
 
 /// Longest time for a connection.
@@ -48,14 +50,13 @@ impl Connector {
 /// Asks who tells a machine who it is without the proxy that the environment names: a proxy would ask on its own machine.
 #[derive(Debug)]
 struct Beside {
-    by_environment: HttpClient,
+    by_environment: Renewed<Client>,
     direct: HttpClient,
 }
 
 impl Beside {
     fn client(timeout: Duration, ca: Option<&Path>) -> anyhow::Result<HttpClient> {
-        let (by_environment, direct) =
-            (HttpClient::new(http(timeout, ca)?), HttpClient::new(direct(timeout)?));
+        let (by_environment, direct) = (http(timeout, ca)?, HttpClient::new(direct(timeout)?));
         Ok(HttpClient::new(Beside { by_environment, direct }))
     }
 }
@@ -69,11 +70,13 @@ impl HttpService for Beside {
         's: 'a,
         Self: 'a,
     {
-        let client = match request.uri().host() {
-            Some(host) if is_beside(host) => &self.direct,
-            _ => &self.by_environment,
-        };
-        Box::pin(client.execute(request))
+        match request.uri().host() {
+            Some(host) if is_beside(host) => Box::pin(self.direct.execute(request)),
+            _ => {
+                let client = HttpClient::new(self.by_environment.get());
+                Box::pin(async move { client.execute(request).await })
+            }
+        }
     }
 }
 
@@ -135,20 +138,36 @@ impl HttpService for Creating {
 ///
 /// # Errors
 /// `ca_file` cannot be read.
-pub(crate) fn http(timeout: Duration, ca: Option<&Path>) -> anyhow::Result<reqwest::Client> {
-    let tls = match ca {
-        Some(ca) => config(Trust::Roots(ca), None).context(wrong!("ca_file", ": it cannot be used"))?,
-        None => config(Trust::System, None)?,
-    };
-    let settings = Settings { tls: Some(tls), proxy: None, connect_timeout: CONNECT, timeout, keep: true };
-    http_client::client_by_environment(settings)
+pub(crate) fn http(timeout: Duration, ca: Option<&Path>) -> anyhow::Result<Renewed<Client>> {
+    believing(ca, move |tls| {
+        let tls = Some(tls);
+        let settings = Settings { tls, proxy: None, connect_timeout: CONNECT, timeout, keep: true };
+        http_client::client_by_environment(settings)
+    })
+}
+
+/// What `make` makes of TLS that believes the certificates in `ca_file`, anew when these have changed; or those that the system
+/// knows.
+///
+/// # Errors
+/// `ca_file` cannot be read, and those of `make`.
+pub(crate) fn believing<T: Clone>(
+    ca_file: Option<&Path>,
+    make: impl Fn(ClientConfig) -> anyhow::Result<T> + Send + Sync + 'static,
+) -> anyhow::Result<Renewed<T>> {
+    if let Some(ca) = ca_file {
+        // Alone first, so that what is wrong is told of the name that the setting has here.
+        config(Trust::Roots(ca), None).context(wrong!("ca_file", ": it cannot be used"))?;
+    }
+    let files = ca_file.map(|ca| ClientTls { ca: Some(ca.to_owned()), ..ClientTls::default() });
+    Renewed::new(files, move |tls| make(tls.map_or_else(|| config(Trust::System, None), Ok)?))
 }
 
 /// The same without a proxy, for what is on this machine or beside it.
 ///
 /// # Errors
 /// There is no TLS to speak.
-pub(crate) fn direct(timeout: Duration) -> anyhow::Result<reqwest::Client> {
+pub(crate) fn direct(timeout: Duration) -> anyhow::Result<Client> {
     let tls = Some(config(Trust::System, None)?);
     http_client::client(Settings { tls, proxy: None, connect_timeout: CONNECT, timeout, keep: true })
 }
@@ -165,16 +184,4 @@ pub(crate) fn retries() -> RetryConfig {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_tells_a_machine_who_it_is_is_beside_it_and_stores_are_not() {
-        for host in ["169.254.169.254", "169.254.170.2", "[fd00:ec2::254]", "metadata.google.internal"] {
-            assert!(is_beside(host), "{host}");
-        }
-        for host in ["127.0.0.1", "10.0.0.1", "[::1]", "s3.amazonaws.com", "169.254.example.com"] {
-            assert!(!is_beside(host), "{host}");
-        }
-    }
-}
+mod tests;

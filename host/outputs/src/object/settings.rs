@@ -51,6 +51,7 @@ macro_rules! store_settings {
             #[serde(default = "crate::object::default_timeout")]
             pub timeout: flitch_core::units::Span,
             /// Certificates in PEM, of which one vouches for the store or is its own, instead of those that the system knows.
+            /// Read again when the file has changed.
             #[serde(default)]
             pub ca_file: crate::object::CaFile,
         }

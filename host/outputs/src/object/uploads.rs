@@ -14,6 +14,7 @@ use reqwest::{Client, Method};
 use super::fault::{between, classify};
 use crate::{Answer, WriteError};
 use flitch_core::net::http_client::{beginning, reason};
+use flitch_core::net::tls::Renewed;
 
 /// How long a request is good for.
 const GOOD: Duration = Duration::from_secs(60);
@@ -30,7 +31,7 @@ pub(crate) trait Uploads: std::fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub(crate) struct Listing {
     pub store: Arc<AmazonS3>,
-    pub client: Client,
+    pub client: Renewed<Client>,
 }
 
 impl Listing {
@@ -38,7 +39,7 @@ impl Listing {
         let query = [("uploads", ""), ("prefix", object.as_ref()), ("encoding-type", "url")];
         let options = SignedUrlOptions::default().with_query(query);
         let url = self.store.signed_url_opts(Method::GET, &Path::default(), GOOD, &options).await;
-        let answer = self.client.get(url.map_err(|error| classify(&error))?).send().await;
+        let answer = self.client.get().get(url.map_err(|error| classify(&error))?).send().await;
         let answer = answer.map_err(|error| WriteError::Unreachable { reason: reason(&error) })?;
         let status = answer.status();
         let text = beginning(answer, MOST).await;

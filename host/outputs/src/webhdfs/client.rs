@@ -15,6 +15,7 @@ use super::fault::{Fault, fault};
 use crate::nodes::{Node, Nodes};
 use crate::staging::Object;
 use flitch_core::net::http_client::{beginning, reason};
+use flitch_core::net::tls::Renewed;
 use flitch_core::secret::Secret;
 use flitch_core::setting::wrong;
 
@@ -45,7 +46,7 @@ pub(super) struct Client {
     nodes: Nodes,
     urls: Vec<Url>,
     credentials: Credentials,
-    http: reqwest::Client,
+    http: Renewed<reqwest::Client>,
     timeout: Duration,
 }
 
@@ -74,7 +75,7 @@ impl Client {
         output: &str,
         nodes: Vec<Node>,
         credentials: Credentials,
-        http: reqwest::Client,
+        http: Renewed<reqwest::Client>,
         timeout: Duration,
     ) -> anyhow::Result<Client> {
         let mut urls = Vec::new();
@@ -197,7 +198,7 @@ impl Client {
         for (name, value) in more.iter().copied().chain(own) {
             url.push_str(&format!("&{name}={}", encoded(value)));
         }
-        let request = self.signed(self.http.request(method, url)).header(CONTENT_LENGTH, 0);
+        let request = self.signed(self.http.get().request(method, url)).header(CONTENT_LENGTH, 0);
         let answer = request.send().await.map_err(|error| Fault::Away(reason(&error)))?;
         match answer.status() {
             status if status.is_success() || status == StatusCode::TEMPORARY_REDIRECT => Ok(answer),
@@ -229,7 +230,7 @@ impl Client {
             return Err(Fault::Denied(format!("it sends the data to {to} without TLS")));
         }
         beginning(answer, ANSWER).await;
-        let mut request = self.http.request(method, location.clone());
+        let mut request = self.http.get().request(method, location.clone());
         if location.origin() == asked.origin() {
             request = self.signed(request);
         }

@@ -1,0 +1,77 @@
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use flitch_core::net::connections::Connections;
+use flitch_core::net::listen::{Client as Caller, Listener};
+use flitch_core::net::serve::{Patience, Visit};
+use flitch_core::net::tls::TlsSettings;
+use flitch_tests::tls::Authority;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+
+async fn yes(_: hyper::Request<Incoming>) -> hyper::Response<Full<Bytes>> {
+    hyper::Response::new(Full::new("yes".into()))
+}
+
+/// A server of TLS whose certificate is of this authority; answers its address.
+async fn server(authority: &Authority, folder: &Path) -> String {
+    let own = authority.server().unwrap().write(folder, "server").unwrap();
+    let tls =
+        TlsSettings { cert: own.certificate, key: own.key, client_ca: None, require_client_cert: false };
+    let acceptor = Arc::new(tls.acceptor().unwrap());
+    let mut listener =
+        Listener::tcp(&"127.0.0.1:0".parse().unwrap(), Ipv4Addr::LOCALHOST.into()).await.unwrap();
+    let port = listener.address().unwrap().port();
+    flitch_core::tasks::client(async move {
+        let long = Duration::from_secs(60);
+        let serve = |caller: Caller, slot| {
+            let patience = Patience { header: long, idle: long };
+            let visit = Visit { slot, patience, stop: CancellationToken::new(), socket: None };
+            let acceptor = acceptor.clone();
+            async move { visit.serve(caller.stream, Some(&*acceptor), yes).await }
+        };
+        listener.serve(&Connections::new("test", 8), &CancellationToken::new(), serve).await;
+    });
+    format!("https://localhost:{port}/")
+}
+
+#[tokio::test]
+async fn certificates_that_have_changed_on_disk_are_believed_without_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (Authority::new("old").unwrap(), Authority::new("new").unwrap());
+    let ca = old.write(&folder.path().join("ca.pem")).unwrap();
+    let url = server(&new, folder.path()).await;
+    let client = Beside::client(Duration::from_secs(60), Some(&ca)).unwrap();
+    let ask = async || {
+        let mut request = HttpRequest::new(object_store::client::HttpRequestBody::empty());
+        *request.uri_mut() = url.parse().unwrap();
+        client.execute(request).await.map(|answer| answer.status())
+    };
+    assert!(ask().await.is_err());
+    new.write(&ca).unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    tokio::time::resume();
+    assert_eq!(ask().await.unwrap(), StatusCode::OK);
+}
+
+#[test]
+fn a_file_of_certificates_that_cannot_be_used_is_told_by_its_setting() {
+    let error = http(Duration::from_secs(1), Some(Path::new("/nowhere"))).unwrap_err();
+    let wrong = error.downcast_ref::<flitch_core::setting::Wrong>().map(flitch_core::setting::Wrong::key);
+    assert_eq!(wrong, Some("ca_file"));
+}
+
+#[test]
+fn who_tells_a_machine_who_it_is_is_beside_it_and_stores_are_not() {
+    for host in ["169.254.169.254", "169.254.170.2", "[fd00:ec2::254]", "metadata.google.internal"] {
+        assert!(is_beside(host), "{host}");
+    }
+    for host in ["127.0.0.1", "10.0.0.1", "[::1]", "s3.amazonaws.com", "169.254.example.com"] {
+        assert!(!is_beside(host), "{host}");
+    }
+}
