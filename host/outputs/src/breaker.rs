@@ -152,7 +152,8 @@ impl Breaker {
     /// The pause after so many failures in a row.
     pub fn pause(&self, error: &WriteError, failures: u32) -> Duration {
         let pause = match error {
-            WriteError::Busy { after: Some(after), .. } => *after,
+            // One who says 0, or whose clock is behind, is not asked without a pause.
+            WriteError::Busy { after: Some(after), .. } if *after >= self.settings.initial.0 => *after,
             WriteError::Denied { .. } => jittered(self.settings.max.0),
             _ => jittered(self.settings.pause(failures)),
         };

@@ -176,7 +176,8 @@ impl Turn<'_> {
         }
         state.failures = state.failures.saturating_add(1);
         let doubled = FIRST.saturating_mul(2u32.saturating_pow(state.failures.saturating_sub(1).min(16)));
-        let rest = after.unwrap_or_else(|| doubled.mul_f64(0.5 + fastrand::f64() / 2.0)).min(LONGEST);
+        let own = || doubled.mul_f64(0.5 + fastrand::f64() / 2.0);
+        let rest = after.filter(|after| *after >= FIRST / 2).unwrap_or_else(own).min(LONGEST);
         state.resume = Some(now + rest);
         state.credit = 0;
         self.nodes.up[self.place].set(0.0);

@@ -1,6 +1,24 @@
 use super::*;
 use flitch_core::units::Span;
 
+const LONG: Duration = Duration::from_secs(7);
+
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_asks_for_no_pause_is_asked_again_after_pauses_that_grow() {
+    let settings = RetrySettings::default();
+    let breaker = Breaker::new("test", settings.clone(), Ailment::unheard());
+    let pause = |asks: Duration, failures| {
+        let error = WriteError::Busy { after: Some(asks), reason: "busy".to_owned() };
+        breaker.pause(&error, failures)
+    };
+    for failures in [1, 2, 50] {
+        let own = settings.pause(failures);
+        let taken = pause(Duration::ZERO, failures);
+        assert!((own / 2..=own).contains(&taken), "{taken:?} after {failures}");
+        assert_eq!(pause(LONG, failures), LONG);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_pause_without_end_ends_in_a_year_and_breaks_nothing() {
     let endless =

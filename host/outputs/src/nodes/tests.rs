@@ -77,6 +77,15 @@ async fn where_all_rest_the_one_that_may_be_tried_first_is_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_asks_for_no_rest_has_one_all_the_same() {
+    let nodes = nodes(&[("a", 1, false), ("b", 1, false)]);
+    nodes.pick(&[1]).unwrap().failed("busy", Some(Duration::ZERO));
+    assert_eq!(shares(&nodes, 5), [0, 5]);
+    tokio::time::advance(FIRST).await;
+    assert_eq!(shares(&nodes, 1), [1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn failures_of_writes_that_were_under_way_together_count_once() {
     let nodes = nodes(&[("a", 1, false), ("b", 1, false)]);
     let under_way: Vec<_> = (0..5).map(|_| nodes.pick(&[1]).unwrap()).collect();
