@@ -263,4 +263,12 @@ impl WriteError {
             WriteError::Poison { .. } => "poison",
         }
     }
+
+    /// How long the destination asked to wait.
+    pub fn after(&self) -> Option<Duration> {
+        match self {
+            WriteError::Busy { after, .. } => *after,
+            _ => None,
+        }
+    }
 }

@@ -2,14 +2,17 @@
 //! went wrong.
 
 use std::error::Error;
+use std::io::{self, Read};
 use std::time::Duration;
 
 use anyhow::Context;
+use bytes::Bytes;
 use jiff::fmt::rfc2822;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Client, ClientBuilder, Proxy, Response, Url, redirect};
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::{Client, ClientBuilder, Proxy, Response, StatusCode, Url, redirect};
 use rustls::ClientConfig;
 
+use super::expand::Coding;
 use super::tls;
 
 /// How a client calls itself.
@@ -17,6 +20,9 @@ pub const USER_AGENT: &str = concat!("flitch/", env!("CARGO_PKG_VERSION"));
 /// How long a connection that is kept may rest until its next request: less than servers commonly allow, so that a
 /// request seldom meets a connection that is being closed.
 const IDLE: Duration = Duration::from_secs(20);
+
+/// The largest window of zstd in an answer, as a power of two: what RFC 9659 has every server keep to.
+const WINDOW: u32 = 23;
 
 /// Longest time that a server is believed which asks to wait.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -110,16 +116,85 @@ pub fn retry_after(headers: &HeaderMap, now: i64) -> Option<Duration> {
     Some(after.min(LONGEST))
 }
 
+/// Whether an answer says something of this moment, or of this connection, and nothing of what was asked: the same may go the
+/// next time. (429 does so too, of who asks.)
+pub fn is_of_the_moment(status: StatusCode) -> bool {
+    let of_the_connection =
+        [StatusCode::REQUEST_TIMEOUT, StatusCode::MISDIRECTED_REQUEST, StatusCode::TOO_EARLY];
+    status.is_server_error() || of_the_connection.contains(&status)
+}
+
+/// Where an answer that redirects leads, for its reason, without the query, in which a key may stand; empty where it is none.
+pub fn leads_to(answer: &Response) -> String {
+    if !answer.status().is_redirection() {
+        return String::new();
+    }
+    let location = answer.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+    match location.and_then(|location| answer.url().join(location).ok()) {
+        Some(mut url) => {
+            url.set_query(None);
+            url.set_fragment(None);
+            // There is a host, so there may be none of these.
+            let _ = (url.set_username(""), url.set_password(None));
+            format!(" (to {url})")
+        }
+        None => " (to nowhere that it names)".to_owned(),
+    }
+}
+
 /// Reads an answer to its end, so that its connection can be used again, and keeps its first `most` bytes as text. What
 /// is much longer, or breaks off, is read no further.
 pub async fn beginning(mut answer: Response, most: usize) -> String {
+    let coding = coding(&answer);
     let mut kept = Vec::new();
     while kept.len() < most {
         let Ok(Some(piece)) = answer.chunk().await else { break };
         let room = most - kept.len();
         kept.extend_from_slice(&piece[..piece.len().min(room)]);
     }
+    if let Some(coding) = coding {
+        let mut plain = Vec::new();
+        // What there is of it before it breaks off.
+        let _ = expand(&kept, coding, most, &mut plain);
+        kept = plain;
+    }
     String::from_utf8_lossy(&kept).into_owned()
+}
+
+/// The whole of an answer.
+///
+/// # Errors
+/// It breaks off, or has more than `most` bytes.
+pub async fn whole(mut answer: Response, most: usize) -> Result<Bytes, String> {
+    let too_long = || format!("an answer of more than {most} bytes");
+    let coding = coding(&answer);
+    let mut all = Vec::new();
+    while let Some(piece) = answer.chunk().await.map_err(|error| reason(&error))? {
+        if all.len() + piece.len() > most {
+            return Err(too_long());
+        }
+        all.extend_from_slice(&piece);
+    }
+    let Some(coding) = coding else { return Ok(all.into()) };
+    let mut plain = Vec::new();
+    let expanded = expand(&all, coding, most + 1, &mut plain);
+    expanded.map_err(|error| format!("its answer is no {}: {error}", coding.name()))?;
+    if plain.len() > most { Err(too_long()) } else { Ok(plain.into()) }
+}
+
+/// How an answer is compressed: by what stands before a server, for nobody asks for that here.
+fn coding(answer: &Response) -> Option<Coding> {
+    let name = answer.headers().get(CONTENT_ENCODING)?.to_str().ok()?.trim().to_ascii_lowercase();
+    match name.as_str() {
+        "gzip" | "x-gzip" => Some(Coding::Gzip),
+        "deflate" => Some(Coding::Deflate),
+        "zstd" => Some(Coding::Zstd),
+        _ => None,
+    }
+}
+
+fn expand(packed: &[u8], coding: Coding, most: usize, plain: &mut Vec<u8>) -> io::Result<()> {
+    coding.decoder(packed, WINDOW)?.take(most as u64).read_to_end(plain).map(drop)
 }
 
 #[cfg(test)]

@@ -170,6 +170,8 @@ impl Said {
         let Said { after, text: reason, .. } = self;
         match self.status {
             429 | 503 => WriteError::Busy { after, reason },
+            // What stands before it has not understood, or has waited too long.
+            408 | 421 | 425 => WriteError::Unreachable { reason },
             400..500 => WriteError::Denied { reason },
             _ => WriteError::Unreachable { reason },
         }

@@ -33,7 +33,7 @@ use flitch_core::batch::encode::{Encoder, Encoding, Format, Framing, Naming};
 use flitch_core::batch::template::Template;
 use flitch_core::batch::{TAG, TIMESTAMP};
 use flitch_core::clock::Clock;
-use flitch_core::net::http_client::{self, reason, retry_after};
+use flitch_core::net::http_client::{self, is_of_the_moment, leads_to, reason, retry_after, whole};
 use flitch_core::net::tls::Renewed;
 use flitch_core::setting::wrong;
 use flitch_core::telemetry::{Metric, Quiet};
@@ -242,7 +242,7 @@ impl Elasticsearch {
             match self.ask(&self.urls[turn.place()], &body).await {
                 Err(failure) if failure.elsewhere => {
                     tried.push(turn.place());
-                    turn.failed(&failure.error.to_string(), None);
+                    turn.failed(&failure.error.to_string(), failure.error.after());
                     last = Some(failure.error);
                 }
                 said => {
@@ -258,20 +258,24 @@ impl Elasticsearch {
         let answer = self.bulk(node, body).await?;
         let status = answer.status();
         let after = retry_after(answer.headers(), self.clock.now());
-        let text = whole(answer)
+        let led = leads_to(&answer);
+        let text = whole(answer, MOST)
             .await
             .map_err(|reason| Failure { error: WriteError::Unreachable { reason }, elsewhere: true })?;
         if status.is_success() {
             return Ok(Said::Items(text));
         }
-        let reason = said(status.as_u16(), &text);
+        let reason = said(status.as_u16(), &text) + &led;
         let failure = |error, elsewhere| Err(Failure { error, elsewhere });
         match status {
             StatusCode::PAYLOAD_TOO_LARGE => Ok(Said::Refused(reason)),
             // What stands before a node, or listens in its place, knows nothing of records.
             StatusCode::BAD_REQUEST if is_of_documents(status.as_u16(), &text) => Ok(Said::Refused(reason)),
             StatusCode::TOO_MANY_REQUESTS => failure(WriteError::Busy { after, reason }, false),
-            _ if status.is_server_error() => failure(WriteError::Unreachable { reason }, true),
+            _ if is_of_the_moment(status) && after.is_some() => {
+                failure(WriteError::Busy { after, reason }, true)
+            }
+            _ if is_of_the_moment(status) => failure(WriteError::Unreachable { reason }, true),
             // Credentials, rights, a path at which nobody takes documents, an answer that sends us elsewhere.
             _ => failure(WriteError::Denied { reason }, false),
         }
@@ -324,18 +328,6 @@ fn settle(
             }
         }
     }
-}
-
-/// The whole of an answer.
-async fn whole(mut answer: Response) -> Result<Bytes, String> {
-    let mut all = Vec::new();
-    while let Some(piece) = answer.chunk().await.map_err(|error| reason(&error))? {
-        if all.len() + piece.len() > MOST {
-            return Err(format!("an answer of more than {MOST} bytes"));
-        }
-        all.extend_from_slice(&piece);
-    }
-    Ok(all.into())
 }
 
 async fn compressed(body: Bytes) -> Result<Bytes, WriteError> {

@@ -6,8 +6,9 @@ use reqwest::{Method, StatusCode, Url};
 use serde_json::Value;
 
 use super::answer::{complaint, said};
-use super::{Elasticsearch, whole};
+use super::{Elasticsearch, MOST};
 use crate::WriteError;
+use flitch_core::net::http_client::{is_of_the_moment, leads_to, whole};
 
 impl Elasticsearch {
     /// Asks all nodes, and then one of them for what `index` and `pipeline` name.
@@ -32,13 +33,14 @@ impl Elasticsearch {
     async fn knock(&self, node: &Url) -> Result<(), WriteError> {
         let answer = self.bulk(node, &Bytes::new()).await.map_err(|failure| failure.error)?;
         let status = answer.status();
-        let text = whole(answer).await.map_err(|reason| WriteError::Unreachable { reason })?;
-        let reason = || format!("{node}: {}", said(status.as_u16(), &text));
+        let led = leads_to(&answer);
+        let text = whole(answer, MOST).await.map_err(|reason| WriteError::Unreachable { reason })?;
+        let reason = || format!("{node}: {}{led}", said(status.as_u16(), &text));
         match status {
             StatusCode::TOO_MANY_REQUESTS => Ok(()),
             StatusCode::BAD_REQUEST if complaint(status.as_u16(), &text).is_some() => Ok(()),
             _ if status.is_success() => Ok(()),
-            _ if status.is_server_error() => Err(WriteError::Unreachable { reason: reason() }),
+            _ if is_of_the_moment(status) => Err(WriteError::Unreachable { reason: reason() }),
             _ => Err(WriteError::Denied { reason: reason() }),
         }
     }
@@ -76,7 +78,7 @@ impl Elasticsearch {
         let answer = self.call(Method::GET, &url, "", HeaderMap::new(), Bytes::new()).await;
         let answer = answer.map_err(|failure| failure.error)?;
         let status = answer.status();
-        let text = whole(answer).await.map_err(|reason| WriteError::Unreachable { reason })?;
+        let text = whole(answer, MOST).await.map_err(|reason| WriteError::Unreachable { reason })?;
         Ok((!matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)).then_some((status, text)))
     }
 }

@@ -204,6 +204,7 @@ async fn what_a_node_says_to_the_whole_request_decides_what_is_done_next() {
         (429, "busy"),
         (503, "unreachable"),
         (500, "unreachable"),
+        (408, "unreachable"),
         (401, "denied"),
         (403, "denied"),
         (404, "denied"),
@@ -273,6 +274,30 @@ async fn a_node_that_asks_for_an_endless_pause_is_believed_for_an_hour() {
         let WriteError::Busy { after, .. } = error else { panic!("{error:?}") };
         assert_eq!(after, Some(Duration::from_secs(believed)), "{asks}");
     }
+}
+
+#[tokio::test]
+async fn a_pause_that_a_node_asks_for_is_kept_whatever_it_fails_by() {
+    let fake = Fake::start().await;
+    let output = output(&fake.address(), "");
+    fake.state().after = Some("7".to_owned());
+    for status in [429, 503, 502, 408] {
+        fake.state().statuses.push_back(status);
+        let error = output.write_batch(&numbered(0, 1)).await.unwrap_err();
+        assert_eq!(error.after(), Some(Duration::from_secs(7)), "{status}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_node_says_is_read_where_its_answers_come_compressed_though_nobody_asked() {
+    let fake = Fake::start().await;
+    fake.state().is_pressed = true;
+    let output = output(&fake.address(), "");
+    let written = output.write_batch(&texts(&["a", "wrong", "b"])).await.unwrap();
+    assert_eq!((rows(&written), fake.documents().len()), ((vec![1], vec![]), 2));
+    fake.state().statuses.push_back(401);
+    let error = output.write_batch(&texts(&["c"])).await.unwrap_err().to_string();
+    assert!(error.contains("an answer"), "{error}");
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 //! | answer | what becomes of the records |
 //! |---|---|
 //! | 2xx | They are delivered. |
-//! | 408, 429, 5xx, none | They are sent again, no sooner than `Retry-After` says, and to the next server where there are several. |
-//! | 401, 403, 404, 405, 407, 415, 3xx | They wait for an operator: it is not for their sake that the server refuses. |
+//! | 408, 421, 425, 429, 5xx, none | They are sent again, no sooner than `Retry-After` says, and to the next server where there are several. |
+//! | 401 to 405, 407, 410, 415, 426, 431, 451, 3xx | They wait for an operator: it is not for their sake that the server refuses. |
 //! | 413, and any other 4xx | The request is halved, until the record that is refused stands alone: a dead letter. |
 
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::staging::{self, Press};
 use crate::{Answer, Output, OutputContext, OutputKind, Parcel, Wants, WriteError, Written};
 use flitch_core::batch::encode::Encoder;
 use flitch_core::clock::Clock;
-use flitch_core::net::http_client::{self, beginning, reason, retry_after};
+use flitch_core::net::http_client::{self, beginning, is_of_the_moment, leads_to, reason, retry_after};
 use flitch_core::net::tls::Renewed;
 
 mod body;
@@ -105,17 +105,13 @@ impl Http {
                 }
                 Err(error) => error,
             };
-            let after = match &error {
-                WriteError::Busy { after, .. } => *after,
-                WriteError::Unreachable { .. } => None,
+            if !matches!(error, WriteError::Busy { .. } | WriteError::Unreachable { .. }) {
                 // The server is well. What it says of these records, or of who sends them, the next one would say too.
-                WriteError::Denied { .. } | WriteError::Barred { .. } | WriteError::Poison { .. } => {
-                    turn.succeeded();
-                    return Err(error);
-                }
-            };
+                turn.succeeded();
+                return Err(error);
+            }
             tried.push(turn.place());
-            turn.failed(&error.to_string(), after);
+            turn.failed(&error.to_string(), error.after());
             last = Some(error);
         }
         Err(last.unwrap_or_else(|| WriteError::Unreachable { reason: "there is no server".to_owned() }))
@@ -132,24 +128,30 @@ impl Http {
         let answer = request.send().await.map_err(|error| unreachable(url, &reason(&error)))?;
         let status = answer.status();
         let after = retry_after(answer.headers(), self.clock.now());
+        let led = leads_to(&answer);
         let said = beginning(answer, REASON).await;
         if status.is_success() {
             return Ok(());
         }
-        let reason = format!("{}: {status}: {}", place(url), said.trim());
+        let reason = format!("{}: {status}{led}: {}", place(url), said.trim());
         Err(match status {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 WriteError::Busy { after, reason }
             }
-            _ if status.is_server_error() && after.is_some() => WriteError::Busy { after, reason },
-            StatusCode::REQUEST_TIMEOUT => WriteError::Unreachable { reason },
-            _ if status.is_server_error() => WriteError::Unreachable { reason },
+            _ if is_of_the_moment(status) && after.is_some() => WriteError::Busy { after, reason },
+            _ if is_of_the_moment(status) => WriteError::Unreachable { reason },
+            // Of who sends, of the account, of the address, of the headers: the same for every record.
             StatusCode::UNAUTHORIZED
+            | StatusCode::PAYMENT_REQUIRED
             | StatusCode::FORBIDDEN
             | StatusCode::NOT_FOUND
             | StatusCode::METHOD_NOT_ALLOWED
             | StatusCode::PROXY_AUTHENTICATION_REQUIRED
-            | StatusCode::UNSUPPORTED_MEDIA_TYPE => WriteError::Denied { reason },
+            | StatusCode::GONE
+            | StatusCode::UNSUPPORTED_MEDIA_TYPE
+            | StatusCode::UPGRADE_REQUIRED
+            | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            | StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS => WriteError::Denied { reason },
             _ if status.is_client_error() => WriteError::Poison { reason },
             _ => WriteError::Denied { reason },
         })

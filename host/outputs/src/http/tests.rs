@@ -69,11 +69,18 @@ async fn an_answer_tells_what_is_to_be_done_next() {
         ("429 Too Many Requests", "busy"),
         ("503 Service Unavailable", "busy"),
         ("408 Request Timeout", "unreachable"),
+        ("421 Misdirected Request", "unreachable"),
+        ("425 Too Early", "unreachable"),
         ("500 Internal Server Error", "unreachable"),
         ("502 Bad Gateway", "unreachable"),
         ("401 Unauthorized", "denied"),
         ("403 Forbidden", "denied"),
         ("404 Not Found", "denied"),
+        ("402 Payment Required", "denied"),
+        ("410 Gone", "denied"),
+        ("426 Upgrade Required", "denied"),
+        ("431 Request Header Fields Too Large", "denied"),
+        ("451 Unavailable For Legal Reasons", "denied"),
         ("307 Temporary Redirect", "denied"),
         ("400 Bad Request", "poison"),
         ("413 Content Too Large", "poison"),
@@ -86,11 +93,19 @@ async fn an_answer_tells_what_is_to_be_done_next() {
         assert!(!text.contains("hidden"), "a key may stand in the URL: {text}");
     }
     assert!(answered(("204 No Content", "", "")).await.is_ok());
+    let led = answered(("302 Found", "location: /login?key=hidden\r\n", "")).await.unwrap_err().to_string();
+    assert!(led.contains("/login)") && !led.contains("hidden"), "{led}");
 }
 
 #[tokio::test]
 async fn a_pause_that_the_server_asks_for_is_kept() {
-    for status in ["429 Too Many Requests", "503 Service Unavailable", "500 Internal Server Error"] {
+    for status in [
+        "429 Too Many Requests",
+        "503 Service Unavailable",
+        "500 Internal Server Error",
+        "408 Request Timeout",
+        "425 Too Early",
+    ] {
         let WriteError::Busy { after, .. } = answered((status, "retry-after: 7\r\n", "")).await.unwrap_err()
         else {
             panic!("{status}");

@@ -32,10 +32,42 @@ async fn answer(request: Request<Incoming>) -> hyper::Response<Full<Bytes>> {
             *answer.status_mut() = StatusCode::TEMPORARY_REDIRECT;
             answer.headers_mut().insert("location", "/".parse().unwrap());
         }
+        "/moved/away" => {
+            *answer.status_mut() = StatusCode::FOUND;
+            answer
+                .headers_mut()
+                .insert("location", "//ada:hunter2@else.example/login?state=x#y".parse().unwrap());
+        }
+        "/moved/nowhere" => *answer.status_mut() = StatusCode::FOUND,
+        "/gzip" | "/zstd" | "/deflate" | "/broken" => {
+            let coding = request.uri().path().trim_start_matches('/').replace("broken", "gzip");
+            let mut packed = packed(&coding, &"long ".repeat(100));
+            if request.uri().path() == "/broken" {
+                packed.truncate(packed.len() - 9);
+            }
+            *answer.body_mut() = Full::new(packed.into());
+            answer.headers_mut().insert("content-encoding", coding.parse().unwrap());
+        }
         "/never" => std::future::pending().await,
         _ => {}
     }
     answer
+}
+
+fn packed(coding: &str, text: &str) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut out = Vec::new();
+    match coding {
+        "gzip" => {
+            flate2::write::GzEncoder::new(&mut out, flate2::Compression::fast()).write_all(text.as_bytes())
+        }
+        "deflate" => {
+            flate2::write::ZlibEncoder::new(&mut out, flate2::Compression::fast()).write_all(text.as_bytes())
+        }
+        _ => zstd::stream::copy_encode(text.as_bytes(), &mut out, 1),
+    }
+    .unwrap();
+    out
 }
 
 /// A listener, and how many connections it took.
@@ -99,6 +131,41 @@ async fn of_a_long_answer_the_beginning_is_kept() {
     let client = client(settings()).unwrap();
     let (status, said) = get(&client, &format!("http://{}/long", server.address)).await.unwrap();
     assert_eq!((status, said), (200, "x".repeat(100)));
+}
+
+#[tokio::test]
+async fn an_answer_that_came_compressed_though_nobody_asked_is_what_it_was_before() {
+    let server = server(None).await;
+    let client = client(settings()).unwrap();
+    let at = |path: &str| format!("http://{}/{path}", server.address);
+    let ask = async |path: &str| client.get(at(path)).send().await.unwrap();
+    for coding in ["gzip", "deflate", "zstd"] {
+        assert_eq!(whole(ask(coding).await, 500).await.unwrap(), "long ".repeat(100), "{coding}");
+        assert_eq!(beginning(ask(coding).await, 400).await, "long ".repeat(80), "{coding}");
+        let error = whole(ask(coding).await, 499).await.unwrap_err();
+        assert_eq!(error, "an answer of more than 499 bytes", "{coding}");
+    }
+    let error = whole(ask("broken").await, 500).await.unwrap_err();
+    assert!(error.starts_with("its answer is no gzip: "), "{error}");
+    assert!(beginning(ask("broken").await, 400).await.starts_with("long "));
+    assert_eq!(whole(ask("long").await, 1 << 20).await.unwrap().len(), 1 << 20);
+    assert!(whole(ask("long").await, (1 << 20) - 1).await.is_err());
+}
+
+#[tokio::test]
+async fn where_an_answer_redirects_to_is_told_without_what_may_be_secret() {
+    let server = server(None).await;
+    let client = client(settings()).unwrap();
+    let own = format!(" (to http://{}/)", server.address);
+    for (path, told) in [
+        ("/", ""),
+        ("/moved", own.as_str()),
+        ("/moved/away", " (to http://else.example/login)"),
+        ("/moved/nowhere", " (to nowhere that it names)"),
+    ] {
+        let answer = client.get(format!("http://{}{path}", server.address)).send().await.unwrap();
+        assert_eq!(leads_to(&answer), told, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! A node that keeps documents in memory, and says of some what a real one says of others.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,8 +30,10 @@ pub struct State {
     pub headers: Vec<hyper::HeaderMap>,
     /// Statuses of the next answers to whole requests.
     pub statuses: VecDeque<u16>,
-    /// How long its 429 asks to wait; 7 seconds where it is not set.
+    /// How long it asks to wait; 7 seconds by 429 where it is not set.
     pub after: Option<String>,
+    /// Whether what stands before it compresses its answers, though nobody asked.
+    pub is_pressed: bool,
     /// Most bytes of a request.
     pub largest: usize,
     /// Patterns of templates that make data streams.
@@ -119,10 +121,18 @@ async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Respons
         }
         path => panic!("nobody asks for {path}"),
     };
-    let mut answer = Response::new(Full::new(text.to_string().into()));
+    let mut text = text.to_string().into_bytes();
+    if state.is_pressed {
+        let mut press = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        press.write_all(&text).unwrap();
+        text = press.finish().unwrap();
+    }
+    let mut answer = Response::new(Full::new(text.into()));
     *answer.status_mut() = status.try_into().unwrap();
-    if status == 429 {
-        let after = state.after.as_deref().unwrap_or("7");
+    if state.is_pressed {
+        answer.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
+    }
+    if let Some(after) = state.after.as_deref().or((status == 429).then_some("7")) {
         answer.headers_mut().insert("retry-after", after.parse().unwrap());
     }
     answer
