@@ -109,7 +109,7 @@ fn pairs(text: &str) -> anyhow::Result<HashMap<String, &str>> {
 
 impl AzureBlobSettings {
     fn builder(&self) -> anyhow::Result<MicrosoftAzureBuilder> {
-        checks::bucket("container", &self.container)?;
+        checks::container("container", &self.container)?;
         let string = match &self.connection_string {
             Some(text) => pairs(text.expose())?,
             None => HashMap::new(),

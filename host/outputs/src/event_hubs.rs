@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::kafka::{Acks, Compression, KafkaSettings, Stamp};
 use super::{Output, OutputContext, OutputKind};
 use flitch_core::batch::encode::Framing;
-use flitch_core::batch::template::Template;
+use flitch_core::batch::template::{Template, at_best};
 use flitch_core::net::entra::AuthSettings;
 use flitch_core::secret::Secret;
 use flitch_core::setting::wrong;
@@ -140,8 +140,8 @@ impl EventHubsSettings {
                 " is missing: the connection string is that of a namespace, without EntityPath"
             )),
         };
-        if let (Some(_), Some(hub)) = (&self.hub, topic.constant()) {
-            event_hubs::check_hub("hub", hub)?;
+        if self.hub.is_some() {
+            event_hubs::check_hub("hub", &at_best(&topic))?;
         }
         let mut settings = KafkaSettings::new("", topic);
         settings.brokers = derived.brokers;

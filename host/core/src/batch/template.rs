@@ -4,6 +4,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampNanosecondType;
 use arrow_array::{Array, ArrayRef};
 use flitch_model::template::{Clocks, Written};
+use flitch_model::value::Scalar;
 
 use super::convert::scalar;
 use super::lift::Found;
@@ -62,6 +63,19 @@ impl Rendered {
             Rendered::Rows(rows) => &rows.missing,
         }
     }
+}
+
+/// The name that a template gives to a record whose fields do their best: a small letter each, and a time where one is written.
+/// Where that cannot be a name no record has one.
+pub fn at_best(template: &Template) -> String {
+    let fields: Vec<&str> = template.fields().collect();
+    let value = |place: usize| {
+        let is_time = template.lasts(place).is_some() || fields.get(place) == Some(&"@timestamp");
+        Some(if is_time { Scalar::Time(0) } else { Scalar::Text("a".into()) })
+    };
+    let mut name = Vec::new();
+    template.write(&mut Clocks::default(), &mut name, value);
+    String::from_utf8_lossy(&name).into_owned()
 }
 
 impl Records {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::staging::Places;
 use flitch_core::batch::Records;
-use flitch_core::batch::template::{Rendered, Template};
+use flitch_core::batch::template::{Rendered, Template, at_best};
 use flitch_core::setting::wrong;
 
 /// What stands between the parts of a key: no name has it.
@@ -117,15 +117,13 @@ impl Routes {
             for (key, template) in
                 [(if path.is_empty() { "database" } else { "db" }, database), ("table", table)]
             {
-                if let Some(name) = template.constant() {
-                    anyhow::ensure!(
-                        is_name(name.as_bytes()),
-                        wrong!(
-                            "{path}{key}",
-                            ": `{name}` is no name for it: flitch takes letters, digits, `_`, `-` and `.`, without `.` and `..`"
-                        )
-                    );
-                }
+                anyhow::ensure!(
+                    is_name(at_best(template).as_bytes()),
+                    wrong!(
+                        "{path}{key}",
+                        ": `{template}` is no name for it: flitch takes letters, digits, `_`, `-` and `.`, without `.` and `..`"
+                    )
+                );
             }
             let key = format!("{number}{BETWEEN}{database}{BETWEEN}{table}{BETWEEN}_");
             let key = Template::parse(&key).map_err(anyhow::Error::msg)?;

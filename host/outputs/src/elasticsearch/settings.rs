@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::auth::AuthSettings;
-use flitch_core::batch::template::Template;
+use flitch_core::batch::template::{Template, at_best};
 use flitch_core::net::tls::ClientTls;
 use flitch_core::router::OneOrMore;
 use flitch_core::setting::{one_or_more, wrong};
@@ -145,6 +145,9 @@ impl ElasticsearchSettings {
         if let Some(why) = self.index.wrong_as_place() {
             anyhow::bail!(wrong!("index", ": {why}"));
         }
+        if let Some(why) = wrong_as_index(&at_best(&self.index)) {
+            anyhow::bail!(wrong!("index", ": there can be no index `{}`: {why}", self.index));
+        }
         anyhow::ensure!(
             self.id.as_ref().and_then(Template::constant).is_none(),
             wrong!("id", " has no field in it: all records would be one document")
@@ -199,6 +202,22 @@ impl ElasticsearchSettings {
         }
         Ok(Some(self.tls.clone().unwrap_or_default()))
     }
+}
+
+/// Why no node takes an index, an alias or a data stream of this name, if that is so. What stands between `<` and `>` names one by
+/// its own rules, those of date math.
+fn wrong_as_index(name: &str) -> Option<&'static str> {
+    const LONGEST: usize = 255;
+    let has = |signs: &str| name.contains(|sign| signs.contains(sign));
+    Some(match name {
+        _ if name.starts_with('<') && name.ends_with('>') => return None,
+        "." | ".." => "a name is more than dots",
+        _ if name.starts_with(['-', '_', '+']) => "a name does not begin with `-`, `_` or `+`",
+        _ if name.chars().any(char::is_uppercase) => "a name has no capital letters",
+        _ if has("\\/*?\"<>|,#: ") => "a name has none of `\\ / * ? \" < > | , # :` and no blank",
+        _ if name.len() > LONGEST => "a name has 255 bytes at most",
+        _ => return None,
+    })
 }
 
 /// An address with nothing in it but where a node is, and a slash at its end.

@@ -376,6 +376,49 @@ async fn names_are_those_of_ecs_where_that_is_wanted() {
 }
 
 #[test]
+fn an_index_that_no_record_can_be_written_to_is_refused() {
+    let open = |index: &str| {
+        let mut settings = settings("http://es:9200", "");
+        settings.index = Template::parse(index).unwrap();
+        settings.check(&context_with(Encoding::default(), Framing::Messages)).map_err(|e| e.to_string())
+    };
+    let long = "x".repeat(255);
+    let good = [
+        "logs",
+        ".logs",
+        "logs-ä",
+        "{app}-x",
+        "{app|Other}",
+        "logs-{@timestamp:%Y.%m}",
+        "<a-{{now/d}}>",
+        &long,
+    ];
+    for good in good {
+        assert_eq!(open(good), Ok(()), "{good}");
+    }
+    let too_long = format!("{long}{{app}}");
+    for (bad, why) in [
+        ("Logs-{app}", "capital"),
+        ("logs-{@timestamp}", "capital"),
+        ("logs-{@timestamp:%b}", "capital"),
+        ("_logs", "begin with"),
+        ("-{app}", "begin with"),
+        ("+x", "begin with"),
+        ("..", "dots"),
+        ("my logs", "no blank"),
+        ("a/{b}", "`\\ /"),
+        ("a\\b", "`\\ /"),
+        ("a:b", "# :`"),
+        ("logs-*", "`\\ /"),
+        ("<a", "`\\ /"),
+        (&too_long, "255"),
+    ] {
+        let said = open(bad).unwrap_err();
+        assert!(said.starts_with("`index`") && said.contains(bad) && said.contains(why), "{bad}: {said}");
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_with_its_key() {
     let refused = |text: &str, encoding: Encoding| {
         let settings: ElasticsearchSettings = serde_json::from_str(text).unwrap();

@@ -78,8 +78,10 @@ fn the_hub_of_the_connection_string_is_the_one_where_no_other_is_named() {
     assert_eq!(kafka.topic.to_string(), "own");
     let error = by_string(r#""key": "k""#).kafka().unwrap_err();
     assert!(format!("{error:#}").contains("`hub` is missing"), "{error:#}");
-    let error = by_string(r#""hub": "my hits""#).kafka().unwrap_err();
-    assert!(format!("{error:#}").contains("`hub`: there can be no hub `my hits`"), "{error:#}");
+    for (hub, name) in [("my hits", "my hits"), ("my {@tag}", "my a")] {
+        let error = by_string(&format!(r#""hub": "{hub}""#)).kafka().unwrap_err();
+        assert!(format!("{error:#}").contains(&format!("`hub`: there can be no hub `{name}`")), "{error:#}");
+    }
 }
 
 #[test]

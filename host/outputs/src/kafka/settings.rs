@@ -6,7 +6,7 @@ use rdkafka::ClientConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use flitch_core::batch::template::Template;
+use flitch_core::batch::template::{Template, at_best};
 use flitch_core::router::OneOrMore;
 use flitch_core::setting::wrong;
 use flitch_core::units::{Bytes, Span, or_zero};
@@ -155,15 +155,14 @@ impl KafkaSettings {
 
     /// What goes to librdkafka. An error names the key that does not fit.
     pub(crate) fn client(&self, name: &str) -> anyhow::Result<ClientConfig> {
-        if let Some(topic) = self.topic.constant() {
-            anyhow::ensure!(
-                is_topic(topic.as_bytes()),
-                wrong!(
-                    "topic",
-                    ": Kafka takes no topic named `{topic}`: 1 to 249 letters, digits, dots, underscores and hyphens"
-                )
-            );
-        }
+        anyhow::ensure!(
+            is_topic(at_best(&self.topic).as_bytes()),
+            wrong!(
+                "topic",
+                ": Kafka takes no topic named `{}`: 1 to 249 letters, digits, dots, underscores and hyphens",
+                self.topic
+            )
+        );
         anyhow::ensure!(
             self.acks == Acks::All || !self.idempotent,
             wrong!("acks", " other than `all` needs `idempotent: false`")

@@ -398,8 +398,11 @@ fn a_wrong_option_is_named() {
 
 #[test]
 fn a_topic_that_kafka_does_not_take_is_an_error_of_the_configuration() {
-    let error = open("out", &KafkaSettings::new("a:1", Template::parse("my logs").unwrap())).err().unwrap();
-    assert!(error.to_string().contains("`my logs`"), "{error}");
+    for topic in ["my logs", "my {@tag}", "logs.{@timestamp:%H:%M}", "logs/{app}"] {
+        let error = open("out", &KafkaSettings::new("a:1", Template::parse(topic).unwrap())).err().unwrap();
+        assert!(error.to_string().contains(&format!("`{topic}`")), "{error}");
+    }
+    open("out", &KafkaSettings::new("a:1", Template::parse("{a}{b|no topic}").unwrap())).unwrap();
 }
 
 #[test]

@@ -43,6 +43,52 @@ pub(crate) fn bucket(key: &str, text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// The same for a container of Azure.
+///
+/// # Errors
+/// The text names the key.
+pub(crate) fn container(key: &str, text: &str) -> anyhow::Result<()> {
+    bucket(key, text)?;
+    // `$web` and `$root` are the store's own.
+    let name = text.strip_prefix('$').unwrap_or(text);
+    let fits = is_small(name, "-") && (3..=63).contains(&text.len()) && !name.contains("--");
+    anyhow::ensure!(
+        fits,
+        wrong!(
+            "{key}",
+            ": there can be no container `{text}`: 3 to 63 small letters, digits and hyphens, no hyphen at an end or beside another"
+        )
+    );
+    Ok(())
+}
+
+/// The same for a bucket of Google.
+///
+/// # Errors
+/// The text names the key.
+pub(crate) fn google_bucket(key: &str, text: &str) -> anyhow::Result<()> {
+    bucket(key, text)?;
+    // With dots it may be longer, 63 from one dot to the next.
+    let fits = is_small(text, "-_.")
+        && (3..=222).contains(&text.len())
+        && text.split('.').all(|part| (1..=63).contains(&part.len()));
+    anyhow::ensure!(
+        fits,
+        wrong!(
+            "{key}",
+            ": there can be no bucket `{text}`: 3 to 63 small letters, digits, hyphens, underscores and dots, with a letter or digit at each end"
+        )
+    );
+    Ok(())
+}
+
+/// Whether a name has small letters and digits, and within it these signs.
+fn is_small(name: &str, signs: &str) -> bool {
+    let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let has_ends = name.starts_with(is_letter) && name.ends_with(is_letter);
+    has_ends && name.chars().all(|c| is_letter(c) || signs.contains(c))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +120,23 @@ mod tests {
         }
         for bad in ["lo gs", "a/b", "a?b", "a%20b"] {
             assert!(said(bucket("bucket", bad)).contains("`bucket`"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_container_or_a_bucket_that_the_store_could_not_have_is_told() {
+        let long = "x".repeat(64);
+        for good in ["logs", "my-logs-2", "$web", "$root", "1ab", &long[1..]] {
+            assert_eq!(said(container("container", good)), "", "{good}");
+        }
+        for bad in ["Logs", "my_logs", "my.logs", "my--logs", "-logs", "logs-", "lo", "$", &long, "a b"] {
+            assert!(said(container("container", bad)).contains("`container`"), "{bad}");
+        }
+        for good in ["logs", "my_logs-2", "logs.example.com", &long[1..]] {
+            assert_eq!(said(google_bucket("bucket", good)), "", "{good}");
+        }
+        for bad in ["Logs", "_logs", "logs.", "a..b", "lo", "$web", &long] {
+            assert!(said(google_bucket("bucket", bad)).contains("`bucket`"), "{bad}");
         }
     }
 }

@@ -123,3 +123,18 @@ fn a_path_with_an_empty_part_is_none() {
     let rendered = records.render(&Template::parse("//logs//a{app}").unwrap().for_paths());
     assert_eq!(rendered.row(0), Some(&b"/logs/a"[..]));
 }
+
+#[test]
+fn a_name_at_best_has_a_letter_for_each_field_and_a_time_where_one_is_written() {
+    for (template, name) in [
+        ("", ""),
+        ("logs", "logs"),
+        ("Logs-{app}", "Logs-a"),
+        ("{a}{b|None}.{{x}}", "aa.{x}"),
+        ("{when:%Y.%m}-{@tag}", "1970.01-a"),
+        ("{@timestamp}", "1970-01-01T00:00:00Z"),
+        ("{@timestamp:%b}", "Jan"),
+    ] {
+        assert_eq!(at_best(&Template::parse(template).unwrap()), name, "{template}");
+    }
+}

@@ -86,14 +86,16 @@ fn what_becomes_of_a_name_does_not_depend_on_other_rows() {
             "{bad:?}"
         );
     }
-    let spaced = template("my table");
-    let entry = Entry {
-        path: String::new(),
-        tag: None,
-        database: &spaced,
-        table: &table,
-        mapping: None,
-        mode: Mode::Queued,
-    };
-    assert!(Routes::new(&[entry], LIMITS).unwrap_err().to_string().contains("`database`"));
+    for spaced in ["my table", "my {k}"] {
+        let spaced = template(spaced);
+        let entry = Entry {
+            path: String::new(),
+            tag: None,
+            database: &spaced,
+            table: &table,
+            mapping: None,
+            mode: Mode::Queued,
+        };
+        assert!(Routes::new(&[entry], LIMITS).unwrap_err().to_string().contains("`database`"));
+    }
 }
