@@ -17,9 +17,11 @@ use flitch_core::{exact, secret};
 
 mod error;
 mod parts;
+mod plain;
 
 pub use error::{ReadError, hide, nearest, suggest};
 use parts::{Items, Keys, Variant};
+use plain::{Plain, holds, resolve};
 
 /// The name with which [`split`] asks for the two halves of a map.
 const SPLIT: &str = "$flitch::split";
@@ -180,6 +182,7 @@ impl<'t, 'r> De<'t, 'r> {
                 Plain::Signed(n) => visitor.visit_i64(n),
                 Plain::Float(x) => match exact::marked_number(&scalar.text).filter(|_| self.exact) {
                     Some(marked) => visitor.visit_string(marked),
+                    None if !typed && !holds(x, &scalar.text) => Err(ReadError::rounded(&scalar.text)),
                     None => visitor.visit_f64(x),
                 },
                 Plain::Text if self.exact => visitor.visit_str(&exact::marked_text(&scalar.text)),
@@ -201,57 +204,6 @@ impl<'t, 'r> De<'t, 'r> {
     fn is_null(self) -> bool {
         self.scalar().is_some_and(|s| matches!(resolve(s, false), Plain::Null))
     }
-}
-
-/// What a scalar is by YAML's core schema.
-enum Plain {
-    Null,
-    Bool(bool),
-    Unsigned(u64),
-    Signed(i64),
-    Float(f64),
-    Text,
-}
-
-fn resolve(scalar: &Scalar, typed: bool) -> Plain {
-    let text = scalar.text.as_str();
-    if !(scalar.plain || typed && scalar.interpolated) {
-        return Plain::Text;
-    }
-    match text {
-        "" if scalar.interpolated => Plain::Text,
-        "" | "~" | "null" | "Null" | "NULL" => Plain::Null,
-        "true" | "True" | "TRUE" => Plain::Bool(true),
-        "false" | "False" | "FALSE" => Plain::Bool(false),
-        ".inf" | ".Inf" | ".INF" | "+.inf" => Plain::Float(f64::INFINITY),
-        "-.inf" | "-.Inf" | "-.INF" => Plain::Float(f64::NEG_INFINITY),
-        ".nan" | ".NaN" | ".NAN" => Plain::Float(f64::NAN),
-        _ => number(text),
-    }
-}
-
-fn number(text: &str) -> Plain {
-    let radix = |digits: &str, radix| u64::from_str_radix(digits, radix).map_or(Plain::Text, Plain::Unsigned);
-    if let Some(digits) = text.strip_prefix("0x") {
-        return radix(digits, 16);
-    }
-    if let Some(digits) = text.strip_prefix("0o") {
-        return radix(digits, 8);
-    }
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if !unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-        || !unsigned.bytes().any(|b| b.is_ascii_digit())
-        || !unsigned.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
-    {
-        return Plain::Text;
-    }
-    if let Ok(n) = text.parse() {
-        return Plain::Unsigned(n);
-    }
-    if let Ok(n) = text.parse() {
-        return Plain::Signed(n);
-    }
-    text.parse().map_or(Plain::Text, Plain::Float)
 }
 
 macro_rules! typed {

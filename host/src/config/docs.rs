@@ -26,6 +26,8 @@ schema` prints its JSON Schema for editors.
   relative path starts from the configuration's folder, and a file is a regular one of 1 MiB at most. They are replaced
   after the YAML is read, so a value cannot change the structure. A placeholder has no other one in it. `$${` stands for
   `${`; a `$` without a brace stays as it is. Where a number or a boolean is wanted, `\"${NAME}\"` may be one.
+  Where anything may stand, as in the settings of plugins, `${NAME}` without quotes is a number if it holds one as numbers
+  are written (`17`, `0.5`); `007`, `1.10` and `1e3` stay text.
 - A *size* is a number with `B`, `kB`, `MB`, `GB`, `KiB`, `MiB` or `GiB`. A *time* is a number with `us`, `ms`, `s`,
   `m`, `h` or `d`, or the word written out (`10 seconds`). 0 is refused where the key does not say what it means.
 - An *address* is `host:port`, `[::1]:port` for IPv6, or a port by itself.

@@ -55,6 +55,12 @@ impl ReadError {
         self
     }
 
+    /// A number that would become another one.
+    pub(super) fn rounded(text: &str) -> ReadError {
+        let message = format!("`{text}` would become another number: neither 64 bits nor float64 hold it");
+        ReadError::new(message, Some("put it in quotes: a text keeps its digits".to_owned()))
+    }
+
     fn new(message: String, help: Option<String>) -> ReadError {
         ReadError { message, help, ..ReadError::default() }
     }

@@ -60,6 +60,7 @@ fn parse(source: &str) -> Node {
     let variable = |name: &str| match name {
         "PORT" => Some("8080".into()),
         "PASSWORD" => Some("hunter2".into()),
+        "HOUSE" => Some("007".into()),
         _ => None,
     };
     let outside = Outside { variable: &variable, folder: Path::new(".") };
@@ -110,6 +111,46 @@ fn json_keeps_the_types_of_the_file() {
         good("{a: 1, b: '1', c: null, d: [-2, 0.5, true, 2020-01-01], e: 0x1f, f: ~}");
     let wanted = r#"{"a":1,"b":"1","c":null,"d":[-2,0.5,true,"2020-01-01"],"e":31,"f":null}"#;
     assert_eq!(read.to_string(), wanted);
+}
+
+#[test]
+fn a_value_from_outside_is_a_number_only_where_it_would_be_written_so_or_where_one_is_wanted() {
+    for text in ["17", "-5", "0", "0.5", "2.0", "18446744073709551615"] {
+        let read: serde_json::Value = good(&format!("${{UNSET:-{text}}}"));
+        assert!(read.is_number() && read.to_string() == text, "{text}: {read}");
+    }
+    for text in
+        ["007", "0123", "1.10", "1e3", "1E3", "0x10", "0o17", "+5", ".5", "5.", "00", "-0", "1e400", ".inf"]
+    {
+        let read: serde_json::Value = good(&format!("${{UNSET:-{text}}}"));
+        assert_eq!(read, serde_json::json!(text));
+    }
+    let read: Vec<serde_json::Value> = good("- ${HOUSE}\n- 007\n");
+    assert_eq!(read, [serde_json::json!("007"), serde_json::json!(7)]);
+    let read: Map<u16> = good("{a: \"${HOUSE}\", b: \"${UNSET:-0x10}\"}");
+    assert_eq!(read, Map::from([("a".to_owned(), 7), ("b".to_owned(), 16)]));
+}
+
+#[test]
+fn a_number_that_would_become_another_one_is_told_where_it_stands() {
+    let held =
+        "[18446744073709551615, -9223372036854775808, 10000000000000000000000, 1.00000000000000000001]";
+    let _: Vec<serde_json::Value> = good(held);
+    for text in [
+        "18446744073709551617",
+        "-9223372036854775809",
+        "+123456789012345678901234",
+        "00123456789012345678901234",
+        "1e400",
+        ".inf",
+        "-.inf",
+        ".nan",
+    ] {
+        let told = bad::<Map<serde_json::Value>>(&format!("{{a: 1, b: {text}}}"));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with(&format!("{text}: `{text}` would become another number")), "{told:?}");
+    }
+    assert_eq!(good::<f64>("18446744073709551617"), 18_446_744_073_709_551_616.0);
 }
 
 #[test]
