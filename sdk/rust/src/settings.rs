@@ -1,6 +1,6 @@
 //! Settings: the JSON text that the host hands over, into the filter's own type.
 
-use crate::{Result, err};
+use crate::{Result, bail, err};
 use serde::de::DeserializeOwned;
 
 /// Reads settings. No settings at all are an empty object, so that a filter whose keys all have
@@ -11,6 +11,8 @@ use serde::de::DeserializeOwned;
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
     let text = match text.trim() {
         "" | "null" => "{}",
+        // serde would take a list for the values of the keys in their order.
+        text if text.starts_with('[') => bail!("settings: expected a map, found a list"),
         text => text,
     };
     let mut json = serde_json::Deserializer::from_str(text);
@@ -19,7 +21,7 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
         let inner = error.into_inner();
         // The place in a text that the host wrote says nothing to an operator, the path does.
         let reason = inner.to_string();
-        let reason = reason.split(" at line ").next().unwrap_or_default();
+        let reason = plain(reason.split(" at line ").next().unwrap_or_default());
         match path.as_str() {
             "." | "" | "?" => err!("settings: {reason}"),
             path => err!("settings.{path}: {reason}"),
@@ -27,6 +29,26 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
     })?;
     json.end().map_err(|error| err!("settings: {error}"))?;
     Ok(settings)
+}
+
+/// What serde says, without its names for types, which say nothing to whoever wrote the settings.
+fn plain(reason: &str) -> String {
+    if reason.starts_with("data did not match any variant of") {
+        return "it has none of the forms that may stand here".to_owned();
+    }
+    let Some((before, wanted)) = reason.rsplit_once("expected ") else { return reason.to_owned() };
+    let wanted = match wanted {
+        // It stands for a name out of a list, of which serde says no more.
+        "value" if before.is_empty() => "one of the names that may stand here",
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a sequence" => "a list",
+        wanted if wanted.starts_with("a nonzero ") => "a whole number, 1 or more",
+        wanted if wanted.starts_with("struct ") || wanted.contains("enum ") => "a map",
+        wanted => wanted,
+    };
+    format!("{before}expected {wanted}")
 }
 
 #[cfg(test)]
@@ -50,6 +72,22 @@ mod tests {
     #[serde(deny_unknown_fields)]
     struct Rule {
         pattern: String,
+    }
+
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    #[serde(default)]
+    struct Kinds {
+        rules: Vec<Rule>,
+        how: How,
+        count: u32,
+    }
+
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    #[serde(rename_all = "snake_case")]
+    enum How {
+        #[default]
+        Well,
+        Badly,
     }
 
     fn refused(text: &str) -> String {
@@ -82,5 +120,23 @@ mod tests {
             refused(r#"{"rules":[{"pattern":7}]}"#),
             "settings.rules[0].pattern: invalid type: integer `7`, expected a string"
         );
+    }
+
+    #[test]
+    fn no_reason_has_the_name_of_a_type() {
+        for (text, reason) in [
+            ("7", "settings: invalid type: integer `7`, expected a map"),
+            ("[]", "settings: expected a map, found a list"),
+            (r#"{"rules":7}"#, "settings.rules: invalid type: integer `7`, expected a list"),
+            (r#"{"rules":["a"]}"#, "settings.rules[0]: invalid type: string \"a\", expected a map"),
+            (
+                r#"{"count":-1}"#,
+                "settings.count: invalid value: integer `-1`, expected a whole number, 0 or more",
+            ),
+            (r#"{"how":7}"#, "settings.how: expected one of the names that may stand here"),
+            (r#"{"how":"ill"}"#, "settings.how: unknown variant `ill`, expected `well` or `badly`"),
+        ] {
+            assert_eq!(super::parse::<Kinds>(text).expect_err("refused").to_string(), reason);
+        }
     }
 }
