@@ -118,6 +118,15 @@ fn a_plugin_tells_what_it_exports_imports_and_reads() {
     {
         assert!(text.contains(line), "no {line:?} in {text}");
     }
+    // A filter's folder stands for its component, and the name of a stock plugin for no folder.
+    for folder in ["mine", "dissect"] {
+        fs::create_dir(flitch.at(folder)).unwrap();
+        fs::write(flitch.at(folder).join("Makefile"), "").unwrap();
+    }
+    let ended = flitch.cli(&["plugin", "inspect", "mine"], "");
+    assert!(ended.stderr.contains("run `flitch plugin build mine` first"), "{}", ended.stderr);
+    fs::copy(&guest, flitch.at("mine/mine.wasm")).unwrap();
+    assert!(inspect(&["mine"]).contains("reads       message\n"));
     let text = inspect(&["dissect", "--set", "field=raw", "--set", "pattern=%{a} %{b}"]);
     assert!(text.contains("the flitch binary") && !text.contains("wasi:"), "{text}");
     assert!(text.lines().any(|line| line.starts_with("reads ") && line.contains("raw")), "{text}");

@@ -6,13 +6,13 @@ use anyhow::{Context, anyhow};
 use serde_json::{Map, Value};
 
 use super::super::Failure;
-use super::wrong;
+use super::{workshop, wrong};
 use flitch_filters::{Allow, Alone, Engine, FilterContext, FilterSettings, TableSettings, Tables};
 
 #[derive(Debug, clap::Args)]
 pub struct PluginArgs {
-    /// The name of a stock plugin (`dissect`), or the path of a component (`./mine.wasm`).
-    pub plugin: String,
+    /// The name of a stock plugin (`dissect`), the path of a component (`./mine.wasm`), or a filter's folder.
+    plugin: String,
     /// A file with the plugin's settings, a JSON object.
     #[arg(short, long, value_name = "FILE")]
     settings: Option<PathBuf>,
@@ -32,6 +32,11 @@ pub struct PluginArgs {
 }
 
 impl PluginArgs {
+    /// How a configuration names the plugin.
+    pub fn plugin(&self) -> Result<String, Failure> {
+        Ok(workshop::find(&self.plugin)?.0)
+    }
+
     fn settings(&self) -> Result<FilterSettings, Failure> {
         let usage = |text: String| Failure::Usage(text);
         let mut value = Map::new();
@@ -44,7 +49,7 @@ impl PluginArgs {
         for text in &self.set {
             set(&mut value, text).map_err(|e| usage(format!("--set {text}: {e}")))?;
         }
-        let mut settings = FilterSettings::of(&self.plugin);
+        let mut settings = FilterSettings::of(&self.plugin()?);
         settings.settings = Value::Object(value);
         settings.allow = Allow { read: self.allow_read.clone(), env: self.allow_env.clone() };
         Ok(settings)
@@ -64,7 +69,7 @@ impl PluginArgs {
     pub fn load(&self, cx: &FilterContext) -> Result<anyhow::Result<Alone>, Failure> {
         let settings = self.settings()?;
         let name =
-            Path::new(&self.plugin).file_stem().map_or_else(|| "filter".into(), |n| n.to_string_lossy());
+            Path::new(&settings.plugin).file_stem().map_or_else(|| "filter".into(), |n| n.to_string_lossy());
         Ok(Alone::load(&name, &settings, cx))
     }
 }

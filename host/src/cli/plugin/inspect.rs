@@ -14,7 +14,8 @@ use flitch_filters::{Component, Wanted};
 pub fn run(args: &PluginArgs) -> Result<(), Failure> {
     let cx = args.context(super::super::engine()?)?;
     let start = Instant::now();
-    let origin = cx.origin(&args.plugin).map_err(wrong)?;
+    let plugin = args.plugin()?;
+    let origin = cx.origin(&plugin).map_err(wrong)?;
     let component = Component::load(&cx.engine, origin).map_err(wrong)?;
     let loading = start.elapsed();
     // What a component says of itself may be anything.
@@ -51,7 +52,7 @@ pub fn run(args: &PluginArgs) -> Result<(), Failure> {
                 &format!("reads       unknown with these settings: {}\n", Escaped(format_args!("{error:#}")))
         }
     }
-    if let Some(readme) = STOCK.readme(&args.plugin) {
+    if let Some(readme) = STOCK.readme(&plugin) {
         text += &format!("\n{}", guide::of(readme));
     }
     Ok(std::io::stdout().write_all(text.as_bytes())?)

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::super::Failure;
+use crate::STOCK;
 
 /// The language that a filter is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -57,11 +58,11 @@ impl Workshop {
     }
 }
 
-/// What `test` and `bench` are asked for: the name of a stock plugin, a component, or a filter's folder. Answers how
-/// `plugin` names it in a configuration, and where its cases are, where that is known.
+/// What a command is asked for: the name of a stock plugin, a component, or a filter's folder. Answers how `plugin` names it in a
+/// configuration, and where its cases are, where that is known. A folder with the name of a stock plugin is `./NAME`, as there.
 pub fn find(plugin: &str) -> Result<(String, Option<PathBuf>), Failure> {
     let path = Path::new(plugin);
-    if path.is_dir() {
+    if STOCK.names().all(|name| name != plugin) && path.is_dir() {
         let workshop = Workshop::at(path)?;
         let component = workshop.component();
         if !component.exists() {
