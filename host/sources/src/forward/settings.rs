@@ -78,7 +78,7 @@ pub struct ForwardSettings {
 impl Default for ForwardSettings {
     fn default() -> Self {
         ForwardSettings {
-            listen: "0.0.0.0:24224".parse().expect("it is an address"),
+            listen: "24224".parse().expect("it is a port"),
             tag: None,
             tag_prefix: None,
             tls: None,

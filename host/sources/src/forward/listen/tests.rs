@@ -9,6 +9,7 @@ use crate::forward::harness::{json, pack};
 use crate::{SourceContext, forward, testing};
 use flitch_core::batch::Batch;
 use flitch_core::buffers::Buffer;
+use flitch_core::net::address::Endpoint;
 use flitch_core::net::forward::write::answer;
 
 fn settings(listen: &str) -> ForwardSettings {
@@ -167,4 +168,11 @@ async fn addresses_that_cannot_be_used_are_named() {
     let mode = ForwardSettings { unix_mode: "rw".to_owned(), ..settings("unix:///tmp/x.sock") };
     assert!(bind("forward", &mode).await.err().unwrap().to_string().contains("`unix_mode`: `rw` is no mode"));
     assert!(crate::SourceKind::check(&mode).unwrap_err().to_string().contains("`unix_mode`"));
+}
+
+#[test]
+fn a_source_that_is_told_no_address_listens_on_every_one_those_of_ipv6_included() {
+    let listen = ForwardSettings::default().listen;
+    let Endpoint::Tcp(address) = listen.iter().next().unwrap() else { panic!("{listen:?}") };
+    assert_eq!((address.host(), address.port()), (None, 24224));
 }
