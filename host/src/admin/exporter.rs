@@ -7,6 +7,7 @@ use metrics::Unit;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use parking_lot::Mutex;
 
+use super::upkeep::Tended;
 use flitch_core::receipt::{Accounts, Ledger};
 use flitch_core::telemetry::Metric;
 
@@ -31,7 +32,9 @@ impl Exporter {
                 .expect("the list of buckets is not empty")
                 .build_recorder();
             let handle = recorder.handle();
-            if metrics::set_global_recorder(recorder).is_ok() {
+            let upkeep = handle.clone();
+            let tended = Tended::new(recorder, move || upkeep.run_upkeep());
+            if metrics::set_global_recorder(tended).is_ok() {
                 metrics::with_recorder(|r| {
                     for metric in Metric::ALL {
                         let name = metric.name();

@@ -25,6 +25,7 @@ mod filters;
 mod hosts;
 mod record;
 mod status;
+mod upkeep;
 
 pub use exporter::Exporter;
 pub use record::Home;
