@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::output::WriteError;
 use super::retry::RetrySettings;
-use flitch_core::telemetry::Metric;
 use flitch_core::telemetry::health::Ailment;
+use flitch_core::telemetry::{Metric, Shown};
 
 /// How often a trouble that lasts is logged again.
 const REMINDER: Duration = Duration::from_secs(60);
@@ -26,7 +26,7 @@ pub(super) struct Breaker {
     settings: RetrySettings,
     state: Mutex<Circuit>,
     changed: Notify,
-    open: metrics::Gauge,
+    open: Shown,
     ailment: Ailment,
 }
 
@@ -59,8 +59,7 @@ pub(super) struct Turn<'a> {
 
 impl Breaker {
     pub fn new(output: &str, settings: RetrySettings, ailment: Ailment) -> Breaker {
-        let open = Metric::BreakerOpen.gauge(&[("output", output)]);
-        open.set(0.0);
+        let open = Metric::BreakerOpen.shown(&[("output", output)]);
         let state = Mutex::default();
         Breaker { output: output.to_owned(), settings, state, changed: Notify::new(), open, ailment }
     }

@@ -22,6 +22,7 @@ use hosts::Hosts;
 
 mod exporter;
 mod filters;
+mod gauges;
 mod hosts;
 mod record;
 mod status;

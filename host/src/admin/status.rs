@@ -8,14 +8,15 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use serde::Serialize;
 
+use super::gauges::BufferGauges;
 use super::{Exporter, Home};
 use crate::app::history::{Entry, History};
 use crate::fleet::Chosen;
 use flitch_core::buffers::{Buffer, DiskStats, Progress, Stats};
 use flitch_core::clock::Clock;
 use flitch_core::receipt::Accounts;
+use flitch_core::telemetry::Health;
 use flitch_core::telemetry::health::Failures;
-use flitch_core::telemetry::{Health, Metric};
 use flitch_filters::{Filter, ProbationStatus, StateStatus, States, shadow};
 
 /// What `/api/status` answers.
@@ -146,7 +147,8 @@ pub struct DiskStatus {
 }
 
 impl DiskStatus {
-    fn of(stats: DiskStats) -> DiskStatus {
+    /// What the buffer tells.
+    pub(super) fn of(stats: DiskStats) -> DiskStatus {
         let DiskStats { segments, bytes, oldest, parked, failing } = stats;
         let now = Clock::system().now();
         let oldest_seconds = oldest.map(|oldest| now.saturating_sub(oldest).max(0) as f64 / 1e9);
@@ -169,6 +171,7 @@ struct Wired {
     pipelines: BTreeMap<Arc<str>, PipelineStatus>,
     filters: BTreeMap<Arc<str>, FilterStatus>,
     buffers: BTreeMap<Arc<str>, Buffer>,
+    gauges: BTreeMap<Arc<str>, BufferGauges>,
     history: Option<Arc<History>>,
     home: Option<Home>,
     states: Option<Arc<States>>,
@@ -351,16 +354,12 @@ impl StatusBoard {
 
     /// Brings the gauges that are read, not counted, up to date.
     pub(super) fn refresh_gauges(&self) {
-        for (name, buffer) in &self.state.lock().buffers {
-            let stats = buffer.stats();
-            Metric::BufferBytes.gauge(&[("output", name)]).set(stats.bytes as f64);
-            Metric::BufferRecords.gauge(&[("output", name)]).set(stats.records as f64);
-            let Some(disk) = buffer.on_disk().map(DiskStatus::of) else { continue };
-            Metric::BufferSegments.gauge(&[("output", name)]).set(disk.segments as f64);
-            Metric::BufferFileBytes.gauge(&[("output", name)]).set(disk.file_bytes as f64);
-            Metric::BufferOldestSeconds.gauge(&[("output", name)]).set(disk.oldest_seconds.unwrap_or(0.0));
-            Metric::BufferFailing.gauge(&[("output", name)]).set(f64::from(u8::from(disk.failing)));
+        let mut wired = self.state.lock();
+        let Wired { buffers, gauges, .. } = &mut *wired;
+        for (name, buffer) in buffers.iter() {
+            gauges.entry(name.clone()).or_insert_with(|| BufferGauges::of(name)).set(name, buffer);
         }
+        gauges.retain(|name, _| buffers.contains_key(name));
     }
 }
 

@@ -7,10 +7,12 @@ pub mod health;
 pub mod log;
 mod names;
 mod quiet;
+mod shown;
 
 pub use health::{Health, Part};
 pub use names::Metric;
 pub use quiet::Quiet;
+pub use shown::Shown;
 
 /// Counts records and bytes under one set of labels.
 #[derive(Clone)]

@@ -4,6 +4,8 @@
 
 use metrics::{Key, Label, Level, Metadata};
 
+use super::Shown;
+
 macro_rules! metrics_list {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
         /// Every metric that flitch exports.
@@ -207,6 +209,11 @@ impl Metric {
     /// The gauge under these labels.
     pub fn gauge(self, labels: &[(&'static str, &str)]) -> metrics::Gauge {
         metrics::with_recorder(|r| r.register_gauge(&key(self, labels), &METADATA))
+    }
+
+    /// A part's share in the gauge under these labels.
+    pub fn shown(self, labels: &[(&'static str, &str)]) -> Shown {
+        Shown::new(self.gauge(labels))
     }
 
     /// The histogram under these labels.

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use crate::SourceContext;
 use flitch_core::buffers::Closed;
-use flitch_core::telemetry::Metric;
 use flitch_core::telemetry::health::Ailment;
+use flitch_core::telemetry::{Metric, Shown};
 
 use super::checkpoint::{Checkpoint, Store};
 use super::content::{Content, End};
@@ -110,8 +110,8 @@ pub(super) struct Tailer {
     ailment: Ailment,
     /// Measures how long work takes.
     pub stopwatch: Box<dyn Fn() -> Instant + Send>,
-    open_files: metrics::Gauge,
-    behind: metrics::Gauge,
+    open_files: Shown,
+    behind: Shown,
 }
 
 /// When the tailer wants its next turn.
@@ -146,8 +146,8 @@ impl Tailer {
             kept_places: known.iter().map(|kept| (kept.place().clone(), kept.id)).collect(),
             kept_series: Series::of(known.iter()),
             kept: known.into_iter().map(|kept| (kept.id, kept)).collect(),
-            open_files: Metric::FilesOpen.gauge(&labels),
-            behind: Metric::FileBytesBehind.gauge(&labels),
+            open_files: Metric::FilesOpen.shown(&labels),
+            behind: Metric::FileBytesBehind.shown(&labels),
             reader: Reader::new(&settings),
             out: Sender::new(cx.clone(), gather, settings.invalid_utf8, bell),
             opened: Opened::new(settings.max_open_files, Pool::of_process().join()),

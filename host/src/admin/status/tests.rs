@@ -1,6 +1,10 @@
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusBuilder;
+
 use super::*;
+use flitch_core::batch::{Batch, Records, StreamId};
+use flitch_core::receipt::{self, Ledger};
 use flitch_core::telemetry::Part;
 
 #[test]
@@ -17,4 +21,27 @@ fn a_part_that_is_down_is_a_reason_not_to_be_ready() {
     part.up();
     assert_eq!(board.not_ready(), None);
     assert_eq!(board.read().failures["source in"].count, 1);
+}
+
+#[test]
+fn what_is_shown_of_a_buffer_is_gone_with_it() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    metrics::with_local_recorder(&recorder, || {
+        let board = StatusBoard::default();
+        let buffer = Buffer::with_room(1_000);
+        let ledger = Arc::new(Ledger::of("in"));
+        let receipt = receipt::issue(&ledger, 2, 10, |_| {});
+        let records = Arc::new(Records::of(2, vec![], vec![]).unwrap());
+        buffer.try_push(Batch { records, receipt, stream: StreamId::next() }).unwrap().unwrap();
+        let shown = |line: &str| {
+            board.refresh_gauges();
+            let shown = handle.render();
+            assert!(shown.lines().any(|shown| shown == line), "{line} in {shown}");
+        };
+        board.state.lock().buffers.insert("out".into(), buffer);
+        shown("flitch_buffer_records{output=\"out\"} 2");
+        board.state.lock().buffers.clear();
+        shown("flitch_buffer_records{output=\"out\"} 0");
+    });
 }
