@@ -35,6 +35,15 @@ fn a_wrong_key_is_named_with_its_place_and_the_nearest_key() {
 }
 
 #[test]
+fn an_empty_variable_of_the_command_line_counts_as_unset() {
+    let flitch = Flitch::new(FLITCH, &good());
+    let names = ["FLITCH_CONFIG", "FLITCH_LOG", "FLITCH_LOG_FORMAT", "FLITCH_ADMIN"];
+    let flitch = names.iter().fold(flitch, |flitch, name| flitch.env(name, ""));
+    let ended = flitch.cli(&["check"], "");
+    assert!(ended.status.success() && ended.stdout.contains("all right"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_pipeline_that_names_what_is_not_there_is_refused() {
     let (code, said) = check(&good().replace("output: out", "output: uot"));
     assert_eq!(code, Some(64), "{said}");

@@ -1,5 +1,7 @@
 //! The commands of `flitch`.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -198,8 +200,25 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// The variables of the environment that a command and those below it listen to.
+fn variables(command: &clap::Command) -> BTreeSet<OsString> {
+    let own = command.get_arguments().filter_map(|arg| Some(arg.get_env()?.to_owned()));
+    own.chain(command.get_subcommands().flat_map(variables)).collect()
+}
+
+/// Takes those away that are empty: they count as unset, as those do that a configuration has a default for. A list of variables
+/// for a service names them whether they hold anything or not.
+fn unset_empty() {
+    let is_empty = |name: &OsString| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    for name in variables(&Cli::command()).iter().filter(|name| is_empty(name)) {
+        // SAFETY: this thread is the only one so far, so nobody reads the environment meanwhile.
+        unsafe { std::env::remove_var(name) };
+    }
+}
+
 /// Reads the command line, and does what it says; gives the exit code.
 pub fn main() -> u8 {
+    unset_empty();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
