@@ -110,6 +110,22 @@ fn a_zero_is_refused_where_its_documentation_does_not_say_what_it_means() {
     }
 }
 
+#[test]
+fn what_is_wrong_with_a_server_or_a_name_is_told_in_words_of_the_file() {
+    let told = |keys: &str| {
+        let text = format!("outputs: {{ out: {{ type: forward, {keys} }} }}");
+        parse_text(&text, Path::new(".")).unwrap_err().report(false)
+    };
+    for (keys, words) in [
+        ("servers: [aggregator]", "`aggregator` is no address"),
+        ("servers: [{ address: \"a:1\", wieght: 5 }]", "unknown key `wieght`"),
+        ("servers: [\"a:1\"], encoding: { tag: 5 }", "expected `true`, `false`, or the path"),
+    ] {
+        let told = told(keys);
+        assert!(told.contains(words) && !told.contains("variant"), "{told}");
+    }
+}
+
 const SMALL: &str = "\
 sources:
   gen: { type: generator, format: nginx }

@@ -99,7 +99,7 @@ impl Format {
 
 /// Under which name a field of the host's is written.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected `true`, `false`, or the path under which it is written")]
 pub enum Naming {
     /// Under its own name, or not at all.
     Own(bool),

@@ -1,9 +1,12 @@
 //! The settings of the forward output.
 
+use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use flitch_core::batch::template::Template;
 use flitch_core::machine::hostname;
@@ -39,7 +42,7 @@ fn weight() -> u32 {
 }
 
 /// A server: `host:port`, or an object with more to say.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(rename = "ForwardServer")]
 pub enum Server {
@@ -47,6 +50,35 @@ pub enum Server {
     Plain(Address),
     /// With a weight of its own, or as standby.
     Weighted(WeightedServer),
+}
+
+/// By hand, so that what is wrong with one is told by its address, or by the key of its map.
+impl<'de> Deserialize<'de> for Server {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Server, D::Error> {
+        struct Forms;
+
+        impl<'de> Visitor<'de> for Forms {
+            type Value = Server;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an address such as `host:24224`, or a map with one under `address`")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Server, E> {
+                text.parse().map(Server::Plain).map_err(E::custom)
+            }
+
+            fn visit_u64<E: de::Error>(self, port: u64) -> Result<Server, E> {
+                self.visit_str(&port.to_string())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, keys: A) -> Result<Server, A::Error> {
+                WeightedServer::deserialize(MapAccessDeserializer::new(keys)).map(Server::Weighted)
+            }
+        }
+
+        d.deserialize_any(Forms)
+    }
 }
 
 /// How the entries of a chunk are compressed.
