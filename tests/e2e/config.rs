@@ -44,6 +44,22 @@ fn an_empty_variable_of_the_command_line_counts_as_unset() {
 }
 
 #[test]
+fn a_log_in_json_ends_in_json_where_flitch_cannot_start() {
+    for (config, code, word) in [
+        (good().replace("read_from:", "read_form:"), 64, "unknown key"),
+        (good() + "data_dir: /dev/null/x\n", 1, "/dev/null/x"),
+    ] {
+        let flitch = Flitch::new(FLITCH, &config);
+        let file = flitch.config_file();
+        let ended = flitch.cli(&["--log-format", "json", "run", "-c", &file.to_string_lossy()], "");
+        assert_eq!(ended.status.code(), Some(code), "{}", ended.stderr);
+        let line = |line| serde_json::from_str::<serde_json::Value>(line).unwrap();
+        let last = ended.stderr.lines().map(line).last().unwrap();
+        assert!(last["level"] == "ERROR" && last["message"].as_str().unwrap().contains(word), "{last}");
+    }
+}
+
+#[test]
 fn a_pipeline_that_names_what_is_not_there_is_refused() {
     let (code, said) = check(&good().replace("output: out", "output: uot"));
     assert_eq!(code, Some(64), "{said}");

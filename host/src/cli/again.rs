@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Failure;
+use super::{Failure, LogFormat};
 use flitch_filters::swap::Watch;
 
 /// Calls `once`, and again whenever one of the `files` changes, which are asked for before each time; ends at Ctrl-C or
@@ -26,7 +26,7 @@ pub fn at_each_change(
         let code = match once() {
             Ok(()) => 0,
             Err(Failure::Other(error)) if super::is_broken_pipe(&error) => return Ok(()),
-            Err(failure) => super::report(failure),
+            Err(failure) => super::report(failure, LogFormat::Text),
         };
         writeln!(std::io::stderr(), "\nwaiting for {what} to change; Ctrl-C ends")?;
         let ended = runtime.block_on(async {

@@ -229,11 +229,14 @@ pub fn main() -> u8 {
         }
     };
     if let Err(error) = set_up_log(&cli) {
-        return report(Failure::Usage(format!(
-            "`--log {}` is no filter of log lines: {error}",
-            cli.log_filter()
-        )));
+        let failure = format!("`--log {}` is no filter of log lines: {error}", cli.log_filter());
+        return report(Failure::Usage(failure), LogFormat::Text);
     }
+    // Whoever reads its log line by line reads its last word so too.
+    let last = match (cli.log_format, &cli.command) {
+        (LogFormat::Json, Command::Run(_)) => LogFormat::Json,
+        _ => LogFormat::Text,
+    };
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
@@ -256,7 +259,7 @@ pub fn main() -> u8 {
     };
     match done {
         Ok(()) => 0,
-        Err(failure) => report(failure),
+        Err(failure) => report(failure, last),
     }
 }
 
@@ -294,19 +297,30 @@ fn has_colors(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|text| text.is_empty())
 }
 
-/// Tells on stderr why a command failed.
-fn report(failure: Failure) -> u8 {
-    let colors = has_colors(&io::stderr());
+/// Tells on stderr why a command failed, as text or as a line of the log.
+fn report(failure: Failure, format: LogFormat) -> u8 {
+    let is_line = format == LogFormat::Json && tracing::enabled!(tracing::Level::ERROR);
+    let of_config = |error: ConfigError| match is_line {
+        true => error.to_string(),
+        false => error.report(has_colors(&io::stderr())),
+    };
+    // Words of plugins, servers and files may be in it.
+    let of_all_else = |text: String| match is_line {
+        true => text,
+        false => format!("error: {}\n", Lines(text)),
+    };
     let (text, code) = match failure {
-        Failure::Config(error) => (error.report(colors), WRONG),
-        Failure::Away(error) => (error.report(colors), FAILED),
-        // Words of plugins, servers and files may be in it.
-        Failure::Usage(text) => (format!("error: {}\n", Lines(text)), WRONG),
+        Failure::Config(error) => (of_config(error), WRONG),
+        Failure::Away(error) => (of_config(error), FAILED),
+        Failure::Usage(text) => (of_all_else(text), WRONG),
         Failure::Other(error) if is_broken_pipe(&error) => return 0,
         Failure::Told(code) => return code,
-        Failure::Other(error) => (format!("error: {}\n", Lines(format_args!("{error:#}"))), FAILED),
+        Failure::Other(error) => (of_all_else(format!("{error:#}")), FAILED),
     };
-    log::print(text.as_bytes());
+    match is_line {
+        true => tracing::error!("{text}"),
+        false => log::print(text.as_bytes()),
+    }
     code
 }
 
