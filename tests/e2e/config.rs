@@ -54,7 +54,8 @@ fn a_log_in_json_ends_in_json_where_flitch_cannot_start() {
         let ended = flitch.cli(&["--log-format", "json", "run", "-c", &file.to_string_lossy()], "");
         assert_eq!(ended.status.code(), Some(code), "{}", ended.stderr);
         let line = |line| serde_json::from_str::<serde_json::Value>(line).unwrap();
-        let last = ended.stderr.lines().map(line).last().unwrap();
+        let lines: Vec<_> = ended.stderr.lines().map(line).collect();
+        let last = lines.last().unwrap();
         assert!(last["level"] == "ERROR" && last["message"].as_str().unwrap().contains(word), "{last}");
     }
 }
