@@ -251,29 +251,22 @@ impl Reader {
             count += 1;
             // What still comes of a partition that is not ours any more is for somebody else.
             let Some(partition) = partition.as_deref_mut() else { continue };
-            let error = message.error();
-            let is_end = error.as_ref().is_some_and(|(code, _)| *code == RDKafkaErrorCode::PartitionEOF);
-            if let Some((code, reason)) = error.filter(|_| !is_end) {
+            if let Some((code, reason)) = message.error() {
                 trouble.of_partition(&topic, number, code, &reason);
                 continue;
             }
             if partition.state != State::Reading {
                 continue;
             }
-            let offset = message.offset();
-            if offset > partition.next
+            if message.offset() > partition.next
                 && let Some((low, _)) = queue.bounds(&topic, number)
                 && low > partition.next
             {
                 // Else they were compacted, or are what transactions leave.
-                let lost = low.min(offset) - partition.next;
+                let lost = low.min(message.offset()) - partition.next;
                 trouble.overrun(&topic, number, partition.next, lost);
             }
-            if is_end {
-                // What stands before the end and is no message: marks of transactions, and messages of those that were given up.
-                partition.next = partition.next.max(offset);
-                continue;
-            }
+            let offset = message.offset();
             if !gather.take(message, &out.cx.cut) {
                 break;
             }

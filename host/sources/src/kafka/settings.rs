@@ -275,8 +275,6 @@ impl KafkaSettings {
                 ("enable.auto.offset.store", "false".to_owned()),
                 // Where the messages at a position are deleted; how many those were is told.
                 ("auto.offset.reset", "earliest".to_owned()),
-                // Where a partition ends, which may lie behind its last message.
-                ("enable.partition.eof", "true".to_owned()),
                 ("partition.assignment.strategy", "cooperative-sticky".to_owned()),
                 ("queued.max.messages.kbytes", (queue >> 10).to_string()),
                 ("queued.min.messages", (queue / AHEAD).clamp(1_000, 100_000).to_string()),
