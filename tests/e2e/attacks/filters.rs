@@ -35,7 +35,7 @@ sources:
   docker: {{ type: forward, listen: \"127.0.0.1:{port}\" }}
   evil: {{ type: file, include: [\"{folder_name}/*.log\"], read_from: beginning, scan_interval: 100ms }}
 filters:
-  hostile: {{ plugin: \"{}\", limits: {{ time: 100ms }} }}
+  hostile: {{ plugin: \"{}\", limits: {{ time: 500ms }} }}
 outputs:
   out: {{ type: blackhole }}
 pipelines:
