@@ -17,6 +17,8 @@ pub(super) enum State {
     Reading,
     /// Its records came back, or nobody says where it begins: it is read from the safe position, not before this time.
     GoBack(Instant),
+    /// The client failed to read it: it is told again to read on behind what was sent, not before this time.
+    ReadOn(Instant),
     /// It goes to another member.
     Leaving,
 }

@@ -124,7 +124,7 @@ impl Reader {
             // What could not be put among the dead letters cannot be a moment later, either.
             let at = if self.out.take_unburied() { now + AGAIN } else { now };
             for partition in self.partitions.values_mut().flat_map(HashMap::values_mut) {
-                if partition.mark.failed() && partition.state == State::Reading {
+                if partition.mark.failed() && matches!(partition.state, State::Reading | State::ReadOn(_)) {
                     partition.state = State::GoBack(at);
                 }
             }
@@ -238,7 +238,7 @@ impl Reader {
     /// Takes messages of one partition, of which there is one, until a batch is full, or others come, or the next one lies below
     /// the position. Answers how many.
     fn take(&mut self, of: (usize, i32)) -> usize {
-        let Reader { queue, gather, partitions, trouble, out, current, .. } = self;
+        let Reader { queue, gather, partitions, trouble, out, current, is_uneasy, .. } = self;
         let topic = current.as_ref().map(|(_, topic, _)| topic.clone()).unwrap_or_default();
         let number = of.1;
         let mut partition = partitions.get_mut(&topic).and_then(|t| t.get_mut(&number));
@@ -251,22 +251,30 @@ impl Reader {
             count += 1;
             // What still comes of a partition that is not ours any more is for somebody else.
             let Some(partition) = partition.as_deref_mut() else { continue };
+            let offset = message.offset();
             if let Some((code, reason)) = message.error() {
                 trouble.of_partition(&topic, number, code, &reason);
+                // Behind what cannot be taken apart the client goes on by itself.
+                let is_skipped =
+                    matches!(code, RDKafkaErrorCode::BadMessage | RDKafkaErrorCode::NotImplemented);
+                if partition.state == State::Reading && offset >= partition.next && !is_skipped {
+                    // The client takes it for the message that stands there, and would begin behind it at a rebalance.
+                    partition.state = State::ReadOn(Instant::now() + AGAIN);
+                    *is_uneasy = true;
+                }
                 continue;
             }
             if partition.state != State::Reading {
                 continue;
             }
-            if message.offset() > partition.next
+            if offset > partition.next
                 && let Some((low, _)) = queue.bounds(&topic, number)
                 && low > partition.next
             {
                 // Else they were compacted, or are what transactions leave.
-                let lost = low.min(message.offset()) - partition.next;
+                let lost = low.min(offset) - partition.next;
                 trouble.overrun(&topic, number, partition.next, lost);
             }
-            let offset = message.offset();
             if !gather.take(message, &out.cx.cut) {
                 break;
             }

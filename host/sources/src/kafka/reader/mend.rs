@@ -22,7 +22,7 @@ impl Reader {
     pub(super) fn mend(&mut self, now: Instant) -> Option<Instant> {
         let mut next: Option<Instant> = None;
         let wanted = |partition: &Partition| match partition.state {
-            State::GoBack(at) => Some((partition.topic.clone(), partition.number, at)),
+            State::GoBack(at) | State::ReadOn(at) => Some((partition.topic.clone(), partition.number, at)),
             State::Reading | State::Leaving => None,
         };
         let all: Vec<_> = self.partitions.values().flat_map(HashMap::values).filter_map(wanted).collect();
@@ -37,10 +37,15 @@ impl Reader {
     fn mend_one(&mut self, topic: &str, number: i32, now: Instant) -> Option<Instant> {
         self.forget(topic, number);
         let partition = self.partitions.get(topic)?.get(&number)?;
-        // The record whose next lines are to come is read again too.
-        self.out.cx.forget(partition.stream);
+        let goes_back = matches!(partition.state, State::GoBack(_));
+        if goes_back {
+            // The record whose next lines are to come is read again too.
+            self.out.cx.forget(partition.stream);
+        }
         let later = now + AGAIN;
         let offset = match partition.mark.safe() {
+            // What was sent is on its way.
+            Some(_) if !goes_back => Ok(Some(partition.sent)),
             Some(safe) => Ok(Some(safe)),
             None => self.placed(topic, number),
         };
@@ -65,20 +70,21 @@ impl Reader {
             Ok(offset) => offset,
             Err(error) => {
                 self.trouble.tell(&error, &self.news, &self.settings);
-                partition.state = State::GoBack(later);
+                partition.state = if goes_back { State::GoBack(later) } else { State::ReadOn(later) };
                 return Some(later);
             }
         };
-        let source = &self.out.cx.name;
-        if partition.mark.failed() {
+        if goes_back && partition.mark.failed() {
+            let source = &self.out.cx.name;
             tracing::warn!(%source, topic, partition = number, from = offset, "records came back; they are read again");
         }
         if partition.mark.safe().is_none() {
             partition.mark = Watermark::new(Some(offset));
-        } else {
+        } else if goes_back {
             partition.mark.restart();
         }
-        (partition.next, partition.sent, partition.state) = (offset, offset, State::Reading);
+        (partition.next, partition.sent) = (offset, offset);
+        partition.state = State::Reading;
         None
     }
 

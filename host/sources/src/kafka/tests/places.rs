@@ -1,5 +1,7 @@
 //! What is read, and where it begins.
 
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
 use super::*;
 
 /// Puts the position of a group somewhere.
@@ -52,4 +54,53 @@ async fn a_time_before_all_time_is_the_beginning() {
         assert_eq!(source.texts(2).await, ["one", "two"], "{text}");
         source.end().await;
     }
+}
+
+/// The client takes an error for the message that stands in its place, and begins behind that after a rebalance, as when another
+/// host joins.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_could_not_be_read_loses_no_message_at_a_rebalance_and_gives_none_twice() {
+    let cluster = MockCluster::new(1).unwrap();
+    let brokers = cluster.bootstrap_servers();
+    cluster.create_topic("denied", 1, 1).unwrap();
+    let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", &brokers).create().unwrap();
+    let write = |text: &str| {
+        producer.send(BaseRecord::<(), str>::to("denied").payload(text)).unwrap();
+        producer.flush(LONG).unwrap();
+    };
+    let (cx, buffer, _folder) = context("in");
+    let (health, bell) = (cx.health.clone(), Arc::new(Bell::default()));
+    let mut reader = Reader::new(&KafkaSettings::new(&brokers, &["denied"], "denied"), cx, &bell).unwrap();
+    let mut turn_until = |is_so: &dyn Fn(&Reader) -> bool| {
+        let late = Instant::now() + LONG;
+        while !is_so(&reader) {
+            assert!(Instant::now() < late, "it takes too long");
+            if let Next::At(at) = reader.turn(Instant::now()).unwrap() {
+                bell.wait_until(at);
+            }
+        }
+        reader.consumer.clone()
+    };
+    let sent = |reader: &Reader| reader.partitions.get("denied").and_then(|found| Some(found.get(&0)?.sent));
+    let text = async || {
+        let batch = timeout(LONG, buffer.lease()).await.expect("a batch in time").unwrap();
+        let record: serde_json::Value = serde_json::from_slice(batch.records.ndjson().value(0)).unwrap();
+        assert_eq!(batch.records.rows(), 1);
+        batch.receipt.delivered();
+        record["message"].clone()
+    };
+    write("one");
+    turn_until(&|reader| sent(reader) == Some(1));
+    assert_eq!(text().await, "one");
+    let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    cluster.request_errors(RDKafkaApiKey::Fetch, &[denied]);
+    let consumer = turn_until(&|_| health.ailments().contains_key("source in"));
+    // What the client does with all partitions while the group finds out who has which.
+    let all = consumer.assignment().unwrap();
+    consumer.pause(&all).unwrap();
+    consumer.resume(&all).unwrap();
+    write("two");
+    turn_until(&|reader| sent(reader) == Some(2));
+    assert_eq!(text().await, "two");
+    reader.leave();
 }
