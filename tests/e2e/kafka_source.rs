@@ -352,3 +352,74 @@ fn messages_that_were_deleted_before_they_were_read_are_counted_and_the_others_c
     assert_eq!(flitch.metrics().count("flitch_kafka_overrun_messages_total", &[]), 50);
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
 }
+
+/// Behind the last message of a topic that is written by transactions stands a mark, or what was given up.
+#[test]
+fn what_transactions_leave_behind_the_last_message_is_no_lag_and_costs_no_message() {
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+    let kafka = Kafka::shared();
+    let bootstrap = kafka.bootstrap();
+    kafka.create_topic("transacted", 1).unwrap();
+    kafka.create_topic("transacted-out", 1).unwrap();
+    let producer: BaseProducer = kafka.client().set("transactional.id", "t").create().unwrap();
+    producer.init_transactions(DEADLINE).unwrap();
+    let transact = |lines: std::ops::Range<usize>, is_kept: bool| {
+        producer.begin_transaction().unwrap();
+        for number in lines {
+            let text = line(number);
+            producer.send(BaseRecord::<(), str>::to("transacted").payload(&text)).unwrap();
+        }
+        producer.flush(DEADLINE).unwrap();
+        match is_kept {
+            true => producer.commit_transaction(DEADLINE).unwrap(),
+            false => producer.abort_transaction(DEADLINE).unwrap(),
+        }
+    };
+    transact(0..10, true);
+    transact(500..600, false);
+    let config = pipeline(
+        &source(&bootstrap, "transacted", "transacted", ""),
+        &[],
+        &kafka_output(&bootstrap, "transacted-out"),
+    );
+    let mut flitch = Flitch::start(FLITCH, &config);
+    expect_numbers(&bootstrap, "transacted-out", 10);
+    eventually("no lag", DEADLINE, || flitch.metrics().sum("flitch_kafka_lag_messages", &[]) == 0.0);
+    transact(10..20, true);
+    transact(600..700, false);
+    expect_numbers(&bootstrap, "transacted-out", 20);
+    eventually("no lag", DEADLINE, || flitch.metrics().sum("flitch_kafka_lag_messages", &[]) == 0.0);
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+    transact(20..30, true);
+    flitch.run();
+    let seen = expect_numbers(&bootstrap, "transacted-out", 30);
+    assert_eq!((seen.len(), duplicates(&seen)), (30, 0));
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+}
+
+/// Nothing of what was deleted is left to show where the next message stands.
+#[test]
+fn messages_that_were_all_deleted_are_counted_before_another_comes() {
+    let kafka = Kafka::shared();
+    let bootstrap = kafka.bootstrap();
+    kafka.create_topic("emptied", 1).unwrap();
+    kafka.create_topic("emptied-out", 1).unwrap();
+    write(&bootstrap, "emptied", 0..10);
+    let config = pipeline(
+        &source(&bootstrap, "emptied", "emptied", ""),
+        &[],
+        &kafka_output(&bootstrap, "emptied-out"),
+    );
+    let mut flitch = Flitch::start(FLITCH, &config);
+    expect_numbers(&bootstrap, "emptied-out", 10);
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+    write(&bootstrap, "emptied", 10..30);
+    kafka.delete_before("emptied", 0, 30).unwrap();
+    flitch.run();
+    let overrun = || flitch.metrics().count("flitch_kafka_overrun_messages_total", &[]);
+    eventually("it is told", DEADLINE, || overrun() == 20);
+    write(&bootstrap, "emptied", 30..40);
+    let sums = flitch.settled_after(10, DEADLINE);
+    assert_eq!((sums.received, sums.delivered, overrun()), (10, 10, 20), "{sums}");
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+}

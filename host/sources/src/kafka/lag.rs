@@ -66,6 +66,7 @@ impl Lag {
             mark: Watermark::new(offset),
             next: offset.unwrap_or(0),
             sent: offset.unwrap_or(0),
+            heard: offset.unwrap_or(0),
             committed: offset.filter(|_| is_committed),
             end: 0,
             stream: StreamId::next(),
@@ -101,16 +102,18 @@ impl Lag {
         is_due
     }
 
-    /// Brings the gauges up to date, once in a while.
+    /// Whether it is time to bring the gauges up to date.
+    pub fn is_due(&self, now: Instant) -> bool {
+        now >= self.next
+    }
+
+    /// Brings the gauges up to date.
     pub fn show<'a>(
         &mut self,
         now: Instant,
         queue: &Queue,
         partitions: impl IntoIterator<Item = &'a Partition>,
     ) {
-        if now < self.next {
-            return;
-        }
         self.next = now + OFTEN;
         for partition in partitions {
             let Some(gauge) = &partition.lag else { continue };

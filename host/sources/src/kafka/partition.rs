@@ -35,6 +35,8 @@ pub(super) struct Partition {
     pub next: i64,
     /// The offset behind the last message that was sent.
     pub sent: i64,
+    /// The offset behind all that the client has handed out, be it messages or errors.
+    pub heard: i64,
     /// The position of the group, as far as this member knows.
     pub committed: Option<i64>,
     pub stream: StreamId,

@@ -29,6 +29,7 @@ use crate::bell::Bell;
 
 mod group;
 mod mend;
+mod pass;
 
 /// The longest pause between two looks at what the client tells, by which it knows that this member is alive.
 pub(super) const LOOK: Duration = Duration::from_millis(500);
@@ -132,12 +133,17 @@ impl Reader {
         let uneasy_at = if self.is_uneasy { self.mend(now) } else { None };
         self.out.push_on()?;
         let has_more = self.read()?;
+        if self.lag.is_due(now) {
+            if !has_more {
+                self.pass_over()?;
+            }
+            let partitions = self.partitions.values().flat_map(HashMap::values);
+            self.lag.show(now, &self.queue, partitions);
+        }
         self.commit(now, false);
         if self.lag.wants_ends(now, self.out.is_blocked()) {
             self.ask_ends();
         }
-        let partitions = self.partitions.values().flat_map(HashMap::values);
-        self.lag.show(now, &self.queue, partitions);
         // What was read may have a state that is to be looked at.
         if has_more || self.is_uneasy && uneasy_at.is_none() {
             return Ok(Next::Now);
@@ -252,6 +258,7 @@ impl Reader {
             // What still comes of a partition that is not ours any more is for somebody else.
             let Some(partition) = partition.as_deref_mut() else { continue };
             let offset = message.offset();
+            partition.heard = partition.heard.max(offset.saturating_add(1));
             if let Some((code, reason)) = message.error() {
                 trouble.of_partition(&topic, number, code, &reason);
                 // Behind what cannot be taken apart the client goes on by itself.

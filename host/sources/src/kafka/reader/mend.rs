@@ -83,7 +83,7 @@ impl Reader {
         } else if goes_back {
             partition.mark.restart();
         }
-        (partition.next, partition.sent) = (offset, offset);
+        (partition.next, partition.sent, partition.heard) = (offset, offset, offset);
         partition.state = State::Reading;
         None
     }
