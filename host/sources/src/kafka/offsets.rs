@@ -1,11 +1,11 @@
 //! Where to begin in a partition.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
-use rdkafka::metadata::MetadataPartition;
+use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -26,6 +26,42 @@ pub(super) struct Beginning {
     pub is_committed: bool,
 }
 
+/// The partitions that there were when a member began. Where a group begins with the latest message it is to miss none of what
+/// comes from then on, so that of partitions that come later it reads all.
+#[derive(Default)]
+pub(super) struct There {
+    /// How many each topic had, once the brokers have told.
+    partitions: Option<HashMap<String, usize>>,
+    /// When to ask again.
+    ask_at: Option<Instant>,
+}
+
+impl There {
+    /// Whether it is time to ask.
+    pub fn is_wanted(&self, start: Start, now: Instant) -> bool {
+        self.is_missing(start) && self.ask_at.is_none_or(|at| now >= at)
+    }
+
+    /// Whether nobody can begin before it is known.
+    pub fn is_missing(&self, start: Start) -> bool {
+        start == Start::Latest && self.partitions.is_none()
+    }
+
+    /// Asks the brokers, or is to ask again at some time.
+    pub fn ask(&mut self, consumer: &BaseConsumer<Context>, again_at: Instant) {
+        self.ask_at = Some(again_at);
+        if let Ok(found) = consumer.fetch_metadata(None, PATIENCE) {
+            let count = |topic: &MetadataTopic| (topic.name().to_owned(), topic.partitions().len());
+            self.partitions = Some(found.topics().iter().map(count).collect());
+        }
+    }
+
+    fn has(&self, topic: &str, partition: i32) -> bool {
+        let Some(partitions) = &self.partitions else { return true };
+        partitions.get(topic).is_some_and(|count| (partition.cast_unsigned() as usize) < *count)
+    }
+}
+
 /// Where to begin in these partitions: at the position of the group, or, where it has none, where `start` says. One that nobody
 /// leads has no beginning for the moment, and holds up no other.
 ///
@@ -35,18 +71,21 @@ pub(super) fn beginnings(
     consumer: &BaseConsumer<Context>,
     partitions: &TopicPartitionList,
     start: Start,
+    there: &There,
 ) -> KafkaResult<Vec<Beginning>> {
     if partitions.count() == 0 {
         return Ok(Vec::new());
     }
     let committed = consumer.committed_offsets(partitions.clone(), PATIENCE)?;
     let mut all = Vec::with_capacity(committed.count());
-    let mut without = TopicPartitionList::new();
+    let (mut without, mut new) = (TopicPartitionList::new(), TopicPartitionList::new());
     for element in committed.elements() {
         element.error()?;
         let offset = raw(element.offset());
         if offset.is_none() {
-            without.add_partition(element.topic(), element.partition());
+            let is_new = start == Start::Latest && !there.has(element.topic(), element.partition());
+            let list = if is_new { &mut new } else { &mut without };
+            list.add_partition(element.topic(), element.partition());
         }
         let (topic, partition) = (element.topic().to_owned(), element.partition());
         all.push(Beginning { topic, partition, offset, is_committed: offset.is_some() });
@@ -71,8 +110,11 @@ pub(super) fn beginnings(
     for element in ends.elements() {
         found.set_partition_offset(element.topic(), element.partition(), element.offset())?;
     }
+    let new = ask(consumer, led(consumer, new)?, Offset::Beginning)?;
     for beginning in all.iter_mut().filter(|beginning| beginning.offset.is_none()) {
-        let element = found.find_partition(&beginning.topic, beginning.partition);
+        let element = [&found, &new]
+            .into_iter()
+            .find_map(|found| found.find_partition(&beginning.topic, beginning.partition));
         beginning.offset = element.and_then(|element| raw(element.offset()));
     }
     Ok(all)

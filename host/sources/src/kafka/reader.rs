@@ -18,7 +18,7 @@ use flitch_kafka::{News, Part};
 use super::context::{Context, Told};
 use super::gather::Gather;
 use super::lag::Lag;
-use super::offsets::ends;
+use super::offsets::{There, ends};
 use super::partition::{Partition, State};
 use super::queue::Queue;
 use super::sender::Sender;
@@ -51,6 +51,7 @@ pub(super) struct Reader {
     pub news: Arc<News>,
     pub told: Arc<Told>,
     pub partitions: Partitions,
+    pub there: There,
     /// The partition of what is gathered, or was gathered last, and how its messages name the topic.
     current: Option<(usize, Arc<str>, i32)>,
     /// Whether some partition has a state that must be looked at.
@@ -100,6 +101,7 @@ impl Reader {
             news,
             told,
             partitions: Partitions::default(),
+            there: There::default(),
             current: None,
             is_uneasy: false,
             revoked_until: None,
@@ -119,6 +121,9 @@ impl Reader {
     /// The client is beyond repair, or the pipelines take nothing more in.
     pub fn turn(&mut self, now: Instant) -> anyhow::Result<Next> {
         self.hear()?;
+        if self.there.is_wanted(self.settings.start, now) {
+            self.there.ask(&self.consumer, now + AGAIN);
+        }
         self.rebalance(now);
         if self.out.take_came_back() {
             self.is_uneasy = true;

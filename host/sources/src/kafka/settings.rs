@@ -107,7 +107,8 @@ pub enum Start {
     /// With the oldest message that the brokers have.
     #[default]
     Earliest,
-    /// With the next message that is written.
+    /// With the next message that is written. Topics and partitions that come while the source runs are read from their first
+    /// message on.
     Latest,
     /// Nowhere.
     Committed,

@@ -83,7 +83,11 @@ impl Reader {
             return false;
         }
         self.assign_at = None;
-        let begun = beginnings(&self.consumer, list, self.settings.start)
+        if self.there.is_missing(self.settings.start) {
+            self.assign_at = Some(now + AGAIN);
+            return false;
+        }
+        let begun = beginnings(&self.consumer, list, self.settings.start, &self.there)
             .map_err(anyhow::Error::new)
             .and_then(|found| self.begin(found));
         if let Err(error) = begun {

@@ -11,6 +11,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use flitch_core::buffers::Closed;
 use flitch_core::receipt::Watermark;
 
+use super::super::offsets::beginnings;
 use super::super::partition::{Partition, State};
 use super::{AGAIN, Reader};
 
@@ -123,7 +124,7 @@ impl Reader {
     fn placed(&self, topic: &str, number: i32) -> Result<Option<i64>, KafkaError> {
         let mut list = TopicPartitionList::new();
         list.add_partition(topic, number);
-        let found = super::super::offsets::beginnings(&self.consumer, &list, self.settings.start)?;
+        let found = beginnings(&self.consumer, &list, self.settings.start, &self.there)?;
         Ok(found.first().and_then(|beginning| beginning.offset))
     }
 }

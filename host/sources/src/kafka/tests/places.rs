@@ -104,3 +104,27 @@ async fn a_partition_that_could_not_be_read_loses_no_message_at_a_rebalance_and_
     assert_eq!(text().await, "two");
     reader.leave();
 }
+
+/// It takes a while until a new topic, or a new partition, is found.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_begins_with_the_latest_reads_a_topic_that_comes_later_from_its_first_message_on() {
+    topic("later-a", 1);
+    write("later-a", 0, &[b"old"]);
+    let mut settings = KafkaSettings { start: Start::Latest, ..settings(&["^later-.*"], "later") };
+    settings
+        .options
+        .insert("topic.metadata.refresh.interval.ms".into(), serde_json::from_str("100").unwrap());
+    let source = Running::start(&settings).await;
+    let begun = async {
+        while committed("later", "later-a", 0) != Some(1) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, begun).await.expect("a position");
+    topic("later-b", 2);
+    write("later-b", 1, &[b"first"]);
+    assert_eq!(source.texts(1).await, ["first"]);
+    write("later-a", 0, &[b"new"]);
+    assert_eq!(source.texts(1).await, ["new"]);
+    source.end().await;
+}
