@@ -423,3 +423,34 @@ fn messages_that_were_all_deleted_are_counted_before_another_comes() {
     assert_eq!((sums.received, sums.delivered, overrun()), (10, 10, 20), "{sums}");
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
 }
+
+/// The protocol of groups of KIP-848.
+#[test]
+fn brokers_that_share_the_partitions_out_by_themselves_give_some_to_a_host_that_joins() {
+    let kafka = Kafka::shared();
+    let bootstrap = kafka.bootstrap();
+    kafka.create_topic("shared-out", 4).unwrap();
+    kafka.create_topic("shared-out-to", 1).unwrap();
+    let source = source(&bootstrap, "shared-out", "shared-out", "")
+        .replace("options: {", "options: { group.protocol: consumer,");
+    let config = pipeline(&source, &[], &kafka_output(&bootstrap, "shared-out-to"));
+    let mut first = Flitch::start(FLITCH, &config);
+    write(&bootstrap, "shared-out", 0..100);
+    expect_numbers(&bootstrap, "shared-out-to", 100);
+    let mut second = Flitch::start(FLITCH, &config);
+    let mut next = 100;
+    eventually("records of its own", DEADLINE, || {
+        write(&bootstrap, "shared-out", next..next + 100);
+        next += 100;
+        expect_numbers(&bootstrap, "shared-out-to", next);
+        second.metrics().sums().delivered > 0
+    });
+    for flitch in [&mut first, &mut second] {
+        assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+    }
+    let mut third = Flitch::start(FLITCH, &config);
+    write(&bootstrap, "shared-out", next..next + 100);
+    let seen = expect_numbers(&bootstrap, "shared-out-to", next + 100);
+    assert_eq!(duplicates(&seen), 0);
+    assert!(third.terminate(DEADLINE).success(), "{}", third.log());
+}

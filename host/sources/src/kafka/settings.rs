@@ -26,6 +26,28 @@ const ANSWERS: u64 = 8;
 const ANSWER: std::ops::RangeInclusive<u64> = (64 << 10)..=(8 << 20);
 /// What one message takes in librdkafka's queue beside its bytes, and more messages than this are not fetched ahead.
 const AHEAD: u64 = 512;
+/// How a client shares partitions out among the members of its group.
+const STRATEGY: &str = "partition.assignment.strategy";
+const TRUE: &[&str] = &["true", "t", "1"];
+/// Values of librdkafka's options by which messages would be lost or come twice, as they stand in configurations of other
+/// collectors, and why or what to write instead.
+const TAKEN: [(&str, &[&str], &str); 3] = [
+    (
+        "auto.offset.reset",
+        &["latest", "largest", "end"],
+        "would pass over messages: where a group begins says `start: latest`",
+    ),
+    (
+        "enable.auto.offset.store",
+        TRUE,
+        "would lose messages: the source commits a position when its records are safe",
+    ),
+    (
+        "enable.partition.eof",
+        TRUE,
+        "would make messages come twice, and tells the source nothing: take it away",
+    ),
+];
 
 /// Reads topics of Kafka as a member of a consumer group. All who name the same group share the partitions, be they
 /// sources of one flitch or of several hosts.
@@ -276,7 +298,6 @@ impl KafkaSettings {
                 ("enable.auto.offset.store", "false".to_owned()),
                 // Where the messages at a position are deleted; how many those were is told.
                 ("auto.offset.reset", "earliest".to_owned()),
-                ("partition.assignment.strategy", "cooperative-sticky".to_owned()),
                 ("queued.max.messages.kbytes", (queue >> 10).to_string()),
                 ("queued.min.messages", (queue / AHEAD).clamp(1_000, 100_000).to_string()),
                 ("fetch.max.bytes", answer.to_string()),
@@ -289,6 +310,14 @@ impl KafkaSettings {
                 ("topic.metadata.refresh.interval.ms", "30000".to_owned()),
             ],
         )?;
+        // With the other protocol (KIP-848) the brokers share partitions out, and the client must not say how.
+        if client.get("group.protocol") != Some("consumer") && client.get(STRATEGY).is_none() {
+            client.set(STRATEGY, "cooperative-sticky");
+        }
+        for (option, values, instead) in TAKEN {
+            let value = client.get(option).unwrap_or_default().to_ascii_lowercase();
+            anyhow::ensure!(!values.contains(&&*value), wrong!("options", ": `{option}: {value}` {instead}"));
+        }
         if let Some(own) = internal::left_out(&self.topics) {
             let with = client.get("topic.blacklist").map_or(own.clone(), |theirs| format!("{theirs},{own}"));
             client.set("topic.blacklist", with);

@@ -17,12 +17,12 @@ use crate::testing::context;
 use flitch_core::batch::{Batch, Cut};
 use flitch_core::buffers::Buffer;
 use flitch_core::receipt::Ledger;
-use flitch_core::units::Bytes;
 use flitch_kafka::News;
 
 mod bytes;
 mod long;
 mod places;
+mod settings;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -447,45 +447,4 @@ fn a_question_that_failed_names_the_brokers_where_the_client_has_told_nothing_ye
     assert!(down.contains("the brokers cannot be reached (broker:9092)"), "{down}");
     let other = why(RDKafkaErrorCode::TopicAuthorizationFailed);
     assert!(!other.contains("reached"), "{other}");
-}
-
-#[test]
-fn settings_that_make_no_sense_are_refused_with_their_key() {
-    let good = KafkaSettings::new("localhost:9092", &["logs"], "group");
-    good.check().unwrap();
-    let wrong = |settings: KafkaSettings, key: &str| {
-        let error = format!("{:#}", settings.check().unwrap_err());
-        assert!(error.contains(&format!("`{key}`")), "no {key} in {error}");
-    };
-    wrong(KafkaSettings { topics: vec![], ..good.clone() }, "topics");
-    wrong(KafkaSettings { topics: vec!["a/b".into()], ..good.clone() }, "topics[0]");
-    wrong(KafkaSettings { topics: vec!["logs".into(), "^a(".into()], ..good.clone() }, "topics[1]");
-    wrong(
-        KafkaSettings { topics: vec!["logs".into(), "b".into(), "logs".into()], ..good.clone() },
-        "topics[2]",
-    );
-    wrong(KafkaSettings { topics: vec!["^a".into(), "^a".into()], ..good.clone() }, "topics[1]");
-    wrong(KafkaSettings { group: String::new(), ..good.clone() }, "group");
-    wrong(KafkaSettings { tag: "{host}".into(), ..good.clone() }, "tag");
-    let fields = Fields { key: Some("message".into()), ..Fields::default() };
-    wrong(KafkaSettings { fields, ..good.clone() }, "fields.key");
-    wrong(KafkaSettings { brokers: vec![], ..good }, "brokers");
-}
-
-#[test]
-fn a_queue_may_be_as_small_or_as_large_as_one_likes() {
-    for bytes in [1, 1 << 20, 1 << 40] {
-        let queue = Bytes(bytes);
-        KafkaSettings { queue, ..settings(&["queue"], "queue") }.check().unwrap();
-    }
-}
-
-#[test]
-fn where_to_begin_is_a_word_or_a_time() {
-    let start = |text: &str| serde_json::from_str::<Start>(text);
-    assert_eq!(start(r#""latest""#).unwrap(), Start::Latest);
-    let Start::Time(time) = start(r#"{"time":"1970-01-01T00:00:01Z"}"#).unwrap() else { panic!("no time") };
-    assert_eq!(time.ns, 1_000_000_000);
-    let error = start(r#"{"time":"yesterday"}"#).unwrap_err().to_string();
-    assert!(error.contains("RFC 3339"), "{error}");
 }
