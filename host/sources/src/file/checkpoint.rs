@@ -18,7 +18,7 @@ use flitch_core::private;
 
 use super::container::{PARTS, Position};
 use super::discover::FileId;
-use super::fingerprint::Fingerprint;
+use super::fingerprint::{Fingerprint, HEAD};
 
 pub(super) const NAME: &str = "checkpoints.ndjson";
 const VERSION: u32 = 2;
@@ -67,6 +67,13 @@ impl Checkpoint {
     /// Where it lay last.
     pub fn place(&self) -> &PathBuf {
         self.place.as_ref().unwrap_or(&self.path)
+    }
+
+    /// Whether a plain file that begins with `head` can be this one. Of a short one all is known that was taken of it; a line
+    /// without an end behind that may have become another.
+    pub fn begins(&self, head: &[u8]) -> bool {
+        let taken = self.before.filter(|_| (1..=HEAD as u64).contains(&self.position));
+        taken.or(self.fingerprint).is_none_or(|known| known.fits(head))
     }
 
     /// Where reading goes on.

@@ -175,7 +175,7 @@ impl Tailer {
         let mut head = [0; HEAD];
         let head = read_head(file, &mut head)?;
         let compressed = tail.is_compressed();
-        if let Some(kept) = self.kept_for(tail.id, &found.path, head) {
+        if let Some(kept) = self.kept_for(tail, &found.path, head) {
             let same = Some(Kept { root: kept.root, is_same: true });
             if compressed && kept.finished == Some(tail.size) {
                 return Ok((Start::Finished(kept.position), same));
@@ -219,9 +219,14 @@ impl Tailer {
     }
 
     /// The position that was saved for this file.
-    fn kept_for(&self, id: FileId, path: &Path, head: &[u8]) -> Option<&Checkpoint> {
-        let kept = self.kept.get(&self.kept_id(id, path)?)?;
-        kept.fingerprint.is_none_or(|known| known.fits(head)).then_some(kept)
+    fn kept_for(&self, tail: &Tail, path: &Path, head: &[u8]) -> Option<&Checkpoint> {
+        let kept = self.kept.get(&self.kept_id(tail.id, path)?)?;
+        let is_same = match tail.is_compressed() {
+            // Its position is one in what it expands to.
+            true => kept.fingerprint.is_none_or(|known| known.fits(head)),
+            false => kept.begins(head),
+        };
+        is_same.then_some(kept)
     }
 }
 

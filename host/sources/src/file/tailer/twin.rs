@@ -152,7 +152,7 @@ impl Tailer {
             None => 0,
         };
         let head = &buffer[..read];
-        let is_alike = |kept: &&Checkpoint| kept.fingerprint.is_some_and(|known| known.fits(head));
+        let is_alike = |kept: &&Checkpoint| kept.fingerprint.is_some() && kept.begins(head);
         let read_before = self.kept.values().chain(self.let_go.0.iter().map(|(_, kept)| kept));
         let plain = self.tails.iter().filter(|(_, other)| other.compressed == Compressed::No);
         let alike = plain.filter(|(_, other)| other.fingerprint.is_some_and(|known| known.fits(head)));

@@ -92,3 +92,19 @@ fn what_is_not_safe_before_such_a_line_comes_again() {
     assert_eq!(rig.lines(), ["one", "done"]);
     assert_eq!(rig.saved("a.log"), Some(9));
 }
+
+#[test]
+fn a_line_without_an_end_can_be_taken_back_while_flitch_is_away_and_no_other_comes_again() {
+    for text in ["done\n", "at 100%\n", "a\n"] {
+        let mut rig = Rig::new();
+        rig.append("a.log", "one\nat 10%");
+        rig.start();
+        rig.pass(s(1));
+        assert_eq!(rig.lines(), ["one"]);
+        rig.stop();
+        replace(&rig, 4, text);
+        rig.start();
+        rig.pass(s(1));
+        assert_eq!(rig.lines(), [text.trim_end()]);
+    }
+}
