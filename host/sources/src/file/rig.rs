@@ -49,6 +49,8 @@ pub struct Rig {
     pub settings: FileSettings,
     pub now: Instant,
     began: Instant,
+    /// When it began, in ns since 1970.
+    pub start: i64,
     pub cx: SourceContext,
     pub settle: Settle,
     pub held: Vec<Batch>,
@@ -75,6 +77,7 @@ impl Rig {
             settings: FileSettings { include, ..Default::default() },
             now,
             began: now,
+            start: START,
             cx,
             settle: Settle::Delivered,
             held: Vec::new(),
@@ -205,7 +208,7 @@ impl Rig {
 
     fn set(&mut self, now: Instant) {
         self.now = now;
-        self.cx.clock.set(START + (now - self.began).as_nanos() as i64);
+        self.cx.clock.set(self.start + (now - self.began).as_nanos() as i64);
     }
 
     /// Takes out what is in the buffer and settles it.

@@ -40,7 +40,7 @@ pub(super) use begin::last_line;
 use discovery::Scan;
 use opened::Opened;
 use rounds::{Pace, Rounds};
-use successor::Series;
+use successor::{Rotations, Series};
 use twin::LetGo;
 
 /// How long a file that could not be read, or whose records came back, is left alone.
@@ -77,6 +77,8 @@ pub(super) struct Tailer {
     kept_places: HashMap<PathBuf, FileId>,
     /// The same by what files to which links led have in common.
     kept_series: Series,
+    /// The same by the names from which they may have been rotated.
+    kept_rotations: Rotations,
     /// Content that is gone from files that are there.
     let_go: LetGo,
     /// Plain files without a name that were let go not long ago, the last one last.
@@ -145,6 +147,7 @@ impl Tailer {
             kept_paths: known.iter().map(|kept| (kept.path.clone(), kept.id)).collect(),
             kept_places: known.iter().map(|kept| (kept.place().clone(), kept.id)).collect(),
             kept_series: Series::of(known.iter()),
+            kept_rotations: Rotations::of(known.iter()),
             kept: known.into_iter().map(|kept| (kept.id, kept)).collect(),
             open_files: Metric::FilesOpen.shown(&labels),
             behind: Metric::FileBytesBehind.shown(&labels),

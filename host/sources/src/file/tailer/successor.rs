@@ -8,9 +8,12 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::super::checkpoint::Checkpoint;
+use super::super::content::{Content, Gunzip};
 use super::super::discover::{FileId, Found};
+use super::super::fingerprint::HEAD;
 use super::super::settings::Compression;
 use super::Tailer;
+use super::twin::holds;
 
 /// What stands before that by which a rotated file is told from others.
 const BEFORE: [char; 3] = ['.', '-', '_'];
@@ -19,6 +22,23 @@ const WORDS: [&str; 2] = ["old", "bak"];
 
 /// Fewest digits of what tells files of a series apart to which a link leads one after the other: a year and a month.
 const SERIES: usize = 6;
+
+/// What was followed, by the folder where it lay and the names that it may have had before it was rotated, its own with them.
+#[derive(Debug, Default)]
+pub(super) struct Rotations(HashMap<PathBuf, Vec<FileId>>);
+
+impl Rotations {
+    /// Those of plain files.
+    pub fn of<'a>(kept: impl Iterator<Item = &'a Checkpoint>) -> Rotations {
+        let mut all: HashMap<_, Vec<FileId>> = HashMap::new();
+        for kept in kept.filter(|kept| kept.finished.is_none() && kept.fingerprint.is_some()) {
+            let name = kept.place().file_name().and_then(OsStr::to_str).unwrap_or_default();
+            let names = std::iter::once(name.to_owned()).chain(rotated(name).map(|(name, _)| name));
+            names.for_each(|name| all.entry(kept.place().with_file_name(name)).or_default().push(kept.id));
+        }
+        Rotations(all)
+    }
+}
 
 /// Where files came from to which links led that were followed: by their folder and what their names have in common.
 #[derive(Debug, Default)]
@@ -65,6 +85,13 @@ impl Tailer {
             }
             return true;
         }
+        if let Some(kept) = self.rotated_and_compressed(place, is_still)
+            && let Ok(meta) = fs::symlink_metadata(place)
+        {
+            let path = kept.path.clone();
+            self.scan.found.push(Found { path, place: place.to_owned(), meta, there_before: true });
+            return true;
+        }
         let (kept, is_there) = match (self.rotated_from(place), self.linked_before(place)) {
             (Some(kept), _) => (kept, is_still(kept.place(), kept.id)),
             (None, Some(kept)) => (kept, !kept.path.is_symlink() || is_still(&kept.path, kept.id)),
@@ -84,6 +111,32 @@ impl Tailer {
         let plain = place.with_file_name(self.name_of_rotated(place)?);
         let kept = self.kept.get(self.kept_places.get(&plain).filter(|_| plain != place)?)?;
         (!self.globs.leaves_out(place)).then_some(kept)
+    }
+
+    /// What was followed, was not read to its end, and was rotated once more and compressed since: `app.log.2.gz` holds what
+    /// `app.log.1` did, or `app.log`. Neither its name nor its time tell which that was, so its content must.
+    fn rotated_and_compressed(
+        &self,
+        place: &Path,
+        is_still: impl Fn(&Path, FileId) -> bool,
+    ) -> Option<&Checkpoint> {
+        let name = self.name_of_rotated(place)?;
+        if Some(OsStr::new(name)) == place.file_name() || self.globs.leaves_out(place) {
+            return None;
+        }
+        let ids =
+            rotated(name).filter_map(|(name, _)| self.kept_rotations.0.get(&place.with_file_name(name)));
+        let gone = |kept: &&Checkpoint| !is_still(kept.place(), kept.id);
+        let mut gone = ids.flatten().filter_map(|id| self.kept.get(id)).filter(gone).peekable();
+        gone.peek()?;
+        let meta = fs::symlink_metadata(place).ok().filter(fs::Metadata::is_file)?;
+        let size = last_size(place).ok()?;
+        gone.find(|kept| {
+            // It has the time at which what it holds was written last.
+            let is_later =
+                kept.id.born.is_none_or(|born| meta.mtime() >= (born / 1_000_000_000).cast_signed());
+            is_later && size != kept.position as u32 && holds_gzip(place, kept).unwrap_or(false)
+        })
     }
 
     /// What was followed under a name that rotated files have that of `place` from, unless such files are left out.
@@ -110,6 +163,14 @@ impl Tailer {
             _ => name.strip_suffix(".gz").unwrap_or(name),
         })
     }
+}
+
+/// Whether a gzip file holds what was read of a plain one.
+fn holds_gzip(place: &Path, kept: &Checkpoint) -> io::Result<bool> {
+    let mut content = Content::Gzip(Box::new(Gunzip::new(fs::File::open(place)?)?));
+    let mut buffer = [0; HEAD];
+    let read = content.read_at(&mut buffer, 0, 0)?;
+    Ok(kept.begins(&buffer[..read]) && (kept.position == 0 || holds(&mut content, kept)?))
 }
 
 /// How many bytes the last member of a gzip file holds, of which it has the lower 32 bits at its end. Most have one.

@@ -239,6 +239,11 @@ fn likeness(tail: &mut Tail, plain: &mut Tail, compression: Compression) -> io::
 /// Whether the content of `tail` has before a position what was read there. At the beginning nothing was.
 fn is_continued(tail: &mut Tail, kept: &Checkpoint) -> io::Result<bool> {
     let Some(content) = &mut tail.content else { return Ok(false) };
+    holds(content, kept)
+}
+
+/// Whether some content has before the position of `kept` what was read there.
+pub(super) fn holds(content: &mut Content, kept: &Checkpoint) -> io::Result<bool> {
     let trail = Trail::read(kept.position, |buffer, offset| content.read_at(buffer, offset, offset))?;
     Ok(trail.is_some_and(|trail| trail.before.is_some() && trail.before == kept.before))
 }

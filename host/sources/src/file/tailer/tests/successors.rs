@@ -122,3 +122,58 @@ fn what_was_not_read_of_a_file_that_was_rotated_is_read_where_it_was_compressed_
         assert!(rig.lines().is_empty(), "it is known then");
     }
 }
+
+/// Numbers move on at each rotation, and a compressed file has the time at which its content was written last, so that neither its
+/// name nor its time tell that it is one that was followed.
+#[test]
+fn what_was_not_safe_of_a_file_is_read_where_it_was_rotated_on_and_compressed_while_flitch_was_away() {
+    for safe in ["", "one\n"] {
+        for was_rotated in [false, true] {
+            let mut rig = Rig::new();
+            rig.settings.include = vec![glob(format!("{}/logs/a.log", rig.dir.path().display()))];
+            // All was written before the positions were saved last.
+            rig.start = i64::from(i32::MAX) * 1_000_000_000;
+            rig.set_forward(s(0));
+            rig.append("a.log", safe);
+            rig.start();
+            rig.pass(s(2));
+            assert_eq!(rig.lines().concat(), safe.trim_end());
+            rig.stalled = true;
+            rig.append("a.log", "two\nthree\n");
+            rig.pass(s(2));
+            if was_rotated {
+                rig.rename("a.log", "a.log.1");
+                rig.append("a.log", "new\n");
+                rig.pass(s(2));
+            }
+            rig.stop();
+            let (old, compressed) =
+                if was_rotated { ("a.log.1", "a.log.2.gz") } else { ("a.log", "a.log.1.gz") };
+            fs::write(rig.path(compressed), gzip(fs::read(rig.path(old)).unwrap())).unwrap();
+            rig.remove(old);
+            if was_rotated {
+                rig.rename("a.log", "a.log.1");
+            }
+            rig.append("a.log", "newest\n");
+            // What others rotated, and what was read before, is nobody's business.
+            fs::write(rig.path("a.log.3.gz"), gzip("zero\n")).unwrap();
+            fs::write(rig.path("b.log.2.gz"), gzip(format!("{safe}two\n"))).unwrap();
+            rig.stalled = false;
+            rig.drain();
+            rig.lines();
+            rig.start();
+            rig.pass(s(5));
+            let mut lines = rig.lines();
+            lines.sort();
+            let all: &[&str] = match was_rotated {
+                true => &["new", "newest", "three", "two"],
+                false => &["newest", "three", "two"],
+            };
+            assert_eq!(lines, all, "{safe:?}, {was_rotated}");
+            rig.stop();
+            rig.start();
+            rig.pass(s(5));
+            assert!(rig.lines().is_empty(), "it is known then");
+        }
+    }
+}
