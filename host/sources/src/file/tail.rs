@@ -208,6 +208,13 @@ impl Tail {
         Ok(())
     }
 
+    /// Closes a file that its server has removed or lost (NFS): it is opened again by its name, if it has one.
+    pub fn close_if_stale(&mut self, error: &io::Error) {
+        if error.kind() == io::ErrorKind::StaleNetworkFileHandle {
+            self.content = None;
+        }
+    }
+
     fn open_file(&mut self) -> io::Result<File> {
         let absent = match discover::open(&self.place, self.id) {
             Err(error) if discover::is_absent(&error) => error,

@@ -277,6 +277,7 @@ impl Tailer {
             }
             Err(error) => {
                 tail.rest_until = Some(now + REST);
+                tail.close_if_stale(&error);
                 let path = tail.path.clone();
                 return self.complain(&path, &error);
             }
@@ -358,6 +359,7 @@ impl Tailer {
                     tail.rest_until = Some(now + REST);
                     // So that the next look tries again.
                     tail.modified = (0, 0);
+                    tail.close_if_stale(&error);
                     if is_absent(&error) {
                         tail.gone.get_or_insert(now);
                         if tail.behind() > 0 {

@@ -1,5 +1,9 @@
 //! How many files are open, of one source and of several.
 
+use std::io;
+
+use rustix::io::Errno;
+
 use super::super::super::pool::Pool;
 use super::super::super::rig::{Rig, Settle, s};
 
@@ -77,4 +81,24 @@ fn a_file_waits_while_all_that_are_open_were_removed_and_is_read_then() {
     rig.pass(s(10));
     assert_eq!(rig.lines(), ["late"]);
     assert_eq!(open(&rig), 1);
+}
+
+/// As on NFS, where another client removes a file, or its server begins anew.
+#[test]
+fn a_file_whose_handle_its_server_does_not_know_any_more_is_opened_again_by_its_name() {
+    let mut rig = with_files(2);
+    rig.start();
+    rig.pass(s(2));
+    assert_eq!((open(&rig), rig.lines().len()), (2, 2));
+    rig.remove("1.log");
+    for (errno, open_after) in [(Errno::IO, 2), (Errno::STALE, 0)] {
+        let error = io::Error::from(errno);
+        rig.tailer.as_mut().unwrap().tails.values_mut().for_each(|tail| tail.close_if_stale(&error));
+        assert_eq!(open(&rig), open_after, "{error}");
+    }
+    rig.append("0.log", "two\n");
+    rig.pass(s(2));
+    assert_eq!(rig.lines(), ["two"]);
+    rig.pass(s(60));
+    assert_eq!(rig.tailer.as_ref().unwrap().tails.len(), 1, "what has no name is let go");
 }
