@@ -40,6 +40,9 @@ pub(super) struct Checkpoint {
     /// Where it lay last, if not under that name: where a link led, or what it was renamed to.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "maybe_bytes")]
     pub place: Option<PathBuf>,
+    /// The folder where it lay really, if a link led there.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "maybe_bytes")]
+    pub folder: Option<PathBuf>,
     #[serde(flatten)]
     pub id: FileId,
     /// None while it is empty.

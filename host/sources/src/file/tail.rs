@@ -42,6 +42,8 @@ pub(super) struct Tail {
     pub path: PathBuf,
     /// Where it lies: the same, or where a link leads, or what it was renamed to.
     pub place: PathBuf,
+    /// The folder where it lay really when it was found, if a link leads there: it may lead elsewhere by now.
+    pub folder: Option<PathBuf>,
     /// The name of ours that it had first, if it was renamed to another: its records go on under it.
     pub label: Option<PathBuf>,
     /// What all its records have in common, the time of reading aside. Made when it is read.
@@ -221,7 +223,9 @@ impl Tail {
             other => return other,
         };
         let folder = self.place.parent().ok_or(absent)?;
-        self.place = find_in_folder(folder, self.id).ok_or(io::ErrorKind::NotFound)?;
+        let found = find_in_folder(folder, self.id);
+        let found = found.or_else(|| find_in_folder(self.folder.as_ref()?, self.id));
+        self.place = found.ok_or(io::ErrorKind::NotFound)?;
         discover::open(&self.place, self.id)
     }
 
@@ -378,6 +382,7 @@ impl Tail {
         Checkpoint {
             path: self.path.clone(),
             place: (self.place != self.path).then(|| self.place.clone()),
+            folder: self.folder.clone(),
             id: self.id,
             fingerprint: self.fingerprint,
             position: safe,

@@ -5,6 +5,7 @@ use super::*;
 
 fn checkpoint(path: &str, inode: u64) -> Checkpoint {
     Checkpoint {
+        folder: None,
         path: path.into(),
         place: None,
         id: FileId { device: 1, inode, born: Some(3) },

@@ -63,6 +63,7 @@ impl Tailer {
             id,
             path: found.path.clone(),
             place: found.place.clone(),
+            folder: self.scan.real_folder(&found.place),
             label: None,
             constants: None,
             stream: StreamId::next(),

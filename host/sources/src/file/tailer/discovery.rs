@@ -32,6 +32,8 @@ pub(super) struct Scan {
     sought: HashSet<u64>,
     /// Names that links of ours lead over, and the links.
     links: HashMap<PathBuf, PathBuf>,
+    /// Where folders lie really, if links lead to them.
+    real: HashMap<PathBuf, Option<PathBuf>>,
 }
 
 #[derive(Debug)]
@@ -52,7 +54,18 @@ impl Scan {
             found: Vec::new(),
             sought: HashSet::new(),
             links: HashMap::new(),
+            real: HashMap::new(),
         }
+    }
+
+    /// The folder where a file lies really, if a link leads there.
+    pub(super) fn real_folder(&mut self, place: &Path) -> Option<PathBuf> {
+        let folder = place.parent()?;
+        if !self.real.contains_key(folder) {
+            let real = fs::canonicalize(folder).ok().filter(|real| real != folder);
+            self.real.insert(folder.to_owned(), real);
+        }
+        self.real.get(folder)?.clone()
     }
 
     pub fn is_under_way(&self) -> bool {
@@ -110,6 +123,7 @@ impl Tailer {
     fn begin_walk(&mut self) -> Walk {
         self.walks += 1;
         self.scan.links.clear();
+        self.scan.real.clear();
         if self.walks == 1 {
             self.scan.sought = self.kept.keys().map(|id| id.inode).collect();
         }
@@ -242,7 +256,10 @@ impl Tailer {
     fn folders_of_missing(&self) -> HashSet<PathBuf> {
         let missing = self.tails.values().filter(|tail| tail.seen != self.walks).map(|tail| &tail.place);
         let kept = self.kept.values().filter(|_| self.walks == 1);
-        discover::folders(missing.chain(kept.flat_map(|kept| [&kept.path, kept.place()])))
+        let real = self.kept.values().filter(|_| self.walks == 1).filter_map(|kept| kept.folder.clone());
+        let mut folders = discover::folders(missing.chain(kept.flat_map(|kept| [&kept.path, kept.place()])));
+        folders.extend(real);
+        folders
     }
 
     /// All names are known: tells which folders to watch, and which files are gone.

@@ -1,4 +1,4 @@
-use super::super::super::rig::{Rig, Settle, ms, s};
+use super::super::super::rig::{Rig, Settle, glob, ms, s};
 use std::fs;
 
 /// A rig with a link to a file that holds a line.
@@ -192,4 +192,45 @@ fn what_copytruncate_copied_while_we_were_away_is_not_taken_for_a_file_that_came
     rig.start();
     rig.pass(s(1));
     assert_eq!(rig.lines(), ["one", "2"]);
+}
+
+/// As a release is put in place of the one before it: `current/a.log`, where `current` leads to `1` and then to `2`.
+#[test]
+fn what_was_not_read_behind_a_link_to_a_folder_is_read_though_that_leads_elsewhere_by_now() {
+    for is_away in [true, false] {
+        let mut rig = Rig::new();
+        let current = rig.path("current");
+        let lead_to = |release: &str| {
+            fs::remove_file(&current).ok();
+            std::os::unix::fs::symlink(release, &current).unwrap();
+        };
+        for release in ["1", "2"] {
+            fs::create_dir(rig.path(release)).unwrap();
+        }
+        rig.settings.include = vec![glob(format!("{}/logs/current/*.log", rig.dir.path().display()))];
+        lead_to("1");
+        rig.append("1/a.log", "one\n");
+        rig.start();
+        rig.pass(s(2));
+        assert_eq!(rig.lines(), ["one"]);
+        match is_away {
+            true => rig.stop(),
+            // As where too many others are open.
+            false => rig.tailer.as_mut().unwrap().tails.values_mut().for_each(|tail| tail.content = None),
+        }
+        rig.append("1/a.log", "two\n");
+        rig.append("2/a.log", "new\n");
+        lead_to("2");
+        if is_away {
+            rig.start();
+        }
+        rig.pass(s(5));
+        let mut lines = rig.lines();
+        lines.sort();
+        assert_eq!(lines, ["new", "two"], "{is_away}");
+        rig.stop();
+        rig.start();
+        rig.pass(s(5));
+        assert!(rig.lines().is_empty());
+    }
 }
