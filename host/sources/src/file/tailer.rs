@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::SourceContext;
 use flitch_core::buffers::Closed;
 use flitch_core::telemetry::health::Ailment;
-use flitch_core::telemetry::{Metric, Shown};
+use flitch_core::telemetry::{Metric, Quiet, Shown};
 
 use super::checkpoint::{Checkpoint, Store};
 use super::content::{Content, End};
@@ -99,6 +99,7 @@ pub(super) struct Tailer {
     rounds: Rounds,
     /// Records came back.
     came_back: bool,
+    told_came_back: Quiet,
     saves: Pace,
     next_save: Instant,
     /// Files that were let go since the last save, and may come back.
@@ -173,6 +174,7 @@ impl Tailer {
             next_walk: now,
             rounds: Rounds::new(now),
             came_back: false,
+            told_came_back: Quiet::a_minute(),
             saves: Pace::default(),
             next_save: now,
             kept_changed: Vec::new(),
@@ -252,7 +254,9 @@ impl Tailer {
         tail.rest_until = None;
         if tail.mark.failed() {
             tail.go_back();
-            tracing::warn!(path = %tail.path.display(), from = tail.offset, "records came back; they are read again");
+            if self.told_came_back.may_say() {
+                tracing::warn!(path = %tail.path.display(), from = tail.offset, "records came back; they are read again");
+            }
             return self.enqueue(key);
         }
         match tail.look() {

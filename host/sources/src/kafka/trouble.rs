@@ -64,6 +64,7 @@ pub(super) struct Trouble {
     commit: Quiet,
     overrun: Quiet,
     reset: Quiet,
+    came_back: Quiet,
 }
 
 impl Trouble {
@@ -76,6 +77,7 @@ impl Trouble {
             commit: Quiet::a_minute(),
             overrun: Quiet::a_minute(),
             reset: Quiet::a_minute(),
+            came_back: Quiet::a_minute(),
         }
     }
 
@@ -189,6 +191,13 @@ impl Trouble {
                 source = %self.source, topic, partition, from, messages = lost,
                 "the brokers have deleted messages before they were read (retention); it goes on behind them"
             );
+        }
+    }
+
+    /// Records came back.
+    pub fn came_back(&self, topic: &str, partition: i32, from: i64) {
+        if self.came_back.may_say() {
+            tracing::warn!(source = %self.source, topic, partition, from, "records came back; they are read again");
         }
     }
 

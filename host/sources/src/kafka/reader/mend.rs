@@ -76,8 +76,7 @@ impl Reader {
             }
         };
         if goes_back && partition.mark.failed() {
-            let source = &self.out.cx.name;
-            tracing::warn!(%source, topic, partition = number, from = offset, "records came back; they are read again");
+            self.trouble.came_back(topic, number, offset);
         }
         if partition.mark.safe().is_none() {
             partition.mark = Watermark::new(Some(offset));
