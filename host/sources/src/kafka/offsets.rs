@@ -15,6 +15,9 @@ use super::settings::Start;
 /// How long brokers have to answer: what else the group asks waits for as long.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// The same for the list of all topics, which may be long.
+const PATIENCE_FOR_ALL: Duration = Duration::from_secs(5);
+
 /// Where to begin in one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Beginning {
@@ -50,7 +53,7 @@ impl There {
     /// Asks the brokers, or is to ask again at some time.
     pub fn ask(&mut self, consumer: &BaseConsumer<Context>, again_at: Instant) {
         self.ask_at = Some(again_at);
-        if let Ok(found) = consumer.fetch_metadata(None, PATIENCE) {
+        if let Ok(found) = consumer.fetch_metadata(None, PATIENCE_FOR_ALL) {
             let count = |topic: &MetadataTopic| (topic.name().to_owned(), topic.partitions().len());
             self.partitions = Some(found.topics().iter().map(count).collect());
         }

@@ -84,6 +84,7 @@ impl Reader {
         }
         self.assign_at = None;
         if self.there.is_missing(self.settings.start) {
+            self.trouble.no_beginning(&"nor which topics there are");
             self.assign_at = Some(now + AGAIN);
             return false;
         }
