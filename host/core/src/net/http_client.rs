@@ -175,7 +175,8 @@ pub async fn whole(mut answer: Response, most: usize) -> Result<Bytes, String> {
         }
         all.extend_from_slice(&piece);
     }
-    let Some(coding) = coding else { return Ok(all.into()) };
+    // An answer without a body has nothing that could be expanded, whatever its head says of one.
+    let Some(coding) = coding.filter(|_| !all.is_empty()) else { return Ok(all.into()) };
     let mut plain = Vec::new();
     let expanded = expand(&all, coding, most + 1, &mut plain);
     expanded.map_err(|error| format!("its answer is no {}: {error}", coding.name()))?;

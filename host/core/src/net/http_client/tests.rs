@@ -48,6 +48,11 @@ async fn answer(request: Request<Incoming>) -> hyper::Response<Full<Bytes>> {
             *answer.body_mut() = Full::new(packed.into());
             answer.headers_mut().insert("content-encoding", coding.parse().unwrap());
         }
+        "/empty/gzip" | "/empty/zstd" | "/empty/deflate" => {
+            let coding = request.uri().path().trim_start_matches("/empty/").to_owned();
+            *answer.body_mut() = Full::default();
+            answer.headers_mut().insert("content-encoding", coding.parse().unwrap());
+        }
         "/never" => std::future::pending().await,
         _ => {}
     }
@@ -150,6 +155,18 @@ async fn an_answer_that_came_compressed_though_nobody_asked_is_what_it_was_befor
     assert!(beginning(ask("broken").await, 400).await.starts_with("long "));
     assert_eq!(whole(ask("long").await, 1 << 20).await.unwrap().len(), 1 << 20);
     assert!(whole(ask("long").await, (1 << 20) - 1).await.is_err());
+}
+
+#[tokio::test]
+async fn an_answer_without_a_body_is_whole_whatever_coding_its_head_names() {
+    let server = server(None).await;
+    let client = client(settings()).unwrap();
+    for coding in ["gzip", "deflate", "zstd"] {
+        let at = format!("http://{}/empty/{coding}", server.address);
+        let ask = async || client.get(&at).send().await.unwrap();
+        assert_eq!(whole(ask().await, 500).await.unwrap(), "", "{coding}");
+        assert_eq!(beginning(ask().await, 500).await, "", "{coding}");
+    }
 }
 
 #[tokio::test]
