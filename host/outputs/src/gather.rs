@@ -19,7 +19,7 @@ use flitch_core::telemetry::Metric;
 pub struct Wants {
     /// Bytes of records as they stand in memory.
     pub bytes: usize,
-    /// Records.
+    /// Records. No parcel has more: a batch that does not fit is divided.
     pub rows: usize,
     /// Time since the first record of the parcel came.
     pub age: Duration,
@@ -116,7 +116,30 @@ impl Gather {
         (!refusals.is_empty()).then_some(Refused { member, refusals })
     }
 
-    fn put(&mut self, key: Option<Arc<[u8]>>, member: Member) {
+    /// Puts a member into the parcel of its key, and what finds no room there into those that come next.
+    fn put(&mut self, key: Option<Arc<[u8]>>, mut member: Member) {
+        let (all, mut from) = (member.records.clone(), 0);
+        loop {
+            let (left, room) = (all.rows() - from, self.room(&key));
+            if left <= room {
+                return self.enter(key, member);
+            }
+            let records = Arc::new(all.slice(from, room));
+            let receipt = member.receipt.split(room);
+            self.enter(key.clone(), Member { records, receipt });
+            from += room;
+            member.records = Arc::new(all.slice(from, all.rows() - from));
+        }
+    }
+
+    /// How many records the parcel of a key takes until it is closed.
+    fn room(&self, key: &Option<Arc<[u8]>>) -> usize {
+        let most = self.wants.as_ref().map_or(usize::MAX, |wants| wants.rows.max(1));
+        let open = self.places.get(key).and_then(|place| self.open.get(place));
+        most.saturating_sub(open.map_or(0, |open| open.rows)).max(1)
+    }
+
+    fn enter(&mut self, key: Option<Arc<[u8]>>, member: Member) {
         let Some(wants) = &self.wants else { return };
         let (most_bytes, most_rows, most_open) = (wants.bytes, wants.rows, wants.open);
         let (bytes, rows) = (member.records.memory(), member.records.rows());

@@ -107,7 +107,7 @@ pub struct ElasticsearchSettings {
     /// is halved.
     #[serde(default = "max_bytes")]
     pub max_bytes: Bytes,
-    /// Most records that are gathered for a request.
+    /// Most records of a request.
     #[serde(default = "max_records")]
     #[schemars(range(min = 1))]
     pub max_records: usize,

@@ -170,15 +170,45 @@ async fn weight() -> usize {
 #[tokio::test(start_paused = true)]
 async fn a_parcel_is_closed_when_it_has_its_records() {
     let mut bench = Bench::new(Wants { rows: 4, ..far() });
-    for batch in [0..2, 2..3, 3..5] {
+    for batch in [0..2, 2..3, 3..4] {
         bench.push(batch, any).await;
     }
-    bench.push(one(5), any).await;
+    bench.push(one(4), any).await;
     bench.settle().await;
-    assert_eq!(bench.given(), [(None, vec![vec![0, 1], vec![2], vec![3, 4]])]);
+    assert_eq!(bench.given(), [(None, vec![vec![0, 1], vec![2], vec![3]])]);
     assert_eq!(bench.verdicts.lock().len(), 3, "the receipts of a parcel are settled, and no other");
     let (given, ..) = bench.finish().await;
-    assert_eq!(given[1], (None, vec![vec![5]]), "what is left is written at the end");
+    assert_eq!(given[1], (None, vec![vec![4]]), "what is left is written at the end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_parcel_has_more_records_than_are_wanted_however_large_a_batch_is() {
+    for (rows, sizes) in
+        [(1, vec![1; 17]), (3, vec![3, 3, 3, 3, 3, 2]), (4, vec![4, 4, 4, 4, 1]), (17, vec![17])]
+    {
+        let mut bench = Bench::new(Wants { rows, ..far() });
+        for batch in [0..2, 2..13, 13..14, 14..17] {
+            bench.push(batch, any).await;
+        }
+        let verdicts = bench.verdicts.clone();
+        let (given, ledger, _) = bench.finish().await;
+        let written: Vec<Vec<i64>> = given.into_iter().map(|(_, members)| members.concat()).collect();
+        assert_eq!(written.iter().map(Vec::len).collect::<Vec<_>>(), sizes);
+        assert_eq!(written.concat(), (0..17).collect::<Vec<_>>(), "in the order in which they came");
+        assert_eq!(ledger.read().delivered, 17);
+        assert_eq!(verdicts.lock().values().collect::<Vec<_>>(), [&Verdict::Safe; 4]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_divided_by_what_there_is_room_for_under_each_key() {
+    let mut bench = Bench::new(by_key(Wants { rows: 2, ..far() }));
+    bench.push(0..7, |n| Some(if n % 2 == 0 { "even" } else { "odd" })).await;
+    let (mut given, ledger, _) = bench.finish().await;
+    given.sort();
+    let of = |key: &str, numbers: &[i64]| (Some(key.to_owned()), vec![numbers.to_vec()]);
+    assert_eq!(given, [of("even", &[0, 2]), of("even", &[4, 6]), of("odd", &[1, 3]), of("odd", &[5])]);
+    assert_eq!(ledger.read().delivered, 7);
 }
 
 #[tokio::test(start_paused = true)]

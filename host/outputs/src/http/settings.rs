@@ -88,7 +88,7 @@ pub struct HttpSettings {
     /// large (413) is halved.
     #[serde(default = "max_bytes")]
     pub max_bytes: Bytes,
-    /// Records, about, that are gathered for a request.
+    /// Most records of a request.
     #[serde(default = "max_records")]
     #[schemars(range(min = 1))]
     pub max_records: usize,
