@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
+use jiff::civil::DateTime;
 use jiff::fmt::rfc2822;
+use jiff::tz::TimeZone;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, Proxy, Response, StatusCode, Url, redirect};
 use rustls::ClientConfig;
@@ -106,14 +108,30 @@ pub fn reason(error: &reqwest::Error) -> String {
 /// time of day, in ns since 1970-01-01T00:00:00Z.
 pub fn retry_after(headers: &HeaderMap, now: i64) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let after = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let at = rfc2822::parse(text).ok()?.timestamp().as_nanosecond();
-            Duration::from_nanos(u64::try_from(at - i128::from(now)).unwrap_or(0))
-        }
+    let after = match seconds(text) {
+        Some(seconds) => seconds,
+        None => Duration::from_nanos(u64::try_from(date(text)? - i128::from(now)).unwrap_or(0)),
     };
     Some(after.min(LONGEST))
+}
+
+/// A number of seconds; some servers write them with a point.
+fn seconds(text: &str) -> Option<Duration> {
+    let is_number = text.starts_with(|c: char| c.is_ascii_digit())
+        && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let seconds = text.parse::<f64>().ok().filter(|_| is_number)?;
+    Some(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST))
+}
+
+/// A date in one of the three forms that must be read (RFC 9110, section 5.6.7), in ns since 1970-01-01T00:00:00Z.
+fn date(text: &str) -> Option<i128> {
+    if let Ok(zoned) = rfc2822::parse(text) {
+        return Some(zoned.timestamp().as_nanosecond());
+    }
+    // Of RFC 850, and of C's `asctime`; both are in GMT.
+    let forms = ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+    let read = forms.iter().find_map(|form| DateTime::strptime(form, text).ok())?;
+    Some(read.to_zoned(TimeZone::UTC).ok()?.timestamp().as_nanosecond())
 }
 
 /// Whether an answer says something of this moment, or of this connection, and nothing of what was asked: the same may go the
@@ -178,7 +196,7 @@ pub async fn whole(mut answer: Response, most: usize) -> Result<Bytes, String> {
     // An answer without a body has nothing that could be expanded, whatever its head says of one.
     let Some(coding) = coding.filter(|_| !all.is_empty()) else { return Ok(all.into()) };
     let mut plain = Vec::new();
-    let expanded = expand(&all, coding, most + 1, &mut plain);
+    let expanded = expand(&all, coding, most.saturating_add(1), &mut plain);
     expanded.map_err(|error| format!("its answer is no {}: {error}", coding.name()))?;
     if plain.len() > most { Err(too_long()) } else { Ok(plain.into()) }
 }

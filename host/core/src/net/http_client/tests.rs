@@ -283,7 +283,15 @@ fn a_pause_is_asked_for_in_seconds_or_by_a_date_and_is_bounded() {
     assert_eq!(asked(" 120"), Some(Duration::from_secs(120)));
     assert_eq!(asked("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::from_secs(60)));
     assert_eq!(asked("Wed, 21 Oct 2015 07:00:00 GMT"), Some(Duration::ZERO));
+    assert_eq!(asked("Wednesday, 21-Oct-15 07:28:00 GMT"), Some(Duration::from_secs(60)));
+    assert_eq!(asked("Wed Oct 21 07:28:00 2015"), Some(Duration::from_secs(60)));
+    assert_eq!(asked("Fri Nov  6 08:49:37 2015"), Some(LONGEST));
+    assert_eq!(asked("2.5"), Some(Duration::from_millis(2500)));
     assert_eq!(asked("99999999999"), Some(LONGEST));
+    assert_eq!(asked("99999999999999999999999999"), Some(LONGEST));
     assert_eq!(asked("Wed, 21 Oct 2099 07:28:00 GMT"), Some(LONGEST));
-    assert_eq!((asked("soon"), asked("-1"), retry_after(&HeaderMap::new(), 0)), (None, None, None));
+    for none in ["soon", "-1", "1e3", "inf", "nan", ".", ""] {
+        assert_eq!(asked(none), None, "{none}");
+    }
+    assert_eq!((asked("1.2.3"), retry_after(&HeaderMap::new(), 0)), (None, None));
 }
