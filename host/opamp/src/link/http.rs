@@ -8,7 +8,7 @@ use reqwest::{Client, StatusCode, Url};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use flitch_core::net::http_client::{self, beginning, reason, retry_after};
+use flitch_core::net::http_client::{self, beginning, reason, retry_after, whole};
 use flitch_core::net::tls::Renewed;
 use flitch_core::units::Bytes;
 
@@ -83,26 +83,23 @@ impl Asker {
     async fn ask(&self, message: AgentToServer, ears: &Ears) -> Result<ServerToAgent, Broken> {
         let request = self.client.get().post(self.url.clone()).headers(self.head.clone());
         let answer = request.body(message.encode_to_vec()).send().await;
-        let mut answer = answer.map_err(|error| Broken::new(reason(&error)))?;
+        let answer = answer.map_err(|error| Broken::new(reason(&error)))?;
         if answer.status() != StatusCode::OK {
             let (status, after) = (answer.status(), retry_after(answer.headers(), ears.clock.now()));
             let said = beginning(answer, REASON).await;
             let said = if said.trim().is_empty() { String::new() } else { format!(": {}", said.trim()) };
             return Err(Broken { reason: format!("the server answers {status}{said}"), after });
         }
-        let most = Bytes(self.max_bytes);
-        let too_large = || Broken::new(format!("its answer has more than {most} (`max_bytes`)"));
         if answer.content_length().is_some_and(|bytes| bytes > self.max_bytes) {
-            return Err(too_large());
+            let most = Bytes(self.max_bytes);
+            return Err(Broken::new(format!("its answer has more than {most} (`max_bytes`)")));
         }
-        let mut bytes = Vec::new();
-        while let Some(piece) = answer.chunk().await.map_err(|error| Broken::new(reason(&error)))? {
-            if (bytes.len() + piece.len()) as u64 > self.max_bytes {
-                return Err(too_large());
-            }
-            bytes.extend_from_slice(&piece);
-        }
+        let most = usize::try_from(self.max_bytes).unwrap_or(usize::MAX);
+        let bytes = whole(answer, most).await.map_err(Broken::new)?;
         ServerToAgent::decode(&*bytes)
             .map_err(|error| Broken::new(format!("it answers no message of OpAMP: {error}")))
     }
 }
+
+#[cfg(test)]
+mod tests;
