@@ -152,8 +152,8 @@ impl Dial {
         if let Some(client) = &self.by_proxy {
             return self.connect_by(client.get(), ears).await;
         }
-        let stream =
-            dial(&self.address, self.tls.get()).await.map_err(|error| Broken::new(error.to_string()))?;
+        let stream = dial(&self.address, self.tls.get(), self.timeout).await;
+        let stream = stream.map_err(|error| Broken::new(error.to_string()))?;
         let request = self.url.as_str().into_client_request();
         let mut request = request.map_err(|error| broken(error, ears.clock.now()))?;
         request.headers_mut().extend(self.head.clone());

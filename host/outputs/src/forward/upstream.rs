@@ -90,7 +90,7 @@ impl Upstream {
     /// The server cannot be reached, or lets nobody in who does not know more.
     pub async fn connect(&self) -> Result<(Box<dyn Stream>, bool), WriteError> {
         let connecting = async {
-            let mut stream = dial(&self.address, self.reach.tls.get()).await?;
+            let mut stream = dial(&self.address, self.reach.tls.get(), self.reach.connect_timeout).await?;
             let keeps = match &self.reach.security {
                 Some(security) => client::shake(&mut stream, security).await?,
                 None => true,
