@@ -13,7 +13,7 @@ use flitch_core::telemetry::Metric;
 
 /// The first rest after a failure; it doubles with each one after it.
 const FIRST: Duration = Duration::from_secs(1);
-/// The longest rest.
+/// The longest rest of one that does not say for how long it wants to be left alone.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// A server.
@@ -177,7 +177,7 @@ impl Turn<'_> {
         state.failures = state.failures.saturating_add(1);
         let doubled = FIRST.saturating_mul(2u32.saturating_pow(state.failures.saturating_sub(1).min(16)));
         let own = || doubled.mul_f64(0.5 + fastrand::f64() / 2.0);
-        let rest = after.filter(|after| *after >= FIRST / 2).unwrap_or_else(own).min(LONGEST);
+        let rest = after.filter(|after| *after >= FIRST / 2).unwrap_or_else(|| own().min(LONGEST));
         state.resume = Some(now + rest);
         state.credit = 0;
         self.nodes.up[self.place].set(0.0);

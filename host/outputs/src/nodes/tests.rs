@@ -77,6 +77,16 @@ async fn where_all_rest_the_one_that_may_be_tried_first_is_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_is_left_alone_for_as_long_as_it_asks() {
+    let nodes = nodes(&[("a", 1, false), ("b", 1, false)]);
+    nodes.pick(&[1]).unwrap().failed("busy", Some(10 * LONGEST));
+    tokio::time::advance(9 * LONGEST).await;
+    assert_eq!(shares(&nodes, 5), [0, 5]);
+    tokio::time::advance(LONGEST).await;
+    assert_eq!(shares(&nodes, 1), [1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_asks_for_no_rest_has_one_all_the_same() {
     let nodes = nodes(&[("a", 1, false), ("b", 1, false)]);
     nodes.pick(&[1]).unwrap().failed("busy", Some(Duration::ZERO));
