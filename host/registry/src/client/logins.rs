@@ -1,5 +1,6 @@
 //! Who flitch is to a registry: as the configuration says, or Docker's `config.json`.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -15,8 +16,8 @@ use flitch_core::net::helper;
 use flitch_core::net::http_head::AuthSettings;
 use flitch_core::secret::Secret;
 
-/// How Docker calls its own registry in `config.json`.
-const HUB: (&str, &str) = ("docker.io", "https://index.docker.io/v1/");
+/// How Docker calls its own registry in `config.json`, and its host there.
+const HUB: (&str, &str, &str) = ("docker.io", "https://index.docker.io/v1/", "index.docker.io");
 /// Longest time for a credential helper.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -79,11 +80,12 @@ impl Logins {
         Logins { own: own.clone(), docker }
     }
 
-    /// Who flitch is to the registry at `host`. The files are read now: credentials are renewed there. Blocks.
+    /// Who flitch is to the registry at `host` where it asks for this repository. The files are read now: credentials are
+    /// renewed there. Blocks.
     ///
     /// # Errors
     /// What is there cannot be read.
-    pub fn of(&self, host: &str) -> Result<Login, Error> {
+    pub fn of(&self, host: &str, repository: &str) -> Result<Login, Error> {
         if let Some(auth) = self.own.get(host) {
             return Ok(match (&auth.bearer, &auth.username, &auth.password) {
                 (Some(token), ..) => Login::Bearer(token.clone()),
@@ -107,7 +109,7 @@ impl Logins {
         // What a parser says of such a text may quote it.
         let config = DockerConfig::read(&text)
             .map_err(|error| failed(format!("line {} is no JSON of Docker's", error.line())))?;
-        config.of(host).map_err(failed)
+        config.of(host, repository).map_err(failed)
     }
 }
 
@@ -120,28 +122,47 @@ impl DockerConfig {
         Ok(serde_json::from_slice::<Option<DockerConfig>>(text)?.unwrap_or_default())
     }
 
-    fn of(&self, host: &str) -> Result<Login, String> {
+    /// Of the entries that are for this repository, or for all of its registry, the nearest counts (containers-auth.json(5)).
+    fn of(&self, host: &str, repository: &str) -> Result<Login, String> {
         let server = if host == HUB.0 { HUB.1 } else { host };
         let helpers = self.cred_helpers.as_ref();
         if let Some(Some(helper)) = helpers.and_then(|helpers| helpers.get(host)) {
             return helped(helper, server);
         }
-        let bare = |name: &str| {
-            let name = name.trim_start_matches("https://").trim_start_matches("http://");
-            name.split('/').next().unwrap_or_default().to_owned()
-        };
-        let auths = || self.auths.iter().flatten().filter_map(|(name, auth)| Some((name, auth.as_ref()?)));
-        let auth = auths().find(|(name, _)| *name == server);
-        let auth = auth.or_else(|| auths().find(|(name, _)| bare(name) == host)).map(|(_, auth)| auth);
-        match auth.map(DockerAuth::login).transpose()? {
-            Some(Login::Nobody) | None => {}
-            Some(login) => return Ok(login),
+        let auths = self.auths.iter().flatten().filter_map(|(name, auth)| Some((name, auth.as_ref()?)));
+        let mut near: Vec<_> = auths
+            .filter_map(|(name, auth)| Some((nearness(name, host, repository)?, name == server, auth)))
+            .collect();
+        near.sort_by_key(|(nearness, is_server, _)| Reverse((*nearness, *is_server)));
+        for (.., auth) in near {
+            match auth.login()? {
+                Login::Nobody => {}
+                login => return Ok(login),
+            }
         }
         match &self.creds_store {
             Some(helper) => helped(helper, server),
             None => Ok(Login::Nobody),
         }
     }
+}
+
+/// How near what an entry is for comes to a repository: the length of the path that both have; none where it is for others.
+/// What has a scheme, or the path of the protocol, is the address of a whole registry, as Docker writes it.
+fn nearness(name: &str, host: &str, repository: &str) -> Option<usize> {
+    let bare = name.trim_start_matches("https://").trim_start_matches("http://");
+    let (of, path) = bare.split_once('/').unwrap_or((bare, ""));
+    let of = if host == HUB.0 && of == HUB.2 { host } else { of };
+    let path = path.trim_end_matches('/');
+    let is_whole = bare.len() < name.len() || matches!(path, "" | "v1" | "v2");
+    if of != host {
+        return None;
+    }
+    if is_whole {
+        return Some(0);
+    }
+    let rest = repository.strip_prefix(path)?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(path.len())
 }
 
 impl DockerAuth {

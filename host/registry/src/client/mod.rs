@@ -239,7 +239,7 @@ impl<'a> Client<'a> {
         repository: &str,
         action: Action,
     ) -> Result<Option<HeaderValue>, Error> {
-        let login = self.logins.of(&self.host)?;
+        let login = self.logins.of(&self.host, repository)?;
         let texts = head.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
         for challenge in texts.flat_map(Challenge::all) {
             let text = match (challenge.scheme.as_str(), &login) {

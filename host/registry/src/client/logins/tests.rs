@@ -45,7 +45,42 @@ fn credentials_are_those_of_the_configuration_and_else_those_of_docker() {
         ("docker.io", "h:h"),
         ("empty.example.com", "nobody"),
     ] {
-        assert_eq!(shown(&logins.of(host).unwrap()), login, "{host}");
+        assert_eq!(shown(&logins.of(host, "team/parse").unwrap()), login, "{host}");
+    }
+}
+
+#[test]
+fn of_several_credentials_for_one_registry_the_nearest_to_the_repository_counts() {
+    let (_folder, logins) = logins(
+        r#"{"auths": {
+            "r.example.com/other": {"username": "other", "password": "p"},
+            "r.example.com/team": {"username": "team", "password": "p"},
+            "r.example.com/team/parse": {"username": "parse", "password": "p"},
+            "r.example.com/team/empty": {},
+            "r.example.com": {"username": "all", "password": "p"},
+            "n.example.com/team": {"username": "n", "password": "p"},
+            "v.example.com/v2/": {"username": "v", "password": "p"},
+            "https://w.example.com/some/where": {"username": "w", "password": "p"},
+            "docker.io/team": {"username": "d", "password": "p"},
+            "index.docker.io": {"username": "h", "password": "p"},
+            "https://index.docker.io/v1/": {"username": "hub", "password": "p"}
+        }}"#,
+    );
+    for (host, repository, login) in [
+        ("r.example.com", "other/x", "other:p"),
+        ("r.example.com", "team/parse", "parse:p"),
+        ("r.example.com", "team/parse/more", "parse:p"),
+        ("r.example.com", "team/parser", "team:p"),
+        ("r.example.com", "team/empty", "team:p"),
+        ("r.example.com", "teams/parse", "all:p"),
+        ("n.example.com", "team/x", "n:p"),
+        ("n.example.com", "x", "nobody"),
+        ("v.example.com", "x", "v:p"),
+        ("w.example.com", "x", "w:p"),
+        ("docker.io", "team/x", "d:p"),
+        ("docker.io", "library/x", "hub:p"),
+    ] {
+        assert_eq!(shown(&logins.of(host, repository).unwrap()), login, "{host}/{repository}");
     }
 }
 
@@ -60,8 +95,8 @@ fn a_file_of_docker_that_holds_nothing_knows_nobody() {
         r#"{"auths": {"a": null}, "credHelpers": {"a": null}}"#,
     ] {
         let (_folder, logins) = logins(text);
-        assert_eq!(shown(&logins.of("a").unwrap()), "nobody", "{text}");
-        assert_eq!(shown(&logins.of("own.example.com").unwrap()), "own:secret", "{text}");
+        assert_eq!(shown(&logins.of("a", "team/parse").unwrap()), "nobody", "{text}");
+        assert_eq!(shown(&logins.of("own.example.com", "team/parse").unwrap()), "own:secret", "{text}");
     }
 }
 
@@ -69,7 +104,7 @@ fn a_file_of_docker_that_holds_nothing_knows_nobody() {
 fn what_cannot_be_read_is_told_without_what_is_in_it() {
     for text in ["{\"auths\": {\"a\": {\"auth\": \"secret!\"}}}", "{\"auths\": \"secret\"}", "secret"] {
         let (_folder, logins) = logins(text);
-        let error = logins.of("a").unwrap_err().to_string();
+        let error = logins.of("a", "team/parse").unwrap_err().to_string();
         assert!(error.contains("config.json") && !error.contains("secret"), "{error}");
     }
 }
@@ -78,6 +113,8 @@ fn what_cannot_be_read_is_told_without_what_is_in_it() {
 fn a_credential_helper_is_no_command_line() {
     let (_folder, logins) =
         logins(r#"{"credHelpers": {"a": "x; touch /tmp/x"}, "credsStore": "no-such-helper"}"#);
-    assert!(logins.of("a").unwrap_err().to_string().contains("no name of a credential helper"));
-    assert!(logins.of("b").unwrap_err().to_string().contains("docker-credential-no-such-helper"));
+    assert!(logins.of("a", "team/parse").unwrap_err().to_string().contains("no name of a credential helper"));
+    assert!(
+        logins.of("b", "team/parse").unwrap_err().to_string().contains("docker-credential-no-such-helper")
+    );
 }
