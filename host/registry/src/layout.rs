@@ -10,12 +10,12 @@ use crate::cache::Aside;
 use crate::digest::Digest;
 use crate::manifest::{self, Descriptor, EMPTY, INDEX, Index, MANIFEST, Manifest};
 use crate::reference::Reference;
-use crate::signature::{self, BUNDLE, Key, SIGNATURE, SIMPLE, Search, Signature};
+use crate::signature::{self, BUNDLE, SIGNATURE, SIMPLE, Search, Signature};
 use flitch_core::named_file;
 
 /// The annotation with the tag of a manifest.
 const TAG: &str = "org.opencontainers.image.ref.name";
-/// Manifests of a layout that are looked at for signatures.
+/// Manifests of a layout that are looked at for the signatures of one plugin.
 const MANY: usize = 256;
 /// Held while something is added.
 const LOCK: &str = ".lock";
@@ -89,27 +89,35 @@ impl Layout<'_> {
         Ok(bytes)
     }
 
-    /// The signatures of the manifest of this digest, and those of which only they say what they sign.
+    /// Looks for signatures: those that are said to be of the plugin, and those of which only they say what they sign.
     ///
     /// # Errors
     /// The layout cannot be read.
-    pub fn signatures(&self, digest: &Digest, keys: &[&Key]) -> Result<Vec<Signature>, Error> {
-        let mut search = Search::new(digest, keys);
-        for of in self.index()?.manifests.iter().rev().take(MANY) {
-            let Ok(text) = self.blob(&of.digest, manifest::MOST) else { continue };
-            let Ok(manifest) = Manifest::read(&text, None) else { continue };
-            if manifest.subject.as_ref().is_some_and(|subject| subject.digest != *digest) {
-                continue;
-            }
+    pub fn signatures(&self, search: &mut Search<'_>) -> Result<(), Error> {
+        let (index, digest) = (self.index()?, search.digest());
+        // However many plugins there are, with signatures of their own: those count that may be of this one.
+        let mut may_be = index.manifests.iter().rev().filter_map(|of| self.about(of, digest));
+        for manifest in may_be.by_ref().take(MANY) {
             for layer in layers(&manifest) {
-                if search.is_over() {
-                    return Ok(search.found());
+                if !search.takes_more() {
+                    return Ok(());
                 }
                 let Ok(content) = self.blob(&layer.digest, signature::MOST) else { continue };
                 of_layer(layer, content).into_iter().for_each(|one| search.add(one));
             }
         }
-        Ok(search.found())
+        if may_be.next().is_some() {
+            search.leave_out();
+        }
+        Ok(())
+    }
+
+    /// The manifest that this leads to, where it may hold signatures of the plugin of this digest.
+    fn about(&self, of: &Descriptor, digest: &Digest) -> Option<Manifest> {
+        let text = self.blob(&of.digest, manifest::MOST).ok()?;
+        let manifest = Manifest::read(&text, None).ok()?;
+        let is_of_another = manifest.subject.as_ref().is_some_and(|subject| subject.digest != *digest);
+        (!is_of_another && layers(&manifest).next().is_some()).then_some(manifest)
     }
 
     /// Adds a plugin under a tag, with its signatures. The layout is made where there is none.

@@ -19,7 +19,7 @@ pub mod signature;
 pub use digest::Digest;
 pub use packages::{Fetched, Offer, Package, Packages, Refusal, Version};
 pub use reference::{Place, Reference};
-pub use registries::{Plugin, Registries};
+pub use registries::{Found, Plugin, Registries};
 pub use settings::{CacheSettings, PluginsSettings, TrustSettings};
 
 /// The folder of what was pulled, below `data_dir`.

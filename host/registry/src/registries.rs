@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+pub use bring::Found;
+
 use crate::cache::Cache;
 use crate::client::Logins;
 use crate::digest::Digest;
@@ -18,7 +20,7 @@ use crate::layout::Layout;
 use crate::manifest::{self, Manifest};
 use crate::reference::{Place, Reference};
 use crate::settings::PluginsSettings;
-use crate::signature::{self, Key, Signature, Signed};
+use crate::signature::{self, Key, Search, Signature, Signed};
 use crate::{Error, poll};
 use flitch_core::placed::Placed;
 use flitch_core::telemetry::{Health, Metric};
@@ -204,7 +206,12 @@ impl Registries {
             Place::Layout { .. } | Place::Package { .. } => self.load(reference).map(drop),
             Place::Registry { .. } => {
                 let digest = self.block_on(self.find(reference))?;
-                let found = || self.block_on(self.signatures(reference, &digest, &self.keys_of(reference)));
+                let keys = self.keys_of(reference);
+                let found = || {
+                    let mut search = Search::new(&digest, &keys);
+                    self.block_on(self.signatures(reference, &mut search))?;
+                    Ok(search.found())
+                };
                 self.judge(&reference.pinned(digest.clone()), found).map(drop)
             }
         }
@@ -291,7 +298,11 @@ impl Registries {
         let component = of.holds(layout.blob(&of.digest, of.size)?)?;
         let reference = reference.pinned(digest.clone());
         let keys = self.keys_of(&reference);
-        let signed_by = self.judge(&reference, || layout.signatures(&digest, &keys))?;
+        let signed_by = self.judge(&reference, || {
+            let mut search = Search::new(&digest, &keys);
+            layout.signatures(&mut search)?;
+            Ok(search.found())
+        })?;
         Ok(Plugin { reference, component, signed_by, manifest: text })
     }
 
@@ -322,7 +333,9 @@ impl Registries {
             if !is_asked {
                 return Ok(kept.clone().unwrap_or_default());
             }
-            let mut found = self.block_on(self.signatures(reference, digest, &keys))?;
+            let mut search = Search::new(digest, &keys);
+            self.block_on(self.signatures(reference, &mut search))?;
+            let mut found = search.found();
             found.extend(
                 kept.iter().flatten().filter(|kept| !found.contains(kept)).cloned().collect::<Vec<_>>(),
             );

@@ -232,6 +232,61 @@ fn an_older_signature_counts_and_one_that_is_changed_on_its_way_is_refused_with_
     bench.registries_of(&settings, false).load(&reference).unwrap();
 }
 
+/// Puts a bundle into the registry, and answers how a list names it.
+fn put(bench: &Bench, content: &[u8], created: &str) -> Descriptor {
+    let mut of = Manifest::of_signatures(None);
+    of.layers.push(Descriptor::of(crate::signature::BUNDLE, content));
+    let mut listed = Descriptor::of(MANIFEST, &of.text());
+    listed.artifact_type = Some(crate::signature::BUNDLE.to_owned());
+    listed.annotations.insert("org.opencontainers.image.created".to_owned(), created.to_owned());
+    bench.lie(&format!("manifests/{}", listed.digest), ok(MANIFEST, &of.text()));
+    bench.lie(&format!("blobs/{}", Digest::of(content)), ok("application/octet-stream", content));
+    listed
+}
+
+fn list(manifests: Vec<Descriptor>) -> Reply {
+    let index = manifest::Index { schema_version: 2, media_type: Some(INDEX.to_owned()), manifests };
+    ok(INDEX, &serde_json::to_vec(&index).unwrap())
+}
+
+#[test]
+fn who_asks_whose_signatures_there_are_hears_of_all_or_that_there_may_be_more() {
+    let others = |bench: &Bench, count: usize| {
+        (0..count).map(|n| put(bench, format!("{{\"no\": {n}}}").as_bytes(), "2026")).collect::<Vec<_>>()
+    };
+    for (count, told, is_part) in [(0, 1, false), (40, 41, false), (255, 256, true), (300, 256, true)] {
+        let bench = Bench::new();
+        let mut all = others(&bench, count);
+        all.push(put(&bench, include_bytes!("../../fixtures/bundle.json"), "2025"));
+        bench.lie(&format!("referrers/{}", digest()), list(all));
+        let reference = bench.reference(&format!("@{}", digest()));
+        let found = bench.registries().found(&reference).unwrap();
+        assert_eq!((found.signatures.len(), found.is_part), (told, is_part), "{count}");
+    }
+}
+
+#[test]
+fn a_plugin_is_copied_with_all_of_its_signatures() {
+    let bench = Bench::new();
+    let mut all: Vec<_> =
+        (0..40).map(|n| put(&bench, format!("{{\"no\": {n}}}").as_bytes(), "2026")).collect();
+    all.push(put(&bench, include_bytes!("../../fixtures/bundle.json"), "2025"));
+    bench.lie(&format!("referrers/{}", digest()), list(all));
+    bench.lie(&format!("blobs/{}", Digest::of(b"{}")), ok("application/json", b"{}"));
+    let registries = bench.registries();
+    let plugin = registries.load(&bench.reference(&format!("@{}", digest()))).unwrap();
+    registries.copy(&plugin, &bench.folder.path().join("layout"), "1").unwrap();
+    let settings = PluginsSettings {
+        trust: vec![crate::TrustSettings {
+            key: include_str!("../../fixtures/cosign.pub").to_owned(),
+            only: None,
+        }],
+        ..bench.settings()
+    };
+    let copied = crate::Reference::parse("oci-layout:layout:1", bench.folder.path()).unwrap();
+    assert!(bench.registries_of(&settings, false).load(&copied).unwrap().signed_by.is_some());
+}
+
 #[test]
 fn a_signature_counts_however_many_others_there_are_and_on_whichever_page_it_is_listed() {
     let bundle = include_bytes!("../../fixtures/bundle.json").as_slice();
@@ -241,21 +296,6 @@ fn a_signature_counts_however_many_others_there_are_and_on_whichever_page_it_is_
             only: None,
         }],
         ..bench.settings()
-    };
-    // Puts a bundle into the registry, and answers how a list names it.
-    let put = |bench: &Bench, content: &[u8], created: &str| {
-        let mut of = Manifest::of_signatures(None);
-        of.layers.push(Descriptor::of(crate::signature::BUNDLE, content));
-        let mut listed = Descriptor::of(MANIFEST, &of.text());
-        listed.artifact_type = Some(crate::signature::BUNDLE.to_owned());
-        listed.annotations.insert("org.opencontainers.image.created".to_owned(), created.to_owned());
-        bench.lie(&format!("manifests/{}", listed.digest), ok(MANIFEST, &of.text()));
-        bench.lie(&format!("blobs/{}", Digest::of(content)), ok("application/octet-stream", content));
-        listed
-    };
-    let list = |manifests: Vec<Descriptor>| {
-        let index = manifest::Index { schema_version: 2, media_type: Some(INDEX.to_owned()), manifests };
-        ok(INDEX, &serde_json::to_vec(&index).unwrap())
     };
     let others = |bench: &Bench| {
         (0..40).map(|n| put(bench, format!("{{\"no\": {n}}}").as_bytes(), "2026")).collect::<Vec<_>>()

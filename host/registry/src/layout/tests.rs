@@ -177,3 +177,17 @@ fn a_plugin_has_each_of_its_tags_until_another_one_is_given_it() {
     assert_eq!(found(&format!("@{one}")), Some(one));
     assert_eq!(Layout(&path).index().unwrap().manifests.len(), 3);
 }
+
+#[test]
+fn a_signature_in_a_layout_counts_however_many_other_plugins_were_added_since() {
+    let bench = bench(&signatures());
+    for number in 0..130 {
+        let component = format!("\0asm\x0d\0\x01\0{number}");
+        let text = Manifest::of_component(b"{}", component.as_bytes()).text();
+        let others = [Signature::Bundle(format!("{{\"no\":{number}}}"))];
+        let content =
+            Content { manifest: &text, config: b"{}", component: component.as_bytes(), signatures: &others };
+        Layout(&bench.layout()).add(&content, &format!("other{number}")).unwrap();
+    }
+    bench.load(&[COSIGN], ":1").unwrap();
+}

@@ -8,10 +8,21 @@ use crate::digest::Digest;
 use crate::layout::{Content, Layout};
 use crate::manifest::{MANIFEST, Manifest};
 use crate::reference::{Place, Reference};
-use crate::signature::{Key, Signature};
+use crate::signature::{Search, Signature};
 
 /// Most bytes of what is said of a component.
 const CONFIG: u64 = 1 << 20;
+
+/// The signatures of a plugin.
+#[derive(Debug)]
+pub struct Found {
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// They themselves.
+    pub signatures: Vec<Signature>,
+    /// Whether there may be more, which were not looked at.
+    pub is_part: bool,
+}
 
 impl Registries {
     /// Brings a component to where `reference` says, with what is said of it (see [`manifest::config`]). Blocks.
@@ -53,14 +64,15 @@ impl Registries {
         }
         let manifest = Manifest::read(&plugin.manifest, None)?;
         let of = &manifest.config;
-        let (config, signatures) = match &plugin.reference.place {
+        let mut search = Search::all(plugin.digest());
+        let config = match &plugin.reference.place {
             Place::Layout { path } => {
-                (Layout(path).blob(&of.digest, CONFIG)?, Layout(path).signatures(plugin.digest(), &[])?)
+                Layout(path).signatures(&mut search)?;
+                Layout(path).blob(&of.digest, CONFIG)?
             }
             Place::Package { .. } => return Err(of_the_server(&plugin.reference)),
             Place::Registry { .. } => self.block_on(async {
-                let keys: Vec<&Key> = Vec::new();
-                let found = self.signatures(&plugin.reference, plugin.digest(), &keys).await?;
+                self.signatures(&plugin.reference, &mut search).await?;
                 let mut failure = Error::Failed("no registry".to_owned());
                 for (client, repository) in self.places(&plugin.reference)? {
                     if of.size > CONFIG {
@@ -68,13 +80,14 @@ impl Registries {
                     }
                     let mut config = Vec::new();
                     match client.blob(&repository, of, &mut config).await {
-                        Ok(()) => return Ok((config, found)),
+                        Ok(()) => return Ok(config),
                         Err(error) => failure = error,
                     }
                 }
                 Err(failure)
             })?,
         };
+        let signatures = search.found();
         let content = Content {
             manifest: &plugin.manifest,
             config: &config,
@@ -88,17 +101,19 @@ impl Registries {
     ///
     /// # Errors
     /// They cannot be had.
-    pub fn found(&self, reference: &Reference) -> Result<(Digest, Vec<Signature>), Error> {
+    pub fn found(&self, reference: &Reference) -> Result<Found, Error> {
         let digest = match &reference.digest {
             Some(digest) => digest.clone(),
             None => self.resolve(reference)?,
         };
-        let found = match &reference.place {
-            Place::Layout { path } => Layout(path).signatures(&digest, &[])?,
+        let mut search = Search::all(&digest);
+        match &reference.place {
+            Place::Layout { path } => Layout(path).signatures(&mut search)?,
             Place::Package { .. } => return Err(of_the_server(reference)),
-            Place::Registry { .. } => self.block_on(self.signatures(reference, &digest, &[]))?,
-        };
-        Ok((digest, found))
+            Place::Registry { .. } => self.block_on(self.signatures(reference, &mut search))?,
+        }
+        let (is_part, signatures) = (search.is_part(), search.found());
+        Ok(Found { digest, signatures, is_part })
     }
 }
 

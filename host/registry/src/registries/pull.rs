@@ -9,7 +9,7 @@ use crate::digest::Digest;
 use crate::layout;
 use crate::manifest::{Descriptor, Manifest};
 use crate::reference::{Place, Reference};
-use crate::signature::{Key, SIGNS, Search, Signature};
+use crate::signature::{SIGNS, Search};
 use flitch_core::telemetry::Metric;
 
 /// Most things that are said of a plugin which are looked at for signatures.
@@ -130,28 +130,25 @@ impl Registries {
         Err(worst(errors).about(reference))
     }
 
-    /// The signatures of a manifest, wherever they are; no more than it takes for one of `keys`.
+    /// Looks for signatures wherever they are; no more than it takes for one of the keys.
     pub(super) async fn signatures(
         &self,
         reference: &Reference,
-        digest: &Digest,
-        keys: &[&Key],
-    ) -> Result<Vec<Signature>, Error> {
-        let mut search = Search::new(digest, keys);
+        search: &mut Search<'_>,
+    ) -> Result<(), Error> {
         let mut failure = None;
         for (client, repository) in self.places(reference)? {
-            failure = self.signatures_from(&client, &repository, digest, &mut search).await.err();
+            failure = self.signatures_from(&client, &repository, search).await.err();
             if search.is_signed() {
-                return Ok(search.found());
+                return Ok(());
             }
         }
-        let found = search.found();
         match failure {
             // What could not be had from the registry itself may be the one that counts.
-            Some(error) if found.is_empty() || matches!(error, Error::Failed(_)) => {
+            Some(error) if search.is_empty() || matches!(error, Error::Failed(_)) => {
                 Err(error.about(reference))
             }
-            _ => Ok(found),
+            _ => Ok(()),
         }
     }
 
@@ -159,12 +156,15 @@ impl Registries {
         &self,
         client: &Client<'_>,
         repository: &str,
-        digest: &Digest,
         search: &mut Search<'_>,
     ) -> Result<(), Error> {
+        let digest = search.digest();
         let mut referrers = Vec::new();
         let mut failure = client.referrers(repository, digest, &mut referrers).await.err();
         referrers.sort_by_cached_key(nearness);
+        if referrers.len() > MOST_REFERRERS {
+            search.leave_out();
+        }
         let older = format!("sha256-{}.sig", digest.hex());
         let first = referrers.iter().take(MOST_REFERRERS).map(|of| of.digest.to_string());
         for name in first.chain([older]) {
@@ -183,7 +183,7 @@ impl Registries {
         name: &str,
         search: &mut Search<'_>,
     ) -> Result<(), Error> {
-        if search.is_over() {
+        if !search.takes_more() {
             return Ok(());
         }
         let sent = client.manifest(repository, name).await?;
@@ -192,7 +192,7 @@ impl Registries {
         }
         let manifest = Manifest::read(&sent.bytes, sent.media_type.as_deref())?;
         for layer in layout::layers(&manifest) {
-            if search.is_over() {
+            if !search.takes_more() {
                 return Ok(());
             }
             let mut content = Vec::new();

@@ -36,16 +36,17 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if keys.is_empty() {
         return Err(no_key());
     }
-    let (digest, found) = opened.registries.found(&reference).map_err(anyhow::Error::from)?;
+    let found = opened.registries.found(&reference).map_err(anyhow::Error::from)?;
+    let digest = &found.digest;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{}", reference.pinned(digest.clone()))?;
     let mut good = 0;
-    for one in &found {
+    for one in &found.signatures {
         let form = match one {
             Signature::Bundle(_) => "bundle",
             Signature::Simple { .. } => "simple",
         };
-        match signature::signed(std::slice::from_ref(one), &digest, &keys) {
+        match signature::signed(std::slice::from_ref(one), digest, &keys) {
             Signed::By(key) => {
                 good += 1;
                 writeln!(stdout, "  {form}  by {key}")?;
@@ -53,8 +54,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             Signed::Not(why) => writeln!(stdout, "  {form}  {}", Escaped(why))?,
         }
     }
+    if found.is_part {
+        writeln!(stdout, "  there may be more: no further ones were looked at")?;
+    }
     match good {
-        0 if found.is_empty() => Err(anyhow::anyhow!("it has no signature").into()),
+        0 if found.signatures.is_empty() => Err(anyhow::anyhow!("it has no signature").into()),
         0 => Err(anyhow::anyhow!("none of its signatures is by one of the keys").into()),
         _ => Ok(()),
     }
