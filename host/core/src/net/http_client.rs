@@ -10,7 +10,7 @@ use bytes::Bytes;
 use jiff::civil::DateTime;
 use jiff::fmt::rfc2822;
 use jiff::tz::TimeZone;
-use reqwest::header::{CONTENT_ENCODING, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, Proxy, Response, StatusCode, Url, redirect};
 use rustls::ClientConfig;
 
@@ -79,6 +79,8 @@ fn builder(settings: Settings) -> anyhow::Result<ClientBuilder> {
     };
     Ok(Client::builder()
         .user_agent(USER_AGENT)
+        // Who does not say so is taken for one who reads any coding there is (RFC 9110, section 12.5.3).
+        .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]))
         .redirect(redirect::Policy::none())
         .referer(false)
         .connect_timeout(settings.connect_timeout)

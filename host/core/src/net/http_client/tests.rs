@@ -53,6 +53,10 @@ async fn answer(request: Request<Incoming>) -> hyper::Response<Full<Bytes>> {
             *answer.body_mut() = Full::default();
             answer.headers_mut().insert("content-encoding", coding.parse().unwrap());
         }
+        "/wanted" => {
+            let wanted = request.headers().get("accept-encoding").unwrap();
+            *answer.body_mut() = Full::new(wanted.as_bytes().to_vec().into());
+        }
         "/never" => std::future::pending().await,
         _ => {}
     }
@@ -136,6 +140,16 @@ async fn of_a_long_answer_the_beginning_is_kept() {
     let client = client(settings()).unwrap();
     let (status, said) = get(&client, &format!("http://{}/long", server.address)).await.unwrap();
     assert_eq!((status, said), (200, "x".repeat(100)));
+}
+
+#[tokio::test]
+async fn answers_are_wanted_as_they_are_where_nobody_says_otherwise() {
+    let server = server(None).await;
+    let client = client(settings()).unwrap();
+    let at = format!("http://{}/wanted", server.address);
+    assert_eq!(get(&client, &at).await.unwrap().1, "identity");
+    let other = client.get(&at).header("accept-encoding", "zstd").send().await.unwrap();
+    assert_eq!(beginning(other, 100).await, "zstd");
 }
 
 #[tokio::test]
