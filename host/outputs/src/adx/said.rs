@@ -172,7 +172,8 @@ impl Said {
             429 | 503 => WriteError::Busy { after, reason },
             // What stands before it has not understood, or has waited too long.
             408 | 421 | 425 => WriteError::Unreachable { reason },
-            400..500 => WriteError::Denied { reason },
+            // A redirect leads to a login, or elsewhere than a token may go.
+            300..500 => WriteError::Denied { reason },
             _ => WriteError::Unreachable { reason },
         }
     }

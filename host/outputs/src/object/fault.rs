@@ -29,6 +29,8 @@ struct Said {
 }
 
 const BEGINNINGS: [&str; 2] = ["Server returned non-2xx status code: ", "Server returned error response: "];
+/// How the library tells of a redirect that names no place, as S3 sends it for a bucket of another region.
+const REDIRECT: &str = "Received redirect";
 /// Longest text of a store that is passed on.
 const LONGEST: usize = 500;
 
@@ -139,7 +141,11 @@ const BUSY: [&str; 4] = ["SlowDown", "ServerBusy", "RequestLimitExceeded", "TooM
 /// The error as the delivery loop needs it.
 pub(super) fn classify(error: &Error) -> WriteError {
     let Said { status, code, text: reason } = said(error);
+    // A redirect leads to where the bucket is, or to how its store is spoken with; nobody follows it with what is signed for here.
+    let is_elsewhere =
+        status.is_some_and(|status| (300..400).contains(&status)) || reason.starts_with(REDIRECT);
     let is_denied = DENIED.contains(&code.as_str())
+        || is_elsewhere
         || status == Some(401)
         || status.is_none()
             && matches!(error, Error::Unauthenticated { .. } | Error::PermissionDenied { .. });

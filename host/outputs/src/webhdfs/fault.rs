@@ -110,6 +110,8 @@ pub(super) fn fault(status: u16, body: &str) -> Fault {
         (_, name) if BUSY.contains(&name) || matches!(status, 429 | 503) => Fault::Busy(text),
         (_, name) if OF_PATH.contains(&name) => Fault::Path(text),
         (_, name) if BARRED.contains(&name) => Fault::Barred(text),
+        // To a login, or to how the server is spoken with: data is sent on by 307 alone.
+        (300..400, _) => Fault::Denied(text),
         (_, name) if DENIED.contains(&name) || matches!(status, 401 | 404) => Fault::Denied(text),
         (403, _) => Fault::Barred(text),
         (500.., _) => Fault::Away(text),

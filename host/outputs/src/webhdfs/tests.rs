@@ -260,6 +260,13 @@ async fn what_a_server_refuses_is_told_by_its_name() {
 }
 
 #[test]
+fn an_answer_that_leads_elsewhere_is_for_an_operator() {
+    for status in [301, 302, 308] {
+        assert_eq!(WriteError::from(fault::fault(status, "")).kind(), "denied", "{status}");
+    }
+}
+
+#[test]
 fn settings_that_contradict_each_other_are_refused_by_their_names() {
     let home = tempfile::tempdir().unwrap();
     let address = "127.0.0.1:1".parse().unwrap();

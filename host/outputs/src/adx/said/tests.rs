@@ -31,6 +31,13 @@ async fn a_pause_that_the_cluster_asks_for_has_an_end() {
     }
 }
 
+#[tokio::test]
+async fn an_answer_that_leads_elsewhere_is_for_an_operator() {
+    for status in [301, 302, 307] {
+        assert_eq!(said(status, None, "").await.error().kind(), "denied", "{status}");
+    }
+}
+
 #[test]
 fn a_right_that_is_missing_is_so_for_one_table_or_for_all_and_credentials_for_all() {
     let fate = |status, code: &str, permanent| {

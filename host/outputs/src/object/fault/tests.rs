@@ -43,6 +43,16 @@ fn what_an_operator_must_mend_is_told_from_what_passes() {
     assert_eq!(kind(&status("400 Bad Request", "ExpiredToken", "The provided token has expired.")), "denied");
     assert_eq!(kind(&status("403 Forbidden", "SignatureDoesNotMatch", "")), "denied");
     assert_eq!(kind(&status("500 Internal Server Error", "InternalError", "")), "unreachable");
+    assert_eq!(
+        kind(&status("301 Moved Permanently", "PermanentRedirect", "use the specified endpoint")),
+        "denied"
+    );
+    assert_eq!(
+        kind(&answer(
+            "Received redirect without LOCATION, this normally indicates an incorrectly configured region"
+        )),
+        "denied"
+    );
     let source = "profile `edge`: gone".into();
     assert_eq!(kind(&Error::Unauthenticated { path: String::new(), source }), "denied");
     let missing = |code| {
