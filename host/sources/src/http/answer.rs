@@ -71,6 +71,15 @@ impl Answer {
         }
     }
 
+    /// The same to a client that speaks OTLP. It sends again what was answered by 429, 502, 503 or 504, and gives up all else
+    /// (OTLP specification, "Retryable Response Codes"); what came too slowly is as good as it was.
+    fn status_by_otlp(&self) -> StatusCode {
+        match self {
+            Answer::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
+            other => other.status(),
+        }
+    }
+
     fn body(&self) -> serde_json::Value {
         use serde_json::json;
         let error = |text: &str| json!({ "error": text, "taken": 0 });
@@ -107,7 +116,7 @@ impl Answer {
         let mut response = match &self {
             Answer::Safe(_) | Answer::Accepted(_) => reply::taken(encoding, &Rejected::default()),
             Answer::Partly(_, rejected) => reply::taken(encoding, rejected),
-            other => reply::refused(encoding, other.status(), &other.reason()),
+            other => reply::refused(encoding, other.status_by_otlp(), &other.reason()),
         };
         self.put_headers(&mut response);
         response

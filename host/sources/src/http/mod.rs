@@ -73,7 +73,8 @@ pub struct HttpSettings {
     /// that they are answered by 429.
     #[serde(default = "max_pending")]
     pub max_pending: Bytes,
-    /// Longest wait for the next piece of a body; after it the answer is 408.
+    /// Longest wait for the next piece of a body; after it the answer is 408, and 503 to a client of OTLP, which would not send
+    /// again after a 408.
     #[serde(default = "read_timeout")]
     pub read_timeout: Span,
     /// The slowest that a body may come, in bytes a second, once `read_timeout` has passed; slower is answered by 408.

@@ -298,3 +298,25 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn what_may_go_the_next_time_is_answered_as_a_client_of_otlp_sends_it_again() {
+    use hyper::StatusCode;
+    let again = [
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::BAD_GATEWAY,
+        StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::GATEWAY_TIMEOUT,
+    ];
+    for encoding in [Encoding::Json, Encoding::Protobuf] {
+        for answer in [Answer::TooSlow, Answer::Full, Answer::Draining, Answer::SendAgain] {
+            let told = format!("{answer:?}");
+            assert!(again.contains(&answer.respond_by_otlp(encoding).status()), "{told}");
+        }
+        let refused =
+            [Answer::TooLarge(String::new()), Answer::Unreadable { line: 0, reason: String::new() }];
+        for answer in refused {
+            assert!(!again.contains(&answer.respond_by_otlp(encoding).status()));
+        }
+    }
+}
