@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tracing::field::{DisplayValue, display};
 
 use crate::{Tokens, is_alert};
-use flitch_core::telemetry::{Metric, Quiet};
+use flitch_core::telemetry::{Metric, Quiet, Shown};
 
 /// librdkafka repeats itself at every attempt to connect; the same kind of line is logged once in this time.
 const QUIET: Duration = Duration::from_secs(30);
@@ -33,6 +33,8 @@ pub struct News {
     /// Told when a credential is refused.
     pub refusal: Notify,
     logged: Mutex<HashMap<String, Quiet>>,
+    /// How long brokers hold requests back, once they have told.
+    throttled: OnceLock<Shown>,
 }
 
 impl News {
@@ -161,7 +163,8 @@ impl ClientContext for Context {
             Part::Output(name) => ("output", name),
             Part::Source(name) => ("source", name),
         };
-        Metric::KafkaThrottle.gauge(&[(kind, name)]).set(seconds);
+        let shown = || Metric::KafkaThrottle.shown_most(&[(kind, name)]);
+        self.news.throttled.get_or_init(shown).set(seconds);
         if seconds > 0.0 && !self.news.is_repeated("throttle") {
             let (output, source) = self.part.fields();
             tracing::warn!(output, source, seconds, "the brokers hold requests back (throttling)");

@@ -59,7 +59,7 @@ pub(super) struct Turn<'a> {
 
 impl Breaker {
     pub fn new(output: &str, settings: RetrySettings, ailment: Ailment) -> Breaker {
-        let open = Metric::BreakerOpen.shown(&[("output", output)]);
+        let open = Metric::BreakerOpen.shown_most(&[("output", output)]);
         let state = Mutex::default();
         Breaker { output: output.to_owned(), settings, state, changed: Notify::new(), open, ailment }
     }

@@ -12,7 +12,7 @@ use super::Refusal;
 use super::parcel::{Member, Piece, Refused};
 use flitch_core::batch::template::{Rendered, Template};
 use flitch_core::batch::{Batch, Records};
-use flitch_core::telemetry::Metric;
+use flitch_core::telemetry::{Metric, Shown};
 
 /// What an output wants to write together. A parcel is closed by whichever of its limits it reaches first.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ pub(super) struct Gather {
     closed: VecDeque<(Piece, usize)>,
     /// Bytes of all.
     held: usize,
-    shown: metrics::Gauge,
+    shown: Option<Shown>,
     next: u64,
     batches: u64,
 }
@@ -69,10 +69,7 @@ pub(super) struct Gather {
 impl Gather {
     /// Gathers what the output of this name wants; none wants each batch by itself.
     pub fn new(output: &str, wants: Option<Wants>) -> Gather {
-        let shown = match &wants {
-            Some(_) => Metric::ParcelBytes.gauge(&[("output", output)]),
-            None => metrics::Gauge::noop(),
-        };
+        let shown = wants.as_ref().map(|_| Metric::ParcelBytes.shown(&[("output", output)]));
         Gather {
             wants,
             shown,
@@ -153,7 +150,7 @@ impl Gather {
             }
         };
         self.held += bytes;
-        self.shown.set(self.held as f64);
+        self.show();
         let open = match self.open.get_mut(&place) {
             Some(open) => {
                 open.piece.push(member);
@@ -216,7 +213,7 @@ impl Gather {
         }
         let (piece, bytes) = self.closed.pop_front()?;
         self.held -= bytes;
-        self.shown.set(self.held as f64);
+        self.show();
         Some(piece)
     }
 
@@ -234,11 +231,11 @@ impl Gather {
     pub fn is_empty(&self) -> bool {
         self.open.is_empty() && self.closed.is_empty()
     }
-}
 
-impl Drop for Gather {
-    fn drop(&mut self) {
-        self.shown.set(0.0);
+    fn show(&self) {
+        if let Some(shown) = &self.shown {
+            shown.set(self.held as f64);
+        }
     }
 }
 

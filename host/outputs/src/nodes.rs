@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use flitch_core::telemetry::Metric;
+use flitch_core::telemetry::{Metric, Shown};
 
 /// The first rest after a failure; it doubles with each one after it.
 const FIRST: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ pub struct Nodes {
     output: String,
     nodes: Vec<Node>,
     states: Mutex<Vec<State>>,
-    up: Vec<metrics::Gauge>,
+    up: Vec<Shown>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -70,7 +70,7 @@ impl Nodes {
     /// The servers of the output of this name.
     pub fn new(output: &str, nodes: Vec<Node>) -> Nodes {
         let gauge = |node: &Node| {
-            let up = Metric::OutputServerUp.gauge(&[("output", output), ("server", &node.name)]);
+            let up = Metric::OutputServerUp.shown_most(&[("output", output), ("server", &node.name)]);
             up.set(1.0);
             up
         };

@@ -74,6 +74,36 @@ impl Exporter {
             Metric::RecordsInFlight.gauge(&labels).set(accounts.in_flight() as f64);
         }
         self.handle.run_upkeep();
-        self.handle.render()
+        present(&self.handle.render())
+    }
+}
+
+/// Without the gauges of parts that are gone, which are no numbers.
+fn present(text: &str) -> String {
+    text.split_inclusive('\n').filter(|line| line.starts_with('#') || !line.ends_with(" NaN\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_of_a_part_is_gone_with_it() {
+        // What is shown before there is an exporter is shown nowhere.
+        Exporter::get();
+        let labels = [("output", "which is gone"), ("server", "one")];
+        let shown = || {
+            let all = Exporter::get().render();
+            let line = all.lines().find(|line| line.contains("which is gone"));
+            line.map(str::to_owned)
+        };
+        for metric in [Metric::OutputServerUp, Metric::BufferBytes] {
+            let part = metric.shown(&labels);
+            part.set(1.0);
+            let line = format!("{}{{output=\"which is gone\",server=\"one\"}} 1", metric.name());
+            assert_eq!(shown(), Some(line));
+            drop(part);
+            assert_eq!(shown(), None);
+        }
     }
 }

@@ -39,12 +39,12 @@ impl BufferGauges {
 
 impl DiskGauges {
     fn of(output: &str) -> DiskGauges {
-        let shown = |metric: Metric| metric.shown(&[("output", output)]);
+        let labels = [("output", output)];
         DiskGauges {
-            segments: shown(Metric::BufferSegments),
-            file_bytes: shown(Metric::BufferFileBytes),
-            oldest_seconds: shown(Metric::BufferOldestSeconds),
-            failing: shown(Metric::BufferFailing),
+            segments: Metric::BufferSegments.shown(&labels),
+            file_bytes: Metric::BufferFileBytes.shown(&labels),
+            oldest_seconds: Metric::BufferOldestSeconds.shown_most(&labels),
+            failing: Metric::BufferFailing.shown_most(&labels),
         }
     }
 

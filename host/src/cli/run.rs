@@ -4,6 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use super::{ConfigFile, Failure, check};
+use crate::admin::Exporter;
 use crate::app::{self, Ended, RunError, Signals};
 use crate::config;
 use flitch_core::net::descriptors;
@@ -31,6 +32,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if let Err(error) = descriptors::raise() {
         tracing::warn!(%error, "the limit on open files cannot be raised");
     }
+    // Parts are made to be checked, and what they show before there is an exporter is shown nowhere, nor is it later.
+    Exporter::get();
     loaded.check_parts()?;
     // Its own file may be another one when it begins anew: that of an upgrade.
     let program = std::env::current_exe();

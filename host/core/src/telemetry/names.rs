@@ -5,6 +5,7 @@
 use metrics::{Key, Label, Level, Metadata};
 
 use super::Shown;
+use super::shown::Together;
 
 macro_rules! metrics_list {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
@@ -211,9 +212,19 @@ impl Metric {
         metrics::with_recorder(|r| r.register_gauge(&key(self, labels), &METADATA))
     }
 
-    /// A part's share in the gauge under these labels.
+    /// A part's share in the gauge under these labels; of several the gauge has the sum.
     pub fn shown(self, labels: &[(&'static str, &str)]) -> Shown {
-        Shown::new(self.gauge(labels))
+        self.share(labels, Together::Sum)
+    }
+
+    /// The same of what has no sum, a time or a yes: of several shares the gauge has the greatest.
+    pub fn shown_most(self, labels: &[(&'static str, &str)]) -> Shown {
+        self.share(labels, Together::Most)
+    }
+
+    fn share(self, labels: &[(&'static str, &str)], together: Together) -> Shown {
+        let gauge = |key: &Key| metrics::with_recorder(|r| r.register_gauge(key, &METADATA));
+        Shown::new(key(self, labels), together, gauge)
     }
 
     /// The histogram under these labels.

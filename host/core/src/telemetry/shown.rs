@@ -1,64 +1,123 @@
 //! What a part shows of itself while it is there.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
-use metrics::Gauge;
+use metrics::{Gauge, Key};
+use parking_lot::Mutex;
 
-/// Parts of one in which shares are told.
-const PARTS: f64 = 1024.0;
+/// The value of a gauge that nobody has a share in. Whoever writes the gauges leaves those out.
+const GONE: f64 = f64::NAN;
 
-/// The share that one part has in a gauge. It is taken out when the part is gone: nothing else would ever set the gauge again,
-/// and whoever watches it would take what was for what is. Of a part that ends while another of its name begins, both count.
+/// The gauges that parts had shares in: their series stay for as long as the process runs.
+static GAUGES: LazyLock<Mutex<HashMap<Key, Arc<Shares>>>> = LazyLock::new(Mutex::default);
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// What a gauge shows where several parts have a share in it, as one that ends and another of its name that begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Together {
+    /// Their sum.
+    Sum,
+    /// The greatest.
+    Most,
+}
+
+/// The share that one part has in a gauge. It is taken out when the part is gone, and the gauge with the last one: nothing
+/// else would ever set it again, and whoever watches it would take what was for what is.
 #[derive(Debug)]
 pub struct Shown {
+    number: u64,
+    shares: Arc<Shares>,
+}
+
+#[derive(Debug)]
+struct Shares {
     gauge: Gauge,
-    /// The share, as bits.
-    share: AtomicU64,
+    together: Together,
+    all: Mutex<Vec<(u64, f64)>>,
 }
 
 impl Shown {
-    /// A share of 0.
-    pub fn new(gauge: Gauge) -> Shown {
-        gauge.increment(0.0);
-        Shown { gauge, share: AtomicU64::new(0) }
+    /// A share of 0 in the gauge of this key.
+    pub(super) fn new(key: Key, together: Together, gauge: impl FnOnce(&Key) -> Gauge) -> Shown {
+        let mut gauges = GAUGES.lock();
+        let new = |key: &Key| Arc::new(Shares { gauge: gauge(key), together, all: Mutex::default() });
+        let shares = gauges.entry(key).or_insert_with_key(new).clone();
+        drop(gauges);
+        let shown = Shown { number: NEXT.fetch_add(1, Ordering::Relaxed), shares };
+        shown.set(0.0);
+        shown
     }
 
-    /// Says how much it is now, to a thousandth.
+    /// Says how much it is now.
     pub fn set(&self, share: f64) {
-        // Sums of these are exact, so that what is taken out leaves nothing behind.
-        let share = (share * PARTS).round() / PARTS;
-        let before = f64::from_bits(self.share.swap(share.to_bits(), Ordering::Relaxed));
-        self.gauge.increment(share - before);
+        self.shares.change(|all| match all.iter_mut().find(|(number, _)| *number == self.number) {
+            Some((_, before)) => *before = share,
+            None => all.push((self.number, share)),
+        });
     }
 }
 
 impl Drop for Shown {
     fn drop(&mut self) {
-        self.set(0.0);
+        self.shares.change(|all| all.retain(|(number, _)| *number != self.number));
+    }
+}
+
+impl Shares {
+    fn change(&self, change: impl FnOnce(&mut Vec<(u64, f64)>)) {
+        let mut all = self.all.lock();
+        change(&mut all);
+        let values = all.iter().map(|(_, share)| *share);
+        self.gauge.set(match self.together {
+            _ if all.is_empty() => GONE,
+            Together::Sum => values.sum(),
+            Together::Most => values.fold(f64::NEG_INFINITY, f64::max),
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
+
+    /// The value of a gauge, and what makes a part with a share in it.
+    fn gauge(name: &'static str, together: Together) -> (impl Fn() -> f64, impl Fn() -> Shown) {
+        let value = Arc::new(AtomicU64::new(0));
+        let gauge = value.clone();
+        let part =
+            move || Shown::new(Key::from_static_name(name), together, |_| Gauge::from_arc(gauge.clone()));
+        (move || f64::from_bits(value.load(Ordering::Relaxed)), part)
+    }
 
     #[test]
     fn what_a_part_shows_is_gone_with_it_and_what_its_successor_shows_stays() {
-        let value = Arc::new(AtomicU64::new(0));
-        let shown = || f64::from_bits(value.load(Ordering::Relaxed));
-        let part = || Shown::new(Gauge::from_arc(value.clone()));
+        let (shown, part) = gauge("a sum", Together::Sum);
         let old = part();
+        assert_eq!(shown(), 0.0);
         old.set(7.0);
-        old.set(5.0);
-        assert_eq!(shown(), 5.0);
+        old.set(5.5);
         let new = part();
         new.set(1.0);
-        (1..100).for_each(|n| old.set(f64::from(n) / 7.0));
+        assert_eq!(shown(), 6.5);
         drop(old);
         assert_eq!(shown(), 1.0);
         drop(new);
-        assert_eq!(shown(), 0.0);
+        assert!(shown().is_nan());
+        let again = part();
+        again.set(2.0);
+        assert_eq!(shown(), 2.0);
+    }
+
+    #[test]
+    fn what_has_no_sum_is_that_of_the_part_which_says_most() {
+        let (shown, part) = gauge("a time", Together::Most);
+        let (old, new) = (part(), part());
+        old.set(9.0);
+        new.set(8.0);
+        assert_eq!(shown(), 9.0);
+        drop(old);
+        assert_eq!(shown(), 8.0);
     }
 }

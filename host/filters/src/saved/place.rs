@@ -1,7 +1,7 @@
 //! The states of one filter in one pipeline, by worker.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::{StateStatus, file};
 use flitch_core::batch::time;
 use flitch_core::clock::Clock;
-use flitch_core::telemetry::Metric;
+use flitch_core::telemetry::{Metric, Shown};
 
 /// The states of one filter in one pipeline.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Place {
     pub filter: Arc<str>,
     path: Option<PathBuf>,
     inside: Mutex<Inside>,
+    /// What is shown of its bytes, once they are on disk.
+    bytes: OnceLock<Shown>,
 }
 
 #[derive(Debug, Default)]
@@ -69,7 +71,7 @@ impl Place {
             }
             Some(Ok(None)) | None => {}
         }
-        Place { pipeline, filter, path, inside: Mutex::new(inside) }
+        Place { pipeline, filter, path, inside: Mutex::new(inside), bytes: OnceLock::new() }
     }
 
     /// The `workers` workers of this number have it from now on, and those before them no more.
@@ -142,11 +144,11 @@ impl Place {
             (inside.all(), inside.saved.unwrap_or_else(|| clock.now()))
         };
         let written = file::write(path, &self.pipeline, &self.filter, saved, &states);
-        let labels = [("filter", &*self.filter)];
         match &written {
             Ok(()) => {
                 let bytes: usize = states.iter().map(|(_, state)| state.len()).sum();
-                Metric::FilterStateBytes.gauge(&labels).set(bytes as f64);
+                let shown = || Metric::FilterStateBytes.shown(&[("filter", &*self.filter)]);
+                self.bytes.get_or_init(shown).set(bytes as f64);
             }
             Err(_) => {
                 self.inside.lock().unwritten = true;

@@ -26,7 +26,7 @@ use flitch_core::batch::Batch;
 use flitch_core::batch::origin::Origins;
 use flitch_core::batch::template::Rendered;
 use flitch_core::receipt::Receipt;
-use flitch_core::telemetry::{Metric, Quiet};
+use flitch_core::telemetry::{Metric, Quiet, Shown};
 
 mod memory;
 mod runs;
@@ -69,7 +69,7 @@ pub(crate) struct Yard {
     /// Why a record has no key, and why a key is none.
     keyless: Arc<str>,
     too_long: Arc<str>,
-    shown: metrics::Gauge,
+    shown: Shown,
     said_disk: Quiet,
     said_lost: Quiet,
     said_full: Quiet,
@@ -109,7 +109,7 @@ impl Yard {
                     .into(),
             },
             too_long: format!("the key `{key}` becomes longer than the store allows").into(),
-            shown: Metric::ParcelBytes.gauge(&[("output", &plan.output)]),
+            shown: Metric::ParcelBytes.shown(&[("output", &plan.output)]),
             said_disk: Quiet::a_minute(),
             said_lost: Quiet::a_minute(),
             said_full: Quiet::a_minute(),
@@ -478,7 +478,6 @@ impl Yard {
 
 impl Drop for Yard {
     fn drop(&mut self) {
-        self.shown.set(0.0);
         let open = self.open.iter_mut().map(|(_, open)| open);
         let is_lost = |open: &&mut Open| open.stored.is_empty();
         open.chain(&mut self.closing).filter(is_lost).for_each(Open::remove);

@@ -8,7 +8,7 @@ use flitch_core::batch::constants::Constants;
 use flitch_core::batch::origin::Root;
 use flitch_core::batch::{StreamId, TAG};
 use flitch_core::receipt::Watermark;
-use flitch_core::telemetry::Metric;
+use flitch_core::telemetry::{Metric, Shown};
 
 use super::offsets::Beginning;
 use super::partition::{Partition, State};
@@ -26,7 +26,7 @@ const MOST: usize = 1_000;
 pub(super) struct Lag {
     source: Arc<str>,
     /// Labels that were given out.
-    known: HashMap<(Arc<str>, i32), metrics::Gauge>,
+    known: HashMap<(Arc<str>, i32), Arc<Shown>>,
     next: Instant,
     /// When to ask the brokers, while nothing is read.
     ask_at: Option<Instant>,
@@ -78,13 +78,12 @@ impl Lag {
         })
     }
 
-    fn gauge(&mut self, topic: &Arc<str>, number: i32) -> Option<metrics::Gauge> {
+    fn gauge(&mut self, topic: &Arc<str>, number: i32) -> Option<Arc<Shown>> {
         let key = (topic.clone(), number);
         if !self.known.contains_key(&key) && self.known.len() < MOST {
             let partition = number.to_string();
             let labels = [("source", &*self.source), ("topic", topic), ("partition", &*partition)];
-            let gauge = Metric::KafkaLag.gauge(&labels);
-            self.known.insert(key.clone(), gauge);
+            self.known.insert(key.clone(), Arc::new(Metric::KafkaLag.shown(&labels)));
         }
         self.known.get(&key).cloned()
     }

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use metrics::Gauge;
-
 use flitch_core::batch::StreamId;
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::origin::Root;
 use flitch_core::receipt::Watermark;
+use flitch_core::telemetry::Shown;
 
 /// What is done with a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +44,7 @@ pub(super) struct Partition {
     pub constants: Constants,
     /// Where the partition ended when that was asked last, as it is while nothing is fetched.
     pub end: i64,
-    pub lag: Option<Gauge>,
+    pub lag: Option<Arc<Shown>>,
 }
 
 impl Partition {
