@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use flitch_tests::accounting::Sample;
 use flitch_tests::flitch::Flitch;
 use flitch_tests::fluent::OneByOne;
+use flitch_tests::http_server::{Reply, Server};
 use flitch_tests::process::Signal;
 use flitch_tests::servers::mock_kafka::MockKafka;
 use flitch_tests::wait::eventually;
@@ -160,4 +162,63 @@ fn a_reload_that_is_asked_for_during_another_is_not_forgotten() {
     append(&flitch.at("app.log"), 0..10);
     flitch.settled_after(10, DEADLINE);
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+}
+
+#[test]
+fn no_gauge_outlives_the_part_that_it_speaks_of() {
+    let server = Server::start(&[Ipv4Addr::LOCALHOST], |_| Reply {
+        status: 200,
+        body: b"{\"key\":\"a\"}\n".to_vec(),
+        ..Reply::default()
+    });
+    let (server, brokers, nobody) = (server.unwrap(), MockKafka::start(1).unwrap(), ports::free());
+    let dead =
+        |more: &str| format!("buffer: {{ type: disk }}, retry: {{ initial: 10ms, breaker_after: 2 }}{more}");
+    let parts = format!(
+        "tables:\n  gone_table: {{ url: \"http://127.0.0.1:{}/t.ndjson\" }}\nsources:\n  gone_in: {}\nfilters:\n  gone_once: {{ \
+         plugin: dedupe, state: {{ interval: 1s }} }}\noutputs:\n  gone_fwd: {{ type: forward, servers: \
+         [\"127.0.0.1:{nobody}\"], {} }}\n  gone_search: {{ type: elasticsearch, nodes: [\"http://127.0.0.1:{nobody}\"], \
+         index: logs, {} }}\n  gone_kafka: {{ type: kafka, brokers: [\"{}\"], topic: t }}\npipelines:\n  main: {{ from: \
+         [gone_in], filters: [gone_once], to: [gone_fwd, gone_search, gone_kafka] }}\n",
+        server.port(),
+        file_source("app.log"),
+        dead(""),
+        dead(""),
+        brokers.bootstrap(),
+    );
+    let flitch = Flitch::start(FLITCH, &format!("drain_timeout: 0s\n{parts}"));
+    append(&flitch.at("app.log"), 0..10);
+    let is_gauge = |sample: &Sample| {
+        let counts = ["_total", "_sum", "_count", "_bucket"].iter().any(|end| sample.name.ends_with(end));
+        // It only grows.
+        !counts && sample.name != "flitch_filter_run_seconds"
+    };
+    let of_gone = |sample: &Sample| sample.labels.values().any(|label| label.starts_with("gone_"));
+    for (name, labels) in [
+        ("flitch_table_fetched_seconds", [("table", "gone_table")]),
+        ("flitch_filter_state_bytes", [("filter", "gone_once")]),
+        ("flitch_output_server_up", [("output", "gone_fwd")]),
+        ("flitch_output_server_up", [("output", "gone_search")]),
+        ("flitch_buffer_records", [("output", "gone_fwd")]),
+    ] {
+        eventually(name, DEADLINE, || flitch.metrics().has(name, &labels));
+    }
+    eventually("an output that fails", DEADLINE, || {
+        flitch.metrics().sum("flitch_breaker_open", &[("output", "gone_search")]) > 0.0
+    });
+    flitch.configure(&format!(
+        "drain_timeout: 0s\n{}",
+        pipeline(&file_source("other.log"), &[], "here: { type: blackhole }")
+            .replace("output: out", "output: here")
+    ));
+    flitch.signal(Signal::Hup);
+    eventually("nothing is said of what is gone", DEADLINE, || {
+        let metrics = flitch.metrics();
+        let left = metrics.iter().filter(|sample| of_gone(sample) && is_gauge(sample) && sample.value != 0.0);
+        flitch.status()["outputs"]["here"].is_object() && left.count() == 0
+    });
+    let says_no =
+        |name: &str| flitch.metrics().iter().all(|sample| !(of_gone(sample) && sample.name == name));
+    assert!(says_no("flitch_output_server_up"), "0 would say that the server is away");
+    assert!(says_no("flitch_table_fetched_seconds"));
 }

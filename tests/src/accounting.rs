@@ -67,6 +67,11 @@ impl Metrics {
         self.matching(name, labels).next().is_some()
     }
 
+    /// All samples.
+    pub fn iter(&self) -> impl Iterator<Item = &Sample> {
+        self.samples.iter()
+    }
+
     /// All samples of that name whose labels include these.
     pub fn matching<'a>(
         &'a self,

@@ -55,6 +55,8 @@ pub struct Failed {
     pub reason: String,
     /// How long the server asks to wait.
     pub after: Option<Duration>,
+    /// Whether it may be otherwise a moment later: the server is not reached, or is busy.
+    pub passes: bool,
 }
 
 /// Asks a server for one document.
@@ -127,7 +129,8 @@ impl Fetch {
     /// # Errors
     /// Why not; what `sink` has by then is nothing.
     pub async fn get(&self, known: &Validators, sink: &mut dyn Write, now: i64) -> Result<Fetched, Failed> {
-        let failed = |reason: String| Failed { reason, after: None };
+        let failed = |reason: String| Failed { reason, after: None, passes: false };
+        let unreached = |error| Failed { passes: true, ..failed(reason(&error)) };
         let mut head = self.head.clone();
         for (name, text) in [(IF_NONE_MATCH, &known.etag), (IF_MODIFIED_SINCE, &known.modified)] {
             if let Some(value) = text.as_ref().and_then(|text| HeaderValue::from_str(text).ok()) {
@@ -135,7 +138,7 @@ impl Fetch {
             }
         }
         let asked = self.client.get().get(self.url.clone()).headers(head).send().await;
-        let mut answer = asked.map_err(|error| failed(reason(&error)))?;
+        let mut answer = asked.map_err(unreached)?;
         let is_known = known.etag.is_some() || known.modified.is_some();
         match answer.status() {
             StatusCode::NOT_MODIFIED if is_known => return Ok(Fetched::Unchanged),
@@ -151,7 +154,7 @@ impl Fetch {
             return Err(too_large());
         }
         let mut bytes = 0;
-        while let Some(piece) = answer.chunk().await.map_err(|error| failed(reason(&error)))? {
+        while let Some(piece) = answer.chunk().await.map_err(unreached)? {
             bytes += piece.len() as u64;
             if bytes > self.max_bytes {
                 return Err(too_large());
@@ -169,7 +172,9 @@ async fn refused(answer: Response, now: i64) -> Failed {
     let said = beginning(answer, REASON).await;
     let said = said.trim();
     let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-    Failed { reason: format!("the server answers {status}{said}"), after }
+    let is_busy = matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+    let passes = is_busy || status.is_server_error();
+    Failed { reason: format!("the server answers {status}{said}"), after, passes }
 }
 
 fn text_of(answer: &Response, name: &HeaderName) -> Option<String> {

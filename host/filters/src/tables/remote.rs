@@ -6,6 +6,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
@@ -18,11 +19,15 @@ use super::settings::{TableFormat, TableSettings};
 use flitch_core::clock::Clock;
 use flitch_core::net::fetch::{Failed, Fetch, Fetched, Validators};
 use flitch_core::private;
-use flitch_core::telemetry::Metric;
 use flitch_core::telemetry::health::Ailment;
+use flitch_core::telemetry::{Metric, Shown};
 
 /// The pause after the first failure; it doubles with each one after it, up to the interval.
 const FIRST: Duration = Duration::from_secs(1);
+/// How often a server is asked for a table of which nothing is there.
+const TRIES: u32 = 4;
+/// So long after the first of these requests no other one begins: whoever starts flitch is to hear why it does not.
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// Where a server's table comes from, and where it is kept.
 #[derive(Debug)]
@@ -32,6 +37,8 @@ pub struct Remote {
     every: Duration,
     kept: Kept,
     state: Mutex<State>,
+    /// When the server last said what is in it, once it has.
+    fetched: OnceLock<Shown>,
 }
 
 #[derive(Debug)]
@@ -80,6 +87,7 @@ impl Remote {
                 format: settings.format(Path::new(""))?,
             },
             state: Mutex::new(state),
+            fetched: OnceLock::new(),
         })
     }
 
@@ -99,16 +107,48 @@ impl Remote {
     /// Why there is nothing.
     pub fn first(&self) -> anyhow::Result<Content> {
         let mut state = self.state.lock();
-        let (content, next) = match self.ask(&Validators::default()) {
-            Ok(Some((content, validators))) => {
-                state.known = validators;
-                (content, pause(self.every, 0, None, fastrand::f64()))
-            }
+        let (content, validators) = match self.ask_patiently() {
+            Ok(Some(new)) => new,
             Ok(None) => bail!("the server says that it has not changed, and was not asked so"),
             Err(failed) => bail!("it cannot be fetched from {}: {}", self.fetch.place(), failed.reason),
         };
-        state.next = Instant::now() + next;
+        self.counted("changed");
+        state.known = validators;
+        state.next = Instant::now() + pause(self.every, 0, None, fastrand::f64());
         Ok(content)
+    }
+
+    /// Asks the server more than once, where that may help: at the boot of a machine its network may not be up yet.
+    fn ask_patiently(&self) -> Result<Option<(Content, Validators)>, Failed> {
+        let (began, mut failures) = (Instant::now(), 0);
+        loop {
+            let failed = match self.ask(&Validators::default()) {
+                Err(failed) => failed,
+                asked => return asked,
+            };
+            self.counted("failed");
+            failures += 1;
+            let pause = pause(self.every, failures, failed.after, fastrand::f64());
+            if failures == TRIES || !failed.passes || began.elapsed() + pause > LONGEST {
+                return Err(failed);
+            }
+            tracing::warn!(
+                table = self.name,
+                url = self.fetch.place(),
+                reason = failed.reason,
+                "the table cannot be fetched, and is asked for again"
+            );
+            let _ = crossbeam_channel::after(pause).recv();
+        }
+    }
+
+    /// Counts what came of a request.
+    fn counted(&self, result: &'static str) {
+        Metric::TableFetches.counter(&[("table", &self.name), ("result", result)]).increment(1);
+        if result != "failed" {
+            let shown = || Metric::TableFetched.shown_most(&[("table", &self.name)]);
+            self.fetched.get_or_init(shown).set(Clock::system().now() as f64 / 1e9);
+        }
     }
 
     /// Tells of what is wrong from now on.
@@ -137,7 +177,7 @@ impl Remote {
                 ("failed", None, failed.after)
             }
         };
-        Metric::TableFetches.counter(&[("table", &self.name), ("result", result)]).increment(1);
+        self.counted(result);
         if result != "failed" {
             if std::mem::take(&mut state.failures) > 0 {
                 tracing::info!(table = self.name, "the table can be fetched again");
@@ -145,7 +185,6 @@ impl Remote {
             if let Some(ailment) = &state.ailment {
                 ailment.set(None);
             }
-            Metric::TableFetched.gauge(&[("table", &self.name)]).set(Clock::system().now() as f64 / 1e9);
         }
         state.next = Instant::now() + pause(self.every, state.failures, after, fastrand::f64());
         new
@@ -178,7 +217,8 @@ impl Remote {
         known: &Validators,
         old: Option<&Content>,
     ) -> Result<Option<(Content, Validators)>, Failed> {
-        let failed = |error: anyhow::Error| Failed { reason: format!("{error:#}"), after: None };
+        let failed =
+            |error: anyhow::Error| Failed { reason: format!("{error:#}"), after: None, passes: false };
         let (path, file) = self.kept.aside().map_err(failed)?;
         let asked = self.ask_into(&path, file, known, old, &failed);
         if !matches!(asked, Ok(Some(_))) {

@@ -2,7 +2,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use flitch_core::telemetry::Health;
-use flitch_core::units::Bytes;
+use flitch_core::units::{Bytes, Span};
 use flitch_tests::http_server::{Reply, Request, Server};
 
 use super::*;
@@ -73,6 +73,37 @@ fn a_table_is_asked_for_when_it_is_time_and_taken_when_it_is_another_one() {
     assert_eq!(rows(again.kept().unwrap()), Some(1), "the copy outlives the process");
     again.refresh(&first, Instant::now());
     assert_eq!(bench.asked.lock()[3].header("if-none-match"), Some("\"2\""));
+}
+
+#[test]
+fn a_server_that_is_busy_at_the_start_is_asked_again_and_one_that_refuses_is_not() {
+    let bench = Bench::new();
+    let answers = |first: Reply, later: Reply| {
+        let (asked, count) = (bench.asked.clone(), bench.asked.lock().len());
+        let server = Server::start(&[Ipv4Addr::LOCALHOST], move |request| {
+            asked.lock().push(request.clone());
+            if asked.lock().len() - count < 3 { first.clone() } else { later.clone() }
+        });
+        let server = server.unwrap();
+        let url = Some(format!("http://127.0.0.1:{}/cities.csv", server.port()));
+        // No pause is longer.
+        let every = Span(Duration::from_millis(1));
+        let settings = TableSettings { url, path: None, every, ..TableSettings::of_file("", "key") };
+        let first = Remote::new("cities", &settings, bench.folder.path()).unwrap().first();
+        (
+            first.map(|content| content.len()).map_err(|error| error.to_string()),
+            bench.asked.lock().len() - count,
+        )
+    };
+    let status = |status| Reply { status, ..Reply::default() };
+    assert_eq!(answers(status(503), ok(GOOD, "\"1\"")), (Ok(2), 3));
+    assert_eq!(answers(status(0), ok(GOOD, "\"1\"")), (Ok(2), 3), "a connection that is closed");
+    let (refused, asked) = answers(status(503), status(503));
+    assert!(refused.unwrap_err().contains("503 Service Unavailable"));
+    assert_eq!(asked, 4);
+    let (refused, asked) = answers(status(401), ok(GOOD, "\"1\""));
+    assert!(refused.unwrap_err().contains("401 Unauthorized"));
+    assert_eq!(asked, 1);
 }
 
 #[test]
