@@ -1,8 +1,11 @@
 //! What `lookup` answers a plugin.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
-use arrow_array::{Array, ArrayRef, UInt32Array, new_null_array};
+use arrow_array::{Array, ArrayRef, StringArray, UInt32Array, new_null_array};
+use arrow_schema::{ArrowError, FieldRef};
 
 use super::networks::{MAX_PATHS, Networks};
 use super::rows::{Rows, write_key};
@@ -12,7 +15,8 @@ use crate::guest::bindings::{BlobsResult, ColumnResult, ValuesResult};
 use crate::guest::limits::Bounds;
 use crate::guest::voice::cut;
 use crate::guest::{LookupError, lower};
-use flitch_core::batch::{Column, Kind};
+use flitch_core::batch::encode::{Encoding, ndjson_with};
+use flitch_core::batch::{Column, Kind, Records, object, path};
 
 /// Keys that are looked for between two looks at the clock.
 const STRIDE: usize = 1024;
@@ -33,7 +37,11 @@ pub fn of_rows(
         }
     }
     let places = places(keys, bounds, |key| Ok(rows.find(key)))?;
-    let columns = want.iter().map(|name| rows.path(name).and_then(|path| rows.column(path)));
+    let columns = want.iter().map(|name| {
+        let path = rows.path(name)?;
+        let wanted = || rows.column(path).map(Wanted::Column);
+        rows.parts(path).map_or_else(wanted, |parts| Some(Wanted::Whole(path, parts)))
+    });
     gather(want, columns, &places, bounds)
 }
 
@@ -52,7 +60,7 @@ pub fn of_networks(
     let mut question = networks.ask(want, bounds);
     let places = places(keys, bounds, |key| question.find(key))?;
     let answers = question.answers();
-    let columns = (0..want.len()).map(|number| answers.column(&number.to_string()));
+    let columns = (0..want.len()).map(|number| answers.column(&number.to_string()).map(Wanted::Column));
     gather(want, columns, &places, bounds)
 }
 
@@ -66,18 +74,41 @@ pub fn of_nothing(
     gather(want, want.iter().map(|_| None), &places, bounds)
 }
 
+/// Where what is wanted stands.
+enum Wanted<'a> {
+    Column(Column<'a>),
+    /// At this path, in these columns together: it is an object in some rows, or inside of one.
+    Whole(&'a str, Vec<Column<'a>>),
+}
+
 fn gather<'a>(
     want: &[String],
-    columns: impl Iterator<Item = Option<Column<'a>>>,
+    columns: impl Iterator<Item = Option<Wanted<'a>>>,
     places: &UInt32Array,
     bounds: &Bounds,
 ) -> Result<Vec<ColumnResult>, LookupError> {
     let mut left = bounds.bytes;
     let columns = want.iter().zip(columns).map(|(name, column)| {
         in_time(bounds)?;
-        let size = column.map_or(0, |column| size(column, places));
+        let size = match &column {
+            None => 0,
+            Some(Wanted::Column(column)) => size(*column, places),
+            Some(Wanted::Whole(_, parts)) => parts
+                .iter()
+                .map(|part| size(*part, places).saturating_add(part.field().name().len() * places.len()))
+                .fold(0, usize::saturating_add),
+        };
         left = left.checked_sub(size + name.len() + size_of::<ColumnResult>()).ok_or(LookupError::TooMuch)?;
-        wanted(column, name, places).map_err(LookupError::Refused)
+        let refused = |error: ArrowError| LookupError::Refused(error.to_string());
+        match column {
+            Some(Wanted::Whole(path, parts)) => {
+                let (field, array) = whole(path, &parts, places).map_err(refused)?;
+                wanted(Some(Column::Rows(&field, &array)), name, &all(places))
+            }
+            Some(Wanted::Column(column)) => wanted(Some(column), name, places),
+            None => wanted(None, name, places),
+        }
+        .map_err(refused)
     });
     columns.collect()
 }
@@ -132,7 +163,33 @@ fn places(
     (0..count).map(place).collect()
 }
 
-fn wanted(column: Option<Column<'_>>, name: &str, places: &UInt32Array) -> Result<ColumnResult, String> {
+/// The field at this path of the rows that are found, as JSON texts.
+fn whole(path: &str, parts: &[Column<'_>], places: &UInt32Array) -> Result<(FieldRef, ArrayRef), ArrowError> {
+    let found: UInt32Array = places.iter().flatten().collect();
+    let take = |column: &Column<'_>| {
+        let places: UInt32Array =
+            found.iter().flatten().map(|place| column.place(place as usize) as u32).collect();
+        Ok((column.field().clone(), arrow_select::take::take(column.array(), &places, None)?))
+    };
+    let columns = parts.iter().map(take).collect::<Result<_, ArrowError>>()?;
+    let records = Records::of(found.len(), columns, Vec::new())?;
+    let encoding = Encoding { only: vec![path.to_owned()], ..Encoding::default() };
+    let lines = ndjson_with(&records, &encoding);
+    let names = path::names(path);
+    let texts = (0..found.len()).map(|row| {
+        let line = std::str::from_utf8(lines.value(row)).ok()?;
+        names.iter().try_fold(line, |outer, name| object::member(outer, name))
+    });
+    Ok((Arc::new(Kind::Json.field(path)), Arc::new(texts.collect::<StringArray>())))
+}
+
+/// The places of rows that are found, in what has those alone.
+fn all(places: &UInt32Array) -> UInt32Array {
+    let mut next = 0..;
+    places.iter().map(|place| place.and_then(|_| next.next())).collect()
+}
+
+fn wanted(column: Option<Column<'_>>, name: &str, places: &UInt32Array) -> Result<ColumnResult, ArrowError> {
     let (kind, array) = match column {
         None => (Kind::Text, new_null_array(Kind::Text.field(name).data_type(), places.len())),
         Some(column) => {
@@ -141,7 +198,7 @@ fn wanted(column: Option<Column<'_>>, name: &str, places: &UInt32Array) -> Resul
                 Column::Rows(..) => places,
                 Column::Constant(..) => &places.iter().map(|place| place.map(|_| 0)).collect(),
             };
-            let array = arrow_select::take::take(column.array(), places, None).map_err(|e| e.to_string())?;
+            let array = arrow_select::take::take(column.array(), places, None)?;
             (kind, array)
         }
     };

@@ -1,6 +1,6 @@
 //! The rows of a table, read from CSV and NDJSON.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::BufRead;
 use std::path::Path;
 
@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use flitch_core::batch::builder::Builder;
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::decode::decode_line;
+use flitch_core::batch::path;
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::batch::value::{Scalar, Value};
 use flitch_core::batch::{Column, Records};
@@ -102,6 +103,17 @@ impl Rows {
         self.records.column(name)
     }
 
+    /// The columns that have something of the field at this path, where that may be more than its own: members of an object,
+    /// and JSON that has it inside. None where it is one column at the most.
+    pub fn parts(&self, name: &str) -> Option<Vec<Column<'_>>> {
+        let is_below = |column: &Column<'_>| path::is_below(column.field().name(), name);
+        if !self.records.is_inside(name) && !self.records.iter().any(|column| is_below(&column)) {
+            return None;
+        }
+        let is_part = |column: &Column<'_>| path::overlap(column.field().name(), name);
+        Some(self.records.iter().filter(is_part).collect())
+    }
+
     /// Where a key stands.
     pub fn find(&self, key: &[u8]) -> Option<u32> {
         self.index.get(key).copied()
@@ -141,7 +153,7 @@ fn read_csv(path: &Path, key: &str) -> anyhow::Result<(Records, Vec<String>)> {
 
 /// The path of one name.
 fn path_of(name: &str) -> String {
-    flitch_core::batch::path::of_names([name])
+    path::of_names([name])
 }
 
 fn read_ndjson(path: &Path) -> anyhow::Result<(Records, Vec<String>)> {
@@ -159,7 +171,10 @@ fn read_ndjson(path: &Path) -> anyhow::Result<(Records, Vec<String>)> {
         }
     }
     let records = finish(builder);
-    let names = records.iter().map(|column| column.field().name().clone()).collect();
+    let columns = records.iter().map(|column| column.field().name());
+    // An object has its members in columns, and may be asked for as a whole.
+    let names: BTreeSet<&str> = columns.flat_map(|name| path::and_above(name)).collect();
+    let names = names.into_iter().map(str::to_owned).collect();
     Ok((records, names))
 }
 

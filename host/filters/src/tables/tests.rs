@@ -77,6 +77,40 @@ fn ndjson_values_keep_their_kind_and_a_number_is_found_by_its_text() {
 }
 
 #[test]
+fn an_object_of_ndjson_is_found_as_a_whole_whatever_other_rows_have_there() {
+    let text = r#"{"key":"a","o":{"x":1,"in":{"y":"b"}}}
+{"key":"b","o":null}
+{"key":"c","o":[2]}
+{"key":"d","o":{"x":2.5,"wide":WIDE}}
+{"key":"e","o":{"wide":{"m7":8}}}
+"#;
+    let wide: Vec<String> = (0..65).map(|n| format!("\"m{n}\":{n}")).collect();
+    let text = text.replace("WIDE", &format!("{{{}}}", wide.join(",")));
+    let json = |column: &ColumnResult, rows| {
+        let ValuesResult::Json(blobs) = &column.values else { panic!("no JSON: {column:?}") };
+        texts(&ColumnResult { values: ValuesResult::Text(blobs.clone()), ..column.clone() }, rows)
+    };
+    let want = ["o".to_owned(), "o.in".to_owned(), "o.wide.m7".to_owned()];
+    let all = load("t.ndjson", &text, "key").unwrap();
+    let asked = keys(&["d", "9", "a", "c", "b", "e"]);
+    let answer = all.lookup("t", asked, &want, &Bounds::none()).unwrap();
+    let a = Some(r#"{"x":1,"in":{"y":"b"}}"#);
+    let d = json(&answer[0], 6)[0].clone().unwrap();
+    assert!(d.starts_with(r#"{"x":2.5"#) && d.contains(r#""m64":64"#), "{d}");
+    assert_eq!(
+        json(&answer[0], 6)[1..],
+        some(&[None, a, Some("[2]"), Some("null"), Some(r#"{"wide":{"m7":8}}"#)])
+    );
+    assert_eq!(json(&answer[1], 6), some(&[None, None, Some(r#"{"y":"b"}"#), None, None, None]));
+    assert_eq!(json(&answer[2], 6), some(&[Some("7"), None, None, None, None, Some("8")]));
+    let alone = load("t.ndjson", text.lines().next().unwrap(), "key").unwrap();
+    let answer = alone.lookup("t", keys(&["a"]), &want[..1], &Bounds::none()).unwrap();
+    assert_eq!(json(&answer[0], 1), some(&[a]));
+    let few = Bounds { bytes: 100, ..Bounds::none() };
+    assert!(matches!(all.lookup("t", keys(&["d"; 10]), &want[..1], &few), Err(LookupError::TooMuch)));
+}
+
+#[test]
 fn what_is_not_there_is_named_with_what_is() {
     let tables = load("t.csv", "key,city\na,b\n", "key").unwrap();
     let refused = |tables: &Tables, table: &str, want: &[String]| match tables.lookup(
