@@ -130,13 +130,26 @@ fn read_key(columns: &[&Column], row: usize, key: &mut String) -> bool {
     key.clear();
     for column in columns {
         let Some(value) = column.value(row) else { continue };
-        key.push_str(&column.name);
+        push_escaped(key, &column.name);
         key.push('=');
-        key.push_str(&plain(value));
+        push_escaped(key, &plain(value));
         key.push('\n');
     }
     key.truncate(key.floor_char_boundary(MAX_KEY));
     !key.is_empty()
+}
+
+/// Adds a name or a value, so that what stands between it and the next is in none of them.
+fn push_escaped(key: &mut String, text: &str) {
+    for piece in text.split_inclusive(['\\', '=', '\n']) {
+        let before = piece.trim_end_matches(['\\', '=', '\n']);
+        key.push_str(before);
+        match &piece[before.len()..] {
+            "\n" => key.push_str("\\n"),
+            "" => {}
+            other => key.extend(['\\'].into_iter().chain(other.chars())),
+        }
+    }
 }
 
 /// A value as text, whatever column it stands in.
@@ -157,6 +170,30 @@ flitch_sdk::export!(Throttle, state);
 mod tests {
     use super::*;
     use flitch_sdk::{AnyColumn, BytesBuilder};
+
+    #[test]
+    fn no_value_is_taken_for_another_field() {
+        let text = |name: &str, value: &str| {
+            let mut builder = flitch_sdk::TextBuilder::default();
+            builder.push(value);
+            builder.finish(name)
+        };
+        let key = |fields: &[(&str, &str)]| {
+            let columns: Vec<Column> = fields.iter().map(|(name, value)| text(name, value)).collect();
+            let mut key = String::new();
+            assert!(read_key(&columns.iter().collect::<Vec<_>>(), 0, &mut key));
+            key
+        };
+        for (one, other) in [
+            ([("a", "1\nb=2")].as_slice(), [("a", "1"), ("b", "2")].as_slice()),
+            (&[("a", "1\\nb=2")], &[("a", "1\nb=2")]),
+            (&[("a", "1\\"), ("b", "2")], &[("a", "1\\\nb=2")]),
+            (&[("a.x=1", "2")], &[("a.x", "1=2")]),
+        ] {
+            assert_ne!(key(one), key(other));
+        }
+        assert_eq!(key(&[("a", "1"), ("b", "2")]), "a=1\nb=2\n", "as it was saved before");
+    }
 
     #[test]
     fn different_bytes_have_budgets_of_their_own_alone_and_among_others() {
