@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use serde_json::{Map, Value};
 
 use super::super::Failure;
 use super::{workshop, wrong};
+use flitch_core::exact;
 use flitch_filters::{Allow, Alone, Engine, FilterContext, FilterSettings, TableSettings, Tables};
 
 #[derive(Debug, clap::Args)]
@@ -45,6 +46,7 @@ impl PluginArgs {
                 std::fs::read_to_string(path).map_err(|e| usage(format!("{}: {e}", path.display())))?;
             value = serde_json::from_str(&text)
                 .map_err(|e| usage(format!("{} holds no JSON object: {e}", path.display())))?;
+            check_numbers(&text).map_err(|e| usage(format!("{}: {e}", path.display())))?;
         }
         for text in &self.set {
             set(&mut value, text).map_err(|e| usage(format!("--set {text}: {e}")))?;
@@ -81,9 +83,33 @@ fn table(text: &str) -> anyhow::Result<(String, TableSettings)> {
     Ok((name.to_owned(), TableSettings::of_file(path, key)))
 }
 
+/// Whether each number of a JSON text stays the one that it is, as far as it is whole: of a fraction nobody expects it.
+fn check_numbers(text: &str) -> anyhow::Result<()> {
+    let Ok(value) = exact::parse(text.as_bytes()) else { return Ok(()) };
+    match changed_number(&value) {
+        None => Ok(()),
+        Some(number) => bail!(
+            "`{number}` would become another number: neither 64 bits nor float64 hold it; put it in quotes: a text keeps its digits"
+        ),
+    }
+}
+
+fn changed_number(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => exact::number_of(text).filter(|number| {
+            let is_whole = number.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit());
+            is_whole || number.parse::<f64>().is_ok_and(f64::is_infinite)
+        }),
+        Value::Array(all) => all.iter().find_map(changed_number),
+        Value::Object(all) => all.values().find_map(changed_number),
+        _ => None,
+    }
+}
+
 /// Puts `a.b=1` into an object.
 fn set(object: &mut Map<String, Value>, text: &str) -> anyhow::Result<()> {
     let (path, value) = text.split_once('=').context("write KEY=VALUE")?;
+    check_numbers(value)?;
     let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
     let (folders, key) = match path.rsplit_once('.') {
         Some((folders, key)) => (folders.split('.').collect(), key),
@@ -96,4 +122,28 @@ fn set(object: &mut Map<String, Value>, text: &str) -> anyhow::Result<()> {
     }
     inner.insert(key.to_owned(), value);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_would_become_another_one_is_no_setting_and_in_quotes_it_is() {
+        for refused in ["18446744073709551617", "[{\"a\":-9223372036854775809}]", "1e400"] {
+            let error = set(&mut Map::new(), &format!("a.b={refused}")).unwrap_err().to_string();
+            assert!(error.contains("would become another number"), "{refused}: {error}");
+        }
+        for (text, value) in [
+            ("18446744073709551615", Value::from(u64::MAX)),
+            ("\"18446744073709551617\"", "18446744073709551617".into()),
+            ("0.12345678901234567890", 0.123_456_789_012_345_68.into()),
+            ("1e3", 1000.0.into()),
+            ("007", "007".into()),
+        ] {
+            let mut settings = Map::new();
+            set(&mut settings, &format!("a={text}")).unwrap();
+            assert_eq!(settings["a"], value, "{text}");
+        }
+    }
 }
