@@ -62,7 +62,11 @@ pub fn same(together: &Outcome, cut: &Outcome, manner: &Manner) -> Vec<String> {
 fn lists(place: &str, found: &[Json], should: impl Iterator<Item = Json>) -> Option<String> {
     let outcome = |records| cases::Outcome { records, rejected: Vec::new() };
     let differs = cases::compare(&outcome(found.to_vec()), &outcome(should.collect())).err()?;
-    Some(format!("{place}: {differs}"))
+    // A record of which no field is compared is none by itself.
+    let is_told = |line: &&str| {
+        !["`` is {}, and should be missing", "`` is missing, and should be {}"].contains(&line.trim_start())
+    };
+    Some(format!("{place}: {}", differs.lines().filter(is_told).collect::<Vec<_>>().join("\n")))
 }
 
 /// Whether a record is as a test says.
@@ -98,7 +102,12 @@ fn only(record: &Json, should: &Record) -> Json {
         let value = match (record.get(name), should) {
             (None, Json::Null) => Json::Null,
             (None, _) => return None,
-            (Some(below @ Json::Object(_)), Json::Object(should)) => only(below, should),
+            (Some(below @ Json::Object(_)), Json::Object(should)) => {
+                let below = only(below, should);
+                // Nothing of it is there: its fields are what is missing.
+                let has_any = should.is_empty() || below.as_object().is_some_and(|below| !below.is_empty());
+                return has_any.then(|| (name.clone(), below));
+            }
             (Some(value), _) => value.clone(),
         };
         Some((name.clone(), value))
