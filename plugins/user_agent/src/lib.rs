@@ -5,8 +5,10 @@ mod rules;
 mod words;
 
 use agent::Agent;
-use flitch_sdk::parse::{Policy, Reader, below, check_prefix, set_present};
-use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Int64Builder, Result, TextBuilder, bail, path};
+use flitch_sdk::parse::{Policy, Reader, below, check_prefix, is_of_each_record, set_present};
+use flitch_sdk::{
+    Batch, Changes, ColumnFilter, Fields, Int64Builder, Result, TextBuilder, bail, bitmap, path,
+};
 
 flitch_sdk::parser_settings! {
     /// The settings of `user_agent`.
@@ -25,7 +27,9 @@ const MAJOR: &str = "major";
 #[derive(Debug)]
 pub struct UserAgent {
     prefix: String,
+    /// It keeps the source: a text that says nothing to this filter may say something to others.
     policy: Policy,
+    keep_source: bool,
 }
 
 impl ColumnFilter for UserAgent {
@@ -33,7 +37,7 @@ impl ColumnFilter for UserAgent {
 
     fn new(settings: Settings) -> Result<Self> {
         check_prefix(&settings.prefix)?;
-        let policy = settings.policy();
+        let mut policy = settings.policy();
         let names = TEXTS.into_iter().chain([MAJOR]).map(|name| below(&settings.prefix, name));
         let names: Vec<String> = names.collect();
         policy.check(names.iter().map(String::as_str))?;
@@ -42,7 +46,8 @@ impl ColumnFilter for UserAgent {
         {
             bail!("settings.keep_source: `{name}` would replace `{}`; write another `prefix`", policy.field);
         }
-        Ok(Self { prefix: settings.prefix, policy })
+        let keep_source = std::mem::replace(&mut policy.keep_source, true);
+        Ok(Self { prefix: settings.prefix, policy, keep_source })
     }
 
     fn fields(&self) -> Fields {
@@ -50,8 +55,17 @@ impl ColumnFilter for UserAgent {
     }
 
     fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
-        let mut texts = Texts { texts: Default::default(), majors: Int64Builder::default() };
+        let mut texts =
+            Texts { texts: Default::default(), majors: Int64Builder::default(), known: Vec::new() };
         self.policy.run(batch, changes, &mut texts);
+        let field = &self.policy.field;
+        if !self.keep_source && !is_of_each_record(field) && texts.known.contains(&true) {
+            let mut known = vec![0; bitmap::bytes_for(texts.known.len())];
+            for (row, is_known) in texts.known.iter().enumerate() {
+                known[row / 8] |= u8::from(*is_known) << (row % 8);
+            }
+            changes.remove_from(field, known);
+        }
         let columns = TEXTS
             .into_iter()
             .zip(texts.texts)
@@ -65,6 +79,8 @@ impl ColumnFilter for UserAgent {
 struct Texts {
     texts: [TextBuilder; 5],
     majors: Int64Builder,
+    /// Of each row, whether anything was found.
+    known: Vec<bool>,
 }
 
 impl Reader for Texts {
@@ -76,12 +92,14 @@ impl Reader for Texts {
             builder.push_option(text);
         }
         self.majors.push_option(agent.major());
+        self.known.push(found.iter().any(Option::is_some));
         Ok(())
     }
 
     fn skip(&mut self) {
         self.texts.iter_mut().for_each(TextBuilder::push_absent);
         self.majors.push_absent();
+        self.known.push(false);
     }
 }
 
