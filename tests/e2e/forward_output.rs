@@ -159,6 +159,8 @@ fn the_server_of_another_implementation_takes_chunks_and_acknowledges_them() {
         append(&edge.at("app.log"), 0..3000);
         let arrived = poll(DEADLINE, || saved_position(&edge) == length(&edge));
         assert!(arrived.is_some(), "{}", edge.log());
+        // It acknowledges a chunk and prints it, and what it prints comes when it comes.
+        poll(DEADLINE, || server.events().len() >= 3000);
         let events = server.events();
         assert!(
             events.iter().all(|event| event["tag"] == "edge.app" && event["seconds"].as_f64() > Some(1.7e9))
