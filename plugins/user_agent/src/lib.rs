@@ -5,10 +5,9 @@ mod rules;
 mod words;
 
 use agent::Agent;
+use flitch_sdk::bitmap::BitmapBuilder;
 use flitch_sdk::parse::{Policy, Reader, below, check_prefix, is_of_each_record, set_present};
-use flitch_sdk::{
-    Batch, Changes, ColumnFilter, Fields, Int64Builder, Result, TextBuilder, bail, bitmap, path,
-};
+use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Int64Builder, Result, TextBuilder, bail, path};
 
 flitch_sdk::parser_settings! {
     /// The settings of `user_agent`.
@@ -55,15 +54,10 @@ impl ColumnFilter for UserAgent {
     }
 
     fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
-        let mut texts =
-            Texts { texts: Default::default(), majors: Int64Builder::default(), known: Vec::new() };
+        let mut texts = Texts::default();
         self.policy.run(batch, changes, &mut texts);
-        let field = &self.policy.field;
-        if !self.keep_source && !is_of_each_record(field) && texts.known.contains(&true) {
-            let mut known = vec![0; bitmap::bytes_for(texts.known.len())];
-            for (row, is_known) in texts.known.iter().enumerate() {
-                known[row / 8] |= u8::from(*is_known) << (row % 8);
-            }
+        let (field, known) = (&self.policy.field, texts.known.finish());
+        if !self.keep_source && !is_of_each_record(field) && known.iter().any(|bits| *bits != 0) {
             changes.remove_from(field, known);
         }
         let columns = TEXTS
@@ -76,11 +70,12 @@ impl ColumnFilter for UserAgent {
 }
 
 /// The texts of one batch.
+#[derive(Default)]
 struct Texts {
     texts: [TextBuilder; 5],
     majors: Int64Builder,
     /// Of each row, whether anything was found.
-    known: Vec<bool>,
+    known: BitmapBuilder,
 }
 
 impl Reader for Texts {

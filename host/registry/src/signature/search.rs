@@ -6,8 +6,9 @@ use crate::digest::Digest;
 /// Most signatures of one plugin that are read.
 const MOST_READ: usize = 256;
 
-/// What was found so far, and how much of it is kept. A plugin that is signed again with each build has more signatures than are kept, and whoever may push
-/// there can put others before the one that counts: so one that counts has a place however many there are.
+/// What was found so far, and how much of it is kept. A plugin that is signed again with each build has more signatures than are
+/// kept, and whoever may push there can put others before the one that counts: so one that counts has a place however many there
+/// are.
 #[derive(Debug)]
 pub struct Search<'a> {
     digest: &'a Digest,
