@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::upkeep::Tended;
 use flitch_core::receipt::{Accounts, Ledger};
-use flitch_core::telemetry::Metric;
+use flitch_core::telemetry::{self, Metric};
 
 /// Gathers the metrics of the process and shows them in Prometheus' text format.
 ///
@@ -73,6 +73,7 @@ impl Exporter {
             Metric::RecordsRestored.counter(&labels).absolute(accounts.restored);
             Metric::RecordsInFlight.gauge(&labels).set(accounts.in_flight() as f64);
         }
+        telemetry::show();
         self.handle.run_upkeep();
         present(&self.handle.render())
     }
@@ -85,12 +86,12 @@ fn present(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use metrics_exporter_prometheus::PrometheusRecorder;
+
     use super::*;
 
     #[test]
     fn what_is_shown_of_a_part_is_gone_with_it() {
-        // What is shown before there is an exporter is shown nowhere.
-        Exporter::get();
         let labels = [("output", "which is gone"), ("server", "one")];
         let shown = || {
             let all = Exporter::get().render();
@@ -105,5 +106,23 @@ mod tests {
             drop(part);
             assert_eq!(shown(), None);
         }
+    }
+
+    #[test]
+    fn what_a_part_shows_is_seen_by_whoever_records_when_somebody_looks() {
+        let [first, second] = [(); 2].map(|()| PrometheusBuilder::new().build_recorder());
+        let labels = [("output", "there before the recorder")];
+        let shows = |recorder: &PrometheusRecorder, value: &str| {
+            metrics::with_local_recorder(recorder, telemetry::show);
+            let shown = recorder.handle().render();
+            let line = format!("flitch_breaker_open{{output=\"there before the recorder\"}} {value}");
+            assert!(shown.lines().any(|shown| shown == line), "{line} in {shown}");
+        };
+        let part = metrics::with_local_recorder(&first, || Metric::BreakerOpen.shown_most(&labels));
+        part.set(1.0);
+        shows(&second, "1");
+        part.set(0.0);
+        shows(&first, "0");
+        shows(&second, "0");
     }
 }

@@ -32,7 +32,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if let Err(error) = descriptors::raise() {
         tracing::warn!(%error, "the limit on open files cannot be raised");
     }
-    // Parts are made to be checked, and what they show before there is an exporter is shown nowhere, nor is it later.
+    // Parts are made to be checked, and what they count before there is an exporter counts for nobody.
     Exporter::get();
     loaded.check_parts()?;
     // Its own file may be another one when it begins anew: that of an upgrade.

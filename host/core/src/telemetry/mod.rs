@@ -12,7 +12,7 @@ mod shown;
 pub use health::{Health, Part};
 pub use names::Metric;
 pub use quiet::Quiet;
-pub use shown::Shown;
+pub use shown::{Shown, show};
 
 /// Counts records and bytes under one set of labels.
 #[derive(Clone)]

@@ -194,7 +194,7 @@ metrics_list! {
     ManagedConfigs = "flitch_managed_configs_total",
 }
 
-static METADATA: Metadata<'static> = Metadata::new("flitch", Level::INFO, None);
+pub(super) static METADATA: Metadata<'static> = Metadata::new("flitch", Level::INFO, None);
 
 fn key(metric: Metric, labels: &[(&'static str, &str)]) -> Key {
     let labels: Vec<Label> = labels.iter().map(|(k, v)| Label::new(*k, (*v).to_owned())).collect();
@@ -214,17 +214,12 @@ impl Metric {
 
     /// A part's share in the gauge under these labels; of several the gauge has the sum.
     pub fn shown(self, labels: &[(&'static str, &str)]) -> Shown {
-        self.share(labels, Together::Sum)
+        Shown::new(key(self, labels), Together::Sum)
     }
 
     /// The same of what has no sum, a time or a yes: of several shares the gauge has the greatest.
     pub fn shown_most(self, labels: &[(&'static str, &str)]) -> Shown {
-        self.share(labels, Together::Most)
-    }
-
-    fn share(self, labels: &[(&'static str, &str)], together: Together) -> Shown {
-        let gauge = |key: &Key| metrics::with_recorder(|r| r.register_gauge(key, &METADATA));
-        Shown::new(key(self, labels), together, gauge)
+        Shown::new(key(self, labels), Together::Most)
     }
 
     /// The histogram under these labels.

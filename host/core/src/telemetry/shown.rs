@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use metrics::{Gauge, Key};
+use metrics::Key;
 use parking_lot::Mutex;
+
+use super::names::METADATA;
 
 /// The value of a gauge that nobody has a share in. Whoever writes the gauges leaves those out.
 const GONE: f64 = f64::NAN;
@@ -25,6 +27,9 @@ pub(super) enum Together {
 
 /// The share that one part has in a gauge. It is taken out when the part is gone, and the gauge with the last one: nothing
 /// else would ever set it again, and whoever watches it would take what was for what is.
+///
+/// No share knows who records metrics: [`show`] tells the recorder that there is when somebody looks, so that it does not
+/// matter which of them was there first.
 #[derive(Debug)]
 pub struct Shown {
     number: u64,
@@ -33,18 +38,26 @@ pub struct Shown {
 
 #[derive(Debug)]
 struct Shares {
-    gauge: Gauge,
     together: Together,
     all: Mutex<Vec<(u64, f64)>>,
 }
 
+/// Brings all gauges up to date that parts have shares in.
+pub fn show() {
+    let gauges: Vec<(Key, f64)> =
+        GAUGES.lock().iter().map(|(key, shares)| (key.clone(), shares.value())).collect();
+    metrics::with_recorder(|recorder| {
+        for (key, value) in &gauges {
+            recorder.register_gauge(key, &METADATA).set(*value);
+        }
+    });
+}
+
 impl Shown {
     /// A share of 0 in the gauge of this key.
-    pub(super) fn new(key: Key, together: Together, gauge: impl FnOnce(&Key) -> Gauge) -> Shown {
-        let mut gauges = GAUGES.lock();
-        let new = |key: &Key| Arc::new(Shares { gauge: gauge(key), together, all: Mutex::default() });
-        let shares = gauges.entry(key).or_insert_with_key(new).clone();
-        drop(gauges);
+    pub(super) fn new(key: Key, together: Together) -> Shown {
+        let new = || Arc::new(Shares { together, all: Mutex::default() });
+        let shares = GAUGES.lock().entry(key).or_insert_with(new).clone();
         let shown = Shown { number: NEXT.fetch_add(1, Ordering::Relaxed), shares };
         shown.set(0.0);
         shown
@@ -52,29 +65,29 @@ impl Shown {
 
     /// Says how much it is now.
     pub fn set(&self, share: f64) {
-        self.shares.change(|all| match all.iter_mut().find(|(number, _)| *number == self.number) {
+        let mut all = self.shares.all.lock();
+        match all.iter_mut().find(|(number, _)| *number == self.number) {
             Some((_, before)) => *before = share,
             None => all.push((self.number, share)),
-        });
+        }
     }
 }
 
 impl Drop for Shown {
     fn drop(&mut self) {
-        self.shares.change(|all| all.retain(|(number, _)| *number != self.number));
+        self.shares.all.lock().retain(|(number, _)| *number != self.number);
     }
 }
 
 impl Shares {
-    fn change(&self, change: impl FnOnce(&mut Vec<(u64, f64)>)) {
-        let mut all = self.all.lock();
-        change(&mut all);
+    fn value(&self) -> f64 {
+        let all = self.all.lock();
         let values = all.iter().map(|(_, share)| *share);
-        self.gauge.set(match self.together {
+        match self.together {
             _ if all.is_empty() => GONE,
             Together::Sum => values.sum(),
             Together::Most => values.fold(f64::NEG_INFINITY, f64::max),
-        });
+        }
     }
 }
 
@@ -84,11 +97,9 @@ mod tests {
 
     /// The value of a gauge, and what makes a part with a share in it.
     fn gauge(name: &'static str, together: Together) -> (impl Fn() -> f64, impl Fn() -> Shown) {
-        let value = Arc::new(AtomicU64::new(0));
-        let gauge = value.clone();
-        let part =
-            move || Shown::new(Key::from_static_name(name), together, |_| Gauge::from_arc(gauge.clone()));
-        (move || f64::from_bits(value.load(Ordering::Relaxed)), part)
+        let key = Key::from_static_name(name);
+        let of = key.clone();
+        (move || GAUGES.lock()[&of].value(), move || Shown::new(key.clone(), together))
     }
 
     #[test]

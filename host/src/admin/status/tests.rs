@@ -36,6 +36,7 @@ fn what_is_shown_of_a_buffer_is_gone_with_it() {
         buffer.try_push(Batch { records, receipt, stream: StreamId::next() }).unwrap().unwrap();
         let shown = |line: &str| {
             board.refresh_gauges();
+            flitch_core::telemetry::show();
             let shown = handle.render();
             assert!(shown.lines().any(|shown| shown == line), "{line} in {shown}");
         };
