@@ -1,11 +1,10 @@
 //! The counters of a filter: what becomes of its records.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ::metrics::Counter;
 
-use flitch_core::telemetry::{Metric, Quiet, Tally};
+use flitch_core::telemetry::{Gathered, Metric, Tally};
 
 /// What is counted for one filter when records are settled.
 pub struct FilterMetrics {
@@ -19,7 +18,7 @@ pub struct FilterMetrics {
     /// Records that became dead letters.
     pub dead_lettered: Tally,
     rejected: Counter,
-    losses: Losses,
+    losses: Arc<Gathered<Losses>>,
     /// Nobody reads any of it.
     silent: bool,
 }
@@ -35,7 +34,7 @@ impl FilterMetrics {
             dropped: Tally::dropped_by_filter(filter),
             dead_lettered: Tally::dead_lettered("filter", filter),
             rejected: Metric::FilterRecordsRejected.counter(&labels),
-            losses: Losses::default(),
+            losses: Losses::of(filter),
             silent: false,
         }
     }
@@ -49,7 +48,7 @@ impl FilterMetrics {
             dropped: Tally::noop(),
             dead_lettered: Tally::noop(),
             rejected: Counter::noop(),
-            losses: Losses::default(),
+            losses: Losses::of(filter),
             silent: true,
         }
     }
@@ -60,19 +59,15 @@ impl FilterMetrics {
     }
 
     /// So many records are dropped since the plugin rejected them or cannot survive them, the first one for this `reason`.
-    /// Nothing else is left of them, so the log says so, once a minute at most.
+    /// Nothing else is left of them, so the log says so, at once and then once a minute.
     pub fn lost(&self, records: usize, reason: &str) {
-        if !self.silent
-            && let Some(records) = self.losses.take(records as u64)
-        {
-            let filter = &*self.filter;
-            tracing::warn!(
-                filter,
-                records,
-                reason,
-                "records were rejected and are dropped, as `on_error: drop` says"
-            );
+        if self.silent {
+            return;
         }
+        self.losses.add(|losses| match losses {
+            Some(losses) => Losses { records: losses.records + records, ..losses },
+            None => Losses { records, reason: reason.to_owned() },
+        });
     }
 
     /// An instance was thrown away.
@@ -84,23 +79,24 @@ impl FilterMetrics {
     }
 }
 
-/// Records that were dropped for a fault, until the log says so.
+/// Records that were dropped for a fault, until the log says so, and why the first of them was.
 struct Losses {
-    said: Quiet,
-    unsaid: AtomicU64,
-}
-
-impl Default for Losses {
-    fn default() -> Self {
-        Losses { said: Quiet::a_minute(), unsaid: AtomicU64::new(0) }
-    }
+    records: usize,
+    reason: String,
 }
 
 impl Losses {
-    /// Adds so many, and answers how many there are that nobody was told of, where it is time to tell.
-    fn take(&self, records: u64) -> Option<u64> {
-        self.unsaid.fetch_add(records, Relaxed);
-        self.said.may_say().then(|| self.unsaid.swap(0, Relaxed))
+    /// What tells of those of a filter.
+    fn of(filter: &Arc<str>) -> Arc<Gathered<Losses>> {
+        let filter = filter.clone();
+        Gathered::new(move |Losses { records, reason }| {
+            tracing::warn!(
+                filter = &*filter,
+                records,
+                reason,
+                "records were rejected and are dropped, as `on_error: drop` says"
+            );
+        })
     }
 }
 

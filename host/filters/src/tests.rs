@@ -19,7 +19,7 @@ mod judging;
 mod layers;
 mod loading;
 mod pieces;
-mod wasi;
+pub(crate) mod wasi;
 
 /// One engine for all tests, which keeps what it compiled for the next run: Python's guest alone takes a minute.
 static ENGINE: LazyLock<Engine> =

@@ -15,6 +15,7 @@ use crate::admin::StatusBoard;
 use crate::cli;
 use crate::config::{self, Config, ConfigError, Loaded};
 use crate::fleet::{self, Chosen};
+use flitch_core::telemetry;
 use flitch_filters::FilterSettings;
 use flitch_filters::swap::Which;
 use flitch_opamp::Kept as Sent;
@@ -64,6 +65,7 @@ impl Daemon {
                 () = ending.cancelled() => break,
                 request = self.requests.recv() => request.expect("the daemon has a control itself"),
                 _ = looks.tick() => {
+                    telemetry::say_due();
                     // It may wait for dead letters.
                     ending.run_until_cancelled(self.app.look()).await;
                     continue;

@@ -147,6 +147,7 @@ async fn attend(path: &Path, own: Loaded, signals: Signals) -> Result<Ended, Run
         drained = app.drain(timeout) => if drained { Ended::Drained } else { Ended::Left },
         () = either(&mut term, &mut interrupt) => Ended::AtOnce,
     };
+    telemetry::say_all();
     stop_admin.cancel();
     // It says farewell to its server, which takes it no more than moments.
     if let Some(managing) = managing {

@@ -1,13 +1,14 @@
 //! What is told of dead letters, in one place for all who write them: that there are some, that some were deleted, and that
-//! none can be written. Each is said at once and then once a minute, with how many there were since.
+//! none can be written. Each is said at once and then once a minute, with how many there were since; what is left is said at the
+//! end.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::telemetry::{Health, Metric, Part, Quiet};
+use crate::telemetry::{Gathered, Health, Metric, Part, Quiet};
 
 /// Most bytes of a reason that are kept until it is said.
 const REASON: usize = 1 << 10;
@@ -18,16 +19,15 @@ const SAID: &str = "records went to the dead letters";
 pub(super) struct Telling {
     health: Arc<Health>,
     /// By stage and component: a source and an output may have one name.
-    told: Mutex<BTreeMap<String, Told>>,
+    told: Mutex<BTreeMap<String, Arc<Gathered<Untold>>>>,
     /// By component.
     stalled: Mutex<BTreeMap<String, Stalled>>,
-    deleted: Mutex<Option<Deleted>>,
+    deleted: Mutex<Option<Arc<Gathered<Deleted>>>>,
 }
 
+/// Letters that nothing was said of, and why the first of them is one.
 #[derive(Debug)]
-struct Told {
-    said: Quiet,
-    /// Letters that nothing was said of, and why the first of them is one.
+struct Untold {
     letters: usize,
     reason: String,
 }
@@ -42,7 +42,7 @@ struct Stalled {
 
 #[derive(Debug)]
 struct Deleted {
-    said: Quiet,
+    file: PathBuf,
     letters: u64,
     bytes: u64,
 }
@@ -65,41 +65,30 @@ impl Telling {
         if letters == 0 {
             return;
         }
-        let mut all = self.told.lock();
-        let new = || Told { said: Quiet::a_minute(), letters: 0, reason: String::new() };
-        let told = all.entry(format!("{stage} {component}")).or_insert_with(new);
-        if told.letters == 0 {
-            reason[..reason.floor_char_boundary(REASON)].clone_into(&mut told.reason);
-        }
-        told.letters += letters;
-        if !told.said.may_say() {
-            return;
-        }
-        let (records, reason) = (std::mem::take(&mut told.letters), std::mem::take(&mut told.reason));
-        drop(all);
-        match stage {
-            "source" => tracing::warn!(source = component, records, reason, "{SAID}"),
-            "filter" => tracing::warn!(filter = component, records, reason, "{SAID}"),
-            _ => tracing::warn!(output = component, records, reason, "{SAID}"),
-        }
+        let new = || tells(stage, component);
+        let told = self.told.lock().entry(format!("{stage} {component}")).or_insert_with(new).clone();
+        told.add(|untold| match untold {
+            Some(untold) => Untold { letters: untold.letters + letters, ..untold },
+            None => Untold { letters, reason: reason[..reason.floor_char_boundary(REASON)].to_owned() },
+        });
     }
 
     /// A file of letters was deleted to make room.
     pub fn deleted(&self, file: &Path, letters: u64, bytes: u64) {
         Metric::LettersDeleted.counter(&[]).increment(letters);
-        let mut deleted = self.deleted.lock();
-        let told = deleted.get_or_insert_with(|| Deleted { said: Quiet::a_minute(), letters: 0, bytes: 0 });
-        told.letters += letters;
-        told.bytes += bytes;
-        if !told.said.may_say() {
-            return;
-        }
-        let (letters, bytes) = (std::mem::take(&mut told.letters), std::mem::take(&mut told.bytes));
-        drop(deleted);
-        tracing::error!(
-            file = %file.display(), letters, bytes,
-            "the dead letters have reached `max_bytes`; the oldest are deleted, and their records are lost"
-        );
+        let new = || {
+            Gathered::new(|Deleted { file, letters, bytes }| {
+                tracing::error!(
+                    file = %file.display(), letters, bytes,
+                    "the dead letters have reached `max_bytes`; the oldest are deleted, and their records are lost"
+                );
+            })
+        };
+        let deleted = self.deleted.lock().get_or_insert_with(new).clone();
+        deleted.add(|before| {
+            let (more, size) = before.map_or((0, 0), |before| (before.letters, before.bytes));
+            Deleted { file: file.to_owned(), letters: letters + more, bytes: bytes + size }
+        });
     }
 
     /// Letters of `component` cannot be written, and are tried again while the answer lives.
@@ -121,6 +110,16 @@ impl Telling {
         }
         Stall { telling: self.clone(), component: component.to_owned() }
     }
+}
+
+/// What tells of the letters of a component.
+fn tells(stage: &str, component: &str) -> Arc<Gathered<Untold>> {
+    let (stage, component) = (stage.to_owned(), component.to_owned());
+    Gathered::new(move |Untold { letters: records, reason }| match &*stage {
+        "source" => tracing::warn!(source = component, records, reason, "{SAID}"),
+        "filter" => tracing::warn!(filter = component, records, reason, "{SAID}"),
+        _ => tracing::warn!(output = component, records, reason, "{SAID}"),
+    })
 }
 
 fn failing(component: &str) -> metrics::Gauge {

@@ -3,12 +3,14 @@
 //! Names of metrics are one closed list, [`Metric`]; every counter of records has one of bytes beside it.
 
 pub mod escape;
+mod gathered;
 pub mod health;
 pub mod log;
 mod names;
 mod quiet;
 mod shown;
 
+pub use gathered::{Gathered, say_all, say_due};
 pub use health::{Health, Part};
 pub use names::Metric;
 pub use quiet::Quiet;

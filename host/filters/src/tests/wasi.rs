@@ -29,7 +29,7 @@ fn read(guest: &mut Alone, ask: &str) -> String {
 }
 
 /// The log while `run` runs on this thread.
-pub(super) fn log_of(run: impl FnOnce()) -> String {
+pub(crate) fn log_of(run: impl FnOnce()) -> String {
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
     impl Write for Sink {

@@ -74,6 +74,24 @@ async fn letters_are_told_at_once_and_then_once_a_minute_with_the_reason_of_the_
 }
 
 #[tokio::test(start_paused = true)]
+async fn letters_that_no_minute_has_told_are_told_at_the_end_with_the_reason_of_the_first() {
+    let (log, telling) = (Log::default(), Telling::default());
+    let _kept = log.kept();
+    for (letters, reason) in [(1, "the first"), (2, "the second"), (3, "the third")] {
+        telling.written("filter", "parse", letters, reason);
+        telling.deleted(Path::new("letters-00000001.ndjson"), letters as u64, 10);
+    }
+    assert_eq!(log.lines().len(), 2);
+    drop(telling);
+    let lines = log.lines();
+    assert_eq!(
+        lines[0],
+        r#"WARN records went to the dead letters filter="parse" records=5 reason="the second""#
+    );
+    assert!(lines.len() == 2 && lines[1].contains("letters=5 bytes=20"), "{lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn letters_that_are_deleted_are_told_once_a_minute_with_how_many_there_were_since() {
     let (log, telling) = (Log::default(), Telling::default());
     let _kept = log.kept();
