@@ -38,6 +38,7 @@ mod source;
 mod supervise;
 
 use apart::apart;
+use claim::Claim;
 pub use command::{Answer, Applied, Command, Control, Kept, Refused};
 use history::{By, History};
 use output::Output;
@@ -65,7 +66,7 @@ struct Pipeline {
 
 /// All running parts.
 pub struct App {
-    _lock: std::fs::File,
+    claim: Arc<Claim>,
     board: Arc<StatusBoard>,
     wiring: Wiring,
     filters: FilterContext,
@@ -92,7 +93,7 @@ impl App {
         let (data_dir, settings) = (config.data_dir.clone(), config.dead_letter.clone());
         let health = board.health().clone();
         let opened = apart(move || -> anyhow::Result<_> {
-            let lock = claim::claim(&data_dir)?;
+            let claim = Arc::new(claim::claim(&data_dir)?);
             let letters = data_dir.join(dead_letter::FOLDER);
             let letters = DeadLetters::open_with(&letters, &settings, Clock::system())
                 .with_context(|| format!("cannot keep dead letters in {}", data_dir.display()))?
@@ -101,9 +102,9 @@ impl App {
             let states = data_dir.join(flitch_filters::STATE_FOLDER);
             let states = States::open(&states, Clock::system(), &health)
                 .with_context(|| format!("cannot keep the states of filters in {}", states.display()))?;
-            Ok((lock, letters, engine, states))
+            Ok((claim, letters, engine, states))
         });
-        let (lock, dead_letters, engine, states) = opened.await.map_err(at("data_dir"))?;
+        let (claim, dead_letters, engine, states) = opened.await.map_err(at("data_dir"))?;
         let filters = FilterContext {
             engine,
             stock: crate::STOCK,
@@ -132,7 +133,7 @@ impl App {
         let history = Arc::new(History::open(&config.data_dir, Clock::system()));
         board.keeps(history.clone(), wiring.states.clone());
         let mut app = App {
-            _lock: lock,
+            claim,
             board,
             wiring,
             filters,
@@ -155,6 +156,12 @@ impl App {
                 Err(error)
             }
         }
+    }
+
+    /// Holds `data_dir` where somebody takes it away. To be called often.
+    async fn hold(&self) {
+        let (claim, health) = (self.claim.clone(), self.wiring.health.clone());
+        apart(move || claim.hold(&health)).await;
     }
 
     /// The files that plugins come from.

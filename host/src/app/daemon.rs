@@ -66,8 +66,12 @@ impl Daemon {
                 request = self.requests.recv() => request.expect("the daemon has a control itself"),
                 _ = looks.tick() => {
                     telemetry::say_due();
-                    // It may wait for dead letters.
-                    ending.run_until_cancelled(self.app.look()).await;
+                    // They may wait for dead letters, or for the disk.
+                    let look = async {
+                        self.app.hold().await;
+                        self.app.look().await;
+                    };
+                    ending.run_until_cancelled(look).await;
                     continue;
                 }
             };

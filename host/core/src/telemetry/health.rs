@@ -104,7 +104,7 @@ pub struct Part {
 
 impl Part {
     /// The part `name` of a kind: source, worker, output, listener, sync, compress, buffer, disk, log, clock, refresh,
-    /// manager, and dead letters.
+    /// manager, folder, and dead letters.
     pub fn new(health: &Arc<Health>, kind: &'static str, name: &str) -> Part {
         Part { health: health.clone(), kind, name: name.into() }
     }
