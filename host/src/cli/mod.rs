@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
-use tracing_subscriber::EnvFilter;
 
 use crate::config::{ConfigError, Loaded};
 use flitch_core::telemetry::escape::Lines;
@@ -24,6 +23,7 @@ mod context;
 mod dead_letters;
 mod demo;
 mod filter;
+mod logged;
 mod plugin;
 mod run;
 mod test;
@@ -274,8 +274,8 @@ pub fn leave(code: u8) -> ! {
     unsafe { libc::_exit(code.into()) }
 }
 
-fn set_up_log(cli: &Cli) -> Result<(), tracing_subscriber::filter::ParseError> {
-    let filter = EnvFilter::builder().parse(cli.log_filter())?;
+fn set_up_log(cli: &Cli) -> Result<(), String> {
+    let filter = logged::filter(cli.log_filter())?;
     // What runs for long does not wait for who reads its log.
     let queued = matches!(cli.command, Command::Run(_)).then(log::Sink::queued);
     let sink = queued.and_then(Result::ok).unwrap_or(log::Sink::Direct);
