@@ -1,5 +1,7 @@
 //! From a file to a configuration that was found right.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use rustix::fs::Access;
@@ -12,11 +14,14 @@ use super::model::{Config, left_buffer, left_object};
 use super::report::{ConfigError, Problem};
 use super::source::{self, SourceFile};
 use flitch_core::setting::Wrong;
+use flitch_core::units::Bytes;
 use flitch_filters::{FilterSettings, LoadError, Refused, ShadowError};
 
 /// Of the environment: where the admin listener is, whatever the file says of it. For those who start flitch with configurations
 /// of somebody else, and ask it how it is.
 const ADMIN_LISTEN: &str = "FLITCH_ADMIN_LISTEN";
+/// Most bytes of a configuration.
+const LARGEST: u64 = 16 << 20;
 /// What stands for a secret.
 const HIDDEN: &str = "***";
 
@@ -193,9 +198,22 @@ pub fn of_registry(error: &anyhow::Error) -> Option<&flitch_registry::Error> {
 /// # Errors
 /// All that is wrong with it.
 pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
-    let text = std::fs::read(path).map_err(|error| source::unreadable(path, &error))?;
+    let text = read(path).map_err(|error| source::unreadable(path, &error))?;
     let text = String::from_utf8(text).map_err(|error| source::undecodable(path, &error))?;
     load_text(path, &text)
+}
+
+/// The bytes of a file, which may be a pipe, as far as a configuration goes: what is named by mistake (a device, a log) may
+/// have no end.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    if File::open(path)?.take(LARGEST + 1).read_to_end(&mut text)? as u64 > LARGEST {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it has more than {}", Bytes(LARGEST)),
+        ));
+    }
+    Ok(text)
 }
 
 /// The same, where `path` has this text.

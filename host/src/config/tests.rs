@@ -311,6 +311,12 @@ fn a_file_that_is_not_utf8_is_told_at_the_first_byte_that_is_none() {
 }
 
 #[test]
+fn a_file_that_has_no_end_is_no_configuration() {
+    let report = load(Path::new("/dev/zero")).unwrap_err().report(false);
+    assert!(report.contains("cannot read the configuration: it has more than 16MiB"), "{report}");
+}
+
+#[test]
 fn what_a_plugin_says_of_an_item_of_its_settings_is_told_where_the_item_stands() {
     let settings =
         "{ plugin: dissect, settings: {\n    rules: [\n      { a.b: [x, 7] },\n      {},\n    ] } }";
