@@ -93,7 +93,13 @@ impl Which {
             Some(folder) => folder.clone(),
             None => crate::config::load(&self.config.path)?.config.data_dir,
         };
-        Ok(data_dir.join(FOLDER))
+        let folder = data_dir.join(FOLDER);
+        // That it cannot be looked for says so by itself.
+        if !folder.try_exists().unwrap_or(true) {
+            let folder = folder.display();
+            return Err(anyhow!("there is no {folder}: no flitch has run with this `data_dir`").into());
+        }
+        Ok(folder)
     }
 
     /// Where `--to` sends records.
