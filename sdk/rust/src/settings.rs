@@ -1,6 +1,9 @@
 //! Settings: the JSON text that the host hands over, into the filter's own type.
 
-use crate::{Result, bail, err};
+mod maps;
+
+use crate::{Result, err};
+use maps::Maps;
 use serde::de::DeserializeOwned;
 
 /// Reads settings. No settings at all are an empty object, so that a filter whose keys all have
@@ -11,12 +14,10 @@ use serde::de::DeserializeOwned;
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
     let text = match text.trim() {
         "" | "null" => "{}",
-        // serde would take a list for the values of the keys in their order.
-        text if text.starts_with('[') => bail!("settings: expected a map, found a list"),
         text => text,
     };
     let mut json = serde_json::Deserializer::from_str(text);
-    let settings = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let settings = serde_path_to_error::deserialize(Maps(&mut json)).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
         // The place in a text that the host wrote says nothing to an operator, the path does.
@@ -45,8 +46,19 @@ fn plain(reason: &str) -> String {
         "f32" | "f64" => "a number",
         "a sequence" => "a list",
         wanted if wanted.starts_with("a nonzero ") => "a whole number, 1 or more",
-        wanted if wanted.starts_with("struct ") || wanted.contains("enum ") => "a map",
+        wanted
+            if wanted.starts_with("struct ")
+                || wanted.contains("struct variant ")
+                || wanted.contains("enum ") =>
+        {
+            "a map"
+        }
         wanted => wanted,
+    };
+    let before = match before {
+        "invalid type: sequence, " => "invalid type: a list, ",
+        "invalid type: map, " => "invalid type: a map, ",
+        before => before,
     };
     format!("{before}expected {wanted}")
 }
@@ -80,6 +92,19 @@ mod tests {
         rules: Vec<Rule>,
         how: How,
         count: u32,
+        by_name: std::collections::BTreeMap<String, Rule>,
+        perhaps: Option<Box<Rule>>,
+        either: Option<Either>,
+        pair: (String, u32),
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(rename_all = "snake_case")]
+    enum Either {
+        This(Rule),
+        That { pattern: String },
+        Both(String, u32),
+        None,
     }
 
     #[derive(Debug, Default, Deserialize, PartialEq)]
@@ -123,11 +148,40 @@ mod tests {
     }
 
     #[test]
+    fn what_is_a_list_or_a_map_of_its_own_is_read_as_that() {
+        let text = r#"{"rules":[{"pattern":"a"}],"by_name":{"x":{"pattern":"b"}},"perhaps":{"pattern":"c"},"pair":["d",7],"either":{"both":["e",8]}}"#;
+        let rule = |pattern: &str| Rule { pattern: pattern.to_owned() };
+        let all = Kinds {
+            rules: vec![rule("a")],
+            by_name: [("x".to_owned(), rule("b"))].into(),
+            perhaps: Some(Box::new(rule("c"))),
+            either: Some(Either::Both("e".to_owned(), 8)),
+            pair: ("d".to_owned(), 7),
+            ..Kinds::default()
+        };
+        assert_eq!(super::parse::<Kinds>(text).expect("settings"), all);
+        for (text, either) in [
+            (r#""none""#, Either::None),
+            (r#"{"this":{"pattern":"a"}}"#, Either::This(rule("a"))),
+            (r#"{"that":{"pattern":"a"}}"#, Either::That { pattern: "a".to_owned() }),
+        ] {
+            let read = super::parse::<Kinds>(&format!(r#"{{"either":{text}}}"#)).expect("settings");
+            assert_eq!(read.either, Some(either));
+        }
+    }
+
+    #[test]
     fn no_reason_has_the_name_of_a_type() {
         for (text, reason) in [
             ("7", "settings: invalid type: integer `7`, expected a map"),
-            ("[]", "settings: expected a map, found a list"),
+            ("[]", "settings: invalid type: a list, expected a map"),
+            (r#"{"rules":[["a"]]}"#, "settings.rules[0]: invalid type: a list, expected a map"),
+            (r#"{"by_name":{"x":[]}}"#, "settings.by_name.x: invalid type: a list, expected a map"),
+            (r#"{"perhaps":["a"]}"#, "settings.perhaps: invalid type: a list, expected a map"),
+            (r#"{"either":{"that":["a"]}}"#, "settings.either.that: invalid type: a list, expected a map"),
+            (r#"{"either":{"this":["a"]}}"#, "settings.either.this: invalid type: a list, expected a map"),
             (r#"{"rules":7}"#, "settings.rules: invalid type: integer `7`, expected a list"),
+            (r#"{"rules":{}}"#, "settings.rules: invalid type: a map, expected a list"),
             (r#"{"rules":["a"]}"#, "settings.rules[0]: invalid type: string \"a\", expected a map"),
             (
                 r#"{"count":-1}"#,
