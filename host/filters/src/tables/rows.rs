@@ -5,14 +5,16 @@ use std::io::BufRead;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use arrow_array::cast::AsArray;
 
 use flitch_core::batch::builder::Builder;
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::decode::decode_line;
+use flitch_core::batch::lift::Found;
 use flitch_core::batch::path;
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::batch::value::{Scalar, Value};
-use flitch_core::batch::{Column, Records};
+use flitch_core::batch::{Column, Kind, Records};
 use flitch_core::named_file;
 
 /// Most rows of a table: row numbers are 32 bits, and a batch holds no more.
@@ -25,6 +27,8 @@ pub struct Rows {
     index: HashMap<Box<[u8]>, u32, ahash::RandomState>,
     /// All columns of the file, also those without any value.
     names: Vec<String>,
+    /// Columns of JSON in which a row has an object: what such an object has inside is among no names.
+    open: Vec<String>,
     /// Whether a row has the columns alone of which it has a value, so that one that no row has may be no mistake.
     optional: bool,
 }
@@ -53,7 +57,9 @@ impl Rows {
 
     fn index(records: Records, names: Vec<String>, key: &str, optional: bool) -> anyhow::Result<Rows> {
         let mut index = HashMap::with_capacity_and_hasher(records.rows(), ahash::RandomState::default());
-        let column = records.column(key);
+        // A row of very many names has some of them in one value of JSON.
+        let found = records.find(key);
+        let column = found.as_ref().map(Found::column);
         let mut text = Vec::new();
         for row in 0..records.rows() {
             let found = column.and_then(|column| key_text(column, row, &mut text));
@@ -62,7 +68,8 @@ impl Rows {
             }
             index.insert(text.as_slice().into(), row as u32);
         }
-        Ok(Rows { records, index, names, optional })
+        let open = records.iter().filter(has_objects).map(|column| column.field().name().clone()).collect();
+        Ok(Rows { records, index, names, open, optional })
     }
 
     /// How many rows.
@@ -81,8 +88,8 @@ impl Rows {
     /// The same after `old`: what filters may ask that for they may ask this for, though no row has a value of it any more.
     pub fn after(mut self, old: &Rows) -> Rows {
         if self.optional {
-            let gone: Vec<_> = old.names.iter().filter(|name| !self.names.contains(name)).cloned().collect();
-            self.names.extend(gone);
+            add_missing(&mut self.names, &old.names);
+            add_missing(&mut self.open, &old.open);
         }
         self
     }
@@ -92,10 +99,12 @@ impl Rows {
         &self.names
     }
 
-    /// The path of the column that a name means: it is the path, or one name of a header that has dots in it.
-    pub fn path(&self, name: &str) -> Option<&str> {
+    /// The path of the field that a name means: it is the path, or one name of a header that has dots in it, or leads into
+    /// an object that was kept whole.
+    pub fn path<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         let of = |path: &str| self.names.iter().find(|own| *own == path).map(String::as_str);
-        of(name).or_else(|| of(&path_of(name)))
+        let inside = || self.open.iter().any(|column| path::is_above(column, name)).then_some(name);
+        of(name).or_else(|| of(&path_of(name))).or_else(inside)
     }
 
     /// The values of one column; none where no row has one.
@@ -110,7 +119,10 @@ impl Rows {
         if !self.records.is_inside(name) && !self.records.iter().any(|column| is_below(&column)) {
             return None;
         }
-        let is_part = |column: &Column<'_>| path::overlap(column.field().name(), name);
+        let is_part = |column: &Column<'_>| {
+            let own = column.field().name();
+            path::overlap(own, name) || path::is_above(own, name)
+        };
         Some(self.records.iter().filter(is_part).collect())
     }
 
@@ -118,6 +130,18 @@ impl Rows {
     pub fn find(&self, key: &[u8]) -> Option<u32> {
         self.index.get(key).copied()
     }
+}
+
+/// Whether a row has an object in this column, which was kept whole there.
+fn has_objects(column: &Column<'_>) -> bool {
+    let is_object = |text: Option<&str>| text.is_some_and(|text| text.starts_with('{'));
+    Kind::of(column.field()) == Some(Kind::Json) && column.array().as_string::<i32>().iter().any(is_object)
+}
+
+/// Adds those names of `old` that `names` lacks.
+fn add_missing(names: &mut Vec<String>, old: &[String]) {
+    let gone: Vec<_> = old.iter().filter(|name| !names.contains(name)).cloned().collect();
+    names.extend(gone);
 }
 
 /// Writes the key of a row as text. None where the row has none.

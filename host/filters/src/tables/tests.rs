@@ -111,6 +111,29 @@ fn an_object_of_ndjson_is_found_as_a_whole_whatever_other_rows_have_there() {
 }
 
 #[test]
+fn what_every_row_has_inside_of_an_object_that_was_kept_whole_is_found() {
+    let members = |many: usize| (0..many).map(|n| format!("\"m{n}\":\"{n}\"")).collect::<Vec<_>>().join(",");
+    let text = format!("{{\"key\":\"a\",\"o\":{{\"wide\":{{{}}}}},\"list\":[1]}}\n", members(65));
+    let tables = load("t.ndjson", &text, "key").unwrap();
+    let wanted = |tables: &Tables, key: &str, want: &str| {
+        let answer = tables.lookup("t", keys(&[key]), &[want.to_owned()], &Bounds::none()).unwrap();
+        let ValuesResult::Json(blobs) = &answer[0].values else { panic!("no JSON: {answer:?}") };
+        texts(&ColumnResult { values: ValuesResult::Text(blobs.clone()), ..answer[0].clone() }, 1)
+    };
+    assert_eq!(wanted(&tables, "a", "o.wide.m7"), some(&[Some("\"7\"")]));
+    // What is in no object is a mistake, and so is a member of what is none.
+    for want in ["o.narrow.m7", "list.m7"] {
+        let refused = tables.lookup("t", keys(&[]), &[want.to_owned()], &Bounds::none());
+        assert!(matches!(refused, Err(LookupError::Refused(_))), "{want}");
+    }
+    // Of more than 256 names the others share one value, the key among them.
+    let text = format!("{{{},\"key\":\"a\",\"z\":8}}\n", members(300));
+    let tables = load("t.ndjson", &text, "key").unwrap();
+    assert_eq!(wanted(&tables, "a", "m299"), some(&[Some("\"299\"")]));
+    assert_eq!(wanted(&tables, "a", "z"), some(&[Some("8")]));
+}
+
+#[test]
 fn what_is_not_there_is_named_with_what_is() {
     let tables = load("t.csv", "key,city\na,b\n", "key").unwrap();
     let refused = |tables: &Tables, table: &str, want: &[String]| match tables.lookup(
