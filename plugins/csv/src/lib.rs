@@ -4,7 +4,7 @@ mod cells;
 mod settings;
 
 use cells::{Cells, Grammar};
-use flitch_sdk::parse::{Becomes, Dash, Kind, NOWHERE, Part, Policy, Reader, Sinks};
+use flitch_sdk::parse::{Becomes, Dash, Found, Kind, NOWHERE, Part, Policy, Reader, Sinks};
 use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result, bail};
 pub use settings::{Empty, FewerCells, MoreCells, Settings};
 
@@ -67,7 +67,7 @@ struct Lines<'a> {
 }
 
 impl Reader for Lines<'_> {
-    fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<(), String> {
+    fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<Found, String> {
         let Csv { parts, grammar, settings, cells, .. } = &mut *self.filter;
         let text = &data[from..to];
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -82,7 +82,7 @@ impl Reader for Lines<'_> {
         if settings.drop_header && is_header(text, cells, &settings.columns) {
             self.headers.push(self.rows);
             self.skip();
-            return Ok(());
+            return Ok(Found::Something);
         }
         let row = self.sinks.row();
         row.fill(NOWHERE);
@@ -97,7 +97,7 @@ impl Reader for Lines<'_> {
         let added = self.sinks.add(text);
         added.map_err(|wrong| wrong.describe(parts, text, self.sinks.row()))?;
         self.rows += 1;
-        Ok(())
+        Ok(Found::Something)
     }
 
     fn skip(&mut self) {

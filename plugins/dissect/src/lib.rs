@@ -3,7 +3,9 @@
 mod pattern;
 
 pub use flitch_sdk::parse::Preset;
-use flitch_sdk::parse::{Choice, Dash, OnMismatch, OnMissing, Part, Policy, Reader, Room, Sinks, below};
+use flitch_sdk::parse::{
+    Choice, Dash, Found, OnMismatch, OnMissing, Part, Policy, Reader, Room, Sinks, below,
+};
 use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result};
 use pattern::Pattern;
 use serde::Deserialize;
@@ -125,11 +127,12 @@ struct Lines<'a> {
 
 impl Reader for Lines<'_> {
     #[inline]
-    fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<(), String> {
+    fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<Found, String> {
         let split = self.pattern.split(data.as_bytes(), from, to, self.sinks.row());
         split.map_err(|mismatch| self.pattern.describe(mismatch))?;
         let added = self.sinks.add(data);
-        added.map_err(|wrong| wrong.describe(&self.pattern.parts, data, self.sinks.row()))
+        added.map_err(|wrong| wrong.describe(&self.pattern.parts, data, self.sinks.row()))?;
+        Ok(Found::Something)
     }
 
     fn skip(&mut self) {

@@ -6,7 +6,7 @@ mod ruby;
 mod settings;
 
 use expand::{Definitions, type_of};
-use flitch_sdk::parse::{Becomes, Dash, Kind, NOWHERE, Part, Policy, Reader, Sinks, below};
+use flitch_sdk::parse::{Becomes, Dash, Found, Kind, NOWHERE, Part, Policy, Reader, Sinks, below};
 use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result, bail, err};
 use regex::{CaptureLocations, Regex, RegexBuilder};
 pub use settings::Settings;
@@ -128,7 +128,7 @@ struct Texts<'a> {
 }
 
 impl Reader for Texts<'_> {
-    fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<(), String> {
+    fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<Found, String> {
         let Grok { patterns, parts, .. } = &mut *self.filter;
         let text = &data[from..to];
         let count = patterns.len();
@@ -150,8 +150,10 @@ impl Reader for Texts<'_> {
                 row[*part] = span;
             }
         }
+        let found = Found::at(row);
         let added = self.sinks.add(text);
-        added.map_err(|wrong| wrong.describe(parts, text, self.sinks.row()))
+        added.map_err(|wrong| wrong.describe(parts, text, self.sinks.row()))?;
+        Ok(found)
     }
 
     fn skip(&mut self) {

@@ -11,7 +11,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use decode::{Decoder, Show};
 use flitch_sdk::json::{Limits, flatten};
-use flitch_sdk::parse::{Policy, Reader, check_prefix, set_present};
+use flitch_sdk::parse::{Found, Policy, Reader, check_prefix, set_present};
 use flitch_sdk::{Batch, Changes, ColumnFilter, ColumnSet, Fields, Result, Value, bail, err, host};
 use framing::Framing;
 use schema::{Known, Schema};
@@ -167,17 +167,18 @@ impl Messages<'_> {
 }
 
 impl Reader for Messages<'_> {
-    fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<(), String> {
+    fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<Found, String> {
         let text = &data[from..to];
         match self.filter.encoding {
-            Encoding::Binary => self.bytes(text.as_bytes()),
-            Encoding::Base64 => self.bytes(&base64(text)?),
+            Encoding::Binary => self.bytes(text.as_bytes())?,
+            Encoding::Base64 => self.bytes(&base64(text)?)?,
         }
+        Ok(Found::Something)
     }
 
-    fn read_bytes(&mut self, bytes: &[u8]) -> Result<(), String> {
+    fn read_bytes(&mut self, bytes: &[u8]) -> Result<Found, String> {
         match self.filter.encoding {
-            Encoding::Binary => self.bytes(bytes),
+            Encoding::Binary => self.bytes(bytes).map(|()| Found::Something),
             Encoding::Base64 => self.read_other(Value::Bytes(bytes)),
         }
     }

@@ -4,7 +4,7 @@ mod direct;
 mod matcher;
 mod settings;
 
-use flitch_sdk::parse::{Becomes, Kind, NOWHERE, Part, Policy, Reader, Room, Sinks, below};
+use flitch_sdk::parse::{Becomes, Found, Kind, NOWHERE, Part, Policy, Reader, Room, Sinks, below};
 use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result, bail, err};
 use matcher::{Matcher, Places};
 pub use settings::{Preset, Settings};
@@ -95,7 +95,7 @@ struct Texts<'a> {
 
 impl Reader for Texts<'_> {
     #[inline]
-    fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<(), String> {
+    fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<Found, String> {
         let Texts { pattern, second, places, parts, groups, sinks } = self;
         let mut matches = |pattern: &Matcher| pattern.find(data, from, to, places);
         if !matches(pattern) && !second.is_some_and(matches) {
@@ -110,8 +110,10 @@ impl Reader for Texts<'_> {
                 None => NOWHERE,
             };
         }
+        let found = Found::at(sinks.row());
         let added = sinks.add(data);
-        added.map_err(|wrong| wrong.describe(parts, data, sinks.row()))
+        added.map_err(|wrong| wrong.describe(parts, data, sinks.row()))?;
+        Ok(found)
     }
 
     fn skip(&mut self) {

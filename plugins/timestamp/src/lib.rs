@@ -4,7 +4,7 @@ mod clf;
 mod epoch;
 mod format;
 
-use flitch_sdk::parse::{OnMismatch, OnMissing, Policy, Reader, check_name, describe, excerpt};
+use flitch_sdk::parse::{Found, OnMismatch, OnMissing, Policy, Reader, check_name, describe, excerpt};
 use flitch_sdk::zone::Zone;
 use flitch_sdk::{
     Batch, Changes, ColumnFilter, Fields, NumberColumn, Result, TimestampBuilder, Value, View, bail, path,
@@ -123,19 +123,19 @@ struct Times<'a> {
 
 impl Reader for Times<'_> {
     #[inline]
-    fn read(&mut self, row: usize, data: &str, from: usize, to: usize) -> Result<(), String> {
+    fn read(&mut self, row: usize, data: &str, from: usize, to: usize) -> Result<Found, String> {
         let text = &data[from..to];
         let arrival = self.arrivals.and_then(|arrivals| arrivals.get(row));
         for format in &mut *self.formats {
             if let Some(nanos) = format.read(text, self.zone, arrival) {
                 self.times.push(nanos);
-                return Ok(());
+                return Ok(Found::Something);
             }
         }
         Err(self.no_time(text))
     }
 
-    fn read_other(&mut self, value: Value<'_>) -> Result<(), String> {
+    fn read_other(&mut self, value: Value<'_>) -> Result<Found, String> {
         let read = match value {
             Value::Timestamp(nanos) => Some(nanos),
             value => self.formats.iter().find_map(|format| format.read_number(value)),
@@ -146,7 +146,7 @@ impl Reader for Times<'_> {
                 return Err(format!("it is {}, and no time of the format {}", describe(value), self.names()));
             }
         }
-        Ok(())
+        Ok(Found::Something)
     }
 
     fn skip(&mut self) {

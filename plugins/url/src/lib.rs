@@ -3,7 +3,7 @@
 mod parts;
 mod settings;
 
-use flitch_sdk::parse::{Policy, Reader, Repeated, below, check_prefix, set_pairs, set_present};
+use flitch_sdk::parse::{Found, Policy, Reader, Repeated, below, check_prefix, set_pairs, set_present};
 use flitch_sdk::{Batch, Changes, ColumnFilter, ColumnSet, Fields, Result, Value, bail, path};
 use parts::Parts;
 use percent_encoding::percent_decode_str;
@@ -99,14 +99,21 @@ struct Texts<'a> {
 }
 
 impl Reader for Texts<'_> {
-    fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<(), String> {
+    fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<Found, String> {
         let parts = Parts::of(&data[from..to])?;
+        let Url { names, decode, default_ports, query: how, .. } = self.filter;
+        let has_query = *how != Query::None && parts.query.is_some_and(|query| !query.is_empty());
+        // Whatever has a scheme has a path or a host as well.
+        let found =
+            match has_query || parts.scheme.is_some() || !parts.path.is_empty() || parts.fragment.is_some() {
+                true => Found::Something,
+                false => Found::Nothing,
+            };
         self.columns.begin_row();
         // The first of the row, which it takes back if the names are too many.
         if let Some(query) = parts.query.filter(|query| !query.is_empty()) {
             self.query(query)?;
         }
-        let Url { names, decode, default_ports, .. } = self.filter;
         let (row, columns) = (self.rows, &mut self.columns);
         let mut set = |name: &str, value: Option<Cow<'_, str>>| {
             if let Some(value) = value {
@@ -124,7 +131,7 @@ impl Reader for Texts<'_> {
             columns.set(row, &names.port, Value::Int64(port.into()));
         }
         self.rows += 1;
-        Ok(())
+        Ok(found)
     }
 
     fn skip(&mut self) {

@@ -5,8 +5,7 @@ mod rules;
 mod words;
 
 use agent::Agent;
-use flitch_sdk::bitmap::BitmapBuilder;
-use flitch_sdk::parse::{Policy, Reader, below, check_prefix, is_of_each_record, set_present};
+use flitch_sdk::parse::{Found, Policy, Reader, below, check_prefix, set_present};
 use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Int64Builder, Result, TextBuilder, bail, path};
 
 flitch_sdk::parser_settings! {
@@ -26,9 +25,7 @@ const MAJOR: &str = "major";
 #[derive(Debug)]
 pub struct UserAgent {
     prefix: String,
-    /// It keeps the source: a text that says nothing to this filter may say something to others.
     policy: Policy,
-    keep_source: bool,
 }
 
 impl ColumnFilter for UserAgent {
@@ -36,7 +33,7 @@ impl ColumnFilter for UserAgent {
 
     fn new(settings: Settings) -> Result<Self> {
         check_prefix(&settings.prefix)?;
-        let mut policy = settings.policy();
+        let policy = settings.policy();
         let names = TEXTS.into_iter().chain([MAJOR]).map(|name| below(&settings.prefix, name));
         let names: Vec<String> = names.collect();
         policy.check(names.iter().map(String::as_str))?;
@@ -45,8 +42,7 @@ impl ColumnFilter for UserAgent {
         {
             bail!("settings.keep_source: `{name}` would replace `{}`; write another `prefix`", policy.field);
         }
-        let keep_source = std::mem::replace(&mut policy.keep_source, true);
-        Ok(Self { prefix: settings.prefix, policy, keep_source })
+        Ok(Self { prefix: settings.prefix, policy })
     }
 
     fn fields(&self) -> Fields {
@@ -56,10 +52,6 @@ impl ColumnFilter for UserAgent {
     fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
         let mut texts = Texts::default();
         self.policy.run(batch, changes, &mut texts);
-        let (field, known) = (&self.policy.field, texts.known.finish());
-        if !self.keep_source && !is_of_each_record(field) && known.iter().any(|bits| *bits != 0) {
-            changes.remove_from(field, known);
-        }
         let columns = TEXTS
             .into_iter()
             .zip(texts.texts)
@@ -74,12 +66,10 @@ impl ColumnFilter for UserAgent {
 struct Texts {
     texts: [TextBuilder; 5],
     majors: Int64Builder,
-    /// Of each row, whether anything was found.
-    known: BitmapBuilder,
 }
 
 impl Reader for Texts {
-    fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<(), String> {
+    fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<Found, String> {
         let agent = Agent::of(&data[from..to]);
         let device = agent.device.map(rules::Device::name);
         let found = [agent.family, agent.version, agent.os, agent.os_version.as_deref(), device];
@@ -87,14 +77,13 @@ impl Reader for Texts {
             builder.push_option(text);
         }
         self.majors.push_option(agent.major());
-        self.known.push(found.iter().any(Option::is_some));
-        Ok(())
+        let knows = found.iter().any(Option::is_some);
+        Ok(if knows { Found::Something } else { Found::Nothing })
     }
 
     fn skip(&mut self) {
         self.texts.iter_mut().for_each(TextBuilder::push_absent);
         self.majors.push_absent();
-        self.known.push(false);
     }
 }
 

@@ -115,19 +115,35 @@ pub struct Policy {
     pub error_field: Option<String>,
 }
 
+/// What a reader has found in a source that is not wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Something: the record matches.
+    Something,
+    /// Nothing that it knows: the record goes on, and its source stays, for it may say something to others.
+    Nothing,
+}
+
+impl Found {
+    /// What was found where these are the places of a text's parts.
+    pub fn at(places: &[Span]) -> Self {
+        if places.iter().all(|place| *place == NOWHERE) { Self::Nothing } else { Self::Something }
+    }
+}
+
 /// What reads one text into columns of its own, which have a row for every row that goes on.
 pub trait Reader {
     /// Reads the text `data[from..to]` of row `row` and adds a row.
     ///
     /// # Errors
     /// Why it does not match; no row is added then.
-    fn read(&mut self, row: usize, data: &str, from: usize, to: usize) -> Result<(), String>;
+    fn read(&mut self, row: usize, data: &str, from: usize, to: usize) -> Result<Found, String>;
 
     /// Reads bytes that are not UTF-8, and adds a row.
     ///
     /// # Errors
     /// Why they do not match; no row is added then.
-    fn read_bytes(&mut self, bytes: &[u8]) -> Result<(), String> {
+    fn read_bytes(&mut self, bytes: &[u8]) -> Result<Found, String> {
         self.read_other(Value::Bytes(bytes))
     }
 
@@ -135,7 +151,7 @@ pub trait Reader {
     ///
     /// # Errors
     /// Why it does not match; no row is added then.
-    fn read_other(&mut self, value: Value<'_>) -> Result<(), String> {
+    fn read_other(&mut self, value: Value<'_>) -> Result<Found, String> {
         Err(format!("it is {}, and should be text", describe(value)))
     }
 
@@ -212,7 +228,8 @@ impl<R: Reader> Rows<'_, R> {
     #[inline]
     fn text(&mut self, data: &str, from: usize, to: usize) {
         match self.reader.read(self.row, data, from, to) {
-            Ok(()) => self.matched(),
+            Ok(Found::Something) => self.matched(),
+            Ok(Found::Nothing) => self.unmatched(),
             Err(reason) => self.mismatched(&reason),
         }
     }
@@ -227,9 +244,10 @@ impl<R: Reader> Rows<'_, R> {
         self.no_text(read);
     }
 
-    fn no_text(&mut self, read: Result<(), String>) {
+    fn no_text(&mut self, read: Result<Found, String>) {
         match read {
-            Ok(()) => self.matched(),
+            Ok(Found::Something) => self.matched(),
+            Ok(Found::Nothing) => self.unmatched(),
             Err(reason) => self.mismatched(&format!("the field `{}`: {reason}", self.policy.field)),
         }
     }
@@ -284,6 +302,11 @@ impl<R: Reader> Rows<'_, R> {
         });
         matched.push(false);
         self.going_on += 1;
+        self.unmatched();
+    }
+
+    /// The row goes on with its source, and the reader has added its row.
+    fn unmatched(&mut self) {
         self.row += 1;
     }
 

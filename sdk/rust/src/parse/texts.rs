@@ -1,6 +1,6 @@
 //! A parser of texts as a function: from a text to the fields of a row.
 
-use super::{Policy, Reader, set_pairs};
+use super::{Found, Policy, Reader, set_pairs};
 use crate::json::{Limits, flatten};
 use crate::{Batch, Changes, Column, ColumnSet, Result, Value};
 use std::borrow::Cow;
@@ -62,11 +62,11 @@ struct Texts<P> {
 
 impl<P: FnMut(&str, &mut Row<'_>) -> Result<(), String>> Reader for Texts<P> {
     #[inline]
-    fn read(&mut self, row: usize, data: &str, from: usize, to: usize) -> Result<(), String> {
+    fn read(&mut self, row: usize, data: &str, from: usize, to: usize) -> Result<Found, String> {
         self.columns.begin_row();
         (self.parse)(&data[from..to], &mut Row { source: row, columns: &mut self.columns, row: self.rows })?;
         self.rows += 1;
-        Ok(())
+        Ok(Found::Something)
     }
 
     fn skip(&mut self) {
