@@ -98,7 +98,10 @@ impl RecordFilter for Split {
 
     fn apply(&mut self, record: &mut Record<'_>) -> Result<()> {
         let field = &self.settings.field;
+        // An object is there though its members are columns.
+        let is_object = || record.fields().any(|(name, _)| path::is_below(name, field));
         let parts = match record.get(field) {
+            None if is_object() => self.parts(Value::Json("{}")),
             None if self.settings.on_missing == OnMissing::Pass => return Ok(()),
             None => bail!("the field `{field}` is missing"),
             Some(value) => self.parts(value),

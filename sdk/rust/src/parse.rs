@@ -179,8 +179,10 @@ impl Policy {
     /// Reads every row's source with `reader`, and says in `changes` what becomes of it: what is
     /// rejected, what is removed. The reader's own columns are still to be set.
     pub fn run(&self, batch: &Batch, changes: &mut Changes, reader: &mut impl Reader) {
+        let is_below = |column: &&Column| path::is_below(&column.name, &self.field);
+        let below = batch.columns.iter().filter(is_below).collect();
         let mut rows =
-            Rows { policy: self, reader, changes, row: 0, going_on: 0, matched: None, errors: None };
+            Rows { policy: self, reader, changes, below, row: 0, going_on: 0, matched: None, errors: None };
         let source = batch.find(&self.field);
         match source.as_deref().map(|column| (column, column.view())) {
             Some((_, View::Text(column))) => {
@@ -216,6 +218,8 @@ struct Rows<'a, R> {
     policy: &'a Policy,
     reader: &'a mut R,
     changes: &'a mut Changes,
+    /// What stands below the source, where that is an object.
+    below: Vec<&'a Column>,
     /// The row that comes next.
     row: usize,
     going_on: usize,
@@ -263,6 +267,10 @@ impl<R: Reader> Rows<'_, R> {
 
     #[cold]
     fn missing(&mut self) {
+        // An object is there though its members are columns, as one is that is too wide for that.
+        if self.below.iter().any(|column| column.is_present(self.row)) {
+            return self.other(Value::Json("{}"));
+        }
         match self.policy.on_missing {
             OnMissing::Pass => self.pass(),
             OnMissing::Reject => self.reject(format!("the field `{}` is missing", self.policy.field)),
@@ -294,6 +302,11 @@ impl<R: Reader> Rows<'_, R> {
     /// The row goes on as it is.
     fn pass(&mut self) {
         self.reader.skip();
+        self.unmatched();
+    }
+
+    /// The row goes on with its source, and the reader has added its row.
+    fn unmatched(&mut self) {
         let so_far = self.going_on;
         let matched = self.matched.get_or_insert_with(|| {
             let mut bits = BitmapBuilder::with_capacity(so_far + 1);
@@ -302,11 +315,6 @@ impl<R: Reader> Rows<'_, R> {
         });
         matched.push(false);
         self.going_on += 1;
-        self.unmatched();
-    }
-
-    /// The row goes on with its source, and the reader has added its row.
-    fn unmatched(&mut self) {
         self.row += 1;
     }
 
