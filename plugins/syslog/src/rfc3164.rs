@@ -143,7 +143,7 @@ fn is_name(word: &str) -> bool {
     !word.is_empty() && !word.contains(['{', '}', '"', '\'', '=', '<', '>', ',', ';', ' '])
 }
 
-/// The name of a program and the number of its process, as in `su: ` and `cron[12]: `, and what stands behind.
+/// The name of a program and the number of its process, as in `su: `, `cron[12]: ` and `cron[12]:`, and what stands behind.
 fn tag(text: &str) -> Option<(Option<&str>, Option<&str>, &str)> {
     let end = text.bytes().take(MAX_NAME).position(|byte| matches!(byte, b' ' | b'[' | b':'))?;
     let (name, rest) = text.split_at(end);
@@ -157,9 +157,10 @@ fn tag(text: &str) -> Option<(Option<&str>, Option<&str>, &str)> {
             (Some(&inside[..end]).filter(|procid| !procid.is_empty()), &inside[end + 1..])
         }
     };
-    // Within a word, as in an address of version 6, a colon is no end.
+    let has_process = text.as_bytes()[end] == b'[';
+    // Within a word, as in an address of version 6, a colon is no end; behind the number of a process it is one.
     let rest = rest.strip_prefix(':')?;
-    let text = rest.strip_prefix(' ').or(Some(rest).filter(|rest| rest.is_empty()))?;
+    let text = rest.strip_prefix(' ').or(Some(rest).filter(|rest| has_process || rest.is_empty()))?;
     Some((Some(name), procid, text))
 }
 

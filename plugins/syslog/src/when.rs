@@ -140,11 +140,12 @@ fn year(text: &str) -> Option<(i64, &str)> {
     YEARS.contains(&year).then_some((i64::from(year), rest.trim_start_matches(' ')))
 }
 
-/// ` 2026` behind a clock, where a word ends.
+/// ` 2026` behind a clock, where a word ends: in `2001:db8::1` it does not.
 fn year_behind(text: &str) -> Option<(i64, &str)> {
     let text = text.strip_prefix(' ')?;
     let rest = text.get(4..)?;
-    let ends = rest.is_empty() || rest.starts_with([' ', ':']);
+    let behind = rest.strip_prefix(':').unwrap_or(rest);
+    let ends = behind.is_empty() || behind.starts_with([' ', '%']);
     let year = digits::<4>(text.as_bytes()).filter(|year| ends && YEARS.contains(year))?;
     Some((i64::from(year), rest))
 }
