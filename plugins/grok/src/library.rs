@@ -53,7 +53,8 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ("URIPATHPARAM", r"%{URIPATH}(?:%{URIPARAM})?"),
     ("URI", r"%{URIPROTO}://(?:%{USER}(?::[^@]*)?@)?(?:%{URIHOST})?(?:%{URIPATHPARAM})?"),
     // Times
-    ("MONTH", r"(?-u:\b)(?i:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)(?-u:\b)"),
+    // In English and German.
+    ("MONTH", r"(?-u:\b)(?i:jan(?:uary?)?|feb(?:ruary?)?|m[aä]r(?:ch|z)?|apr(?:il)?|ma[yi]|jun[ei]?|jul[yi]?|aug(?:ust)?|sept?(?:ember)?|o[ck]t(?:ober)?|nov(?:ember)?|de[cz](?:ember)?)(?-u:\b)"),
     ("MONTHNUM", r"1[0-2]|0?[1-9]"),
     ("MONTHNUM2", r"0[1-9]|1[0-2]"),
     ("MONTHDAY", r"0[1-9]|[12][0-9]|3[01]|[1-9]"),
@@ -84,14 +85,15 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ("SYSLOGHOST", r"%{IPORHOST}"),
     ("SYSLOGFACILITY", r"<%{NONNEGINT:facility}\.%{NONNEGINT:priority}>"),
     ("SYSLOGBASE", r"%{SYSLOGTIMESTAMP:timestamp} (?:%{SYSLOGFACILITY} )?%{SYSLOGHOST:logsource} %{SYSLOGPROG}:"),
-    ("SYSLOGLINE", r"%{SYSLOGBASE} %{GREEDYDATA:message}"),
+    ("SYSLOGBASE2", r"(?:%{SYSLOGTIMESTAMP:timestamp}|%{TIMESTAMP_ISO8601:timestamp8601}) (?:%{SYSLOGFACILITY} )?%{SYSLOGHOST:logsource}(?: %{SYSLOGPROG}:)?"),
+    ("SYSLOGLINE", r"%{SYSLOGBASE2} %{GREEDYDATA:message}"),
     ("SYSLOG5424PRI", r"<%{NONNEGINT:syslog5424_pri}>"),
     ("SYSLOG5424SD", r"\[%{DATA}\]+"),
     ("SYSLOG5424BASE", r"%{SYSLOG5424PRI}%{NONNEGINT:syslog5424_ver} +(?:-|%{TIMESTAMP_ISO8601:syslog5424_ts}) +(?:-|%{IPORHOST:syslog5424_host}) +(?:-|%{NOTSPACE:syslog5424_app}) +(?:-|%{NOTSPACE:syslog5424_proc}) +(?:-|%{NOTSPACE:syslog5424_msgid}) +(?:-|%{SYSLOG5424SD:syslog5424_sd})"),
     ("SYSLOG5424LINE", r"%{SYSLOG5424BASE} +%{GREEDYDATA:syslog5424_msg}"),
     ("CRON_ACTION", r"[A-Z ]+"),
     ("CRONLOG", r"%{SYSLOGBASE} \(%{USER:user}\) %{CRON_ACTION:action} \(%{DATA:message}\)"),
-    ("LOGLEVEL", r"(?i:trace|debug|notice|info(?:rmation)?|warn(?:ing)?|err(?:or)?|crit(?:ical)?|fatal|severe|emerg(?:ency)?|alert)"),
+    ("LOGLEVEL", r"(?i:trace|debug|notice|info?(?:rmation)?|warn?(?:ing)?|err?(?:or)?|crit?(?:ical)?|fatal|severe|emerg(?:ency)?|alert)"),
     // Web servers
     ("HTTPDUSER", r"%{EMAILADDRESS}|%{USER}"),
     ("COMMONAPACHELOG", r#"%{IPORHOST:clientip} (?:-|%{HTTPDUSER:ident}) (?:-|%{HTTPDUSER:auth}) \[%{HTTPDATE:timestamp}\] "(?:%{WORD:verb} %{NOTSPACE:request}(?: HTTP/%{NUMBER:httpversion})?|%{QUOTEDDATA:rawrequest})" (?:-|%{INT:response}) (?:-|%{INT:bytes})"#),
