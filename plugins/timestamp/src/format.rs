@@ -9,8 +9,8 @@ use jiff::fmt::strtime::BrokenDownTime;
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 
-/// How strptime says that an offset is written: `+0100`, `+01:00`.
-const OFFSETS: [&str; 2] = ["%z", "%:z"];
+/// How strptime says that an offset is written: `+0100`, `+01:00`, `+01`.
+const OFFSETS: [&str; 3] = ["%z", "%:z", "%:::z"];
 
 /// One format, or a list of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,8 +117,11 @@ impl Format {
                 clf.read(text.as_bytes()).or_else(|| instant(&otherwise(clf::OTHERS, text)?, zone))
             }
             Self::Rfc3339 => parse_rfc3339(text.as_bytes()).or_else(|| {
-                let local = parse_rfc3339(format!("{text}Z").as_bytes())?;
-                zone.shift(local)
+                // PostgreSQL writes the hours of an offset alone: `+01`.
+                let in_hours = || parse_rfc3339(format!("{text}:00").as_bytes());
+                let local =
+                    || parse_rfc3339(format!("{text}Z").as_bytes()).and_then(|local| zone.shift(local));
+                in_hours().or_else(local)
             }),
             Self::Epoch(unit) => unit.of_text(text.as_bytes()),
             Self::Strptime { formats, lacks_the_year, .. } => {
