@@ -133,6 +133,12 @@ impl Finder {
         Some(out)
     }
 
+    /// The same of a number that is whole, as which some writers have any number: `4.111111111111111E15`.
+    pub fn redact_float(&mut self, number: f64) -> Option<String> {
+        let is_whole = number.fract() == 0.0 && number.abs() < i64::MAX as f64;
+        is_whole.then(|| (number as i64).to_string()).and_then(|digits| self.redact(&digits))
+    }
+
     /// The same of bytes, of which those are looked at that are UTF-8.
     pub fn redact_bytes(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut out = Vec::with_capacity(bytes.len());

@@ -61,10 +61,8 @@ impl<'a, S: Fn(&str) -> bool> Walk<'a, '_, S> {
                 let length = self.text[start..].find([',', ']', '}', ' ', '\t', '\n', '\r']);
                 self.at = length.map_or(self.text.len(), |length| start + length);
                 let number = &self.text[start..self.at];
-                let is_whole = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-                if is_whole
-                    && !(self.is_spared)(&self.path)
-                    && let Some(text) = self.finder.redact(number)
+                if !(self.is_spared)(&self.path)
+                    && let Some(text) = redact_number(number, self.finder)
                 {
                     self.replace(start, &quote(&text));
                 }
@@ -132,6 +130,14 @@ impl<'a, S: Fn(&str) -> bool> Walk<'a, '_, S> {
         self.out.push_str(&self.text[self.copied..start]);
         self.out.push_str(with);
         self.copied = self.at;
+    }
+}
+
+/// A number that is whole, without what was found in it; of `true` and the like nothing.
+fn redact_number(number: &str, finder: &mut Finder) -> Option<String> {
+    match number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
+        true => finder.redact(number),
+        false => number.parse().ok().and_then(|number| finder.redact_float(number)),
     }
 }
 
@@ -207,7 +213,10 @@ mod tests {
         assert_eq!(redacted(text).unwrap(), wanted);
         assert_eq!(redacted(r#"{"a":[1,"x",null,{}],"b":[]}"#), None);
         assert_eq!(redacted(r#""1.2.3.4""#).unwrap(), r#""[ip]""#);
-        assert_eq!(redacted("4111111111111111").unwrap(), r#""[card]""#);
+        for number in ["4111111111111111", "4111111111111111.0", "4.111111111111111E15"] {
+            assert_eq!(redacted(number).unwrap(), r#""[card]""#, "{number}");
+        }
+        assert_eq!(redacted("[4111111111111111.5,1e400,-0.0,null,false]"), None);
     }
 
     #[test]

@@ -114,7 +114,8 @@ impl Redact {
                 let is_spared = |name: &str| inner && within(name);
                 json::redact(&column.name, texts.get(row)?, &mut self.finder, &is_spared).map(Redacted::Json)
             }
-            View::Float64(_) | View::Boolean(_) | View::Timestamp(_) => None,
+            View::Float64(numbers) => self.finder.redact_float(numbers.get(row)?).map(Redacted::Text),
+            View::Boolean(_) | View::Timestamp(_) => None,
         }
     }
 }
