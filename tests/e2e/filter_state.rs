@@ -10,8 +10,12 @@ use flitch_tests::wait::eventually;
 use crate::support::*;
 
 fn config(filter: &str) -> String {
+    config_to(filter, "out: { type: file, path: \"{dir}/out.ndjson\" }")
+}
+
+fn config_to(filter: &str, output: &str) -> String {
     let filters = [("once", filter.to_owned())];
-    pipeline(&file_source("app.log"), &filters, "out: { type: file, path: \"{dir}/out.ndjson\" }")
+    pipeline(&file_source("app.log"), &filters, output)
 }
 
 fn write(flitch: &Flitch, lines: &[&str]) {
@@ -86,6 +90,46 @@ fn duplicates_are_known_after_a_new_version_a_stop_and_a_crash() {
     assert_eq!(came(&flitch), ["a", "b", "c", "d", "e"]);
     let restored = flitch.metrics().count("flitch_filter_state_restores_total", &[("result", "restored")]);
     assert_eq!(restored, 1);
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+}
+
+#[test]
+fn records_that_did_not_arrive_are_no_duplicates_of_themselves_after_a_stop_a_crash_and_a_reload() {
+    let dedupe = "{ plugin: dedupe, settings: { key: message, window_seconds: 3600 }, instances: 1, state: { interval: 100ms } }";
+    // Nobody listens there.
+    let away = config_to(dedupe, "out: { type: http, url: \"http://127.0.0.1:9/\" }");
+    let away = format!("drain_timeout: 100ms\n{away}");
+    let mut flitch = Flitch::new(FLITCH, &away);
+    write(&flitch, &["a", "b", "a"]);
+    for ends in ["a stop", "a crash"] {
+        flitch.run();
+        eventually("three records", DEADLINE, || taken(&flitch) == 3);
+        let dropped = [("filter", "once"), ("counter", "duplicates")];
+        eventually("a duplicate", DEADLINE, || {
+            flitch.metrics().count("flitch_filter_counter_total", &dropped) == 1
+        });
+        match ends {
+            "a stop" => assert!(!flitch.terminate(DEADLINE).success(), "what it had did not arrive"),
+            _ => {
+                // Of another save, which is due while the records are under way, nothing is on disk.
+                eventually("a save", DEADLINE, || {
+                    flitch.metrics().count("flitch_filter_state_saves_total", &[("result", "saved")]) > 0
+                });
+                flitch.kill();
+            }
+        }
+        assert!(!flitch.at("data/state/main.once").exists(), "{ends}");
+    }
+    flitch.run();
+    eventually("three records", DEADLINE, || taken(&flitch) == 3);
+    flitch.configure(&format!("drain_timeout: 2s\n{}", config(dedupe)));
+    flitch.signal(Signal::Hup);
+    eventually("what came before the output", DEADLINE, || came(&flitch).len() == 2);
+    flitch.settled(DEADLINE);
+    write(&flitch, &["b", "c"]);
+    eventually("what came behind", DEADLINE, || came(&flitch).len() == 3);
+    flitch.settled(DEADLINE);
+    assert_eq!(came(&flitch), ["a", "b", "c"]);
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
 }
 

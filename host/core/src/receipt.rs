@@ -11,6 +11,9 @@
 //! A buffer that keeps records beyond the process settles their shares as [`Receipt::stored`], and [`restore`]s receipts
 //! of its own when it gives them out, in this process or in the next.
 //!
+//! Who remembers something of a batch is a [`Witness`] of its receipt: it is let go of when all shares are gone, and hears before
+//! the source does that records will come again.
+//!
 //! The same shares keep the accounts. Each stands for a number of records, so that at any moment
 //! `received + copied + restored = delivered + dropped + dead-lettered + returned + stored + in flight` holds by
 //! construction.
@@ -123,9 +126,16 @@ impl Ledger {
 /// Called once with the worst verdict when the last share of a receipt is gone.
 pub type OnSettled = Box<dyn FnOnce(Verdict) + Send>;
 
+/// Who remembers something of the records of a receipt, until it drops it.
+pub trait Witness: Send + Sync {
+    /// Records will be sent again: what is remembered of them must not tell against them. It must not block.
+    fn returned(&self);
+}
+
 struct Shared {
     ledger: Arc<Ledger>,
     again: AtomicBool,
+    witnesses: Mutex<Vec<Arc<dyn Witness>>>,
     /// Behind a lock only so that shares may be seen from several threads; it is taken once, in `drop`.
     on_settled: Mutex<Option<OnSettled>>,
 }
@@ -133,6 +143,9 @@ struct Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         let verdict = if *self.again.get_mut() { Verdict::Again } else { Verdict::Safe };
+        if verdict == Verdict::Again {
+            self.witnesses.get_mut().iter().for_each(|witness| witness.returned());
+        }
         if let Some(tell) = self.on_settled.get_mut().take() {
             tell(verdict);
         }
@@ -211,6 +224,7 @@ fn owed(ledger: &Arc<Ledger>, records: usize, on_settled: OnSettled) -> Receipt 
     let shared = Shared {
         ledger: ledger.clone(),
         again: AtomicBool::new(false),
+        witnesses: Mutex::default(),
         on_settled: Mutex::new(Some(on_settled)),
     };
     Receipt { bond: Bond::Owed(Arc::new(shared)), records: records as u64 }
@@ -230,6 +244,13 @@ impl Receipt {
     /// The accounts in which the records stand.
     pub fn ledger(&self) -> &Arc<Ledger> {
         self.bond.ledger()
+    }
+
+    /// Has `witness` with all shares until the last of them is gone. One that nobody waits for has none.
+    pub fn witnessed(&self, witness: Arc<dyn Witness>) {
+        if let Bond::Owed(shared) = &self.bond {
+            shared.witnesses.lock().push(witness);
+        }
     }
 
     /// One more share, for a copy of `records` of the records.

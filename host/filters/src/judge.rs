@@ -19,6 +19,7 @@ use super::judgement::{Judgement, Part, Traffic};
 use super::saved::Memory;
 use super::settings::OnError;
 use flitch_core::batch::{Records, merge};
+use flitch_core::receipt::Witness;
 
 /// The column that says why a record is as it came, where `on_error: pass` lets it go on.
 const ERROR: &str = "@error";
@@ -114,9 +115,19 @@ impl Judge {
         }
     }
 
-    /// Gives the first instance what was kept. After a fault there is nothing to give: what was kept may be why.
+    /// What is to have the receipts of the records that were judged last, as the filter remembers them.
+    pub fn witness(&self) -> Option<Arc<dyn Witness>> {
+        self.memory.as_ref()?.witness()
+    }
+
+    /// Gives the first instance what was kept, also where it is the first after records that are sent again. After a fault there is
+    /// nothing to give: what was kept may be why.
     fn remember(&mut self, faults: &mut Vec<FaultKind>) {
-        if self.memory.as_ref().is_some_and(Memory::is_new)
+        let is_past = self.memory.as_ref().is_some_and(Memory::is_past);
+        if is_past {
+            self.instance = None;
+        }
+        if (is_past || self.memory.as_ref().is_some_and(Memory::is_new))
             && let Some(mut instance) = self.instance.take().or_else(|| self.start(faults).ok())
             && let Some(memory) = &mut self.memory
         {

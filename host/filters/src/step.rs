@@ -80,6 +80,9 @@ impl Step {
         let timer = (stands_for > 0 || shadow.is_some()).then(Timer::start);
         let (mut judgement, judged) = self.judge.judge_some(records);
         let cost = timer.map(|timer| timer.elapsed());
+        if let Some(witness) = self.judge.witness() {
+            receipt.witnessed(witness);
+        }
         let filter = self.judge.filter();
         let part = match records.rows() - judged {
             0 => records.clone(),

@@ -37,7 +37,11 @@ impl App {
                 in_time &= ended.unwrap_or(false);
             }
             in_time &= old.is_empty();
-            finish(pipelines, outputs, deadline).await && in_time
+            in_time &= finish(pipelines, outputs, deadline).await;
+            // What filters remember of records that have arrived at last.
+            let states = self.wiring.states.clone();
+            let _ = tokio::task::spawn_blocking(move || states.flush()).await;
+            in_time
         };
         // Workers may wait for room among the dead letters.
         let give_up = async {

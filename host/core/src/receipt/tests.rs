@@ -23,6 +23,40 @@ fn a_delivered_batch_is_safe() {
     assert_eq!(ledger.read().in_flight(), 0);
 }
 
+/// Tells when it hears of records that are sent again, and when it is let go of.
+struct Heard(mpsc::SyncSender<&'static str>);
+
+impl Witness for Heard {
+    fn returned(&self) {
+        self.0.send("returned").unwrap();
+    }
+}
+
+impl Drop for Heard {
+    fn drop(&mut self) {
+        let _ = self.0.send("let go");
+    }
+}
+
+#[test]
+fn a_witness_hears_that_records_come_again_before_their_source_does_and_is_let_go_of_with_the_last_share() {
+    let (tell, heard) = mpsc::sync_channel(8);
+    let issued = || {
+        let source = tell.clone();
+        let said = |verdict| if verdict == Verdict::Safe { "safe" } else { "again" };
+        let receipt = issue(&Arc::default(), 3, 30, move |verdict| source.send(said(verdict)).unwrap());
+        receipt.witnessed(Arc::new(Heard(tell.clone())));
+        receipt
+    };
+    let mut receipt = issued();
+    receipt.split(1).delivered();
+    assert_eq!(heard.try_iter().count(), 0, "a share is under way");
+    drop(receipt);
+    assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["returned", "again", "let go"]);
+    issued().delivered();
+    assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["safe", "let go"]);
+}
+
 #[test]
 fn what_a_buffer_keeps_is_safe_and_the_sum_holds_when_another_process_gives_it_out() {
     let (ledger, mut receipt, told) = issued(5);

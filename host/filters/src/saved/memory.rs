@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use flitch_core::receipt::Witness;
 use flitch_core::telemetry::Metric;
 
 use super::place::Place;
@@ -24,6 +25,8 @@ pub struct Memory {
     worker: usize,
     /// None before the first batch.
     place: Option<Arc<Place>>,
+    /// The generation of what the instance began with.
+    generation: u64,
     /// When the next save is due; none where nothing has changed.
     due: Option<Instant>,
     /// When the last save was tried.
@@ -33,9 +36,10 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The memory of worker `worker` for a filter that stands in its chain for the `nth` time; none where nothing is kept.
+    /// The memory of worker `worker` for a filter that stands in its chain for the `nth` time; none where it says nothing of what
+    /// it remembers.
     pub fn of(shelf: &Arc<Shelf>, filter: &Arc<Filter>, worker: usize, nth: usize) -> Option<Memory> {
-        if !filter.configured.state.keep || !filter.guest.keeps_state() {
+        if !filter.guest.keeps_state() {
             return None;
         }
         let name = match nth {
@@ -43,7 +47,8 @@ impl Memory {
             nth => format!("{}.{}", filter.name, nth + 1),
         };
         let (shelf, filter) = (shelf.clone(), filter.clone());
-        Some(Memory { shelf, filter, name, worker, place: None, due: None, tried: None, failures: 0 })
+        let (place, due, tried) = (None, None, None);
+        Some(Memory { shelf, filter, name, worker, place, generation: 0, due, tried, failures: 0 })
     }
 
     /// Whether no instance was given anything yet.
@@ -51,14 +56,30 @@ impl Memory {
         self.place.is_none()
     }
 
+    /// Whether the instance remembers records that are sent again, and is to begin anew.
+    pub fn is_past(&self) -> bool {
+        self.place.as_ref().is_some_and(|place| place.generation() != self.generation)
+    }
+
     /// The states for the first instance.
     pub fn begin(&mut self) -> Vec<Bytes> {
-        let key = (self.shelf.pipeline.clone(), self.name.clone());
-        let most = self.most();
-        let place = self.shelf.states.begin(key, &self.filter.name, &self.shelf, most);
-        let states = place.of(self.shelf.number, self.worker);
-        self.place = Some(place);
+        let place = self.place.take().unwrap_or_else(|| self.open());
+        let (states, generation) = place.of(self.shelf.number, self.worker);
+        (self.place, self.generation, self.due) = (Some(place), generation, None);
         states
+    }
+
+    fn open(&self) -> Arc<Place> {
+        let (pipeline, filter) = (self.shelf.pipeline.clone(), &self.filter.name);
+        match self.settings().keep {
+            true => self.shelf.states.begin((pipeline, self.name.clone()), filter, &self.shelf, self.most()),
+            false => Place::open(pipeline, filter.clone(), None, 0, self.shelf.states.wake.clone()),
+        }
+    }
+
+    /// What is to have the receipts of the records that are judged now.
+    pub fn witness(&self) -> Option<Arc<dyn Witness>> {
+        Some(self.place.as_ref()?.epoch())
     }
 
     /// Says what came of the states that [`Memory::begin`] gave.
@@ -85,9 +106,14 @@ impl Memory {
 
     /// The instance has seen records.
     pub fn changed(&mut self) {
-        if self.due.is_some() {
+        if self.due.is_some() || !self.settings().keep {
             return;
         }
+        self.later();
+    }
+
+    /// Has the next save be due when the interval is over.
+    fn later(&mut self) {
         let interval = self.settings().interval.0;
         let pause = interval.saturating_mul(2u32.saturating_pow(self.failures)).min(LONGEST.max(interval));
         let now = Instant::now();
@@ -113,8 +139,11 @@ impl Memory {
             Ok(state) => {
                 self.failures = 0;
                 self.count(Metric::FilterStateSaves, "saved");
-                place.put(self.shelf.number, self.worker, state.into(), self.shelf.states.clock.now());
-                let _ = self.shelf.states.wake.try_send(());
+                let (of, now) = ((self.shelf.number, self.worker), self.shelf.states.clock.now());
+                // One that does not go to disk, as another waits for that, is saved once more.
+                if !place.put(of, state.into(), now, self.generation) {
+                    self.later();
+                }
             }
             Err(fault) => {
                 self.failures += 1;

@@ -3,11 +3,15 @@
 //! Each worker of a pipeline has an instance of a filter, and each instance a state of its own; they are kept side by side
 //! ([`Place`]), by the number of the worker. A worker hands the state of its old instance to its new one when it takes
 //! another generation ([`Memory`]). Now and then, and when a pipeline ends, they are written to a file in `data_dir`
-//! ([`file`]), one for each filter of a pipeline.
+//! ([`file`]), one for each filter of a pipeline, as soon as all records are safe that were judged before ([`epoch`]).
+//!
+//! Where records are sent again, what was learned since is forgotten: a filter that remembers a record must not take it for a
+//! duplicate of itself when it comes once more.
 //!
 //! A state is a help, not a promise: one that is refused, damaged or too large leaves its filter empty, and the log, the
 //! metrics and the status say so.
 
+mod epoch;
 mod file;
 mod memory;
 mod place;
@@ -129,6 +133,7 @@ impl States {
         } else if !written.is_empty() {
             self.ailment.set(None);
         }
+        self.places.lock().retain(|_, place| !place.is_over());
     }
 
     /// The place of a filter, of which the workers of this number and count have begun.
@@ -136,7 +141,7 @@ impl States {
         let mut places = self.places.lock();
         let place = places.entry(key).or_insert_with_key(|(pipeline, name)| {
             let path = self.folder.as_ref().map(|folder| folder.join(format!("{pipeline}.{name}")));
-            Arc::new(Place::open(pipeline.clone(), filter.clone(), path, most))
+            Place::open(pipeline.clone(), filter.clone(), path, most, self.wake.clone())
         });
         place.begin(shelf.number, shelf.workers);
         place.clone()
@@ -158,8 +163,8 @@ fn write_when(woken: &Receiver<()>, states: &Weak<States>) {
     }
 }
 
-/// Where the workers of a pipeline keep the states of their filters. When all of them have ended, what they kept is
-/// on disk alone.
+/// Where the workers of a pipeline keep the states of their filters. When all of them have ended, and all records that they judged
+/// are safe, what they kept is on disk alone.
 #[derive(Debug)]
 pub struct Shelf {
     states: Arc<States>,
@@ -174,12 +179,13 @@ impl Drop for Shelf {
         if self.states.folder.is_none() {
             return;
         }
+        let places = self.states.places.lock();
+        places
+            .iter()
+            .filter(|((pipeline, _), _)| *pipeline == self.pipeline)
+            .for_each(|(_, place)| place.end(self.number));
+        drop(places);
         self.states.flush();
-        let is_over = |place: &Place| place.is_of(self.number) && !place.is_unwritten();
-        self.states
-            .places
-            .lock()
-            .retain(|(pipeline, _), place| *pipeline != self.pipeline || !is_over(place));
     }
 }
 

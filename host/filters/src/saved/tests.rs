@@ -16,10 +16,16 @@ use flitch_core::router::{Route, Router};
 use flitch_core::telemetry::Tally;
 use flitch_core::units::{Bytes as Size, Span};
 
+mod again;
 mod sdks;
 
-fn place() -> Place {
-    Place::open("p".into(), "f".into(), None, 100)
+fn place() -> Arc<Place> {
+    Place::open("p".into(), "f".into(), None, 100, crossbeam_channel::bounded(1).0)
+}
+
+/// Has a place keep a state of a worker, of whose records none is under way.
+fn put(place: &Place, number: u64, worker: usize, state: &'static str, saved: i64) {
+    place.put((number, worker), bytes(state), saved, place.generation());
 }
 
 fn bytes(text: &'static str) -> Bytes {
@@ -31,19 +37,20 @@ fn each_worker_has_its_own_state_again_where_there_are_as_many_and_all_are_hande
     let place = place();
     place.begin(1, 3);
     for (worker, state) in ["a", "b", "c"].into_iter().enumerate() {
-        place.put(1, worker, bytes(state), 7);
+        put(&place, 1, worker, state, 7);
     }
     place.begin(2, 3);
-    let of = |number, worker| place.of(number, worker).concat();
+    let given = |number, worker| place.of(number, worker).0;
+    let of = |number, worker| given(number, worker).concat();
     assert_eq!([of(2, 0), of(2, 1), of(2, 2)], [b"a", b"b", b"c"]);
     place.begin(3, 2);
-    assert_eq!(place.of(3, 0), ["a", "c"]);
-    assert_eq!(place.of(3, 1), ["b"]);
-    place.put(3, 0, bytes("ac"), 8);
-    assert_eq!(place.of(3, 0), ["ac"], "its own is in the place of what it was given");
+    assert_eq!(given(3, 0), ["a", "c"]);
+    assert_eq!(given(3, 1), ["b"]);
+    put(&place, 3, 0, "ac", 8);
+    assert_eq!(given(3, 0), ["ac"], "its own is in the place of what it was given");
     place.begin(4, 4);
     assert_eq!([of(4, 0), of(4, 1), of(4, 2), of(4, 3)].concat(), b"acb");
-    assert!(place.of(4, 2).is_empty() && place.of(4, 3).is_empty());
+    assert!(given(4, 2).is_empty() && given(4, 3).is_empty());
     assert_eq!(place.status().states, 2);
 }
 
@@ -51,12 +58,12 @@ fn each_worker_has_its_own_state_again_where_there_are_as_many_and_all_are_hande
 fn workers_that_others_have_followed_keep_nothing_any_more() {
     let place = place();
     place.begin(1, 1);
-    place.put(1, 0, bytes("first"), 7);
+    put(&place, 1, 0, "first", 7);
     place.begin(2, 1);
-    place.put(1, 0, bytes("late"), 8);
+    put(&place, 1, 0, "late", 8);
     place.begin(1, 1);
-    assert_eq!(place.of(2, 0), ["first"]);
-    assert!(place.of(1, 0).is_empty());
+    assert_eq!(place.of(2, 0).0, ["first"]);
+    assert!(place.of(1, 0).0.is_empty());
 }
 
 #[test]
@@ -316,7 +323,9 @@ fn duplicates_are_known_and_budgets_spent_after_a_restart() {
 fn a_worker_that_has_nothing_to_do_saves_what_its_filters_remember_and_so_does_one_that_ends() {
     let folder = tempfile::tempdir().unwrap();
     let states = States::open(folder.path(), Clock::fake(7), &Arc::default()).unwrap();
-    let router = Arc::new(Router::new(vec![Route::to(Buffer::with_room(16 << 20))], Tally::noop()));
+    let buffer = Buffer::with_room(16 << 20);
+    let router = Arc::new(Router::new(vec![Route::to(buffer.clone())], Tally::noop()));
+    let deliver = || block_on(buffer.lease()).unwrap().receipt.delivered();
     let mut settings = stateful();
     settings.state.interval = Span(Duration::from_millis(100));
     let filter = program("idle", &settings);
@@ -328,10 +337,12 @@ fn a_worker_that_has_nothing_to_do_saves_what_its_filters_remember_and_so_does_o
         block_on(workers.inlet().push(batch, &Pass::default())).unwrap();
     };
     push("REMEMBER idle");
+    deliver();
     while states.of("idle").get("p").is_none_or(|status| status.bytes != 4) {
         std::thread::yield_now();
     }
     push("REMEMBER the end");
+    deliver();
     workers.finish();
     assert!(states.of("idle").is_empty(), "it is on disk alone");
     let kept = file::read(&folder.path().join("p.idle"), 4096).unwrap().unwrap();
