@@ -16,6 +16,7 @@ pub mod lent;
 pub mod listen;
 pub mod serve;
 pub mod tls;
+pub mod upload;
 pub mod words;
 
 mod linger;

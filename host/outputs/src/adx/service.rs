@@ -13,9 +13,10 @@ use tokio::sync::OnceCell;
 use super::said::{self, Trouble};
 use super::trust::{is_local, is_trusted};
 use crate::WriteError;
-use flitch_core::net::entra::{AuthSettings, Entra, Token};
+use flitch_core::net::entra::{AuthSettings, Entra, Refusal, Token};
 use flitch_core::net::lent::Lent;
 use flitch_core::net::tls::Renewed;
+use flitch_core::net::upload::Uploads;
 use flitch_core::setting::wrong;
 
 /// Whom tokens are for where the cluster does not say otherwise.
@@ -36,6 +37,7 @@ pub(super) struct Service {
     audience: OnceCell<String>,
     token: Lent<Token>,
     more: Vec<String>,
+    uploads: Uploads,
 }
 
 /// One of the two ends.
@@ -133,9 +135,16 @@ pub(super) fn ends(cluster: &str, ingest: Option<&str>, more: &[String]) -> anyh
 }
 
 impl Service {
-    pub fn new(http: Renewed<Client>, ends: (Url, Url), auth: AuthSettings, more: Vec<String>) -> Service {
+    pub fn new(
+        http: Renewed<Client>,
+        uploads: Uploads,
+        ends: (Url, Url),
+        auth: AuthSettings,
+        more: Vec<String>,
+    ) -> Service {
         let (engine, management) = ends;
-        Service { http, engine, management, auth, audience: OnceCell::new(), token: Lent::default(), more }
+        let (audience, token) = (OnceCell::new(), Lent::default());
+        Service { http, engine, management, auth, audience, token, more, uploads }
     }
 
     /// An address at one end; the parts of its path are written as they must be.
@@ -173,11 +182,12 @@ impl Service {
             if let Some(json) = &json {
                 request = request.header(CONTENT_TYPE, "application/json; charset=utf-8").body(json.clone());
             }
-            if let Some(gzip) = &gzip {
-                request = request.header(CONTENT_ENCODING, "gzip").body(gzip.clone());
-            }
+            let answer = match &gzip {
+                Some(gzip) => self.uploads.send(request.header(CONTENT_ENCODING, "gzip"), gzip.clone()).await,
+                None => request.send().await,
+            };
             let whom = url.host_str().unwrap_or_default().to_owned();
-            match said::text(&whom, request.send().await).await {
+            match said::text(&whom, answer).await {
                 // A clock that is wrong, or a token that was taken back: one that is new may do.
                 Err(Trouble::Said(said)) if said.status == 401 && !is_renewed => {
                     is_renewed = true;

@@ -22,6 +22,7 @@ use flitch_core::batch::encode::{Encoder, Format, Framing};
 use flitch_core::batch::template::Template;
 use flitch_core::net::entra::AuthSettings;
 use flitch_core::net::http_client::{self, Settings};
+use flitch_core::net::upload::Uploads;
 use flitch_core::setting::wrong;
 use flitch_core::telemetry::Quiet;
 use flitch_core::units::{Bytes, Span};
@@ -307,7 +308,13 @@ impl AdxSettings {
         let probes = entries.iter().map(probe::Wanted::of).collect();
         Ok(AdxOutput {
             name: cx.name.clone(),
-            service: Service::new(http, ends, self.auth.clone(), self.trusted_hosts.clone()),
+            service: Service::new(
+                http,
+                Uploads::new(timeout),
+                ends,
+                self.auth.clone(),
+                self.trusted_hosts.clone(),
+            ),
             resources: Manager::default(),
             together: Together::default(),
             plan,

@@ -33,8 +33,12 @@ use flitch_core::batch::encode::{Encoder, Encoding, Format, Framing, Naming};
 use flitch_core::batch::template::Template;
 use flitch_core::batch::{TAG, TIMESTAMP};
 use flitch_core::clock::Clock;
-use flitch_core::net::http_client::{self, is_of_the_moment, leads_to, reason, retry_after, whole};
+use flitch_core::net::http_client::{
+    self, beginning, is_of_the_moment, leads_to, reason, retry_after, whole,
+};
+use flitch_core::net::http_head;
 use flitch_core::net::tls::Renewed;
+use flitch_core::net::upload::Uploads;
 use flitch_core::setting::wrong;
 use flitch_core::telemetry::{Metric, Quiet};
 
@@ -55,6 +59,7 @@ struct Elasticsearch {
     urls: Vec<Url>,
     nodes: Nodes,
     client: Renewed<Client>,
+    uploads: Uploads,
     auth: Auth,
     name: Arc<str>,
     clock: Clock,
@@ -121,6 +126,7 @@ fn open(settings: &ElasticsearchSettings, cx: &OutputContext) -> anyhow::Result<
         nodes: Nodes::new(&cx.name, urls.iter().map(node).collect()),
         urls,
         client,
+        uploads: Uploads::new(timeout),
         auth: Auth::new(settings.auth.as_ref())?,
         name: cx.name.clone(),
         clock: cx.clock.clone(),
@@ -259,12 +265,13 @@ impl Elasticsearch {
         let status = answer.status();
         let after = retry_after(answer.headers(), self.clock.now());
         let led = leads_to(&answer);
-        let text = whole(answer, MOST)
-            .await
-            .map_err(|reason| Failure { error: WriteError::Unreachable { reason }, elsewhere: true })?;
         if status.is_success() {
-            return Ok(Said::Items(text));
+            let text = whole(answer, MOST).await;
+            let failure = |reason| Failure { error: WriteError::Unreachable { reason }, elsewhere: true };
+            return text.map(Said::Items).map_err(failure);
         }
+        // A node that hangs up before it has all of the request may cut its answer off with it: the status is enough.
+        let text = beginning(answer, MOST).await.into_bytes();
         let reason = said(status.as_u16(), &text) + &led;
         let failure = |error, elsewhere| Err(Failure { error, elsewhere });
         match status {
@@ -304,8 +311,11 @@ impl Elasticsearch {
         let url = node.join(path).map_err(|error| unreachable(error.to_string()))?;
         let signed = self.auth.put(&method, &url, &mut headers, &body).await;
         signed.map_err(|error| Failure { error, elsewhere: false })?;
-        let request = self.client.get().request(method, url).headers(headers).body(body);
-        request.send().await.map_err(|error| unreachable(format!("{node}: {}", reason(&error))))
+        let request = self.client.get().request(method, url).headers(headers);
+        self.uploads
+            .send(request, body)
+            .await
+            .map_err(|error| unreachable(format!("{node}: {}", reason(&error))))
     }
 }
 

@@ -431,3 +431,21 @@ async fn a_node_behind_a_path_is_found_there() {
     );
     assert_eq!(documents(b"{}\n{}\n").len(), 1);
 }
+
+#[tokio::test]
+async fn a_node_that_finds_a_request_too_large_and_cuts_its_answer_off_has_said_it_all_the_same() {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let _node = flitch_core::tasks::joined_thread("node", move || {
+        for stream in listener.incoming() {
+            let (mut stream, mut piece) = (stream.unwrap(), [0; 1024]);
+            let _ = stream.read(&mut piece);
+            let _ = stream
+                .write_all(b"HTTP/1.1 413 Request Entity Too Large\r\ncontent-length: 100\r\n\r\n<html>");
+        }
+    });
+    let written = output(&address, "").write_batch(&texts(&["a", "b"])).await.unwrap();
+    assert_eq!(rows(&written), (vec![0, 1], vec![]));
+    assert!(written.refused[0].reason.starts_with("413"), "{}", written.refused[0].reason);
+}

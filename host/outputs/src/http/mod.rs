@@ -22,7 +22,9 @@ use crate::{Answer, Output, OutputContext, OutputKind, Parcel, Wants, WriteError
 use flitch_core::batch::encode::Encoder;
 use flitch_core::clock::Clock;
 use flitch_core::net::http_client::{self, beginning, is_of_the_moment, leads_to, reason, retry_after};
+use flitch_core::net::http_head;
 use flitch_core::net::tls::Renewed;
+use flitch_core::net::upload::Uploads;
 
 mod body;
 mod settings;
@@ -43,6 +45,7 @@ struct Http {
     urls: Vec<Url>,
     nodes: Nodes,
     client: Renewed<Client>,
+    uploads: Uploads,
     press: Option<Arc<Mutex<Press>>>,
     clock: Clock,
 }
@@ -79,6 +82,7 @@ impl OutputKind for HttpSettings {
             nodes: Nodes::new(&cx.name, urls.iter().map(node).collect()),
             urls,
             client,
+            uploads: Uploads::new(timeout),
             clock: cx.clock.clone(),
         }))
     }
@@ -123,9 +127,9 @@ impl Http {
             Method::Put => reqwest::Method::PUT,
             Method::Patch => reqwest::Method::PATCH,
         };
-        let request =
-            self.client.get().request(method, url.clone()).headers(self.head.clone()).body(body.clone());
-        let answer = request.send().await.map_err(|error| unreachable(url, &reason(&error)))?;
+        let request = self.client.get().request(method, url.clone()).headers(self.head.clone());
+        let answer = self.uploads.send(request, body.clone()).await;
+        let answer = answer.map_err(|error| unreachable(url, &reason(&error)))?;
         let status = answer.status();
         let after = retry_after(answer.headers(), self.clock.now());
         let led = leads_to(&answer);

@@ -188,6 +188,35 @@ async fn a_probe_tells_a_server_that_is_gone_fails_or_denies() {
     }
 }
 
+#[tokio::test]
+async fn a_request_that_a_server_refuses_by_its_length_and_hangs_up_is_halved() {
+    let records: Vec<Arc<Records>> = (0..200).map(|n| numbered(n * 1_000, 1_000)).collect();
+    let server = Server::hanging_up(1 << 20);
+    let output = open(&to(&[&server.url], json!({})));
+    let mut left = vec![&records[..]];
+    let (mut cut, mut halved) = (0, 0);
+    while let Some(members) = left.pop() {
+        match output.write(&Parcel::of_all(members)).await {
+            Ok(_) => {}
+            Err(WriteError::Poison { .. }) => {
+                halved += 1;
+                let (first, second) = members.split_at(members.len() / 2);
+                left.extend([second, first]);
+            }
+            // The connection was gone before the answer was looked at.
+            Err(WriteError::Unreachable { .. }) => {
+                cut += 1;
+                left.push(members);
+            }
+            Err(error) => panic!("{error}"),
+        }
+        assert!(cut <= halved + 1, "what is cut is refused by the next try");
+    }
+    let lines: usize = server.taken().iter().map(|request| request.text().lines().count()).sum();
+    assert!(halved > 0);
+    assert_eq!(lines, 200_000);
+}
+
 #[test]
 fn settings_that_make_no_sense_are_refused_by_their_key() {
     let url = "https://localhost/";

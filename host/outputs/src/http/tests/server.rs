@@ -26,6 +26,10 @@ impl Request {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    fn length(&self) -> usize {
+        self.header("content-length").map_or(0, |length| length.parse().unwrap())
+    }
+
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
@@ -44,6 +48,8 @@ pub struct State {
     pub count: usize,
     answers: VecDeque<Said>,
     judge: Judge,
+    /// Most bytes of a body.
+    largest: usize,
 }
 
 pub struct Server {
@@ -59,12 +65,19 @@ impl Server {
         server
     }
 
+    /// Refuses a body of more bytes than that by what its head says of it, and hangs up.
+    pub fn hanging_up(largest: usize) -> Server {
+        let server = Server::start(&[]);
+        server.state.lock().largest = largest;
+        server
+    }
+
     pub fn judging(judge: impl Fn(&Request) -> Said + Send + 'static) -> Server {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let url = format!("http://{}/in?key=hidden", listener.local_addr().unwrap());
         let judge: Judge = Box::new(judge);
-        let state =
-            Arc::new(Mutex::new(State { taken: Vec::new(), count: 0, answers: VecDeque::new(), judge }));
+        let (taken, answers, largest) = (Vec::new(), VecDeque::new(), usize::MAX);
+        let state = Arc::new(Mutex::new(State { taken, count: 0, answers, judge, largest }));
         let own = state.clone();
         // Ends with the test's process.
         let _accepting = joined_thread("server", move || {
@@ -84,7 +97,12 @@ impl Server {
 
 fn serve(mut stream: TcpStream, state: &Mutex<State>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
-    while let Some(request) = next(&mut reader) {
+    let largest = state.lock().largest;
+    while let Some(request) = next(&mut reader, largest) {
+        if request.length() > largest {
+            let _ = stream.write_all(b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n");
+            return;
+        }
         let mut state = state.lock();
         let is_probe = request.line.starts_with("HEAD");
         let prepared = if is_probe { None } else { state.answers.pop_front() };
@@ -106,7 +124,8 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) {
     }
 }
 
-fn next(reader: &mut impl BufRead) -> Option<Request> {
+/// The next request, of a body that is too large without it.
+fn next(reader: &mut impl BufRead, largest: usize) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
     let mut request = Request { line: line.trim_end().to_owned(), headers: Vec::new(), body: Vec::new() };
@@ -116,7 +135,10 @@ fn next(reader: &mut impl BufRead) -> Option<Request> {
         let Some((name, value)) = line.trim_end().split_once(": ") else { break };
         request.headers.push((name.to_ascii_lowercase(), value.to_owned()));
     }
-    let length = request.header("content-length").map_or(0, |length| length.parse().unwrap());
+    let length = request.length();
+    if length > largest {
+        return Some(request);
+    }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let coding = match request.header("content-encoding") {
