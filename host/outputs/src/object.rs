@@ -30,6 +30,7 @@ pub(crate) mod checks;
 mod fault;
 mod http;
 mod notes;
+pub(crate) mod pause;
 mod plan;
 mod settings;
 mod uploads;
@@ -381,11 +382,11 @@ impl Output for ObjectOutput {
     }
 
     fn begin(&self) -> Answer<'_, ()> {
-        Box::pin(self.abort_leftovers())
+        Box::pin(pause::heeding(self.abort_leftovers()))
     }
 
     fn send<'a>(&'a self, object: &'a Object) -> Answer<'a, Fate> {
-        Box::pin(self.put(object))
+        Box::pin(pause::heeding(self.put(object)))
     }
 
     fn concurrency(&self) -> usize {

@@ -14,6 +14,7 @@ use reqwest::header::{HeaderValue, IF_NONE_MATCH};
 use reqwest::{Client, Method, StatusCode};
 use rustls::ClientConfig;
 
+use super::pause;
 use flitch_core::net::http_client::{self, Settings};
 use flitch_core::net::tls::client::{Trust, config};
 use flitch_core::net::tls::{ClientTls, Renewed};
@@ -70,13 +71,15 @@ impl HttpService for Beside {
         's: 'a,
         Self: 'a,
     {
-        match request.uri().host() {
-            Some(host) if is_beside(host) => Box::pin(self.direct.execute(request)),
-            _ => {
-                let client = HttpClient::new(self.by_environment.get());
-                Box::pin(async move { client.execute(request).await })
-            }
-        }
+        let client = match request.uri().host() {
+            Some(host) if is_beside(host) => self.direct.clone(),
+            _ => HttpClient::new(self.by_environment.get()),
+        };
+        Box::pin(async move {
+            let answer = client.execute(request).await;
+            pause::hear(answer.as_ref().ok().map(|answer| (answer.status(), answer.headers())));
+            answer
+        })
     }
 }
 

@@ -171,3 +171,23 @@ fn what_no_request_can_hold_is_refused_by_its_key() {
         assert!(error.contains(&format!("`{key}`")) && !error.contains("abc"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_pause_that_a_store_asks_for_is_kept() {
+    let busy = |_: &Request| Reply {
+        headers: vec![("retry-after", "7".to_owned())],
+        ..xml(503, "<Error><Code>SlowDown</Code></Error>")
+    };
+    let server = Server::start(&[Ipv4Addr::LOCALHOST], busy).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let output = output(&server, &home);
+    let now = tokio::time::Instant::now();
+    let mut yard = Yard::new(output.builds().unwrap()).unwrap();
+    let receipt = receipt::issue(&Arc::default(), 3, 0, |_| {});
+    let records = crate::contract::placed(0, 3);
+    yard.put(Batch { records, receipt, stream: StreamId::UNORDERED }, now);
+    yard.close_all(now);
+    let sealed = yard.pop().unwrap();
+    let error = output.send(&sealed.object).await.unwrap_err();
+    assert_eq!(error.after(), Some(std::time::Duration::from_secs(7)), "{error}");
+}

@@ -22,7 +22,8 @@ impl WebhdfsOutput {
                 return Err(Fault::Barred(format!("{path} has become shorter: somebody else writes to it")));
             }
             if now > before && !self.client.truncate(&path, before).await? {
-                return Err(Fault::Busy(format!("{path} is being cut to what it was")));
+                let reason = format!("{path} is being cut to what it was");
+                return Err(Fault::Busy { after: None, reason });
             }
         } else {
             object.progress.lock().upload = Some(now.to_string());

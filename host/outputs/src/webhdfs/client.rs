@@ -14,7 +14,8 @@ use tokio_util::io::ReaderStream;
 use super::fault::{Fault, fault};
 use crate::nodes::{Node, Nodes};
 use crate::staging::Object;
-use flitch_core::net::http_client::{beginning, reason};
+use flitch_core::clock::Clock;
+use flitch_core::net::http_client::{beginning, reason, retry_after};
 use flitch_core::net::tls::Renewed;
 use flitch_core::secret::Secret;
 use flitch_core::setting::wrong;
@@ -202,7 +203,7 @@ impl Client {
         let answer = request.send().await.map_err(|error| Fault::Away(reason(&error)))?;
         match answer.status() {
             status if status.is_success() || status == StatusCode::TEMPORARY_REDIRECT => Ok(answer),
-            status => Err(fault(status.as_u16(), &beginning(answer, ANSWER).await)),
+            _ => Err(refused(answer).await),
         }
     }
 
@@ -252,9 +253,16 @@ impl Client {
                 beginning(answer, ANSWER).await;
                 Ok(())
             }
-            status => Err(fault(status.as_u16(), &beginning(answer, ANSWER).await)),
+            _ => Err(refused(answer).await),
         }
     }
+}
+
+/// What an answer means that is no success.
+async fn refused(answer: Response) -> Fault {
+    let status = answer.status().as_u16();
+    let after = retry_after(answer.headers(), Clock::system().now());
+    fault(status, after, &beginning(answer, ANSWER).await)
 }
 
 async fn json<T: for<'a> Deserialize<'a>>(answer: Response) -> Result<T, Fault> {

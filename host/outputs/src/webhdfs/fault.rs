@@ -1,5 +1,7 @@
 //! What the errors of WebHDFS mean.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use crate::WriteError;
@@ -21,8 +23,13 @@ pub(super) enum Fault {
     #[error("{0}")]
     Path(String),
     /// The server wants to be asked later.
-    #[error("{0}")]
-    Busy(String),
+    #[error("{reason}")]
+    Busy {
+        /// How long it asked to wait.
+        after: Option<Duration>,
+        /// What it said.
+        reason: String,
+    },
     /// The server is not the active one, or does not answer: another may.
     #[error("{0}")]
     Away(String),
@@ -48,7 +55,7 @@ impl From<Fault> for WriteError {
             Fault::Missing => WriteError::Denied { reason: "there is no such file".to_owned() },
             Fault::Denied(reason) => WriteError::Denied { reason },
             Fault::Barred(reason) | Fault::Path(reason) => WriteError::Barred { reason, is_final: false },
-            Fault::Busy(reason) => WriteError::Busy { after: None, reason },
+            Fault::Busy { after, reason } => WriteError::Busy { after, reason },
             Fault::Away(reason) | Fault::Failed(reason) => WriteError::Unreachable { reason },
         }
     }
@@ -92,8 +99,8 @@ const BUSY: [&str; 4] =
 /// Longest text of a server that is passed on.
 const LONGEST: usize = 500;
 
-/// What an answer means that is no success.
-pub(super) fn fault(status: u16, body: &str) -> Fault {
+/// What an answer means that is no success, by which the server asked to wait for `after`.
+pub(super) fn fault(status: u16, after: Option<Duration>, body: &str) -> Fault {
     let remote = serde_json::from_str::<Body>(body).ok().map(|body| body.remote_exception);
     let name = remote.as_ref().map_or("", |remote| remote.exception.as_str());
     let text = match &remote {
@@ -107,7 +114,9 @@ pub(super) fn fault(status: u16, body: &str) -> Fault {
     match (status, name) {
         (_, "StandbyException") => Fault::Away(text),
         (404, "FileNotFoundException") => Fault::Missing,
-        (_, name) if BUSY.contains(&name) || matches!(status, 429 | 503) => Fault::Busy(text),
+        (_, name) if BUSY.contains(&name) || matches!(status, 429 | 503) => {
+            Fault::Busy { after, reason: text }
+        }
         (_, name) if OF_PATH.contains(&name) => Fault::Path(text),
         (_, name) if BARRED.contains(&name) => Fault::Barred(text),
         // To a login, or to how the server is spoken with: data is sent on by 307 alone.

@@ -1,4 +1,5 @@
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use flitch_tests::http_server::{Reply, Request, Server};
 use parking_lot::Mutex;
@@ -262,7 +263,19 @@ async fn what_a_server_refuses_is_told_by_its_name() {
 #[test]
 fn an_answer_that_leads_elsewhere_is_for_an_operator() {
     for status in [301, 302, 308] {
-        assert_eq!(WriteError::from(fault::fault(status, "")).kind(), "denied", "{status}");
+        assert_eq!(WriteError::from(fault::fault(status, None, "")).kind(), "denied", "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_pause_that_a_server_asks_for_is_kept() {
+    for status in [429, 503] {
+        let headers = vec![("retry-after", "7".to_owned())];
+        let busy = move |_: &Request| Reply { headers: headers.clone(), ..text(status, String::new()) };
+        let server = Server::start(&[Ipv4Addr::LOCALHOST], busy).unwrap();
+        let (home, address) = (tempfile::tempdir().unwrap(), (Ipv4Addr::LOCALHOST, server.port()).into());
+        let error = open(&[address], "{}", &home, &context()).unwrap().probe().await.unwrap_err();
+        assert_eq!(error.after(), Some(Duration::from_secs(7)), "{error}");
     }
 }
 
