@@ -11,10 +11,10 @@ use object_store::CredentialProvider;
 use object_store::azure::{AzureConfigKey, AzureCredential, MicrosoftAzureBuilder};
 use reqwest::Url;
 
-use crate::object::{Extras, FORMATS, ObjectOutput, checks, descriptors, retries, store_settings};
+use crate::object::{Extras, FORMATS, ObjectOutput, checks, descriptors, pause, retries, store_settings};
 use crate::{Output, OutputContext, OutputKind};
 use flitch_core::batch::encode::Format;
-use flitch_core::net::entra::{AuthSettings, Entra};
+use flitch_core::net::entra::{AuthSettings, Entra, Refusal};
 use flitch_core::net::lent::Lent;
 use flitch_core::secret::Secret;
 use flitch_core::setting::wrong;
@@ -265,7 +265,15 @@ impl CredentialProvider for Managed {
             let what = "the token of the machine's identity";
             self.lent.get(what, self.fetch()).await.map_err(|error| {
                 let source = format!("the identity of the machine: {error:#}").into();
-                object_store::Error::Generic { store: "identity", source }
+                match error.downcast_ref::<Refusal>() {
+                    Some(refusal) if !refusal.passes() => {
+                        object_store::Error::Unauthenticated { path: String::new(), source }
+                    }
+                    refusal => {
+                        pause::note(refusal.and_then(|refusal| refusal.after));
+                        object_store::Error::Generic { store: "identity", source }
+                    }
+                }
             })
         })
     }

@@ -18,7 +18,7 @@ use object_store::{
     PutPayload, TagSet,
 };
 
-use self::fault::{Fault, classify, fault, of_key};
+use self::fault::{Fault, fault, of_key};
 use crate::staging::{Ack, Compression, Object, Plan};
 use crate::{Answer, Fate, Output, OutputContext, Parcel, WriteError, Written};
 use flitch_core::batch::encode::Format;
@@ -35,6 +35,7 @@ mod plan;
 mod settings;
 mod uploads;
 
+pub(crate) use fault::classify;
 pub(crate) use http::{Connector, believing, direct, http, retries};
 pub(crate) use notes::{Note, Notes};
 pub(crate) use plan::{plan, table};

@@ -14,14 +14,16 @@ use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::machine::{Question, Teller};
 use super::helper;
-use super::http_client::{Settings, beginning, client, reason};
+use super::http_client::{Settings, beginning, client, is_of_the_moment, reason, retry_after};
 use super::tls::client::{Trust, config};
 use super::words;
+use crate::clock::Clock;
 use crate::named_file;
 use crate::secret::Secret;
 use crate::setting::wrong;
@@ -125,6 +127,32 @@ impl Token {
     /// When it ends.
     pub fn end(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_millis(self.ends.max(0).unsigned_abs())
+    }
+}
+
+/// Why there is no token, from who gives them out.
+#[derive(Debug, thiserror::Error)]
+#[error("{whom} answers {status}{why}")]
+pub struct Refusal {
+    /// What it answers by.
+    pub status: StatusCode,
+    /// How long it asks to wait.
+    pub after: Option<Duration>,
+    whom: String,
+    why: String,
+}
+
+impl Refusal {
+    /// Whether it may give one the next time, with nobody doing anything.
+    pub fn passes(&self) -> bool {
+        self.is_busy() || is_of_the_moment(self.status)
+    }
+
+    /// Whether it wants to be asked later.
+    pub fn is_busy(&self) -> bool {
+        self.status == StatusCode::TOO_MANY_REQUESTS
+            || is_of_the_moment(self.status)
+                && (self.after.is_some() || self.status == StatusCode::SERVICE_UNAVAILABLE)
     }
 }
 
@@ -260,13 +288,14 @@ impl Entra {
             }
         };
         let status = answer.status();
+        let after = retry_after(answer.headers(), Clock::system().now());
+        let refusal = |why| Refusal { status, after, whom: url.clone(), why };
         let text = beginning(answer, MOST).await;
-        let answer = serde_json::from_str::<Answer>(&text)
-            .map_err(|_| anyhow::anyhow!("{url} answers {status} and no JSON"))?;
+        let answer = serde_json::from_str::<Answer>(&text).map_err(|_| refusal(" and no JSON".to_owned()))?;
         let Answer { access_token: Some(token), expires_in, expires_on, .. } = answer else {
             let why = answer.error_description.or(answer.error).unwrap_or_default();
             let why = why.lines().next().unwrap_or_default();
-            anyhow::bail!("{url} answers {status}: {why}");
+            return Err(refusal(format!(": {why}")).into());
         };
         let number = |value: &serde_json::Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

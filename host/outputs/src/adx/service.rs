@@ -213,9 +213,10 @@ impl Service {
             let fresh = tokio::task::spawn_blocking(move || entra.token()).await;
             let fresh = fresh.map_err(anyhow::Error::from).and_then(|fresh| fresh).map_err(|error| {
                 let reason = format!("no token of Entra: {error:#}");
-                match reason.contains(" answers 4") {
-                    true => WriteError::Denied { reason },
-                    false => WriteError::Unreachable { reason },
+                match error.downcast_ref::<Refusal>() {
+                    Some(refusal) if refusal.is_busy() => WriteError::Busy { after: refusal.after, reason },
+                    Some(refusal) if !refusal.passes() => WriteError::Denied { reason },
+                    _ => WriteError::Unreachable { reason },
                 }
             })?;
             let end = fresh.end();
@@ -253,32 +254,4 @@ pub(super) fn strange(url: &Url, to: &str) -> Trouble {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_end_of_a_cluster_follows_from_the_other() {
-        let text = |cluster: &str, ingest: Option<&str>| {
-            let (engine, management) = ends(cluster, ingest, &[]).unwrap();
-            [engine, management].map(|url| url.as_str().trim_end_matches('/').to_owned())
-        };
-        let (engine, management) =
-            ("https://logs.westeurope.kusto.windows.net", "https://ingest-logs.westeurope.kusto.windows.net");
-        assert_eq!(text(engine, None), [engine, management]);
-        assert_eq!(text(&format!("{management}/"), None), [engine, management]);
-        assert_eq!(text("http://127.0.0.1:80", None), ["http://127.0.0.1"; 2]);
-        let private = "https://ingest-private.kusto.windows.net";
-        assert_eq!(text(engine, Some(private)), [engine, private]);
-    }
-
-    #[test]
-    fn a_host_that_is_not_kustos_is_refused_unless_it_is_named() {
-        let error = ends("https://logs.example.org", None, &[]).unwrap_err().to_string();
-        assert!(error.contains("`cluster`") && error.contains("trusted_hosts"), "{error}");
-        assert!(ends("https://logs.example.org", None, &[".example.org".to_owned()]).is_ok());
-        assert!(ends("https://a:b@logs.kusto.windows.net", None, &[]).is_err());
-        assert!(ends("logs", None, &[]).is_err());
-        let error = ends("http://127.0.0.1", Some("https://evil.example"), &[]).unwrap_err().to_string();
-        assert!(error.contains("`ingest`"), "{error}");
-    }
-}
+mod tests;

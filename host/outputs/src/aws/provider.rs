@@ -15,15 +15,16 @@ use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Client, Method, Url};
+use reqwest::{Client, Method, StatusCode, Url};
 use serde::Deserialize;
 
 use super::profile::{self, Files, From, Role, Values};
 use super::{Credentials, Found, credentials_of, domain, environment, sign};
-use crate::object::{default_timeout, http};
+use crate::object::{default_timeout, http, pause};
+use flitch_core::clock::Clock;
 use flitch_core::file_stamp::FileStamp;
 use flitch_core::net::helper;
-use flitch_core::net::http_client::{beginning, reason};
+use flitch_core::net::http_client::{beginning, is_of_the_moment, reason, retry_after};
 use flitch_core::net::lent::Lent;
 
 /// Longest time for a program to print credentials.
@@ -33,7 +34,7 @@ const MOST: usize = 64 << 10;
 /// What a form leaves as it is (RFC 3986, section 2.3).
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Who gives out roles cannot be reached.
+/// Who gives out roles cannot be reached, or gives out none for the moment.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Away(String);
@@ -147,6 +148,7 @@ impl Profiled {
         let answer = self.client.post(url.clone()).headers(headers).body(body).send().await;
         let answer = answer.map_err(|error| Away(format!("{url}: {}", reason(&error))))?;
         let status = answer.status();
+        let after = retry_after(answer.headers(), Clock::system().now());
         let text = beginning(answer, MOST).await;
         let part = |name: &str| {
             let rest = text.split_once(&format!("<{name}>"))?.1;
@@ -154,7 +156,12 @@ impl Profiled {
         };
         if !status.is_success() {
             let (code, why) = (part("Code").unwrap_or_default(), part("Message").unwrap_or_default());
-            anyhow::bail!("the role {} cannot be taken: {status}: {code}: {why}", role.arn);
+            let said = format!("the role {} cannot be taken: {status}: {code}: {why}", role.arn);
+            // Who asks too often is told so by 400.
+            let is_busy = status == StatusCode::TOO_MANY_REQUESTS || code.starts_with("Throttl");
+            anyhow::ensure!(is_busy || is_of_the_moment(status), said);
+            pause::note(after);
+            return Err(Away(said).into());
         }
         let wanted = |name: &str| part(name).with_context(|| format!("the answer of {url} has no {name}"));
         let end: jiff::Timestamp = wanted("Expiration")?.parse().context("Expiration")?;

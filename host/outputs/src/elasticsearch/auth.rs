@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::WriteError;
+use crate::object::{classify, pause};
 use flitch_core::secret::Secret;
 use flitch_core::setting::wrong;
 
@@ -147,11 +148,11 @@ impl Auth {
             Auth::None => {}
             Auth::Header(value) => drop(headers.insert(AUTHORIZATION, value.clone())),
             Auth::Aws { credentials, region, service } => {
-                let denied = |reason: String| WriteError::Denied { reason };
-                let credential =
-                    credentials.get_credential().await.map_err(|error| denied(error.to_string()))?;
+                let found = async { credentials.get_credential().await.map_err(|error| classify(&error)) };
+                let credential = pause::heeding(found).await?;
                 let to = (method, url);
-                crate::aws::sign(&credential, (service, region), to, headers, body).map_err(denied)?;
+                crate::aws::sign(&credential, (service, region), to, headers, body)
+                    .map_err(|reason| WriteError::Denied { reason })?;
             }
         }
         Ok(())

@@ -139,7 +139,7 @@ const ON_THE_WAY: [&str; 7] = [
 const BUSY: [&str; 4] = ["SlowDown", "ServerBusy", "RequestLimitExceeded", "TooManyRequests"];
 
 /// The error as the delivery loop needs it.
-pub(super) fn classify(error: &Error) -> WriteError {
+pub(crate) fn classify(error: &Error) -> WriteError {
     let Said { status, code, text: reason } = said(error);
     // A redirect leads to where the bucket is, or to how its store is spoken with; nobody follows it with what is signed for here.
     let is_elsewhere =

@@ -100,6 +100,29 @@ fn a_refusal_is_told_in_the_words_of_who_refuses_and_shows_no_secret() {
 }
 
 #[test]
+fn who_is_asked_too_often_says_for_how_long_and_is_told_from_who_refuses() {
+    for (status, is_busy, passes) in [
+        ("429 Too Many Requests", true, true),
+        ("503 Service Unavailable", true, true),
+        ("500 Internal Server Error\r\nRetry-After: 7", true, true),
+        ("500 Internal Server Error", false, true),
+        ("408 Request Timeout", false, true),
+        ("400 Bad Request", false, false),
+        ("401 Unauthorized\r\nRetry-After: 7", false, false),
+    ] {
+        for answer in ["{\"error\":\"no\"}", "<html>"] {
+            let (url, taken) = giver(status, answer);
+            let error = entra(secret(url)).token().err().unwrap();
+            taken.join().unwrap();
+            let refusal = error.downcast_ref::<Refusal>().unwrap();
+            assert_eq!((refusal.is_busy(), refusal.passes()), (is_busy, passes), "{status}");
+            let after = status.contains("Retry").then_some(Duration::from_secs(7));
+            assert_eq!(refusal.after, after, "{status}");
+        }
+    }
+}
+
+#[test]
 fn whoever_is_logged_in_has_the_token_that_az_prints() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();

@@ -4,6 +4,7 @@ use flitch_tests::http_server::{Reply, Server};
 use parking_lot::Mutex as Lock;
 
 use super::*;
+use crate::object::classify;
 
 /// The credentials of `it`, which the folder's file describes.
 fn profiled(folder: &tempfile::TempDir, text: &str, sts: Option<String>) -> Profiled {
@@ -108,6 +109,22 @@ async fn a_role_is_taken_by_a_signed_request_and_its_credentials_are_used() {
     let wanted = "Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fup%20load\
                   &RoleSessionName=flitch&ExternalId=e";
     assert_eq!(body, wanted);
+}
+
+#[tokio::test]
+async fn who_gives_out_roles_and_is_asked_too_often_denies_nothing() {
+    for (status, code) in [(400, "Throttling"), (400, "ThrottlingException"), (429, ""), (503, "")] {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(&[Ipv4Addr::LOCALHOST], move |_| {
+            let headers = vec![("retry-after", "7".to_owned())];
+            Reply { status, headers, body: format!("<Code>{code}</Code>").into_bytes() }
+        })
+        .unwrap();
+        let it = profiled(&folder, ROLE, Some(format!("http://127.0.0.1:{}", server.port())));
+        let found = async { it.get_credential().await.map_err(|error| classify(&error)) };
+        let error = pause::heeding(found).await.map(drop).unwrap_err();
+        assert_eq!((error.kind(), error.after()), ("busy", Some(Duration::from_secs(7))), "{status} {code}");
+    }
 }
 
 #[tokio::test]
