@@ -82,7 +82,7 @@ impl Tailer {
     fn save_changed(&mut self, now: Instant) -> std::io::Result<()> {
         let today = self.today();
         if self.is_whole_due(now) {
-            self.kept.retain(|_, kept| kept.seen + KEEP > today);
+            self.forget_unseen(today);
             let followed: Vec<(Key, Checkpoint)> =
                 self.tails.iter().map(|(key, tail)| (*key, tail.checkpoint(today))).collect();
             self.store
@@ -104,6 +104,21 @@ impl Tailer {
         self.kept_changed.clear();
         self.forgotten.clear();
         Ok(())
+    }
+
+    /// Forgets files that have not been seen for long. One that cannot be read, or lies in a folder that cannot, may be there.
+    fn forget_unseen(&mut self, today: i64) {
+        if self.scan.is_under_way() {
+            // What cannot be read is known at its end.
+            return;
+        }
+        let unreadable = &self.unreadable;
+        self.kept.retain(|_, kept| {
+            if !unreadable.is_empty() && kept.path.ancestors().any(|path| unreadable.contains(path)) {
+                kept.seen = today;
+            }
+            kept.seen + KEEP > today
+        });
     }
 
     fn is_whole_due(&self, now: Instant) -> bool {

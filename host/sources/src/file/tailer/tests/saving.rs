@@ -149,3 +149,29 @@ fn a_kill_in_the_middle_of_the_first_search_leaves_it_the_first() {
     rig.pass(s(2));
     assert!(rig.lines().is_empty());
 }
+
+#[test]
+fn a_file_that_cannot_be_read_for_days_goes_on_where_it_was() {
+    let mut rig = Rig::new();
+    rig.settings.scan_interval = flitch_core::units::Span(s(60));
+    rig.append("a.log", "one\n");
+    rig.append("b.log", "one\n");
+    rig.start();
+    rig.pass(s(120));
+    // A link that leads to itself can be read by nobody, whatever the rights of whoever runs the test.
+    let (kept, gone) = (rig.real("a.log"), rig.real("b.log"));
+    fs::create_dir_all(rig.real("")).unwrap();
+    fs::rename(rig.path("a.log"), &kept).unwrap();
+    fs::rename(rig.path("b.log"), &gone).unwrap();
+    std::os::unix::fs::symlink("a.log", rig.path("a.log")).unwrap();
+    rig.pass(s(50 * 3600));
+    assert_eq!(rig.lines(), ["one", "one"]);
+    assert_eq!((rig.saved("a.log"), rig.saved("b.log")), (Some(4), None), "what is not there is forgotten");
+    rig.start();
+    rig.pass(s(3600));
+    fs::remove_file(rig.path("a.log")).unwrap();
+    fs::rename(kept, rig.path("a.log")).unwrap();
+    rig.append("a.log", "two\n");
+    rig.pass(s(120));
+    assert_eq!(rig.lines(), ["two"]);
+}
