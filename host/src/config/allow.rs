@@ -46,7 +46,7 @@ enum Reach {
 /// Keys whose values are paths, hosts and so on, wherever they stand in a section.
 const READ: [&str; 4] = ["token_file", "certificate", "ca_file", "credentials_path"];
 const OF_TLS: [&str; 4] = ["ca", "cert", "key", "client_ca"];
-const HOSTS: [&str; 10] = [
+const HOSTS: [&str; 11] = [
     "brokers",
     "nodes",
     "url",
@@ -56,6 +56,7 @@ const HOSTS: [&str; 10] = [
     "authority",
     "cluster",
     "ingest",
+    "proxy",
     "trusted_hosts",
 ];
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::Url;
@@ -76,6 +76,17 @@ pub fn add(
         head.insert(name, value);
     }
     Ok(())
+}
+
+/// The proxy of a setting `proxy`.
+///
+/// # Errors
+/// What is wrong with it, without the password that it may have.
+pub fn proxy(proxy: Option<&Secret>) -> anyhow::Result<Option<Url>> {
+    let Some(text) = proxy else { return Ok(None) };
+    let url = Url::parse(text.expose()).ok();
+    let url = url.filter(|url| url.scheme() == "http" && url.has_host() && url.path() == "/");
+    url.map(Some).context(wrong!("proxy", " is no address such as `http://proxy.example.com:3128`"))
 }
 
 /// A URL that stands under `url`, and has all that requests need and nothing that belongs elsewhere.

@@ -111,7 +111,7 @@ pub struct AdxSettings {
     /// Hosts beside those of Kusto and Fabric to whom a token may go: whole names, or suffixes that begin with a dot.
     #[serde(default)]
     pub trusted_hosts: Vec<String>,
-    /// Longest time for a request.
+    /// Longest time for a request. Requests go through no proxy, whatever the environment says of proxies (`HTTPS_PROXY`).
     #[serde(default = "timeout")]
     pub timeout: Span,
     /// Certificates in PEM, of which one vouches for the cluster and its storage or is their own, instead of those that the system knows.

@@ -97,11 +97,11 @@ fn open(settings: &ElasticsearchSettings, cx: &OutputContext) -> anyhow::Result<
         wrong!("encoding", " leaves out `@timestamp`, or names it otherwise, and a data stream needs it")
     );
     let urls = settings.urls()?;
-    let timeout = settings.timeout.0;
+    let (timeout, proxy) = (settings.timeout.0, http_head::proxy(settings.proxy.as_ref())?);
     let client = Renewed::new(settings.client_tls(&urls)?, move |tls| {
         http_client::client(http_client::Settings {
             tls,
-            proxy: None,
+            proxy: proxy.clone(),
             connect_timeout: CONNECT,
             timeout,
             keep: true,

@@ -11,6 +11,7 @@ use super::auth::AuthSettings;
 use flitch_core::batch::template::{Template, at_best};
 use flitch_core::net::tls::ClientTls;
 use flitch_core::router::OneOrMore;
+use flitch_core::secret::Secret;
 use flitch_core::setting::{one_or_more, wrong};
 use flitch_core::units::{Bytes, Span};
 
@@ -100,6 +101,10 @@ pub struct ElasticsearchSettings {
     /// TLS of `https://` where it is not that of the system: an authority of your own, a certificate to show.
     #[serde(default)]
     pub tls: Option<ClientTls>,
+    /// The proxy through which requests go: `http://proxy.example.com:3128`, or `http://user:password@…`. It is shown nowhere. Not
+    /// set: none, whatever the environment says of proxies (`HTTPS_PROXY`).
+    #[serde(default)]
+    pub proxy: Option<Secret>,
     /// How requests are compressed: `none` or `gzip`.
     #[serde(default)]
     pub compression: Compression,

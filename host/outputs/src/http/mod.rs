@@ -55,10 +55,11 @@ impl OutputKind for HttpSettings {
         let format = cx.encoder.encoding().format;
         self.check(format)?;
         let urls = self.parsed()?;
-        let timeout = self.timeout.0;
+        let (timeout, proxy) = (self.timeout.0, http_head::proxy(self.proxy.as_ref())?);
         let client = Renewed::new(self.client_tls(&urls)?, move |tls| {
+            let proxy = proxy.clone();
             let settings =
-                http_client::Settings { tls, proxy: None, connect_timeout: CONNECT, timeout, keep: true };
+                http_client::Settings { tls, proxy, connect_timeout: CONNECT, timeout, keep: true };
             http_client::client(settings)
         })?;
         let mut head = self.head(format)?;

@@ -81,6 +81,10 @@ pub struct HttpSettings {
     /// TLS of `https://` where it is not that of the system: an authority of your own, a certificate to show.
     #[serde(default)]
     pub tls: Option<ClientTls>,
+    /// The proxy through which requests go: `http://proxy.example.com:3128`, or `http://user:password@…`. It is shown nowhere. Not
+    /// set: none, whatever the environment says of proxies (`HTTPS_PROXY`).
+    #[serde(default)]
+    pub proxy: Option<Secret>,
     /// `none`, `gzip` or `zstd`.
     #[serde(default)]
     pub compression: Compression,

@@ -217,6 +217,19 @@ async fn a_request_that_a_server_refuses_by_its_length_and_hangs_up_is_halved() 
     assert_eq!(lines, 200_000);
 }
 
+#[tokio::test]
+async fn requests_go_through_the_proxy_that_the_settings_name() {
+    // What a proxy is asked for is the whole address.
+    let proxy = Server::start(&[]);
+    let address = proxy.url.split("/in").next().unwrap().replace("http://", "http://ada:lovelace@");
+    let settings = to(&["http://logs.invalid/in"], json!({"proxy": address}));
+    assert!(!format!("{settings:?}").contains("lovelace"));
+    open(&settings).write_batch(&numbered(0, 1)).await.unwrap();
+    let taken = proxy.taken();
+    assert_eq!(taken[0].line, "POST http://logs.invalid/in HTTP/1.1");
+    assert_eq!(taken[0].header("proxy-authorization"), Some("Basic YWRhOmxvdmVsYWNl"));
+}
+
 #[test]
 fn settings_that_make_no_sense_are_refused_by_their_key() {
     let url = "https://localhost/";
@@ -235,6 +248,8 @@ fn settings_that_make_no_sense_are_refused_by_their_key() {
         (to(&[url], json!({"auth": {"bearer": "a", "username": "b"}})), "auth"),
         (to(&[url], json!({"auth": {"username": "a:b", "password": "c"}})), "auth.username"),
         (to(&[url], json!({"concurrency": 0})), "concurrency"),
+        (to(&[url], json!({"proxy": "proxy:3128"})), "proxy"),
+        (to(&[url], json!({"proxy": "socks5://proxy:1080"})), "proxy"),
     ] {
         let error = settings.open(&context()).err().unwrap_or_else(|| panic!("{settings:?}"));
         assert_eq!(error.downcast_ref::<Wrong>().map(Wrong::key), Some(key), "{error:#}");
