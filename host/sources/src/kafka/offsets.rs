@@ -1,6 +1,6 @@
 //! Where to begin in a partition.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -31,8 +31,9 @@ pub(super) struct Beginning {
 
 /// The partitions that there were when a member began. Where a group begins with the latest message it is to miss none of what
 /// comes from then on, so that of partitions that come later it reads all.
-#[derive(Default)]
 pub(super) struct There {
+    /// The topics that are named, where no pattern chooses among all: of others nobody asks.
+    named: Option<HashSet<String>>,
     /// How many each topic had, once the brokers have told.
     partitions: Option<HashMap<String, usize>>,
     /// When to ask again.
@@ -40,6 +41,13 @@ pub(super) struct There {
 }
 
 impl There {
+    /// Nothing yet of what these topics, or patterns, choose.
+    pub fn new(topics: &[String]) -> There {
+        let has_pattern = topics.iter().any(|topic| topic.starts_with('^'));
+        let named = (!has_pattern).then(|| topics.iter().cloned().collect());
+        There { named, partitions: None, ask_at: None }
+    }
+
     /// Whether it is time to ask.
     pub fn is_wanted(&self, start: Start, now: Instant) -> bool {
         self.is_missing(start) && self.ask_at.is_none_or(|at| now >= at)
@@ -54,8 +62,10 @@ impl There {
     pub fn ask(&mut self, consumer: &BaseConsumer<Context>, again_at: Instant) {
         self.ask_at = Some(again_at);
         if let Ok(found) = consumer.fetch_metadata(None, PATIENCE_FOR_ALL) {
+            let is_ours =
+                |topic: &&MetadataTopic| self.named.as_ref().is_none_or(|named| named.contains(topic.name()));
             let count = |topic: &MetadataTopic| (topic.name().to_owned(), topic.partitions().len());
-            self.partitions = Some(found.topics().iter().map(count).collect());
+            self.partitions = Some(found.topics().iter().filter(is_ours).map(count).collect());
         }
     }
 

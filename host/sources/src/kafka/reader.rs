@@ -101,7 +101,7 @@ impl Reader {
             news,
             told,
             partitions: Partitions::default(),
-            there: There::default(),
+            there: There::new(&settings.topics),
             current: None,
             is_uneasy: false,
             revoked_until: None,

@@ -130,7 +130,7 @@ pub enum Start {
     #[default]
     Earliest,
     /// With the next message that is written. Topics and partitions that come while the source runs are read from their first
-    /// message on.
+    /// message on, and so is a topic that its rights hide until then.
     Latest,
     /// Nowhere.
     Committed,
