@@ -39,7 +39,7 @@ mod supervise;
 
 use apart::apart;
 use claim::Claim;
-pub use command::{Answer, Applied, Command, Control, Kept, Refused};
+pub use command::{Answer, Applied, Command, Control, Kept, Refused, no_filter};
 use history::{By, History};
 use output::Output;
 pub use run::{Ended, RunError, Signals, run};

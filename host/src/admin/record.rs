@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::filters::{Refusal, decoded, posted};
 use super::hosts::Hosts;
 use super::{JSON, StatusBoard, respond};
+use crate::app::no_filter;
 use crate::config::{self, Loaded};
 use flitch_core::batch::time;
 use flitch_core::clock::Clock;
@@ -93,9 +94,8 @@ pub async fn record(asked: Result<Asked, Refusal>, board: &StatusBoard) -> Respo
     };
     let status = board.read();
     if !status.filters.contains_key(&*filter) {
-        let known: Vec<&str> = status.filters.keys().map(|name| &**name).collect();
-        let reason = format!("there is no filter `{filter}`; there are {}", known.join(", "));
-        return failed(StatusCode::NOT_FOUND, reason);
+        let known: Vec<_> = status.filters.keys().collect();
+        return failed(StatusCode::NOT_FOUND, no_filter(&filter, &known));
     }
     let Some(home) = board.home() else {
         return failed(StatusCode::SERVICE_UNAVAILABLE, "flitch has not started yet".to_owned());

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::gauges::BufferGauges;
 use super::{Exporter, Home};
 use crate::app::history::{Entry, History};
+use crate::app::no_filter;
 use crate::fleet::Chosen;
 use flitch_core::buffers::{Buffer, DiskStats, Progress, Stats};
 use flitch_core::clock::Clock;
@@ -267,8 +268,7 @@ impl StatusBoard {
     pub fn diff(&self, filter: &str) -> Result<Diff, String> {
         let state = self.state.lock();
         let Some(running) = state.filters.get(filter) else {
-            let known: Vec<&str> = state.filters.keys().map(|name| &**name).collect();
-            return Err(format!("there is no filter `{filter}`; there are {}", known.join(", ")));
+            return Err(no_filter(filter, &state.filters.keys().collect::<Vec<_>>()));
         };
         let report =
             |(pipeline, filter): (Arc<str>, Arc<Filter>)| Some((pipeline, filter.shadow.as_ref()?.report()));

@@ -78,7 +78,7 @@ pub enum Refused {
         line: String,
     },
     /// There is no such filter.
-    #[error("there is no filter `{name}`; there are {}", .known.join(", "))]
+    #[error("{}", no_filter(.name, .known))]
     Unknown {
         /// What was asked for.
         name: String,
@@ -93,6 +93,15 @@ pub enum Refused {
     /// The daemon ends.
     #[error("flitch is ending")]
     Ending,
+}
+
+/// What is said to whoever asks for a filter that is none of those known.
+pub fn no_filter(name: &str, known: &[impl AsRef<str>]) -> String {
+    let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
+    match &*known {
+        [] => format!("there is no filter `{name}`, nor any other"),
+        known => format!("there is no filter `{name}`; there are {}", known.join(", ")),
+    }
 }
 
 /// A command, and who waits for the answer.

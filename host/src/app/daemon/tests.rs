@@ -4,6 +4,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::app::history::Outcome;
+use crate::app::no_filter;
 
 const GOOD: &str = "
 data_dir: DATA
@@ -118,7 +119,8 @@ async fn who_asks_for_a_swap_hears_what_came_of_it_and_the_history_keeps_it() {
     let bench = Bench::start(&file.display().to_string()).await;
     let swap = |name: &str| bench.control.ask(Command::Swap(name.to_owned()));
     let Err(Refused::Unknown { name, known }) = swap("marc").await else { panic!() };
-    assert_eq!((name.as_str(), known), ("marc", vec!["mark".to_owned()]));
+    assert_eq!(Refused::Unknown { name, known }.to_string(), "there is no filter `marc`; there are mark");
+    assert_eq!(no_filter("marc", &[""; 0]), "there is no filter `marc`, nor any other");
     assert_eq!(swap("mark").await, Ok(Applied::default()), "the file holds what runs");
     std::fs::write(&file, b"no component").unwrap();
     let Ok(Applied { changed, kept }) = swap("mark").await else { panic!() };
