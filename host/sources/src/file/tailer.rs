@@ -89,8 +89,6 @@ pub(super) struct Tailer {
     there_before: HashSet<PathBuf>,
     /// Paths that were complained about.
     warned: HashSet<PathBuf>,
-    /// Paths of files and folders that could not be read at the last walk, or since.
-    unreadable: HashSet<PathBuf>,
     /// Names that links of ours lead over, and the links.
     links: HashMap<PathBuf, PathBuf>,
     /// Folders in which files of ours may come to be, if they have changed.
@@ -169,7 +167,6 @@ impl Tailer {
             nameless: VecDeque::new(),
             there_before: HashSet::new(),
             warned: HashSet::new(),
-            unreadable: HashSet::new(),
             links: HashMap::new(),
             folders: None,
             scan: Scan::new(now),

@@ -32,7 +32,6 @@ impl Tailer {
 
     /// Tells what is wrong with a file, once.
     pub(super) fn complain(&mut self, path: &Path, error: &io::Error) {
-        self.unreadable.insert(path.to_owned());
         if self.is_new_complaint(path) {
             tracing::warn!(
                 source = %self.out.cx.name, path = %path.display(), %error,

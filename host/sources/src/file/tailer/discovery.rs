@@ -124,7 +124,6 @@ impl Tailer {
         self.walks += 1;
         self.scan.links.clear();
         self.scan.real.clear();
-        self.unreadable.clear();
         if self.walks == 1 {
             self.scan.sought = self.kept.keys().map(|id| id.inode).collect();
         }

@@ -1,16 +1,25 @@
 //! When positions are saved: a file's first before its first record goes on, its first safe one at once, and all that
 //! have moved each `checkpoint_interval`.
 
+use std::io::ErrorKind;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::super::checkpoint::{Checkpoint, KEEP};
 use super::twin::{MOST, REMEMBER};
 use super::{Key, Tailer};
+use flitch_core::named_file;
 
 /// First safe positions are saved together with others that come within this time.
 const GATHER: Duration = Duration::from_millis(20);
 /// After this time all entries are written again, with the time at which their files were seen.
 const WHOLE: Duration = Duration::from_secs(60 * 60);
+
+/// Whether nobody can say if a file is at this path.
+fn is_hidden(path: &Path) -> bool {
+    named_file::open(path)
+        .is_err_and(|error| !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory))
+}
 
 impl Tailer {
     /// In seconds since 1970.
@@ -109,12 +118,11 @@ impl Tailer {
     /// Forgets files that have not been seen for long. One that cannot be read, or lies in a folder that cannot, may be there.
     fn forget_unseen(&mut self, today: i64) {
         if self.scan.is_under_way() {
-            // What cannot be read is known at its end.
+            // What is there is known at its end.
             return;
         }
-        let unreadable = &self.unreadable;
         self.kept.retain(|_, kept| {
-            if !unreadable.is_empty() && kept.path.ancestors().any(|path| unreadable.contains(path)) {
+            if kept.seen + KEEP <= today && is_hidden(&kept.path) {
                 kept.seen = today;
             }
             kept.seen + KEEP > today
