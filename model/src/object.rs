@@ -1,4 +1,4 @@
-//! Into an object that stayed one JSON text.
+//! Objects as one JSON text: into those that stayed one, and out of those whose members are columns.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,6 +7,10 @@ use serde_json::value::RawValue;
 
 use crate::json::{quoted, unescape};
 use crate::path;
+
+mod whole;
+
+pub use whole::Whole;
 
 /// A member of an object: its name as JSON has it, quotes and escapes included, and its value.
 struct Member<'a> {

@@ -2,8 +2,8 @@
 //!
 //! `{name}` is the value of a field, `{name|other}` has a default for records without it, `{@timestamp:%Y}` formats a
 //! time (UTC, strftime), also one that is a text of RFC 3339, and `{{` and `}}` are braces. Text and bytes stand as they are,
-//! all else as JSON writes it; a null is no value, and for a format nothing is but a time. A template is compiled once, and
-//! whoever has columns gives it the values.
+//! all else as JSON writes it, an object with all its members; a null is no value, and for a format nothing is but a time. A
+//! template is compiled once, and whoever has columns gives it the values.
 
 use std::fmt;
 

@@ -114,6 +114,19 @@ impl<'a> Scalar<'a> {
         }
     }
 
+    /// Appends the value as JSON, with U+FFFD for bytes that are not UTF-8.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        match self {
+            Scalar::Text(text) => write_string(text.as_bytes(), out),
+            Scalar::Bytes(bytes) => write_string(String::from_utf8_lossy(bytes).as_bytes(), out),
+            Scalar::Int(value) => write_int(*value, out),
+            Scalar::Float(value) => write_float(*value, out),
+            Scalar::Boolean(value) => Value::Boolean(*value).write_json(out),
+            Scalar::Time(ns) => Value::Timestamp(*ns).write_json(out),
+            Scalar::Json(text) => out.extend_from_slice(text.as_bytes()),
+        }
+    }
+
     /// Appends the value as it reads within a text: text and bytes as they are, half a surrogate pair of a text as U+FFFD, all
     /// else as JSON writes it, without quotes. False for null, which is nothing.
     pub fn write_text(&self, out: &mut Vec<u8>) -> bool {

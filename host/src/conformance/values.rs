@@ -11,7 +11,7 @@ use flitch_core::batch::decode::decode_line;
 use flitch_core::batch::template::Template;
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::batch::value::Scalar;
-use flitch_core::batch::{Kind, Records, TIMESTAMP, path, texts};
+use flitch_core::batch::{Kind, Records, TIMESTAMP, texts};
 use flitch_core::router::{Condition, Mask};
 
 /// The cases of a file, each by its line.
@@ -33,21 +33,20 @@ fn decoded(line: &str) -> Option<Records> {
     Some(finish(builder))
 }
 
-/// A record of values with their kinds.
+/// A record of values with their kinds, each in the column of its path.
 fn record(fields: &Json) -> Records {
-    let mut builder = Builder::new();
-    builder.begin_record();
-    for (name, value) in fields.as_object().expect("a record") {
-        let names = path::names(name);
-        let (last, outer) = names.split_last().expect("a name");
-        for name in outer {
-            builder.key(name.as_bytes()).begin_object();
-        }
-        put(builder.key(last.as_bytes()), value);
-        outer.iter().for_each(|_| builder.end_object());
-    }
-    builder.end_record();
-    finish(builder)
+    let column = |(name, value): (&String, &Json)| {
+        let mut builder = Builder::new();
+        builder.begin_record();
+        put(builder.key(b"value"), value);
+        builder.end_record();
+        let alone = finish(builder);
+        let column = alone.column("value").expect("a value");
+        let kind = Kind::of(column.field()).expect("a kind");
+        (Arc::new(kind.field(name)), column.array().clone())
+    };
+    let columns = fields.as_object().expect("a record").iter().map(column).collect();
+    Records::of(1, columns, Vec::new()).expect("a record")
 }
 
 fn put(builder: &mut Builder, value: &Json) {

@@ -29,7 +29,7 @@ pub enum OneOrMore {
 }
 
 /// What must hold for a record. Of several keys all must hold; those that test a value need `field`. A record without
-/// the field fails every test but `exists: false`.
+/// the field fails every test but `exists: false`, and of one whose field is an object only `exists: true` holds.
 ///
 /// A number and a text that reads as one are compared as numbers, so that `status: "404"` is at least 400.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]

@@ -111,8 +111,10 @@ pub enum Cell<'a> {
     Boolean(bool),
     /// Nanoseconds since 1970.
     Time(i64),
-    /// JSON that is no scalar: null, an array, an object.
+    /// Null, or an array, as JSON.
     Other(&'a [u8]),
+    /// An object: it is there, and no test of a value holds of it, for its members may as well be fields of their own.
+    Object,
 }
 
 impl Cell<'_> {
@@ -126,6 +128,7 @@ impl Cell<'_> {
             value::Scalar::Float(float) => Cell::Number(Number::Float(*float)),
             value::Scalar::Boolean(flag) => Cell::Boolean(*flag),
             value::Scalar::Time(ns) => Cell::Time(*ns),
+            value::Scalar::Json(text) if text.starts_with('{') => Cell::Object,
             value::Scalar::Json(text) => match value::mended(text) {
                 Some(text) => return see(&Cell::Text(text.as_bytes())),
                 None => number(text.as_bytes()).map_or(Cell::Other(text.as_bytes()), Cell::Number),
@@ -176,6 +179,7 @@ impl Cell<'_> {
             }
             Cell::Boolean(flag) => regex.is_match(if *flag { b"true" } else { b"false" }),
             Cell::Time(nanos) => regex.is_match(time::to_text(*nanos).as_bytes()),
+            Cell::Object => false,
         }
     }
 }

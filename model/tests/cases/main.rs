@@ -136,6 +136,7 @@ fn json_texts() {
 #[cfg(feature = "templates")]
 #[test]
 fn templates() {
+    use flitch_model::object::Whole;
     use flitch_model::template::{Clocks, Template, Written};
     for (line, case) in cases("templates.ndjson") {
         let template = match (Template::parse(text(&case["template"])), case.get("wrong")) {
@@ -149,7 +150,25 @@ fn templates() {
         let template = if case.get("paths").is_some() { template.for_paths() } else { template };
         let fields: Vec<&str> = template.fields().collect();
         let mut out = Vec::new();
-        let value = |field: usize| case["record"].get(fields[field]).map(scalar);
+        let record = case["record"].as_object().expect(&line);
+        let names = |field: &str| {
+            record
+                .keys()
+                .filter(move |name| *name == field || path::is_below(name, field))
+                .collect::<Vec<_>>()
+        };
+        let wholes: Vec<Option<String>> = fields
+            .iter()
+            .map(|field| {
+                let names = names(field);
+                let whole = Whole::of(field, names.iter().map(|name| name.as_str()));
+                whole.of_row(|column| record.get(names[column]).map(scalar))
+            })
+            .collect();
+        let value = |field: usize| match &wholes[field] {
+            Some(whole) => Some(Scalar::Json(whole)),
+            None => record.get(fields[field]).map(scalar),
+        };
         match template.write(&mut Clocks::default(), &mut out, value) {
             Written::Whole => {
                 assert_eq!(Some(&*String::from_utf8_lossy(&out)), case["out"].as_str(), "{line}")

@@ -9,6 +9,7 @@ use flitch_sdk::parse::{check_escaped, check_name, set_present};
 use flitch_sdk::{
     Batch, Changes, Column, ColumnSet, Error, Fields, Result, TextBuilder, Value, Values, bail, path,
 };
+use std::borrow::Cow;
 
 /// The settings, checked.
 #[derive(Debug)]
@@ -121,10 +122,10 @@ impl Plan {
 
     /// The templates' columns, and who is rejected for want of a field.
     fn templates(&self, batch: &Batch, changes: &mut Changes) -> Vec<Column> {
-        let fields: Vec<Vec<Option<&Column>>> = self
+        let fields: Vec<Vec<Option<Cow<'_, Column>>>> = self
             .templates
             .iter()
-            .map(|(_, template)| template.fields().map(|field| batch.column(field)).collect())
+            .map(|(_, template)| template.fields().map(|field| batch.find_whole(field)).collect())
             .collect();
         let mut builders: Vec<TextBuilder> =
             self.templates.iter().map(|_| TextBuilder::with_capacity(batch.len(), 0)).collect();
@@ -135,7 +136,7 @@ impl Plan {
             let templates = self.templates.iter().zip(&fields).zip(&mut clocks).zip(&mut builders);
             for ((((_, template), columns), clocks), builder) in templates {
                 text.clear();
-                let value = |field: usize| columns[field]?.value(row).map(Scalar::from);
+                let value = |field: usize| columns[field].as_ref()?.value(row).map(Scalar::from);
                 match (template.write(clocks, &mut text, value), self.on_missing) {
                     (Written::Without(_), OnMissing::Skip) => builder.push_absent(),
                     (Written::Without(field), OnMissing::Reject) => {

@@ -10,6 +10,7 @@ use flitch_sdk::{
 };
 pub use level::{Level, Numbers};
 pub use settings::{Format, Settings};
+use std::borrow::Cow;
 
 /// The filter.
 #[derive(Debug)]
@@ -45,8 +46,12 @@ impl ColumnFilter for Severity {
     }
 
     fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
-        let fields =
-            self.0.field.0.iter().map(|name| (name.as_str(), batch.column(name), BitmapBuilder::default()));
+        let fields = self
+            .0
+            .field
+            .0
+            .iter()
+            .map(|name| (name.as_str(), batch.find_whole(name), BitmapBuilder::default()));
         let mut rows = Rows {
             settings: &self.0,
             fields: fields.collect(),
@@ -66,7 +71,7 @@ impl ColumnFilter for Severity {
 struct Rows<'a> {
     settings: &'a Settings,
     /// The fields, their columns, and from which rows they go.
-    fields: Vec<(&'a str, Option<&'a Column>, BitmapBuilder)>,
+    fields: Vec<(&'a str, Option<Cow<'a, Column>>, BitmapBuilder)>,
     take: Vec<u32>,
     levels: AnyColumn,
     errors: TextBuilder,
@@ -75,7 +80,8 @@ struct Rows<'a> {
 impl Rows<'_> {
     fn judge(&mut self, row: usize, changes: &mut Changes) {
         let mut sources = self.fields.iter().enumerate().map(|(number, (name, column, _))| {
-            (number, *name, column.map_or(Source::Absent, |column| Source::of(column, row)))
+            let source = column.as_deref().map_or(Source::Absent, |column| Source::of(column, row));
+            (number, *name, source)
         });
         let found = sources
             .find(|(_, _, source)| !matches!(source, Source::Absent | Source::Other(Value::Json("null"))));

@@ -1,8 +1,9 @@
 //! What the records of a batch have, wherever it stands.
 
 use crate::{AnyColumn, Batch, Column, JsonBuilder, TextColumn, Value, View, json, path};
-use flitch_model::object::{self, of_written, written};
+use flitch_model::object::{self, Whole, of_written, written};
 use flitch_model::path::{is_above, names_between};
+use flitch_model::value::Scalar;
 use flitch_model::{REST, path::split};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -63,6 +64,29 @@ impl Batch {
             both.pad(row + 1);
         }
         both.finish().map(Cow::Owned)
+    }
+
+    /// The same, and an object whose members are columns as one JSON text, as one is that is too wide or too deep for them.
+    pub fn find_whole(&self, name: &str) -> Option<Cow<'_, Column>> {
+        let own = self.find(name);
+        let below: Vec<&Column> =
+            self.columns.iter().filter(|column| path::is_below(&column.name, name)).collect();
+        if below.is_empty() {
+            return own;
+        }
+        let stands = own.as_deref();
+        let columns: Vec<&Column> = below.into_iter().chain(stands).collect();
+        let whole = Whole::of(name, columns.iter().map(|column| column.name.as_str()));
+        let mut texts = AnyColumn::new(name);
+        for row in 0..self.len() {
+            let text = whole.of_row(|column| columns[column].value(row).map(Scalar::from));
+            let own = || stands.and_then(|column| column.value(row));
+            match text.as_deref().map(Value::Json).or_else(own) {
+                Some(value) => texts.push(value),
+                None => texts.push_absent(),
+            }
+        }
+        texts.finish().map(Cow::Owned)
     }
 }
 

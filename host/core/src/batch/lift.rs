@@ -12,7 +12,8 @@ use arrow_array::{Array, ArrayRef};
 use arrow_schema::{ArrowError, FieldRef};
 
 use super::convert::{convert, repeat};
-use super::path::{is_above, names_between};
+use super::object::Whole;
+use super::path::{is_above, is_below, names_between};
 use super::{Column, Kind, Records, object};
 
 /// A field of all records.
@@ -49,6 +50,21 @@ impl Records {
                 Some(Found::Lifted(Arc::new(Kind::Json.field(name)), texts))
             }
         }
+    }
+
+    /// The same, and an object whose members are columns as one JSON text, as one is that is too wide or too deep for them.
+    pub fn find_whole(&self, name: &str) -> Option<Found<'_>> {
+        let own = self.find(name);
+        let mut columns: Vec<Column<'_>> = self.iter().filter(|c| is_below(c.field().name(), name)).collect();
+        if columns.is_empty() {
+            return own;
+        }
+        let stands = own.as_ref().map(Found::column);
+        columns.extend(stands);
+        let whole = Whole::of(name, columns.iter().map(|column| column.field().name().as_str()));
+        let texts = (0..self.rows()).map(|row| whole.of_row(|column| columns[column].scalar(row))).collect();
+        let texts: ArrayRef = Arc::new(or_column(texts, stands, self.rows()));
+        Some(Found::Lifted(Arc::new(Kind::Json.field(name)), texts))
     }
 
     /// Whether a json value may hold the field at this path.

@@ -79,9 +79,9 @@ pub fn at_best(template: &Template) -> String {
 }
 
 impl Records {
-    /// What a template gives for each row.
+    /// What a template gives for each row. An object is its JSON text there, however wide it is.
     pub fn render(&self, template: &Template) -> Rendered {
-        let found: Vec<Option<Found>> = template.fields().map(|field| self.find(field)).collect();
+        let found: Vec<Option<Found>> = template.fields().map(|field| self.find_whole(field)).collect();
         let columns: Vec<Option<(Kind, Column)>> =
             found.iter().map(|f| known(f.as_ref()?.column())).collect();
         let mut rows = Rows::default();

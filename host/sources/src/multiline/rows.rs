@@ -18,7 +18,7 @@ pub struct Keys<'a> {
 impl<'a> Keys<'a> {
     /// The keys of rows of these records, which those fields make.
     pub fn new(records: &'a Records, by: &[String]) -> Keys<'a> {
-        Keys { fields: by.iter().map(|name| records.find(name)).collect() }
+        Keys { fields: by.iter().map(|name| records.find_whole(name)).collect() }
     }
 
     /// Writes the key of a row.

@@ -35,6 +35,34 @@ fn a_field_is_found_in_its_column_and_in_a_wide_object_alike() {
 }
 
 #[test]
+fn a_whole_object_has_one_text_alone_and_beside_others_whatever_its_width() {
+    let deep = format!("{}1{}", "{\"d\":".repeat(12), "}".repeat(12));
+    let values = [
+        r#"{"y":{"z":[1]},"x":"a"}"#,
+        r#"{"x":1,"w":null,"y":2}"#,
+        &wide(MAX_MEMBERS + 1),
+        &deep,
+        "\"text\"",
+        "5",
+    ];
+    let lines: Vec<String> = values.iter().map(|value| format!("{{\"o\":{value}}}")).collect();
+    let whole = |records: &Records| -> Vec<Option<String>> {
+        let found = records.find_whole("o");
+        let at = |row| found.as_ref().and_then(|f| f.column().text(row).map(|text| text.into_owned()));
+        (0..records.rows()).map(at).collect()
+    };
+    let alone: Vec<_> = lines.iter().flat_map(|line| whole(&records(std::slice::from_ref(line)))).collect();
+    for (text, value) in alone.iter().zip(values) {
+        let text = text.as_deref().expect("a value");
+        let said = serde_json::from_str(text).unwrap_or(serde_json::Value::from(text));
+        assert_eq!(said, serde_json::from_str::<serde_json::Value>(value).expect("JSON"));
+    }
+    assert_eq!(whole(&records(&lines)), alone);
+    let backwards: Vec<String> = lines.iter().rev().cloned().collect();
+    assert_eq!(whole(&records(&backwards)), alone.into_iter().rev().collect::<Vec<_>>());
+}
+
+#[test]
 fn a_field_past_the_names_of_its_record_is_found_all_the_same() {
     let wide = wide(MAX_NAMES + 50);
     let two = records(&[wide.clone(), r#"{"m300":"x"}"#.into()]);
