@@ -138,14 +138,18 @@ pub struct Refusal {
     pub status: StatusCode,
     /// How long it asks to wait.
     pub after: Option<Duration>,
+    /// Whether it is who tells a machine who it is.
+    is_of_machine: bool,
     whom: String,
     why: String,
 }
 
 impl Refusal {
-    /// Whether it may give one the next time, with nobody doing anything.
+    /// Whether it may give one the next time, with nobody doing anything. While the metadata service is updated it answers 404,
+    /// and 410 for some 70 seconds (Microsoft, "How to use managed identities on a virtual machine to acquire a token").
     pub fn passes(&self) -> bool {
-        self.is_busy() || is_of_the_moment(self.status)
+        let is_updated = matches!(self.status, StatusCode::NOT_FOUND | StatusCode::GONE);
+        self.is_busy() || is_of_the_moment(self.status) || self.is_of_machine && is_updated
     }
 
     /// Whether it wants to be asked later.
@@ -289,7 +293,8 @@ impl Entra {
         };
         let status = answer.status();
         let after = retry_after(answer.headers(), Clock::system().now());
-        let refusal = |why| Refusal { status, after, whom: url.clone(), why };
+        let is_of_machine = matches!(ask, Ask::Get(..));
+        let refusal = |why| Refusal { status, after, is_of_machine, whom: url.clone(), why };
         let text = beginning(answer, MOST).await;
         let answer = serde_json::from_str::<Answer>(&text).map_err(|_| refusal(" and no JSON".to_owned()))?;
         let Answer { access_token: Some(token), expires_in, expires_on, .. } = answer else {

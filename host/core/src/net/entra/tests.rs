@@ -123,6 +123,20 @@ fn who_is_asked_too_often_says_for_how_long_and_is_told_from_who_refuses() {
 }
 
 #[test]
+fn a_metadata_service_that_is_updated_may_answer_the_next_time_and_an_application_stays_unknown() {
+    for status in ["404 Not Found", "410 Gone"] {
+        let machine = |url| AuthSettings::ManagedIdentity { client_id: None, endpoint: Some(url) };
+        for (auth, passes) in [(machine as fn(String) -> AuthSettings, true), (secret, false)] {
+            let (url, taken) = giver(status, "{\"error\":\"no\"}");
+            let error = entra(auth(url)).token().err().unwrap();
+            taken.join().unwrap();
+            let refusal = error.downcast_ref::<Refusal>().unwrap();
+            assert_eq!((refusal.is_busy(), refusal.passes()), (false, passes), "{status}");
+        }
+    }
+}
+
+#[test]
 fn whoever_is_logged_in_has_the_token_that_az_prints() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
