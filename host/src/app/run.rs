@@ -99,7 +99,7 @@ async fn attend(path: &Path, own: Loaded, signals: Signals) -> Result<Ended, Run
         let (address, serving) =
             started.map_err(|error| AppError { path: "admin.listen".to_owned(), error })?;
         keep_admin(serving, &config.admin, &board, &control, &stop_admin);
-        tracing::info!(%address, "admin listener: /metrics, /healthz, /readyz, /api/status, /api/filters");
+        tracing::info!(%address, "admin listener: /metrics, /healthz, /readyz, /api/status, /api/filters/history");
     }
     let folder = path.parent().unwrap_or(Path::new("."));
     let starts = async {

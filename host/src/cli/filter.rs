@@ -1,6 +1,7 @@
 //! `flitch filter`: the filters of a daemon that runs, through its admin listener.
 
 use std::io::Write;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -8,6 +9,9 @@ use reqwest::{Method, StatusCode, Url};
 use serde_json::Value;
 
 use super::Failure;
+use crate::admin::{AdminSettings, LOOPBACK};
+use crate::config::ADMIN_LISTEN;
+use flitch_core::net::address::Address;
 use flitch_core::net::http_client::{self, Settings};
 use flitch_core::telemetry::escape::Escaped;
 
@@ -40,9 +44,9 @@ pub enum Command {
 
 #[derive(Debug, clap::Args)]
 pub struct Daemon {
-    /// The admin listener of the daemon.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9598", env = "FLITCH_ADMIN")]
-    admin: String,
+    /// The admin listener of the daemon; not set, where `FLITCH_ADMIN_LISTEN` has daemons listen, or http://127.0.0.1:9598.
+    #[arg(long, value_name = "URL", env = "FLITCH_ADMIN")]
+    admin: Option<String>,
     /// Write JSON, as the listener answers it.
     #[arg(long)]
     pub json: bool,
@@ -141,6 +145,20 @@ impl Daemon {
         Ok(if self.json { String::new() } else { format!("{name}: {said}\n") })
     }
 
+    /// Where the listener is.
+    fn admin(&self) -> Result<String, Failure> {
+        let variable = std::env::var(ADMIN_LISTEN).ok().filter(|text| !text.is_empty());
+        let listen = match (&self.admin, variable) {
+            (Some(admin), _) => return Ok(admin.clone()),
+            (None, Some(listen)) => {
+                let wrong = |why| Failure::Usage(format!("the variable `{ADMIN_LISTEN}`: {why}"));
+                listen.parse().map_err(wrong)?
+            }
+            (None, None) => AdminSettings::default().listen,
+        };
+        Ok(url_of(&listen))
+    }
+
     /// Asks the listener. Answers the status, and what it says as JSON.
     fn ask(
         &self,
@@ -159,8 +177,9 @@ impl Daemon {
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<(StatusCode, Value), Failure> {
-        let wrong = |why: &dyn std::fmt::Display| Failure::Usage(format!("--admin {}: {why}", self.admin));
-        let mut url: Url = self.admin.parse().map_err(|error| wrong(&error))?;
+        let admin = self.admin()?;
+        let wrong = |why: &dyn std::fmt::Display| Failure::Usage(format!("--admin {admin}: {why}"));
+        let mut url: Url = admin.parse().map_err(|error| wrong(&error))?;
         url.path_segments_mut().map_err(|()| wrong(&"write http://host:port"))?.clear().extend(path);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
@@ -176,17 +195,28 @@ impl Daemon {
             let client = http_client::client(settings)?;
             let answer = client.request(method, url).send().await;
             let answer = answer.with_context(|| {
-                format!("no flitch answers at {} (`--admin` says where its `admin.listen` is)", self.admin)
+                format!("no flitch answers at {admin} (`--admin` says where its `admin.listen` is)")
             })?;
             let status = answer.status();
             let body = answer.text().await?;
             let told = serde_json::from_str(&body);
             told.map(|told| (status, told))
-                .map_err(|_| anyhow!("{} answers {status}: {}", self.admin, body.trim_end()))
+                .map_err(|_| anyhow!("{admin} answers {status}: {}", body.trim_end()))
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(runtime.block_on(ask)?)
     }
+}
+
+/// Where who listens there is asked from this machine.
+fn url_of(listen: &Address) -> String {
+    let host = match listen.host().map(|host| (host, host.parse::<IpAddr>())) {
+        Some((host, Err(_))) => host.to_owned(),
+        Some((_, Ok(IpAddr::V6(ip)))) if !ip.is_unspecified() => format!("[{ip}]"),
+        Some((_, Ok(ip))) if !ip.is_unspecified() => ip.to_string(),
+        Some(_) | None => LOOPBACK.to_string(),
+    };
+    format!("http://{host}:{}", listen.port())
 }
 
 fn text(value: &Value) -> String {

@@ -19,7 +19,7 @@ use flitch_filters::{FilterSettings, LoadError, Refused, ShadowError};
 
 /// Of the environment: where the admin listener is, whatever the file says of it. For those who start flitch with configurations
 /// of somebody else, and ask it how it is.
-const ADMIN_LISTEN: &str = "FLITCH_ADMIN_LISTEN";
+pub const ADMIN_LISTEN: &str = "FLITCH_ADMIN_LISTEN";
 /// Most bytes of a configuration.
 const LARGEST: u64 = 16 << 20;
 /// What stands for a secret.
