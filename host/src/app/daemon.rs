@@ -179,7 +179,7 @@ impl Daemon {
     async fn sound(&self) -> Result<(), ConfigError> {
         let path = self.path.clone();
         let look = move || {
-            let own = config::load(&path)?;
+            let own = config::load_again(&path)?;
             cli::check::sound(&own, &path)
         };
         super::apart(look).await
@@ -189,7 +189,7 @@ impl Daemon {
     async fn reload(&mut self, sent: Option<Arc<Sent>>, by: By) -> Answer {
         let (path, text) = (self.path.clone(), sent.clone());
         let read = move || {
-            let own = config::load(&path)?;
+            let own = config::load_again(&path)?;
             own.check_parts()?;
             fleet::instead(own, text.as_deref(), &path)
         };

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use rustix::fs::Access;
@@ -201,6 +202,18 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
     let text = read(path).map_err(|error| source::unreadable(path, &error))?;
     let text = String::from_utf8(text).map_err(|error| source::undecodable(path, &error))?;
     load_text(path, &text)
+}
+
+/// The same for a file that has been read before.
+///
+/// # Errors
+/// All that is wrong with it. A pipe cannot be read again: nobody writes to it any more, and who reads it waits for them.
+pub fn load_again(path: &Path) -> Result<Loaded, ConfigError> {
+    if std::fs::metadata(path).is_ok_and(|it| it.file_type().is_fifo()) {
+        let error = io::Error::new(io::ErrorKind::Unsupported, "it is a pipe, which has no more to read");
+        return Err(source::unreadable(path, &error).into());
+    }
+    load(path)
 }
 
 /// The bytes of a file, which may be a pipe, as far as a configuration goes: what is named by mistake (a device, a log) may

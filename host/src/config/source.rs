@@ -184,6 +184,7 @@ pub fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
         std::io::ErrorKind::NotFound => {
             "name the file with `-c FILE`; `flitch demo` prints one to begin with"
         }
+        std::io::ErrorKind::Unsupported => "start with a file for a configuration that can be read again",
         _ => "the file must be readable UTF-8 text",
     };
     let file = Arc::new(NamedSource::new(name, String::new()));

@@ -311,6 +311,15 @@ fn a_file_that_is_not_utf8_is_told_at_the_first_byte_that_is_none() {
 }
 
 #[test]
+fn a_pipe_is_not_waited_for_where_it_was_read_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
+    let report = load_again(&path).unwrap_err().report(false);
+    assert!(report.contains("it is a pipe"), "{report}");
+}
+
+#[test]
 fn a_file_that_has_no_end_is_no_configuration() {
     let report = load(Path::new("/dev/zero")).unwrap_err().report(false);
     assert!(report.contains("cannot read the configuration: it has more than 16MiB"), "{report}");
