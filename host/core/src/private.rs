@@ -113,8 +113,8 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Resu
     }
 }
 
-/// Takes the rights of everybody else from a folder that is flitch's own: one that is empty, or holds `mark`. Any
-/// other one may be there for more than flitch, and is left.
+/// Takes the rights of everybody else from a folder that is flitch's own: one that is empty, as a new file system is but for its
+/// `lost+found`, or holds `mark`. Any other one may be there for more than flitch, and is left.
 ///
 /// # Errors
 /// The folder stays open to others; the text says why.
@@ -123,7 +123,9 @@ pub fn close_folder(path: &Path, mark: &str) -> Result<(), String> {
     if there.mode() & OTHERS == 0 {
         return Ok(());
     }
-    let is_empty = || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    let is_nobodys =
+        |entry: std::io::Result<fs::DirEntry>| entry.is_ok_and(|it| it.file_name() == "lost+found");
+    let is_empty = || fs::read_dir(path).is_ok_and(|mut entries| entries.all(is_nobodys));
     if !path.join(mark).exists() && !is_empty() {
         return Err("it holds more than flitch's own files".to_owned());
     }
@@ -218,6 +220,10 @@ mod tests {
         open_to_all(&path);
         close_folder(&path, "lock").unwrap();
         assert_eq!(mode(&path), 0o700, "an empty one");
+        fs::create_dir(path.join("lost+found")).unwrap();
+        open_to_all(&path);
+        close_folder(&path, "lock").unwrap();
+        assert_eq!(mode(&path), 0o700, "a new file system");
         fs::write(path.join("photo"), "").unwrap();
         open_to_all(&path);
         assert!(close_folder(&path, "lock").unwrap_err().contains("more than flitch's own"));
