@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::config::{ConfigError, Loaded};
@@ -255,7 +256,9 @@ pub fn main() -> u8 {
             clap_complete::generate(shell, &mut Cli::command(), "flitch", &mut text);
             io::stdout().write_all(&text).map_err(Failure::from)
         }
-        Command::Man { folder } => clap_mangen::generate_to(Cli::command(), folder).map_err(Failure::from),
+        Command::Man { folder } => clap_mangen::generate_to(Cli::command(), &folder)
+            .with_context(|| format!("cannot write to the folder {}", folder.display()))
+            .map_err(Failure::from),
     };
     match done {
         Ok(()) => 0,
