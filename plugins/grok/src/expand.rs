@@ -23,13 +23,10 @@ pub struct Expanded {
 }
 
 impl Expanded {
-    /// The field of a group by its name; groups of the operator's own are fields as in the filter `regex`.
+    /// The field of a group by its name.
     pub fn field(&self, group: &str) -> (String, Option<Kind>) {
         let own = group.strip_prefix(GROUP).and_then(|number| number.parse::<usize>().ok());
-        match own.and_then(|number| self.fields.get(number)) {
-            Some(field) => field.clone(),
-            None => (group.replace("__", "."), None),
-        }
+        own.and_then(|number| self.fields.get(number)).cloned().unwrap_or_else(|| (group.to_owned(), None))
     }
 }
 
@@ -86,8 +83,8 @@ impl Definitions {
             None => out.regex.push_str("(?:"),
             Some(field) => {
                 let kind = kind.map(|kind| type_of(inside, kind)).transpose()?;
-                out.regex.push_str(&format!("(?<{GROUP}{}>", out.fields.len()));
-                out.fields.push((path_of(field), kind));
+                let group = group(path_of(field), kind, &mut out.fields);
+                out.regex.push_str(&format!("(?<{group}>"));
             }
         }
         above.push(name);
@@ -103,8 +100,26 @@ fn literal(text: &str, out: &mut Expanded) -> Result<()> {
     if out.regex.len() + text.len() > MAX_BYTES {
         bail!("it is longer than {MAX_BYTES} bytes once its names are replaced");
     }
-    ruby::append(text, &mut out.regex);
+    let Expanded { regex, fields } = out;
+    // One name may stand in several places, which it may not in a regular expression.
+    ruby::append(text, regex, |name| Some(group(field_of(name)?, None, fields)));
     Ok(())
+}
+
+/// The name of the group that a field gets.
+fn group(field: String, kind: Option<Kind>, fields: &mut Vec<(String, Option<Kind>)>) -> String {
+    fields.push((field, kind));
+    format!("{GROUP}{}", fields.len() - 1)
+}
+
+/// The field of a group that the operator has named: a path as in `%{…}`, or as in the filter `regex`. None where it is no name.
+fn field_of(name: &str) -> Option<String> {
+    if name.starts_with('[') && name.ends_with(']') {
+        return Some(path_of(name));
+    }
+    let is_name = name.starts_with(|first: char| first == '_' || first.is_alphabetic())
+        && name.chars().all(|sign| sign.is_alphanumeric() || matches!(sign, '_' | '.'));
+    is_name.then(|| name.replace("__", "."))
 }
 
 /// The type of this name.
@@ -144,7 +159,14 @@ mod tests {
         assert_eq!(expanded.regex, "^(?:a(?<__field0>[0-9](?:x))) (?<__field1>[0-9](?:x)) (?:7)$");
         assert_eq!(expanded.field("__field0"), ("b".to_owned(), None));
         assert_eq!(expanded.field("__field1"), (r"x.y\.z".to_owned(), Some(Kind::Int)));
-        assert_eq!(expanded.field("a__b"), ("a.b".to_owned(), None));
+    }
+
+    #[test]
+    fn a_group_with_a_name_is_a_field_in_each_place_where_it_stands() {
+        let expanded = expand("(?<a__b>x)|(?P<a__b>y)|(?<[c][d.e]>z)|(?<=w)(?<f:int>v)").unwrap();
+        assert_eq!(expanded.regex, "(?<__field0>x)|(?<__field1>y)|(?<__field2>z)|(?<=w)(?<f:int>v)");
+        let fields: Vec<&str> = expanded.fields.iter().map(|(field, _)| field.as_str()).collect();
+        assert_eq!(fields, ["a.b", "a.b", r"c.d\.e"]);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 /// Appends an expression in Rust's words: `m` lets a dot match the end of a line, which is `s` here, `\h` is a hexadecimal digit,
 /// `\Z` the end of the text or the line end there, and `(?#…)` a comment. Atomic groups say how to search, and not what matches as
-/// a rule.
-pub fn append(text: &str, out: &mut String) {
+/// a rule. `names` may give a group with a name another one.
+pub fn append(text: &str, out: &mut String, mut names: impl FnMut(&str) -> Option<String>) {
     let mut rest = text;
     let mut depth = 0_usize;
     while let Some(at) = rest.find(['\\', '[', ']', '(']) {
@@ -20,7 +20,7 @@ pub fn append(text: &str, out: &mut String) {
                 out.push_str(&sign[..end]);
                 &sign[end..]
             }
-            b'(' if depth == 0 => group(behind, out),
+            b'(' if depth == 0 => group(behind, out, &mut names),
             other => {
                 depth = depth.saturating_sub(usize::from(other == b']'));
                 out.push_str(&sign[..1]);
@@ -49,12 +49,19 @@ fn escape<'a>(text: &'a str, in_class: bool, out: &mut String) -> &'a str {
 }
 
 /// What stands behind an opening parenthesis, as far as it says what kind of a group it is; and what comes after that.
-fn group<'a>(text: &'a str, out: &mut String) -> &'a str {
+fn group<'a>(text: &'a str, out: &mut String, names: &mut impl FnMut(&str) -> Option<String>) -> &'a str {
     if let Some(inside) = text.strip_prefix("?>") {
         out.push_str("(?:");
         return inside;
     }
     if let Some((_, rest)) = text.strip_prefix("?#").and_then(|comment| comment.split_once(')')) {
+        return rest;
+    }
+    let named = text.strip_prefix("?<").or_else(|| text.strip_prefix("?P<"));
+    if let Some((name, rest)) = named.and_then(|named| named.split_once('>'))
+        && let Some(name) = names(name)
+    {
+        out.push_str(&format!("(?<{name}>"));
         return rest;
     }
     out.push('(');
@@ -75,7 +82,7 @@ mod tests {
 
     fn rust(text: &str) -> String {
         let mut out = String::new();
-        append(text, &mut out);
+        append(text, &mut out, |_| None);
         out
     }
 
@@ -91,6 +98,15 @@ mod tests {
         ] {
             assert_eq!(rust(ruby), wanted, "{ruby}");
         }
+    }
+
+    #[test]
+    fn groups_with_names_are_named_anew() {
+        let mut out = String::new();
+        append(r"(?<a>x(?P<[b][c]>y))(?<=z)\(?<d>[(?<e>]", &mut out, |name| {
+            name.starts_with(['a', '[']).then(|| format!("g{}", name.len()))
+        });
+        assert_eq!(out, r"(?<g1>x(?<g6>y))(?<=z)\(?<d>[(?<e>]");
     }
 
     #[test]
