@@ -96,6 +96,12 @@ impl Format {
         if !absolute && dated.hour().is_none() && within_the_hour {
             bail!("{written:?} says minutes, seconds or a fraction, but not the hour (%H)");
         }
+        // One o'clock in the afternoon comes back as the first hour of the day where the format does not tell the two apart.
+        if !absolute && dated.hour().is_some_and(|hour| hour != sample.hour()) {
+            bail!(
+                "{written:?} has hours up to 12 (%I), and does not say which half of the day it is: add %p, or write %H"
+            );
+        }
         let mut formats = vec![format.clone()];
         for from in OFFSETS {
             let to = OFFSETS.into_iter().chain(["Z", "UTC", "GMT"]).filter(|to| *to != from);
@@ -135,10 +141,21 @@ impl Format {
         }
     }
 
-    /// The instant of a number, or none when the format is no number.
-    pub fn read_number(&self, value: Value<'_>) -> Option<i64> {
+    /// The instant of a number, or none when it is none of the format. What begins with a year or with seconds since 1970 is read
+    /// as it is written: no number lacks zeros before those.
+    pub fn read_number(&mut self, value: Value<'_>, zone: &Zone) -> Option<i64> {
         match self {
             Self::Epoch(unit) => unit.of_number(value),
+            Self::Strptime { written, .. } if ["%Y", "%s"].iter().any(|first| written.starts_with(first)) => {
+                let text = match value {
+                    Value::Int64(number) => number.to_string(),
+                    Value::Float64(number) => number.to_string(),
+                    // A number with more digits than a float holds.
+                    Value::Json(text) => text.to_owned(),
+                    _ => return None,
+                };
+                self.read(&text, zone, None)
+            }
             _ => None,
         }
     }

@@ -138,7 +138,7 @@ impl Reader for Times<'_> {
     fn read_other(&mut self, value: Value<'_>) -> Result<Found, String> {
         let read = match value {
             Value::Timestamp(nanos) => Some(nanos),
-            value => self.formats.iter().find_map(|format| format.read_number(value)),
+            value => self.formats.iter_mut().find_map(|format| format.read_number(value, self.zone)),
         };
         match read {
             Some(nanos) => self.times.push(nanos),
