@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 
 #[test]
 fn of_members_with_one_name_the_last_stays_in_its_place() {
@@ -48,4 +49,17 @@ fn an_escaped_string_reads_back() {
     let mut out = Vec::new();
     write_string(text.as_bytes(), &mut out);
     assert_eq!(serde_json::from_slice::<String>(&out).expect("JSON"), text);
+}
+
+proptest! {
+    /// Settings, and JSON that filters take apart, are read by a library, and numbers of records by this crate.
+    #[test]
+    fn a_library_reads_the_float_that_is_written_here(bits: u64) {
+        let value = f64::from_bits(bits);
+        prop_assume!(value.is_finite());
+        let mut text = Vec::new();
+        write_float(value, &mut text);
+        let read: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+        prop_assert_eq!(read.as_f64().map(f64::to_bits), Some(bits), "{}", String::from_utf8_lossy(&text));
+    }
 }
