@@ -1,8 +1,12 @@
 //! Blobs in Azurite, read back record by record.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use flitch_tests::flitch::Flitch;
+use flitch_tests::http_server::{Reply, Server};
 use flitch_tests::servers::azurite::{ACCOUNT, Azurite, KEY};
 use flitch_tests::wait::eventually;
 
@@ -73,6 +77,49 @@ fn a_blob_of_many_blocks_is_whole() {
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
     assert_eq!(numbers(&azurite).len(), 300_000);
     assert_eq!(azurite.blobs("logs").unwrap().len(), 1);
+}
+
+#[test]
+fn a_blob_of_many_blocks_whose_commit_was_not_answered_is_found_to_be_there() {
+    // As Azure answers: blocks that are in a blob are no uncommitted ones any more.
+    let (blocks, commits) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+    let committed = commits.clone();
+    let server = Server::start(&[Ipv4Addr::LOCALHOST], move |request| {
+        let reply = |status| {
+            let modified = ("last-modified", "Sat, 28 Nov 2026 11:00:00 GMT".to_owned());
+            let headers = vec![("etag", "\"e\"".to_owned()), modified];
+            Reply { status, headers, ..Reply::default() }
+        };
+        match (request.method.as_str(), request.query("comp")) {
+            ("HEAD", _) if committed.load(Ordering::Relaxed) == 0 => reply(404),
+            ("HEAD", _) => reply(200),
+            ("PUT", Some("block")) => {
+                blocks.fetch_add(1, Ordering::Relaxed);
+                reply(201)
+            }
+            ("PUT", Some("blocklist")) if blocks.swap(0, Ordering::Relaxed) > 0 => {
+                committed.fetch_add(1, Ordering::Relaxed);
+                reply(0)
+            }
+            _ => {
+                let body = "<Error><Code>InvalidBlockList</Code><Message>The specified block list is invalid.</Message></Error>";
+                Reply { body: body.into(), ..reply(400) }
+            }
+        }
+    })
+    .unwrap();
+    let output = format!(
+        "out: {{ type: azure_blob, container: logs, endpoint: \"http://127.0.0.1:{}/{ACCOUNT}\", account: {ACCOUNT}, \
+         account_key: \"{KEY}\", key: \"a/\", compression: none, max_idle: 200ms, retry: {{ initial: 20ms }} }}",
+        server.port()
+    );
+    let mut flitch = Flitch::new(FLITCH, &pipeline(&file_source("app.log"), &[], &output));
+    append(&flitch.at("app.log"), 0..100_000);
+    flitch.run();
+    assert_eq!(flitch.settled_after(100_000, DEADLINE).delivered, 100_000);
+    assert_eq!(commits.load(Ordering::Relaxed), 1);
+    assert!(!flitch.log().contains("an operator must act"), "{}", flitch.log());
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
 }
 
 #[test]

@@ -119,3 +119,37 @@ fn a_bucket_whose_objects_are_locked_gets_the_checksums_that_it_asks_for() {
     assert_eq!(parts.lock().iter().sum::<usize>(), written);
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
 }
+
+#[test]
+fn an_object_whose_parts_the_store_has_lost_is_written_anew() {
+    let (begun, completed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (begins, completions) = (begun.clone(), completed.clone());
+    let server = server(move |request| match (&*request.method, request.query.contains("uploadId=")) {
+        ("HEAD", _) => Reply { status: 404, ..Reply::default() },
+        ("POST", false) => {
+            let upload = begins.fetch_add(1, Ordering::Relaxed);
+            let body = format!(
+                "<InitiateMultipartUploadResult><UploadId>{upload}</UploadId></InitiateMultipartUploadResult>"
+            );
+            Reply { status: 200, body: body.into(), ..Reply::default() }
+        }
+        ("POST", true) if request.query("uploadId") == Some("0") => {
+            refuses(400, "InvalidPart", "One or more of the specified parts could not be found.")
+        }
+        ("POST", true) => {
+            completions.fetch_add(1, Ordering::Relaxed);
+            let body = "<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>";
+            Reply { status: 200, body: body.into(), ..Reply::default() }
+        }
+        ("DELETE", _) => Reply { status: 204, ..Reply::default() },
+        _ => takes(),
+    });
+    let output = output(&server, "key: \"a/\", retry: { initial: 20ms }");
+    let mut flitch = Flitch::new(FLITCH, &pipeline(&file_source("app.log"), &[], &output));
+    append(&flitch.at("app.log"), 0..100_000);
+    flitch.run();
+    assert_eq!(flitch.settled_after(100_000, DEADLINE).delivered, 100_000);
+    assert_eq!((begun.load(Ordering::Relaxed), completed.load(Ordering::Relaxed)), (2, 1));
+    assert!(!flitch.log().contains("an operator must act"), "{}", flitch.log());
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+}

@@ -217,6 +217,7 @@ impl ObjectOutput {
             None => {
                 // One who may only write is told nothing here.
                 if store.head(path).await.is_ok() {
+                    self.notes.remove(object).await;
                     return Ok(());
                 }
                 let mut options = PutMultipartOptions::default();
@@ -249,7 +250,7 @@ impl ObjectOutput {
                 self.notes.remove(object).await;
                 return Ok(());
             }
-            Fault::Conflict | Fault::WantsChecksum => {
+            Fault::Conflict | Fault::WantsChecksum | Fault::PartsGone => {
                 let _ = store.abort_multipart(path, &upload).await;
                 *object.progress.lock() = Default::default();
             }

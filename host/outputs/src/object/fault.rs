@@ -15,6 +15,9 @@ pub(super) enum Fault {
     NotImplemented,
     /// The store wants a checksum of what is written, as one whose objects are locked does.
     WantsChecksum,
+    /// The parts of a write are not there to be put together: they were before, by a request whose answer was lost, or the
+    /// store has removed them. The write is to begin anew, with a look whether the object is there.
+    PartsGone,
     /// Whatever else.
     Other,
 }
@@ -72,13 +75,14 @@ pub(super) fn fault(error: &Error) -> Fault {
     let said = said(error);
     match error {
         // Of two writes at once S3 refuses one by 409, and the other may fail after that; Azure says so of what is there.
-        Error::AlreadyExists { .. } if said.status == Some(409) && said.code != "BlobAlreadyExists" => {
+        Error::AlreadyExists { .. } if said.status == Some(409) && !THERE.contains(&said.code.as_str()) => {
             Fault::Conflict
         }
         Error::AlreadyExists { .. } | Error::Precondition { .. } => Fault::Exists,
         Error::NotImplemented { .. } | Error::NotSupported { .. } => Fault::NotImplemented,
         _ if said.status == Some(501) => Fault::NotImplemented,
         _ if said.status == Some(400) && said.wants_checksum() => Fault::WantsChecksum,
+        _ if PARTS_GONE.contains(&said.code.as_str()) => Fault::PartsGone,
         _ => Fault::Other,
     }
 }
@@ -136,6 +140,10 @@ const ON_THE_WAY: [&str; 7] = [
     "RequestTimeout",
     "XAmzContentSHA256Mismatch",
 ];
+/// Codes of status 409 for an object that is there, as it may be for good in a container that allows no change.
+const THERE: [&str; 2] = ["BlobAlreadyExists", "BlobImmutableDueToPolicy"];
+/// Codes for parts that a store does not have, or not any more.
+const PARTS_GONE: [&str; 3] = ["InvalidBlockList", "InvalidPart", "InvalidPartOrder"];
 const BUSY: [&str; 4] = ["SlowDown", "ServerBusy", "RequestLimitExceeded", "TooManyRequests"];
 
 /// The error as the delivery loop needs it.
@@ -149,8 +157,10 @@ pub(crate) fn classify(error: &Error) -> WriteError {
         || status == Some(401)
         || status.is_none()
             && matches!(error, Error::Unauthenticated { .. } | Error::PermissionDenied { .. });
-    // A missing object is asked for nowhere but where a write has begun; what else is not found is where it goes.
-    let is_missing = matches!(error, Error::NotFound { .. }) && code != "NoSuchUpload";
+    // A missing object is asked for nowhere but where a write has begun, of which MinIO may say that there is no key; what else is not
+    // found is where it goes.
+    let is_missing =
+        matches!(error, Error::NotFound { .. }) && !["NoSuchUpload", "NoSuchKey"].contains(&code.as_str());
     if is_denied || is_missing {
         return WriteError::Denied { reason };
     }
@@ -159,7 +169,8 @@ pub(crate) fn classify(error: &Error) -> WriteError {
     }
     // What may be so for this object alone.
     let is_barred = matches!(status, Some(400 | 403 | 405 | 411 | 413 | 414 | 422));
-    if is_barred && !ON_THE_WAY.contains(&code.as_str()) {
+    let is_one_of = |codes: &[&str]| codes.contains(&code.as_str());
+    if is_barred && !is_one_of(&ON_THE_WAY) && !is_one_of(&PARTS_GONE) {
         return WriteError::Barred { reason, is_final: false };
     }
     WriteError::Unreachable { reason }

@@ -61,6 +61,7 @@ fn what_an_operator_must_mend_is_told_from_what_passes() {
     };
     assert_eq!(kind(&missing("NoSuchBucket")), "denied");
     assert_eq!(kind(&missing("NoSuchUpload")), "unreachable");
+    assert_eq!(kind(&missing("NoSuchKey")), "unreachable");
 }
 
 #[test]
@@ -93,6 +94,14 @@ fn a_store_of_locked_objects_that_wants_a_checksum_is_understood() {
 }
 
 #[test]
+fn a_write_whose_parts_the_store_does_not_have_any_more_is_to_begin_anew() {
+    for code in ["InvalidBlockList", "InvalidPart", "InvalidPartOrder"] {
+        let error = status("400 Bad Request", code, "");
+        assert_eq!((fault(&error), classify(&error).kind()), (Fault::PartsGone, "unreachable"), "{code}");
+    }
+}
+
+#[test]
 fn one_of_two_writes_at_once_is_no_object_that_is_there() {
     let exists = |code| {
         let text = format!("Server returned non-2xx status code: 409 Conflict: <Code>{code}</Code>");
@@ -101,6 +110,7 @@ fn one_of_two_writes_at_once_is_no_object_that_is_there() {
     assert_eq!(fault(&exists("ConditionalRequestConflict")), Fault::Conflict);
     assert_eq!(fault(&exists("OperationAborted")), Fault::Conflict);
     assert_eq!(fault(&exists("BlobAlreadyExists")), Fault::Exists);
+    assert_eq!(fault(&exists("BlobImmutableDueToPolicy")), Fault::Exists);
     let text =
         "Server returned non-2xx status code: 412 Precondition Failed: <Code>PreconditionFailed</Code>";
     let there = Error::AlreadyExists { path: "a".into(), source: Box::new(Outer(Inner(text.to_owned()))) };
