@@ -151,6 +151,9 @@ metrics_list! {
     /// Documents that an Elasticsearch had already when a record came for them: by a retry or a replay, or since records
     /// have one id. They stay as they are.
     DocumentsThere = "flitch_documents_already_there_total",
+    /// Documents that a data stream of Elasticsearch has refused and keeps in its failure store, where searches do not find
+    /// them.
+    DocumentsAside = "flitch_documents_in_failure_store_total",
     /// 1 while an output lets only one write at a time probe its destination, else 0.
     BreakerOpen = "flitch_breaker_open",
     /// 1 while a server of an output takes what it is sent, 0 while it rests after a failure.

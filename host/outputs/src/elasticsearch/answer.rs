@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -15,7 +16,7 @@ const LONGEST: usize = 500;
 const DEEPEST: usize = 16;
 
 /// What is asked for of an answer: little more than a status for each record.
-pub(super) const FILTER: &str = "filter_path=errors,items.*.status,items.*.error";
+pub(super) const FILTER: &str = "filter_path=errors,items.*.status,items.*.error,items.*.failure_store";
 
 /// What decides whose fault an error is.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +34,8 @@ pub(super) enum Fate {
     Safe,
     /// A document of its id was there already.
     There,
+    /// Its data stream has refused the document, and keeps it in its failure store.
+    Aside,
     Again(WriteError),
     Refused(String),
 }
@@ -50,6 +53,9 @@ struct Outcome<'a> {
     status: u16,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
+    /// What became of the document in the failure store of its data stream: `used` where it is there.
+    #[serde(borrow, default)]
+    failure_store: Option<&'a RawValue>,
 }
 
 /// An error as Elasticsearch writes it. What quotes a record in it may be no text.
@@ -138,7 +144,9 @@ fn cut(text: &str) -> String {
 /// # Errors
 /// It is no answer to that many.
 pub(super) fn fates(body: &[u8], count: usize, rules: Rules) -> Result<Option<Vec<Fate>>, WriteError> {
-    if body.starts_with(b"{\"errors\":false") {
+    // What is in a failure store counts as no error.
+    let is_aside = memmem::find(body, b"\"failure_store\"").is_some();
+    if body.starts_with(b"{\"errors\":false") && !is_aside {
         return Ok(None);
     }
     let no_answer = |why: String| WriteError::Unreachable {
@@ -146,7 +154,8 @@ pub(super) fn fates(body: &[u8], count: usize, rules: Rules) -> Result<Option<Ve
     };
     let body = String::from_utf8_lossy(body);
     let answer: Answer<'_> = serde_json::from_str(&body).map_err(|error| no_answer(error.to_string()))?;
-    if !answer.errors {
+    let is_told = is_aside && answer.items.len() == count;
+    if !answer.errors && !is_told {
         return Ok(None);
     }
     if answer.items.len() != count {
@@ -174,6 +183,7 @@ fn fate(outcome: &Outcome<'_>, rules: Rules) -> Fate {
     let reason = || format!("{}: {}", outcome.status, cause.map(Cause::text).unwrap_or_default());
     let denied = || Fate::Again(WriteError::Denied { reason: reason() });
     match outcome.status {
+        200..=299 if outcome.failure_store.is_some_and(|said| said.get() == "\"used\"") => Fate::Aside,
         200..=299 => Fate::Safe,
         // It is ours, from before.
         409 if rules.op == Op::Create => Fate::There,

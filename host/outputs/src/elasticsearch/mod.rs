@@ -68,6 +68,9 @@ struct Elasticsearch {
     /// Counts the documents that were there already.
     there: metrics::Counter,
     said: Quiet,
+    /// Counts the documents that went to the failure store of their data stream.
+    aside: metrics::Counter,
+    said_aside: Quiet,
 }
 
 impl OutputKind for ElasticsearchSettings {
@@ -133,6 +136,8 @@ fn open(settings: &ElasticsearchSettings, cx: &OutputContext) -> anyhow::Result<
         turns: Semaphore::new(WRITES),
         there: Metric::DocumentsThere.counter(&[("output", &cx.name)]),
         said: Quiet::a_minute(),
+        aside: Metric::DocumentsAside.counter(&[("output", &cx.name)]),
+        said_aside: Quiet::a_minute(),
         settings: settings.clone(),
     })
 }
@@ -173,7 +178,7 @@ impl Elasticsearch {
         let body = self.form.body(parcel, &mut written.refused);
         let mut pieces = body.cut(self.settings.max_bytes.0 as usize);
         let (mut again, mut trouble): (Vec<u32>, Option<WriteError>) = (Vec::new(), None);
-        let (mut there, mut is_answered) = (0, false);
+        let (mut there, mut aside, mut is_answered) = (0, 0, false);
         while let Some(piece) = pieces.pop_front() {
             let docs = &body.docs[piece.clone()];
             let fates = match self.request(body.text(&piece)).await {
@@ -195,6 +200,7 @@ impl Elasticsearch {
                 Ok(Some(fates)) => {
                     for (doc, fate) in docs.iter().zip(fates) {
                         there += u64::from(matches!(fate, Fate::There));
+                        aside += u64::from(matches!(fate, Fate::Aside));
                         settle(doc, fate, &mut written, &mut again, &mut trouble);
                     }
                 }
@@ -207,7 +213,8 @@ impl Elasticsearch {
             }
         }
         self.tell_there(there);
-        let is_none_decided = written.bytes == 0 && there == 0 && written.refused.is_empty();
+        self.tell_aside(aside);
+        let is_none_decided = written.bytes == 0 && there + aside == 0 && written.refused.is_empty();
         let is_of_one = |error: &WriteError| {
             is_answered && again.len() == 1 && !matches!(error, WriteError::Denied { .. })
         };
@@ -231,6 +238,21 @@ impl Elasticsearch {
             tracing::info!(
                 output = %self.name, documents,
                 "documents were there already and stay as they are; their records count as delivered"
+            );
+        }
+    }
+
+    /// Tells of documents that their data stream has refused, and keeps beside itself.
+    fn tell_aside(&self, documents: u64) {
+        if documents == 0 {
+            return;
+        }
+        self.aside.increment(documents);
+        if self.said_aside.may_say() {
+            tracing::warn!(
+                output = %self.name, documents,
+                "documents were refused by their data stream and are in its failure store, where searches do not find them; \
+                 their records count as delivered"
             );
         }
     }
@@ -328,7 +350,7 @@ fn settle(
     trouble: &mut Option<WriteError>,
 ) {
     match fate {
-        Fate::Safe | Fate::There => written.bytes += u64::from(doc.length),
+        Fate::Safe | Fate::There | Fate::Aside => written.bytes += u64::from(doc.length),
         Fate::Refused(reason) => written.refused.push(Refusal { row: doc.row, reason: reason.into() }),
         Fate::Again(error) => {
             again.push(doc.row);

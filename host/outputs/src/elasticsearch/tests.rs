@@ -152,6 +152,20 @@ async fn documents_that_were_there_already_are_counted_by_themselves() {
 }
 
 #[tokio::test]
+async fn documents_that_went_to_a_failure_store_are_delivered_and_counted_by_themselves() {
+    let fake = Fake::start().await;
+    let mut output = open(&settings(&fake.address(), ""), &context()).unwrap();
+    let aside = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    output.aside = metrics::Counter::from_arc(aside.clone());
+    for texts in [&["a", "odd 1", "odd 2"][..], &["odd 3"]] {
+        let written = output.write_batch(&self::texts(texts)).await.unwrap();
+        assert_eq!(rows(&written), (vec![], vec![]));
+    }
+    assert!(fake.state().paths[0].contains("items.*.failure_store"), "{:?}", fake.state().paths);
+    assert_eq!((fake.documents().len(), aside.load(std::sync::atomic::Ordering::Relaxed)), (1, 3));
+}
+
+#[tokio::test]
 async fn of_equal_records_none_is_lost_where_one_of_them_is_busy() {
     let fake = Fake::start().await;
     let output = output(&fake.address(), "");

@@ -12,6 +12,7 @@ fn said_of(fate: &Fate) -> (&'static str, String) {
     match fate {
         Fate::Safe => ("safe", String::new()),
         Fate::There => ("there", String::new()),
+        Fate::Aside => ("aside", String::new()),
         Fate::Again(error) => (error.kind(), error.to_string()),
         Fate::Refused(reason) => ("refused", reason.clone()),
     }
@@ -58,6 +59,22 @@ fn bytes_that_are_not_utf8_and_operations_of_another_name_are_read_too() {
     body[mark] = 0xe9;
     let kinds = kinds(&body, 2, MANY);
     assert_eq!((kinds[0].0, kinds[1].1.as_str()), ("safe", "400: m: bad \u{fffd} value"));
+}
+
+#[test]
+fn a_document_that_its_data_stream_keeps_in_its_failure_store_is_told_from_those_that_it_has() {
+    let said = |value: &str| format!(r#"{{"create":{{"status":201,"failure_store":{value}}}}}"#);
+    let safe = r#"{"create":{"status":201}}"#.to_owned();
+    let items = [safe.clone(), said("\"used\""), said("\"not_applicable_or_unknown\""), said("7")];
+    for errors in ["true", "false"] {
+        let body = format!(r#"{{"errors":{errors},"items":[{}]}}"#, items.join(","));
+        let kinds: Vec<_> = kinds(body.as_bytes(), 4, ONE).into_iter().map(|(kind, _)| kind).collect();
+        assert_eq!(kinds, ["safe", "aside", "safe", "safe"], "{errors}");
+    }
+    let failed = r#"{"create":{"status":400,"failure_store":"failed","error":{"type":"m","reason":"r"}}}"#;
+    assert_eq!(kinds(&answer(&[failed.to_owned()]), 1, ONE)[0].0, "refused");
+    // Who says that there is no error need not say so of each document.
+    assert!(fates(br#"{"errors":false,"items":[],"failure_store":1}"#, 2, ONE).unwrap().is_none());
 }
 
 #[test]

@@ -177,6 +177,9 @@ fn item(action: &Value, document: Vec<u8>, state: &mut State) -> Value {
             json!({ "type": "mapper_parsing_exception", "reason": "failed to parse", "caused_by": cause });
         return json!({ op: { "status": 400, "error": error } });
     }
+    if has("odd") {
+        return json!({ op: { "status": 201, "failure_store": "used" } });
+    }
     let is_known = state.documents.contains_key(&(index.clone(), id.clone()));
     let second = has("busy second") && (!id.contains('-') || is_known);
     if has("busy") && !second && state.busy.insert(id.clone()) {
