@@ -34,6 +34,9 @@ pub struct Message<'a> {
     pub chunk: Option<&'a [u8]>,
     /// The metadata of the event of a Message, a MessagePack value, as Fluent Bit gives it among the options.
     pub metadata: Option<&'a [u8]>,
+    /// What stands behind the options, or is an array in their place: of no mode, and it may be records. Fluent Bit has been
+    /// seen to put a whole message there (<https://github.com/fluent/fluent-bit/issues/8418>).
+    pub behind: Option<&'a [u8]>,
 }
 
 fn shape(text: &str) -> BadEntry {
@@ -53,7 +56,12 @@ pub fn parse<'a>(bytes: &'a [u8], start: usize, parts: &[usize]) -> Result<Messa
     let second = token(1);
     let packed = matches!(second, Some(Token::Text(_) | Token::Bytes(_)));
     let forward = matches!(second, Some(Token::Array(_))) && !part(1).is_some_and(is_time_with_metadata);
-    let options = part(if packed || forward { 2 } else { 3 });
+    let place = if packed || forward { 2 } else { 3 };
+    let rest = |place: usize| parts.get(place).map(|start| &bytes[*start..]);
+    let (options, behind) = match token(place) {
+        Some(Token::Array(_)) => (rest(place).and_then(options_within), rest(place)),
+        _ => (part(place), rest(place + 1)),
+    };
     let Options { chunk, compression, metadata } = match options.map(read_options).transpose() {
         Ok(read) => read.unwrap_or_default(),
         Err(e) => return Err((e, None)),
@@ -88,7 +96,27 @@ pub fn parse<'a>(bytes: &'a [u8], start: usize, parts: &[usize]) -> Result<Messa
         _ => None,
     };
     let metadata = metadata.filter(|_| matches!(body, Body::Event(_)));
-    Ok(Message { tag, body, compression, chunk, metadata })
+    Ok(Message { tag, body, compression, chunk, metadata, behind })
+}
+
+/// The options of the message that stands in the place of another's options, or of one that stands so in it. There are no
+/// others, and the sender waits for the answer to them.
+fn options_within(mut message: &[u8]) -> Option<&[u8]> {
+    loop {
+        let mut cursor = Cursor::new(message, 0);
+        let Ok(Token::Array(length @ 3..)) = cursor.token() else { return None };
+        cursor.skip(ANY).ok()?;
+        let second = Cursor::new(message, cursor.at()).token().ok()?;
+        cursor.skip(ANY).ok()?;
+        if !matches!(second, Token::Array(_) | Token::Text(_) | Token::Bytes(_)) {
+            cursor.skip(ANY).ok().filter(|()| length > 3)?;
+        }
+        let options = &message[cursor.at()..];
+        match Cursor::new(options, 0).token() {
+            Ok(Token::Array(_)) => message = options,
+            _ => return Some(options),
+        }
+    }
 }
 
 /// Whether an array is the time of an event and its metadata, `[time, {…}]`, and no entries, each of which is an array.

@@ -14,6 +14,8 @@ use flitch_core::receipt::Verdict;
 
 /// zstd frames may ask for a window of 2 to this many bytes: 16 MiB, twice what its level 19 uses.
 const ZSTD_WINDOW: u32 = 24;
+/// Why what stands behind the records of a message is not taken.
+const BEHIND: &str = "a message goes on behind its records with something that is no options";
 
 impl Session {
     /// Takes the messages in the buffer that are complete.
@@ -112,6 +114,12 @@ impl Session {
                         self.entries(origin, &message, entries, &branch).await?;
                         self.urgent = true;
                     }
+                }
+                if let Some(behind) = message.behind {
+                    if self.room_for(behind.len()).await? {
+                        branch(&mut self.gather);
+                    }
+                    self.gather.dead(BEHIND.to_owned(), behind);
                 }
             }
         }

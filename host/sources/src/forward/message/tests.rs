@@ -43,3 +43,27 @@ async fn the_metadata_of_an_event_may_stand_among_the_options_of_its_message() {
     assert_eq!(metadata, [Some(&options), None, None, Some(&beside), None]);
     assert!(records.iter().all(|record| record["n"] == 1), "{records:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_message_in_the_place_of_the_options_of_another_is_a_dead_letter_and_its_chunk_is_answered() {
+    let mut client = Client::new();
+    let entry = |n: u32| json!([1_700_000_000, {"n": n}]);
+    let inner = json!(["t", [entry(2)], {"chunk": "a"}]);
+    client.send(&pack(&json!(["t", [entry(1)], inner]))).await;
+    // Several levels, a message of one event, and what stands behind options.
+    let inner = json!(["t", 1_700_000_000, {"n": 4}, ["t", [entry(5)], {"chunk": "b"}]]);
+    client.send(&pack(&json!(["t", [entry(3)], inner]))).await;
+    client.send(&pack(&json!(["t", 1_700_000_000, {"n": 6}, {"chunk": "c"}, ["t", [entry(7)]], 8]))).await;
+    // Records that look like options are none.
+    let inner = json!(["t", [[1_700_000_000, {"chunk": "none"}]]]);
+    client.send(&pack(&json!(["t", [entry(9)], inner]))).await;
+    let numbers: Vec<_> = client.rest().await.iter().map(|record| record["n"].as_i64().unwrap()).collect();
+    assert_eq!(numbers, [1, 3, 6, 9]);
+    assert!(client.dead_letters().contains("something that is no options"), "{}", client.dead_letters());
+    assert_eq!(client.hub.cx.intake.ledger().read().dead_lettered, 4);
+    let answers = client.read_all().await;
+    for chunk in ["a", "b", "c"] {
+        let answer = answer(&pack(&json!(chunk)));
+        assert!(answers.windows(answer.len()).any(|part| *part == *answer), "{chunk} has no answer");
+    }
+}
