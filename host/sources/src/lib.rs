@@ -14,6 +14,7 @@ pub mod generator;
 pub mod http;
 pub mod kafka;
 pub mod multiline;
+mod packed;
 mod push;
 mod recode;
 mod sample;

@@ -20,19 +20,10 @@ use super::fingerprint::{Fingerprint, HEAD, Trail, read_head};
 use super::identity::{self, first_line};
 use super::read::{Blank, Searched};
 use super::settings::Compression;
+use crate::packed;
 use unended::Unended;
 
 mod unended;
-
-const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
-/// How files begin that others compress; `?` is a digit.
-const OTHERS: [(&str, &[u8]); 5] = [
-    ("xz", b"\xfd7zXZ\0"),
-    ("zstd", b"\x28\xb5\x2f\xfd"),
-    ("bzip2", b"BZh?1AY&SY"),
-    ("lz4", b"\x04\x22\x4d\x18"),
-    ("zip", b"PK\x03\x04"),
-];
 
 /// A file that is followed. Nothing of its content is kept: what is not sent is read again.
 #[derive(Debug)]
@@ -123,15 +114,10 @@ pub(super) enum Compressed {
 impl Compressed {
     /// Of a file that begins with `head`.
     fn of(head: &[u8]) -> Compressed {
-        let is_alike = |magic: &[u8]| {
-            let mut both = magic.iter().zip(head);
-            both.all(|(magic, byte)| magic == byte || (*magic == b'?' && byte.is_ascii_digit()))
-        };
-        let gzip = (GZIP_MAGIC, Compressed::Yes);
-        let mut alike = OTHERS.into_iter().map(|(name, magic)| (magic, Compressed::By(name))).chain([gzip]);
-        match alike.find(|(magic, _)| is_alike(magic)) {
-            Some((magic, found)) if head.len() >= magic.len() => found,
-            Some(_) => Compressed::Unknown,
+        match packed::alike(head) {
+            Some((_, false)) => Compressed::Unknown,
+            Some((packed::GZIP, true)) => Compressed::Yes,
+            Some((name, true)) => Compressed::By(name),
             None => Compressed::No,
         }
     }

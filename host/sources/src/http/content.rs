@@ -6,6 +6,7 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING
 use super::HttpCodec;
 use super::answer::Answer;
 use super::otlp::{Encoding, PATH};
+use crate::packed;
 use flitch_core::net::expand::Coding;
 
 /// Most content encodings, one inside the other: what a client or a proxy adds is one each.
@@ -95,8 +96,15 @@ pub fn charset(headers: &HeaderMap) -> Result<Option<&'static Charset>, Answer> 
 }
 
 /// How to read a body. With `auto` it is JSON where the content type says so or the body begins as JSON does,
-/// otherwise lines.
+/// otherwise lines. One that is compressed, and does not say so, would be lines that nobody wrote.
 pub fn codec(codec: HttpCodec, headers: &HeaderMap, text: &[u8]) -> Result<HttpCodec, Answer> {
+    if let Some(name) = packed::by(text) {
+        let text = format!(
+            "the body is compressed by {name}, and its header does not say so: send `Content-Encoding`, of which gzip, zstd and \
+             deflate are read"
+        );
+        return Err(Answer::Unsupported(text));
+    }
     if codec != HttpCodec::Auto {
         return Ok(codec);
     }

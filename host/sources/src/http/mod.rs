@@ -50,7 +50,8 @@ pub struct HttpSettings {
     pub tag: Option<String>,
     /// How to read a body: `auto` goes by the content type, and where that does not say JSON by how the body begins.
     /// `application/msgpack` is read in any case, as events one behind the other (Fluent Bit's output `http` with
-    /// `format msgpack`); content types of what else is no text are answered by 415.
+    /// `format msgpack`); content types of what else is no text are answered by 415, and so is a body that is compressed and
+    /// does not say so by `Content-Encoding`.
     /// Text in the charset that the content type names (`text/plain; charset=iso-8859-1`) is turned into UTF-8.
     #[serde(default)]
     pub codec: HttpCodec,

@@ -45,6 +45,21 @@ async fn bodies_that_are_no_text_are_refused_whatever_the_codec() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_compressed_and_does_not_say_so_is_refused_and_none_of_its_bytes_is_a_line() {
+    for codec in ["auto", "json", "lines"] {
+        let server = server(serde_json::json!({ "codec": codec })).await;
+        let gzip = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xcbH\xcd\xc9\xc9\x07\0\x86\xa6\x10\x36\x05\0\0\0";
+        for (name, body) in [("gzip", &gzip[..]), ("zstd", b"\x28\xb5\x2f\xfd\n"), ("xz", b"\xfd7zXZ\0\n")] {
+            let (status, answer) = server.ask("POST /", body).await;
+            assert_eq!(status, 415, "{codec}: {answer}");
+            assert!(answer.contains(&format!("compressed by {name}")), "{answer}");
+        }
+        let (status, answer) = server.ask("POST /\nContent-Type: text/plain", b"").await;
+        assert_eq!((status, server.ledger.read().received), (200, 0), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn text_in_the_charset_that_the_header_names_comes_out_as_utf_8() {
     let server = server(serde_json::json!({})).await;
     let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
