@@ -183,6 +183,6 @@ fn finish(mut tailer: Tailer, bell: &Bell, is_left: &dyn Fn() -> bool) {
         bell.wait();
     }
     if !is_left() {
-        tailer.save_moved(Instant::now());
+        tailer.save_last(Instant::now());
     }
 }

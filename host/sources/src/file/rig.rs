@@ -157,7 +157,7 @@ impl Rig {
     pub fn stop(&mut self) {
         self.drain();
         let mut tailer = self.tailer.take().expect("it runs");
-        tailer.save_moved(self.now);
+        tailer.save_last(self.now);
     }
 
     fn tailer(&mut self) -> &mut Tailer {

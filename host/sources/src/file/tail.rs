@@ -235,15 +235,32 @@ impl Tail {
         {
             return Ok(false);
         }
-        // NULs that may be written over tell nothing; those that are passed are there to stay.
-        let firm = Coding::UTF_8.written(head).max(head.len().min(self.offset as usize));
-        self.fingerprint = Fingerprint::of(&head[..firm]);
+        self.fingerprint = self.firm(head);
         self.compressed = match compression {
             Compression::None => Compressed::No,
             Compression::Gzip => Compressed::Yes,
             Compression::Auto => Compressed::of(head),
         };
         Ok(true)
+    }
+
+    /// Learns the first bytes of a file that had none when it was found, though it was not read since: what it is compressed
+    /// to is known by them.
+    pub fn learn_head(&mut self) {
+        let mut buffer = [0; HEAD];
+        if self.fingerprint.is_none()
+            && let Some(Content::Plain(file)) = &self.content
+            && let Ok(head) = read_head(file, &mut buffer)
+        {
+            self.fingerprint = self.firm(head);
+        }
+    }
+
+    /// What is known of a file that begins with `head`.
+    fn firm(&self, head: &[u8]) -> Option<Fingerprint> {
+        // NULs that may be written over tell nothing; those that are passed are there to stay.
+        let firm = Coding::UTF_8.written(head).max(head.len().min(self.offset as usize));
+        Fingerprint::of(&head[..firm])
     }
 
     /// Makes the open file one that is decompressed, if that is what it is.

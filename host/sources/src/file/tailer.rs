@@ -95,6 +95,8 @@ pub(super) struct Tailer {
     folders: Option<BTreeSet<PathBuf>>,
     scan: Scan,
     walks: u64,
+    /// When the walk began that has seen all names last, in seconds since 1970: what came since nobody may have seen.
+    looked: i64,
     next_walk: Instant,
     rounds: Rounds,
     /// Records came back.
@@ -171,6 +173,7 @@ impl Tailer {
             folders: None,
             scan: Scan::new(now),
             walks: 0,
+            looked: 0,
             next_walk: now,
             rounds: Rounds::new(now),
             came_back: false,
@@ -326,7 +329,7 @@ impl Tailer {
             tail.content.as_ref().is_none_or(|c| c.file().metadata().is_ok_and(|meta| meta.nlink() > 0));
         let is_plain = tail.compressed == Compressed::No && tail.fingerprint.is_some();
         if has_name || is_plain {
-            self.kept.insert(tail.id, tail.checkpoint(self.today()));
+            self.kept.insert(tail.id, tail.checkpoint(self.looked));
             self.kept_changed.push(tail.id);
         } else {
             self.forgotten.push(tail.id);

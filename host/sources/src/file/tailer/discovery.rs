@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::super::checkpoint::Checkpoint;
 use super::super::discover::{self, FileId, Found, hops, is_absent};
 use super::super::walk::{Entry, Kind, Walk};
 use super::rounds::Pace;
@@ -24,6 +25,8 @@ const BEGINNINGS: usize = 64;
 pub(super) struct Scan {
     step: Step,
     pace: Pace,
+    /// When it began, in seconds since 1970.
+    began: i64,
     /// No hint makes the source walk before.
     rest_until: Instant,
     /// Files that nobody follows yet.
@@ -50,6 +53,7 @@ impl Scan {
         Scan {
             step: Step::Idle,
             pace: Pace::default(),
+            began: 0,
             rest_until: now,
             found: Vec::new(),
             sought: HashSet::new(),
@@ -122,6 +126,7 @@ impl Tailer {
 
     fn begin_walk(&mut self) -> Walk {
         self.walks += 1;
+        self.scan.began = self.today();
         self.scan.links.clear();
         self.scan.real.clear();
         if self.walks == 1 {
@@ -235,16 +240,24 @@ impl Tailer {
             } else if let Some(path) = self.was_renamed(id, &entry.path, &meta) {
                 let place = entry.path.clone();
                 self.scan.found.push(Found { path, place, meta, there_before: true });
+            } else if self.walks == 1 && self.kept_as(id).is_none() {
+                // A file of ours that is gone had its inode.
+                self.take_successor(&entry.path);
             }
         }
         true
     }
 
+    /// What is kept of this file, by a flitch too that did not ask when it was made.
+    fn kept_as(&self, id: FileId) -> Option<&Checkpoint> {
+        let unborn = FileId { born: None, ..id };
+        self.kept.get(&id).or_else(|| self.kept.get(&unborn))
+    }
+
     /// Whether a file was followed when the source ran last, and has something to read, or a writer that may not know
     /// of the new name yet. Answers its name of then.
     fn was_renamed(&self, id: FileId, place: &Path, meta: &fs::Metadata) -> Option<PathBuf> {
-        let unborn = FileId { born: None, ..id };
-        let kept = self.kept.get(&id).or_else(|| self.kept.get(&unborn))?;
+        let kept = self.kept_as(id)?;
         let is_unread = match kept.finished {
             Some(finished) => finished != meta.len(),
             None => kept.position < meta.len() || kept.place() != place,
@@ -264,6 +277,7 @@ impl Tailer {
 
     /// All names are known: tells which folders to watch, and which files are gone.
     fn end_walk(&mut self, mut walk: Walk, now: Instant) -> Step {
+        self.looked = self.scan.began;
         for (path, error) in std::mem::take(&mut walk.errors) {
             self.complain(&path, &error);
         }

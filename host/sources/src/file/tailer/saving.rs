@@ -46,6 +46,14 @@ impl Tailer {
         }
     }
 
+    /// Saves the positions at the end, when nothing is looked at any more.
+    pub fn save_last(&mut self, now: Instant) {
+        self.rounds
+            .lively
+            .extend(self.tails.iter().filter(|(_, tail)| tail.fingerprint.is_none()).map(|(key, _)| key));
+        self.save_moved(now);
+    }
+
     /// Forgets plain files without a name of which nobody asks any more.
     fn forget_nameless(&mut self, now: Instant) {
         let is_over = |(since, _): &mut (Instant, _)| now >= *since + REMEMBER;
@@ -89,11 +97,16 @@ impl Tailer {
     }
 
     fn save_changed(&mut self, now: Instant) -> std::io::Result<()> {
-        let today = self.today();
+        let looked = self.looked;
+        for key in &self.rounds.lively {
+            if let Some(tail) = self.tails.get_mut(key) {
+                tail.learn_head();
+            }
+        }
         if self.is_whole_due(now) {
-            self.forget_unseen(today);
+            self.forget_unseen(self.today());
             let followed: Vec<(Key, Checkpoint)> =
-                self.tails.iter().map(|(key, tail)| (*key, tail.checkpoint(today))).collect();
+                self.tails.iter().map(|(key, tail)| (*key, tail.checkpoint(looked))).collect();
             self.store
                 .replace(self.kept.values().chain(followed.iter().map(|(_, checkpoint)| checkpoint)))?;
             self.next_whole_save = now + WHOLE;
@@ -101,7 +114,7 @@ impl Tailer {
         } else {
             let lively = self.rounds.lively.iter().filter_map(|key| Some((*key, self.tails.get(key)?)));
             let moved: Vec<(Key, Checkpoint)> =
-                lively.filter_map(|(key, tail)| Some((key, tail.changed_checkpoint(today)?))).collect();
+                lively.filter_map(|(key, tail)| Some((key, tail.changed_checkpoint(looked)?))).collect();
             let kept = self.kept_changed.iter().filter_map(|id| self.kept.get(id));
             let changed: Vec<&Checkpoint> = moved.iter().map(|(_, moved)| moved).chain(kept).collect();
             if changed.is_empty() && self.forgotten.is_empty() {

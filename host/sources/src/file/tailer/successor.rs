@@ -92,10 +92,17 @@ impl Tailer {
             self.scan.found.push(Found { path, place: place.to_owned(), meta, there_before: true });
             return true;
         }
-        let (kept, is_there) = match (self.rotated_from(place), self.linked_before(place)) {
-            (Some(kept), _) => (kept, is_still(kept.place(), kept.id)),
-            (None, Some(kept)) => (kept, !kept.path.is_symlink() || is_still(&kept.path, kept.id)),
-            (None, None) => return false,
+        let (kept, is_there) = if let Some(kept) = self.rotated_from(place, &self.kept_places) {
+            (kept, is_still(kept.place(), kept.id))
+        } else if let Some(kept) = self.rotated_from(place, &self.kept_paths)
+            && !kept.path.is_symlink()
+        {
+            // It was seen to be rotated: what has come under its name since may have gone by now.
+            (kept, is_still(&kept.path, kept.id))
+        } else if let Some(kept) = self.linked_before(place) {
+            (kept, !kept.path.is_symlink() || is_still(&kept.path, kept.id))
+        } else {
+            return false;
         };
         let Ok(meta) = fs::symlink_metadata(place) else { return true };
         let born = FileId::of(&meta).born.is_none_or(|born| born / 1_000_000_000 >= kept.seen as u64);
@@ -140,10 +147,9 @@ impl Tailer {
     }
 
     /// What was followed under a name that rotated files have that of `place` from, unless such files are left out.
-    fn rotated_from(&self, place: &Path) -> Option<&Checkpoint> {
+    fn rotated_from(&self, place: &Path, names: &HashMap<PathBuf, FileId>) -> Option<&Checkpoint> {
         let name = self.name_of_rotated(place)?;
-        let mut known =
-            rotated(name).filter_map(|(name, _)| self.kept_places.get(&place.with_file_name(name)));
+        let mut known = rotated(name).filter_map(|(name, _)| names.get(&place.with_file_name(name)));
         let kept = known.find_map(|id| self.kept.get(id))?;
         (!self.globs.leaves_out(place)).then_some(kept)
     }

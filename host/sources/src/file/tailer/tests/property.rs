@@ -35,6 +35,14 @@ enum Event {
     Trouble,
     Stop,
     Kill,
+    /// Nobody looks while files come and are rotated away, each under a number of its own.
+    Away {
+        file: usize,
+        /// The file before them was seen to be rotated, and nothing had its name when it ended.
+        seen: bool,
+        killed: bool,
+        lives: usize,
+    },
 }
 
 const FILES: usize = 3;
@@ -47,11 +55,13 @@ fn event() -> impl Strategy<Value = Event> {
         2 => file.clone().prop_map(|file| Event::Rename { file }),
         1 => file.clone().prop_map(|file| Event::RenameWhileWriting { file }),
         1 => file.clone().prop_map(|file| Event::CopyTruncate { file }),
-        1 => file.prop_map(|file| Event::Remove { file }),
+        1 => file.clone().prop_map(|file| Event::Remove { file }),
         4 => (1..3_000u64).prop_map(Event::Pass),
         1 => Just(Event::Trouble),
         1 => Just(Event::Stop),
         1 => Just(Event::Kill),
+        1 => (file, any::<bool>(), any::<bool>(), 1..4usize)
+            .prop_map(|(file, seen, killed, lives)| Event::Away { file, seen, killed, lives }),
     ]
 }
 
@@ -150,7 +160,31 @@ impl Model {
                 self.rig.start();
             }
             Event::Kill => self.rig.start(),
+            Event::Away { file, seen, killed, lives } => {
+                // What is known of a name is the file that had it last.
+                self.append(*file, &name(file), 1, false);
+                self.be_found(*file);
+                if *seen {
+                    self.rotate_by_number(*file);
+                    self.rig.pass(ms(1_100));
+                }
+                if !killed {
+                    self.rig.stop();
+                }
+                for _ in 0..*lives {
+                    self.append(*file, &name(file), 2, false);
+                    self.rotate_by_number(*file);
+                }
+                self.rig.start();
+                self.rig.pass(ms(1_100));
+            }
         }
+    }
+
+    fn rotate_by_number(&mut self, file: usize) {
+        self.rotations += 1;
+        self.rig.rename(&format!("{file}.log"), &format!("{file}.log.{}", self.rotations));
+        self.next_life(file);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::super::super::rig::{Rig, glob, s};
+use super::super::super::rig::{Rig, Settle, glob, s};
 use super::forms::gzip;
 
 /// What is read at the next start of a folder in which `a.log` was followed and rotated, and these files have come.
@@ -96,6 +96,73 @@ fn files_to_which_a_link_led_while_we_were_away_are_read_if_their_names_tell_whe
     }
 }
 
+/// What was followed was seen to be rotated, and let go or not, before its successor came.
+#[test]
+fn what_came_after_a_file_that_was_seen_to_be_rotated_is_read_though_it_was_rotated_itself_since() {
+    for wait in [1, 60] {
+        for (first, second) in [("a.log.1", "a.log.2"), ("a.log.20261124", "a.log.20261124")] {
+            let mut rig = Rig::new();
+            rig.append("a.log", "one\n");
+            rig.start();
+            rig.pass(s(2));
+            rig.rename("a.log", first);
+            rig.pass(s(wait));
+            assert_eq!(rig.lines(), ["one"]);
+            rig.stop();
+            if first != second {
+                rig.rename(first, second);
+            }
+            let successor = if first == second { "a.log.20261125" } else { "a.log.1" };
+            for last in [false, true] {
+                rig.append("a.log", "two\n");
+                if last {
+                    rig.append("a.log", "three\n");
+                } else {
+                    rig.rename("a.log", successor);
+                }
+            }
+            // What nobody named so is nobody's business.
+            rig.append("b.log.1", "b\n");
+            rig.start();
+            rig.pass(s(2));
+            let mut lines = rig.lines();
+            lines.sort();
+            assert_eq!(lines, ["three", "two", "two"], "{successor} after {wait} s");
+            rig.stop();
+            rig.start();
+            rig.pass(s(2));
+            assert!(rig.lines().is_empty(), "it is known then");
+        }
+    }
+}
+
+/// From the stop on nobody looks for files, however long what is on its way may take to arrive.
+#[test]
+fn what_comes_and_goes_while_a_source_waits_for_its_records_to_arrive_is_read_at_the_next_start() {
+    let mut rig = Rig::new();
+    let hour = 60 * 60;
+    rig.start = jiff::Timestamp::now().as_nanosecond() as i64 - hour * 1_000_000_000;
+    rig.set_forward(s(0));
+    rig.append("a.log", "one\n");
+    rig.settle = Settle::Hold;
+    rig.start();
+    rig.pass(s(2));
+    rig.rename("a.log", "a.log.2");
+    rig.append("a.log", "two\n");
+    rig.rename("a.log", "a.log.1");
+    rig.append("a.log", "three\n");
+    rig.set_forward(s(2 * hour.unsigned_abs()));
+    rig.held.drain(..).for_each(|batch| batch.receipt.delivered());
+    rig.stop();
+    assert_eq!(rig.lines(), ["one"]);
+    rig.settle = Settle::Delivered;
+    rig.start();
+    rig.pass(s(2));
+    let mut lines = rig.lines();
+    lines.sort();
+    assert_eq!(lines, ["three", "two"]);
+}
+
 #[test]
 fn what_was_not_read_of_a_file_that_was_rotated_is_read_where_it_was_compressed_while_flitch_was_away() {
     for late in ["", "three\n"] {
@@ -121,6 +188,27 @@ fn what_was_not_read_of_a_file_that_was_rotated_is_read_where_it_was_compressed_
         rig.pass(s(5));
         assert!(rig.lines().is_empty(), "it is known then");
     }
+}
+
+#[test]
+fn what_was_found_empty_and_not_read_is_read_where_it_was_compressed_while_flitch_was_away() {
+    let mut rig = Rig::new();
+    // All was written before the positions were saved last.
+    rig.start = i64::from(i32::MAX) * 1_000_000_000;
+    rig.set_forward(s(0));
+    rig.append("a.log", "");
+    rig.start();
+    rig.pass(s(2));
+    rig.append("a.log", "one\ntwo\n");
+    rig.stop();
+    fs::write(rig.path("a.log.2.gz"), gzip(fs::read(rig.path("a.log")).unwrap())).unwrap();
+    rig.remove("a.log");
+    rig.append("a.log", "three\n");
+    rig.start();
+    rig.pass(s(5));
+    let mut lines = rig.lines();
+    lines.sort();
+    assert_eq!(lines, ["one", "three", "two"]);
 }
 
 /// Numbers move on at each rotation, and a compressed file has the time at which its content was written last, so that neither its
