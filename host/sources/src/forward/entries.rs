@@ -97,41 +97,51 @@ impl<'a> Head<'a> {
 #[inline(never)]
 fn any_head<'a>(cursor: &mut Cursor<'a>) -> Result<Head<'a>, BadEntry> {
     let (ns, metadata) = match cursor.token()? {
-        Token::Int(seconds) => (seconds.checked_mul(NANOS), None),
-        Token::Ext(kind, bytes) if is_time(kind, bytes) => (extension_time(kind, bytes), None),
-        // A double holds times of today to a quarter of a microsecond: nothing finer was meant.
-        Token::Float(seconds) if seconds.abs() < 9.2e9 => (Some((seconds * 1e6).round() as i64 * 1000), None),
-        Token::Nil => (Some(0), None),
         // Since v1.5 the time may come with metadata: `[time, {...}]`.
         Token::Array(length @ 1..) => {
-            let mark = |seconds: i64| match seconds {
-                -1 => Some(Head::GroupStart),
-                -2 => Some(Head::GroupEnd),
-                _ => None,
-            };
-            let (ns, mark) = match cursor.token()? {
-                Token::Array(_) => return shape("the event's time must be a number", &Token::Array(0)),
-                Token::Int(seconds) => (seconds.checked_mul(NANOS), mark(seconds)),
-                Token::Ext(kind, bytes) if is_time(kind, bytes) => {
-                    let seconds = bytes.first_chunk().map_or(0, |s| i64::from(i32::from_be_bytes(*s)));
-                    let marks = kind == 0 && bytes[4..] == [0; 4];
-                    (extension_time(kind, bytes), mark(seconds).filter(|_| marks))
-                }
-                other => return shape("the event's time must be a number or an EventTime", &other),
-            };
+            let token = cursor.token()?;
+            let ns = time(&token)?;
             let metadata = (length > 1).then(|| cursor.value(ANY)).transpose()?;
             for _ in 2..length {
                 cursor.skip(ANY)?;
             }
-            if let Some(mark) = mark {
+            if let Some(mark) = mark(&token) {
                 return Ok(mark);
             }
             (ns, metadata.filter(|value| !is_nothing(value)))
         }
-        other => return shape("the event's time must be a number or an EventTime", &other),
+        token => (time(&token)?, None),
     };
     let ns = ns.ok_or_else(|| BadEntry::Shape("the event's time lies past the year 2262".to_owned()))?;
     Ok(Head::Event((ns / NANOS != 0).then_some(ns), metadata))
+}
+
+/// The time that a client gives an event, in nanoseconds; none where they do not hold it.
+fn time(token: &Token<'_>) -> Result<Option<i64>, BadEntry> {
+    match token {
+        Token::Int(seconds) => Ok(seconds.checked_mul(NANOS)),
+        Token::Ext(kind, bytes) if is_time(*kind, bytes) => Ok(extension_time(*kind, bytes)),
+        // A double holds times of today to a quarter of a microsecond: nothing finer was meant.
+        Token::Float(seconds) if seconds.abs() < 9.2e9 => Ok(Some((seconds * 1e6).round() as i64 * 1000)),
+        Token::Nil => Ok(Some(0)),
+        other => shape("the event's time must be a number or an EventTime", other),
+    }
+}
+
+/// What a time with metadata marks where it is no time: the begin or the end of a group.
+fn mark<'a>(token: &Token<'_>) -> Option<Head<'a>> {
+    let seconds = match token {
+        Token::Int(seconds) => *seconds,
+        Token::Ext(0, bytes) if is_time(0, bytes) && bytes[4..] == [0; 4] => {
+            i64::from(i32::from_be_bytes(*bytes.first_chunk()?))
+        }
+        _ => return None,
+    };
+    match seconds {
+        -1 => Some(Head::GroupStart),
+        -2 => Some(Head::GroupEnd),
+        _ => None,
+    }
 }
 
 /// Whether a value is nil or an empty map.

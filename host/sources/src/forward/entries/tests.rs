@@ -43,7 +43,7 @@ fn a_time_with_a_fraction_is_exact_to_the_microsecond() {
 }
 
 #[test]
-fn a_time_of_messagepack_is_one_with_metadata_and_without() {
+fn a_time_is_the_same_with_metadata_and_without() {
     let nanos_and_seconds = |nanos: u64, seconds: u64| (nanos << 34 | seconds).to_be_bytes();
     for (time, ns) in [
         ([&[0xd6, 0xff][..], &1_600_000_000u32.to_be_bytes()].concat(), 1_600_000_000_000_000_000),
@@ -56,6 +56,9 @@ fn a_time_of_messagepack_is_one_with_metadata_and_without() {
             [&[0xd7, 0][..], &1_600_000_000u32.to_be_bytes(), &5u32.to_be_bytes()].concat(),
             1_600_000_000_000_000_005,
         ),
+        ([&[0xce][..], &1_600_000_000u32.to_be_bytes()].concat(), 1_600_000_000_000_000_000),
+        ([&[0xcb][..], &1_600_000_000.5f64.to_be_bytes()].concat(), 1_600_000_000_500_000_000),
+        ([&[0xca][..], &1_600_000_000f32.to_be_bytes()].concat(), 1_600_000_000_000_000_000),
     ] {
         for bytes in [time.clone(), [&[0x92][..], &time, &[0x80]].concat()] {
             let read = head(&mut Cursor::new(&bytes, 0)).unwrap();
