@@ -126,7 +126,8 @@ impl<K: BlobKind> BlobBuilder<K> {
             if is_nothing(data, (from, to), dash) {
                 return self.push_absent();
             }
-            if self.data.capacity() == 0 {
+            // What has rows keeps them, though none of them had a byte.
+            if before == 0 && self.data.capacity() == 0 {
                 (self.data, self.ends) = (Vec::with_capacity(to - from), Vec::with_capacity(1));
             }
             append(&mut self.data, &data[from..to]);

@@ -156,6 +156,33 @@ fn columns_have_what_lies_at_the_spans_however_many_rows_there_are_and_wherever_
 }
 
 #[test]
+fn rows_of_which_none_had_a_byte_stay_when_a_last_one_comes_by_itself() {
+    let batch = batch(r#"{"message": "short"}"#);
+    let parts = [part("text", Becomes::Field(Kind::Text)), part("request", Becomes::Request)];
+    let none = Room { columns: vec![[0; 3]; 2], all: 1 };
+    for rows in [1, 2, BLOCK, 2 * BLOCK] {
+        for (spans, nothing) in [([NOWHERE; 2], None), ([(0, 0); 2], Some(""))] {
+            let mut sinks = Sinks::with_room(&parts, &batch, "message", Dash::Keep, &none);
+            for _ in 0..rows {
+                sinks.row().copy_from_slice(&spans);
+                sinks.add(batch.text("message").unwrap().data()).unwrap();
+            }
+            // A text of its own: what waits is written before it.
+            sinks.row().copy_from_slice(&[(0, 3), (3, 17)]);
+            sinks.add("ownGET / HTTP/1.1").unwrap();
+            let mut changes = Changes::none();
+            sinks.finish(&parts, "", &mut changes);
+            for row in 0..rows {
+                assert_eq!(value(&changes.set, "text", row).as_deref(), nothing);
+                assert_eq!(value(&changes.set, "path", row), None);
+            }
+            assert_eq!(value(&changes.set, "text", rows).as_deref(), Some("own"));
+            assert_eq!(value(&changes.set, "path", rows).as_deref(), Some("/"));
+        }
+    }
+}
+
+#[test]
 fn a_part_that_lies_outside_of_its_text_is_no_field() {
     for outside in [(2, 6), (3, 2), (6, 6), (NOWHERE.0, 2), (2, NOWHERE.1)] {
         let batch = batch(r#"{"message": "short"}"#);
