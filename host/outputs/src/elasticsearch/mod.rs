@@ -65,12 +65,31 @@ struct Elasticsearch {
     clock: Clock,
     /// Taken by each request: what waits by itself comes beside the writes that are allowed.
     turns: Semaphore,
-    /// Counts the documents that were there already.
-    there: metrics::Counter,
+    /// The documents that were there already.
+    there: Told,
+    /// The documents that went to the failure store of their data stream.
+    aside: Told,
+}
+
+/// Documents of which more is said than that their records are delivered: counted, and told of once a minute.
+struct Told {
+    counter: metrics::Counter,
     said: Quiet,
-    /// Counts the documents that went to the failure store of their data stream.
-    aside: metrics::Counter,
-    said_aside: Quiet,
+}
+
+impl Told {
+    fn of(metric: Metric, output: &str) -> Told {
+        Told { counter: metric.counter(&[("output", output)]), said: Quiet::a_minute() }
+    }
+
+    /// Counts documents. Answers whether they are to be told of.
+    fn add(&self, documents: u64) -> bool {
+        if documents == 0 {
+            return false;
+        }
+        self.counter.increment(documents);
+        self.said.may_say()
+    }
 }
 
 impl OutputKind for ElasticsearchSettings {
@@ -134,10 +153,8 @@ fn open(settings: &ElasticsearchSettings, cx: &OutputContext) -> anyhow::Result<
         name: cx.name.clone(),
         clock: cx.clock.clone(),
         turns: Semaphore::new(WRITES),
-        there: Metric::DocumentsThere.counter(&[("output", &cx.name)]),
-        said: Quiet::a_minute(),
-        aside: Metric::DocumentsAside.counter(&[("output", &cx.name)]),
-        said_aside: Quiet::a_minute(),
+        there: Told::of(Metric::DocumentsThere, &cx.name),
+        aside: Told::of(Metric::DocumentsAside, &cx.name),
         settings: settings.clone(),
     })
 }
@@ -212,8 +229,7 @@ impl Elasticsearch {
                 }
             }
         }
-        self.tell_there(there);
-        self.tell_aside(aside);
+        self.tell(there, aside);
         let is_none_decided = written.bytes == 0 && there + aside == 0 && written.refused.is_empty();
         let is_of_one = |error: &WriteError| {
             is_answered && again.len() == 1 && !matches!(error, WriteError::Denied { .. })
@@ -228,29 +244,18 @@ impl Elasticsearch {
         Ok(written)
     }
 
-    /// Tells of documents that were there before, so that their records changed nothing.
-    fn tell_there(&self, documents: u64) {
-        if documents == 0 {
-            return;
-        }
-        self.there.increment(documents);
-        if self.said.may_say() {
+    /// Tells of documents that were there before, so that their records changed nothing, and of those that their data stream has
+    /// refused and keeps beside itself.
+    fn tell(&self, there: u64, aside: u64) {
+        if self.there.add(there) {
             tracing::info!(
-                output = %self.name, documents,
+                output = %self.name, documents = there,
                 "documents were there already and stay as they are; their records count as delivered"
             );
         }
-    }
-
-    /// Tells of documents that their data stream has refused, and keeps beside itself.
-    fn tell_aside(&self, documents: u64) {
-        if documents == 0 {
-            return;
-        }
-        self.aside.increment(documents);
-        if self.said_aside.may_say() {
+        if self.aside.add(aside) {
             tracing::warn!(
-                output = %self.name, documents,
+                output = %self.name, documents = aside,
                 "documents were refused by their data stream and are in its failure store, where searches do not find them; \
                  their records count as delivered"
             );

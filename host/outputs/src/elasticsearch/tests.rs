@@ -143,7 +143,7 @@ async fn documents_that_were_there_already_are_counted_by_themselves() {
     let fake = Fake::start().await;
     let mut output = open(&settings(&fake.address(), ""), &context()).unwrap();
     let there = Arc::new(std::sync::atomic::AtomicU64::new(0));
-    output.there = metrics::Counter::from_arc(there.clone());
+    output.there.counter = metrics::Counter::from_arc(there.clone());
     let records = texts(&["a", "b"]);
     for _ in 0..3 {
         output.write_batch(&records).await.unwrap();
@@ -156,7 +156,7 @@ async fn documents_that_went_to_a_failure_store_are_delivered_and_counted_by_the
     let fake = Fake::start().await;
     let mut output = open(&settings(&fake.address(), ""), &context()).unwrap();
     let aside = Arc::new(std::sync::atomic::AtomicU64::new(0));
-    output.aside = metrics::Counter::from_arc(aside.clone());
+    output.aside.counter = metrics::Counter::from_arc(aside.clone());
     for texts in [&["a", "odd 1", "odd 2"][..], &["odd 3"]] {
         let written = output.write_batch(&self::texts(texts)).await.unwrap();
         assert_eq!(rows(&written), (vec![], vec![]));
