@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::output::WriteError;
@@ -20,12 +20,14 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 ///
 /// Closed, every write goes ahead. After enough failures in a row, or at once when the destination asks for a pause or
 /// denies access, it opens: one write at a time probes the destination, with growing pauses, and the others wait
-/// until one gets through.
+/// until one gets through. They probe by turns: what fails by its own fault would else keep out all that could get through.
 pub(super) struct Breaker {
     output: String,
     settings: RetrySettings,
     state: Mutex<Circuit>,
-    changed: Notify,
+    /// For the write that probes. Those that wait get it in the order in which they came.
+    probe: Semaphore,
+    closed: Notify,
     open: Shown,
     ailment: Ailment,
 }
@@ -38,8 +40,6 @@ struct Circuit {
     open: bool,
     /// When those that failed may try again, or the next probe may begin.
     resume: Option<Instant>,
-    /// A write is probing.
-    probing: bool,
     trouble: Option<Trouble>,
     /// What is refused while all else goes through.
     refused: Option<String>,
@@ -51,43 +51,50 @@ struct Trouble {
     logged: Instant,
 }
 
-/// Leave for one write. While the breaker is open there is only one.
+/// Leave for one write. While the breaker is open there is only one, which holds what there is one of.
 pub(super) struct Turn<'a> {
-    breaker: &'a Breaker,
-    probe: bool,
+    _probe: Option<SemaphorePermit<'a>>,
 }
 
 impl Breaker {
     pub fn new(output: &str, settings: RetrySettings, ailment: Ailment) -> Breaker {
         let open = Metric::BreakerOpen.shown_most(&[("output", output)]);
-        let state = Mutex::default();
-        Breaker { output: output.to_owned(), settings, state, changed: Notify::new(), open, ailment }
+        Breaker {
+            output: output.to_owned(),
+            settings,
+            state: Mutex::default(),
+            probe: Semaphore::new(1),
+            closed: Notify::new(),
+            open,
+            ailment,
+        }
     }
 
     /// Waits until the breaker is closed, or it is this write's turn to probe.
     pub async fn turn(&self) -> Turn<'_> {
         loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            let probe = {
-                let mut state = self.state.lock();
-                if !state.open {
-                    return Turn { breaker: self, probe: false };
-                }
-                let free = !std::mem::replace(&mut state.probing, true);
-                free.then_some(state.resume)
-            };
-            let Some(resume) = probe else {
-                changed.await;
-                continue;
-            };
-            let turn = Turn { breaker: self, probe: true };
-            if let Some(resume) = resume {
-                tokio::time::sleep_until(resume).await;
+            let closed = self.closed.notified();
+            tokio::pin!(closed);
+            closed.as_mut().enable();
+            if !self.state.lock().open {
+                return Turn { _probe: None };
             }
-            return turn;
+            tokio::select! {
+                () = closed => {}
+                turn = self.probe() => return turn,
+            }
         }
+    }
+
+    /// Waits for the turn of this write, and for the end of the pause.
+    async fn probe(&self) -> Turn<'_> {
+        // None only where the semaphore is closed, which nobody does.
+        let probe = self.probe.acquire().await.ok();
+        let resume = self.state.lock().resume;
+        if let Some(resume) = resume {
+            tokio::time::sleep_until(resume).await;
+        }
+        Turn { _probe: probe }
     }
 
     /// Enters a write that went through.
@@ -100,7 +107,7 @@ impl Breaker {
             state.open = false;
             self.open.set(0.0);
             self.ailment.set(state.refused.clone());
-            self.changed.notify_waiters();
+            self.closed.notify_waiters();
         }
         if let Some(trouble) = state.trouble.take() {
             let seconds = trouble.since.elapsed().as_secs_f64();
@@ -172,15 +179,6 @@ impl Breaker {
                 tracing::error!(output = %self.output, "{error}; an operator must act; trying on slowly");
             }
             _ => tracing::warn!(output = %self.output, "{error}; trying again"),
-        }
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        if self.probe {
-            self.breaker.state.lock().probing = false;
-            self.breaker.changed.notify_waiters();
         }
     }
 }

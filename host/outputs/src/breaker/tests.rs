@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 use flitch_core::units::Span;
 
@@ -36,4 +38,33 @@ async fn a_pause_without_end_ends_in_a_year_and_breaks_nothing() {
         let until = own.or_else(|| breaker.state.lock().resume).unwrap();
         assert!(until > begin && until <= begin + LONGEST, "{error}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_writes_that_wait_each_probes_in_its_turn_so_that_one_that_fails_on_keeps_out_no_other() {
+    let breaker = Breaker::new("test", RetrySettings::default(), Ailment::unheard());
+    let refused = WriteError::Denied { reason: "it is".to_owned() };
+    breaker.failure(&refused, Instant::now());
+    let tried = AtomicUsize::new(0);
+    let fails_on = async {
+        loop {
+            let turn = breaker.turn().await;
+            tried.fetch_add(1, Ordering::Relaxed);
+            breaker.failure(&refused, Instant::now());
+            drop(turn);
+        }
+    };
+    let arrives = async {
+        let _turn = breaker.turn().await;
+        breaker.success();
+        tried.load(Ordering::Relaxed)
+    };
+    let waits = breaker.turn();
+    let before = tokio::select! {
+        biased;
+        () = fails_on => None,
+        (before, _) = async { tokio::join!(arrives, waits) } => Some(before),
+        () = tokio::time::sleep(LONG * 1000) => None,
+    };
+    assert_eq!(before, Some(1));
 }
