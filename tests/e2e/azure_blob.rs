@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use flitch_tests::flitch::Flitch;
 use flitch_tests::http_server::{Reply, Server};
 use flitch_tests::servers::azurite::{ACCOUNT, Azurite, KEY};
-use flitch_tests::wait::eventually;
 
 use crate::support::*;
 
@@ -54,7 +53,7 @@ fn every_record_is_in_a_blob_once_whatever_the_credentials_and_a_replay_adds_non
             pipeline(&file_source("app.log"), &[], &output(&azurite, &format!("{text}, {credentials}")));
         flitch.configure(&config);
         flitch.run();
-        eventually("all is taken", DEADLINE, || flitch.metrics().sums().received == 20_000);
+        flitch.sums_when("all is taken", DEADLINE, |sums| sums.received == 20_000);
         assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
         assert_eq!(numbers(&azurite), (0..20_000).collect());
         let log = flitch.log();
@@ -73,7 +72,7 @@ fn a_blob_of_many_blocks_is_whole() {
     let mut flitch = Flitch::new(FLITCH, &pipeline(&file_source("app.log"), &[], &output(&azurite, &more)));
     append(&flitch.at("app.log"), 0..300_000);
     flitch.run();
-    eventually("all is taken", DEADLINE, || flitch.metrics().sums().received == 300_000);
+    flitch.sums_when("all is taken", DEADLINE, |sums| sums.received == 300_000);
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
     assert_eq!(numbers(&azurite).len(), 300_000);
     assert_eq!(azurite.blobs("logs").unwrap().len(), 1);

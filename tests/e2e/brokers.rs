@@ -26,7 +26,7 @@ fn a_broker_that_is_down_for_a_while_costs_no_record() {
     expect_numbers(&kafka.bootstrap(), "outage", 500);
     kafka.kill(1);
     append(&flitch.at("app.log"), 500..5_000);
-    eventually("the records wait inside", DEADLINE, || flitch.metrics().sums().in_flight > 0);
+    flitch.sums_when("the records wait inside", DEADLINE, |sums| sums.in_flight > 0);
     // Longer than the client itself keeps trying: messages time out and the delivery loop repeats them.
     let outage = std::time::Instant::now();
     eventually("five seconds of outage", DEADLINE, || outage.elapsed() > Duration::from_secs(5));
@@ -45,7 +45,7 @@ fn a_flitch_that_starts_before_its_broker_delivers_when_the_broker_comes() {
     kafka.create_topic("late", 1).unwrap();
     kafka.stop(1).unwrap();
     let mut flitch = follow(&kafka.bootstrap(), "late", 300);
-    eventually("the records wait inside", DEADLINE, || flitch.metrics().sums().in_flight > 0);
+    flitch.sums_when("the records wait inside", DEADLINE, |sums| sums.in_flight > 0);
     kafka.restart(1).unwrap();
     expect_numbers(&kafka.bootstrap(), "late", 300);
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
@@ -57,13 +57,13 @@ fn a_leader_that_moves_and_one_of_three_brokers_killed_cost_no_record() {
     let bootstrap = kafka.bootstrap();
     kafka.create_topic("moving", 3).unwrap();
     let mut flitch = follow(&bootstrap, "moving", 1_000);
-    eventually("the first records", DEADLINE, || flitch.metrics().sums().delivered >= 1_000);
+    flitch.sums_when("the first records", DEADLINE, |sums| sums.delivered >= 1_000);
 
     let old = kafka.leader("moving", 0).unwrap();
     append(&flitch.at("app.log"), 1_000..2_000);
     assert_ne!(kafka.move_leader("moving", 0).unwrap(), old);
     append(&flitch.at("app.log"), 2_000..3_000);
-    eventually("the records around the move", DEADLINE, || flitch.metrics().sums().delivered >= 3_000);
+    flitch.sums_when("the records around the move", DEADLINE, |sums| sums.delivered >= 3_000);
 
     let leader = kafka.leader("moving", 0).unwrap();
     kafka.kill(leader);
@@ -139,13 +139,13 @@ fn errors_that_only_a_mock_broker_gives_are_retried_until_all_is_there() {
         Error::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
     ]);
     let mut flitch = follow(&mock.bootstrap(), "mocked", 1_000);
-    eventually("the first records", DEADLINE, || flitch.metrics().sums().delivered >= 1_000);
+    flitch.sums_when("the first records", DEADLINE, |sums| sums.delivered >= 1_000);
     mock.down(1).unwrap();
     for broker in [2, 3] {
         mock.move_leader("mocked", 0, broker).unwrap();
         append(&flitch.at("app.log"), broker as usize * 1_000 - 1_000..broker as usize * 1_000);
-        eventually("the records of this leader", DEADLINE, || {
-            flitch.metrics().sums().delivered >= broker as u64 * 1_000
+        flitch.sums_when("the records of this leader", DEADLINE, |sums| {
+            sums.delivered >= broker as u64 * 1_000
         });
     }
     expect_numbers(&mock.bootstrap(), "mocked", 3_000);

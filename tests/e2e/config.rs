@@ -236,7 +236,7 @@ fn a_reload_gets_past_an_output_that_is_stuck() {
     };
     let mut flitch = Flitch::start(FLITCH, &with("app.log", &kafka_output(&stuck.bootstrap(), "t")));
     append(&flitch.at("app.log"), 0..10);
-    eventually("records that wait", DEADLINE, || flitch.metrics().sums().in_flight == 10);
+    flitch.sums_when("records that wait", DEADLINE, |sums| sums.in_flight == 10);
     // The source changes, too, so that it is stopped while its records cannot arrive.
     flitch.configure(&with("{app,other}.log", "out: { type: file, path: \"{dir}/out.ndjson\" }"));
     flitch.signal(Signal::Hup);

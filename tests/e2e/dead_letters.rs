@@ -91,7 +91,7 @@ fn while_the_dead_letters_have_no_room_nothing_is_acknowledged_and_then_all_goes
     let lines: String = (0..20).map(|n| format!("{}{}\n", word(n), line(n))).collect();
     open(&flitch.at("app.log")).write_all(lines.as_bytes()).unwrap();
     log_says(&flitch, "`max_bytes`");
-    eventually("the lines on their way", DEADLINE, || flitch.metrics().sums().received > 10);
+    flitch.sums_when("the lines on their way", DEADLINE, |sums| sums.received > 10);
     assert_eq!(saved_position(&flitch), before);
     assert_eq!(flitch.metrics().sums().dead_lettered, 1);
 
@@ -110,7 +110,7 @@ fn while_the_dead_letters_have_no_room_nothing_is_acknowledged_and_then_all_goes
     flitch.configure(&with("1MiB"));
     flitch.signal(Signal::Hup);
     eventually("readiness", DEADLINE, || flitch.ready());
-    eventually("the dead letter", DEADLINE, || flitch.metrics().sums().dead_lettered == 1);
+    flitch.sums_when("the dead letter", DEADLINE, |sums| sums.dead_lettered == 1);
     let sums = flitch.settled_after(20, DEADLINE);
     assert_eq!((sums.received, sums.delivered, sums.dead_lettered), (20, 19, 1), "{sums}");
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());

@@ -106,7 +106,7 @@ fn a_full_disk_loses_nothing_and_goes_on_when_there_is_room_or_the_output_has_ta
     disk.clear();
     eventually("all is stored", DEADLINE, || is_all_stored(&flitch));
     eventually("all is well", DEADLINE, || flitch.ready());
-    assert!(flitch.log().contains("the buffer is written again"), "{}", flitch.log());
+    log_says(&flitch, "the buffer is written again");
     assert!(sink.seen.lock().is_empty());
 
     // Full once more, and nobody makes room but the output.

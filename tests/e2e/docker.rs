@@ -47,7 +47,7 @@ fn a_container_that_asks_for_acks_loses_no_line_to_kill_9() {
     let script = format!("for i in $(seq 0 {}); do printf 'n=%07d\\n' $i; done; sleep 600", LINES - 1);
     run.extend(["--name", "asker", IMAGE, "sh", "-c", &script]);
     docker.docker(&run).unwrap();
-    eventually("some lines", DEADLINE, || flitch.metrics().sums().delivered > 100);
+    flitch.sums_when("some lines", DEADLINE, |sums| sums.delivered > 100);
     flitch.kill();
     flitch.run();
     expect_numbers(&kafka.bootstrap(), &topic, LINES);

@@ -87,7 +87,7 @@ fn rotate_under_load(name: &str, manner: Manner) {
             if manner == Manner::CopyTruncate {
                 // What is written between the copy and the cut is lost to every reader, and what was not
                 // read before the cut too: let the reader catch up, as it does on a host that is not full.
-                eventually("all lines so far", DEADLINE, || flitch.metrics().sums().received > n as u64);
+                flitch.sums_when("all lines so far", DEADLINE, |sums| sums.received > n as u64);
             }
             rotation.rotate().unwrap();
         }

@@ -53,7 +53,7 @@ fn the_position_of_the_edge_moves_when_the_output_of_the_aggregator_has_the_reco
     aggregator.run();
     let mut edge = Flitch::start(FLITCH, &edge(port, ", compression: zstd"));
     append(&edge.at("app.log"), 0..2000);
-    eventually("the aggregator has all of it", DEADLINE, || aggregator.metrics().sums().in_flight == 2000);
+    aggregator.sums_when("the aggregator has all of it", DEADLINE, |sums| sums.in_flight == 2000);
     assert_eq!(saved_position(&edge), 0);
     assert_eq!(edge.metrics().sums().delivered, 0);
     fs::remove_file(aggregator.at("out")).unwrap();

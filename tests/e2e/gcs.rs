@@ -10,7 +10,6 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use flitch_tests::flitch::Flitch;
 use flitch_tests::http_server::{Reply, Server};
 use flitch_tests::servers::gcs::Gcs;
-use flitch_tests::wait::eventually;
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -76,7 +75,7 @@ fn every_record_is_in_an_object_once_and_a_replay_writes_over_none() {
     append(&flitch.at("app.log"), 0..50_000);
     for _ in 0..2 {
         flitch.run();
-        eventually("all is taken", DEADLINE, || flitch.metrics().sums().received == 50_000);
+        flitch.sums_when("all is taken", DEADLINE, |sums| sums.received == 50_000);
         assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
         assert_eq!(numbers(&gcs), (0..50_000).collect());
         assert!(!flitch.log().contains("PRIVATE KEY"), "{}", flitch.log());
@@ -101,7 +100,7 @@ fn an_object_of_many_parts_is_whole() {
     write_key(&flitch);
     append(&flitch.at("app.log"), 0..150_000);
     flitch.run();
-    eventually("all is taken", DEADLINE, || flitch.metrics().sums().received == 150_000);
+    flitch.sums_when("all is taken", DEADLINE, |sums| sums.received == 150_000);
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
     assert_eq!(numbers(&gcs), (0..150_000).collect());
     assert_eq!((gcs.begun(), gcs.unfinished()), (1, 0));
@@ -132,7 +131,7 @@ fn a_machine_is_told_who_it_is_by_its_metadata_service_again_before_a_token_ends
     for round in 0..2_usize {
         append(&flitch.at("app.log"), round * 100..(round + 1) * 100);
         let written = (round as u64 + 1) * 100;
-        eventually("it is written", DEADLINE, || flitch.metrics().sums().delivered == written);
+        flitch.sums_when("it is written", DEADLINE, |sums| sums.delivered == written);
     }
     assert_eq!(numbers(&gcs), (0..200).collect());
     assert!(count.load(Ordering::Acquire) >= 2);

@@ -73,7 +73,7 @@ fn kill_9_loses_no_record_whose_post_was_answered() {
                 }
             }
         });
-        eventually("some records", DEADLINE, || flitch.metrics().sums().delivered >= 500);
+        flitch.sums_when("some records", DEADLINE, |sums| sums.delivered >= 500);
         flitch.kill();
         acknowledged = posting.join().unwrap();
     }
@@ -95,7 +95,7 @@ fn clients_of_a_full_pipeline_and_of_a_draining_one_are_told_when_to_come_again(
         http::post(address, "/", &[("Content-Type", "application/x-ndjson")], body.as_bytes()).unwrap()
     };
     let first = flitch_tests::beside(post);
-    eventually("the first record", DEADLINE, || flitch.metrics().sums().in_flight == 1);
+    flitch.sums_when("the first record", DEADLINE, |sums| sums.in_flight == 1);
     let full = post();
     assert_eq!((full.status, full.header("retry-after")), (429, Some("1")), "{}", full.text());
     assert_eq!(flitch.metrics().sums().received, 1, "nothing of it was taken");

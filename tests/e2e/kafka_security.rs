@@ -97,7 +97,7 @@ fn refused(kafka: &Kafka, topic: &str, sasl: &str, tls: &str, words: &str) {
         flitch.metrics().count("flitch_write_errors_total", &[("kind", "denied")]) > 0
     });
     log_says(&flitch, "an operator must act");
-    assert!(flitch.log().contains(words), "no {words:?} in:\n{}", flitch.log());
+    log_says(&flitch, words);
     let sums = flitch.metrics().sums();
     assert!(sums.hold() && sums.in_flight == 200, "{sums}");
 

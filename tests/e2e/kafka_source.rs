@@ -192,7 +192,7 @@ fn hosts_that_join_leave_and_are_killed_under_load_lose_nothing() {
         let end = End(&over);
         let more = |flitch: &Flitch, count: u64| {
             let before = flitch.metrics().sums().delivered;
-            eventually("more records", DEADLINE, || flitch.metrics().sums().delivered >= before + count);
+            flitch.sums_when("more records", DEADLINE, |sums| sums.delivered >= before + count);
         };
         let first = Flitch::start(FLITCH, &config);
         more(&first, 1_000);
@@ -237,7 +237,7 @@ fn an_output_that_is_down_for_longer_than_a_poll_may_take_costs_no_membership() 
         .replace("type: kafka", "type: kafka, timeout: 3s, retry: { max: 1s }, buffer: { max_bytes: 64KiB }");
     let mut flitch = Flitch::start(FLITCH, &pipeline(&source, &[], &output));
     write(&bootstrap, "patient-in", 0..100);
-    eventually("the first records", DEADLINE, || flitch.metrics().sums().delivered >= 100);
+    flitch.sums_when("the first records", DEADLINE, |sums| sums.delivered >= 100);
     down.stop(1).unwrap();
     write(&bootstrap, "patient-in", 100..20_000);
     eventually("the buffer is full", DEADLINE, || flitch.status()["outputs"]["out"]["full"] == true);

@@ -18,7 +18,7 @@ fn sigterm_lets_everything_that_was_taken_in_arrive() {
     let mut flitch = Flitch::new(FLITCH, &config);
     append(&flitch.at("app.log"), 0..20_000);
     flitch.run();
-    eventually("records in flight", DEADLINE, || flitch.metrics().sums().in_flight > 0);
+    flitch.sums_when("records in flight", DEADLINE, |sums| sums.in_flight > 0);
     let received = flitch.metrics().sums().received as usize;
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
     // A file that is not read to its end goes on at the next start; what was taken in is there already.
@@ -38,7 +38,7 @@ fn a_second_sigterm_ends_a_drain_that_cannot_end_and_nothing_is_lost() {
     let mut flitch = Flitch::start(FLITCH, &format!("drain_timeout: 1h\n{config}"));
     kafka.kill(1);
     append(&flitch.at("app.log"), 0..1_000);
-    eventually("records in flight", DEADLINE, || flitch.metrics().sums().in_flight > 0);
+    flitch.sums_when("records in flight", DEADLINE, |sums| sums.in_flight > 0);
     flitch.signal(Signal::Term);
     eventually("the end of readiness", DEADLINE, || !flitch.ready());
     assert!(!flitch.ended(), "it did not wait for its records:\n{}", flitch.log());

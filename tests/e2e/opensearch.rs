@@ -97,7 +97,7 @@ fn equal_lines_are_as_many_documents_and_come_again_as_the_same_ones() {
     flitch.configure(&pipeline(&source, &filters, &more(", buffer: { type: disk }")));
     flitch.run();
     eventually("all of it came again", DEADLINE, || there(&flitch) == 2_000);
-    assert!(flitch.log().contains("documents were there already"), "{}", flitch.log());
+    log_says(&flitch, "documents were there already");
     assert_eq!(opensearch.count("equal").unwrap(), 2_000);
     // A file that is cut and begins alike is other lines.
     std::fs::write(flitch.at("app.log.1"), "the same again and again\n".repeat(10)).unwrap();
@@ -243,7 +243,7 @@ fn a_queue_that_is_full_and_a_node_that_is_killed_lose_no_record_and_double_none
     assert_eq!(opensearch.count("full").unwrap(), 10_000);
     assert!(flitch.metrics().count("flitch_write_retries_total", &[]) > 0, "the queue was never full");
     append(&flitch.at("app.log"), 10_000..40_000);
-    eventually("some of it is there", DEADLINE, || flitch.metrics().sums().delivered > 12_000);
+    flitch.sums_when("some of it is there", DEADLINE, |sums| sums.delivered > 12_000);
     opensearch.kill();
     append(&flitch.at("app.log"), 40_000..50_000);
     log_says(&flitch, "cannot be reached");

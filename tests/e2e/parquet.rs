@@ -125,7 +125,7 @@ fn each_record_is_read_back_by_pyarrow_and_by_duckdb_whatever_the_compression() 
         let mut flitch = Flitch::new(FLITCH, &config(&s3, &more));
         write(&flitch, 0..4000);
         flitch.run();
-        eventually("all is taken", DEADLINE, || flitch.metrics().sums().received == 4000);
+        flitch.sums_when("all is taken", DEADLINE, |sums| sums.received == 4000);
         assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
         for reader in ["pyarrow", "duckdb"] {
             same(&found(reader, &s3.bucket("logs"), 4000), reader);
@@ -164,7 +164,7 @@ fn a_kill_while_tables_are_built_loses_no_record() {
     let rest = text[safe..].lines().count() as u64;
     assert!(rest > 0);
     flitch.run();
-    eventually("all is taken", DEADLINE, || flitch.metrics().sums().received == rest);
+    flitch.sums_when("all is taken", DEADLINE, |sums| sums.received == rest);
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
     // What was not known to be safe came again, in objects that begin at another record.
     same(&found("pyarrow", &s3.bucket("logs"), 5000), "pyarrow");
@@ -203,7 +203,7 @@ fn what_is_stored_outlasts_kills_and_a_store_that_is_away_and_each_record_is_the
     std::fs::remove_file(flitch.at("app.log")).unwrap();
     s3.restart().unwrap();
     flitch.run();
-    eventually("all is delivered", DEADLINE, || flitch.metrics().sums().delivered == 5000);
+    flitch.sums_when("all is delivered", DEADLINE, |sums| sums.delivered == 5000);
     let sums = flitch.metrics().sums();
     assert!(sums.hold() && sums.restored == 5000, "{sums}");
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());

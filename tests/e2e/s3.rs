@@ -44,7 +44,7 @@ fn every_record_is_in_an_object_once_and_the_folders_are_those_of_the_key() {
     let mut flitch = Flitch::new(FLITCH, &config);
     append(&flitch.at("app.log"), 0..20_000);
     flitch.run();
-    eventually("all is staged", DEADLINE, || flitch.metrics().sums().in_flight == 20_000);
+    flitch.sums_when("all is staged", DEADLINE, |sums| sums.in_flight == 20_000);
     assert!(s3.objects("logs").is_empty(), "nothing is written before its time");
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
     assert_eq!(count(&s3, 20_000), 20_000);
@@ -63,7 +63,7 @@ fn a_replay_of_everything_leaves_the_same_objects() {
     append(&flitch.at("app.log"), 0..30_000);
     for _ in 0..2 {
         flitch.run();
-        eventually("all is taken", DEADLINE, || flitch.metrics().sums().received == 30_000);
+        flitch.sums_when("all is taken", DEADLINE, |sums| sums.received == 30_000);
         assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
         assert_eq!(count(&s3, 30_000), 30_000);
         let names: Vec<String> = s3.objects("logs").into_keys().collect();
@@ -118,7 +118,7 @@ fn a_kill_while_objects_are_built_loses_no_record_and_writes_none_twice() {
     flitch.kill();
     assert!(staged(&flitch) > 0);
     flitch.run();
-    eventually("all is staged again", DEADLINE, || flitch.metrics().sums().in_flight == 30_000);
+    flitch.sums_when("all is staged again", DEADLINE, |sums| sums.in_flight == 30_000);
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
     assert_eq!(count(&s3, 30_000), 30_000);
     assert_eq!((s3.objects("logs").len(), staged(&flitch)), (1, 0));
@@ -395,7 +395,7 @@ fn what_is_stored_outlasts_a_kill_and_a_store_that_is_away_and_comes_from_no_sou
     flitch.configure(&config);
     s3.restart().unwrap();
     flitch.run();
-    eventually("all is delivered", DEADLINE, || flitch.metrics().sums().delivered == 30_000);
+    flitch.sums_when("all is delivered", DEADLINE, |sums| sums.delivered == 30_000);
     let sums = flitch.metrics().sums();
     assert!(sums.hold() && sums.restored == 30_000, "{sums}");
     assert_eq!(count(&s3, 30_000), 30_000);

@@ -55,17 +55,16 @@ fn keys_that_the_store_refuses_hold_up_no_other_and_one_that_is_none_costs_its_r
         let round: String = keys.iter().map(|key| format!("{{\"k\":\"{key}\"}}\n")).collect();
         std::fs::write(flitch.at("app.log"), round.repeat(ROUNDS as usize)).unwrap();
         flitch.run();
-        eventually("all others go on", DEADLINE, || {
-            let sums = flitch.metrics().sums();
+        flitch.sums_when("all others go on", DEADLINE, |sums| {
             (sums.delivered, sums.dead_lettered) == (2 * ROUNDS, ROUNDS)
         });
         let ailment = || flitch.status()["ailments"]["output out"].as_str().map(str::to_owned);
         eventually("it is told", DEADLINE, || {
             ailment().is_some_and(|said| said.contains("AccessDenied") && said.contains("4 other keys"))
         });
-        assert!(flitch.log().contains("an operator must act; what goes there waits"), "{}", flitch.log());
+        log_says(&flitch, "an operator must act; what goes there waits");
         mended.store(true, Ordering::Relaxed);
-        eventually("all is taken", DEADLINE, || flitch.metrics().sums().delivered == 7 * ROUNDS);
+        flitch.sums_when("all is taken", DEADLINE, |sums| sums.delivered == 7 * ROUNDS);
         let sums = flitch.settled_after(8 * ROUNDS, DEADLINE);
         assert!(sums.hold() && sums.dead_lettered == ROUNDS, "{sums}");
         eventually("nothing ails it any more", DEADLINE, || ailment().is_none());
@@ -114,6 +113,7 @@ fn a_bucket_whose_objects_are_locked_gets_the_checksums_that_it_asks_for() {
     assert!(parts.lock().len() > 2, "{:?}", parts.lock());
     // Each of those that were under way when that was learnt; none after it.
     assert!((1..=4).contains(&plain.load(Ordering::Relaxed)), "{plain:?}");
+    log_says(&flitch, "wants checksums");
     assert_eq!(flitch.log().matches("wants checksums").count(), 1, "{}", flitch.log());
     let written = std::fs::metadata(flitch.at("app.log")).unwrap().len() as usize;
     assert_eq!(parts.lock().iter().sum::<usize>(), written);

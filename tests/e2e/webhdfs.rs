@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use flitch_tests::flitch::Flitch;
 use flitch_tests::servers::hdfs::{Hdfs, USER};
-use flitch_tests::wait::eventually;
 
 use crate::support::*;
 
@@ -41,7 +40,7 @@ fn each_record_is_in_a_file_once_and_a_replay_of_everything_leaves_the_same_file
     append(&flitch.at("app.log"), 0..20_000);
     for _ in 0..2 {
         flitch.run();
-        eventually("all is taken", DEADLINE, || flitch.metrics().sums().received == 20_000);
+        flitch.sums_when("all is taken", DEADLINE, |sums| sums.received == 20_000);
         assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
         let (seen, names) = numbers(hdfs, "/once");
         assert_eq!(seen, (0..20_000).collect());
@@ -64,7 +63,7 @@ fn what_is_appended_is_one_file_that_goes_on_after_a_restart() {
         let count = lines.len() as u64;
         append(&flitch.at("app.log"), lines);
         flitch.run();
-        eventually("all is taken", DEADLINE, || flitch.metrics().sums().received == count);
+        flitch.sums_when("all is taken", DEADLINE, |sums| sums.received == count);
         assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
     }
     let (seen, names) = numbers(hdfs, "/appended");
@@ -85,8 +84,8 @@ fn a_name_node_that_goes_and_comes_back_costs_no_record_and_a_kill_leaves_no_hal
     flitch.kill();
     flitch.run();
     hdfs.restart().unwrap();
-    eventually("all is taken", DEADLINE, || flitch.metrics().sums().received == 20_000);
-    eventually("files are written", DEADLINE, || flitch.metrics().sums().delivered > 0);
+    flitch.sums_when("all is taken", DEADLINE, |sums| sums.received == 20_000);
+    flitch.sums_when("files are written", DEADLINE, |sums| sums.delivered > 0);
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
     let (seen, names) = numbers(&hdfs, "/away");
     assert_eq!(seen, (0..20_000).collect());

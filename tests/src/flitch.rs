@@ -225,23 +225,28 @@ impl Flitch {
     /// Waits until nothing is in flight and the sums hold; gives them.
     #[track_caller]
     pub fn settled(&self, deadline: Duration) -> Sums {
-        let mut last = Sums::default();
-        let settled = wait::poll(deadline, || {
-            last = self.try_metrics().ok()?.sums();
-            (last.in_flight == 0 && last.hold()).then_some(last)
-        });
-        settled.unwrap_or_else(|| panic!("the sums do not hold: {last}\n{}", self.log()))
+        self.sums_when("all is settled", deadline, |sums| sums.in_flight == 0 && sums.hold())
     }
 
     /// Waits until the sources have taken in at least `count` records and all of them are settled.
     #[track_caller]
     pub fn settled_after(&self, count: u64, deadline: Duration) -> Sums {
+        let what = format!("{count} records are settled");
+        self.sums_when(&what, deadline, |sums| sums.received >= count && sums.in_flight == 0 && sums.hold())
+    }
+
+    /// Waits until the sums are as they should be, and gives them. A failure shows the last ones, what ails flitch, and the log.
+    #[track_caller]
+    pub fn sums_when(&self, what: &str, deadline: Duration, holds: impl Fn(&Sums) -> bool) -> Sums {
         let mut last = Sums::default();
-        let settled = wait::poll(deadline, || {
+        let sums = wait::poll(deadline, || {
             last = self.try_metrics().ok()?.sums();
-            (last.received >= count && last.in_flight == 0 && last.hold()).then_some(last)
+            holds(&last).then_some(last)
         });
-        settled.unwrap_or_else(|| panic!("{count} records did not settle: {last}\n{}", self.log()))
+        sums.unwrap_or_else(|| {
+            let status = http::get(self.admin, "/api/status").map(|answer| answer.text());
+            panic!("waited {deadline:?} in vain until {what}: {last}\n{status:?}\n{}", self.log())
+        })
     }
 
     /// A command of the binary, with the environment of this flitch.

@@ -1,6 +1,6 @@
 //! A small HTTP/1.1 server for fakes: a thread for each connection, which is kept, and a handler for all.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -105,15 +105,29 @@ fn accept(
             break;
         }
         let Ok(kept) = stream.try_clone() else { continue };
+        let end = Ends(stream.try_clone());
         open.lock().push(kept);
         let handler = handler.clone();
         threads.push(beside(move || {
+            let _end = end;
             // A client that goes away in the middle is the client's affair.
             let _ = serve(stream, &handler);
         }));
     }
     open.lock().iter().for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
     threads.into_iter().for_each(|thread| drop(thread.join()));
+}
+
+/// Hangs up when it is dropped, by a panic too: what is kept of the connection would hold it open, and its client would wait
+/// for an answer that nobody writes.
+struct Ends(io::Result<TcpStream>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        if let Ok(stream) = &self.0 {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
 }
 
 fn serve(stream: TcpStream, handler: &Handler) -> Result<()> {

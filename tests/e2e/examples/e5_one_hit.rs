@@ -7,7 +7,6 @@ use flitch_tests::servers::hdfs::{Hdfs, USER};
 use flitch_tests::servers::kafka::Kafka;
 use flitch_tests::servers::opensearch::OpenSearch;
 use flitch_tests::servers::s3::{KEY, KEY_ID, S3};
-use flitch_tests::wait::eventually;
 use serde_json::{Value, json};
 
 use super::{arrived, folder, prepared, told};
@@ -132,7 +131,7 @@ fn one_reading_feeds_all_others_and_each_of_them_can_begin_anew() {
     };
     let days = expected(&day);
     let good = days.values().map(Vec::len).sum::<usize>() as u64;
-    eventually("all is read", DEADLINE, || partition.metrics().sums().received == lines.len() as u64);
+    partition.sums_when("all is read", DEADLINE, |sums| sums.received == lines.len() as u64);
     assert!(partition.terminate(DEADLINE).success(), "{}", partition.log());
     assert_eq!(parts.lines("by-day/partition-1/"), days);
     told(&format!("S3: {good} lines in the folders of {} days", days.len()));

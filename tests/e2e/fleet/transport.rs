@@ -183,6 +183,7 @@ fn another_connection_that_the_server_offers_is_kept_once_it_has_worked_and_else
         };
         second.agent().filter(is_well)
     });
+    log_says(&flitch, "is lost");
     assert_eq!(flitch.log().matches("is lost").count(), 1, "{}", flitch.log());
 }
 
