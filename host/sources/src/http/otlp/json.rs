@@ -129,22 +129,33 @@ pub struct Log<'a> {
     record: &'a [u8],
 }
 
+/// The names of what is between resources and records, and in it: those that the protocol has now, and those that it had until the
+/// summer of 2022, for the same.
+const SCOPE_LOGS: [&str; 4] =
+    ["scopeLogs", "scope_logs", "instrumentationLibraryLogs", "instrumentation_library_logs"];
+const SCOPE: [&str; 3] = ["scope", "instrumentationLibrary", "instrumentation_library"];
+const LOG_RECORDS: [&str; 3] = ["logRecords", "log_records", "logs"];
+
 /// The members of a group: its head, its schema, and what is in it.
-fn group<'a>(json: &'a [u8], shared: &str, inside: [&str; 2]) -> Result<(Head<'a>, Inside<'a>), Broken> {
+fn group<'a>(json: &'a [u8], shared: &[&str], inside: &[&str]) -> Result<(Head<'a>, Inside<'a>), Broken> {
     let (mut head, mut all) = (Head::default(), &b""[..]);
     let mut members = Inside::object(json, inside[0])?;
     while let Some((name, value)) = members.member() {
         match &*name {
             _ if value == b"null" => {}
             b"schemaUrl" | b"schema_url" => head.schema = value,
-            name if name == shared.as_bytes() => head.json = value,
-            name if inside.iter().any(|inside| name == inside.as_bytes()) => all = value,
+            name if is_one_of(shared, name) => head.json = value,
+            name if is_one_of(inside, name) => all = value,
             _ => {}
         }
     }
     // Whatever it is, it has to be looked at once only.
-    Inside::object(head.json, shared)?;
+    Inside::object(head.json, shared[0])?;
     Ok((head, Inside::array(all, inside[0])?))
+}
+
+fn is_one_of(names: &[&str], name: &[u8]) -> bool {
+    names.iter().any(|one| name == one.as_bytes())
 }
 
 impl<'a> Groups<'a> {
@@ -175,11 +186,11 @@ impl<'a> Groups<'a> {
                 return Ok(Some(Log { resource: self.resource, scope: self.scope, record }));
             }
             if let Some(scope_logs) = self.scope_logs.element() {
-                (self.scope, self.records) = group(scope_logs, "scope", ["logRecords", "log_records"])?;
+                (self.scope, self.records) = group(scope_logs, &SCOPE, &LOG_RECORDS)?;
                 continue;
             }
             let Some(resource_logs) = self.resource_logs.element() else { return Ok(None) };
-            (self.resource, self.scope_logs) = group(resource_logs, "resource", ["scopeLogs", "scope_logs"])?;
+            (self.resource, self.scope_logs) = group(resource_logs, &["resource"], &SCOPE_LOGS)?;
         }
     }
 }

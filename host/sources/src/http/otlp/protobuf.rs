@@ -58,8 +58,13 @@ impl<'a> Fields<'a> {
 
     /// The next field of this number.
     fn find(&mut self, wanted: u64) -> Result<Option<&'a [u8]>, Broken> {
+        self.find_one_of(&[wanted])
+    }
+
+    /// The next field of one of these numbers.
+    fn find_one_of(&mut self, wanted: &[u64]) -> Result<Option<&'a [u8]>, Broken> {
         while let Some((field, wire)) = self.next()? {
-            if field == wanted {
+            if wanted.contains(&field) {
                 return Ok(Some(wire.bytes()));
             }
         }
@@ -100,7 +105,8 @@ fn short() -> Broken {
 pub struct Groups<'a> {
     /// ExportLogsServiceRequest: `resource_logs = 1`.
     request: Fields<'a>,
-    /// ResourceLogs: `resource = 1`, `scope_logs = 2`, `schema_url = 3`.
+    /// ResourceLogs: `resource = 1`, `scope_logs = 2`, `schema_url = 3`, and until the summer of 2022
+    /// `instrumentation_library_logs = 1000`, which has the same in it.
     resource_logs: Fields<'a>,
     resource: &'a [u8],
     resource_schema: &'a [u8],
@@ -154,7 +160,7 @@ impl<'a> Groups<'a> {
                 let Groups { resource, resource_schema, scope, scope_schema, .. } = *self;
                 return Ok(Some(Log { resource, resource_schema, scope, scope_schema, record }));
             }
-            if let Some(scope_logs) = self.resource_logs.find(2)? {
+            if let Some(scope_logs) = self.resource_logs.find_one_of(&[2, 1000])? {
                 (self.scope, self.scope_schema) = head(scope_logs)?;
                 self.scope_logs = Fields(scope_logs);
                 continue;

@@ -173,6 +173,22 @@ fn a_record_has_the_names_of_the_data_model_in_both_encodings() {
 }
 
 #[test]
+fn a_sender_that_has_the_older_names_loses_no_record() {
+    let (wanted, _) = protobuf(&request(&[whole_record()])).unwrap();
+    let older = [("scopeLogs", "instrumentationLibraryLogs"), ("\"scope\"", "\"instrumentationLibrary\"")];
+    let json = older.iter().fold(whole_json(), |json, (now, before)| json.replace(now, before));
+    for json in [json.replace("logRecords", "logs"), json] {
+        assert!(!json.contains("scopeLogs") && !json.contains("\"scope\""), "{json}");
+        assert_eq!(read(Encoding::Json, json.as_bytes(), 1024).unwrap().0, wanted);
+    }
+    let scope_logs = message().bytes(2, &whole_record().0);
+    let (now, before) = [2, 1000]
+        .map(|field| protobuf(&message().inner(1, message().inner(field, scope_logs.clone()))).unwrap().0)
+        .into();
+    assert_eq!((now.len(), now), (1, before));
+}
+
+#[test]
 fn what_is_empty_is_no_field_and_the_observed_time_stands_for_the_event() {
     let empty = message().inner(1, message().inner(2, message().inner(2, message())));
     assert_eq!(protobuf(&empty).unwrap().0, [json!({})]);
