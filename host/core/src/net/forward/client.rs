@@ -78,21 +78,31 @@ impl<S: Read + Write> Client<S> {
     }
 }
 
-/// The id of the chunk in an answer, a complete MessagePack value.
+/// The id of the chunk in an answer, a complete MessagePack value. What stands beside it is nobody's.
 ///
 /// # Errors
 /// It is no answer to a chunk.
 pub fn chunk(answer: &[u8]) -> io::Result<String> {
     let mut cursor = Cursor::new(answer, 0);
-    match [cursor.token(), cursor.token(), cursor.token()] {
-        [Ok(Token::Map(1)), Ok(Token::Text(b"ack")), Ok(Token::Text(id) | Token::Bytes(id))] => {
-            Ok(String::from_utf8_lossy(id).into_owned())
+    let members = match cursor.token() {
+        Ok(Token::Map(members)) => members,
+        Ok(Token::Array(2)) if cursor.token() == Ok(Token::Text(b"HELO")) => {
+            return Err(wrong("it asks for a shared key (`security`)"));
         }
-        [Ok(Token::Array(2)), Ok(Token::Text(b"HELO")), _] => {
-            Err(wrong("it asks for a shared key (`security`)"))
+        _ => 0,
+    };
+    for _ in 0..members {
+        let name = cursor.value(LIMITS).map(|name| Cursor::new(name, 0).token());
+        let value = cursor.value(LIMITS).map(|value| Cursor::new(value, 0).token());
+        match [name, value] {
+            [Ok(Ok(Token::Text(b"ack"))), Ok(Ok(Token::Text(id) | Token::Bytes(id)))] => {
+                return Ok(String::from_utf8_lossy(id).into_owned());
+            }
+            [Ok(_), Ok(_)] => {}
+            _ => break,
         }
-        _ => Err(wrong("it answers something else than the id of a chunk")),
     }
+    Err(wrong("it answers something else than the id of a chunk"))
 }
 
 #[cfg(test)]
