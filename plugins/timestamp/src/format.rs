@@ -75,6 +75,11 @@ impl Format {
     fn strptime(written: &str) -> Result<Self> {
         // Fluent Bit's fraction of a second.
         let format = &replace(written, "%L", "%f").unwrap_or_else(|| written.to_owned());
+        if replace(format, "%Z", "").is_some() {
+            bail!(
+                "{written:?}: the name of a zone (%Z) is no offset: write %z, which takes UTC and GMT too, or the name itself and `time_zone`"
+            );
+        }
         let wrong = |error: jiff::Error| err!("{written:?}: {error}");
         let sample = jiff::civil::date(2026, 11, 20)
             .at(13, 55, 36, 0)
