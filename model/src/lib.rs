@@ -34,5 +34,8 @@ pub const MAX_MEMBERS: usize = 64;
 /// object turns out to be one json value: that one has more members than [`MAX_MEMBERS`], or is open when the limit is
 /// reached and has members behind it.
 pub const MAX_NAMES: usize = 256;
+/// Most columns that one answer of a filter sets, and most fields that it removes. The batch of one with more comes again in
+/// parts.
+pub const MAX_SET: usize = 1024;
 /// Most objects and arrays inside one another in a JSON text.
 pub const MAX_NESTING: usize = 128;

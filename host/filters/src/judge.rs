@@ -4,9 +4,12 @@
 //! batch may be judged as often as somebody likes, by the filter that is in force and by one that is only tried. What a
 //! plugin does of its own accord (lines in the log, counters of its own) goes to the environment that it was given.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use arrow_schema::FieldRef;
 
 use super::bisect::{self, Search};
 use super::changes;
@@ -18,6 +21,7 @@ use super::guest::{Fault, FaultKind, Instance};
 use super::judgement::{Judgement, Part, Traffic};
 use super::saved::Memory;
 use super::settings::OnError;
+use flitch_core::batch::builder::MAX_COLUMNS;
 use flitch_core::batch::{Records, merge};
 use flitch_core::receipt::Witness;
 
@@ -26,6 +30,8 @@ const ERROR: &str = "@error";
 /// How much may come of a batch that is cut up before it goes on, in bytes: each of its parts may answer 1 MiB whatever it was
 /// given, and there may be as many as it has records.
 const MOST_HELD: usize = 8 << 20;
+/// The same in columns: records that share no names would take the room of all names in each record, where they are put together.
+const MOST_COLUMNS: usize = MAX_COLUMNS;
 /// How long to wait before a plugin that did not start is started again, and again.
 const PATIENCE: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(200)];
 
@@ -68,15 +74,15 @@ impl Judge {
 
     /// What becomes of `records`, however much that is.
     pub fn judge(&mut self, records: &Records) -> Judgement {
-        self.judge_within(records, usize::MAX).0
+        self.judge_within(records, [usize::MAX; 2]).0
     }
 
     /// What becomes of `records`, or of so many of them, from the first on, as can be held of a batch that is cut up.
     pub fn judge_some(&mut self, records: &Records) -> (Judgement, usize) {
-        self.judge_within(records, MOST_HELD)
+        self.judge_within(records, [MOST_HELD, MOST_COLUMNS])
     }
 
-    fn judge_within(&mut self, records: &Records, most: usize) -> (Judgement, usize) {
+    fn judge_within(&mut self, records: &Records, most: [usize; 2]) -> (Judgement, usize) {
         let mut judgement = Judgement::default();
         if self.memory.is_some() {
             self.remember(&mut judgement.faults);
@@ -84,8 +90,9 @@ impl Judge {
         let time = self.filter.configured.limits.time.0;
         let mut judged = records.rows();
         if let Err(fault) = self.attempt(records, 0, time, &mut judgement) {
+            let (counted, held, columns) = (0, 0, HashSet::default());
             let mut trial =
-                Trial { judge: self, records, judgement: &mut judgement, counted: 0, held: 0, most };
+                Trial { judge: self, records, judgement: &mut judgement, counted, held, columns, most };
             judged = bisect::isolate(records.rows(), time, fault, &mut trial);
         }
         judgement.sort();
@@ -266,11 +273,12 @@ struct Trial<'a> {
     judge: &'a mut Judge,
     records: &'a Records,
     judgement: &'a mut Judgement,
-    /// Parts of the judgement that are counted, and their bytes.
+    /// Parts of the judgement that are counted, their bytes, and the names of their columns.
     counted: usize,
     held: usize,
-    /// Most bytes of them.
-    most: usize,
+    columns: HashSet<FieldRef, ahash::RandomState>,
+    /// Most bytes of them, and most columns.
+    most: [usize; 2],
 }
 
 impl Trial<'_> {
@@ -278,6 +286,8 @@ impl Trial<'_> {
     fn count(&mut self) {
         let new = &self.judgement.parts[self.counted..];
         self.held += new.iter().map(|part| part.records.memory()).sum::<usize>();
+        self.columns
+            .extend(new.iter().flat_map(|part| part.records.iter()).map(|column| column.field().clone()));
         self.counted += new.len();
     }
 }
@@ -306,7 +316,7 @@ impl Search for Trial<'_> {
     }
 
     fn is_full(&self) -> bool {
-        self.held >= self.most
+        self.held >= self.most[0] || self.columns.len() >= self.most[1]
     }
 }
 

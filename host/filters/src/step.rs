@@ -21,6 +21,9 @@ pub struct Step {
     judge: Judge,
     rejected: Vec<Rejected>,
     sample: Sample,
+    /// How many records are handed over at once: fewer, where more came of a batch than may be held, so that the next ones are not
+    /// tried in vain.
+    pace: usize,
 }
 
 /// What goes on of a batch.
@@ -35,7 +38,8 @@ pub struct Passed {
 impl Step {
     /// A step that begins with `instance`, or makes one when the first batch comes.
     pub fn new(filter: Arc<Filter>, instance: Option<Instance>) -> Step {
-        Step { judge: Judge::new(filter, instance), rejected: Vec::new(), sample: Sample::default() }
+        let judge = Judge::new(filter, instance);
+        Step { judge, rejected: Vec::new(), sample: Sample::default(), pace: usize::MAX }
     }
 
     /// The filter.
@@ -76,9 +80,17 @@ impl Step {
     pub fn run(&mut self, records: &Arc<Records>, receipt: &mut Receipt) -> Result<Passed, PutBack> {
         let is_ready = self.judge.instance().is_some();
         let shadow = self.judge.filter().shadow.clone().filter(|shadow| shadow.takes());
-        let stands_for = self.sample.stands_for(records.rows());
+        let handed = match records.rows() > self.pace {
+            true => Arc::new(records.slice(0, self.pace)),
+            false => records.clone(),
+        };
+        let stands_for = self.sample.stands_for(handed.rows());
         let timer = (stands_for > 0 || shadow.is_some()).then(Timer::start);
-        let (mut judgement, judged) = self.judge.judge_some(records);
+        let (mut judgement, judged) = self.judge.judge_some(&handed);
+        self.pace = match judged < handed.rows() {
+            true => judged.max(1),
+            false => self.pace.saturating_add(1 + self.pace / 4),
+        };
         let cost = timer.map(|timer| timer.elapsed());
         if let Some(witness) = self.judge.witness() {
             receipt.witnessed(witness);

@@ -5,8 +5,12 @@ use crate::{
     BooleanBuilder, BytesBuilder, Column, Float64Builder, Int64Builder, JsonBuilder, TextBuilder,
     TimestampBuilder, Value, json, path,
 };
+use flitch_model::MAX_SET;
 use flitch_model::json::plain_prefix;
 use std::collections::BTreeMap;
+
+/// How the names of columns begin that the host is to refuse.
+const REFUSED: &str = "@\0";
 
 /// A column that takes its type from its first value, and becomes json when another type comes.
 #[derive(Debug, Clone)]
@@ -207,6 +211,9 @@ fn utf8(bytes: &[u8]) -> &str {
 
 /// Columns that come into being as their first value is set. Rows are written in order; within
 /// a row, a value replaces what stands at, above or below its path.
+///
+/// There are no more than one answer may set, and one. Past that nothing is kept, and the answer is one that the host refuses, to
+/// hand the rows over in parts: records that share no names cost what their names cost, and not that times their number.
 #[derive(Debug, Clone, Default)]
 pub struct ColumnSet {
     columns: Vec<AnyColumn>,
@@ -253,13 +260,17 @@ impl ColumnSet {
     }
 
     fn add(&mut self, path: &str) -> usize {
+        if self.is_past() {
+            return MAX_SET;
+        }
         let added = self.columns.len();
         let mut column = AnyColumn::new(path);
-        for (number, other) in self.columns.iter_mut().enumerate() {
-            if path::overlap(&other.name, path) {
-                other.kin.push(added);
-                column.kin.push(number);
-            }
+        column.kin.extend(flitch_model::path::above(path).filter_map(|above| self.index.get(above)));
+        let below = format!("{path}.");
+        let inside = self.index.range(below.clone()..).take_while(|(name, _)| name.starts_with(&below));
+        column.kin.extend(inside.map(|(_, number)| number));
+        for kin in &column.kin {
+            self.columns[*kin].kin.push(added);
         }
         self.columns.push(column);
         self.index.insert(path.to_owned(), added);
@@ -354,8 +365,19 @@ impl ColumnSet {
         self.next = 0;
     }
 
-    /// All columns that have a value, each of `rows` rows.
+    /// Whether there are more columns than an answer may set.
+    fn is_past(&self) -> bool {
+        self.columns.len() > MAX_SET
+    }
+
+    /// All columns that have a value, each of `rows` rows; where there were more than one answer may set, as many of no meaning.
     pub fn finish(self, rows: usize) -> Vec<Column> {
+        if self.is_past() {
+            let mut any = BooleanBuilder::default();
+            (0..rows).for_each(|_| any.push(false));
+            // Of a name that no record has, so that nobody takes them out for what is there already.
+            return (0..=MAX_SET).map(|number| any.clone().finish(format!("{REFUSED}{number}"))).collect();
+        }
         self.columns
             .into_iter()
             .filter_map(|mut column| {
@@ -365,3 +387,6 @@ impl ColumnSet {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,7 @@ pub mod host;
 
 use crate::json::{Limits, flatten, read, text_of};
 use crate::{Batch, Column, ColumnSet, Configure, Engine, Fields, Result, Stateful, Value, path};
+use flitch_model::MAX_SET;
 pub use flitch_model::cases::Outcome;
 use serde_json::Value as Json;
 use std::borrow::Cow;
@@ -128,6 +129,10 @@ pub fn batch(ndjson: &str) -> Batch {
         }
         rows += 1;
     }
+    assert!(
+        set.len() <= MAX_SET,
+        "the records have more than {MAX_SET} fields: test them in several batches"
+    );
     let mut columns = set.finish(rows);
     columns.retain(|column| column.name != "@timestamp");
     if let Some(column) = columns.iter_mut().find(|column| column.name == "@\0") {

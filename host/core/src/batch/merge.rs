@@ -1,5 +1,6 @@
 //! Several batches' records as one: what the parts of a batch became that went through a filter one by one.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, new_null_array};
@@ -24,17 +25,20 @@ pub fn concat(parts: &[Records]) -> Result<Records, ArrowError> {
     };
     let rows = parts.iter().map(|part| part.rows()).sum();
     let mut names: Vec<&str> = Vec::new();
-    let mut seen = std::collections::HashSet::with_hasher(ahash::RandomState::new());
+    let mut seen = HashSet::with_hasher(ahash::RandomState::new());
     for column in parts.iter().flat_map(|part| part.iter()) {
         let name = column.field().name().as_str();
         if seen.insert(name) {
             names.push(name);
         }
     }
-    let mut columns = Vec::new();
-    let mut constants = Vec::new();
+    let (mut columns, mut constants) = (Vec::new(), Vec::new());
+    // Parts may have a thousand columns each, and few of them in common.
+    let of_parts: Vec<HashMap<&str, Column<'_>, ahash::RandomState>> =
+        parts.iter().map(|part| part.iter().map(|c| (c.field().name().as_str(), c)).collect()).collect();
     for name in names {
-        let found: Vec<_> = parts.iter().map(|part| (part.rows(), part.column(name))).collect();
+        let found: Vec<_> =
+            parts.iter().zip(&of_parts).map(|(part, of)| (part.rows(), of.get(name).copied())).collect();
         match shared_constant(&found) {
             Some(constant) => constants.push(constant),
             None => columns.push(joined(name, &found)?),

@@ -7,6 +7,7 @@ use arrow_buffer::BooleanBuffer;
 use super::bindings::Rejection;
 use super::voice::{MAX_REASON, cut, one_line};
 use flitch_core::batch::{TAG, TIMESTAMP};
+use flitch_model::MAX_SET;
 
 mod column;
 pub mod lifted;
@@ -17,9 +18,6 @@ pub use column::{Known, SetColumn, column_of, present};
 use column::bitmap;
 use lifted::{Column, Said};
 use names::check_name;
-
-/// Most columns that one answer sets, and most fields that it removes.
-const MAX_COLUMNS: usize = 1024;
 
 /// What a guest wants to become of a batch, checked.
 #[derive(Debug)]
@@ -53,8 +51,8 @@ impl Answer {
         let Said { changes, shared } = said.into();
         let set = changes.set.0;
         for (count, what) in [(set.len(), "sets"), (changes.remove.len(), "removes")] {
-            if count > MAX_COLUMNS {
-                return Err(format!("it {what} {count} fields; an answer may have {MAX_COLUMNS}"));
+            if count > MAX_SET {
+                return Err(format!("it {what} {count} fields; an answer may have {MAX_SET}"));
             }
         }
         let rejected = rejected(changes.rejected, rows)?;

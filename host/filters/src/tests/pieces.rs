@@ -1,8 +1,13 @@
 //! Batches of which more comes than may be held at a time.
 
+use std::time::Duration;
+
+use flitch_core::batch::builder::MAX_COLUMNS;
 use flitch_core::batch::value::Scalar;
 use flitch_core::batch::{Batch, StreamId};
 use flitch_core::receipt::{self, Ledger, Verdict};
+use flitch_core::units::Span;
+use flitch_model::MAX_SET;
 
 use super::*;
 use crate::guest::FaultKind;
@@ -88,4 +93,47 @@ fn a_judge_that_keeps_nothing_says_the_same_of_each_record() {
     assert!(judged > 0 && judged < RECORDS);
     let held: usize = some.parts.iter().map(|part| part.records.memory()).sum();
     assert!((8 << 20..=MOST).contains(&held), "{held}");
+}
+
+/// A plugin, its settings, and the record of each number.
+type Case<'a> = (&'a str, Json, &'a dyn Fn(usize) -> Json);
+
+#[test]
+fn records_that_share_no_names_go_on_in_pieces_of_few_columns_and_are_what_they_are_alone() {
+    let members = |record: usize| (0..200).map(move |name| (format!("k{record}_{name}"), json!(name)));
+    let object = |record| Json::Object(members(record).collect());
+    let line = |record| members(record).map(|(name, value)| format!("{name}={value} ")).collect::<String>();
+    const NAMES: &str = "function names(tag, time, record)
+        local made = {}
+        for name = 1, 200 do made['k' .. record.n .. '_' .. name] = name end
+        return 2, time, made
+    end";
+    let cases: [Case<'_>; 4] = [
+        ("json", json!({}), &|record| json!({"message": object(record).to_string()})),
+        ("logfmt", json!({}), &|record| json!({"message": line(record)})),
+        ("flatten", json!({"separator": "_"}), &|record| json!({"in": object(record)})),
+        ("lua", json!({"call": "names", "code": NAMES}), &|record| json!({"n": record})),
+    ];
+    for (plugin, settings, record) in cases {
+        let mut filter = FilterSettings::of(plugin);
+        (filter.settings, filter.limits.time) = (settings, Span(Duration::from_secs(600)));
+        let all: Vec<Json> = (0..60).map(record).collect();
+        let mut alone = Alone::load(plugin, &filter, &context()).unwrap();
+        let one_by_one: Vec<Json> =
+            all.iter().flat_map(|one| rows(&alone.run(records(std::slice::from_ref(one))).0)).collect();
+
+        let program = Arc::new(Program::load(&[(plugin, &filter)], &context()).unwrap());
+        let receipt = receipt::issue(&Arc::<Ledger>::default(), all.len(), 0, |_| {});
+        let (mut found, mut widest) = (Vec::new(), 0);
+        let mut take = |piece: Batch| {
+            widest = widest.max(piece.records.iter().count());
+            found.extend(rows(&piece.records));
+            piece.receipt.delivered();
+        };
+        let batch = Batch { records: records(&all), receipt, stream: StreamId::next() };
+        let last = program.chain().apply_in_pieces(0, batch, &mut take);
+        take(last);
+        assert_eq!(found, one_by_one, "{plugin}");
+        assert!(widest <= MAX_COLUMNS + MAX_SET, "{plugin}: {widest}");
+    }
 }
