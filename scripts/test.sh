@@ -11,6 +11,9 @@ cd "$root"
 log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
 
+# Tests of whole daemons wait for servers and clocks more than they compute.
+export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(($(nproc) + 1))}"
+
 [ "$#" -gt 0 ] || set -- --workspace
 status=0
 cargo test --no-fail-fast "$@" 2>&1 | tee "$log" || status=$?
