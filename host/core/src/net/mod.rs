@@ -15,6 +15,7 @@ pub mod http_head;
 pub mod lent;
 pub mod listen;
 pub mod serve;
+pub mod short;
 pub mod tls;
 pub mod upload;
 pub mod words;

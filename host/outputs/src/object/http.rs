@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use object_store::client::{HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService};
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
+};
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 use reqwest::header::{HeaderValue, IF_NONE_MATCH};
 use reqwest::{Client, Method, StatusCode};
@@ -16,12 +18,16 @@ use rustls::ClientConfig;
 
 use super::pause;
 use flitch_core::net::http_client::{self, Settings};
+use flitch_core::net::short::Short;
 use flitch_core::net::tls::client::{Trust, config};
 use flitch_core::net::tls::{ClientTls, Renewed};
 use flitch_core::setting::wrong;
 
 /// Longest time for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
+/// Most bytes of an answer that are read: a store says what became of a write in some hundred. The library keeps all that it is
+/// given, and takes memory for as much as the head of an answer claims.
+const MOST: usize = 1 << 20;
 
 /// Gives a client to whatever in a store's library asks for one.
 #[derive(Debug)]
@@ -78,7 +84,7 @@ impl HttpService for Beside {
         Box::pin(async move {
             let answer = client.execute(request).await;
             pause::hear(answer.as_ref().ok().map(|answer| (answer.status(), answer.headers())));
-            answer
+            answer.map(|answer| answer.map(|body| HttpResponseBody::new(Short::new(body, MOST))))
         })
     }
 }

@@ -9,6 +9,7 @@ use flitch_core::net::tls::TlsSettings;
 use flitch_tests::tls::Authority;
 use http_body_util::Full;
 use hyper::body::Incoming;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -57,6 +58,39 @@ async fn certificates_that_have_changed_on_disk_are_believed_without_a_restart()
     tokio::time::advance(Duration::from_secs(1)).await;
     tokio::time::resume();
     assert_eq!(ask().await.unwrap(), StatusCode::OK);
+}
+
+/// A server that begins its answer by this head, and goes on for as long as somebody reads; answers its address.
+async fn endless(head: &'static str) -> String {
+    let mut listener =
+        Listener::tcp(&"127.0.0.1:0".parse().unwrap(), Ipv4Addr::LOCALHOST.into()).await.unwrap();
+    let url = format!("http://{}/", listener.address().unwrap());
+    flitch_core::tasks::client(async move {
+        let serve = |mut caller: Caller, _slot| async move {
+            assert!(caller.stream.read(&mut [0; 4096]).await.unwrap() > 0);
+            caller.stream.write_all(head.as_bytes()).await.unwrap();
+            let chunk = [b"10000\r\n", &[b'x'; 1 << 16][..], b"\r\n"].concat();
+            while caller.stream.write_all(&chunk).await.is_ok() {}
+        };
+        listener.serve(&Connections::new("test", 8), &CancellationToken::new(), serve).await;
+    });
+    url
+}
+
+#[tokio::test]
+async fn of_an_answer_no_more_is_held_than_answers_of_stores_have_whatever_it_claims_and_however_long_it_is()
+{
+    for head in [
+        "HTTP/1.1 500 Oh\r\nContent-Length: 4611686018427387904\r\n\r\n",
+        "HTTP/1.1 400 No\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ] {
+        let mut request = HttpRequest::new(object_store::client::HttpRequestBody::empty());
+        *request.uri_mut() = endless(head).await.parse().unwrap();
+        let client = Beside::client(Duration::from_secs(60), None).unwrap();
+        let answer = client.execute(request).await.unwrap();
+        assert_eq!(answer.into_body().bytes().await.unwrap().len(), MOST, "{head}");
+    }
 }
 
 #[test]
