@@ -46,9 +46,10 @@ enum Reach {
 /// Keys whose values are paths, hosts and so on, wherever they stand in a section.
 const READ: [&str; 4] = ["token_file", "certificate", "ca_file", "credentials_path"];
 const OF_TLS: [&str; 4] = ["ca", "cert", "key", "client_ca"];
-const HOSTS: [&str; 11] = [
+const HOSTS: [&str; 12] = [
     "brokers",
     "nodes",
+    "servers",
     "url",
     "endpoint",
     "endpoints",
@@ -287,7 +288,13 @@ fn env(name: &str, allow: &AllowSettings) -> Result<(), String> {
 
 /// Whether the host of an address or a URL may be connected to.
 pub fn is_host_allowed(text: &str, allow: &AllowSettings) -> Result<(), String> {
-    let (host, port) = host(text);
+    let Some((host, port)) = host(text) else {
+        return Err(
+            "this names a host in no way that all read alike who connect (`manage.allow.hosts`): write \
+                    `host:port`, or a URL with `://` behind its scheme"
+                .to_owned(),
+        );
+    };
     let is_meant = |allowed: &String| {
         let (wanted, of_port) = host_and_port(allowed);
         let is_host = match wanted.strip_prefix('*') {
@@ -310,15 +317,26 @@ pub fn is_host_allowed(text: &str, allow: &AllowSettings) -> Result<(), String> 
     }
 }
 
-/// The host of an address or a URL, in small letters, and its port where it has one.
-fn host(text: &str) -> (String, Option<u16>) {
+/// The host of an address or a URL, in small letters, and its port where it has one. None where that could be another one to who
+/// connects: parsers of URLs do without the slashes behind a scheme, so that `https:one/://other` leads to `one`.
+fn host(text: &str) -> Option<(String, Option<u16>)> {
+    const ENDS: [char; 4] = ['/', '\\', '?', '#'];
     let text = text.trim().to_lowercase();
-    let rest = text.split_once("://").map_or(&*text, |(_, rest)| rest);
-    // A backslash is a slash to parsers of URLs.
-    let authority = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
-    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let authority = match text.split_once("://") {
+        Some((scheme, rest)) => {
+            let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+            if !scheme.chars().all(fits) {
+                return None;
+            }
+            // A backslash is a slash to parsers of URLs.
+            let authority = rest.split(ENDS).next().unwrap_or_default();
+            authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+        }
+        None if text.contains(ENDS) || text.contains('@') => return None,
+        None => &text,
+    };
     let (host, port) = host_and_port(authority);
-    (host.to_owned(), port)
+    Some((host.to_owned(), port))
 }
 
 fn host_and_port(text: &str) -> (&str, Option<u16>) {

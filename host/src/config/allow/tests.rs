@@ -51,6 +51,7 @@ fn what_is_allowed_goes_through() {
         "{ type: elasticsearch, nodes: [\"https://a.corp.example.com:9200\"], index: logs }",
         "{ type: http, url: \"http://10.0.0.7/in\" }",
         "{ type: blackhole }",
+        "{ type: forward, servers: [\"10.0.0.7:24224\", { address: \"kafka.example.com:24224\" }] }",
         "{ type: kafka, brokers: [kafka.example.com], topic: logs, tls: { ca: /etc/flitch/tls/ca.pem } }",
     ] {
         assert_eq!(said(SOURCE, output, FILTER), "", "{output}");
@@ -125,6 +126,10 @@ fn what_is_not_allowed_is_told_with_its_place_and_the_setting_that_would_allow_i
             "`evil.example.com`",
         ),
         (SOURCE, "{ type: http, url: \"http://evil.example.com#@10.0.0.7/\" }", FILTER, "2:", ""),
+        (SOURCE, "{ type: http, url: \"http:evil.example.com/://10.0.0.7/\" }", FILTER, "2:", "allow.hosts"),
+        (SOURCE, "{ type: forward, servers: [\"evil:24224\"] }", FILTER, "2:", "`evil`"),
+        (SOURCE, "{ type: forward, servers: [{ address: \"evil:24224\" }] }", FILTER, "2:", "`evil`"),
+        (SOURCE, "{ type: forward, servers: [\"10.0.0.7:1\", 24224] }", FILTER, "2:", "allow.hosts"),
         (
             SOURCE,
             "{ type: http, url: \"http://evil.example.com\\\\@10.0.0.7/\" }",
@@ -248,7 +253,33 @@ fn a_host_is_the_same_however_it_is_written() {
         ("sb://a.b/", ("a.b", None)),
     ];
     for (text, (name, port)) in cases {
-        assert_eq!(host(text), (name.to_owned(), port), "{text}");
+        assert_eq!(host(text), Some((name.to_owned(), port)), "{text}");
+    }
+}
+
+#[test]
+fn a_text_is_of_no_allowed_host_if_who_connects_may_read_another_one_in_it() {
+    let allowed = AllowSettings { hosts: vec!["good.example".to_owned()], ..AllowSettings::default() };
+    for text in ["good.example", "good.example:9092", "https://good.example/x://evil.example?a=b@c"] {
+        assert_eq!(is_host_allowed(text, &allowed), Ok(()), "{text}");
+    }
+    for text in [
+        "https:evil.example/://good.example",
+        "https:/evil.example/x://good.example",
+        "https:\\evil.example\\://good.example/",
+        "https:\t//evil.example/?://good.example",
+        "https:\n//evil.example#://good.example",
+        "https:///evil.example/://good.example",
+        "good.example/ evil.example",
+        "good.example?.evil.example:9092",
+        "good.example#.evil.example:9092",
+        "evil.example/@good.example",
+        "https://evil.example\t@good.example\n.evil.example",
+    ] {
+        is_host_allowed(text, &allowed).unwrap_err();
+        // What is held here to be a URL of another host is one, where it is any.
+        let host = reqwest::Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
+        assert_ne!(host.as_deref(), Some("good.example"), "{text}");
     }
 }
 
@@ -337,6 +368,10 @@ fn gather(root: &Json, node: &Json, section: &str, way: &mut Vec<String>, unknow
         return;
     }
     if let Some(path) = node.get("$ref").and_then(Json::as_str) {
+        // Of a size and a time too, and of nothing else for the form that it has: an address has one.
+        if ["#/$defs/Bytes", "#/$defs/Span"].contains(&path) {
+            return;
+        }
         return gather(root, root.pointer(&path[1..]).unwrap(), section, way, unknown);
     }
     for forms in ["oneOf", "anyOf", "allOf"] {
@@ -357,8 +392,8 @@ fn gather(root: &Json, node: &Json, section: &str, way: &mut Vec<String>, unknow
     let is_text = node.get("type").is_some_and(|kind| {
         kind == "string" || kind.as_array().is_some_and(|all| all.contains(&"string".into()))
     });
-    // Of one word among some, of a size and of a time it is known what it is.
-    let is_free = is_text && ["enum", "const", "pattern"].iter().all(|key| node.get(*key).is_none());
+    // Of one word among some it is known what it is.
+    let is_free = is_text && ["enum", "const"].iter().all(|key| node.get(*key).is_none());
     let Some(last) = way.last().filter(|_| is_free) else { return };
     let keys: Vec<&str> = way.iter().map(String::as_str).collect();
     if reach(section, &keys) == Reach::Nothing && !HARMLESS.contains(&last.as_str()) {
