@@ -107,8 +107,8 @@ pub struct ClientSecurity {
     /// The user's password.
     #[serde(default)]
     pub password: Option<Secret>,
-    /// The name by which flitch calls itself, that of the machine where it is not set; a server refuses one that has its own
-    /// name.
+    /// The name by which flitch calls itself; not set, that of the machine with `-client` behind it. A server that has the same
+    /// name is refused: it could send back what it was sent, and seem to know the key.
     #[serde(default)]
     pub self_hostname: Option<String>,
 }
@@ -241,7 +241,7 @@ impl ForwardSettings {
         let settings = SecuritySettings {
             shared_key: security.shared_key.clone(),
             users,
-            self_hostname: security.self_hostname.clone().unwrap_or_else(|| hostname().to_owned()),
+            self_hostname: security.self_hostname.clone().unwrap_or_else(|| format!("{}-client", hostname())),
         };
         settings.check()?;
         Ok(Some(settings))

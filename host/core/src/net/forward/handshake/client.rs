@@ -15,6 +15,8 @@ use crate::net::forward::wrong;
 #[derive(Debug)]
 pub struct Ping {
     message: Vec<u8>,
+    /// What the client calls itself.
+    hostname: String,
     salt: [u8; 16],
     nonce: Vec<u8>,
     keeps: bool,
@@ -79,7 +81,7 @@ impl Ping {
         for part in [&proof, user, &password] {
             text(part, &mut message);
         }
-        Ok(Ping { message, salt, nonce: nonce.to_owned(), keeps })
+        Ok(Ping { message, hostname: hostname.to_owned(), salt, nonce: nonce.to_owned(), keeps })
     }
 
     /// The message to send.
@@ -89,10 +91,19 @@ impl Ping {
 
     /// Whether a PONG, a complete MessagePack value, lets the client in, and proves that the server knows the key.
     ///
+    /// What proves it differs from the client's own proof by the name alone that stands in it: a server that does not know the key
+    /// could send back what it was sent. So one with the client's name has proved nothing, as fluentd has it.
+    ///
     /// # Errors
     /// It does not, or is no PONG.
     pub fn verify(&self, pong: &[u8], settings: &SecuritySettings) -> io::Result<()> {
         let (hostname, proof) = verdict(pong)?;
+        if hostname == self.hostname.as_bytes() {
+            return Err(wrong(&format!(
+                "it calls itself `{}`, as this client does, and so proves nothing: give one of them another `self_hostname`",
+                self.hostname
+            )));
+        }
         let key = settings.shared_key.expose().as_bytes();
         match proof == digest(&[&self.salt, hostname, &self.nonce, key]).as_bytes() {
             true => Ok(()),

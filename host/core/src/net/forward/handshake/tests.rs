@@ -2,7 +2,8 @@ use bytes::BytesMut;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-use super::server::{check, shake};
+use super::client::Ping;
+use super::server::{check, helo, pong, shake};
 use super::*;
 use crate::net::forward::wire::{Cursor, Scanner, Token};
 use crate::testing::pack;
@@ -118,6 +119,23 @@ async fn a_client_that_does_not_is_told_why_and_refused() {
     let (pong, outcome, _) = client("guess").await;
     assert_eq!(pong, json!([false, "shared_key mismatch", ""]));
     assert_eq!(outcome.unwrap_err().to_string(), "shared_key mismatch");
+}
+
+#[test]
+fn a_server_that_sends_back_what_it_was_sent_has_not_proved_that_it_knows_the_key() {
+    let settings = settings(&[]);
+    let ping = Ping::answer(&helo(NONCE, SALT), "edge.example", &settings).unwrap();
+    let mut cursor = Cursor::new(ping.message(), 0);
+    let sent: Vec<Token<'_>> = (0..5).map(|_| cursor.token().unwrap()).collect();
+    let (name, proof) = (text(sent[2]), text(sent[4]));
+    let reflected = pack(&json!(["PONG", true, "", name, proof]));
+    let error = ping.verify(&reflected, &settings).unwrap_err().to_string();
+    assert!(error.contains("calls itself `edge.example`") && error.contains("`self_hostname`"), "{error}");
+    let renamed = pack(&json!(["PONG", true, "", "other.example", proof]));
+    assert!(ping.verify(&renamed, &settings).is_err());
+    let known = check(ping.message(), NONCE, SALT, &settings);
+    assert!(known.is_ok(), "{known:?}");
+    ping.verify(&pong(&known, &settings.self_hostname), &settings).unwrap();
 }
 
 #[test]
