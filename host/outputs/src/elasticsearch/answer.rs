@@ -1,9 +1,11 @@
 //! What a node says of a bulk request, and what becomes of each record by it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use memchr::memmem;
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::settings::Op;
@@ -40,10 +42,46 @@ pub(super) enum Fate {
     Refused(String),
 }
 
+/// How an answer begins to be read: before it is known that its items are as many as the records none is kept, for there may be one
+/// in two bytes.
+#[derive(Deserialize)]
+struct Overview {
+    errors: bool,
+    #[serde(default)]
+    items: Count,
+}
+
+/// How many items there are.
+#[derive(Default)]
+struct Count(usize);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Count, D::Error> {
+        struct Counter;
+
+        impl<'de> Visitor<'de> for Counter {
+            type Value = Count;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of items")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Count, A::Error> {
+                let mut count = 0;
+                while items.next_element::<IgnoredAny>()?.is_some() {
+                    count += 1;
+                }
+                Ok(Count(count))
+            }
+        }
+
+        from.deserialize_seq(Counter)
+    }
+}
+
 /// The items are read one by one, so that none of them costs the others.
 #[derive(Deserialize)]
-struct Answer<'a> {
-    errors: bool,
+struct Items<'a> {
     #[serde(borrow, default)]
     items: Vec<&'a RawValue>,
 }
@@ -153,14 +191,16 @@ pub(super) fn fates(body: &[u8], count: usize, rules: Rules) -> Result<Option<Ve
         reason: format!("the answer is none to a bulk request: {why}"),
     };
     let body = String::from_utf8_lossy(body);
-    let answer: Answer<'_> = serde_json::from_str(&body).map_err(|error| no_answer(error.to_string()))?;
-    let is_told = is_aside && answer.items.len() == count;
-    if !answer.errors && !is_told {
+    let wrong = |error: serde_json::Error| no_answer(error.to_string());
+    let Overview { errors, items: Count(items) } = serde_json::from_str(&body).map_err(wrong)?;
+    let is_told = is_aside && items == count;
+    if !errors && !is_told {
         return Ok(None);
     }
-    if answer.items.len() != count {
-        return Err(no_answer(format!("{} items for {count} records", answer.items.len())));
+    if items != count {
+        return Err(no_answer(format!("{items} items for {count} records")));
     }
+    let Items { items } = serde_json::from_str(&body).map_err(wrong)?;
     let fate_of = |item: &&RawValue| match outcome(item) {
         Some(outcome) => fate(&outcome, rules),
         None => {
@@ -168,7 +208,7 @@ pub(super) fn fates(body: &[u8], count: usize, rules: Rules) -> Result<Option<Ve
             Fate::Again(WriteError::Unreachable { reason })
         }
     };
-    Ok(Some(answer.items.iter().map(fate_of).collect()))
+    Ok(Some(items.iter().map(fate_of).collect()))
 }
 
 /// What an item says, under the name of whichever operation.

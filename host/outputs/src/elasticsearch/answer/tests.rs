@@ -142,6 +142,21 @@ fn what_is_wrong_with_the_index_is_waited_for_where_there_is_one_and_costs_its_r
 }
 
 #[test]
+fn items_that_are_not_as_many_as_the_records_are_counted_and_nothing_else() {
+    let ones = "1,".repeat(100_000);
+    for (body, told) in [
+        (format!(r#"{{"errors":true,"items":[{ones}1]}}"#), "100001 items for 2 records"),
+        (r#"{"errors":true,"items":{}}"#.to_owned(), "a list of items"),
+        (r#"{"errors":true}"#.to_owned(), "0 items for 2 records"),
+    ] {
+        let error = fates(body.as_bytes(), 2, ONE).unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+    }
+    let body = format!(r#"{{"errors":false,"took":1,"items":[{ones}1]}}"#);
+    assert!(fates(body.as_bytes(), 2, ONE).unwrap().is_none());
+}
+
+#[test]
 fn an_answer_to_a_whole_request_is_that_of_a_node_where_it_is_an_error_with_a_type() {
     for (body, told) in [
         (
