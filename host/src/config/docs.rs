@@ -32,7 +32,8 @@ schema` prints its JSON Schema for editors.
   `m`, `h` or `d`, or the word written out (`10 seconds`). 0 is refused where the key does not say what it means.
 - An *address* is `host:port`, `[::1]:port` for IPv6, or a port by itself.
 - A *secret* is text that appears in no log, error or answer of the API. Reports show stars for it, and for what stands
-  under a key that is a letter away from a secret's, and for user and password in a URL.
+  under a key that is a letter away from a secret's, and for user and password in a URL; and where a server that refuses a
+  request says again what it was sent, for credentials, headers and keys in the URL of six letters or more.
 - Anchors, aliases and merge keys (`<<: *name`) work. Keys at the top that begin with `x-` are ignored: a place for
   anchors.
 ";

@@ -19,6 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::machine::{Question, Teller};
+use super::confided;
 use super::helper;
 use super::http_client::{Settings, beginning, client, is_of_the_moment, reason, retry_after};
 use super::tls::client::{Trust, config};
@@ -275,20 +276,23 @@ impl Entra {
                         .iter()
                         .fold(client.get(url), |get, (name, value)| get.header(*name, value))
                 };
-                let answer = get().send().await.map_err(unreachable)?;
+                let answer = confided::send(get()).await.map_err(unreachable)?;
                 let proof = match answer.headers().get("WWW-Authenticate").filter(|_| answer.status() == 401)
                 {
                     Some(asked) => teller.proof(asked.to_str().unwrap_or_default())?,
                     None => None,
                 };
                 match proof {
-                    Some(proof) => get().header("Authorization", proof).send().await.map_err(unreachable)?,
+                    Some(proof) => {
+                        let get = get().header("Authorization", proof);
+                        confided::send(get).await.map_err(unreachable)?
+                    }
                     None => answer,
                 }
             }
             Ask::Post(url, form) => {
                 let post = client.post(url).header("Content-Type", "application/x-www-form-urlencoded");
-                post.body(encoded(form)).send().await.map_err(unreachable)?
+                confided::send(post.body(encoded(form))).await.map_err(unreachable)?
             }
         };
         let status = answer.status();

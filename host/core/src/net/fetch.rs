@@ -12,6 +12,7 @@ use reqwest::header::{
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 
+use super::confided;
 use super::http_client::{self, beginning, reason, retry_after};
 use super::http_head::{self, AuthSettings};
 use super::tls::{ClientTls, Renewed};
@@ -137,7 +138,7 @@ impl Fetch {
                 head.insert(name, value);
             }
         }
-        let asked = self.client.get().get(self.url.clone()).headers(head).send().await;
+        let asked = confided::send(self.client.get().get(self.url.clone()).headers(head)).await;
         let mut answer = asked.map_err(unreached)?;
         let is_known = known.etag.is_some() || known.modified.is_some();
         match answer.status() {

@@ -14,6 +14,7 @@ use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderValue,
 use reqwest::{Client, ClientBuilder, Proxy, Response, StatusCode, Url, redirect};
 use rustls::ClientConfig;
 
+use super::confided::Confided;
 use super::expand::Coding;
 use super::tls;
 
@@ -163,8 +164,25 @@ pub fn leads_to(answer: &Response) -> String {
 }
 
 /// Reads an answer to its end, so that its connection can be used again, and keeps its first `most` bytes as text. What
-/// is much longer, or breaks off, is read no further.
-pub async fn beginning(mut answer: Response, most: usize) -> String {
+/// is much longer, or breaks off, is read no further. One that is no success loses what its server was told in confidence, where
+/// [`send`](super::confided::send) sent the request.
+pub async fn beginning(answer: Response, most: usize) -> String {
+    let confided = answer.extensions().get::<Confided>().filter(|_| !answer.status().is_success()).cloned();
+    let confided = confided.unwrap_or_default();
+    let longest = confided.longest();
+    let kept = first(answer, most.saturating_add(longest)).await;
+    let is_cut = kept.len() > most;
+    let mut text = confided.hide(String::from_utf8_lossy(&kept).into_owned());
+    if is_cut {
+        // A secret may be cut at the end, and was not known then.
+        text.truncate(text.floor_char_boundary(text.len().saturating_sub(longest)));
+    }
+    text.truncate(text.floor_char_boundary(most));
+    text
+}
+
+/// The first `most` bytes of an answer.
+async fn first(mut answer: Response, most: usize) -> Vec<u8> {
     let coding = coding(&answer);
     let mut kept = Vec::new();
     while kept.len() < most {
@@ -178,7 +196,7 @@ pub async fn beginning(mut answer: Response, most: usize) -> String {
         let _ = expand(&kept, coding, most, &mut plain);
         kept = plain;
     }
-    String::from_utf8_lossy(&kept).into_owned()
+    kept
 }
 
 /// The whole of an answer.

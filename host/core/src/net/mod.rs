@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod budget;
+pub mod confided;
 pub mod connections;
 pub mod descriptors;
 pub mod dial;

@@ -16,6 +16,8 @@ use hyper::body::{Body, Frame, SizeHint};
 use reqwest::{RequestBuilder, Response};
 use tokio::time::Sleep;
 
+use super::confided;
+
 /// Bytes that are handed over before the connection is read again.
 const PIECE: usize = 32 << 10;
 /// How long a server has to refuse a request by its head, where requests have time for that.
@@ -45,7 +47,7 @@ impl Uploads {
         let waits = length >= self.cut.load(Ordering::Acquire);
         let pause = waits.then(|| Box::pin(tokio::time::sleep(self.pause)));
         let pieces = Pieces { left: body, pause, rests: false };
-        let answer = request.body(reqwest::Body::wrap(pieces)).send().await;
+        let answer = confided::send(request.body(reqwest::Body::wrap(pieces))).await;
         match &answer {
             Err(error) if length > PIECE && !error.is_connect() && !error.is_timeout() => {
                 self.cut.fetch_min(length, Ordering::AcqRel);

@@ -8,6 +8,7 @@ use reqwest::{Client, StatusCode, Url};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use flitch_core::net::confided;
 use flitch_core::net::http_client::{self, beginning, reason, retry_after, whole};
 use flitch_core::net::tls::Renewed;
 use flitch_core::units::Bytes;
@@ -82,7 +83,7 @@ impl Asker {
 
     async fn ask(&self, message: AgentToServer, ears: &Ears) -> Result<ServerToAgent, Broken> {
         let request = self.client.get().post(self.url.clone()).headers(self.head.clone());
-        let answer = request.body(message.encode_to_vec()).send().await;
+        let answer = confided::send(request.body(message.encode_to_vec())).await;
         let answer = answer.map_err(|error| Broken::new(reason(&error)))?;
         if answer.status() != StatusCode::OK {
             let (status, after) = (answer.status(), retry_after(answer.headers(), ears.clock.now()));

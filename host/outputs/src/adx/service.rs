@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 use super::said::{self, Trouble};
 use super::trust::{is_local, is_trusted};
 use crate::WriteError;
+use flitch_core::net::confided;
 use flitch_core::net::entra::{AuthSettings, Entra, Refusal, Token};
 use flitch_core::net::lent::Lent;
 use flitch_core::net::tls::Renewed;
@@ -184,7 +185,7 @@ impl Service {
             }
             let answer = match &gzip {
                 Some(gzip) => self.uploads.send(request.header(CONTENT_ENCODING, "gzip"), gzip.clone()).await,
-                None => request.send().await,
+                None => confided::send(request).await,
             };
             let whom = url.host_str().unwrap_or_default().to_owned();
             match said::text(&whom, answer).await {
@@ -231,7 +232,7 @@ impl Service {
         let ask = || async {
             let url = self.url(End::Engine, &["auth", "metadata"]);
             let whom = url.host_str().unwrap_or_default().to_owned();
-            let answer = self.http.get().get(url).header(ACCEPT, "application/json").send().await;
+            let answer = confided::send(self.http.get().get(url).header(ACCEPT, "application/json")).await;
             let resource = match said::text(&whom, answer).await {
                 Ok(text) => serde_json::from_str::<Metadata>(&text)
                     .ok()

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use super::said::{self, Trouble};
 use crate::WriteError;
 use crate::staging::Object;
+use flitch_core::net::confided;
 use flitch_core::net::words;
 
 /// The version of the protocol.
@@ -39,7 +40,7 @@ fn with(url: &Url, pairs: &[(&str, &str)]) -> Url {
 
 async fn send(request: RequestBuilder, url: &Url) -> Result<String, Trouble> {
     let whom = url.host_str().unwrap_or_default();
-    said::text(whom, request.header("x-ms-version", VERSION).send().await).await
+    said::text(whom, confided::send(request.header("x-ms-version", VERSION)).await).await
 }
 
 /// Writes an object as a blob of this name. Answers its address, with the signature.

@@ -18,6 +18,7 @@ use serde::Deserialize;
 
 use crate::object::{direct, http};
 use flitch_core::named_file;
+use flitch_core::net::confided;
 use flitch_core::net::http_client::{beginning, reason};
 use flitch_core::net::lent::Lent;
 
@@ -98,7 +99,7 @@ impl Container {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        let answer = request.send().await.map_err(|error| anyhow::anyhow!("{}", reason(&error)))?;
+        let answer = confided::send(request).await.map_err(|error| anyhow::anyhow!("{}", reason(&error)))?;
         let status = answer.status();
         let text = beginning(answer, MOST).await;
         anyhow::ensure!(status.is_success(), "{status}: {}", text.chars().take(200).collect::<String>());

@@ -23,6 +23,7 @@ use super::{Credentials, Found, credentials_of, domain, environment, sign};
 use crate::object::{default_timeout, http, pause};
 use flitch_core::clock::Clock;
 use flitch_core::file_stamp::FileStamp;
+use flitch_core::net::confided;
 use flitch_core::net::helper;
 use flitch_core::net::http_client::{beginning, is_of_the_moment, reason, retry_after};
 use flitch_core::net::lent::Lent;
@@ -145,7 +146,7 @@ impl Profiled {
         headers.insert(CONTENT_TYPE, form);
         let to = (&Method::POST, &url);
         sign(base, ("sts", &self.region), to, &mut headers, &body).map_err(anyhow::Error::msg)?;
-        let answer = self.client.post(url.clone()).headers(headers).body(body).send().await;
+        let answer = confided::send(self.client.post(url.clone()).headers(headers).body(body)).await;
         let answer = answer.map_err(|error| Away(format!("{url}: {}", reason(&error))))?;
         let status = answer.status();
         let after = retry_after(answer.headers(), Clock::system().now());

@@ -15,6 +15,7 @@ use super::fault::{Fault, fault};
 use crate::nodes::{Node, Nodes};
 use crate::staging::Object;
 use flitch_core::clock::Clock;
+use flitch_core::net::confided;
 use flitch_core::net::http_client::{beginning, reason, retry_after};
 use flitch_core::net::tls::Renewed;
 use flitch_core::secret::Secret;
@@ -200,7 +201,7 @@ impl Client {
             url.push_str(&format!("&{name}={}", encoded(value)));
         }
         let request = self.signed(self.http.get().request(method, url)).header(CONTENT_LENGTH, 0);
-        let answer = request.send().await.map_err(|error| Fault::Away(reason(&error)))?;
+        let answer = confided::send(request).await.map_err(|error| Fault::Away(reason(&error)))?;
         match answer.status() {
             status if status.is_success() || status == StatusCode::TEMPORARY_REDIRECT => Ok(answer),
             _ => Err(refused(answer).await),
@@ -247,7 +248,7 @@ impl Client {
                     .body(Body::wrap_stream(ReaderStream::with_capacity(file, PIECE)))
             }
         };
-        let answer = request.send().await.map_err(|error| Fault::Failed(reason(&error)))?;
+        let answer = confided::send(request).await.map_err(|error| Fault::Failed(reason(&error)))?;
         match answer.status() {
             status if status.is_success() => {
                 beginning(answer, ANSWER).await;

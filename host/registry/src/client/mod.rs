@@ -27,6 +27,7 @@ use crate::digest::Digest;
 use crate::manifest::{self, Descriptor, MANIFEST};
 use crate::settings::PluginsSettings;
 use challenge::Challenge;
+use flitch_core::net::confided;
 use flitch_core::net::http_client::{self, beginning};
 use logins::Login;
 
@@ -312,7 +313,7 @@ impl<'a> Client<'a> {
     }
 
     async fn sent(&self, request: RequestBuilder) -> Result<Response, Error> {
-        match timeout(self.timeout, request.send()).await {
+        match timeout(self.timeout, confided::send(request)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.unreachable(&http_client::reason(&error))),
             Err(_) => Err(self.unreachable("no answer in time")),

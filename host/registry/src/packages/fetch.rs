@@ -15,6 +15,7 @@ use crate::digest::Digest;
 use crate::reference::is_package;
 use crate::registries::Registries;
 use crate::signature;
+use flitch_core::net::confided;
 use flitch_core::net::http_client::{self, beginning, reason};
 
 /// Longest time for a connection, and for a download from its begin to its end.
@@ -121,7 +122,7 @@ impl Registries {
         for _ in 0..=REDIRECTS {
             may(at.as_str()).map_err(Error::Refused)?;
             let client = self.downloads_from(&at)?;
-            let sent = client.get(at.clone()).headers(head.clone()).send();
+            let sent = confided::send(client.get(at.clone()).headers(head.clone()));
             let answer = self.within(sent).await?;
             if answer.status() == StatusCode::OK {
                 return self.content(answer).await;

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use super::connect::{PATIENCE, TlsArgs, beside};
 use flitch_core::dead_letter::replay::Sink;
+use flitch_core::net::confided;
 use flitch_core::net::forward::client::unique;
 use flitch_core::net::http_client::{self, Settings, beginning};
 use flitch_core::secret::Secret;
@@ -122,7 +123,7 @@ impl Post {
             Some(Credentials::Bearer(token)) => request.bearer_auth(token.expose()),
             Some(Credentials::Basic(user, password)) => request.basic_auth(user, Some(password.expose())),
         };
-        let answer = request.body(records).send().await.map_err(|error| {
+        let answer = confided::send(request.body(records)).await.map_err(|error| {
             let why = match error.is_timeout() {
                 true => format!("no answer within {} s", PATIENCE.as_secs()),
                 false => http_client::reason(&error),

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::tls::TlsSettings;
 use super::tls::client::{Trust, config};
 use super::*;
+use crate::net::confided;
 use crate::net::connections::Connections;
 use crate::net::listen::{Client as Caller, Listener};
 use crate::net::serve::{Patience, Visit};
@@ -52,6 +53,10 @@ async fn answer(request: Request<Incoming>) -> hyper::Response<Full<Bytes>> {
             let coding = request.uri().path().trim_start_matches("/empty/").to_owned();
             *answer.body_mut() = Full::default();
             answer.headers_mut().insert("content-encoding", coding.parse().unwrap());
+        }
+        "/echo" => {
+            *answer.status_mut() = StatusCode::UNAUTHORIZED;
+            *answer.body_mut() = Full::new(format!("{} {:?}", request.uri(), request.headers()).into());
         }
         "/wanted" => {
             let wanted = request.headers().get("accept-encoding").unwrap();
@@ -140,6 +145,28 @@ async fn of_a_long_answer_the_beginning_is_kept() {
     let client = client(settings()).unwrap();
     let (status, said) = get(&client, &format!("http://{}/long", server.address)).await.unwrap();
     assert_eq!((status, said), (200, "x".repeat(100)));
+}
+
+#[tokio::test]
+async fn what_a_server_was_told_in_confidence_is_left_out_where_it_says_it_again() {
+    let server = server(None).await;
+    let client = client(settings()).unwrap();
+    let url = format!("http://{}/echo?index=main&sig=s3cret%2Fsig", server.address);
+    let ask = async |most: usize| {
+        let request = client.get(&url).basic_auth("elastic", Some("hunter2hunter2"));
+        let request = request.header("x-amz-security-token", "hunter2").header("x-else", "hunter2hunter2!");
+        beginning(confided::send(request).await.unwrap(), most).await
+    };
+    let said = ask(4096).await;
+    assert!(said.starts_with("/echo?index=main&sig=*** {") && said.ends_with('}'), "{said}");
+    for told in [r#""authorization": "Basic ***""#, r#""x-amz-security-token": "***""#, r#""x-else": "***!""#]
+    {
+        assert!(said.contains(told), "{said}");
+    }
+    for most in (0..said.len() + 60).step_by(7) {
+        let begun = ask(most).await;
+        assert!(said.starts_with(&begun) && begun.len() <= most, "{most}: {begun}");
+    }
 }
 
 #[tokio::test]
