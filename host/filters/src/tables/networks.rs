@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use maxminddb::{MaxMindDbError, PathElement, Reader};
+use maxminddb::{MaxMindDbError, PathElement, Reader, WithinOptions};
 use serde_json::Value;
 
 use crate::guest::LookupError;
@@ -22,8 +22,9 @@ use flitch_core::telemetry::Quiet;
 
 /// Most bytes of a file, which is held in memory.
 const MAX_BYTES: u64 = 1 << 30;
-/// Networks that are read at the start.
+/// Networks that are read at the start, and leaves of the tree that are looked at for them.
 const SAMPLE: usize = 4096;
+const LEAVES: usize = 1 << 18;
 /// Most paths that may be asked for at once: each has a column.
 pub const MAX_PATHS: usize = 1000;
 
@@ -52,9 +53,15 @@ impl Networks {
                 bail!("it is too large: {length} bytes, and a table holds 1 GiB");
             }
             let reader = Reader::open_readfile(path)?;
-            // A file that is damaged shows it here, and not at the first record.
-            for network in reader.networks(Default::default())?.take(SAMPLE) {
-                network?.decode::<serde::de::IgnoredAny>()?;
+            // Leaves with nothing count as well: a tree of a hundred nodes may lead to those in more ways than can be gone.
+            let every = WithinOptions::default().include_networks_without_data().include_aliased_networks();
+            let mut known = 0;
+            for leaf in reader.networks(every)?.take(LEAVES) {
+                // A file that is damaged shows it here, and not at the first record.
+                known += usize::from(leaf?.decode::<serde::de::IgnoredAny>()?.is_some());
+                if known == SAMPLE {
+                    break;
+                }
             }
             Ok(Networks { reader, broken: Quiet::a_minute() })
         };

@@ -82,6 +82,44 @@ fn many_addresses_of_one_network_are_one_answer_and_no_more_is_held_than_may_be(
     assert_eq!(networks.ask(&want, &late).find(b"1.128.0.1"), Err(LookupError::Late));
 }
 
+/// A database of 128 nodes, the root first, whose last one leads to `last`; each other one leads to the next by both bits.
+fn forking(last: u32) -> Vec<u8> {
+    let text = |text: &str| [&[0x40 | text.len() as u8], text.as_bytes()].concat();
+    let number = |number: u8| vec![0xa1, number];
+    let nodes = (1..128).chain([last]).flat_map(|next| [next, next].map(|to: u32| to.to_be_bytes()));
+    let tree = nodes.flat_map(|[_, high, middle, low]| [high, middle, low]);
+    let pairs = [
+        ("binary_format_major_version", number(2)),
+        ("binary_format_minor_version", number(0)),
+        ("build_epoch", vec![0x01, 0x02, 1]),
+        ("database_type", text("Test")),
+        ("description", vec![0xe0]),
+        ("ip_version", number(6)),
+        ("languages", vec![0x00, 0x04]),
+        ("node_count", vec![0xc1, 128]),
+        ("record_size", number(24)),
+    ];
+    let mut file: Vec<u8> = tree.chain([0; 16]).chain(text("known")).collect();
+    file.extend_from_slice(b"\xab\xcd\xefMaxMind.com");
+    file.push(0xe0 | pairs.len() as u8);
+    pairs.into_iter().for_each(|(name, value)| file.extend([text(name), value].concat()));
+    file
+}
+
+#[test]
+fn a_tree_that_leads_to_nothing_in_more_ways_than_can_be_gone_is_read_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.mmdb");
+    std::fs::write(&path, forking(128)).unwrap();
+    let networks = Networks::read(&path).unwrap();
+    assert_eq!(networks.len(), 128);
+    assert_eq!(answer(&networks, "2001:218::1", &["a"]), None);
+    // The value is there, whichever way leads to it.
+    std::fs::write(&path, forking(128 + 16)).unwrap();
+    let networks = Networks::read(&path).unwrap();
+    assert_eq!(answer(&networks, "2001:218::1", &[""]).map(|found| found.len()), Some(1));
+}
+
 /// MaxMind's own collection of files that broke readers: cycles, lengths beyond the end, deep nesting, pointers that
 /// multiply.
 #[test]
