@@ -17,8 +17,7 @@ use flitch_core::batch::value::{Scalar, Value};
 use flitch_core::batch::{Column, Kind, Records};
 use flitch_core::named_file;
 
-/// Most rows of a table: row numbers are 32 bits, and a batch holds no more.
-const MAX_ROWS: usize = 1 << 28;
+mod bounds;
 
 /// The rows of a table, and where each key stands.
 #[derive(Debug)]
@@ -156,8 +155,9 @@ pub fn write_key(value: Value<'_>, text: &mut Vec<u8>) -> Option<()> {
 }
 
 fn read_csv(path: &Path, key: &str) -> anyhow::Result<(Records, Vec<String>)> {
-    let mut reader = csv::ReaderBuilder::new().from_reader(named_file::open(path)?);
+    let mut reader = csv::ReaderBuilder::new().from_reader(bounds::Lines::new(named_file::open(path)?));
     let header = reader.byte_headers()?.clone();
+    bounds::check_names(header.len())?;
     let names: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
     if !names.iter().any(|name| name == key) {
         bail!("its first line has no `{key}`; it has {}", names.join(", "));
@@ -170,7 +170,7 @@ fn read_csv(path: &Path, key: &str) -> anyhow::Result<(Records, Vec<String>)> {
             builder.key(name).text(value);
         }
         builder.end_record();
-        check_rows(&builder)?;
+        bounds::check(&builder)?;
     }
     Ok((finish(builder), names.iter().map(|name| path_of(name)).collect()))
 }
@@ -191,7 +191,7 @@ fn read_ndjson(path: &Path) -> anyhow::Result<(Records, Vec<String>)> {
         }
         if !line.trim_ascii().is_empty() {
             decode_line(&mut builder, &line).with_context(|| format!("line {number}"))?;
-            check_rows(&builder)?;
+            bounds::check(&builder)?;
         }
     }
     let records = finish(builder);
@@ -204,11 +204,4 @@ fn read_ndjson(path: &Path) -> anyhow::Result<(Records, Vec<String>)> {
 
 fn finish(mut builder: Builder) -> Records {
     builder.finish(InvalidUtf8::Replace, &Constants::new()).records
-}
-
-fn check_rows(builder: &Builder) -> anyhow::Result<()> {
-    if builder.rows() > MAX_ROWS || builder.bytes() > 1 << 30 {
-        bail!("it is too large: a table holds 2^28 rows and 1 GiB");
-    }
-    Ok(())
 }

@@ -48,6 +48,23 @@ fn load(file: &str, text: &str, key: &str) -> anyhow::Result<Tables> {
 }
 
 #[test]
+fn a_table_that_would_take_far_more_memory_than_it_has_bytes_is_refused_and_one_with_gaps_is_not() {
+    let apart = |rows: usize| -> String {
+        (0..rows).map(|row| format!("{{\"ip\":\"{row}\",\"c{row}\":1}}\n")).collect()
+    };
+    for (file, text, told) in [
+        ("t.csv", format!("ip{}\n", ",".repeat(20_000)), "its first line has 20001 names"),
+        ("t.csv", format!("ip{}\n", ",".repeat(5 << 20)), "a line of it has more than 4 MiB"),
+        ("t.csv", format!("ip,a\n1{}\n", ",".repeat(5 << 20)), "a line of it has more than 4 MiB"),
+        ("t.ndjson", apart(6000), "columns together, and few of them each"),
+    ] {
+        let error = format!("{:#}", load(file, &text, "ip").unwrap_err());
+        assert!(error.contains(told), "{error}");
+    }
+    load("t.ndjson", &apart(2000), "ip").unwrap();
+}
+
+#[test]
 fn csv_rows_are_found_by_their_key_and_an_empty_value_is_absent() {
     let tables = load("t.csv", "ip,city,a.b\n1.1.1.1,\"Delft, NL\",x\n2.2.2.2,,y\n", "ip").unwrap();
     let answer = tables
