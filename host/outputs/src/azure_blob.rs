@@ -108,21 +108,48 @@ fn pairs(text: &str) -> anyhow::Result<HashMap<String, &str>> {
 }
 
 impl AzureBlobSettings {
-    fn builder(&self) -> anyhow::Result<MicrosoftAzureBuilder> {
-        checks::container("container", &self.container)?;
-        let string = match &self.connection_string {
-            Some(text) => pairs(text.expose())?,
-            None => HashMap::new(),
-        };
-        let of_string = |name: &str| string.get(&name.to_ascii_lowercase()).map(|value| (*value).to_owned());
-        let named = self.account.clone().or_else(|| of_string("AccountName"));
-        let Some(account) = named.or_else(|| account_of(&of_string("BlobEndpoint")?)) else {
+    /// Where the blobs go: `https://ACCOUNT.blob.core.windows.net`, or what stands in its place.
+    ///
+    /// # Errors
+    /// Nothing says so; the text names the key.
+    pub fn address(&self) -> anyhow::Result<String> {
+        let string = self.string()?;
+        let account = self.account_in(&string)?;
+        let endpoint = self.endpoint_in(&string, &account);
+        Ok(endpoint.unwrap_or_else(|| format!("https://{account}.blob.core.windows.net")))
+    }
+
+    fn string(&self) -> anyhow::Result<HashMap<String, &str>> {
+        self.connection_string.as_ref().map_or_else(|| Ok(HashMap::new()), |text| pairs(text.expose()))
+    }
+
+    fn account_in(&self, string: &HashMap<String, &str>) -> anyhow::Result<String> {
+        let of_string = |name: &str| string.get(name).map(|value| (*value).to_owned());
+        let named = self.account.clone().or_else(|| of_string("accountname"));
+        let Some(account) = named.or_else(|| account_of(&of_string("blobendpoint")?)) else {
             anyhow::bail!(wrong!(
                 "account",
                 " is missing, and no `connection_string` with `AccountName` or a `BlobEndpoint` of Azure is there"
             ));
         };
         checks::word("account", &account)?;
+        Ok(account)
+    }
+
+    fn endpoint_in(&self, string: &HashMap<String, &str>, account: &str) -> Option<String> {
+        let of_string = |name: &str| string.get(name).map(|value| (*value).to_owned());
+        self.endpoint.clone().or_else(|| of_string("blobendpoint")).or_else(|| {
+            let suffix = of_string("endpointsuffix")?;
+            let protocol = of_string("defaultendpointsprotocol").unwrap_or_else(|| "https".to_owned());
+            Some(format!("{protocol}://{account}.blob.{suffix}"))
+        })
+    }
+
+    fn builder(&self) -> anyhow::Result<MicrosoftAzureBuilder> {
+        checks::container("container", &self.container)?;
+        let string = self.string()?;
+        let account = self.account_in(&string)?;
+        let of_string = |name: &str| string.get(&name.to_ascii_lowercase()).map(|value| (*value).to_owned());
         let key =
             self.account_key.as_ref().map(|key| key.expose().to_owned()).or_else(|| of_string("AccountKey"));
         let sas = self.sas_token.as_ref().map(|sas| sas.expose().to_owned());
@@ -144,11 +171,7 @@ impl AzureBlobSettings {
                 wrong!("auth", ": `client_secret` needs `client_id`, `client_secret` and `tenant_id`")
             );
         }
-        let endpoint = self.endpoint.clone().or_else(|| of_string("BlobEndpoint")).or_else(|| {
-            let suffix = of_string("EndpointSuffix")?;
-            let protocol = of_string("DefaultEndpointsProtocol").unwrap_or_else(|| "https".to_owned());
-            Some(format!("{protocol}://{account}.blob.{suffix}"))
-        });
+        let endpoint = self.endpoint_in(&string, &account);
         let mut builder = MicrosoftAzureBuilder::new()
             .with_container_name(&self.container)
             .with_account(&account)

@@ -11,6 +11,7 @@ use super::report::Problem;
 use super::source::SourceFile;
 use super::tree::{Location, Node, Value};
 use crate::fleet::AllowSettings;
+use flitch_outputs::OutputSettings;
 
 /// What stands under a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +132,14 @@ pub fn check(config: &Config, file: &SourceFile, allow: &AllowSettings, folder: 
         let Some((_, host)) = BY_DEFAULT.iter().find(|(known, _)| *known == kind) else { continue };
         if file.locate_key(&format!("{path}.endpoint")).is_none() {
             looker.found(file.locate(&format!("{path}.type")), is_host_allowed(host, allow));
+        }
+    }
+    for (name, output) in &config.outputs {
+        // An account, a suffix and a protocol make one address, which is judged as the output reads it.
+        if let OutputSettings::AzureBlob(blobs) = &output.kind
+            && let Ok(address) = blobs.address()
+        {
+            looker.found(file.locate(&format!("outputs.{name}.type")), is_host_allowed(&address, allow));
         }
     }
     looker.problems

@@ -10,7 +10,13 @@ fn allow() -> AllowSettings {
     AllowSettings {
         read: vec!["/var/log".into(), "/etc/flitch/tls".into()],
         write: vec!["/var/spool/flitch".into()],
-        hosts: texts(&["kafka.example.com", "*.corp.example.com:9200", "10.0.0.7"]),
+        hosts: texts(&[
+            "kafka.example.com",
+            "*.corp.example.com:9200",
+            "10.0.0.7",
+            "good.blob.core.windows.net",
+            "good.queue.core.windows.net",
+        ]),
         env: texts(&["FLEET_*", "HOME"]),
         sources: None,
         outputs: Some(texts(&[
@@ -22,6 +28,7 @@ fn allow() -> AllowSettings {
             "event_hubs",
             "blackhole",
             "forward",
+            "azure_blob",
         ])),
     }
 }
@@ -280,6 +287,34 @@ fn a_text_is_of_no_allowed_host_if_who_connects_may_read_another_one_in_it() {
         // What is held here to be a URL of another host is one, where it is any.
         let host = reqwest::Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
         assert_ne!(host.as_deref(), Some("good.example"), "{text}");
+    }
+}
+
+#[test]
+fn what_a_connection_string_and_other_settings_name_together_is_judged_as_it_is_connected_to() {
+    let blobs = |account: &str, string: &str| {
+        let output =
+            format!("{{ type: azure_blob, container: logs{account}, connection_string: \"{string}\" }}");
+        said(SOURCE, &output, FILTER)
+    };
+    let good = "AccountName=good;AccountKey=YQ==;EndpointSuffix=core.windows.net";
+    assert_eq!(blobs("", good), "");
+    assert_eq!(
+        blobs(", account: good", "AccountKey=YQ==;BlobEndpoint=https://good.blob.core.windows.net"),
+        ""
+    );
+    for (account, more) in [
+        ("", "AccountName=good;EndpointSuffix=core.windows.net;EndpointSuffix=evil.example"),
+        (
+            "",
+            "AccountName=good;DefaultEndpointsProtocol=https://evil.example/x;EndpointSuffix=core.windows.net",
+        ),
+        (", account: good", "QueueEndpoint=https://good.queue.core.windows.net;EndpointSuffix=evil.example"),
+        (", account: good", "BlobEndpoint=https:evil.example/://good.blob.core.windows.net"),
+    ] {
+        let said = blobs(account, &format!("AccountKey=YQ==;{more}"));
+        assert!(said.contains("the server's configuration:2:"), "{more}: {said}");
+        assert!(said.contains("allow.hosts") && !said.contains("YQ=="), "{more}: {said}");
     }
 }
 
