@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 
+use self::append::Begun;
 use self::client::{Client, Credentials};
 use self::fault::Fault;
 use crate::nodes::Node;
@@ -148,6 +149,7 @@ impl OutputKind for WebhdfsSettings {
             client,
             root: self.root.trim_end_matches('/').to_owned(),
             notes: Notes::new(cx.state_dir.join("uploads")),
+            begun: Begun::new(cx.state_dir.join("appends")),
             wishes: self.wishes()?,
             is_appending: self.append,
             plan,
@@ -174,6 +176,7 @@ struct WebhdfsOutput {
     root: String,
     plan: Plan,
     notes: Notes,
+    begun: Begun,
     wishes: BTreeMap<&'static str, String>,
     is_appending: bool,
 }
@@ -275,7 +278,10 @@ impl Output for WebhdfsOutput {
     }
 
     fn begin(&self) -> Answer<'_, ()> {
-        Box::pin(async { Ok(self.remove_leftovers().await?) })
+        Box::pin(async {
+            self.remove_leftovers().await?;
+            Ok(self.cut_leftovers().await?)
+        })
     }
 
     fn send<'a>(&'a self, object: &'a Object) -> Answer<'a, Fate> {

@@ -165,15 +165,20 @@ impl Specimen for WebhdfsSettings {
     }
 }
 
-/// Writes records as the delivery loop does, trying three times.
-async fn write(output: &Arc<dyn Output>, from: i64) -> Vec<String> {
+/// Has an object built of ten records.
+fn put(yard: &mut crate::staging::Yard, from: i64) {
     use flitch_core::batch::{Batch, StreamId};
     use flitch_core::receipt;
-    let mut yard = crate::staging::Yard::new(output.builds().unwrap()).unwrap();
     let receipt = receipt::issue(&Arc::default(), 10, 0, |_| {});
     let now = tokio::time::Instant::now();
     yard.put(Batch { records: crate::contract::placed(from, 10), receipt, stream: StreamId::UNORDERED }, now);
     yard.close_all(now);
+}
+
+/// Writes records as the delivery loop does, trying three times.
+async fn write(output: &Arc<dyn Output>, from: i64) -> Vec<String> {
+    let mut yard = crate::staging::Yard::new(output.builds().unwrap()).unwrap();
+    put(&mut yard, from);
     let sealed = yard.pop().unwrap();
     let mut errors = Vec::new();
     while errors.len() < 3 {
@@ -226,13 +231,88 @@ async fn what_is_appended_in_part_is_cut_off_before_it_is_appended_again() {
         *cluster.breaks.lock() = Some(100);
         assert_eq!(write(&output, from).await.len(), 1);
     }
-    let files = cluster.files.lock();
-    let text = String::from_utf8(files["/logs/all.ndjson"].clone()).unwrap();
-    let numbers: Vec<u64> = text
-        .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["n"].as_u64().unwrap())
-        .collect();
-    assert_eq!(numbers, (0..30).collect::<Vec<_>>());
+    assert_eq!(numbers(&cluster, "/logs/all.ndjson"), (0..30).collect::<Vec<_>>());
+}
+
+/// The numbers of the records in a file, each of whose lines is a whole record.
+fn numbers(cluster: &Cluster, file: &str) -> Vec<u64> {
+    let text = String::from_utf8(cluster.files.lock()[file].clone()).unwrap();
+    let number = |line| serde_json::from_str::<serde_json::Value>(line).unwrap()["n"].as_u64().unwrap();
+    text.lines().map(number).collect()
+}
+
+#[tokio::test]
+async fn what_a_process_before_this_one_has_appended_in_part_is_cut_off() {
+    let (cluster, home) = (Arc::new(Cluster::default()), tempfile::tempdir().unwrap());
+    let (_server, address) = served(&cluster);
+    let open = |key: &str| {
+        let more = format!(r#"{{"key":"{key}","append":true,"compression":"none"}}"#);
+        super::tests::open(&[address], &more, &home, &context()).unwrap()
+    };
+    let breaks_off = async |key: &str, from: i64, taken: usize| {
+        let output = open(key);
+        let mut yard = crate::staging::Yard::new(output.builds().unwrap()).unwrap();
+        put(&mut yard, from);
+        *cluster.breaks.lock() = Some(taken);
+        output.send(&yard.pop().unwrap().object).await.unwrap_err();
+    };
+    let notes = || std::fs::read_dir(home.path().join("out/appends")).unwrap().count();
+    for key in ["some", "none"] {
+        assert!(write(&open(key), 0).await.is_empty());
+    }
+    assert_eq!(notes(), 0);
+    for key in ["some", "none"] {
+        breaks_off(key, 10, 100).await;
+    }
+    // One that made the file, and one whose answer was lost.
+    breaks_off("new", 0, 100).await;
+    breaks_off("lost", 0, usize::MAX).await;
+    for key in ["some", "new", "lost"] {
+        assert!(write(&open(key), 20).await.is_empty());
+    }
+    assert_eq!(numbers(&cluster, "/logs/some.ndjson"), (0..10).chain(20..30).collect::<Vec<_>>());
+    assert_eq!(numbers(&cluster, "/logs/new.ndjson"), (20..30).collect::<Vec<_>>());
+    assert_eq!(numbers(&cluster, "/logs/lost.ndjson"), (20..30).collect::<Vec<_>>());
+    // To this one comes nothing more.
+    open("none").begin().await.unwrap();
+    assert_eq!(numbers(&cluster, "/logs/none.ndjson"), (0..10).collect::<Vec<_>>());
+    assert_eq!(notes(), 0);
+}
+
+#[tokio::test]
+async fn what_has_arrived_is_cut_off_by_nobody() {
+    let (cluster, home) = (Arc::new(Cluster::default()), tempfile::tempdir().unwrap());
+    let (_server, address) = served(&cluster);
+    let more = r#"{"key":"all","append":true,"compression":"none"}"#;
+    let output = open(&[address], more, &home, &context()).unwrap();
+    let notes = home.path().join("out/appends");
+    let mut yard = crate::staging::Yard::new(output.builds().unwrap()).unwrap();
+    put(&mut yard, 0);
+    let first = yard.pop().unwrap();
+    *cluster.breaks.lock() = Some(usize::MAX);
+    output.send(&first.object).await.unwrap_err();
+    // Its note cannot be taken away for the moment: it has not arrived, and nothing comes behind it.
+    let note = std::fs::read_dir(&notes).unwrap().next().unwrap().unwrap().path();
+    std::fs::remove_file(&note).unwrap();
+    std::fs::create_dir(&note).unwrap();
+    output.send(&first.object).await.unwrap_err();
+    std::fs::remove_dir(&note).unwrap();
+    output.send(&first.object).await.unwrap();
+    assert!(write(&output, 10).await.is_empty());
+    output.begin().await.unwrap();
+    assert_eq!(numbers(&cluster, "/logs/all.ndjson"), (0..20).collect::<Vec<_>>());
+    // Somebody has taken the file away, and another one in its place is shorter than what a note says.
+    output
+        .send(&{
+            put(&mut yard, 20);
+            *cluster.breaks.lock() = Some(100);
+            yard.pop().unwrap().object
+        })
+        .await
+        .unwrap_err();
+    cluster.files.lock().insert("/logs/all.ndjson".to_owned(), Vec::new());
+    assert!(write(&open(&[address], more, &home, &context()).unwrap(), 30).await.is_empty());
+    assert_eq!(numbers(&cluster, "/logs/all.ndjson"), (30..40).collect::<Vec<_>>());
 }
 
 #[tokio::test]
