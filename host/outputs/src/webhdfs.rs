@@ -59,7 +59,7 @@ store_settings! {
         pub delegation_token: Option<Secret>,
         /// Appends to one file for each key, whose name is the key and what it ends in (`.ndjson.zst`), instead of making
         /// files that are named by what is in them and where it comes from: `key: "logs/{@tag}-{host}-{@timestamp:%Y-%m-%d}"`. Each file must have
-        /// one writer.
+        /// one writer, and CSV goes there without `header`.
         #[serde(default)]
         pub append: bool,
         /// How many DataNodes have each block. Not set: as the cluster says.
@@ -128,6 +128,13 @@ impl OutputKind for WebhdfsSettings {
             ensure!(
                 !key.is_empty() && !key.ends_with('/'),
                 wrong!("key", " must end in the name of a file, with `append`: `logs/{{@tag}}-{{host}}`")
+            );
+            ensure!(
+                plan.encoder.header().is_none(),
+                wrong!(
+                    "append",
+                    ": the names of the columns would stand before each part that is appended: say `header: false` in `encoding`"
+                )
             );
             plan.has_id = false;
         }

@@ -1,6 +1,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use flitch_core::batch::encode::{Encoder, Encoding, Framing};
 use flitch_tests::http_server::{Reply, Request, Server};
 use parking_lot::Mutex;
 use tempfile::TempDir;
@@ -376,6 +377,22 @@ fn settings_that_contradict_each_other_are_refused_by_their_names() {
         let error = open(&[address], more, &home, &context()).map(drop).unwrap_err();
         assert!(format!("{error:#}").contains(said), "{more}: {error:#}");
     }
+}
+
+#[test]
+fn a_csv_file_that_is_appended_to_has_no_names_of_columns_in_its_middle() {
+    let (home, address) = (tempfile::tempdir().unwrap(), "127.0.0.1:1".parse().unwrap());
+    let opened = |more: &str, header: bool| {
+        let columns = vec!["n".to_owned()];
+        let encoding = Encoding { format: Format::Csv, columns, header, ..Encoding::default() };
+        let encoder = Encoder::new(encoding, Framing::FullLines).unwrap();
+        open(&[address], more, &home, &OutputContext { encoder, ..context() }).map(drop)
+    };
+    let appending = r#"{"append":true,"key":"all"}"#;
+    let error = format!("{:#}", opened(appending, true).unwrap_err());
+    assert!(error.contains("`append`") && error.contains("`header: false`"), "{error}");
+    opened(appending, false).unwrap();
+    opened("{}", true).unwrap();
 }
 
 #[tokio::test]
