@@ -9,8 +9,8 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use flitch_core::batch::template::Template;
-use flitch_core::machine::hostname;
 use flitch_core::net::address::Address;
+use flitch_core::machine::hostname;
 use flitch_core::net::forward::handshake::SecuritySettings;
 use flitch_core::net::tls::ClientTls;
 use flitch_core::secret::Secret;
@@ -241,7 +241,7 @@ impl ForwardSettings {
         let settings = SecuritySettings {
             shared_key: security.shared_key.clone(),
             users,
-            self_hostname: security.self_hostname.clone().unwrap_or_else(|| format!("{}-client", hostname())),
+            self_hostname: security.self_hostname.clone().or_else(|| Some(format!("{}-client", hostname()))),
         };
         settings.check()?;
         Ok(Some(settings))

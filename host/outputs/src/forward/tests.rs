@@ -39,7 +39,7 @@ fn key(user: Option<(&str, &str)>) -> SecuritySettings {
     SecuritySettings {
         shared_key: Secret::new("key"),
         users: user.map(|(name, password)| (name.to_owned(), Secret::new(password))).into_iter().collect(),
-        self_hostname: "collector".to_owned(),
+        self_hostname: Some("collector".to_owned()),
     }
 }
 

@@ -34,9 +34,10 @@ pub struct SecuritySettings {
     /// Names of users and their passwords. Where there are any, a client must also be one of them.
     #[serde(default)]
     pub users: BTreeMap<String, Secret>,
-    /// The name by which this server calls itself to clients; they refuse a server that has their own name.
-    #[serde(default = "self_hostname")]
-    pub self_hostname: String,
+    /// The name by which this server calls itself to clients, that of the machine where it is not set; they refuse a server
+    /// that has their own name.
+    #[serde(default)]
+    pub self_hostname: Option<String>,
 }
 
 impl SecuritySettings {
@@ -54,10 +55,12 @@ impl SecuritySettings {
         }
         Ok(())
     }
-}
 
-fn self_hostname() -> String {
-    hostname().to_owned()
+    /// What this server calls itself. (No default of the setting, which would put the name of one machine into the
+    /// reference.)
+    pub fn name(&self) -> &str {
+        self.self_hostname.as_deref().unwrap_or(hostname())
+    }
 }
 
 /// Random bytes that no one can foresee.

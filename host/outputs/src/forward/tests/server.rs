@@ -119,7 +119,7 @@ fn serve(mut stream: TcpStream, taken: &Mutex<Taken>, manner: &Manner) {
         stream.write_all(&helo(nonce, salt)).unwrap();
         let Some(ping) = next(&mut reader, &mut buffer) else { return };
         let outcome = check(&ping, nonce, salt, security);
-        stream.write_all(&pong(&outcome, &security.self_hostname)).unwrap();
+        stream.write_all(&pong(&outcome, security.name())).unwrap();
         if outcome.is_err() {
             return;
         }

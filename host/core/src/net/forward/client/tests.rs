@@ -14,7 +14,7 @@ fn settings(key: &str, users: &[(&str, &str)]) -> SecuritySettings {
     SecuritySettings {
         shared_key: Secret::new(key),
         users: users.iter().map(|(name, password)| ((*name).to_owned(), Secret::new(*password))).collect(),
-        self_hostname: "flitch.example".to_owned(),
+        self_hostname: Some("flitch.example".to_owned()),
     }
 }
 

@@ -32,7 +32,7 @@ pub async fn shake<S: AsyncRead + AsyncWrite + Unpin>(
     settings: &SecuritySettings,
 ) -> io::Result<bool> {
     let mut buffer = BytesMut::new();
-    let ping = Ping::answer(&value(stream, &mut buffer).await?, &settings.self_hostname, settings)?;
+    let ping = Ping::answer(&value(stream, &mut buffer).await?, settings.name(), settings)?;
     stream.write_all(ping.message()).await?;
     stream.flush().await?;
     ping.verify(&value(stream, &mut buffer).await?, settings)?;

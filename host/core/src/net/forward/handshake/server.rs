@@ -83,7 +83,7 @@ pub fn check(
             return Err("username/password mismatch");
         }
     }
-    Ok(digest(&[key_salt, settings.self_hostname.as_bytes(), nonce, key]))
+    Ok(digest(&[key_salt, settings.name().as_bytes(), nonce, key]))
 }
 
 /// Goes through the handshake with a client. What it sent behind its PING is left in `buffer`. Answers what the client
@@ -112,7 +112,7 @@ pub async fn shake<S: AsyncRead + AsyncWrite + Unpin>(
     let outcome = check(&buffer[..end], &nonce, &salt, settings);
     let hostname = hostname(&buffer[..end]).unwrap_or_default();
     buffer.advance(end);
-    stream.write_all(&pong(&outcome, &settings.self_hostname)).await?;
+    stream.write_all(&pong(&outcome, settings.name())).await?;
     stream.flush().await?;
     match outcome {
         Ok(_) => Ok(hostname),

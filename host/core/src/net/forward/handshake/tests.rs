@@ -21,7 +21,7 @@ fn settings(users: &[(&str, &str)]) -> SecuritySettings {
     SecuritySettings {
         shared_key: Secret::new("secret"),
         users: users.iter().map(|(name, password)| ((*name).to_owned(), Secret::new(*password))).collect(),
-        self_hostname: "flitch.example".to_owned(),
+        self_hostname: Some("flitch.example".to_owned()),
     }
 }
 
@@ -48,6 +48,14 @@ fn a_wrong_key_user_or_password_is_refused() {
     }
     let short = check(&pack(&json!(["PING", "client.example", "salt"])), NONCE, SALT, &users);
     assert_eq!(short, Err("the answer to HELO is no PING message"));
+}
+
+#[test]
+fn a_server_without_a_name_has_that_of_its_machine_and_the_reference_has_none() {
+    let settings: SecuritySettings = serde_json::from_value(json!({"shared_key": "k"})).unwrap();
+    assert_eq!(settings.name(), hostname());
+    let schema = serde_json::to_value(schemars::schema_for!(SecuritySettings)).unwrap();
+    assert_eq!(schema["properties"]["self_hostname"]["default"], Value::Null);
 }
 
 #[test]
@@ -135,7 +143,7 @@ fn a_server_that_sends_back_what_it_was_sent_has_not_proved_that_it_knows_the_ke
     assert!(ping.verify(&renamed, &settings).is_err());
     let known = check(ping.message(), NONCE, SALT, &settings);
     assert!(known.is_ok(), "{known:?}");
-    ping.verify(&pong(&known, &settings.self_hostname), &settings).unwrap();
+    ping.verify(&pong(&known, settings.name()), &settings).unwrap();
 }
 
 #[test]
