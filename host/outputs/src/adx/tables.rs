@@ -37,6 +37,7 @@ pub enum Mode {
 /// is.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "KustoTable")]
 pub struct TableSettings {
     /// The tag, which for records of a Kafka source is their topic; `*` is any tag that no other entry names.
     #[serde(alias = "topic")]

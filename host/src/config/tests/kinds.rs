@@ -48,3 +48,12 @@ fn the_guarantees_of_every_type_are_written_down() {
         }
     }
 }
+
+#[test]
+fn no_heading_of_the_reference_is_told_from_another_by_a_number() {
+    let reference = read("docs/config.md");
+    let is_numbered =
+        |line: &&str| line.starts_with("### ") && line.ends_with(|sign: char| sign.is_ascii_digit());
+    let numbered: Vec<&str> = reference.lines().filter(is_numbered).collect();
+    assert!(numbered.is_empty(), "give the settings of {numbered:?} another name (`schemars(rename = …)`)");
+}
