@@ -68,6 +68,16 @@ fn a_rejected_record_is_told_on_stderr_and_in_the_exit_code() {
 }
 
 #[test]
+fn the_lines_of_a_log_are_records_where_that_is_said() {
+    let log = "10.0.0.1 - - [28/Nov/2026:15:20:00 +0100] \"GET /a HTTP/1.1\" 200 5 \"-\" \"curl\"\r\n{}\n\n";
+    let ended = run(&["dissect", "--lines", "--set", "preset=nginx_combined"], &[], log);
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("\"message\":\"{}\""), "{}", ended.stderr);
+    let made = Flitch::new(FLITCH, "").cli(&["adx", "mapping", "--table", "clicks"], &ended.stdout);
+    assert!(made.stdout.contains("['status']: long"), "{} {}", made.stdout, made.stderr);
+}
+
+#[test]
 fn a_time_without_a_year_is_the_last_one_until_now_and_no_other_time_is_shown() {
     let line = "{\"message\":\"<34>Oct 11 22:14:15 host app: hello\"}\n";
     let ended = run(&["syslog"], &[], line);

@@ -39,7 +39,7 @@ pub enum Command {
     /// Each folder under `cases` is one. The records of a case also run one by one: what becomes of a record may not
     /// depend on those beside it.
     Test(test::Args),
-    /// Run NDJSON from stdin through a filter to stdout.
+    /// Run NDJSON, or lines of text, from stdin through a filter to stdout.
     ///
     /// Records that it rejects, and lines that are no JSON objects, go to stderr with the reason, and the command
     /// then exits with 1.

@@ -24,6 +24,9 @@ pub struct Args {
     /// The tag of the records.
     #[arg(long)]
     tag: Option<String>,
+    /// Take each line for a text, which the record has in `message`, and not for a JSON object.
+    #[arg(long)]
+    lines: bool,
 }
 
 /// Runs it until the input ends.
@@ -35,6 +38,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             Some(tag) => Constants::new().text(TAG, tag),
             None => Constants::new(),
         },
+        are_texts: args.lines,
         refused: 0,
     };
     let mut input = std::io::stdin().lock();
@@ -74,6 +78,7 @@ struct Pipe {
     filter: Alone,
     builder: Builder,
     constants: Constants,
+    are_texts: bool,
     refused: u64,
 }
 
@@ -82,7 +87,11 @@ impl Pipe {
         if line.trim_ascii().is_empty() {
             return Ok(());
         }
-        if let Err(error) = decode::decode_line(&mut self.builder, line) {
+        if self.are_texts {
+            self.builder.begin_record();
+            self.builder.key(b"message").text(line.strip_suffix(b"\r").unwrap_or(line));
+            self.builder.end_record();
+        } else if let Err(error) = decode::decode_line(&mut self.builder, line) {
             self.flush()?;
             self.refused += 1;
             refuse(&format!("line {number}: {error}"), &json::quoted(&String::from_utf8_lossy(line)))?;
