@@ -56,6 +56,9 @@ fn pattern_of(preset: Preset) -> &'static str {
         Preset::NginxCombined => {
             r#"%{remote} - %{user} [%{time}] "%{request:request}" %{status:int} %{size:int} "%{referer}" "%{agent}""#
         }
+        Preset::NginxMain => {
+            r#"%{remote} - %{user} [%{time}] "%{request:request}" %{status:int} %{size:int} "%{referer}" "%{agent}" "%{forwarded_for}""#
+        }
         Preset::ApacheCombined => {
             r#"%{remote} %{identity} %{user} [%{time}] "%{request:request}" %{status:int} %{size:int} "%{referer}" "%{agent}""#
         }

@@ -62,21 +62,21 @@ pub(crate) fn second_pattern_of(preset: Preset) -> String {
 
 fn with_user(preset: Preset, user: &str) -> String {
     let identity = match preset {
-        Preset::NginxCombined => "-",
+        Preset::NginxCombined | Preset::NginxMain => "-",
         Preset::ApacheCombined | Preset::ApacheCommon => "(?<identity>[^ ]*)",
     };
     let quoted = match preset {
-        Preset::NginxCombined => r#"[^"]*"#,
+        Preset::NginxCombined | Preset::NginxMain => r#"[^"]*"#,
         Preset::ApacheCombined | Preset::ApacheCommon => r#"(?:[^"\\]|\\.)*"#,
     };
-    let combined = match preset {
-        Preset::NginxCombined | Preset::ApacheCombined => {
-            format!(r#" "(?<referer>{quoted})" "(?<agent>{quoted})""#)
-        }
+    let combined = format!(r#" "(?<referer>{quoted})" "(?<agent>{quoted})""#);
+    let more = match preset {
+        Preset::NginxCombined | Preset::ApacheCombined => combined,
+        Preset::NginxMain => format!(r#"{combined} "(?<forwarded_for>{quoted})""#),
         Preset::ApacheCommon => String::new(),
     };
     format!(
-        r#"(?s-u)\A(?<remote>[^ ]*) {identity} (?<user>{user}) \[(?<time>[^\]]*)\] "(?<request>{quoted})" (?<status>[0-9]+) (?<size>[0-9]+|-){combined}\z"#
+        r#"(?s-u)\A(?<remote>[^ ]*) {identity} (?<user>{user}) \[(?<time>[^\]]*)\] "(?<request>{quoted})" (?<status>[0-9]+) (?<size>[0-9]+|-){more}\z"#
     )
 }
 

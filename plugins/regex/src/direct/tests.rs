@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::cell::Cell;
 
-const PRESETS: [Preset; 3] = [Preset::NginxCombined, Preset::ApacheCombined, Preset::ApacheCommon];
+const PRESETS: [Preset; 4] =
+    [Preset::NginxCombined, Preset::NginxMain, Preset::ApacheCombined, Preset::ApacheCommon];
 
 /// Compares what comes of the text, which stands among others, with what the crate `regex` says. Answers whether it
 /// was for us to say.
@@ -127,6 +128,7 @@ fn the_presets_have_one_way_and_come_out_as_the_crate_says() {
     let lines = [
         r#"10.0.0.1 - - [20/Nov/2026:13:00:00 +0000] "GET /a?b=c HTTP/1.1" 200 17 "-" "Mozilla/5.0 (X11)""#,
         r#"10.0.0.1 - alice [20/Nov/2026:13:00:00 +0000] "GET /\"q\\ HTTP/1.1" 404 - "http://é/" "curl \"7\"""#,
+        r#"10.0.0.1 - - [20/Nov/2026:13:00:00 +0000] "GET / HTTP/1.1" 200 17 "-" "curl" "10.0.0.2, 10.0.0.3""#,
         r#"::1 id bob smith [20/Nov/2026:13:00:00 +0000] "\x16\x03" 400 0"#,
     ];
     for preset in PRESETS {

@@ -10,6 +10,8 @@ use serde::Deserialize;
 pub enum Preset {
     /// nginx's `combined`, which is its default.
     NginxCombined,
+    /// The format `main`, which the configurations have that come with most packages and images of nginx.
+    NginxMain,
     /// Apache's `combined`.
     ApacheCombined,
     /// Apache's `common`.
