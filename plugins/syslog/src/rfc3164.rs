@@ -139,7 +139,7 @@ fn is_mnemonic(text: &str) -> bool {
 }
 
 /// Whether a word may name a host or a program: quotes, brackets and what separates things belong to a text.
-fn is_name(word: &str) -> bool {
+pub fn is_name(word: &str) -> bool {
     !word.is_empty() && !word.contains(['{', '}', '"', '\'', '=', '<', '>', ',', ';', ' '])
 }
 

@@ -1,6 +1,7 @@
 //! The times that messages of the older forms begin with.
 
 use crate::message::{Clock, When};
+use crate::rfc3164::is_name;
 use flitch_sdk::time::{
     SECOND, days_from_civil, days_in_month, digits, parse_clock, parse_offset, parse_rfc3339,
 };
@@ -204,10 +205,20 @@ fn zone(text: &str) -> (Clock, &str) {
     // so as well: letters that are no known zone are one where the name of Cisco's message follows.
     let letters = name.bytes().take(6).take_while(u8::is_ascii_uppercase).count();
     let (letters, rest) = name.split_at(letters);
-    match rest.starts_with(": %") && letters.len() > 1 || rest.starts_with(": ") && ZONES.contains(&letters) {
+    let is_known = || ZONES.contains(&letters) && (rest.starts_with(": ") || is_before_host(rest));
+    match rest.starts_with(": %") && letters.len() > 1 || is_known() {
         true => (Clock::Local, rest),
         false => (Clock::Local, text),
     }
+}
+
+/// Whether a word stands behind a blank that may be a host, or a year. Before the name of a program, or a text, letters are the
+/// host themselves.
+fn is_before_host(text: &str) -> bool {
+    let Some(text) = text.strip_prefix(' ') else { return false };
+    let text = text.trim_start_matches(' ');
+    let (word, behind) = text.split_once(' ').unwrap_or((text, ""));
+    is_name(word) && !word.ends_with([':', ']']) && !behind.is_empty()
 }
 
 /// The beginning of a day, in nanoseconds as if it were UTC.
