@@ -10,6 +10,7 @@ use flitch_sdk::parse::{Policy, Row, below, check_name, check_prefix, set_presen
 use flitch_sdk::zone::Zone;
 use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, NumberColumn, Result, Value, View, bail, path};
 use message::{FACILITIES, Message, SEVERITIES};
+use rfc5424::Rigour;
 pub use settings::{Codes, Format, Settings};
 
 /// The filter.
@@ -179,7 +180,8 @@ fn parse(text: &str, format: Format) -> Result<Message<'_>, String> {
         Format::Rfc3164 => rfc3164::read(rest, priority),
         Format::Auto if priority.is_none() || !rfc5424::is_one(rest) => rfc3164::read(rest, priority),
         _ if priority.is_none() => Err("there is no priority such as <34> at its beginning".to_owned()),
-        _ => rfc5424::read(rest, priority),
+        Format::Auto => rfc5424::read(rest, priority, Rigour::Loose),
+        Format::Rfc5424 => rfc5424::read(rest, priority, Rigour::Strict),
     }
 }
 

@@ -26,11 +26,21 @@ fn is_version(text: &str) -> bool {
     )
 }
 
+/// Whether a message has to be as the RFC says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rigour {
+    /// What stands in the place of structured data and is none is the text, where it can be told from the words of a header.
+    /// Devices write `[action:"Accept"; …]` there, and programs leave out the `-`.
+    Loose,
+    /// In every part.
+    Strict,
+}
+
 /// Reads what stands behind the priority.
 ///
 /// # Errors
 /// Which part is missing or wrong.
-pub fn read(text: &str, priority: Option<u8>) -> Result<Message<'_>, String> {
+pub fn read(text: &str, priority: Option<u8>, rigour: Rigour) -> Result<Message<'_>, String> {
     let mut rest = text;
     let mut part = |name: &str| {
         let (part, behind) = rest.split_once(' ').unwrap_or((rest, ""));
@@ -52,33 +62,53 @@ pub fn read(text: &str, priority: Option<u8>) -> Result<Message<'_>, String> {
     let mut value = |name| part(name).map(|part| Some(part).filter(|part| *part != "-"));
     let (hostname, appname) = (value("hostname")?, value("appname")?);
     let (procid, msgid) = (value("procid")?, value("msgid")?);
-    let (elements, rest) = match rest.strip_prefix('-') {
-        Some(behind) => (Vec::new(), behind),
-        None => structured(rest)?,
+    let mut elements = Vec::new();
+    let text = match behind_structured(&mut rest, &mut elements) {
+        Ok(text) => text,
+        Err(wrong) => {
+            // Without a bracket, and with a word for the id of the message, the words before may be the text's as well.
+            let is_text =
+                rest.starts_with('[') || !elements.is_empty() || msgid.is_none() && !rest.is_empty();
+            Some(rest).filter(|_| rigour == Rigour::Loose && is_text).ok_or(wrong).map(Some)?
+        }
     };
-    let text = match rest.strip_prefix(' ') {
-        Some(text) => Some(text.strip_prefix('\u{feff}').unwrap_or(text)),
-        None if rest.is_empty() => None,
-        None => return Err("there is no space behind the structured data".to_owned()),
-    };
+    let text = text.map(|text| text.strip_prefix('\u{feff}').unwrap_or(text));
     let version = version.parse().ok();
     Ok(Message { priority, version, time, hostname, appname, procid, msgid, elements, text })
 }
 
-/// The elements that a text begins with, and what stands behind them.
-fn structured(text: &str) -> Result<(Vec<Element<'_>>, &str), String> {
+/// The text behind the structured data that `rest` begins with. Where that is none, `rest` stands at what is none, and the
+/// elements before are in `elements`.
+fn behind_structured<'a>(
+    rest: &mut &'a str,
+    elements: &mut Vec<Element<'a>>,
+) -> Result<Option<&'a str>, String> {
+    let behind = match rest.strip_prefix('-') {
+        Some(behind) => behind,
+        None => {
+            structured(rest, elements)?;
+            rest
+        }
+    };
+    match behind.strip_prefix(' ') {
+        Some(text) => Ok(Some(text)),
+        None if behind.is_empty() => Ok(None),
+        None => Err("there is no space behind the structured data".to_owned()),
+    }
+}
+
+/// Takes the elements off that a text begins with.
+fn structured<'a>(text: &mut &'a str, elements: &mut Vec<Element<'a>>) -> Result<(), String> {
     const WHERE: &str = "the structured data";
-    let mut elements = Vec::new();
-    let mut rest = text;
     let mut count = 0;
-    while let Some(inside) = rest.strip_prefix('[') {
+    while let Some(inside) = text.strip_prefix('[') {
         let end = inside.find([' ', ']']).ok_or_else(|| format!("{WHERE} has no closing bracket"))?;
         let id = &inside[..end];
         if id.is_empty() || id.contains(['=', '"', '[']) {
             return Err(format!("{WHERE} has an element with the id {}", excerpt(id)));
         }
         let mut parameters = Vec::new();
-        rest = inside[end..].trim_start_matches(' ');
+        let mut rest = inside[end..].trim_start_matches(' ');
         while !rest.starts_with(']') {
             let (name, value) =
                 rest.split_once("=\"").ok_or_else(|| format!("{WHERE} has no closing bracket"))?;
@@ -94,16 +124,16 @@ fn structured(text: &str) -> Result<(Vec<Element<'_>>, &str), String> {
             parameters.push((name, value));
             rest = behind.trim_start_matches(' ');
         }
-        rest = &rest[1..];
-        elements.push(Element { id, parameters });
-        if elements.len() > MAX_PARAMETERS {
+        if elements.len() == MAX_PARAMETERS {
             return Err(format!("{WHERE} has more than {MAX_PARAMETERS} elements"));
         }
+        elements.push(Element { id, parameters });
+        *text = &rest[1..];
     }
     if elements.is_empty() {
         return Err(format!("{WHERE} is missing"));
     }
-    Ok((elements, rest))
+    Ok(())
 }
 
 /// A value up to its closing quote, without its escapes, and what stands behind the quote.
