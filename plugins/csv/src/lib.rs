@@ -4,7 +4,7 @@ mod cells;
 mod settings;
 
 use cells::{Cells, Grammar};
-use flitch_sdk::parse::{Becomes, Dash, Found, Kind, NOWHERE, Part, Policy, Reader, Sinks};
+use flitch_sdk::parse::{Becomes, Found, Kind, NOWHERE, Part, Policy, Reader, Sinks};
 use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result, bail};
 pub use settings::{Empty, FewerCells, MoreCells, Settings};
 
@@ -47,7 +47,7 @@ impl ColumnFilter for Csv {
 
     fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
         let policy = self.policy.clone();
-        let sinks = Sinks::new(&self.parts, batch, &self.policy.field, Dash::Keep);
+        let sinks = Sinks::new(&self.parts, batch, &self.policy.field, self.settings.dash);
         let mut reader = Lines { filter: self, sinks, rows: 0, headers: Vec::new() };
         policy.run(batch, changes, &mut reader);
         let Lines { filter, sinks, headers, .. } = reader;

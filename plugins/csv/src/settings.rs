@@ -1,6 +1,6 @@
 //! The settings of the filter.
 
-use flitch_sdk::parse::{Becomes, Kind, Part, Policy, below};
+use flitch_sdk::parse::{Becomes, Dash, Kind, Part, Policy, below};
 use flitch_sdk::{Result, bail, err};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -24,6 +24,8 @@ flitch_sdk::parser_settings! {
         pub trim: bool = false,
         /// What becomes of an empty cell of text without quotes.
         pub empty: Empty = Empty::Keep,
+        /// What becomes of a cell that is only `-`, in quotes or not.
+        pub dash: Dash = Dash::Keep,
         /// What becomes of a text with fewer cells than columns.
         pub fewer_cells: FewerCells = FewerCells::Reject,
         /// What becomes of a text with more cells than columns.
