@@ -3,7 +3,7 @@
 
 use flitch_sdk::parse::{Becomes, Kind, Part, Span};
 use flitch_sdk::scan::find;
-use flitch_sdk::{Result, bail, err};
+use flitch_sdk::{Result, bail, err, path};
 
 /// The delimiter behind a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,14 +67,14 @@ impl Pattern {
                 Some(inside) => (inside, true),
                 None => (inside, false),
             };
-            if let Some(name) = inside.strip_prefix('+') {
-                let last = parts.len().checked_sub(1).ok_or_else(|| no_field_before(inside, name))?;
+            if let Some(name) = inside.strip_prefix('+').map(path::of_brackets) {
+                let last = parts.len().checked_sub(1).ok_or_else(|| no_field_before(inside, &name))?;
                 let field = match longer.last() {
                     Some((field, end)) if *end == last => *field,
                     _ => last,
                 };
                 if name.is_empty() || parts[field].name != name {
-                    return Err(no_field_before(inside, name));
+                    return Err(no_field_before(inside, &name));
                 }
                 longer.retain(|(known, _)| *known != field);
                 longer.push((field, parts.len()));
@@ -200,12 +200,15 @@ fn part(inside: &str) -> Result<Part> {
     if name.is_empty() {
         bail!("%{{{inside}}}: a field with a type needs a name");
     }
+    if let Some((name, _)) = name.split_once('|') {
+        bail!("%{{{inside}}}: a type stands behind a colon, as in %{{{name}:int}}");
+    }
     let becomes = match (kind, Kind::named(kind)) {
         ("request", _) => Becomes::Request,
         (_, Some(kind)) => Becomes::Field(kind),
         _ => bail!("%{{{inside}}}: there is no type `{kind}`; there are text, int, float, bool and request"),
     };
-    Ok(Part { name: name.to_owned(), becomes })
+    Ok(Part { name: path::of_brackets(name), becomes })
 }
 
 /// Whether `data[at..to]` begins with `literal`. Written out, for literals are a few bytes, and a

@@ -83,7 +83,7 @@ impl Definitions {
             None => out.regex.push_str("(?:"),
             Some(field) => {
                 let kind = kind.map(|kind| type_of(inside, kind)).transpose()?;
-                let group = group(path_of(field), kind, &mut out.fields);
+                let group = group(path::of_brackets(field), kind, &mut out.fields);
                 out.regex.push_str(&format!("(?<{group}>"));
             }
         }
@@ -115,7 +115,7 @@ fn group(field: String, kind: Option<Kind>, fields: &mut Vec<(String, Option<Kin
 /// The field of a group that the operator has named: a path as in `%{…}`, or as in the filter `regex`. None where it is no name.
 fn field_of(name: &str) -> Option<String> {
     if name.starts_with('[') && name.ends_with(']') {
-        return Some(path_of(name));
+        return Some(path::of_brackets(name));
     }
     let is_name = name.starts_with(|first: char| first == '_' || first.is_alphabetic())
         && name.chars().all(|sign| sign.is_alphanumeric() || matches!(sign, '_' | '.'));
@@ -131,16 +131,6 @@ pub fn type_of(place: &str, name: &str) -> Result<Kind> {
         "text" | "string" => Ok(Kind::Text),
         _ => bail!("%{{{place}}}: there is no type `{name}`; there are text, int, float and bool"),
     }
-}
-
-/// `[a][b]`, as Logstash writes paths, or a path as it is.
-fn path_of(field: &str) -> String {
-    let Some(inside) = field.strip_prefix('[').and_then(|inside| inside.strip_suffix(']')) else {
-        return field.to_owned();
-    };
-    let mut whole = String::new();
-    inside.split("][").for_each(|name| path::push(&mut whole, name));
-    whole
 }
 
 #[cfg(test)]

@@ -74,6 +74,7 @@ fn a_wrong_pattern_is_refused_with_the_reason() {
     assert_eq!(refused("%{a}%{b}"), "there is no delimiter behind %{a}");
     assert_eq!(refused("%{a} %{a}"), "the field `a` stands twice in the pattern");
     assert_eq!(refused("%{*a} %{b}"), "%{*a}: the modifier `*` is not supported");
+    assert_eq!(refused("%{a|integer} %{b}"), "%{a|integer}: a type stands behind a colon, as in %{a:int}");
     let alone = |inside: &str, name: &str| {
         format!("%{{{inside}}}: it does not stand right behind %{{{name}}}, which it goes on with")
     };
