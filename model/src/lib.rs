@@ -12,6 +12,7 @@ pub mod mixed;
 pub mod number;
 pub mod object;
 pub mod path;
+pub mod pattern;
 #[cfg(feature = "templates")]
 pub mod template;
 pub mod time;

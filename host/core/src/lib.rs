@@ -24,6 +24,7 @@ pub mod tasks;
 pub mod telemetry;
 
 // What settings are made of.
+pub use flitch_model::pattern;
 pub mod secret;
 pub mod setting;
 pub mod units;

@@ -8,7 +8,7 @@ use regex::bytes::Regex;
 
 use super::value::{Bound, Cell};
 use super::{ConditionSettings, OneOrMore, Scalar};
-use crate::path;
+use crate::{path, pattern};
 
 /// What is wrong with a condition, and in which one of those inside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +107,9 @@ fn own(settings: &ConditionSettings) -> Result<Vec<Test>, Wrong> {
         values.push(Kind::Fits(globs(patterns)?));
     }
     if let Some(regex) = regex {
+        if let Some(why) = pattern::foreign(regex) {
+            return wrong(&format!("`regex`: {why}"));
+        }
         let compiled = Regex::new(regex).map_err(|error| Wrong(format!("`regex`: {error}")))?;
         values.push(Kind::Fits(compiled));
     }

@@ -1,7 +1,7 @@
 //! What expressions of Ruby, in which Logstash's patterns are written, say in other words than Rust's.
 
 /// Appends an expression in Rust's words: `m` lets a dot match the end of a line, which is `s` here, `\h` is a hexadecimal digit,
-/// `\Z` the end of the text or the line end there, and `(?#…)` a comment. Atomic groups say how to search, and not what matches as
+/// `\Z` the end of the text or the line end there, `\<` a sign, and `(?#…)` a comment. Atomic groups say how to search, and not what matches as
 /// a rule. `names` may give a group with a name another one.
 pub fn append(text: &str, out: &mut String, mut names: impl FnMut(&str) -> Option<String>) {
     let mut rest = text;
@@ -40,6 +40,8 @@ fn escape<'a>(text: &'a str, in_class: bool, out: &mut String) -> &'a str {
         ("h", false) => out.push_str("[0-9A-Fa-f]"),
         ("H", _) => out.push_str("[^0-9A-Fa-f]"),
         ("Z", false) => out.push_str(r"(?:\n?\z)"),
+        // Signs that have no meaning. Behind a backslash they are the bounds of a word to Rust.
+        ("<" | ">", _) => out.push_str(escaped),
         (other, _) => {
             out.push('\\');
             out.push_str(other);
@@ -115,6 +117,7 @@ mod tests {
             (r"\h+\H\\h", r"[0-9A-Fa-f]+[^0-9A-Fa-f]\\h"),
             (r"[\h-]", "[0-9A-Fa-f-]"),
             (r"a\Z", r"a(?:\n?\z)"),
+            (r"\<a\>[\<]", "<a>[<]"),
             ("(?>a|b)", "(?:a|b)"),
             ("a(?#b)c", "ac"),
             ("a(?#b", "a(?#b"),

@@ -1,6 +1,7 @@
 //! The settings of the filter.
 
 use crate::find::{Finder, Kind, Replace};
+use flitch_model::pattern::foreign;
 use flitch_sdk::{Result, bail, err};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -102,6 +103,9 @@ impl Settings {
                 bail!(
                     "settings.patterns: the name {name:?} has other characters than letters, digits, `_` and `-`"
                 );
+            }
+            if let Some(why) = foreign(&pattern) {
+                bail!("settings.patterns.{name}: {why}");
             }
             let regex =
                 regex::Regex::new(&pattern).map_err(|error| err!("settings.patterns.{name}: {error}"))?;

@@ -4,7 +4,7 @@ mod direct;
 mod matcher;
 mod settings;
 
-use flitch_sdk::parse::{Becomes, Found, Kind, NOWHERE, Part, Policy, Reader, Room, Sinks, below};
+use flitch_sdk::parse::{Becomes, Found, Kind, NOWHERE, Part, Policy, Reader, Room, Sinks, below, foreign};
 use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result, bail, err};
 use matcher::{Matcher, Places};
 pub use settings::{Preset, Settings};
@@ -29,6 +29,9 @@ impl ColumnFilter for Regex {
 
     fn new(settings: Settings) -> Result<Self> {
         let (pattern, types, rest, policy) = settings.take_apart()?;
+        if let Some(why) = foreign(&pattern) {
+            bail!("settings.pattern: {why}");
+        }
         let compile =
             |pattern: &str| Matcher::new(pattern).map_err(|error| err!("settings.pattern: {error}"));
         let pattern = compile(&pattern)?;

@@ -18,6 +18,7 @@ use serde::Deserialize;
 use std::borrow::Cow;
 
 pub use access::{Choice, Preset};
+pub use flitch_model::pattern::foreign;
 pub use names::Names;
 pub use pairs::set_pairs;
 pub use part::{Becomes, Dash, NOWHERE, Part, Span, WrongType};

@@ -9,8 +9,8 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use flitch_core::batch::template::Template;
-use flitch_core::net::address::Address;
 use flitch_core::machine::hostname;
+use flitch_core::net::address::Address;
 use flitch_core::net::forward::handshake::SecuritySettings;
 use flitch_core::net::tls::ClientTls;
 use flitch_core::secret::Secret;

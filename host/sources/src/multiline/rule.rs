@@ -3,6 +3,7 @@
 use regex::bytes::Regex;
 use serde::{Deserialize, Serialize};
 
+use flitch_core::pattern::{foreign, is_between_slashes};
 use flitch_core::setting::wrong;
 
 mod preset;
@@ -25,6 +26,12 @@ impl TryFrom<String> for Pattern {
     type Error = String;
 
     fn try_from(text: String) -> Result<Pattern, String> {
+        let slashes = is_between_slashes(&text).then_some(
+            "the slashes around it are part of it: write it without them, or `[/]` where they are meant",
+        );
+        if let Some(why) = slashes.or(foreign(&text)) {
+            return Err(format!("`{text}`: {why}"));
+        }
         let pattern = Pattern(text);
         pattern.compile()?;
         Ok(pattern)

@@ -212,3 +212,14 @@ fn one_of_three_says_it() {
         !rule.goes_on(&mut begun, b"x") && rule.goes_on(&mut begun, b"y") && !rule.goes_on(&mut begun, b"y")
     );
 }
+
+#[test]
+fn an_expression_that_was_written_for_another_program_is_refused_and_not_one_that_matches_nothing() {
+    let read = |text: &str| Pattern::try_from(text.to_owned()).map(|_| ());
+    for text in [r"/^\d{4}-/", r"/([a-zA-Z]+ \d+)(.*)/", r"/^\d{4}-", r"^\<\d+\>"] {
+        assert!(read(text).is_err(), "{text}");
+    }
+    for text in [r"^\d{4}-", r"^<\d+>", "^/api/", "[/]a[/]"] {
+        assert_eq!(read(text), Ok(()), "{text}");
+    }
+}
