@@ -122,14 +122,32 @@ impl Template {
         }
     }
 
-    /// What is wrong with it as a place where records go, if anything is: other collectors format times in the text itself.
+    /// What is wrong with it as a place where records go, if anything is: other collectors format times in the text itself, and
+    /// write fields as `{{ name }}` (Vector) or `%{name}` (Logstash).
     pub fn wrong_as_place(&self) -> Option<String> {
+        let source = &self.source;
         let has_format = |part: &Part| matches!(part, Part::Text(text) if text.contains("%Y"));
-        self.parts.iter().any(has_format).then(|| {
-            format!(
-                "`{}` has `%Y` outside of braces, where no time is written: `{{@timestamp:%Y}}`",
-                self.source
-            )
+        if self.parts.iter().any(has_format) {
+            return Some(format!(
+                "`{source}` has `%Y` outside of braces, where no time is written: `{{@timestamp:%Y}}`"
+            ));
+        }
+        let between = |open: &str, close: &str| Some(source.split_once(open)?.1.split_once(close)?.0.trim());
+        // Elasticsearch reads braces itself where an index stands between these signs: `<logs-{{now/d}}>`.
+        let has_own_braces = source.starts_with('<') && source.ends_with('>');
+        if let Some(name) = between("{{", "}}").filter(|_| !has_own_braces) {
+            return Some(format!(
+                "`{source}` has braces twice, which are braces themselves then: a field is `{{{name}}}`"
+            ));
+        }
+        let name = between("%{", "}")?;
+        Some(match name.starts_with('+') {
+            true => {
+                format!("`{source}` has a time as Logstash writes it: here it is `{{@timestamp:%Y.%m.%d}}`")
+            }
+            false => format!(
+                "`{source}` has a `%` before a field, which is written as it stands: a field is `{{{name}}}`"
+            ),
         })
     }
 

@@ -112,3 +112,19 @@ fn a_time_that_is_formatted_outside_of_braces_is_found() {
     assert!(wrong("date=%Y-%m-%d/").unwrap().contains("`{@timestamp:%Y}`"));
     assert_eq!(wrong("date={@timestamp:%Y-%m-%d}/50%/"), None);
 }
+
+#[test]
+fn a_field_or_a_time_as_others_write_it_is_found() {
+    let wrong = |source: &str| Template::parse(source).unwrap().wrong_as_place();
+    for (source, right) in [
+        ("logs/{{ host }}/", "`{host}`"),
+        ("logs/{{host}}.log", "`{host}`"),
+        ("logs-%{app}", "`{app}`"),
+        ("logs-%{+YYYY.MM.dd}", "`{@timestamp:%Y.%m.%d}`"),
+    ] {
+        assert!(wrong(source).unwrap().contains(right), "{source}: {:?}", wrong(source));
+    }
+    for source in ["logs/{host}/{app}", "logs/{{", "50%/{host}", "<logs-{{now/d}}>"] {
+        assert_eq!(wrong(source), None, "{source}");
+    }
+}

@@ -221,6 +221,9 @@ impl ForwardSettings {
             wrong!("servers", ": all of them are standby; one must not be")
         );
         anyhow::ensure!(self.tag.constant() != Some(""), wrong!("tag", " is empty"));
+        if let Some(why) = self.tag.wrong_as_place() {
+            anyhow::bail!(wrong!("tag", ": {why}"));
+        }
         if let Some(name) = &self.metadata_field {
             anyhow::ensure!(
                 !name.is_empty() && !name.contains(['.', '\\']) && !name.starts_with('@'),

@@ -225,6 +225,7 @@ fn settings_that_make_no_sense_are_refused_by_their_key() {
         (ForwardSettings { servers: weighted(0, false), ..good() }, "servers"),
         (ForwardSettings { servers: weighted(1, true), ..good() }, "servers"),
         (ForwardSettings { tag: template(""), ..good() }, "tag"),
+        (ForwardSettings { tag: template("{{ app }}"), ..good() }, "tag"),
         (ForwardSettings { metadata_field: Some("a.b".to_owned()), ..good() }, "metadata_field"),
         (ForwardSettings { security: Some(halfway), ..good() }, "security"),
         (ForwardSettings { security: knows("", None), ..good() }, "security.shared_key"),

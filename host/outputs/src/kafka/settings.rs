@@ -163,6 +163,9 @@ impl KafkaSettings {
                 self.topic
             )
         );
+        if let Some(why) = self.key.as_ref().and_then(Template::wrong_as_place) {
+            anyhow::bail!(wrong!("key", ": {why}"));
+        }
         anyhow::ensure!(
             self.acks == Acks::All || !self.idempotent,
             wrong!("acks", " other than `all` needs `idempotent: false`")

@@ -4,6 +4,7 @@ use super::*;
 use flitch_core::batch::builder::Builder;
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::utf8::InvalidUtf8;
+use flitch_core::setting::Wrong;
 
 #[tokio::test]
 async fn an_empty_key_is_a_key_and_bytes_of_a_key_stay_what_they_are() {
@@ -39,4 +40,18 @@ fn a_topic_that_a_record_names_has_a_moment_to_be_made_and_one_that_the_user_nam
         client.get("topic.metadata.propagation.max.ms").unwrap().parse::<u64>().unwrap()
     };
     assert_eq!((patience("logs.{app}"), patience("logs")), (2_000, 30_000));
+}
+
+#[test]
+fn a_key_as_another_collector_writes_it_is_refused() {
+    let key = |text: &str| {
+        let topic = Template::parse("logs").unwrap();
+        let key = Some(Template::parse(text).unwrap());
+        KafkaSettings { key, ..KafkaSettings::new("a:1", topic) }.client("out").map(|_| ())
+    };
+    for text in ["{{ app }}", "%{app}"] {
+        let error = key(text).unwrap_err();
+        assert_eq!(error.downcast_ref::<Wrong>().map(Wrong::key), Some("key"), "{error:#}");
+    }
+    key("{app}").unwrap();
 }
