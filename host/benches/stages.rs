@@ -9,6 +9,10 @@ mod list;
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 
+/// As the daemon has it.
+#[global_allocator]
+static ALLOCATOR: flitch::allocator::Allocator = flitch::allocator::Allocator;
+
 fn main() {
     flitch::allocator::keep();
     divan::main();

@@ -23,6 +23,10 @@ mod swaps;
 
 use measure::{Cost, Run};
 
+/// Stages have the memory that the daemon has.
+#[global_allocator]
+static ALLOCATOR: flitch::allocator::Allocator = flitch::allocator::Allocator;
+
 fn main() {
     // `cargo test --benches` runs this too, to see that it builds.
     if std::env::args().any(|arg| arg == "--test") {
