@@ -35,6 +35,9 @@ pub use status::{FilterStatus, OutputStatus, PipelineStatus, Running, Status, St
 /// Where it listens when only a port is named.
 pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
+/// By HTTP/2 a client may ask many times and take no answer, each of which is as long as there are parts to tell of.
+const STREAMS: u32 = 4;
+
 const PATIENCE: Patience = Patience { header: Duration::from_secs(10), idle: Duration::from_secs(75) };
 
 /// The admin listener.
@@ -86,7 +89,8 @@ pub async fn start(
     let task = tasks::joined(async move {
         let serve = |client: Client, slot| {
             let socket = Some(socket_of(&client.stream));
-            let visit = Visit { slot, patience: PATIENCE, stop: stop.clone(), socket };
+            let stop = stop.clone();
+            let visit = Visit { slot, patience: PATIENCE, streams: STREAMS, stop, socket };
             let (board, hosts, control) = (board.clone(), hosts.clone(), control.clone());
             let answer = move |request: Request<_>| {
                 let now = match (filters::asked(&request, &hosts), record::asked(&request, &hosts)) {

@@ -25,6 +25,8 @@ const READ_AHEAD: usize = 64 << 10;
 /// Most bytes that a client of HTTP/2 may send ahead of the handlers: on one stream, and on all of a connection.
 const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 512 << 10;
+/// Requests that a client may have under way on a connection of HTTP/2, where each is charged for what it holds.
+pub const STREAMS: u32 = 64;
 /// Time between two questions of HTTP/2 whether the client is still there, and the time that it has for the answer.
 const PING: Duration = Duration::from_secs(20);
 const PONG: Duration = Duration::from_secs(20);
@@ -52,6 +54,8 @@ pub struct Visit {
     pub slot: Slot,
     /// How long it is waited for.
     pub patience: Patience,
+    /// Most requests that it may have under way by HTTP/2. An answer is held until the client takes it.
+    pub streams: u32,
     /// Cancelled when its requests are to be the last. One that comes after that gets one answer.
     pub stop: CancellationToken,
     /// The socket of the stream that is served, by which it shows that the client has closed its half.
@@ -67,12 +71,12 @@ impl Visit {
         F: Future<Output = Response<B>> + Send + 'static,
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
-        let Visit { slot, patience, stop, socket } = self;
+        let Visit { slot, patience, streams, stop, socket } = self;
         let is_late = stop.is_cancelled();
         let patience = if is_late { Patience { idle: PARTING, ..patience } } else { patience };
         let activity = Arc::new(Activity::new(slot));
         let Some(tls) = tls else {
-            return activity.serve(stream, Terms { patience, stop, is_late, socket }, answer).await;
+            return activity.serve(stream, Terms { patience, streams, stop, is_late, socket }, answer).await;
         };
         let slot = &activity.slot;
         let shaken = tokio::select! {
@@ -84,7 +88,8 @@ impl Visit {
         };
         match shaken {
             Ok(stream) => {
-                activity.clone().serve(stream, Terms { patience, stop, is_late, socket }, answer).await;
+                let terms = Terms { patience, streams, stop, is_late, socket };
+                activity.clone().serve(stream, terms, answer).await;
             }
             Err(error) => tracing::debug!(%error, "no TLS handshake"),
         }
@@ -94,6 +99,7 @@ impl Visit {
 /// How a client is served.
 struct Terms {
     patience: Patience,
+    streams: u32,
     stop: CancellationToken,
     /// Whether it came after the stop.
     is_late: bool,
@@ -144,7 +150,7 @@ impl Activity {
         F: Future<Output = Response<B>> + Send + 'static,
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
-        let Terms { mut patience, stop, is_late, socket } = terms;
+        let Terms { mut patience, streams, stop, is_late, socket } = terms;
         let activity = self.clone();
         let service = hyper::service::service_fn(move |request| {
             let under_way = activity.begin();
@@ -155,7 +161,7 @@ impl Activity {
                 Ok::<_, Infallible>(answer)
             }
         });
-        let server = server(is_late);
+        let server = server(is_late, streams);
         let stream = TokioIo::new(Lingering::new(stream));
         let mut connection = std::pin::pin!(server.serve_connection(stream, service));
         let mut is_last = is_late;
@@ -235,7 +241,7 @@ impl Drop for UnderWay {
     }
 }
 
-fn server(is_late: bool) -> auto::Builder<TokioExecutor> {
+fn server(is_late: bool, streams: u32) -> auto::Builder<TokioExecutor> {
     let mut server = auto::Builder::new(TokioExecutor::new());
     // The time for a header is ours to watch: that of hyper begins when the version of HTTP is known. Who has closed their half waits
     // for the answer all the same (RFC 9112, section 9.6).
@@ -243,7 +249,7 @@ fn server(is_late: bool) -> auto::Builder<TokioExecutor> {
     server
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(64)
+        .max_concurrent_streams(streams)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .keep_alive_interval(PING)

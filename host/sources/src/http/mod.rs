@@ -22,7 +22,7 @@ use flitch_core::net::address::{Address, Endpoint};
 use flitch_core::net::budget::Budget;
 use flitch_core::net::connections::{Connections, Slot};
 use flitch_core::net::listen::{Client, Listener, Stream, socket_of};
-use flitch_core::net::serve::{Patience, Visit};
+use flitch_core::net::serve::{Patience, STREAMS, Visit};
 use flitch_core::net::tls::{Acceptor, TlsSettings};
 use flitch_core::secret::Secret;
 use flitch_core::setting::wrong;
@@ -288,7 +288,7 @@ async fn welcome(stream: Stream, slot: Slot, tls: Option<&Acceptor>, shared: Arc
     let settings = &shared.settings;
     let patience = Patience { header: settings.header_timeout.0, idle: settings.idle_timeout.0 };
     let socket = Some(socket_of(&stream));
-    let visit = Visit { slot, patience, stop: shared.cx.stop.clone(), socket };
+    let visit = Visit { slot, patience, streams: STREAMS, stop: shared.cx.stop.clone(), socket };
     let answer = move |request| {
         let shared = shared.clone();
         async move { handle::handle(request, &shared).await }

@@ -18,7 +18,7 @@ use super::*;
 use crate::net::confided;
 use crate::net::connections::Connections;
 use crate::net::listen::{Client as Caller, Listener};
-use crate::net::serve::{Patience, Visit};
+use crate::net::serve::{Patience, STREAMS, Visit};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -100,7 +100,8 @@ async fn server(tls: Option<TlsSettings>) -> Server {
         let serve = |caller: Caller, slot| {
             taken.fetch_add(1, Relaxed);
             let patience = Patience { header: LONG, idle: LONG };
-            let visit = Visit { slot, patience, stop: CancellationToken::new(), socket: None };
+            let visit =
+                Visit { slot, patience, streams: STREAMS, stop: CancellationToken::new(), socket: None };
             let acceptor = acceptor.clone();
             async move { visit.serve(caller.stream, acceptor.as_deref(), answer).await }
         };

@@ -36,7 +36,7 @@ where
     let stop = CancellationToken::new();
     let activity = Arc::new(Activity::new(connections.slot().await));
     let patience = Patience { header: HEADER, idle: IDLE };
-    let terms = Terms { patience, stop: stop.clone(), is_late: false, socket };
+    let terms = Terms { patience, streams: 3, stop: stop.clone(), is_late: false, socket };
     let ended = crate::tasks::joined(async move {
         let begun = Instant::now();
         let answer = |request: Request<Incoming>| async move {
@@ -60,6 +60,19 @@ async fn answer(client: &mut DuplexStream) -> String {
         text.push(client.read_u8().await.expect("an answer") as char);
     }
     text
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_of_http_2_hears_how_many_requests_it_may_have_under_way() {
+    let Served { mut client, .. } = served().await;
+    client.write_all(&[PREFACE, SETTINGS].concat()).await.unwrap();
+    let mut head = [0; 9];
+    client.read_exact(&mut head).await.unwrap();
+    let mut settings = vec![0; usize::from(head[2])];
+    client.read_exact(&mut settings).await.unwrap();
+    // SETTINGS_MAX_CONCURRENT_STREAMS is setting 3 (RFC 9113, section 6.5.2).
+    let most = settings.chunks(6).find(|setting| setting[..2] == [0, 3]).map(|setting| setting[2..].to_vec());
+    assert_eq!((head[3], most), (4, Some(vec![0, 0, 0, 3])));
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use flitch_core::net::connections::Connections;
 use flitch_core::net::listen::{Client, Listener};
-use flitch_core::net::serve::{Patience, Visit};
+use flitch_core::net::serve::{Patience, STREAMS, Visit};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
@@ -61,7 +61,8 @@ impl Fake {
             let long = Duration::from_secs(60);
             let serve = |client: Client, slot| {
                 let patience = Patience { header: long, idle: long };
-                let visit = Visit { slot, patience, stop: CancellationToken::new(), socket: None };
+                let visit =
+                    Visit { slot, patience, streams: STREAMS, stop: CancellationToken::new(), socket: None };
                 let state = state.clone();
                 async move {
                     let answer = move |request| answer(request, state.clone());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use flitch_core::net::connections::Connections;
 use flitch_core::net::listen::{Client as Caller, Listener};
-use flitch_core::net::serve::{Patience, Visit};
+use flitch_core::net::serve::{Patience, STREAMS, Visit};
 use flitch_core::net::tls::TlsSettings;
 use flitch_tests::tls::Authority;
 use http_body_util::Full;
@@ -31,7 +31,8 @@ async fn server(authority: &Authority, folder: &Path) -> String {
         let long = Duration::from_secs(60);
         let serve = |caller: Caller, slot| {
             let patience = Patience { header: long, idle: long };
-            let visit = Visit { slot, patience, stop: CancellationToken::new(), socket: None };
+            let visit =
+                Visit { slot, patience, streams: STREAMS, stop: CancellationToken::new(), socket: None };
             let acceptor = acceptor.clone();
             async move { visit.serve(caller.stream, Some(&*acceptor), yes).await }
         };

@@ -15,7 +15,7 @@ use flitch_core::dead_letter::read::Filter;
 use flitch_core::dead_letter::replay;
 use flitch_core::net::connections::Connections;
 use flitch_core::net::listen::{Client as Caller, Listener};
-use flitch_core::net::serve::{Patience, Visit};
+use flitch_core::net::serve::{Patience, STREAMS, Visit};
 use flitch_core::tasks;
 
 /// A source that answers by what stands here, one after the other, and notes what it was sent.
@@ -48,7 +48,8 @@ async fn source(answers: &[(u16, &'static str)]) -> Source {
     tasks::client(async move {
         let serve = |caller: Caller, slot| {
             let patience = Patience { header: PATIENCE, idle: PATIENCE };
-            let visit = Visit { slot, patience, stop: CancellationToken::new(), socket: None };
+            let visit =
+                Visit { slot, patience, streams: STREAMS, stop: CancellationToken::new(), socket: None };
             let answer = answer.clone();
             async move { visit.serve(caller.stream, None, answer).await }
         };
