@@ -34,6 +34,8 @@ mod machine;
 
 /// Longest time for a token to come.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Longest time that a token is believed to last. They last for a day, about.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Most bytes of an answer, of which a token takes some two thousand.
 const MOST: usize = 64 << 10;
 /// What a form leaves as it is (RFC 3986, section 2.3).
@@ -247,8 +249,9 @@ impl Entra {
         };
         let claims = claims(&token);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let end = expires_in.map(|seconds| (now + Duration::from_secs(seconds)).as_millis() as i64);
-        let end = end.or(claims.end.map(|seconds| (seconds * 1_000.0) as i64));
+        let after = |lasts: Duration| (now + lasts.min(LONGEST)).as_millis() as i64;
+        let end = expires_in.map(|seconds| after(Duration::from_secs(seconds)));
+        let end = end.or(claims.end.map(|seconds| ((seconds * 1_000.0) as i64).min(after(LONGEST))));
         let ends = end.context("the token does not say when it ends")?;
         let owner = claims.subject.unwrap_or_else(|| "flitch".to_owned());
         Ok(Token { token, owner, ends })

@@ -60,6 +60,18 @@ fn an_application_shows_its_secret_and_has_a_token_for_its_audience() {
 }
 
 #[test]
+fn a_token_that_is_said_to_last_for_ever_ends_at_a_time_that_a_clock_can_have() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+    for lasts in [u64::MAX, 1 << 60, 100_000_000_000_000_000] {
+        let (url, taken) = giver("200 OK", &format!(r#"{{"expires_in":"{lasts}","access_token":"abc"}}"#));
+        let token = entra(secret(url)).token().unwrap();
+        taken.join().unwrap();
+        assert!(token.ends > now && token.end() > SystemTime::now(), "{lasts}: {}", token.ends);
+        assert!(token.ends.checked_mul(1000).is_some(), "librdkafka counts it in microseconds");
+    }
+}
+
+#[test]
 fn the_identity_of_a_machine_is_asked_for_at_its_metadata_service() {
     let (url, taken) = giver("200 OK", r#"{"expires_in":"86399","access_token":"abc"}"#);
     let auth = AuthSettings::ManagedIdentity { client_id: Some("mine".to_owned()), endpoint: Some(url) };
