@@ -11,6 +11,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::tasks;
 
+/// How often it is looked whether a program has ended that prints nothing more.
+const LOOK: Duration = Duration::from_millis(5);
 /// Most bytes of what a program prints.
 const MOST: u64 = 64 << 10;
 
@@ -39,6 +41,16 @@ pub fn ask(name: &str, mut command: Command, patience: Duration) -> anyhow::Resu
             Err(_) => failure = Some(std::io::ErrorKind::TimedOut.into()),
         }
     }
+    // One that has closed both may go on all the same.
+    let mut status = None;
+    while failure.is_none() && status.is_none() {
+        match child.try_wait() {
+            Ok(None) if Instant::now() >= until => failure = Some(std::io::ErrorKind::TimedOut.into()),
+            Ok(None) => _ = crossbeam_channel::after(LOOK).recv(),
+            Ok(ended) => status = ended,
+            Err(error) => failure = Some(error),
+        }
+    }
     if let Some(failure) = failure {
         // It may have ended in this moment.
         let _ = kill_process_group(group, Signal::KILL);
@@ -48,7 +60,7 @@ pub fn ask(name: &str, mut command: Command, patience: Duration) -> anyhow::Resu
             _ => anyhow::Error::new(failure).context(format!("{name} cannot be read")),
         });
     }
-    let status = child.wait().with_context(|| name.to_owned())?;
+    let status = status.with_context(|| name.to_owned())?;
     let [printed, said] = texts;
     if !status.success() {
         let said = String::from_utf8_lossy(&said);
@@ -111,6 +123,12 @@ mod tests {
         let state = format!("/proc/{}/stat", pid.trim());
         let is_gone = || std::fs::read_to_string(&state).map_or(true, |stat| stat.contains(") Z "));
         flitch_tests::wait::eventually("it is ended", PATIENCE, is_gone);
+    }
+
+    #[test]
+    fn one_that_says_nothing_more_and_does_not_end_is_ended() {
+        let error = shell("exec >&- 2>&-; exec sleep 1000", Duration::from_millis(500)).unwrap_err();
+        assert!(error.starts_with("`it` has not ended"), "{error}");
     }
 
     #[test]
