@@ -7,6 +7,7 @@
 //! through the old one. The old filter is held for longer than that, so that somebody can put it back by hand.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
@@ -58,7 +59,13 @@ pub struct Probation {
     baseline: Reading,
     bounds: ProbationSettings,
     until: Instant,
+    /// What is held is behind its lock for as long as a batch is settled, which may take until there is room among the dead
+    /// letters.
     phase: Mutex<Phase>,
+    /// Whether the phase is the open one, for those who cannot wait that long.
+    is_open: AtomicBool,
+    /// The old filter is to be put back.
+    is_called_off: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -116,7 +123,10 @@ impl Past {
         let now = Instant::now();
         let until = now.checked_add(bounds.r#for.0).unwrap_or(now);
         let phase = if bounds.r#for.0.is_zero() { Phase::Over } else { Phase::Open(Held::default()) };
-        let probation = Probation { old: old.clone(), baseline, bounds, until, phase: Mutex::new(phase) };
+        let is_open = AtomicBool::new(matches!(phase, Phase::Open(_)));
+        let (phase, is_called_off) = (Mutex::new(phase), AtomicBool::new(false));
+        let probation =
+            Probation { old: old.clone(), baseline, bounds, until, phase, is_open, is_called_off };
         self.probation.store(Some(Arc::new(probation)));
     }
 
@@ -160,8 +170,12 @@ impl Past {
 impl Probation {
     /// Whether the filter is still measured.
     pub fn is_open(&self) -> bool {
-        // Where somebody holds it, it was open a moment ago.
-        self.phase.try_lock().is_none_or(|phase| matches!(*phase, Phase::Open(_)))
+        self.is_open.load(Ordering::Acquire)
+    }
+
+    /// Whether the old filter is put back, as soon as who settles a batch lets go.
+    pub fn is_called_off(&self) -> bool {
+        self.is_called_off.load(Ordering::Acquire)
     }
 
     /// Whether the old filter was put back.
@@ -170,7 +184,10 @@ impl Probation {
     }
 
     fn look(&self, name: &str, conduct: &Conduct) -> Option<String> {
-        let mut phase = self.phase.try_lock()?;
+        let Some(mut phase) = self.phase.try_lock() else {
+            let worse = || conduct.read().worse(&self.baseline, &self.bounds);
+            return self.is_open().then(worse).flatten();
+        };
         match *phase {
             Phase::Over => None,
             Phase::Failed => Some("it was put back".to_owned()),
@@ -178,6 +195,7 @@ impl Probation {
                 let worse = conduct.read().worse(&self.baseline, &self.bounds);
                 if worse.is_none() && Instant::now() >= self.until {
                     *phase = Phase::Over;
+                    self.is_open.store(false, Ordering::Release);
                     tracing::info!(filter = name, "the new generation of the filter has stood its probation");
                 }
                 worse
@@ -200,7 +218,10 @@ impl Probation {
 
     /// The old filter is put back. Answers what was held, to the first one who says so.
     pub fn fail(&self) -> Option<Held> {
-        match std::mem::replace(&mut *self.phase.lock(), Phase::Failed) {
+        self.is_called_off.store(true, Ordering::Release);
+        let before = std::mem::replace(&mut *self.phase.lock(), Phase::Failed);
+        self.is_open.store(false, Ordering::Release);
+        match before {
             Phase::Open(held) => Some(held),
             Phase::Over => Some(Held::default()),
             Phase::Failed => None,

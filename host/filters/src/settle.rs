@@ -112,7 +112,9 @@ fn bury(
         letters.as_ref().unwrap_or(dead_letters).records("filter", &filter.name, records, &causes)
     };
     let apart = picked.as_ref().map(|(held, _)| &**held);
-    if dead_letters.until_written(&filter.name, || put(apart)) {
+    // A filter that is to go waits for no room: its records are sent again, and judged by the one before it.
+    let is_to_go = || filter.past.probation().is_some_and(|probation| probation.is_called_off());
+    if dead_letters.until_written(&filter.name, || put(apart), is_to_go) {
         if let Some((held, picked)) = picked {
             held.hold(picked, &receipt);
         }

@@ -32,8 +32,14 @@ impl Patience {
 
 impl DeadLetters {
     /// Repeats `write`, which puts letters here, until they are on disk; blocks the thread. Answers whether they are:
-    /// not after [`DeadLetters::give_up`]. That they cannot be written is told under the name `component`.
-    pub fn until_written(&self, component: &str, write: impl Fn() -> io::Result<()>) -> bool {
+    /// not after [`DeadLetters::give_up`], nor where nobody wants them any more, as `is_over` tells. That they cannot be written
+    /// is told under the name `component`.
+    pub fn until_written(
+        &self,
+        component: &str,
+        write: impl Fn() -> io::Result<()>,
+        is_over: impl Fn() -> bool,
+    ) -> bool {
         let mut failures = 0;
         let mut stall: Option<Stall> = None;
         loop {
@@ -41,10 +47,10 @@ impl DeadLetters {
             failures += 1;
             stall.get_or_insert_with(|| self.stalled(component, &error));
             let mut given_up = self.patience.given_up.lock();
-            if !*given_up {
+            if !*given_up && !is_over() {
                 self.patience.wake.wait_for(&mut given_up, pause(failures));
             }
-            if *given_up {
+            if *given_up || is_over() {
                 return false;
             }
         }

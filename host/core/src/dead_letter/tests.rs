@@ -183,7 +183,7 @@ fn whoever_waits_for_room_goes_on_when_there_is_some_or_when_all_is_given_up() {
     };
     let tried = || tries.load(std::sync::atomic::Ordering::SeqCst);
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| bench.letters.until_written("web", count));
+        let waiting = scope.spawn(|| bench.letters.until_written("web", count, || false));
         while tried() == 0 || health.down().is_empty() {
             std::thread::yield_now();
         }
@@ -199,7 +199,7 @@ fn whoever_waits_for_room_goes_on_when_there_is_some_or_when_all_is_given_up() {
         ..DeadLetterSettings::default()
     });
     bench.letters.give_up();
-    assert!(!bench.letters.until_written("web", put));
+    assert!(!bench.letters.until_written("web", put, || false));
     assert!(health.down().is_empty());
     assert_eq!(bench.all().len(), 2);
 }

@@ -9,10 +9,11 @@ use crate::{Component, FilterContext, FilterSettings};
 use flitch_core::batch::{Batch, StreamId};
 use flitch_core::blocking::block_on;
 use flitch_core::buffers::Buffer;
-use flitch_core::dead_letter::DeadLetters;
+use flitch_core::dead_letter::{DeadLetterSettings, DeadLetters, WhenFull};
 use flitch_core::receipt::{self, Ledger};
 use flitch_core::router::{Route, Router};
 use flitch_core::telemetry::Tally;
+use flitch_core::units::Bytes;
 
 /// A pipeline of two workers with one filter, `mine`.
 struct Bench {
@@ -105,6 +106,14 @@ impl Bench {
         out
     }
 
+    /// Has room for no more letters among those that there are.
+    fn fill_the_letters(&self) {
+        let letters = self.cx.dead_letters.as_ref().unwrap();
+        letters.raw("source", "in", [("it is here first", &b"letter"[..])]).unwrap();
+        let (max_bytes, when_full) = (Bytes(1), WhenFull::Stop);
+        letters.configure(&DeadLetterSettings { max_bytes, when_full, ..DeadLetterSettings::default() });
+    }
+
     /// How many letters there are.
     fn letters(&self) -> usize {
         letters(self.folder.path())
@@ -190,6 +199,30 @@ fn a_generation_that_cannot_survive_records_goes_by_itself() {
     let [back] = &bench.workers().generations().look()[..] else { panic!() };
     assert!(back.reason.starts_with("it could not survive "), "{}", back.reason);
     assert!(bench.end().iter().all(|(_, by)| *by == "second"));
+}
+
+#[test]
+fn a_generation_that_is_to_go_does_not_wait_for_room_among_the_dead_letters() {
+    for by_hand in [false, true] {
+        let mut bench = Bench::start(&dissect());
+        let first = bench.first();
+        bench.send(20, "REJECT");
+        bench.judged(&first, 400);
+        bench.fill_the_letters();
+        let later = bench.swap(&guest_in_c());
+        bench.send(2, "REJECT");
+        bench.judged(&later, 40);
+        let generations = bench.workers().generations();
+        assert!(!by_hand || generations.roll_back("mine", "somebody asked for it"));
+        let [back] = &generations.look()[..] else { panic!("it stays, and its pipeline with it") };
+        assert!(Arc::ptr_eq(&back.from, &later) && Arc::ptr_eq(&back.to, &first));
+        bench.send(10, "REJECT");
+        let sent = bench.sent;
+        let out = bench.end();
+        let after: Vec<_> = out.into_iter().filter(|(number, _)| *number >= 440).collect();
+        assert_eq!(after, (440..sent).map(|number| (number, "second")).collect::<Vec<_>>());
+        assert_eq!(bench.letters(), 1, "what it rejected is sent again by its source, or was judged anew");
+    }
 }
 
 #[test]
