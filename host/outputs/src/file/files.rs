@@ -96,16 +96,34 @@ impl Files {
         let _turn = place.turn();
         self.ready(path, &place, lines.len() as u64).map_err(|e| self.root.of_path(path, &e))?;
         let open = self.open.get_mut(path).expect("it was just made ready");
-        if let Err(error) = open.append(lines, &self.form) {
-            self.open.remove(path);
-            return Err(self.root.of_write(path, &error));
-        }
-        open.dirty = open.regular;
-        if sync && let Err(error) = open.sync() {
-            self.open.remove(path);
+        let appended = open.append(lines, &self.form);
+        open.dirty |= open.regular && appended.is_ok();
+        if let Err(error) = appended.and_then(|()| if sync { open.sync() } else { Ok(()) }) {
+            self.leave(path);
             return Err(self.root.of_write(path, &error));
         }
         Ok(())
+    }
+
+    /// Closes a file with which something is wrong. It is there already when it is opened again: that its name is to be
+    /// forced to the disk would be forgotten.
+    fn leave(&mut self, path: &Path) {
+        let Some(open) = self.open.remove(path) else { return };
+        self.owe(open.folders);
+        if open.dirty
+            && let Err(error) = open.file.sync_data()
+        {
+            complain(path, &error);
+        }
+    }
+
+    /// Takes folders whose new entries are to be forced to the disk with the next records below them. If none come for
+    /// too many of them, all are now.
+    fn owe(&mut self, folders: Vec<PathBuf>) {
+        self.unsynced.folders.extend(folders);
+        if self.unsynced.folders.len() > OPEN {
+            self.unsynced.sync_folders();
+        }
     }
 
     /// Sees to it that the file is open, is still the one at its path, and has room for `more` bytes.
@@ -146,16 +164,24 @@ impl Files {
                 let most = most_open(descriptors::most(), OUTPUTS.load(Ordering::Relaxed));
                 while self.open.len() >= most && self.close_oldest() {}
                 let mut is_first = true;
-                let open = loop {
-                    match Open::at(path, place, self.root.many, rights) {
+                let left = self.unsynced.folders.extract_if(|folder| path.starts_with(folder));
+                let mut folders: Vec<_> = left.collect();
+                let opened = loop {
+                    match Open::at(path, place, self.root.many, rights, &mut folders) {
                         // Somebody may have removed its folder at that moment.
                         Err(e) if e.kind() == io::ErrorKind::NotFound && is_first => is_first = false,
                         // Others took what is left to outputs.
                         Err(e) if is_exhausted(&e) && self.close_oldest() => {}
-                        done => break done?,
+                        done => break done,
                     }
                 };
-                self.open.insert(path.to_owned(), open);
+                match opened {
+                    Ok(open) => _ = self.open.insert(path.to_owned(), Open { folders, ..open }),
+                    Err(error) => {
+                        self.owe(folders);
+                        return Err(error);
+                    }
+                }
             }
         }
         Ok(())
@@ -241,6 +267,10 @@ impl Dirty {
             }
             self.files.pop();
         }
+        self.sync_folders();
+    }
+
+    fn sync_folders(&mut self) {
         self.folders.retain(|folder| {
             if let Err(error) = sync_folder(folder) {
                 complain(folder, &error);
@@ -256,12 +286,18 @@ fn complain(path: &Path, error: &io::Error) {
 
 impl Open {
     /// Opens a file, which is made with its folders if it is not there, and with these rights if there are some. Where
-    /// records choose among `many` paths it must be a regular file: a pipe would hold all of them up.
-    fn at(path: &Path, place: &Arc<Place>, many: bool, rights: Option<Rights>) -> io::Result<Open> {
-        let mut folders = Vec::new();
+    /// records choose among `many` paths it must be a regular file: a pipe would hold all of them up. `folders` are told
+    /// those that have a new entry, also where it cannot be opened.
+    fn at(
+        path: &Path,
+        place: &Arc<Place>,
+        many: bool,
+        rights: Option<Rights>,
+        folders: &mut Vec<PathBuf>,
+    ) -> io::Result<Open> {
         let is_new = !path.exists();
         if is_new && let Some(folder) = path.parent() {
-            folders = make_folders(folder)?;
+            make_folders(folder, folders)?;
             folders.push(folder.to_owned());
         }
         // Without it a pipe that nobody reads would be waited for here.
@@ -284,7 +320,8 @@ impl Open {
         let empty = !regular || there.len() == 0;
         let half = regular && ends_in_a_line(path, there.len());
         let (file, used) = (Arc::new(file), Instant::now());
-        Ok(Open { file, place: place.clone(), regular, empty, half, dirty: false, folders, used })
+        let (place, folders) = (place.clone(), Vec::new());
+        Ok(Open { file, place, regular, empty, half, dirty: false, folders, used })
     }
 
     fn append(&mut self, records: &[u8], form: &Form) -> io::Result<()> {
@@ -307,23 +344,29 @@ impl Open {
             self.file.sync_data()?;
             self.dirty = false;
         }
-        for folder in self.folders.drain(..) {
-            sync_folder(&folder)?;
+        while let Some(folder) = self.folders.last() {
+            match sync_folder(folder) {
+                // Who may write to it need not be allowed to read it, and it would be so each time.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => complain(folder, &error),
+                done => done?,
+            }
+            self.folders.pop();
         }
         Ok(())
     }
 }
 
-/// Makes the folders that are missing. Answers those that have a new entry.
-fn make_folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
+/// Makes the folders that are missing. `changed` are told those that have a new entry.
+fn make_folders(folder: &Path, changed: &mut Vec<PathBuf>) -> io::Result<()> {
     let missing = folder.ancestors().take_while(|folder| !folder.exists());
-    let changed = missing.filter_map(Path::parent).map(Path::to_owned).collect();
-    fs::create_dir_all(folder).map_err(|e| match e.kind() {
+    let parents: Vec<_> = missing.filter_map(Path::parent).map(Path::to_owned).collect();
+    let made = fs::create_dir_all(folder).map_err(|e| match e.kind() {
         // A file has the name of a folder.
         io::ErrorKind::AlreadyExists => io::ErrorKind::NotADirectory.into(),
         _ => e,
-    })?;
-    Ok(changed)
+    });
+    changed.extend(parents.into_iter().filter(|parent| parent.is_dir()));
+    made
 }
 
 /// Whether the last byte of a file of this length is no end of a line. One that may not be read counts as whole.
