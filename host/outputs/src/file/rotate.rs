@@ -13,6 +13,9 @@ use flate2::write::GzEncoder;
 use super::place::Place;
 use flitch_core::telemetry::{Health, Part};
 
+/// What rotated files end in behind their number.
+const SUFFIXES: [&str; 2] = ["", ".gz"];
+
 /// When and how files are rotated.
 #[derive(Debug)]
 pub(super) struct Rotation {
@@ -84,9 +87,13 @@ impl Rotation {
         if self.keep == 0 {
             return remove(path);
         }
-        for suffix in ["", ".gz"] {
-            remove(&numbered(path, self.keep, suffix))?;
-            for number in (1..self.keep).rev() {
+        // Those behind a gap stay: as many may be kept as nobody could ask for one by one.
+        let is_there = |number: u32, suffix| fs::symlink_metadata(numbered(path, number, suffix)).is_ok();
+        let is_free = |number: &u32| !SUFFIXES.iter().any(|suffix| is_there(*number, suffix));
+        let free = (1..self.keep).find(is_free).unwrap_or(self.keep);
+        for suffix in SUFFIXES {
+            remove(&numbered(path, free, suffix))?;
+            for number in (1..free).rev() {
                 let (from, to) = (numbered(path, number, suffix), numbered(path, number + 1, suffix));
                 ignore_missing(fs::rename(from, &to)).map_err(|error| Stuck::at(&to, error))?;
             }

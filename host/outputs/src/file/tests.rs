@@ -120,6 +120,24 @@ async fn files_are_rotated_kept_and_compressed() {
 }
 
 #[tokio::test]
+async fn as_many_rotated_files_as_anybody_may_want_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings =
+        FileSettings { max_bytes: Some(Bytes(1000)), keep: u32::MAX, ..settings(folder.path(), "out") };
+    let output = output(&settings);
+    for n in 0..4 {
+        output.write_batch(&numbered(n * 100, 10)).await.unwrap();
+    }
+    // Somebody took one of them away: those behind it stay where they are.
+    fs::remove_file(folder.path().join("out.2")).unwrap();
+    output.write_batch(&numbered(400, 10)).await.unwrap();
+    assert_eq!(names(folder.path()), ["out", "out.1", "out.2", "out.3"]);
+    for (name, from) in [("out", 400), ("out.1", 300), ("out.2", 200), ("out.3", 0)] {
+        assert_eq!(fs::read(folder.path().join(name)).unwrap(), numbered(from, 10).ndjson().text, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn what_stands_where_a_rotated_file_must_go_is_named_and_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     for (keep, taken) in [(2, "out.2"), (1, "out.1")] {
