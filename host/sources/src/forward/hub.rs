@@ -26,7 +26,7 @@ use flitch_core::units::Bytes;
 
 /// Bytes that one permit for records on their way stands for.
 const PERMIT: usize = 1024;
-/// Time between two tries to send a batch again that no client sends again.
+/// How long after it came back a batch is sent again that no client sends again.
 const RESEND_PAUSE: Duration = Duration::from_millis(500);
 /// Time between two warnings of the same connection-breaking kind.
 const WARN_PAUSE: Duration = Duration::from_secs(10);
@@ -71,15 +71,19 @@ struct Sent {
 }
 
 /// A batch that came back and that no client sends again.
-pub struct Resend(Sent);
+pub struct Resend {
+    sent: Sent,
+    /// When it is sent again.
+    at: Instant,
+}
 
 impl Sent {
     fn settle(self, verdict: Verdict) {
         if verdict == Verdict::Again && self.kept.is_some() && !self.hub.closed.load(Ordering::Acquire) {
-            let resend = self.hub.resend.clone();
+            let (resend, at) = (self.hub.resend.clone(), Instant::now() + RESEND_PAUSE);
             // It never is full: whatever is in it has its room, and there is a place for each of it. Where nobody listens
             // any more the shares fall, and the clients that wait hear it.
-            let _ = resend.try_send(Resend(self));
+            let _ = resend.try_send(Resend { sent: self, at });
             return;
         }
         settle(&self.shares, verdict);
@@ -241,9 +245,10 @@ impl Hub {
 
     /// Sends batches again that came back and that no client sends again, until the source ends.
     pub async fn run_resends(self: Arc<Self>, mut resends: mpsc::Receiver<Resend>) {
-        while let Some(Resend(sent)) = resends.recv().await {
+        while let Some(Resend { sent, at }) = resends.recv().await {
             let Some((records, bytes, stream)) = sent.kept.clone() else { continue };
-            tokio::time::sleep(RESEND_PAUSE).await;
+            // What came back together has one pause, and not one after the other: there may be thousands.
+            tokio::time::sleep_until(at).await;
             self.warn("-", "records came back unsettled and are sent again");
             if self.cx.send(records, bytes, stream, move |verdict| sent.settle(verdict)).await.is_err() {
                 self.closed.store(true, Ordering::Release);

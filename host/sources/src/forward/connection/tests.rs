@@ -404,6 +404,25 @@ async fn records_that_no_client_sends_again_are_sent_again_by_the_source() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn all_records_that_came_back_together_are_sent_again_after_one_pause() {
+    let mut client = Client::new();
+    let mut came = Vec::new();
+    for n in 0..100 {
+        client.send(&pack(&json!(["t", TIME, {"n": n}]))).await;
+        came.push(client.batch().await);
+    }
+    drop(came);
+    // The clock goes on by itself as soon as everybody waits for it.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut again = Vec::new();
+    while let Some(batch) = client.buffer.try_lease() {
+        again.extend(numbers(&json(&batch.records)));
+        batch.receipt.delivered();
+    }
+    assert_eq!(again, (0..100).collect::<Vec<u64>>());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_is_read_no_further_while_too_much_of_it_is_on_its_way() {
     let settings = ForwardSettings { max_in_flight: Bytes(50_000), ..ForwardSettings::default() };
     let mut client = Client::with(settings);
