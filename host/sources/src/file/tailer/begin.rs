@@ -248,5 +248,6 @@ pub(in super::super) fn last_line(file: &std::fs::File, size: u64, coding: Codin
 }
 
 fn nanoseconds(time: std::time::SystemTime) -> i64 {
-    time.duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64)
+    let since = time.duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }

@@ -199,6 +199,19 @@ fn what_was_written_long_ago_is_skipped_but_not_what_comes() {
 }
 
 #[test]
+fn a_file_that_was_written_in_a_future_that_no_record_reaches_is_not_old() {
+    let mut rig = Rig::new();
+    rig.settings.ignore_older = Some(Span(s(3600)));
+    rig.append("a.log", "of a clock that was wrong\n");
+    // After 2262 nanoseconds have no room in 64 bits.
+    let then = std::time::UNIX_EPOCH + s(12_000_000_000);
+    fs::File::options().write(true).open(rig.path("a.log")).unwrap().set_modified(then).unwrap();
+    rig.start();
+    rig.pass(s(2));
+    assert_eq!(rig.lines(), ["of a clock that was wrong"]);
+}
+
+#[test]
 fn hundreds_of_files_take_turns_and_few_are_open() {
     let mut rig = Rig::new();
     rig.settings.max_open_files = 50;
