@@ -5,10 +5,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// Time of the last change, length and inode of a file: another file, or another content, has another one.
+/// Times of the last changes, length and inode of a file: another file, or another content, has another one, and so has one
+/// that this user may read now and could not before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileStamp {
     changed: SystemTime,
+    /// When anything was changed last, its rights and its owner too: seconds and nanoseconds. Nobody can set it.
+    touched: (i64, i64),
     bytes: u64,
     inode: u64,
 }
@@ -17,7 +20,12 @@ impl FileStamp {
     /// The stamp of the file at `path`, behind a link too; none where there is none.
     pub fn of(path: &Path) -> Option<FileStamp> {
         let there = std::fs::metadata(path).ok()?;
-        Some(FileStamp { changed: there.modified().ok()?, bytes: there.len(), inode: there.ino() })
+        Some(FileStamp {
+            changed: there.modified().ok()?,
+            touched: (there.ctime(), there.ctime_nsec()),
+            bytes: there.len(),
+            inode: there.ino(),
+        })
     }
 }
 
