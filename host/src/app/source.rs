@@ -1,7 +1,9 @@
 //! Sources that run.
 
+use std::time::Duration;
+
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::supervise::{Starting, keep};
@@ -9,6 +11,9 @@ use crate::pipeline::Inflow;
 use flitch_core::inlet::Intake;
 use flitch_core::telemetry::Part;
 use flitch_sources::{Running, SourceContext};
+
+/// How long a source that is left may take to let go of what it holds.
+const FALLS: Duration = Duration::from_secs(1);
 
 pub(super) struct Source {
     pub intake: Intake,
@@ -46,6 +51,8 @@ impl Source {
         self.intake.close();
         if !in_time {
             self.task.abort();
+            // What takes its place may want what it holds, such as its port. One that hangs in a call of the system holds up nobody.
+            let _ = timeout(FALLS, &mut self.task).await;
             self.intake.leave();
             let left = self.intake.ledger().read().in_flight();
             tracing::warn!(
@@ -57,3 +64,6 @@ impl Source {
         in_time
     }
 }
+
+#[cfg(test)]
+mod tests;
