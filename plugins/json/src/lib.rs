@@ -1,6 +1,6 @@
 //! Parses a JSON text into fields, without a tree between.
 
-use flitch_sdk::json::{Limits, MAX_DEPTH};
+use flitch_sdk::json::{Flattener, Limits, MAX_DEPTH};
 use flitch_sdk::parse::{Policy, check_prefix, set_present};
 use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result, bail, path};
 
@@ -20,9 +20,8 @@ flitch_sdk::parser_settings! {
 /// The filter.
 #[derive(Debug)]
 pub struct Json {
-    prefix: String,
+    flattener: Flattener,
     overwrite: bool,
-    limits: Limits,
     policy: Policy,
 }
 
@@ -37,9 +36,11 @@ impl ColumnFilter for Json {
         policy.check([])?;
         check_prefix(&settings.prefix)?;
         Ok(Self {
-            prefix: settings.prefix,
+            flattener: Flattener::new(
+                settings.prefix,
+                Limits { depth: settings.max_depth, ..Limits::default() },
+            ),
             overwrite: settings.overwrite,
-            limits: Limits { depth: settings.max_depth, ..Limits::default() },
             policy,
         })
     }
@@ -50,11 +51,7 @@ impl ColumnFilter for Json {
     }
 
     fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
-        let mut columns = self.policy.parse(batch, changes, |text, row| {
-            // A byte order mark is what a text was written with, and no part of it.
-            let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-            Ok(row.flatten(text, &self.prefix, self.limits)?)
-        });
+        let mut columns = self.policy.flatten(batch, changes, &mut self.flattener);
         if !self.overwrite {
             let going_on = changes.going_on(batch.len());
             let Policy { field, keep_source, .. } = &self.policy;

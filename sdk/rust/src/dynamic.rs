@@ -107,6 +107,12 @@ impl AnyColumn {
             (Typed::Int64(builder), Value::Int64(number)) if builder.len() == row => builder.push(number),
             (Typed::Float64(builder), Value::Float64(number)) if builder.len() == row => builder.push(number),
             (Typed::Json(builder), Value::Json(text)) if builder.len() == row => builder.push(text),
+            (Typed::Timestamp(builder), Value::Timestamp(nanos)) if builder.len() == row => {
+                builder.push(nanos)
+            }
+            (Typed::Boolean(builder), Value::Boolean(boolean)) if builder.len() == row => {
+                builder.push(boolean)
+            }
             _ => return false,
         }
         true
@@ -297,6 +303,16 @@ impl ColumnSet {
         is_below.then(|| (self.next, &whole[last..]))
     }
 
+    /// The number of the column that was set last.
+    pub(crate) fn last(&self) -> usize {
+        self.next.saturating_sub(1)
+    }
+
+    /// The name of a column.
+    pub(crate) fn name(&self, number: usize) -> &str {
+        self.columns.get(number).map_or("", AnyColumn::name)
+    }
+
     /// Sets the value of a column of which the number is known, as [`Self::set`].
     #[inline]
     pub(crate) fn set_column(&mut self, row: usize, number: usize, value: Value<'_>) {
@@ -366,7 +382,7 @@ impl ColumnSet {
     }
 
     /// Whether there are more columns than an answer may set.
-    fn is_past(&self) -> bool {
+    pub(crate) fn is_past(&self) -> bool {
         self.columns.len() > MAX_SET
     }
 

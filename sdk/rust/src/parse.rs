@@ -25,6 +25,7 @@ pub use part::{Becomes, Dash, NOWHERE, Part, Span, WrongType};
 pub use repeated::Repeated;
 pub use sinks::{Room, Sinks};
 pub use texts::Row;
+pub(crate) use typed::eight_digits;
 pub use typed::{Kind, TypedBuilder, infer};
 
 /// What becomes of a record whose source does not match.

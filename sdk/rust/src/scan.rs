@@ -28,6 +28,33 @@ pub fn find_either(data: &[u8], at: usize, to: usize, bytes: [u8; 2]) -> usize {
     }
 }
 
+/// Where the first byte stands in `data[at..to]` that a JSON string cannot have as it is, the quote behind it among them, or `to`
+/// if there is none.
+///
+/// # Panics
+/// When `to` lies past the end of the data.
+#[inline(always)]
+pub(crate) fn find_special(data: &[u8], at: usize, to: usize) -> usize {
+    let wanted = |block: Block| block.below(0x20).or(block.equal(b'"')).or(block.equal(b'\\'));
+    match near(data, at, to, wanted) {
+        Some(place) => place,
+        None => far(data, at, to, wanted),
+    }
+}
+
+/// How many of 16 bytes are digits, before the first one that is none.
+#[inline(always)]
+pub(crate) fn digits(bytes: &[u8; 16]) -> usize {
+    let others = !Block::of(bytes).minus(b'0').below(10).bits();
+    others.trailing_zeros() as usize
+}
+
+/// Which of 16 bytes are those of another 16, as a bitmap.
+#[inline(always)]
+pub(crate) fn same_as(bytes: &[u8; 16], others: &[u8; 16]) -> u32 {
+    Block::of(bytes).same(Block::of(others)).bits()
+}
+
 /// The place, if it is among the first 16 bytes.
 #[inline(always)]
 fn near(data: &[u8], at: usize, to: usize, wanted: impl Fn(Block) -> Block) -> Option<usize> {
@@ -86,7 +113,9 @@ fn first_of_last(data: &[u8], at: usize, to: usize, wanted: impl Fn(Block) -> Bl
 
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod block {
-    use std::arch::wasm32::{i8x16_bitmask, u8x16_eq, u8x16_splat, v128, v128_load, v128_or};
+    use std::arch::wasm32::{
+        i8x16_bitmask, u8x16_eq, u8x16_lt, u8x16_splat, u8x16_sub, v128, v128_load, v128_or,
+    };
 
     /// 16 bytes, or which of them are meant.
     #[derive(Clone, Copy)]
@@ -105,6 +134,21 @@ mod block {
         }
 
         #[inline(always)]
+        pub(super) fn same(self, other: Self) -> Self {
+            Self(u8x16_eq(self.0, other.0))
+        }
+
+        #[inline(always)]
+        pub(super) fn below(self, byte: u8) -> Self {
+            Self(u8x16_lt(self.0, u8x16_splat(byte)))
+        }
+
+        #[inline(always)]
+        pub(super) fn minus(self, byte: u8) -> Self {
+            Self(u8x16_sub(self.0, u8x16_splat(byte)))
+        }
+
+        #[inline(always)]
         pub(super) fn or(self, other: Self) -> Self {
             Self(v128_or(self.0, other.0))
         }
@@ -120,7 +164,8 @@ mod block {
 #[cfg(target_arch = "x86_64")]
 mod block {
     use std::arch::x86_64::{
-        __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
+        __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128,
+        _mm_set1_epi8, _mm_sub_epi8,
     };
 
     /// 16 bytes, or which of them are meant. SSE2 is part of every x86-64.
@@ -138,6 +183,24 @@ mod block {
         pub(super) fn equal(self, byte: u8) -> Self {
             // SAFETY: SSE2 is there.
             Self(unsafe { _mm_cmpeq_epi8(self.0, _mm_set1_epi8(byte as i8)) })
+        }
+
+        #[inline(always)]
+        pub(super) fn same(self, other: Self) -> Self {
+            // SAFETY: SSE2 is there.
+            Self(unsafe { _mm_cmpeq_epi8(self.0, other.0) })
+        }
+
+        #[inline(always)]
+        pub(super) fn below(self, byte: u8) -> Self {
+            // SAFETY: SSE2 is there.
+            Self(unsafe { _mm_cmpeq_epi8(_mm_min_epu8(self.0, _mm_set1_epi8(byte as i8 - 1)), self.0) })
+        }
+
+        #[inline(always)]
+        pub(super) fn minus(self, byte: u8) -> Self {
+            // SAFETY: SSE2 is there.
+            Self(unsafe { _mm_sub_epi8(self.0, _mm_set1_epi8(byte as i8)) })
         }
 
         #[inline(always)]
@@ -173,6 +236,21 @@ mod block {
         }
 
         #[inline(always)]
+        pub(super) fn same(self, other: Self) -> Self {
+            Self(std::array::from_fn(|i| if self.0[i] == other.0[i] { 0xff } else { 0 }))
+        }
+
+        #[inline(always)]
+        pub(super) fn below(self, byte: u8) -> Self {
+            Self(self.0.map(|other| if other < byte { 0xff } else { 0 }))
+        }
+
+        #[inline(always)]
+        pub(super) fn minus(self, byte: u8) -> Self {
+            Self(self.0.map(|other| other.wrapping_sub(byte)))
+        }
+
+        #[inline(always)]
         pub(super) fn or(self, other: Self) -> Self {
             Self(std::array::from_fn(|i| self.0[i] | other.0[i]))
         }
@@ -198,6 +276,13 @@ mod tests {
                     let expected = data[at..to].iter().position(|byte| *byte == b'x').map_or(to, |i| at + i);
                     assert_eq!(super::find(&data, at, to, b'x'), expected, "{at}..{to} of {length}");
                     assert_eq!(super::find_either(&data, at, to, *b"!x"), expected, "{at}..{to} of {length}");
+                    for byte in *b"\"\\\n\x1f\0" {
+                        let data: Vec<u8> = data
+                            .iter()
+                            .map(|other| if *other == b'x' { byte } else { 0x20 + (*other & 1) })
+                            .collect();
+                        assert_eq!(super::find_special(&data, at, to), expected, "{at}..{to} of {length}");
+                    }
                 }
             }
         }

@@ -90,6 +90,18 @@ impl<'a> Scanner<'a> {
         self.at = at;
     }
 
+    /// How far the text was read.
+    pub(super) fn place(&self) -> usize {
+        self.at
+    }
+
+    /// Whether the object whose brace has been read ends right there; passes over that.
+    pub(super) fn is_closed(&mut self) -> bool {
+        let is_closed = self.text.as_bytes().get(self.at) == Some(&b'}');
+        self.at += usize::from(is_closed);
+        is_closed
+    }
+
     fn skip_space(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
         while let Some(byte) = bytes.get(self.at) {

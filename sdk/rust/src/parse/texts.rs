@@ -1,7 +1,7 @@
 //! A parser of texts as a function: from a text to the fields of a row.
 
 use super::{Found, Policy, Reader, set_pairs};
-use crate::json::{Limits, flatten};
+use crate::json::{Flattener, Limits, flatten};
 use crate::{Batch, Changes, Column, ColumnSet, Result, Value};
 use std::borrow::Cow;
 
@@ -50,6 +50,38 @@ impl Policy {
         let mut texts = Texts { parse, columns, rows: 0 };
         self.run(batch, changes, &mut texts);
         texts.columns.finish(texts.rows)
+    }
+}
+
+impl Policy {
+    /// Writes the members of every row's text, which is an object of JSON, into columns, as [`parse`](Self::parse) does it with
+    /// fields.
+    pub fn flatten(&self, batch: &Batch, changes: &mut Changes, flattener: &mut Flattener) -> Vec<Column> {
+        let columns = ColumnSet::with_capacity(batch.len(), batch.text_bytes(&self.field));
+        flattener.begin();
+        let mut objects = Objects { flattener, columns, rows: 0 };
+        self.run(batch, changes, &mut objects);
+        objects.columns.finish(objects.rows)
+    }
+}
+
+/// The texts of one batch that are objects.
+struct Objects<'f> {
+    flattener: &'f mut Flattener,
+    columns: ColumnSet,
+    rows: usize,
+}
+
+impl Reader for Objects<'_> {
+    #[inline]
+    fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<Found, String> {
+        self.flattener.flatten(data, from, to, self.rows, &mut self.columns)?;
+        self.rows += 1;
+        Ok(Found::Something)
+    }
+
+    fn skip(&mut self) {
+        self.rows += 1;
     }
 }
 

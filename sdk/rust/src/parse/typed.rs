@@ -210,7 +210,7 @@ fn word(digits: &[u8]) -> Option<u64> {
 
 /// The number that eight digits are; none where one of them is no digit.
 #[inline]
-fn eight_digits(word: u64) -> Option<i64> {
+pub(crate) fn eight_digits(word: u64) -> Option<i64> {
     const HIGH: u64 = 0xf0f0_f0f0_f0f0_f0f0;
     const ZEROS: u64 = 0x3030_3030_3030_3030;
     if word & HIGH != ZEROS || (word + 0x0606_0606_0606_0606) & HIGH != ZEROS {
