@@ -109,8 +109,11 @@ fn exact(text: &[u8]) -> Number {
     if !value.is_finite() {
         return Number::Other;
     }
-    let written = ryu::Buffer::new().format_finite(value).as_bytes().to_vec();
-    if Decimal::of(&written) == Decimal::of(text) { Number::Float(value) } else { Number::Other }
+    let mut buffer = ryu::Buffer::new();
+    let written = buffer.format_finite(value).as_bytes();
+    // Most programs write the fewest digits that read back, as it is done here.
+    let is_same = written == text || Decimal::of(written) == Decimal::of(text);
+    if is_same { Number::Float(value) } else { Number::Other }
 }
 
 /// Appends a float as a JSON number that reads back as the same float64; `null` where it is no number.
