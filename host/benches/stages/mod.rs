@@ -37,7 +37,7 @@ pub struct Stage {
 type Make = fn(usize) -> Stage;
 
 /// Every stage, with the rows that it takes at once.
-pub const ALL: [(&str, usize, Make); 17] = [
+pub const ALL: [(&str, usize, Make); 19] = [
     ("decode: lines", ROWS, lines),
     ("decode: NDJSON, nine fields", ROWS, ndjson),
     ("decode: forward, four texts, one time", ROWS, |rows| forward(rows, false)),
@@ -55,6 +55,8 @@ pub const ALL: [(&str, usize, Make); 17] = [
     ("nginx by regex, WASM and border", ROWS, |rows| {
         through("regex", json!({"preset": "nginx_combined"}), rows)
     }),
+    ("JSON of eleven fields by json, WASM and border", 1, json_by_json),
+    ("JSON of eleven fields by json, WASM and border", 64, json_by_json),
     ("JSON of eleven fields by json, WASM and border", ROWS, json_by_json),
     ("time by timestamp, WASM and border", ROWS, timestamp),
 ];
