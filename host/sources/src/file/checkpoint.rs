@@ -5,9 +5,9 @@
 //! written aside, fsynced, renamed. A line that a crash cut short is the last one, and was never counted on.
 
 use std::collections::HashMap;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -148,9 +148,7 @@ impl Store {
         // Somebody may have removed it.
         private::folder(&self.folder)?;
         let aside = self.folder.join(format!("{NAME}.new"));
-        let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-        // One that a crash left there may have been made with other rights.
-        file.set_permissions(Permissions::from_mode(0o600))?;
+        let file = private::open(File::options().write(true).create(true).truncate(true), &aside)?;
         let mut out = BufWriter::with_capacity(64 << 10, file);
         let mut lines = 0;
         write(&mut out, &Line::Version { version: VERSION })?;

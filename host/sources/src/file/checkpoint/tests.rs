@@ -1,5 +1,5 @@
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::*;
 
@@ -44,6 +44,18 @@ fn positions_come_back_as_they_were_saved() {
     assert_eq!(read(&deep), Some(vec![saved[1].clone()]));
     let mode = fs::metadata(deep.join(NAME)).unwrap().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn positions_are_for_their_owner_alone_where_a_crash_left_a_file_that_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let aside = folder.path().join(format!("{NAME}.new"));
+    fs::write(&aside, "half a li").unwrap();
+    fs::set_permissions(&aside, fs::Permissions::from_mode(0o644)).unwrap();
+    let (mut store, _) = Store::open(folder.path()).unwrap();
+    store.replace([&checkpoint("/a", 1)].into_iter()).unwrap();
+    assert_eq!(read(folder.path()), Some(vec![checkpoint("/a", 1)]));
+    assert_eq!(fs::metadata(folder.path().join(NAME)).unwrap().mode() & 0o777, 0o600);
 }
 
 #[test]
