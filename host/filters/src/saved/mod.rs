@@ -40,6 +40,8 @@ use place::Place;
 pub const FOLDER: &str = "state";
 /// How long the writer waits for other workers, whose states go to the same file.
 const GATHER: Duration = Duration::from_millis(500);
+/// How long it waits before it tries again what could not be written.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// A filter of a pipeline: the pipeline's name, and the filter's own with its number where it stands there several times.
 type Key = (Arc<str>, String);
@@ -52,8 +54,8 @@ pub struct States {
     places: Mutex<BTreeMap<Key, Arc<Place>>>,
     /// The number of the workers that began last.
     began: AtomicU64,
-    /// Held while files are written.
-    writing: Mutex<()>,
+    /// Held while files are written; whether one could not be the last time.
+    writing: Mutex<bool>,
     ailment: Ailment,
     /// Wakes the writer.
     wake: Sender<()>,
@@ -123,17 +125,24 @@ impl States {
         own.map(|((pipeline, _), place)| (pipeline.clone(), place.status())).collect()
     }
 
-    /// Writes what is not written yet. Blocks.
-    pub fn flush(&self) {
-        let _writing = self.writing.lock();
+    /// Writes what is not written yet. Blocks. Answers whether nothing is left that could not be.
+    pub fn flush(&self) -> bool {
+        let mut fails = self.writing.lock();
         let places: Vec<Arc<Place>> = self.places.lock().values().cloned().collect();
         let written: Vec<_> = places.iter().filter_map(|place| place.write(&self.clock)).collect();
         if let Some(failed) = written.iter().find_map(|written| written.as_ref().err()) {
             self.ailment.set(Some(format!("the states of filters cannot be written: {failed}")));
+            if !std::mem::replace(&mut *fails, true) {
+                tracing::warn!(error = %failed, "the states of filters cannot be written; what they learn would be gone after a restart; tried again until they can");
+            }
         } else if !written.is_empty() {
             self.ailment.set(None);
+            if std::mem::take(&mut *fails) {
+                tracing::info!("the states of filters are written again");
+            }
         }
         self.places.lock().retain(|_, place| !place.is_over());
+        !*fails
     }
 
     /// The place of a filter, of which the workers of this number and count have begun.
@@ -154,12 +163,18 @@ impl std::fmt::Debug for States {
     }
 }
 
-/// Writes what is saved until there is nothing that could be.
+/// Writes what is saved until there is nothing that could be. What could not be written is tried again, whether more comes or not.
 fn write_when(woken: &Receiver<()>, states: &Weak<States>) {
-    while woken.recv().is_ok() {
+    let mut is_written = true;
+    loop {
+        let pause = if is_written { crossbeam_channel::never() } else { crossbeam_channel::after(AGAIN) };
+        crossbeam_channel::select! {
+            recv(woken) -> word => if word.is_err() { return },
+            recv(pause) -> _ => {}
+        }
         let _ = crossbeam_channel::after(GATHER).recv();
         let Some(states) = states.upgrade() else { return };
-        states.flush();
+        is_written = states.flush();
     }
 }
 

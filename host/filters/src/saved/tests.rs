@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::chain::{Chain, Program};
+use crate::tests::wasi::log_of;
 use crate::tests::{context, messages, records, rows};
 use crate::{FilterSettings, Wasi, Workers};
 use flitch_core::batch::{Batch, Records, StreamId};
@@ -282,19 +283,23 @@ fn a_damaged_file_leaves_the_filter_empty_and_is_told() {
 fn a_disk_that_takes_nothing_is_told_and_tried_again() {
     let folder = tempfile::tempdir().unwrap();
     let health = Arc::<Health>::default();
-    let states = States::open(&folder.path().join("state"), Clock::fake(7), &health).unwrap();
+    let file = folder.path().join("p.stuck");
+    let (wake, _woken) = crossbeam_channel::bounded(1);
+    let states = Arc::new(States::new(Some(folder.path().to_owned()), Clock::fake(7), &health, wake));
     let shelf = states.shelf("p", 1);
     let mut chain = program("stuck", &stateful()).chain_of(&shelf, 0);
     remember(&mut chain, "kept");
     // A folder in the place of the file.
-    std::fs::create_dir(folder.path().join("state/p.stuck")).unwrap();
+    std::fs::create_dir(&file).unwrap();
     chain.save();
-    states.flush();
+    let log = log_of(|| assert!(!states.flush() && !states.flush(), "it is not written"));
     assert!(health.ailments()["state filters"].contains("cannot be written"));
-    std::fs::remove_dir(folder.path().join("state/p.stuck")).unwrap();
-    states.flush();
+    assert_eq!(log.matches("the states of filters cannot be written").count(), 1, "{log}");
+    std::fs::remove_dir(&file).unwrap();
+    let log = log_of(|| assert!(states.flush() && states.flush()));
     assert!(health.ailments().is_empty());
-    assert!(folder.path().join("state/p.stuck").is_file());
+    assert_eq!(log.matches("the states of filters are written again").count(), 1, "{log}");
+    assert!(file.is_file());
 }
 
 #[test]
