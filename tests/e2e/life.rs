@@ -112,6 +112,30 @@ fn what_is_taken_by_another_process_is_told_with_its_place() {
     assert!(said.contains("admin.listen: cannot listen on") && said.contains("second.yaml:2:"), "{said}");
 }
 
+/// A machine that gives no threads (each is to have a stack that fits nowhere), and one that gives no addresses.
+#[test]
+fn what_the_machine_does_not_give_is_told_from_what_is_wrong() {
+    let flitch = Flitch::new(FLITCH, &heavy(&["set"]));
+    let file = flitch.config_file();
+    // What is compiled is kept: to compile takes memory, too.
+    let checked = flitch.cli(&["check", "-c", &file.to_string_lossy()], "");
+    assert!(checked.status.success(), "{}", checked.stderr);
+    for (limit, told) in [
+        (["env", "RUST_MIN_STACK=1152921504606846976"], "the system gives no more threads"),
+        (["prlimit", "--as=3000000000"], "set cannot start: start: the system gives no memory for another"),
+    ] {
+        for command in ["check", "run"] {
+            let mut limited = std::process::Command::new(limit[0]);
+            limited.arg(limit[1]).arg(FLITCH).args([command, "-c"]).arg(&file).env("NO_COLOR", "1");
+            let ended = limited.output().unwrap();
+            let said = String::from_utf8_lossy(&ended.stderr);
+            let words = said.replace("\n  │ ", " ");
+            assert!(words.contains(told) && !said.contains("panicked"), "{command}: {said}");
+            assert_eq!(ended.status.code(), Some(1), "{command}: {said}");
+        }
+    }
+}
+
 /// A configuration whose filters are compiled for a while at their first start.
 fn heavy(filters: &[&str]) -> String {
     let set = "{ plugin: set, settings: { set: { seen: true } } }".to_owned();

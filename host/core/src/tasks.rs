@@ -11,9 +11,17 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
 use crate::telemetry::health::{LONGEST, Part, panicked, pause};
+
+/// The system gives no thread.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the system gives no more threads (`pids.max` of the cgroup, `TasksMax=` of systemd and `ulimit -u` bound them)"
+)]
+pub struct NoThread(#[source] pub io::Error);
 
 /// Runs a task for whose end somebody waits.
 #[must_use = "who drops the handle does not hear of a panic"]
@@ -29,6 +37,67 @@ pub fn joined_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<thread::JoinHandle<T>> {
     thread::Builder::new().name(name.into()).spawn(work)
+}
+
+/// Does `work` on a thread of its own and waits for it: what blocks on futures cannot be done inside of a runtime. The answer
+/// of the inner `Err` is a panic.
+///
+/// # Errors
+/// The system gives no thread.
+pub fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> Result<thread::Result<T>, NoThread> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().spawn_scoped(scope, work).map_err(NoThread)?;
+        Ok(thread.join())
+    })
+}
+
+/// Sees that the system gives so many threads at once, for a library that panics where it does not.
+///
+/// # Errors
+/// It does not.
+pub fn are_to_be_had(threads: usize) -> Result<(), NoThread> {
+    let (hold, held) = crossbeam_channel::bounded::<Infallible>(0);
+    thread::scope(|scope| {
+        let _released = hold;
+        for _ in 0..threads {
+            let held = held.clone();
+            thread::Builder::new().spawn_scoped(scope, move || held.recv().err()).map_err(NoThread)?;
+        }
+        Ok(())
+    })
+}
+
+/// A runtime with so many workers, as many as there are cores where none is named. To make one where the system gives too few
+/// threads is a panic, or no end.
+///
+/// # Errors
+/// The system gives too few threads, or descriptors.
+pub fn runtime(workers: Option<usize>) -> anyhow::Result<Runtime> {
+    let workers = workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+    // One more is for what blocks.
+    are_to_be_had(workers + 1)?;
+    Ok(Builder::new_multi_thread().worker_threads(workers).enable_all().thread_name("flitch").build()?)
+}
+
+/// What a library made that has a thread, where that thread `answers`. `notify` says nothing where it cannot start its own, and
+/// panics then at whatever else is asked of it, and at its end.
+///
+/// # Errors
+/// It cannot be made, or the system gives it no thread.
+pub fn with_thread<T, A>(
+    make: impl FnOnce() -> anyhow::Result<T>,
+    answers: impl FnOnce(&mut T) -> anyhow::Result<A>,
+) -> anyhow::Result<T> {
+    are_to_be_had(1)?;
+    let mut made = make()?;
+    match answers(&mut made) {
+        Ok(_) => Ok(made),
+        Err(error) => {
+            // Another took the last thread in between. What it holds is not much, and its end would be a panic.
+            std::mem::forget(made);
+            Err(error)
+        }
+    }
 }
 
 /// Serves one client. A panic is logged and counted as all are, and costs that client its connection.
@@ -73,12 +142,21 @@ pub fn kept_work(part: Arc<Part>, delay: Duration, work: impl Fn() + Send + Sync
         let mut failures = 0;
         loop {
             let work = work.clone();
-            let Err(error) = tokio::task::spawn_blocking(move || work()).await else { break };
-            // Else the runtime ends.
-            let Ok(panic) = error.try_into_panic() else { return };
+            // Without any thread the runtime panics.
+            let failed = match are_to_be_had(1) {
+                Err(error) => error.to_string(),
+                Ok(()) => match tokio::task::spawn_blocking(move || work()).await {
+                    Ok(()) => break,
+                    Err(error) => match error.try_into_panic() {
+                        Ok(panic) => panicked(panic),
+                        // The runtime ends.
+                        Err(_) => return,
+                    },
+                },
+            };
             failures += 1;
             let pause = pause(failures);
-            part.down(&panicked(panic), pause);
+            part.down(&failed, pause);
             tokio::time::sleep(pause).await;
         }
         part.up();

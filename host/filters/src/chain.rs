@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::bail;
+use rustix::io::Errno;
 
 use super::filter::{Filter, FilterContext};
-use super::guest::{Component, Instance, Wanted};
+use super::guest::{Component, Fault, Instance, Wanted};
 use super::probation::PutBack;
 use super::saved::{Memory, Shelf};
 use super::settings::{FilterSettings, Refused};
@@ -16,6 +16,7 @@ use super::shadow::Shadow;
 use super::step::Step;
 use flitch_core::batch::{Batch, Records, merge};
 use flitch_core::receipt::Receipt;
+use flitch_core::tasks;
 
 /// A chain of filters that is loaded, linked, configured and tried: what a worker makes its [`Chain`] from.
 #[derive(Debug, Default)]
@@ -96,6 +97,16 @@ impl Program {
     }
 }
 
+/// A plugin of which no instance can be made.
+#[derive(Debug, thiserror::Error)]
+#[error("{plugin} cannot start: {}: {}", fault.kind.name(), fault.reason)]
+struct NoStart {
+    plugin: String,
+    fault: Fault,
+    #[source]
+    lacks: Option<Errno>,
+}
+
 /// A filter that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("filter `{filter}`: {error:#}")]
@@ -138,7 +149,10 @@ pub(super) fn try_beside(
         let mut instance = match Instance::start(&filter.guest) {
             Ok(Ok(instance)) => instance,
             Ok(Err(reason)) => return Err(Refused::new(filter.plugin().name(), reason).into()),
-            Err(fault) => bail!("{} cannot start: {fault}", filter.plugin().name()),
+            Err(fault) => {
+                let plugin = filter.plugin().name().to_owned();
+                return Err(NoStart { plugin, lacks: fault.lacks, fault }.into());
+            }
         };
         instance.try_out().map_err(|reason| {
             anyhow::anyhow!("{} fails on an empty batch: {reason}", filter.plugin().name())
@@ -150,8 +164,7 @@ pub(super) fn try_beside(
 
 /// Does what runs plugins on a thread of its own, since WASI blocks on futures, and the caller may be inside a runtime.
 pub(super) fn apart<T: Send>(work: impl FnOnce() -> anyhow::Result<T> + Send) -> anyhow::Result<T> {
-    std::thread::scope(|scope| scope.spawn(work).join())
-        .unwrap_or_else(|_| Err(anyhow::anyhow!("a panic while the filter was loaded")))
+    tasks::apart(work)?.unwrap_or_else(|_| Err(anyhow::anyhow!("a panic while the filter was loaded")))
 }
 
 /// One worker's instances of a chain's filters.

@@ -23,6 +23,7 @@ use crate::settings::PluginsSettings;
 use crate::signature::{self, Key, Search, Signature, Signed};
 use crate::{Error, poll};
 use flitch_core::placed::Placed;
+use flitch_core::tasks;
 use flitch_core::telemetry::{Health, Metric};
 
 /// Has what references stand for, from its cache, from registries and from layouts.
@@ -397,7 +398,8 @@ impl Registries {
                 .map_err(|error| Error::Failed(format!("no registry can be asked: {error}")))?
                 .block_on(all)
         };
-        let done = std::thread::scope(|scope| scope.spawn(run).join());
+        let done =
+            tasks::apart(run).map_err(|error| Error::Failed(format!("no registry can be asked: {error}")))?;
         done.unwrap_or_else(|_| Err(Error::Failed("a panic while a registry was asked".to_owned())))
     }
 }

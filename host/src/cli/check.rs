@@ -19,6 +19,8 @@ use flitch_sources::Probing;
 
 /// How long `--probe` waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// What to do about what keeps a part from starting and is not in the configuration.
+const PASSES: &str = "nothing is wrong with the configuration itself: flitch may start when this has passed";
 
 /// Of `flitch check`.
 #[derive(Debug, clap::Args)]
@@ -38,7 +40,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let of_disk = loaded.unwritable().into_iter().chain(loaded.left_records());
     let warnings: Vec<Problem> = loaded.warnings.iter().cloned().chain(of_disk).collect();
     stdout.write_all(report::render(&warnings, super::has_colors(&stdout)).as_bytes())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = tasks::runtime(Some(1))?;
     let inside = runtime.enter();
     let lines = examine(&loaded, &args.config.path)?;
     stdout.write_all(lines.concat().as_bytes())?;
@@ -70,11 +72,10 @@ pub(super) fn failure(loaded: &Loaded, path: &Path, part: &AppError) -> Failure 
     // Sources, outputs and addresses have been checked before anything was started.
     let is_looked_into =
         ["filters", "tables", "plugins"].contains(&part.path.split('.').next().unwrap_or(""));
-    if is_looked_into && sound(loaded, path).is_err() {
+    if is_looked_into && !config::lacks(&part.error) && sound(loaded, path).is_err() {
         return Failure::Config(problem.into());
     }
-    let help = "nothing is wrong with the configuration itself: flitch may start when this has passed";
-    Failure::Away(problem.help(help.to_owned()).into())
+    Failure::Away(problem.help(PASSES.to_owned()).into())
 }
 
 /// Whether nothing is found wrong with the configuration that was read from `path`. What is of this machine and may pass is
@@ -92,7 +93,7 @@ pub(crate) fn sound(loaded: &Loaded, path: &Path) -> Result<(), ConfigError> {
 
 /// Looks at all parts of a configuration, and answers a line about each. Nothing is connected to.
 fn examine(loaded: &Loaded, path: &Path) -> Result<Vec<String>, Failure> {
-    let mut check = Check { loaded, lines: Vec::new(), problems: Vec::new() };
+    let mut check = Check { loaded, lines: Vec::new(), problems: Vec::new(), lacking: Vec::new() };
     if let Err(wrong) = loaded.check_parts() {
         check.problems = wrong.problems;
     }
@@ -111,7 +112,11 @@ fn examine(loaded: &Loaded, path: &Path) -> Result<Vec<String>, Failure> {
         let workers = pipeline.workers();
         check.line("pipeline", name, format!("{} ({workers} workers)", way.join(" -> ")));
     }
-    let Check { lines, mut problems, .. } = check;
+    let Check { lines, mut problems, lacking, .. } = check;
+    if problems.is_empty() && !lacking.is_empty() {
+        return Err(Failure::Away(ConfigError { problems: lacking }));
+    }
+    problems.extend(lacking);
     problems.sort_by_key(|problem| problem.location);
     // What is wrong with a table or the registries is found where it is checked and where it is used.
     problems.dedup_by(|a, b| a.location == b.location && a.message == b.message);
@@ -137,6 +142,8 @@ struct Check<'a> {
     loaded: &'a Loaded,
     lines: Vec<String>,
     problems: Vec<Problem>,
+    /// What could not be looked at, for what the machine lacks.
+    lacking: Vec<Problem>,
 }
 
 impl Check<'_> {
@@ -171,6 +178,9 @@ impl Check<'_> {
                         false => "not pulled to this machine, so only its name was looked at",
                     };
                     self.line("filter", name, format!("{} ({told})", settings.plugin));
+                }
+                Err(error) if config::lacks(&error) => {
+                    self.lacking.push(self.loaded.filter_error(name, &error).help(PASSES.to_owned()));
                 }
                 Err(error) => {
                     self.problems.push(self.loaded.filter_error(name, &error));

@@ -8,6 +8,7 @@ use crate::admin::Exporter;
 use crate::app::{self, Ended, RunError, Signals};
 use crate::config;
 use flitch_core::net::descriptors;
+use flitch_core::tasks;
 use flitch_core::telemetry::log;
 
 /// Of `flitch run`.
@@ -19,7 +20,7 @@ pub struct Args {
 
 /// Runs until a signal ends it.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("flitch").build()?;
+    let runtime = tasks::runtime(None)?;
     // Before all else: a signal that nobody has asked for ends the process.
     let signals = {
         let _inside = runtime.enter();

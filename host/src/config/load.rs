@@ -14,6 +14,7 @@ use super::mask;
 use super::model::{Config, left_buffer, left_object};
 use super::report::{ConfigError, Problem};
 use super::source::{self, SourceFile};
+use flitch_core::machine;
 use flitch_core::setting::Wrong;
 use flitch_core::units::Bytes;
 use flitch_filters::{FilterSettings, LoadError, Refused, ShadowError};
@@ -187,11 +188,20 @@ fn own(error: &anyhow::Error) -> &anyhow::Error {
     error.downcast_ref::<LoadError>().map_or(error, |failed| &failed.error)
 }
 
+/// The same, of the filter or of the shadow beside it.
+fn innermost(error: &anyhow::Error) -> &anyhow::Error {
+    let error = own(error);
+    error.downcast_ref::<ShadowError>().map_or(error, |ShadowError(error)| error)
+}
+
 /// Why a registry does not give the plugin of a filter, where that is what went wrong.
 pub fn of_registry(error: &anyhow::Error) -> Option<&flitch_registry::Error> {
-    let error = own(error);
-    let error = error.downcast_ref::<ShadowError>().map_or(error, |ShadowError(error)| error);
-    error.downcast_ref()
+    innermost(error).downcast_ref()
+}
+
+/// Whether a part went wrong for what the machine lacks for a while: threads, memory, descriptors.
+pub fn lacks(error: &anyhow::Error) -> bool {
+    machine::lacks(innermost(error))
 }
 
 /// Reads and checks a configuration file.

@@ -25,7 +25,7 @@ pub mod source;
 pub mod tree;
 
 pub use allow::is_host_allowed;
-pub use load::{ADMIN_LISTEN, Loaded, load, load_again, load_text, of_registry, parse};
+pub use load::{ADMIN_LISTEN, Loaded, lacks, load, load_again, load_text, of_registry, parse};
 pub use model::{BatchSettings, Config, left_buffer, left_object};
 pub use output::OutputConfig;
 pub use report::{ConfigError, Problem};

@@ -54,3 +54,35 @@ async fn work_that_panics_is_done_after_a_pause_and_the_board_shows_it() {
     down(false).await;
     assert_eq!((runs.load(Ordering::Relaxed), health.failures()["sync out"].count), (3, 2));
 }
+
+#[test]
+fn threads_that_are_to_be_had_are_let_go_again() {
+    are_to_be_had(3).unwrap();
+    are_to_be_had(0).unwrap();
+}
+
+#[test]
+fn what_is_done_on_a_thread_of_its_own_answers_and_a_panic_of_it_is_told() {
+    assert_eq!(apart(|| 7).unwrap().unwrap(), 7);
+    assert!(apart(|| panic!("of its own")).unwrap().is_err());
+}
+
+/// What must not end.
+struct Endless(Arc<AtomicU32>);
+
+impl Drop for Endless {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn what_has_no_thread_that_answers_is_not_used_and_does_not_end() {
+    let ends = Arc::<AtomicU32>::default();
+    let make = || Ok(Endless(ends.clone()));
+    let failed = with_thread(make, |_| -> anyhow::Result<()> { anyhow::bail!("nobody is there") });
+    assert_eq!(failed.err().unwrap().to_string(), "nobody is there");
+    assert_eq!(ends.load(Ordering::Relaxed), 0);
+    drop(with_thread(make, |_| Ok(())).ok().unwrap());
+    assert_eq!(ends.load(Ordering::Relaxed), 1);
+}

@@ -13,6 +13,7 @@ use wasmtime::component::Component;
 
 use super::hash::{hex, sha256};
 use super::shipped::Shipped;
+use flitch_core::machine;
 
 /// The ending of compiled code.
 const ENDING: &str = "cwasm";
@@ -102,19 +103,21 @@ fn load(folder: &Path, head: &str, engine: &Engine) -> Option<Component> {
         else {
             continue;
         };
-        match check(&path, content) {
-            Ok(()) => {
-                // SAFETY: the file is ours alone, as is the folder, and holds what this program wrote for an engine
-                // of the same version and settings: its name says so, and its hash is the one in the name.
-                match unsafe { Component::deserialize_file(engine, &path) } {
-                    Ok(component) => {
-                        let _ = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
-                        return Some(component);
-                    }
-                    Err(error) => discard(&path, &error.to_string()),
-                }
+        let loaded = check(&path, content).map_err(anyhow::Error::from).and_then(|()| {
+            // SAFETY: the file is ours alone, as is the folder, and holds what this program wrote for an engine
+            // of the same version and settings: its name says so, and its hash is the one in the name.
+            Ok(unsafe { Component::deserialize_file(engine, &path) }?)
+        });
+        match loaded {
+            Ok(component) => {
+                let _ = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+                return Some(component);
             }
-            Err(error) => discard(&path, &error.to_string()),
+            // Nothing is wrong with the file.
+            Err(error) if machine::lacks(&error) => {
+                tracing::warn!(path = %path.display(), error = format!("{error:#}"), "compiled code cannot be read");
+            }
+            Err(error) => discard(&path, &format!("{error:#}")),
         }
     }
     None

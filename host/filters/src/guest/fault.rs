@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use rustix::io::Errno;
+
 use super::voice::{MAX_REASON, one_line};
 
 /// Why an instance cannot be used any more.
@@ -11,6 +13,8 @@ pub struct Fault {
     pub kind: FaultKind,
     /// What happened, for people.
     pub reason: String,
+    /// What the machine lacked for an instance, where that is why, and nothing is wrong with the plugin.
+    pub lacks: Option<Errno>,
 }
 
 /// The kinds of faults, as metrics name them.
@@ -31,7 +35,19 @@ pub enum FaultKind {
 impl Fault {
     /// A fault. What the guest had a say in is kept to a line of no more than [`MAX_REASON`] bytes.
     pub fn new(kind: FaultKind, reason: &str) -> Fault {
-        Fault { kind, reason: one_line(reason, MAX_REASON).into_owned() }
+        Fault { kind, reason: one_line(reason, MAX_REASON).into_owned(), lacks: None }
+    }
+
+    /// The machine lacks what an instance takes.
+    pub fn lacking(errno: Errno) -> Fault {
+        let reason = match errno {
+            Errno::NOMEM => {
+                "the system gives no memory for another instance, which takes some 4 GiB of addresses besides: \
+                 `ulimit -v` (`LimitAS=` of systemd) has to be unlimited"
+            }
+            _ => "the system has no room for another instance",
+        };
+        Fault { lacks: Some(errno), ..Fault::new(FaultKind::Start, reason) }
     }
 
     /// An answer that is no sense.
@@ -55,6 +71,7 @@ impl FaultKind {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.kind.name(), self.reason)
+        write!(f, "{}: {}", self.kind.name(), self.reason)?;
+        self.lacks.map_or(Ok(()), |errno| write!(f, ": {errno}"))
     }
 }

@@ -21,6 +21,7 @@ use super::state::{Environment, State, TooMuch};
 use super::voice::{MAX_REASON, one_line};
 use super::wasi;
 use flitch_core::batch::path;
+use flitch_core::machine;
 use flitch_core::units::Bytes;
 
 /// A plugin that is linked, its settings, and what it finds around it: what instances are made from.
@@ -113,7 +114,12 @@ impl Instance {
         arm(&mut store, limits.time.0, limits::answer(limits, 0));
         let exports = match guest.instantiate(&mut store) {
             Ok(made) => made,
-            Err(error) => return Err(fault(&mut store, error, &limits.time.0)),
+            Err(error) => {
+                return Err(match machine::lacking(error.root_cause()) {
+                    Some(errno) => Fault::lacking(errno),
+                    None => fault(&mut store, error, &limits.time.0),
+                });
+            }
         };
         let fields = exports.plugin.flitch_filter_filter().call_configure(&mut store, &guest.settings);
         let wanted = match fields {

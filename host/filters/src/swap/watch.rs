@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{Config, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
 use flitch_core::file_stamp::FileStamp;
+use flitch_core::tasks;
 
 /// How often files are looked at where the kernel tells nothing: network folders, bind mounts.
 const EVERY: Duration = Duration::from_secs(2);
@@ -40,7 +41,12 @@ impl Watch {
             })
             .collect();
         let told = self.told.clone();
-        self.kernel = notify::recommended_watcher(move |_| told.notify_one()).ok();
+        let kernel = || Ok(notify::recommended_watcher(move |_| told.notify_one())?);
+        self.kernel = tasks::with_thread(kernel, |made| Ok(made.configure(Config::default())?))
+            .inspect_err(|error| {
+                tracing::debug!(error = format!("{error:#}"), "folders are looked at every {EVERY:?} only");
+            })
+            .ok();
         let folders: BTreeSet<_> = self.files.keys().filter_map(|file| file.parent()).collect();
         for folder in folders {
             let watched =

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use notify::event::{EventKind, ModifyKind, RenameMode};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{Config, RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
 
 use crate::bell::{Bell, Hint};
+use flitch_core::tasks;
 
 /// Most folders that are watched: the system has few watches to give.
 const MOST: usize = 1024;
@@ -76,18 +77,25 @@ impl Watch {
     pub fn new(bell: Arc<Bell>) -> Watch {
         let news = Arc::new(Mutex::new(News::default()));
         let told = news.clone();
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let hear = move |event: notify::Result<notify::Event>| {
             let mut news = told.lock();
             let was_empty = news.is_empty();
             news.add(event);
             if was_empty && !news.is_empty() {
                 bell.ring(Hint::News);
             }
-        });
+        };
+        let watcher = tasks::with_thread(
+            || Ok(notify::recommended_watcher(hear)?),
+            |made| Ok(made.configure(Config::default())?),
+        );
         let watcher = watcher
-            .inspect_err(
-                |error| tracing::warn!(%error, "the system tells no changes; files are found by looking"),
-            )
+            .inspect_err(|error| {
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "the system tells no changes; files are found by looking"
+                );
+            })
             .ok();
         Watch { watcher, folders: BTreeSet::new(), news }
     }

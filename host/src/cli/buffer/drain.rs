@@ -21,6 +21,7 @@ use flitch_core::clock::Clock;
 use flitch_core::dead_letter::{self, DeadLetters};
 use flitch_core::private;
 use flitch_core::receipt::Ledger;
+use flitch_core::tasks;
 use flitch_core::telemetry::{Health, Tally};
 use flitch_outputs::Ledgers;
 
@@ -88,7 +89,7 @@ fn to_output(
     };
     let settings =
         BufferSettings { kind: BufferKind::Disk, path: Some(folder.to_owned()), ..BufferSettings::default() };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tasks::runtime(Some(2))?;
     let _inside = runtime.enter();
     // What is told of the buffer names it, and not the output that it is taken to.
     let own = folder.file_name().unwrap_or_default().to_string_lossy();

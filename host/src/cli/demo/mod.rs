@@ -106,7 +106,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         }
     }
     let stage = Stage::set()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("flitch").build()?;
+    let runtime = tasks::runtime(None)?;
     let result = runtime.block_on(stage.play(args));
     runtime.shutdown_timeout(Duration::from_secs(1));
     result

@@ -68,13 +68,6 @@ pub trait File: Send {
     fn sync(&self) -> io::Result<()>;
 }
 
-/// Whether what the machine lacks comes back by itself, and the file is as it was: descriptors, memory.
-pub fn is_passing(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS, Errno::AGAIN, Errno::INTR];
-    Errno::from_io_error(error).is_some_and(|errno| passing.contains(&errno))
-}
-
 /// The machine's.
 #[derive(Debug)]
 pub struct Real;

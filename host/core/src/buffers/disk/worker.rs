@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::core::{Core, Job};
-use super::fs::is_passing;
 use super::log::{Log, Parked, Read};
 use super::shelf::Ledgers;
 use super::state::{Entry, Queued, Slip, State};
 use crate::clock::Clock;
 use crate::dead_letter::{Cause, DeadLetters};
+use crate::machine::is_passing;
 use crate::receipt::restore;
 use crate::telemetry::{Metric, Part, Quiet, Tally};
 

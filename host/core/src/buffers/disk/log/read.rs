@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::{Log, Place, keep};
 use crate::batch::Records;
 use crate::buffers::disk::frame::{HEAD, Head};
-use crate::buffers::disk::fs::{File, is_passing};
+use crate::buffers::disk::fs::File;
 use crate::buffers::disk::recover;
 use crate::buffers::disk::segment::{self, Found, HEADER};
+use crate::machine::is_passing;
 
 /// How often a frame is read that the disk does not give out.
 const TRIES: u32 = 3;
