@@ -23,6 +23,7 @@ use flitch_core::tasks;
 use flitch_core::telemetry::Part;
 use flitch_core::units::{Bytes, Span};
 
+mod dirty;
 mod ending;
 mod fault;
 mod files;
@@ -102,6 +103,8 @@ pub struct FileOutput {
 #[derive(Debug)]
 struct Shared {
     files: Mutex<Files>,
+    /// Whose turn it is to sync them: where that takes longer than the interval there would else be ever more of those who do.
+    turn: Mutex<()>,
     /// A task waits to sync the files.
     waiting: AtomicBool,
     /// Syncing them.
@@ -178,10 +181,12 @@ fn open(settings: &FileSettings, cx: &OutputContext) -> anyhow::Result<FileOutpu
     let root = Root::new(begin, settings.path.constant().is_none());
     // Records of another format end in a newline.
     let lines = cx.encoder.encoding().format != Format::Raw;
-    let files = Mutex::new(Files::new(root.clone(), rotation, Form { header: cx.encoder.header(), lines }));
+    let form = Form { header: cx.encoder.header(), lines };
+    let files = Mutex::new(Files::new(root.clone(), rotation, form, settings.sync != SyncMode::Never));
     Ok(FileOutput {
         shared: Arc::new(Shared {
             files,
+            turn: Mutex::default(),
             waiting: AtomicBool::new(false),
             syncs: Arc::new(Part::new(&cx.health, "sync", &cx.name)),
         }),
@@ -259,7 +264,6 @@ impl FileOutput {
 impl Shared {
     /// Syncs what a task has waited to sync. After a panic it is to do so again.
     fn sync_now(&self) {
-        self.waiting.store(false, Ordering::Release);
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.sync())) {
             self.waiting.store(true, Ordering::Release);
             resume_unwind(panic);
@@ -267,6 +271,8 @@ impl Shared {
     }
 
     fn sync(&self) {
+        let _turn = self.turn.lock();
+        self.waiting.store(false, Ordering::Release);
         // Not under the lock: writes go on while the disk works.
         let mut dirty = self.files.lock().take_dirty();
         let synced = catch_unwind(AssertUnwindSafe(|| dirty.sync()));

@@ -1,6 +1,6 @@
 //! Open files: appended to, and closed when they are too many or idle.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -13,6 +13,7 @@ use bytes::Bytes;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+use super::dirty::{Dirty, complain};
 use super::fault::{Fault, Root};
 use super::place::Place;
 use super::rotate::{Rights, Rotation, sync_folder};
@@ -48,7 +49,9 @@ pub(super) struct Files {
     looked: Instant,
     /// Where the file is compressed that was rotated last.
     rotated: Option<Arc<Place>>,
-    /// What [`Files::take_dirty`] answered and came back.
+    /// Whether what was written is forced to the disk at some time.
+    forces: bool,
+    /// What was closed to make room, and what [`Files::take_dirty`] answered and came back.
     unsynced: Dirty,
 }
 
@@ -68,15 +71,10 @@ struct Open {
     used: Instant,
 }
 
-/// What is to be forced to the disk.
-#[derive(Debug, Default)]
-pub(super) struct Dirty {
-    files: Vec<(PathBuf, Arc<File>)>,
-    pub folders: HashSet<PathBuf>,
-}
-
 impl Files {
-    pub fn new(root: Root, rotation: Option<Rotation>, form: Form) -> Files {
+    /// None is open. With `forces` somebody takes what is to be forced to the disk, [`Files::take_dirty`], or has it done with
+    /// each `append`.
+    pub fn new(root: Root, rotation: Option<Rotation>, form: Form, forces: bool) -> Files {
         OUTPUTS.fetch_add(1, Ordering::Relaxed);
         Files {
             root,
@@ -85,6 +83,7 @@ impl Files {
             open: HashMap::new(),
             looked: Instant::now(),
             rotated: None,
+            forces,
             unsynced: Dirty::default(),
         }
     }
@@ -99,27 +98,23 @@ impl Files {
         let appended = open.append(lines, &self.form);
         open.dirty |= open.regular && appended.is_ok();
         if let Err(error) = appended.and_then(|()| if sync { open.sync() } else { Ok(()) }) {
-            self.leave(path);
+            // What was written to it before stays, and so do the names of what was made for it.
+            self.put_aside(path);
             return Err(self.root.of_write(path, &error));
         }
-        Ok(())
-    }
-
-    /// Closes a file with which something is wrong. It is there already when it is opened again: that its name is to be
-    /// forced to the disk would be forgotten.
-    fn leave(&mut self, path: &Path) {
-        let Some(open) = self.open.remove(path) else { return };
-        self.owe(open.folders);
-        if open.dirty
-            && let Err(error) = open.file.sync_data()
-        {
-            complain(path, &error);
+        if sync {
+            // The names of files whose first write failed.
+            self.unsynced.sync();
         }
+        Ok(())
     }
 
     /// Takes folders whose new entries are to be forced to the disk with the next records below them. If none come for
     /// too many of them, all are now.
     fn owe(&mut self, folders: Vec<PathBuf>) {
+        if !self.forces {
+            return;
+        }
         self.unsynced.folders.extend(folders);
         if self.unsynced.folders.len() > OPEN {
             self.unsynced.sync_folders();
@@ -150,6 +145,7 @@ impl Files {
                 if let Some(before) = self.rotated.take() {
                     before.finish();
                 }
+                self.unsynced.force(path);
                 rotation.rotate(path, place)?;
                 self.rotated = Some(place.clone());
                 rights = there.as_ref().map(Rights::of);
@@ -176,7 +172,10 @@ impl Files {
                     }
                 };
                 match opened {
-                    Ok(open) => _ = self.open.insert(path.to_owned(), Open { folders, ..open }),
+                    Ok(open) => {
+                        let dirty = self.unsynced.reopen(path, &open.file);
+                        self.open.insert(path.to_owned(), Open { folders, dirty, ..open });
+                    }
                     Err(error) => {
                         self.owe(folders);
                         return Err(error);
@@ -187,14 +186,31 @@ impl Files {
         Ok(())
     }
 
-    /// Closes the file that was used longest ago. Answers whether there was one.
+    /// Closes the file that was used longest ago. Answers whether there was one. It is forced to the disk with all others, when
+    /// somebody takes what is dirty: where there are more files than may be open, each record would else wait for the disk.
     fn close_oldest(&mut self) -> bool {
-        let oldest = self.open.values().map(|open| open.used).min();
-        oldest.inspect(|oldest| self.close_where(|_, open| open.used <= *oldest)).is_some()
+        let oldest = self.open.iter().min_by_key(|(_, open)| open.used).map(|(path, _)| path.clone());
+        oldest.inspect(|path| self.put_aside(path)).is_some()
+    }
+
+    /// Closes a file. What is to be forced to the disk of it is remembered, its name and those of its folders too: it is there
+    /// already when it is opened again.
+    fn put_aside(&mut self, path: &Path) {
+        match self.open.remove(path) {
+            Some(open) if open.dirty && self.forces => {
+                self.unsynced.folders.extend(open.folders);
+                self.unsynced.close(path, &open.file);
+            }
+            Some(open) => self.owe(open.folders),
+            None => {}
+        }
     }
 
     fn close_where(&mut self, closes: impl Fn(&Path, &Open) -> bool) {
         for (path, mut open) in self.open.extract_if(|path, open| closes(path, open)) {
+            if !self.forces {
+                continue;
+            }
             // There may be no descriptor for them before that of the file is free.
             let folders = std::mem::take(&mut open.folders);
             if let Err(error) = open.sync() {
@@ -214,7 +230,7 @@ impl Files {
         let mut dirty = std::mem::take(&mut self.unsynced);
         for (path, open) in self.open.iter_mut().filter(|(_, open)| open.dirty) {
             open.dirty = false;
-            dirty.files.push((path.clone(), open.file.clone()));
+            dirty.add(path, &open.file);
             dirty.folders.extend(open.folders.drain(..));
         }
         dirty
@@ -222,8 +238,7 @@ impl Files {
 
     /// Takes back what was not forced to the disk, for the next time.
     pub fn give_back(&mut self, dirty: Dirty) {
-        self.unsynced.files.extend(dirty.files);
-        self.unsynced.folders.extend(dirty.folders);
+        self.unsynced.extend(dirty);
     }
 
     /// Closes all files.
@@ -250,38 +265,6 @@ fn most_open(descriptors: Option<u64>, outputs: usize) -> usize {
 /// Whether the process, or the system, has no descriptor left.
 fn is_exhausted(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
-}
-
-impl Dirty {
-    /// Whether there is nothing to do.
-    #[cfg(test)]
-    pub fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.folders.is_empty()
-    }
-
-    /// Forces all of it to the disk; what is done is in it no more.
-    pub fn sync(&mut self) {
-        while let Some((path, file)) = self.files.last() {
-            if let Err(error) = file.sync_data() {
-                complain(path, &error);
-            }
-            self.files.pop();
-        }
-        self.sync_folders();
-    }
-
-    fn sync_folders(&mut self) {
-        self.folders.retain(|folder| {
-            if let Err(error) = sync_folder(folder) {
-                complain(folder, &error);
-            }
-            false
-        });
-    }
-}
-
-fn complain(path: &Path, error: &io::Error) {
-    tracing::error!(path = %path.display(), "records may not be on the disk: {error}");
 }
 
 impl Open {

@@ -270,7 +270,7 @@ fn the_names_of_new_files_and_folders_are_forced_to_the_disk_with_the_records() 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a/b/out");
     let rotation = Some(Rotation { max_bytes: 10, keep: 2, compresses: None });
-    let mut files = Files::new(Root::new("/", true), rotation, Form { header: None, lines: true });
+    let mut files = Files::new(Root::new("/", true), rotation, Form { header: None, lines: true }, true);
     let changed = |files: &mut Files| {
         let mut folders: Vec<_> = files.take_dirty().folders.into_iter().collect();
         folders.sort();
@@ -290,7 +290,7 @@ fn the_names_of_new_files_and_folders_are_forced_to_the_disk_with_the_records() 
 #[test]
 fn what_a_sync_did_not_come_to_is_synced_by_the_next() {
     let folder = tempfile::tempdir().unwrap();
-    let mut files = Files::new(Root::new("/", true), None, Form { header: None, lines: true });
+    let mut files = Files::new(Root::new("/", true), None, Form { header: None, lines: true }, true);
     files.append(&folder.path().join("a"), b"one\n", false).unwrap();
     let broken_off = files.take_dirty();
     assert!(files.take_dirty().is_empty(), "it is under way");

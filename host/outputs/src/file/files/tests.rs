@@ -1,4 +1,11 @@
+use std::collections::HashSet;
+
+use super::super::rotate::Rotation;
 use super::*;
+
+fn files(forces: bool) -> Files {
+    Files::new(Root::new("/", true), None, Form { header: None, lines: true }, forces)
+}
 
 #[test]
 fn outputs_leave_descriptors_to_all_else_and_each_has_one_file_open() {
@@ -18,7 +25,7 @@ fn outputs_leave_descriptors_to_all_else_and_each_has_one_file_open() {
 #[test]
 fn the_file_that_was_used_longest_ago_makes_room_and_nothing_of_it_is_lost() {
     let folder = tempfile::tempdir().unwrap();
-    let mut files = Files::new(Root::new("/", true), None, Form { header: None, lines: true });
+    let mut files = files(true);
     let path = |name: &str| folder.path().join("new").join(name);
     for name in ["a", "b", "a", "c"] {
         files.append(&path(name), format!("{name}\n").as_bytes(), false).unwrap();
@@ -36,7 +43,7 @@ fn the_file_that_was_used_longest_ago_makes_room_and_nothing_of_it_is_lost() {
 #[test]
 fn the_names_of_what_could_not_be_written_at_once_are_forced_to_the_disk_with_the_next_records() {
     let folder = tempfile::tempdir().unwrap();
-    let mut files = Files::new(Root::new("/", true), None, Form { header: None, lines: true });
+    let mut files = files(true);
     let new = folder.path().join("new");
     let path = new.join("a");
     files.ready(&path, &Place::of(&path), 0).unwrap();
@@ -55,4 +62,79 @@ fn the_names_of_what_could_not_be_written_at_once_are_forced_to_the_disk_with_th
     let many = |n: usize| newer.join(n.to_string()).join("a".repeat(300));
     (0..1_000).for_each(|n| _ = files.append(&many(n), b"a\n", false).unwrap_err());
     assert!(files.unsynced.folders.len() <= OPEN, "nobody comes to write there");
+}
+
+/// Writes a line to each of so many files, `times` times over.
+fn write_all(files: &mut Files, folder: &Path, count: usize, times: usize) {
+    for _ in 0..times {
+        for name in 0..count {
+            files.append(&folder.join(name.to_string()), b"line\n", false).unwrap();
+        }
+    }
+}
+
+#[test]
+fn more_files_than_may_be_open_are_each_forced_to_the_disk_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = files(true);
+    let count = OPEN + 44;
+    write_all(&mut files, folder.path(), count, 3);
+    assert!(files.open.len() < count);
+    let mut dirty = files.take_dirty();
+    assert_eq!(dirty.count(), count, "none was forced to the disk to make room, and each waits once");
+    dirty.sync();
+    assert!(dirty.is_empty());
+    assert!(files.take_dirty().is_empty());
+    for name in 0..count {
+        assert_eq!(fs::read_to_string(folder.path().join(name.to_string())).unwrap(), "line\n".repeat(3));
+    }
+}
+
+#[test]
+fn where_nobody_forces_files_to_the_disk_to_close_one_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = files(false);
+    write_all(&mut files, folder.path(), OPEN + 44, 1);
+    while files.close_oldest() {}
+    assert!(files.take_dirty().is_empty());
+}
+
+#[test]
+fn a_closed_file_that_was_moved_or_replaced_is_forced_to_the_disk_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = files(true);
+    write_all(&mut files, folder.path(), 3, 1);
+    while files.close_oldest() {}
+    let path = |name: &str| folder.path().join(name);
+    fs::rename(path("0"), path("moved")).unwrap();
+    fs::remove_file(path("1")).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        path("1"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )
+    .unwrap();
+    files.append(&path("0"), b"new\n", false).unwrap();
+    while files.close_oldest() {}
+    let mut dirty = files.take_dirty();
+    assert_eq!(dirty.count(), 3);
+    // It ends, though nobody reads the pipe.
+    dirty.sync();
+    assert!(dirty.is_empty());
+    assert_eq!(fs::read_to_string(path("moved")).unwrap(), "line\n");
+}
+
+#[test]
+fn a_closed_file_that_is_rotated_does_not_wait_under_the_name_of_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = files(true);
+    let rotation = Rotation { max_bytes: 6, keep: 2, compresses: None };
+    files.rotation = Some(Arc::new(rotation));
+    write_all(&mut files, folder.path(), 1, 1);
+    while files.close_oldest() {}
+    write_all(&mut files, folder.path(), 1, 1);
+    assert!(folder.path().join("0.1").exists());
+    assert_eq!(files.take_dirty().count(), 1);
 }
