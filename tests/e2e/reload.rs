@@ -9,7 +9,7 @@ use flitch_tests::fluent::OneByOne;
 use flitch_tests::http_server::{Reply, Server};
 use flitch_tests::process::Signal;
 use flitch_tests::servers::mock_kafka::MockKafka;
-use flitch_tests::wait::eventually;
+use flitch_tests::wait::{eventually, poll};
 use flitch_tests::{http, ports};
 
 use crate::support::*;
@@ -212,11 +212,15 @@ fn no_gauge_outlives_the_part_that_it_speaks_of() {
             .replace("output: out", "output: here")
     ));
     flitch.signal(Signal::Hup);
-    eventually("nothing is said of what is gone", DEADLINE, || {
+    let mut left = Vec::new();
+    let is_over = poll(DEADLINE, || {
         let metrics = flitch.metrics();
-        let left = metrics.iter().filter(|sample| of_gone(sample) && is_gauge(sample) && sample.value != 0.0);
-        flitch.status()["outputs"]["here"].is_object() && left.count() == 0
+        let gauges =
+            metrics.iter().filter(|sample| of_gone(sample) && is_gauge(sample) && sample.value != 0.0);
+        left = gauges.map(|sample| format!("{sample:?}")).collect();
+        flitch.status()["outputs"]["here"].is_object() && left.is_empty()
     });
+    assert!(is_over.is_some(), "something is said of what is gone: {left:#?}\n{}", flitch.log());
     let says_no =
         |name: &str| flitch.metrics().iter().all(|sample| !(of_gone(sample) && sample.name == name));
     assert!(says_no("flitch_output_server_up"), "0 would say that the server is away");

@@ -72,9 +72,22 @@ impl Bell {
         std::mem::take(&mut *told)
     }
 
+    /// Tells [`Hint::Stop`] when what this answers is dropped: a task that is ended may not have come to hear why.
+    pub fn stop_at_end(self: &Arc<Bell>) -> impl Drop + Send + use<> {
+        AtEnd(self.clone())
+    }
+
     /// Tells [`Hint::Room`] when it is woken.
     pub fn waker(self: &Arc<Bell>) -> Waker {
         Waker::from(Arc::new(Room(self.clone())))
+    }
+}
+
+struct AtEnd(Arc<Bell>);
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        self.0.ring(Hint::Stop);
     }
 }
 

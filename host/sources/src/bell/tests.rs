@@ -23,6 +23,15 @@ fn who_waits_is_woken_by_another_thread_and_by_the_waker_of_a_future() {
 }
 
 #[test]
+fn the_thread_of_a_task_that_is_ended_is_told_to_stop() {
+    let bell = Arc::new(Bell::default());
+    let task = bell.stop_at_end();
+    assert_eq!(bell.take(), Told::default());
+    drop(task);
+    assert!(bell.take().stop);
+}
+
+#[test]
 fn a_wait_without_hints_ends_at_its_time() {
     let told = Bell::default().wait_until(Instant::now() - Duration::from_secs(1));
     assert_eq!(told, Told::default());

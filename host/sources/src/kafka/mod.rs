@@ -120,6 +120,8 @@ fn start(settings: KafkaSettings, cx: SourceContext) -> anyhow::Result<Running> 
     Ok(Box::pin(async move {
         let (ended, end) = tokio::sync::oneshot::channel();
         let heard = bell.clone();
+        // One that is left, as its time is over, may be ended before it hears that it is to stop.
+        let _told_at_the_end = bell.stop_at_end();
         let work = move || {
             let done = run(reader, &settings, &cx, &heard, &|| ended.is_closed());
             // Nobody waits for it when the runtime is gone already.
