@@ -102,10 +102,6 @@ impl Files {
             self.put_aside(path);
             return Err(self.root.of_write(path, &error));
         }
-        if sync {
-            // The names of files whose first write failed.
-            self.unsynced.sync();
-        }
         Ok(())
     }
 
