@@ -22,7 +22,7 @@ mkdir -p "$kept"
 if [ "${1:-build}" = check ]; then
   hash="$({
     echo "$hash"
-    find plugins/vrl/{tests,cases} clippy.toml -type f | LC_ALL=C sort | xargs sha256sum
+    find plugins/vrl/{src/tests.rs,cases} clippy.toml -type f | LC_ALL=C sort | xargs sha256sum
   } | sha256sum | cut -c 1-16)"
   checked="$kept/vrl-checked-$hash"
   if [ ! -f "$checked" ]; then
@@ -40,9 +40,8 @@ component="$kept/vrl-$hash.wasm"
 
 if [ ! -f "$component" ]; then
   say "building the filter vrl (some minutes the first time)"
-  # As a component alone: where a library for the tests comes out of the same call, cargo leaves `lto` out, and does not say so.
-  RUSTFLAGS="-C target-feature=+simd128,+bulk-memory" nice cargo rustc --quiet --locked --release --lib --crate-type cdylib \
-    --target wasm32-wasip2 --manifest-path plugins/vrl/Cargo.toml --target-dir "$kept/target" >&2
+  RUSTFLAGS="-C target-feature=+simd128,+bulk-memory" nice cargo build --quiet --locked --release --lib --target wasm32-wasip2 \
+    --manifest-path plugins/vrl/Cargo.toml --target-dir "$kept/target" >&2
   cp "$kept/target/wasm32-wasip2/release/flitch_plugin_vrl.wasm" "$component.$$"
   mv "$component.$$" "$component"
 fi

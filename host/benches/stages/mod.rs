@@ -11,12 +11,18 @@ use flitch_core::batch::lines::Lines;
 use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::batch::{Cut, Records, encode};
 use flitch_filters::{Alone, Engine, FilterContext, FilterSettings};
-use flitch_plugin_dissect::{Dissect, Preset, Settings};
 use flitch_sdk::{Batch, Changes, ColumnFilter, TextBuilder};
 use flitch_sources::forward::gather::{Gather, Origin, Step};
 use flitch_sources::forward::tags::Tags;
 use flitch_sources::generator::samples;
 use serde_json::json;
+
+use dissect::{Dissect, Preset, Settings};
+
+/// The filter by its source: as a plugin it is no library that another crate can be linked with.
+#[path = "../../../plugins/dissect/src/lib.rs"]
+#[allow(dead_code, unused_imports, reason = "some of it is for the component and its tests alone")]
+mod dissect;
 
 /// Rows of a full batch.
 pub const ROWS: usize = 1024;

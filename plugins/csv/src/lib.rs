@@ -118,3 +118,6 @@ fn is_header(text: &str, cells: &Cells, columns: &[String]) -> bool {
 }
 
 flitch_sdk::export!(Csv);
+
+#[cfg(test)]
+mod tests;

@@ -49,3 +49,6 @@ fn of_names(names: &[String]) -> Key {
     }
     hash.finalize().into()
 }
+
+#[cfg(test)]
+mod tests;

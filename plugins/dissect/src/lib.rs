@@ -144,3 +144,6 @@ impl Reader for Lines<'_> {
 }
 
 flitch_sdk::export!(Dissect);
+
+#[cfg(test)]
+mod tests;

@@ -214,3 +214,6 @@ fn defaults(default: &BTreeMap<String, serde_json::Value>) -> Result<Vec<Column>
 }
 
 flitch_sdk::export!(Enrich);
+
+#[cfg(test)]
+mod tests;

@@ -145,3 +145,6 @@ impl ColumnFilter for Flatten {
 }
 
 flitch_sdk::export!(Flatten);
+
+#[cfg(test)]
+mod tests;

@@ -162,3 +162,6 @@ impl Reader for Texts<'_> {
 }
 
 flitch_sdk::export!(Grok);
+
+#[cfg(test)]
+mod tests;

@@ -66,3 +66,6 @@ impl ColumnFilter for Json {
 }
 
 flitch_sdk::export!(Json);
+
+#[cfg(test)]
+mod tests;

@@ -131,3 +131,6 @@ impl Logfmt {
 }
 
 flitch_sdk::export!(Logfmt);
+
+#[cfg(test)]
+mod tests;

@@ -215,3 +215,6 @@ fn instant(time: &Value, came: i64) -> Result<Option<i64>, String> {
 }
 
 flitch_sdk::export!(Lua);
+
+#[cfg(test)]
+mod tests;

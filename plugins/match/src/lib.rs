@@ -55,3 +55,6 @@ impl ColumnFilter for Match {
 }
 
 flitch_sdk::export!(Match);
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,11 @@ use super::*;
 use flitch_sdk::testing::host as stand_in;
 use flitch_sdk::{BytesBuilder, Configure, Engine};
 
+#[test]
+fn every_case_comes_out_as_it_should() {
+    flitch_sdk::testing::cases::run::<Protobuf, _>("cases");
+}
+
 /// The filter of a case, which takes bytes as they are.
 fn filter(case: &str) -> Box<dyn Engine> {
     let text = std::fs::read_to_string(format!("cases/{case}/settings.json")).unwrap();

@@ -121,3 +121,6 @@ impl Redact {
 }
 
 flitch_sdk::export!(Redact);
+
+#[cfg(test)]
+mod tests;

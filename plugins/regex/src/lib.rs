@@ -125,3 +125,6 @@ impl Reader for Texts<'_> {
 }
 
 flitch_sdk::export!(Regex);
+
+#[cfg(test)]
+mod tests;

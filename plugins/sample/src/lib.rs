@@ -176,3 +176,6 @@ fn is_among(value: Value<'_>, values: &[String]) -> bool {
 }
 
 flitch_sdk::export!(Sample);
+
+#[cfg(test)]
+mod tests;

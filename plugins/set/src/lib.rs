@@ -77,3 +77,6 @@ impl ColumnFilter for Set {
 }
 
 flitch_sdk::export!(Set);
+
+#[cfg(test)]
+mod tests;

@@ -177,3 +177,6 @@ impl Settings {
 }
 
 flitch_sdk::export!(Severity);
+
+#[cfg(test)]
+mod tests;

@@ -199,3 +199,6 @@ impl Split {
 }
 
 flitch_sdk::export!(Split);
+
+#[cfg(test)]
+mod tests;

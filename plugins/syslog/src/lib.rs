@@ -186,3 +186,6 @@ fn parse(text: &str, format: Format) -> Result<Message<'_>, String> {
 }
 
 flitch_sdk::export!(Syslog);
+
+#[cfg(test)]
+mod tests;

@@ -66,3 +66,6 @@ fn read_time(saved: &[u8]) -> Option<(i64, &[u8])> {
     let (time, rest) = saved.split_first_chunk()?;
     Some((i64::from_le_bytes(*time), rest))
 }
+
+#[cfg(test)]
+mod tests;

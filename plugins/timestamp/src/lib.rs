@@ -167,3 +167,6 @@ impl Times<'_> {
 }
 
 flitch_sdk::export!(Timestamp);
+
+#[cfg(test)]
+mod tests;

@@ -211,3 +211,6 @@ fn lowercase(text: &str) -> Cow<'_, str> {
 }
 
 flitch_sdk::export!(Url);
+
+#[cfg(test)]
+mod tests;

@@ -88,3 +88,6 @@ impl Reader for Texts {
 }
 
 flitch_sdk::export!(UserAgent);
+
+#[cfg(test)]
+mod tests;

@@ -132,3 +132,6 @@ impl Failures {
 }
 
 flitch_sdk::export!(Vrl);
+
+#[cfg(test)]
+mod tests;

@@ -88,8 +88,8 @@ pub use record::Record;
 
 /// Makes a [`RecordFilter`] or a [`ColumnFilter`] the filter of this component.
 ///
-/// Stands once in a crate, whose `crate-type` is `["cdylib", "rlib"]`. `export!(Mine, state)` has the host keep what a filter
-/// that is [`Stateful`] remembers.
+/// Stands once in a crate, whose `crate-type` is `["cdylib"]`: beside an `rlib` cargo leaves link-time optimisation out, and does
+/// not say so. `export!(Mine, state)` has the host keep what a filter that is [`Stateful`] remembers.
 #[macro_export]
 macro_rules! export {
     ($filter:ty, state) => {

@@ -137,9 +137,7 @@ fn artifact(messages: &[u8]) -> anyhow::Result<PathBuf> {
     });
     match wasm.next_back() {
         Some(path) => Ok(path),
-        None => bail!(
-            "cargo built no component: has `[lib]` in Cargo.toml `crate-type = [\"cdylib\", \"rlib\"]`?"
-        ),
+        None => bail!("cargo built no component: has `[lib]` in Cargo.toml `crate-type = [\"cdylib\"]`?"),
     }
 }
 

@@ -127,3 +127,6 @@ fn act(action: &Action, record: &mut Record<'_>) -> Result<()> {
 }
 
 flitch_sdk::export!(Guest);
+
+#[cfg(test)]
+mod tests;

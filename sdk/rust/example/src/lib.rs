@@ -163,3 +163,6 @@ fn is_of_key(byte: u8) -> bool {
 }
 
 flitch_sdk::export!(Pairs);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,6 @@
+use super::Logfmt;
+
+#[test]
+fn every_case_comes_out_as_it_should() {
+    flitch_sdk::testing::cases::run::<Logfmt, _>("cases");
+}

@@ -1,0 +1,6 @@
+use super::Redact;
+
+#[test]
+fn every_case_comes_out_as_it_should() {
+    flitch_sdk::testing::cases::run::<Redact, _>("cases");
+}

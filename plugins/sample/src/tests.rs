@@ -1,0 +1,6 @@
+use super::Sample;
+
+#[test]
+fn every_case_comes_out_as_it_should() {
+    flitch_sdk::testing::cases::run::<Sample, _>("cases");
+}
