@@ -3,9 +3,10 @@
 ci-cache.py take    puts it into `target`
 ci-cache.py keep    keeps it, and forgets what was kept before
 
-It lies in ~/.cache/flitch/ci under a hash of all that decides about it: the compiler, and every Cargo.toml and lock file. Nothing of
-this workspace is kept, so that each clone compiles and lints its own code. Cargo knows each crate by its fingerprint, and
-compiles what is not there.
+It lies in ~/.cache/flitch/ci under a hash of what decides about nearly all of it: the compiler, the versions of the lock file, and the
+Cargo.toml of the workspace with its profiles. Nothing of this workspace is kept, so that each clone compiles and lints its own code. Cargo
+knows each crate by its fingerprint, and compiles what is not there: what a member's Cargo.toml changes about the features of
+some, for one.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 
 root = pathlib.Path(__file__).resolve().parent.parent
 caches = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
@@ -30,8 +32,9 @@ def run(*command):
 
 
 def key():
-    names = run("git", "ls-files", "-z", "--", "Cargo.lock", "rust-toolchain.toml", "*Cargo.toml").decode().split("\0")
-    parts = [run("rustc", "-vV")] + [name.encode() + b"\0" + (root / name).read_bytes() for name in sorted(filter(None, names))]
+    packages = tomllib.loads((root / "Cargo.lock").read_text())["package"]
+    versions = [[package["name"], package["version"]] for package in packages if "source" in package]
+    parts = [run("rustc", "-vV"), json.dumps(versions).encode(), (root / "Cargo.toml").read_bytes()]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
