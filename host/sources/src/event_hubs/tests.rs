@@ -13,12 +13,10 @@ impl Specimen for EventHubsSettings {
 
     /// Over a cluster that speaks neither TLS nor SASL.
     fn specimen(folder: &Path) -> EventHubsSettings {
-        let KafkaSettings { brokers, topics, group, .. } = KafkaSettings::specimen(folder);
-        let more = format!(
-            r#""hub": {topics:?}, "endpoint": "{}", "options": {{ "security.protocol": "plaintext" }}"#,
-            brokers[0]
-        );
-        EventHubsSettings { group, ..settings(&more) }
+        let KafkaSettings { brokers, topics, group, mut options, .. } = KafkaSettings::specimen(folder);
+        let more = format!(r#""hub": {topics:?}, "endpoint": "{}""#, brokers[0]);
+        options.insert("security.protocol".into(), serde_json::from_str("\"plaintext\"").unwrap());
+        EventHubsSettings { group, options, ..settings(&more) }
     }
 
     async fn feed(&self, folder: &Path) -> Vec<String> {

@@ -60,8 +60,12 @@ fn write(topic: &str, partition: i32, values: &[&[u8]]) {
     producer.flush(LONG).unwrap();
 }
 
+/// Where a member has left, the cluster waits a second less than its session for it to come again, before another one begins:
+/// by itself 44 seconds.
 fn settings(topics: &[&str], group: &str) -> KafkaSettings {
-    KafkaSettings::new(&cluster().bootstrap_servers(), topics, group)
+    let mut settings = KafkaSettings::new(&cluster().bootstrap_servers(), topics, group);
+    settings.options.insert("session.timeout.ms".into(), serde_json::from_str("10000").unwrap());
+    settings
 }
 
 /// A source that runs.
