@@ -186,7 +186,7 @@ fn drop_drops_rejected_records_and_counts_them() {
 
 #[test]
 fn a_batch_in_which_every_record_spins_ends_and_loses_nothing() {
-    let mut guest = guest(|s| s.limits.time = Span(Duration::from_millis(10)));
+    let mut guest = guest(|s| s.limits.time = Span(Duration::from_millis(30)));
     let texts: Vec<String> = (0..400).map(|_| "SPIN".to_owned()).collect();
     let (out, rejected) = guest.run(messages(&texts.iter().map(String::as_str).collect::<Vec<_>>()));
     assert_eq!((out.rows(), rejected.len()), (0, 400));

@@ -3,6 +3,7 @@
 //! random cuts. A new plugin is met by this without being told: its cases are.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use flitch_core::batch::encode::msgpack::{Unfit, packed};
@@ -10,6 +11,7 @@ use flitch_core::batch::encode::{self, Encoder, Encoding, Format, Framing};
 use flitch_core::batch::template::Template;
 use flitch_core::router::{Condition, Mask};
 use flitch_core::testing::json_of_msgpack;
+use flitch_model::cases::Case;
 use records::{ID, Record};
 
 mod records;
@@ -102,50 +104,61 @@ fn encoded(records: &Records, encoder: &Encoder) -> Vec<String> {
         .collect()
 }
 
+/// Holds a filter with the settings of a case to it that a record fares alike in any batch.
+fn fares_alike(plugin: &str, case: &Case) {
+    let what = format!("{plugin}/{}", case.name);
+    let of = FilterSettings::of(plugin);
+    let tables = case.tables().unwrap();
+    let mut filter = crate::cases::load(&of, &case.settings, &tables, &context()).unwrap();
+    let mut fate = |records: Arc<Records>| {
+        let (out, rejected) = filter.run(records);
+        let mut fates = Fates::new();
+        let text = encode::ndjson_lossless(&out);
+        let origin = |row: usize| out.origins().expect("origins go with the records").row(row);
+        for row in 0..out.rows() {
+            check_names(text.row(row));
+            let json: Json = serde_json::from_slice(text.row(row)).expect("JSON");
+            let (root, number) = origin(row);
+            // A program may leave the record's number out.
+            if let Some(id) = json[ID].as_u64() {
+                assert_eq!(number, id, "{what}: it comes from where the record comes from");
+            }
+            fates.entry(number).or_default().push(format!("{root:x?} {json}"));
+        }
+        let ids: BTreeSet<u128> = (0..out.rows()).map(origin).map(|(root, number)| root.id(number)).collect();
+        assert_eq!(ids.len(), out.rows(), "{what}: the parts of a record are told apart");
+        for one in rejected {
+            let (id, json) = canonical(&one.record);
+            fates.entry(id).or_default().push(format!("rejected: {}: {json}", one.reason));
+        }
+        fates
+    };
+    let mut seen = records::of_lines(&case.input().unwrap());
+    let fields = records::fields_of(&seen);
+    for seed in seeds().take(2) {
+        seen.extend(records::random_of(seed, 100, &fields));
+    }
+    records::number(&mut seen);
+    Cuts::of(1, &seen).agree(&what, &mut fate);
+}
+
 #[test]
 fn a_record_fares_alike_in_any_batch_through_every_case_of_every_stock_filter() {
-    let mut count = 0;
-    for (plugin, cases) in cases::all().filter(|(plugin, _)| !REMEMBERING.contains(plugin)) {
-        for case in cases.iter().filter(|case| case.refused.is_none()) {
-            let what = format!("{plugin}/{}", case.name);
-            let of = FilterSettings::of(plugin);
-            let tables = case.tables().unwrap();
-            let mut filter = crate::cases::load(&of, &case.settings, &tables, &context()).unwrap();
-            let mut fate = |records: Arc<Records>| {
-                let (out, rejected) = filter.run(records);
-                let mut fates = Fates::new();
-                let text = encode::ndjson_lossless(&out);
-                let origin = |row: usize| out.origins().expect("origins go with the records").row(row);
-                for row in 0..out.rows() {
-                    check_names(text.row(row));
-                    let json: Json = serde_json::from_slice(text.row(row)).expect("JSON");
-                    let (root, number) = origin(row);
-                    // A program may leave the record's number out.
-                    if let Some(id) = json[ID].as_u64() {
-                        assert_eq!(number, id, "{what}: it comes from where the record comes from");
-                    }
-                    fates.entry(number).or_default().push(format!("{root:x?} {json}"));
-                }
-                let ids: BTreeSet<u128> =
-                    (0..out.rows()).map(origin).map(|(root, number)| root.id(number)).collect();
-                assert_eq!(ids.len(), out.rows(), "{what}: the parts of a record are told apart");
-                for one in rejected {
-                    let (id, json) = canonical(&one.record);
-                    fates.entry(id).or_default().push(format!("rejected: {}: {json}", one.reason));
-                }
-                fates
-            };
-            let mut seen = records::of_lines(&case.input().unwrap());
-            let fields = records::fields_of(&seen);
-            for seed in seeds().take(2) {
-                seen.extend(records::random_of(seed, 100, &fields));
-            }
-            records::number(&mut seen);
-            Cuts::of(1, &seen).agree(&what, &mut fate);
-            count += 1;
+    let filters = cases::all().filter(|(plugin, _)| !REMEMBERING.contains(plugin));
+    let all = filters.flat_map(|(plugin, cases)| cases.into_iter().map(move |case| (plugin, case)));
+    let all: Vec<(&str, Case)> = all.filter(|(_, case)| case.refused.is_none()).collect();
+    assert!(all.len() > 20, "there are cases");
+    // Minutes, on one core. Two threads, so that one that has the shorter cases helps the other.
+    let next = AtomicUsize::new(0);
+    let take = || {
+        while let Some((plugin, case)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+            fares_alike(plugin, case);
         }
-    }
-    assert!(count > 20, "there are cases");
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(take);
+        take();
+    });
 }
 
 #[test]
