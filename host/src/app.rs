@@ -34,6 +34,7 @@ mod output;
 mod packages;
 mod rollback;
 mod run;
+mod signals;
 mod source;
 mod supervise;
 
@@ -42,7 +43,8 @@ use claim::Claim;
 pub use command::{Answer, Applied, Command, Control, Kept, Refused, no_filter};
 use history::{By, History};
 use output::Output;
-pub use run::{Ended, RunError, Signals, run};
+pub use run::{Ended, RunError, run};
+pub use signals::Signals;
 use source::Source;
 
 /// A part of the configuration that could not be put to work.

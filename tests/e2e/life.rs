@@ -49,6 +49,24 @@ fn a_second_sigterm_ends_a_drain_that_cannot_end_and_nothing_is_lost() {
     expect_numbers(&kafka.bootstrap(), "stuck", 1_000);
 }
 
+/// As scripts send them that were written for another collector, such as those that `logrotate` runs.
+#[test]
+fn a_signal_that_means_nothing_here_ends_nothing_and_is_told_once() {
+    let mut flitch =
+        Flitch::start(FLITCH, &pipeline(&file_source("app.log"), &[], "out: { type: blackhole }"));
+    for _ in 0..2 {
+        flitch.signal(Signal::Usr1);
+        flitch.signal(Signal::Usr2);
+        eventually("two lines of the log", DEADLINE, || {
+            flitch.log().matches("means nothing here").count() == 2
+        });
+    }
+    append(&flitch.at("app.log"), 0..25);
+    assert_eq!(flitch.settled_after(25, DEADLINE).delivered, 25);
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
+    assert_eq!(flitch.log().matches("means nothing here").count(), 2);
+}
+
 #[test]
 fn a_file_that_reaches_the_limit_on_their_size_is_waited_for_and_ends_nothing() {
     let output = "out: { type: file, path: \"{dir}/out.ndjson\", retry: { initial: 20ms, max: 100ms } }";

@@ -23,6 +23,8 @@ pub enum Signal {
     Hup,
     /// nginx: reopen the log files.
     Usr1,
+    /// nginx: begin another program.
+    Usr2,
     /// nginx: finish the requests, then end.
     Quit,
     /// Freeze, as a machine that stalls.
@@ -39,6 +41,7 @@ impl Signal {
             Signal::Int => rustix::process::Signal::INT,
             Signal::Hup => rustix::process::Signal::HUP,
             Signal::Usr1 => rustix::process::Signal::USR1,
+            Signal::Usr2 => rustix::process::Signal::USR2,
             Signal::Quit => rustix::process::Signal::QUIT,
             Signal::Stop => rustix::process::Signal::STOP,
             Signal::Cont => rustix::process::Signal::CONT,
@@ -53,6 +56,7 @@ impl Signal {
             Signal::Int => "INT",
             Signal::Hup => "HUP",
             Signal::Usr1 => "USR1",
+            Signal::Usr2 => "USR2",
             Signal::Quit => "QUIT",
             Signal::Stop => "STOP",
             Signal::Cont => "CONT",

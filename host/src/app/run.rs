@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::daemon::Daemon;
 use super::supervise::{Starting, keep};
-use super::{App, AppError, Command, Control, Refused, manager};
+use super::{App, AppError, Command, Control, Refused, Signals, manager};
 use crate::admin::{self, AdminSettings, Home, StatusBoard};
 use crate::config::{Config, Loaded};
 use crate::fleet::{self, Fleet};
@@ -46,31 +46,6 @@ pub enum RunError {
     Other(#[from] std::io::Error),
 }
 
-/// The signals that a run answers to. From when there are these, none of them ends the process by itself.
-#[derive(Debug)]
-pub struct Signals {
-    term: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    /// Inside of a runtime.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn new() -> std::io::Result<Signals> {
-        // A file that reaches the limit on their size (`LimitFSIZE=` of systemd) is an error of its write, as a full disk is.
-        // What was asked for once never ends the process again.
-        drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
-        Ok(Signals {
-            term: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-}
-
 /// Runs what was read from `path`, or what a server sent in place of it, until a signal ends it: SIGTERM and SIGINT drain,
 /// a second one stops at once; SIGHUP reads `path` again, and what cannot be put to work is refused with the old
 /// configuration going on.
@@ -83,7 +58,7 @@ pub async fn run(path: &Path, own: Loaded, signals: Signals) -> Result<Ended, Ru
 }
 
 async fn attend(path: &Path, own: Loaded, signals: Signals) -> Result<Ended, RunError> {
-    let Signals { mut term, mut interrupt, mut hangup } = signals;
+    let Signals { mut term, mut interrupt, mut hangup, strange } = signals;
     let (mut chosen, mut in_force) = fleet::at_start(own, path);
     let config = Arc::new(chosen.own.config.clone());
     let board = Arc::new(StatusBoard::default());
@@ -133,10 +108,16 @@ async fn attend(path: &Path, own: Loaded, signals: Signals) -> Result<Ended, Run
     let placed = app.placed();
     let daemon = Daemon::new((path.to_owned(), sent), app, board, (control.clone(), requests), plugins);
     let asks = async {
-        tokio::join!(reload_at(&mut hangup, &control), refresh_when(files, &placed, &control), async {
+        let end = async {
             either(&mut term, &mut interrupt).await;
             control.end();
-        });
+        };
+        tokio::join!(
+            reload_at(&mut hangup, &control),
+            refresh_when(files, &placed, &control),
+            strange.told(),
+            end
+        );
         std::future::pending().await
     };
     let app = tokio::select! { app = daemon.serve() => app, app = asks => app };

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::app::Signals;
 use crate::config::{ConfigError, Loaded};
 use flitch_core::telemetry::escape::Lines;
 use flitch_core::telemetry::log;
@@ -83,7 +84,7 @@ enum Command {
     ///
     /// SIGTERM and SIGINT drain: sources stop, and what is on its way arrives, for at most `drain_timeout`; a second
     /// one stops at once. SIGHUP reads the configuration again; what did not change is not restarted, and a wrong
-    /// configuration is refused while the old one goes on.
+    /// configuration is refused while the old one goes on. SIGUSR1 and SIGUSR2 are let go: they mean nothing here.
     Run(run::Args),
     /// Validate a configuration and instantiate its plugins, without starting anything.
     Check(check::Args),
@@ -229,6 +230,9 @@ pub fn main() -> u8 {
             return if wrong { WRONG } else { 0 };
         }
     };
+    if matches!(cli.command, Command::Run(_)) {
+        Signals::let_go();
+    }
     if let Err(error) = set_up_log(&cli) {
         let failure = format!("`--log {}` is no filter of log lines: {error}", cli.log_filter());
         return report(Failure::Usage(failure), LogFormat::Text);

@@ -52,6 +52,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Ended::Drained => Ok(()),
         Ended::Again => {
             tracing::info!("beginning anew");
+            Signals::let_go();
             log::settle();
             let error = Command::new(program?).args(std::env::args_os().skip(1)).exec();
             Err(anyhow::Error::new(error).context("cannot begin anew").into())
