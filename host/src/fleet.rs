@@ -12,7 +12,7 @@ use crate::admin::{Status, StatusBoard};
 use crate::app::{Command, Control, Refused};
 use crate::config::{self, Config, ConfigError, Loaded, is_host_allowed};
 use flitch_core::clock::Clock;
-use flitch_core::machine::hostname;
+use flitch_core::machine::{hostname, release};
 use flitch_opamp::{
     Agent, Component, Description, Document, Health, InForce, Kept, Managed, NotInstalled, OpampSettings,
     Package, Place, Plugin, Vitals,
@@ -127,14 +127,13 @@ fn description() -> Description {
     let texts = |pairs: &[(&str, &str)]| {
         pairs.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect()
     };
-    let kernel = rustix::system::uname();
     Description {
         identifying: texts(&[("service.name", "flitch"), ("service.version", env!("CARGO_PKG_VERSION"))]),
         others: texts(&[
             ("host.name", hostname()),
             ("host.arch", std::env::consts::ARCH),
             ("os.type", std::env::consts::OS),
-            ("os.version", &kernel.release().to_string_lossy()),
+            ("os.version", &release()),
         ]),
     }
 }

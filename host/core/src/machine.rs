@@ -1,18 +1,32 @@
 //! The machine that flitch runs on.
 
 use std::error::Error;
+use std::ffi::CStr;
 use std::io;
 use std::sync::LazyLock;
 
 use rustix::io::Errno;
+use rustix::system::{Uname, uname};
 
 /// Its name, as the kernel has it; `localhost` where it has none.
 pub fn hostname() -> &'static str {
     static NAME: LazyLock<String> = LazyLock::new(|| {
-        let name = rustix::system::uname().nodename().to_string_lossy().trim().to_owned();
+        let name = kernel("/proc/sys/kernel/hostname", Uname::nodename);
         if name.is_empty() { "localhost".to_owned() } else { name }
     });
     &NAME
+}
+
+/// The version of its kernel.
+pub fn release() -> String {
+    kernel("/proc/sys/kernel/osrelease", Uname::release)
+}
+
+/// What the kernel says of itself in a file, and by a call where there is none: a sandbox (seccomp) may refuse the call, which
+/// the library believes cannot fail.
+fn kernel(file: &str, call: impl FnOnce(&Uname) -> &CStr) -> String {
+    let told = std::fs::read(file).map(|text| String::from_utf8_lossy(&text).into_owned());
+    told.unwrap_or_else(|_| call(&uname()).to_string_lossy().into_owned()).trim().to_owned()
 }
 
 /// What the machine may lack for a while.

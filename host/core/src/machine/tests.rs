@@ -14,3 +14,13 @@ fn what_the_machine_lacks_is_told_from_what_is_wrong_however_deep_it_lies() {
     }
     assert!(!lacks(&anyhow::anyhow!("Cannot allocate memory (os error 12)")), "whatever a plugin says");
 }
+
+#[test]
+fn the_kernel_says_the_same_in_its_files_as_when_it_is_called() {
+    for (file, call) in [
+        ("/proc/sys/kernel/hostname", Uname::nodename as fn(&Uname) -> &CStr),
+        ("/proc/sys/kernel/osrelease", Uname::release),
+    ] {
+        assert_eq!(kernel(file, call), kernel("/proc/there is none", call), "{file}");
+    }
+}

@@ -1,5 +1,8 @@
 //! File descriptors: how many the process may hold, and how many a configuration may come to need.
 
+use std::io;
+
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// What the process holds beside what the configuration names: log, event loop, data folder, dead letters, a plugin
@@ -11,8 +14,8 @@ const OWN: u64 = 64;
 ///
 /// # Errors
 /// The system refuses it; then the lower limit stays.
-pub fn raise() -> std::io::Result<Option<u64>> {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+pub fn raise() -> io::Result<Option<u64>> {
+    let Rlimit { current, maximum } = limit();
     if current != maximum {
         setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
     }
@@ -21,7 +24,24 @@ pub fn raise() -> std::io::Result<Option<u64>> {
 
 /// The limit that [`raise`] raises to.
 pub fn most() -> Option<u64> {
-    getrlimit(Resource::Nofile).maximum
+    limit().maximum
+}
+
+/// The limit of now, from a file of the kernel where there is one: a sandbox (seccomp) may refuse the call, which the library
+/// believes cannot fail.
+fn limit() -> Rlimit {
+    let told = std::fs::read_to_string("/proc/self/limits").ok();
+    told.as_deref().and_then(told_by).unwrap_or_else(|| getrlimit(Resource::Nofile))
+}
+
+/// The limit in such a file (proc_pid_limits(5)).
+fn told_by(text: &str) -> Option<Rlimit> {
+    let mut words = text.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace();
+    let mut number = || match words.next()? {
+        "unlimited" => Some(None),
+        number => number.parse().ok().map(Some),
+    };
+    Some(Rlimit { current: number()?, maximum: number()? })
 }
 
 /// More descriptors than the system allows.

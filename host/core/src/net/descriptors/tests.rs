@@ -18,3 +18,15 @@ fn the_limit_is_raised_as_far_as_it_goes() {
     assert_eq!(raise().unwrap(), most());
     assert_eq!(getrlimit(Resource::Nofile).current, most());
 }
+
+#[test]
+fn a_limit_is_read_as_the_kernel_writes_it() {
+    let text = "Limit                     Soft Limit           Hard Limit           Units     \n\
+        Max processes             96364                96364                processes \n\
+        Max open files            1024                 unlimited            files     \n";
+    let told = told_by(text).unwrap();
+    assert_eq!((told.current, told.maximum), (Some(1024), None));
+    assert!(told_by("Max open files            many").is_none());
+    let (told, asked) = (limit(), getrlimit(Resource::Nofile));
+    assert_eq!((told.current, told.maximum), (asked.current, asked.maximum));
+}
