@@ -130,7 +130,8 @@ fn what_is_taken_by_another_process_is_told_with_its_place() {
     assert!(said.contains("admin.listen: cannot listen on") && said.contains("second.yaml:2:"), "{said}");
 }
 
-/// A machine that gives no threads (each is to have a stack that fits nowhere), and one that gives no addresses.
+/// A machine that gives no threads (each is to have a stack that fits nowhere), one that gives no addresses, and one that gives next
+/// to no descriptors.
 #[test]
 fn what_the_machine_does_not_give_is_told_from_what_is_wrong() {
     let flitch = Flitch::new(FLITCH, &heavy(&["set"]));
@@ -141,6 +142,7 @@ fn what_the_machine_does_not_give_is_told_from_what_is_wrong() {
     for (limit, told) in [
         (["env", "RUST_MIN_STACK=1152921504606846976"], "the system gives no more threads"),
         (["prlimit", "--as=3000000000"], "set cannot start: start: the system gives no memory for another"),
+        (["prlimit", "--nofile=7"], "the process may open no more files"),
     ] {
         for command in ["check", "run"] {
             let mut limited = std::process::Command::new(limit[0]);

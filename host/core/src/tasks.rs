@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
+use crate::net::descriptors;
 use crate::telemetry::health::{LONGEST, Part, panicked, pause};
 
 /// The system gives no thread.
@@ -22,6 +23,9 @@ use crate::telemetry::health::{LONGEST, Part, panicked, pause};
     "the system gives no more threads (`pids.max` of the cgroup, `TasksMax=` of systemd and `ulimit -u` bound them)"
 )]
 pub struct NoThread(#[source] pub io::Error);
+
+/// Descriptors that a runtime opens when it is made, and a few more.
+const OF_A_RUNTIME: usize = 8;
 
 /// Runs a task for whose end somebody waits.
 #[must_use = "who drops the handle does not hear of a panic"]
@@ -68,7 +72,7 @@ pub fn are_to_be_had(threads: usize) -> Result<(), NoThread> {
 }
 
 /// A runtime with so many workers, as many as there are cores where none is named. To make one where the system gives too few
-/// threads is a panic, or no end.
+/// threads or descriptors is a panic, or no end.
 ///
 /// # Errors
 /// The system gives too few threads, or descriptors.
@@ -76,7 +80,17 @@ pub fn runtime(workers: Option<usize>) -> anyhow::Result<Runtime> {
     let workers = workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
     // One more is for what blocks.
     are_to_be_had(workers + 1)?;
+    descriptors::are_to_be_had(OF_A_RUNTIME)?;
     Ok(Builder::new_multi_thread().worker_threads(workers).enable_all().thread_name("flitch").build()?)
+}
+
+/// A runtime on the thread that asks.
+///
+/// # Errors
+/// The system gives too few descriptors.
+pub fn runtime_here() -> io::Result<Runtime> {
+    descriptors::are_to_be_had(OF_A_RUNTIME).map_err(io::Error::other)?;
+    Builder::new_current_thread().enable_all().build()
 }
 
 /// What a library made that has a thread, where that thread `answers`. `notify` says nothing where it cannot start its own, and

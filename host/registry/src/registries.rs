@@ -389,7 +389,7 @@ impl Registries {
     /// Does what asks a registry, on a thread of its own: the caller may be inside of a runtime.
     fn block_on<T: Send>(&self, work: impl Future<Output = Result<T, Error>> + Send) -> Result<T, Error> {
         let run = || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = tasks::runtime_here();
             let all = async {
                 let late = || format!("a registry was not done within {} minutes", PATIENCE.as_secs() / 60);
                 timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(Error::Failed(late())))

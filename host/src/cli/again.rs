@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, LogFormat};
+use flitch_core::tasks;
 use flitch_filters::swap::Watch;
 
 /// Calls `once`, and again whenever one of the `files` changes, which are asked for before each time; ends at Ctrl-C or
@@ -15,7 +16,7 @@ pub fn at_each_change(
     mut files: impl FnMut() -> Vec<PathBuf>,
     mut once: impl FnMut() -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tasks::runtime_here()?;
     let inside = runtime.enter();
     let (mut interrupt, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     drop(inside);

@@ -13,6 +13,7 @@ use crate::admin::{AdminSettings, LOOPBACK};
 use crate::config::ADMIN_LISTEN;
 use flitch_core::net::address::Address;
 use flitch_core::net::http_client::{self, Settings};
+use flitch_core::tasks;
 use flitch_core::telemetry::escape::Escaped;
 
 mod diff;
@@ -203,7 +204,7 @@ impl Daemon {
             told.map(|told| (status, told))
                 .map_err(|_| anyhow!("{admin} answers {status}: {}", body.trim_end()))
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tasks::runtime_here()?;
         Ok(runtime.block_on(ask)?)
     }
 }

@@ -1,7 +1,7 @@
 //! File descriptors: how many the process may hold, and how many a configuration may come to need.
 
 use std::io;
-
+use std::os::unix::net::UnixStream;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -42,6 +42,20 @@ fn told_by(text: &str) -> Option<Rlimit> {
         number => number.parse().ok().map(Some),
     };
     Some(Rlimit { current: number()?, maximum: number()? })
+}
+
+/// The process can open no more files.
+#[derive(Debug, thiserror::Error)]
+#[error("the process may open no more files (`ulimit -n` and `LimitNOFILE=` of systemd bound them)")]
+pub struct NoDescriptor(#[source] pub io::Error);
+
+/// Sees that so many descriptors can be opened at once, for a library that panics where they cannot.
+///
+/// # Errors
+/// They cannot.
+pub fn are_to_be_had(count: usize) -> Result<(), NoDescriptor> {
+    let pairs = (0..count.div_ceil(2)).map(|_| UnixStream::pair());
+    pairs.collect::<io::Result<Vec<_>>>().map(drop).map_err(NoDescriptor)
 }
 
 /// More descriptors than the system allows.

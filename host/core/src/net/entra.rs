@@ -28,6 +28,7 @@ use crate::clock::Clock;
 use crate::named_file;
 use crate::secret::Secret;
 use crate::setting::wrong;
+use crate::tasks;
 
 mod certificate;
 mod machine;
@@ -244,7 +245,7 @@ impl Entra {
         let (token, expires_in) = if let AuthSettings::AzureCli {} = self.auth {
             self.of_command("az")?
         } else {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = tasks::runtime_here()?;
             runtime.block_on(self.ask())?
         };
         let claims = claims(&token);

@@ -19,6 +19,7 @@ use super::settings::{TableFormat, TableSettings};
 use flitch_core::clock::Clock;
 use flitch_core::net::fetch::{Failed, Fetch, Fetched, Validators};
 use flitch_core::private;
+use flitch_core::tasks;
 use flitch_core::telemetry::health::Ailment;
 use flitch_core::telemetry::{Metric, Shown};
 
@@ -236,8 +237,7 @@ impl Remote {
         old: Option<&Content>,
         failed: &dyn Fn(anyhow::Error) -> Failed,
     ) -> Result<Option<(Content, Validators)>, Failed> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| failed(error.into()))?;
+        let runtime = tasks::runtime_here().map_err(|error| failed(error.into()))?;
         let mut sink = Hashing { file, hash: Sha256::new() };
         let fetched = runtime.block_on(self.fetch.get(known, &mut sink, Clock::system().now()))?;
         let Fetched::Changed { validators, .. } = fetched else { return Ok(None) };

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, StatusCode, Url};
 use rustls::ClientConfig;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep};
 
 use super::connect::{PATIENCE, TlsArgs, beside};
@@ -18,6 +18,7 @@ use flitch_core::net::confided;
 use flitch_core::net::forward::client::unique;
 use flitch_core::net::http_client::{self, Settings, beginning};
 use flitch_core::secret::Secret;
+use flitch_core::tasks;
 use flitch_core::telemetry::escape::Escaped;
 use flitch_sources::http::{HttpCodec, HttpSettings};
 
@@ -167,7 +168,7 @@ impl Waiting {
     /// # Errors
     /// The system gives no means to wait for connections.
     pub fn new(post: Post) -> io::Result<Waiting> {
-        Ok(Waiting { post, runtime: Builder::new_current_thread().enable_all().build()?, refusal: None })
+        Ok(Waiting { post, runtime: tasks::runtime_here()?, refusal: None })
     }
 
     /// What it said last of records that it refuses.

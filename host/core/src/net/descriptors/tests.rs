@@ -30,3 +30,9 @@ fn a_limit_is_read_as_the_kernel_writes_it() {
     let (told, asked) = (limit(), getrlimit(Resource::Nofile));
     assert_eq!((told.current, told.maximum), (asked.current, asked.maximum));
 }
+
+#[test]
+fn descriptors_that_are_to_be_had_are_let_go_again() {
+    are_to_be_had(8).unwrap();
+    are_to_be_had(0).unwrap();
+}

@@ -133,7 +133,7 @@ async fn nobody_who_listens_is_told_with_the_address_alone() {
 
 #[test]
 fn a_letter_that_the_source_refuses_stays_and_holds_back_no_other() {
-    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = tasks::runtime(Some(1)).unwrap();
     let answers = [(400, "bad"), (200, ""), (413, "long"), (200, ""), (422, "no record")];
     let source = runtime.block_on(source(&answers));
     let dir = tempfile::tempdir().unwrap();
