@@ -6,15 +6,17 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use tokio::runtime::{Builder, Runtime};
+use parking_lot::Mutex;
+use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
 use tokio::task::JoinHandle;
 
 use crate::net::descriptors;
+use crate::telemetry::Quiet;
 use crate::telemetry::health::{LONGEST, Part, panicked, pause};
 
 /// The system gives no thread.
@@ -26,6 +28,22 @@ pub struct NoThread(#[source] pub io::Error);
 
 /// Descriptors that a runtime opens when it is made, and a few more.
 const OF_A_RUNTIME: usize = 8;
+/// For how long the runtime surely has a thread after it was done with work that blocks: it keeps one for 10 s.
+const KEPT: Duration = Duration::from_secs(5);
+
+/// When the runtime was last done with work that blocks.
+static DONE: Mutex<Option<Instant>> = Mutex::new(None);
+
+/// Work that blocks, and was not done to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Undone {
+    /// It was not begun.
+    #[error(transparent)]
+    NoThread(#[from] NoThread),
+    /// It panicked.
+    #[error("{0}")]
+    Panicked(String),
+}
 
 /// Runs a task for whose end somebody waits.
 #[must_use = "who drops the handle does not hear of a panic"]
@@ -69,6 +87,78 @@ pub fn are_to_be_had(threads: usize) -> Result<(), NoThread> {
         }
         Ok(())
     })
+}
+
+/// Does work that blocks where it holds up no task beside it. The runtime itself panics where it has no thread for it.
+///
+/// # Errors
+/// The system gives no thread, or the work panicked.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Undone> {
+    has_thread()?;
+    handed_over(work).await
+}
+
+/// The same for work that waits for nothing but disks and processors, and needs no runtime: where the system gives no thread it is
+/// done at once, and tasks beside it wait.
+///
+/// # Errors
+/// The work panicked.
+pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Undone> {
+    match has_thread() {
+        Ok(()) => handed_over(work).await,
+        Err(error) => here(&error, work),
+    }
+}
+
+fn here<T>(no_thread: &NoThread, work: impl FnOnce() -> T) -> Result<T, Undone> {
+    static SAID: OnceLock<Quiet> = OnceLock::new();
+    if SAID.get_or_init(Quiet::a_minute).may_say() {
+        tracing::warn!(error = %no_thread, "work that blocks is done all the same; what is beside it waits");
+    }
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| Undone::Panicked(panicked(panic)))
+}
+
+/// Does work that takes long; while another thread takes over the tasks of this one, where there is one.
+#[expect(clippy::disallowed_methods, reason = "it is asked for a thread")]
+pub fn in_place<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread if has_thread().is_ok() => {
+            let _done = NotesEnd;
+            tokio::task::block_in_place(work)
+        }
+        _ => work(),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "it was asked for a thread")]
+async fn handed_over<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Undone> {
+    let work = move || {
+        let _done = NotesEnd;
+        work()
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => Err(Undone::Panicked(panicked(panic))),
+            // The runtime ends.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+/// Whether the runtime has a thread for work that blocks, or can have one.
+fn has_thread() -> Result<(), NoThread> {
+    let is_kept = DONE.lock().is_some_and(|done| done.elapsed() < KEPT);
+    if is_kept { Ok(()) } else { are_to_be_had(1) }
+}
+
+/// Notes that the runtime is done with work that blocks.
+struct NotesEnd;
+
+impl Drop for NotesEnd {
+    fn drop(&mut self) {
+        *DONE.lock() = Some(Instant::now());
+    }
 }
 
 /// A runtime with so many workers, as many as there are cores where none is named. To make one where the system gives too few
@@ -156,21 +246,10 @@ pub fn kept_work(part: Arc<Part>, delay: Duration, work: impl Fn() + Send + Sync
         let mut failures = 0;
         loop {
             let work = work.clone();
-            // Without any thread the runtime panics.
-            let failed = match are_to_be_had(1) {
-                Err(error) => error.to_string(),
-                Ok(()) => match tokio::task::spawn_blocking(move || work()).await {
-                    Ok(()) => break,
-                    Err(error) => match error.try_into_panic() {
-                        Ok(panic) => panicked(panic),
-                        // The runtime ends.
-                        Err(_) => return,
-                    },
-                },
-            };
+            let Err(failed) = blocking(move || work()).await else { break };
             failures += 1;
             let pause = pause(failures);
-            part.down(&failed, pause);
+            part.down(&failed.to_string(), pause);
             tokio::time::sleep(pause).await;
         }
         part.up();

@@ -106,10 +106,21 @@ impl Workers {
         self.shared.program.store(program);
     }
 
-    /// Takes nothing more in, finishes what is there, and ends the threads. Blocks.
-    pub fn finish(self) {
+    /// Takes nothing more in, and lets the threads end when they have finished what is there.
+    pub fn close(&self) {
         self.shared.inlet.close();
         self.shared.ends.now();
+    }
+
+    /// Whether nothing is left that [`Workers::finish`] would wait for.
+    pub fn have_ended(&self) -> bool {
+        let again = self.shared.again.lock();
+        self.threads.iter().chain(&*again).all(thread::JoinHandle::is_finished)
+    }
+
+    /// [`Workers::close`], and waits for the threads. Blocks.
+    pub fn finish(self) {
+        self.close();
         for thread in self.threads {
             // What a panic was is told by the worker itself.
             let _ = thread.join();

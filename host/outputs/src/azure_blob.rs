@@ -18,6 +18,7 @@ use flitch_core::net::entra::{AuthSettings, Entra, Refusal};
 use flitch_core::net::lent::Lent;
 use flitch_core::secret::Secret;
 use flitch_core::setting::wrong;
+use flitch_core::tasks;
 
 store_settings! {
     /// Writes block blobs to a container of Azure Blob Storage: a line of JSON (NDJSON) for each record, or as `encoding`
@@ -268,7 +269,7 @@ impl Managed {
 
     async fn fetch(&self) -> anyhow::Result<(Arc<AzureCredential>, Option<SystemTime>)> {
         let entra = self.entra.clone();
-        let token = tokio::task::spawn_blocking(move || entra.token()).await.context("it panicked")??;
+        let token = tasks::blocking(move || entra.token()).await??;
         let end = token.end();
         Ok((Arc::new(AzureCredential::BearerToken(token.token)), Some(end)))
     }

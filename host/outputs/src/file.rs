@@ -214,7 +214,7 @@ impl FileOutput {
         let shared = self.shared.clone();
         let sync = self.sync == SyncMode::Batch;
         let encoded = text.clone();
-        let parts = tokio::task::spawn_blocking(move || {
+        let parts = tasks::aside(move || {
             let mut files = shared.files.lock();
             let mut parts = Vec::new();
             for part in split(&paths, &text, rows) {
@@ -346,9 +346,7 @@ impl Output for FileOutput {
                 }
                 shared.files.lock().close();
             };
-            tokio::task::spawn_blocking(close)
-                .await
-                .map_err(|e| WriteError::Unreachable { reason: e.to_string() })
+            tasks::aside(close).await.map_err(|e| WriteError::Unreachable { reason: e.to_string() })
         })
     }
 }

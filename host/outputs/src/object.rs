@@ -24,6 +24,7 @@ use crate::{Answer, Fate, Output, OutputContext, Parcel, WriteError, Written};
 use flitch_core::batch::encode::Format;
 use flitch_core::batch::template::Template;
 use flitch_core::setting::wrong;
+use flitch_core::tasks;
 use flitch_core::units::{Bytes, Span};
 
 pub(crate) mod checks;
@@ -353,7 +354,7 @@ fn path(name: &str) -> Path {
 
 async fn read(object: &Object, from: u64, length: u64) -> Result<PutPayload, WriteError> {
     let path = object.path.clone();
-    let bytes = tokio::task::spawn_blocking(move || {
+    let bytes = tasks::aside(move || {
         let mut file = File::open(&path)?;
         file.seek(SeekFrom::Start(from))?;
         let (mut pieces, mut rest) = (Vec::with_capacity(length.div_ceil(PIECE) as usize), length);

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{Answer, Output, OutputContext, OutputKind, Parcel, WriteError, Written};
 use flitch_core::batch::Encoded;
 use flitch_core::batch::encode::Encoder;
+use flitch_core::tasks;
 
 /// Which stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -144,7 +145,7 @@ impl Output for Stdout {
         Box::pin(async move {
             let written = Written { bytes: text.text.len() as u64, ..Written::of(&text) };
             // A pipe that nobody reads blocks: not on a thread that others need.
-            let write = tokio::task::spawn_blocking(move || pen.lock().records(&text));
+            let write = tasks::blocking(move || pen.lock().records(&text));
             let wrote = write.await.map_err(|e| WriteError::Unreachable { reason: e.to_string() })?;
             wrote.map_err(|e| classify(&e))?;
             Ok(written)

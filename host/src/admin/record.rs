@@ -18,6 +18,7 @@ use crate::config::{self, Loaded};
 use flitch_core::batch::time;
 use flitch_core::clock::Clock;
 use flitch_core::private;
+use flitch_core::tasks;
 use flitch_core::units::{Bytes, Span};
 use flitch_filters::record::{Bounds, Ended, Recorded, UnderWay};
 
@@ -113,8 +114,7 @@ pub async fn record(asked: Result<Asked, Refusal>, board: &StatusBoard) -> Respo
         let sent = chosen.as_ref().and_then(|chosen| chosen.sent.as_ref());
         write(&home, sent, &name, &recorded).map(|folder| (folder, recorded))
     };
-    let written = tokio::task::spawn_blocking(written);
-    match written.await {
+    match tasks::aside(written).await {
         Ok(Ok((folder, recorded))) => {
             respond(StatusCode::OK, JSON, told(&filter, folder, &recorded).to_string())
         }

@@ -16,6 +16,7 @@ use crate::config::{self, Config};
 use crate::pipeline::Buffers;
 use flitch_core::inlet::Inlet;
 use flitch_core::placed::Placed;
+use flitch_core::tasks;
 use flitch_core::telemetry::{Health, Part, health};
 use flitch_filters::swap::Which;
 use flitch_filters::{FilterContext, FilterSettings, LoadError, Program, TablePlaces, Tables, swap};
@@ -443,7 +444,7 @@ impl App {
             look.left_objects().iter().for_each(|folder| tracing::warn!("{}", config::left_object(folder)));
         };
         // Nobody waits for what it says.
-        drop(tokio::task::spawn_blocking(tell));
+        drop(tasks::joined(apart(tell)));
         self.config = Some(config);
     }
 }

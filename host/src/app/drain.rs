@@ -9,8 +9,12 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::apply::Made;
-use super::{App, Output, Pipeline};
+use super::{App, Output, Pipeline, apart};
 use flitch_core::inlet::Handover;
+use flitch_core::tasks;
+
+/// How often it is looked whether workers have ended, where nothing can wait for them.
+const LOOK: Duration = Duration::from_millis(10);
 
 impl App {
     /// Stops the sources, lets everything on its way arrive, and ends all parts. What has not arrived after `timeout`
@@ -40,7 +44,7 @@ impl App {
             in_time &= finish(pipelines, outputs, deadline).await;
             // What filters remember of records that have arrived at last.
             let states = self.wiring.states.clone();
-            let _ = tokio::task::spawn_blocking(move || states.flush()).await;
+            let _ = tasks::aside(move || states.flush()).await;
             in_time
         };
         // Workers may wait for room among the dead letters.
@@ -100,6 +104,19 @@ impl Old {
     }
 }
 
+/// Ends pipelines when they have finished what they hold.
+async fn ended(pipelines: Vec<Pipeline>) {
+    for pipeline in &pipelines {
+        pipeline.workers.close();
+    }
+    // Without a thread that waits for them, to wait would hold up all that they wait for.
+    while tasks::are_to_be_had(1).is_err() && !pipelines.iter().all(|pipeline| pipeline.workers.have_ended())
+    {
+        tokio::time::sleep(LOOK).await;
+    }
+    apart(move || pipelines.into_iter().for_each(|pipeline| pipeline.workers.finish())).await;
+}
+
 /// Lets pipelines finish what they hold, then outputs; leaves what is not delivered at `deadline`. Answers whether
 /// everything was delivered.
 pub(super) async fn finish(pipelines: Vec<Pipeline>, outputs: Vec<Output>, deadline: Instant) -> bool {
@@ -110,9 +127,7 @@ pub(super) async fn finish(pipelines: Vec<Pipeline>, outputs: Vec<Output>, deadl
         }
     };
     // Workers may wait for room in a buffer whose output is stuck: closing the buffers lets them go.
-    let mut workers = tokio::task::spawn_blocking(move || {
-        pipelines.into_iter().for_each(|pipeline| pipeline.workers.finish());
-    });
+    let mut workers = tasks::joined(ended(pipelines));
     let mut in_time = true;
     let ended = match timeout_at(deadline, &mut workers).await {
         Ok(ended) => ended,

@@ -133,7 +133,7 @@ fn of_registries(loaded: &Loaded, path: &Path) -> anyhow::Result<Vec<(String, Pr
     let probing = named.map(|(place, reference)| -> (String, Probing) {
         let registries = registries.clone();
         let ask = move || registries.probe(&reference);
-        (place, Box::pin(async move { Ok(tokio::task::spawn_blocking(ask).await??) }))
+        (place, Box::pin(async move { Ok(tasks::blocking(ask).await??) }))
     });
     Ok(probing.collect())
 }

@@ -7,6 +7,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio_util::sync::CancellationToken;
 
 use super::{DeadLetters, Stall};
+use crate::tasks;
 
 /// The pause after the first failure; it doubles with each one after it.
 const FIRST: Duration = Duration::from_millis(200);
@@ -78,7 +79,7 @@ pub async fn until_written(
     let mut failures = 0;
     let mut stall: Option<Stall> = None;
     loop {
-        match tokio::task::spawn_blocking(write.clone()).await {
+        match tasks::aside(write.clone()).await {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => {
                 stall.get_or_insert_with(|| letters.stalled(component, &error));

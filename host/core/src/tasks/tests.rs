@@ -67,6 +67,23 @@ fn what_is_done_on_a_thread_of_its_own_answers_and_a_panic_of_it_is_told() {
     assert!(apart(|| panic!("of its own")).unwrap().is_err());
 }
 
+#[tokio::test]
+async fn work_that_blocks_is_done_beside_or_here_and_a_panic_of_it_is_told() {
+    let panics = || -> u32 { panic!("of its own") };
+    assert_eq!((blocking(|| 7).await.unwrap(), aside(|| 7).await.unwrap()), (7, 7));
+    assert!(has_thread().is_ok());
+    let no_thread = NoThread(io::ErrorKind::WouldBlock.into());
+    assert_eq!(here(&no_thread, || 7).unwrap(), 7);
+    for undone in [blocking(panics).await, aside(panics).await, here(&no_thread, panics)] {
+        assert_eq!(undone.unwrap_err().to_string(), "it panicked; the log says where");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn work_that_takes_long_is_done_in_its_place() {
+    assert_eq!(joined(async { in_place(|| 7) }).await.unwrap(), 7);
+}
+
 /// What must not end.
 struct Endless(Arc<AtomicU32>);
 

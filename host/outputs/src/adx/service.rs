@@ -19,6 +19,7 @@ use flitch_core::net::lent::Lent;
 use flitch_core::net::tls::Renewed;
 use flitch_core::net::upload::Uploads;
 use flitch_core::setting::wrong;
+use flitch_core::tasks;
 
 /// Whom tokens are for where the cluster does not say otherwise.
 const AUDIENCE: &str = "https://kusto.kusto.windows.net";
@@ -211,7 +212,7 @@ impl Service {
     async fn token(&self) -> Result<Token, WriteError> {
         let fetch = async {
             let entra = Entra { auth: self.auth.clone(), audience: self.audience().await?.clone() };
-            let fresh = tokio::task::spawn_blocking(move || entra.token()).await;
+            let fresh = tasks::blocking(move || entra.token()).await;
             let fresh = fresh.map_err(anyhow::Error::from).and_then(|fresh| fresh).map_err(|error| {
                 let reason = format!("no token of Entra: {error:#}");
                 match error.downcast_ref::<Refusal>() {

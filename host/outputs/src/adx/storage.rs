@@ -17,6 +17,7 @@ use crate::WriteError;
 use crate::staging::Object;
 use flitch_core::net::confided;
 use flitch_core::net::words;
+use flitch_core::tasks;
 
 /// The version of the protocol.
 const VERSION: &str = "2021-12-02";
@@ -75,7 +76,7 @@ pub(super) async fn put_blob(
 /// Bytes of an object.
 pub(super) async fn read(object: &Object, from: u64, length: u64) -> Result<Vec<u8>, Trouble> {
     let path = object.path.clone();
-    let bytes = tokio::task::spawn_blocking(move || {
+    let bytes = tasks::aside(move || {
         let mut bytes = vec![0; length as usize];
         std::fs::File::open(&path)?.read_exact_at(&mut bytes, from)?;
         Ok::<_, std::io::Error>(bytes)

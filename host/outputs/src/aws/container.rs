@@ -21,6 +21,7 @@ use flitch_core::named_file;
 use flitch_core::net::confided;
 use flitch_core::net::http_client::{beginning, reason};
 use flitch_core::net::lent::Lent;
+use flitch_core::tasks;
 
 /// Where ECS gives them out.
 const ECS: &str = "http://169.254.170.2";
@@ -127,7 +128,7 @@ impl Container {
                 .with_context(|| path.clone())?;
             Ok(text.trim().to_owned())
         };
-        Ok(Some(tokio::task::spawn_blocking(read).await.context("it panicked")??))
+        Ok(Some(tasks::aside(read).await??))
     }
 }
 

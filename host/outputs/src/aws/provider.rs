@@ -27,6 +27,7 @@ use flitch_core::net::confided;
 use flitch_core::net::helper;
 use flitch_core::net::http_client::{beginning, is_of_the_moment, reason, retry_after};
 use flitch_core::net::lent::Lent;
+use flitch_core::tasks;
 
 /// Longest time for a program to print credentials.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -99,9 +100,7 @@ impl Profiled {
         Box::pin(async move {
             match from {
                 From::Keys(values) => Ok((Arc::new(keys(&values)), None)),
-                From::Process(line) => tokio::task::spawn_blocking(move || printed(&line, PATIENCE))
-                    .await
-                    .context("it panicked")?,
+                From::Process(line) => tasks::blocking(move || printed(&line, PATIENCE)).await?,
                 From::Role(role, base) => {
                     let (base, _) = self.lend(*base).await?;
                     self.assume(&role, &base).await

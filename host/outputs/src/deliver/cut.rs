@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::{Courier, one_of};
 use crate::staging::{Plan, Sealed, cut};
+use flitch_core::tasks;
 use flitch_core::telemetry::Quiet;
 
 /// Objects that are cut at once. Others wait, as they are.
@@ -95,7 +96,7 @@ impl Courier {
     /// The parts of an object, the first one last.
     async fn parts(&self, sealed: Sealed, plan: &Plan) -> Vec<Sealed> {
         let plan = plan.clone();
-        match tokio::task::spawn_blocking(move || cut(sealed, &plan)).await {
+        match tasks::aside(move || cut(sealed, &plan)).await {
             Ok(Ok(mut parts)) => {
                 parts.reverse();
                 return parts;

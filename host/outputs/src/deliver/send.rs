@@ -12,6 +12,7 @@ use super::line::{Line, Next};
 use crate::staging::{Letters, Object, Plan, Sealed};
 use crate::{Answer, Fate, WriteError};
 use flitch_core::dead_letter;
+use flitch_core::tasks;
 use flitch_core::telemetry::Metric;
 
 /// Bytes of dead letters that are written at once.
@@ -169,13 +170,13 @@ impl Courier {
         let Sealed { object, shares } = sealed;
         let (object, reason): (_, Arc<str>) = (Arc::new(object), reason.into());
         let read = object.clone();
-        let mut letters = match tokio::task::spawn_blocking(move || Letters::of(&read)).await {
+        let mut letters = match tasks::aside(move || Letters::of(&read)).await {
             Ok(Ok(letters)) => letters,
             Ok(Err(error)) => return self.unread(&error),
             Err(panic) => return self.unread(&panic),
         };
         loop {
-            let next = tokio::task::spawn_blocking(move || {
+            let next = tasks::aside(move || {
                 let piece = letters.next(LETTERS);
                 (letters, piece)
             });

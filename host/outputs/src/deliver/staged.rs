@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::line::Line;
@@ -14,6 +13,7 @@ use super::{Courier, one_of, until};
 use crate::parcel::Refused;
 use crate::staging::{Plan, Yard};
 use flitch_core::buffers::Buffer;
+use flitch_core::tasks::{self, Undone};
 
 /// How long after a failure the yard is opened again.
 const REST: Duration = Duration::from_secs(1);
@@ -22,7 +22,7 @@ const REST: Duration = Duration::from_secs(1);
 const LULL: Duration = Duration::from_millis(200);
 
 /// What was done in a yard: it comes back with the rows that belong to no object.
-type Done = Result<(Box<Yard>, Option<Refused>), JoinError>;
+type Done = Result<(Box<Yard>, Option<Refused>), Undone>;
 type Job = Pin<Box<dyn Future<Output = Done> + Send>>;
 
 /// Takes the batches of `buffer` to the output until it is closed and all objects are written.
@@ -125,7 +125,7 @@ fn with(
     work: impl FnOnce(&mut Yard) -> Option<Refused> + Send + 'static,
 ) -> Option<Job> {
     let mut yard = yard?;
-    let job = tokio::task::spawn_blocking(move || {
+    let job = tasks::aside(move || {
         let refused = work(&mut yard);
         (yard, refused)
     });
@@ -144,7 +144,7 @@ async fn of(job: &mut Option<Job>) -> Done {
 async fn opened(courier: &Courier, plan: &Plan) -> Box<Yard> {
     loop {
         let plan = plan.clone();
-        match tokio::task::spawn_blocking(move || Yard::new(plan)).await {
+        match tasks::aside(move || Yard::new(plan)).await {
             Ok(Ok(yard)) => return Box::new(yard),
             Ok(Err(error)) => {
                 tracing::error!(output = %courier.name, "cannot build objects: {error}; records wait");

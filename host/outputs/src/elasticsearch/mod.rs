@@ -40,6 +40,7 @@ use flitch_core::net::http_head;
 use flitch_core::net::tls::Renewed;
 use flitch_core::net::upload::Uploads;
 use flitch_core::setting::wrong;
+use flitch_core::tasks;
 use flitch_core::telemetry::{Metric, Quiet};
 
 /// Requests under way at once.
@@ -373,7 +374,7 @@ async fn compressed(body: Bytes) -> Result<Bytes, WriteError> {
         press.write_all(&body)?;
         press.finish()
     };
-    let pressed = tokio::task::spawn_blocking(press).await.map_err(std::io::Error::other).flatten();
+    let pressed = tasks::aside(press).await.map_err(std::io::Error::other).flatten();
     pressed.map(Bytes::from).map_err(|error| WriteError::Unreachable { reason: error.to_string() })
 }
 

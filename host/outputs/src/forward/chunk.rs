@@ -26,6 +26,7 @@ use flitch_core::batch::template::{Rendered, Template};
 use flitch_core::batch::{Kind, Records, TIMESTAMP};
 use flitch_core::clock::Clock;
 use flitch_core::net::forward::write::{begin_entry, begin_packed, end_packed, event_time};
+use flitch_core::tasks::{self, Undone};
 
 /// Records of one tag.
 #[derive(Debug)]
@@ -287,10 +288,10 @@ fn id(tag: &str, entries: &[u8], origins: Option<&Origins>, rows: &[u32]) -> Str
 pub(super) async fn chunks(
     packing: &Arc<Packing>,
     records: &Arc<Records>,
-) -> Result<(Vec<Chunk>, Vec<Refusal>), tokio::task::JoinError> {
+) -> Result<(Vec<Chunk>, Vec<Refusal>), Undone> {
     if !packing.is_slow() {
         return Ok(packing.chunks(records));
     }
     let (packing, records) = (packing.clone(), records.clone());
-    tokio::task::spawn_blocking(move || packing.chunks(&records)).await
+    tasks::aside(move || packing.chunks(&records)).await
 }

@@ -25,6 +25,7 @@ use flitch_core::net::http_client::{self, beginning, is_of_the_moment, leads_to,
 use flitch_core::net::http_head;
 use flitch_core::net::tls::Renewed;
 use flitch_core::net::upload::Uploads;
+use flitch_core::tasks;
 
 mod body;
 mod settings;
@@ -166,7 +167,7 @@ impl Http {
     async fn pressed(&self, text: Bytes) -> Result<Bytes, WriteError> {
         let Some(press) = self.press.clone() else { return Ok(text) };
         let work = move || press.lock().press(&text, |pressed| Ok(Bytes::copy_from_slice(pressed)));
-        let pressed = tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other).flatten();
+        let pressed = tasks::aside(work).await.map_err(std::io::Error::other).flatten();
         pressed.map_err(|error| WriteError::Unreachable { reason: error.to_string() })
     }
 

@@ -26,6 +26,7 @@ use super::{Answer, Output, OutputContext, OutputKind, Parcel, Refusal, WriteErr
 use flitch_core::batch::Records;
 use flitch_core::batch::encode::{Encoder, Framing};
 use flitch_core::batch::template::Rendered;
+use flitch_core::tasks;
 use flitch_kafka::leaderless;
 
 /// Writes under way at once: with batches of a thousand records enough to fill every connection.
@@ -174,7 +175,7 @@ impl Kafka {
     async fn refresh(&self, producer: &Producer) -> Option<Wrong> {
         let threaded = producer.threaded.clone();
         let topic = self.settings.topic.constant().map(str::to_owned);
-        let asked = tokio::task::spawn_blocking(move || {
+        let asked = tasks::blocking(move || {
             let found = threaded.client().fetch_metadata(topic.as_deref(), METADATA)?;
             let mut topics = found.topics().iter().filter(|_| topic.is_some());
             Ok::<_, KafkaError>(topics.find_map(|topic| match topic.error() {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::staging::{Object, leftovers, session};
 use flitch_core::private;
+use flitch_core::tasks;
 
 /// A folder of notes, one for each write.
 #[derive(Debug)]
@@ -95,7 +96,7 @@ impl Notes {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+    tasks::aside(work).await.map_err(io::Error::other)?
 }
 
 #[cfg(test)]

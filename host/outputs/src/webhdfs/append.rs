@@ -14,6 +14,7 @@ use super::WebhdfsOutput;
 use super::fault::Fault;
 use crate::staging::Object;
 use flitch_core::private;
+use flitch_core::tasks;
 
 impl WebhdfsOutput {
     /// Puts an object behind what is in its file.
@@ -174,5 +175,5 @@ fn read(file: &Path) -> io::Result<Option<Note>> {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+    tasks::aside(work).await.map_err(io::Error::other)?
 }

@@ -11,7 +11,6 @@ use hyper::header::{AUTHORIZATION, CONNECTION, EXPECT, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, Version};
 use percent_encoding::percent_decode_str;
-use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{SemaphorePermit, oneshot};
 use tokio::time::timeout;
 
@@ -25,6 +24,7 @@ use flitch_core::batch::origin::{Origins, Root};
 use flitch_core::batch::{Records, StreamId};
 use flitch_core::dead_letter;
 use flitch_core::receipt::{self, Verdict};
+use flitch_core::tasks;
 
 /// Bytes of a body that is read to its end when it is refused, and how long that may take.
 const SMALL: u64 = 64 << 10;
@@ -192,11 +192,7 @@ async fn hand(shared: &Shared) -> SemaphorePermit<'_> {
 
 /// Does work; while another thread takes over the tasks of this one, where it takes long.
 fn apart<T>(takes_long: bool, work: impl FnOnce() -> T) -> T {
-    match Handle::current().runtime_flavor() {
-        RuntimeFlavor::MultiThread if takes_long => tokio::task::block_in_place(work),
-        // There is no other thread.
-        _ => work(),
-    }
+    if takes_long { tasks::in_place(work) } else { work() }
 }
 
 /// `/app/web` is the tag `app.web`; `/` the one of the settings.

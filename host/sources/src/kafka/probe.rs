@@ -15,6 +15,7 @@ use flitch_kafka::{News, Part, leaderless};
 use super::context::Context;
 use super::settings::KafkaSettings;
 use super::trouble::why_failed;
+use flitch_core::tasks;
 
 /// How long brokers have to answer each question.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -30,7 +31,7 @@ const EVENTS: usize = 64;
 /// # Errors
 /// The first thing that is missing or not allowed.
 pub(super) async fn probe(settings: KafkaSettings, name: String) -> anyhow::Result<()> {
-    tokio::task::spawn_blocking(move || ask(&settings, &name)).await?
+    tasks::blocking(move || ask(&settings, &name)).await?
 }
 
 fn ask(settings: &KafkaSettings, name: &str) -> anyhow::Result<()> {

@@ -14,7 +14,7 @@ use flitch_core::batch::utf8::InvalidUtf8;
 use flitch_core::dead_letter::read::{Filter, list};
 use flitch_core::dead_letter::replay::{Replayed, send};
 use flitch_core::dead_letter::{Cause, DeadLetters};
-use flitch_core::tasks::joined;
+use flitch_core::tasks::{blocking, joined};
 use flitch_sources::SourceKind;
 use flitch_sources::testing::context_in;
 
@@ -70,7 +70,7 @@ impl Source {
     /// Sends the letters to a source of these settings: what was done, and how many could not be sent.
     async fn replay(&self, settings: &ForwardSettings) -> (io::Result<Replayed>, u64) {
         let (folder, settings) = (self.letters(), settings.clone());
-        let sending = tokio::task::spawn_blocking(move || {
+        let sending = blocking(move || {
             let mut forward = Forward::to_source(&settings, &TlsArgs::default()).unwrap();
             let done = send(&folder, &Filter::default(), &mut forward);
             (done, forward.unfit())

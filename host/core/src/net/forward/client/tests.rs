@@ -8,6 +8,7 @@ use crate::net::forward::handshake::digest;
 use crate::net::forward::handshake::server::{helo, pong, shake};
 use crate::net::forward::write::ack;
 use crate::secret::Secret;
+use crate::tasks::{blocking, joined};
 use crate::testing::pack;
 
 fn settings(key: &str, users: &[(&str, &str)]) -> SecuritySettings {
@@ -22,12 +23,12 @@ fn settings(key: &str, users: &[(&str, &str)]) -> SecuritySettings {
 /// which name the server knows it.
 async fn between(client: SecuritySettings, server: SecuritySettings) -> (io::Result<()>, Option<Vec<u8>>) {
     let (near, far) = UnixStream::pair().unwrap();
-    let shaking = tokio::task::spawn_blocking(move || Client::new(near).shake(&client));
+    let shaking = joined(blocking(move || Client::new(near).shake(&client)));
     far.set_nonblocking(true).unwrap();
     let mut far = tokio::net::UnixStream::from_std(far).unwrap();
     let name = shake(&mut far, &mut BytesMut::new(), &server).await;
     drop(far);
-    (shaking.await.unwrap(), name.ok())
+    (shaking.await.unwrap().unwrap(), name.ok())
 }
 
 #[tokio::test]
