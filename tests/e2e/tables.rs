@@ -7,6 +7,7 @@ use flitch_tests::flitch::Flitch;
 use flitch_tests::ports;
 use flitch_tests::servers::nginx::Nginx;
 use flitch_tests::wait::eventually;
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use crate::support::*;
 
@@ -111,4 +112,25 @@ fn a_table_that_never_came_keeps_flitch_from_starting_and_wrong_settings_are_nam
             ended.stderr
         );
     }
+}
+
+#[test]
+fn a_table_that_no_descriptor_was_left_to_read_by_is_read_when_there_are_some() {
+    let config = config(0, "")
+        .replace("url: \"http://127.0.0.1:0/teams.csv\", every: 1s", "path: \"{dir}/teams.csv\"");
+    let mut flitch = Flitch::new(FLITCH, &config);
+    let table = flitch.at("teams.csv");
+    std::fs::write(&table, "key,team\ncart,shop\n").unwrap();
+    flitch.run();
+    comes_out_as(&flitch, "shop");
+    let pid = Pid::from_raw(flitch.pid() as i32);
+    let most = getrlimit(Resource::Nofile).maximum;
+    let allow = |current| prlimit(pid, Resource::Nofile, Rlimit { current, maximum: most }).unwrap();
+    allow(Some(3));
+    std::fs::write(&table, "key,team\ncart,store\n").unwrap();
+    eventually("it is told", DEADLINE, || flitch.log().contains("cannot be read for now"));
+    allow(most);
+    comes_out_as(&flitch, "store");
+    assert_eq!(flitch.log().matches("cannot be read for now").count(), 1);
+    assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
 }

@@ -17,6 +17,7 @@ use super::guest::limits::Bounds;
 use super::guest::voice::cut;
 use super::guest::{Lookup, LookupError};
 use flitch_core::file_stamp::FileStamp;
+use flitch_core::machine;
 use flitch_core::tasks;
 use flitch_core::telemetry::health::{Ailment, Health, Part};
 
@@ -80,6 +81,8 @@ struct Seen {
     read: Option<FileStamp>,
     /// At the last look, where that is another.
     changed: Option<FileStamp>,
+    /// It was told that it cannot be read for what the machine lacks.
+    is_told: bool,
 }
 
 impl Tables {
@@ -200,7 +203,7 @@ impl Table {
                 let seen = FileStamp::of(&path);
                 let content = Content::read(&path, &settings.key, format)?;
                 tracing::info!(table = name, rows = content.len(), path = %path.display(), "table read");
-                let seen = parking_lot::Mutex::new(Seen { read: seen, changed: None });
+                let seen = parking_lot::Mutex::new(Seen { read: seen, changed: None, is_told: false });
                 (content, Whence::File { path, format, seen })
             }
             None => Table::of_server(name, settings, places)?,
@@ -273,7 +276,20 @@ impl Table {
             seen.changed = FileStamp::of(path);
             return true;
         }
-        *seen = Seen { read: now, changed: None };
+        match &new {
+            // It comes back by itself, and the file is then what it is now.
+            Err(error) if machine::lacks(error) => {
+                if !std::mem::replace(&mut seen.is_told, true) {
+                    tracing::warn!(
+                        table = self.name,
+                        error = format!("{error:#}"),
+                        "the table has changed and cannot be read for now; the old rows stay until it can"
+                    );
+                }
+                return false;
+            }
+            _ => *seen = Seen { read: now, changed: None, is_told: false },
+        }
         match new {
             Ok(new) => {
                 tracing::info!(table = self.name, rows = new.len(), "table read again");

@@ -20,12 +20,14 @@ use super::named::Named;
 use super::pem;
 use crate::file_stamp::FileStamp;
 use crate::named_file;
+use crate::telemetry::Quiet;
 
 /// Time between two looks at the files of a certificate.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// TLS of a listener. The files are PEM. When one of them has changed, they are read again for the connections that
-/// come then; files that do not fit together leave the certificate as it is, with a warning.
+/// come then; files that do not fit together, or cannot be read, leave the certificate as it is, with a warning, and are looked at
+/// again.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TlsSettings {
@@ -54,7 +56,7 @@ impl TlsSettings {
     pub fn acceptor(&self) -> anyhow::Result<Acceptor> {
         let seen = self.stamps();
         let state = Loaded { tls: self.read()?, seen, looked: Instant::now() };
-        Ok(Acceptor { settings: self.clone(), state: Mutex::new(state) })
+        Ok(Acceptor { settings: self.clone(), state: Mutex::new(state), warning: Quiet::a_minute() })
     }
 
     /// What the files are like, without their content.
@@ -99,11 +101,12 @@ type Stamps = [Option<FileStamp>; 3];
 pub struct Acceptor {
     settings: TlsSettings,
     state: Mutex<Loaded>,
+    warning: Quiet,
 }
 
 struct Loaded {
     tls: TlsAcceptor,
-    /// The files when they were read last.
+    /// The files when they were read and fitted.
     seen: Stamps,
     looked: Instant,
 }
@@ -124,17 +127,18 @@ impl Acceptor {
         state.looked = now;
         let seen = self.settings.stamps();
         if seen != state.seen {
-            state.seen = seen;
             let cert = self.settings.cert.display();
             match self.settings.read() {
                 Ok(tls) => {
-                    state.tls = tls;
+                    (state.tls, state.seen) = (tls, seen);
                     tracing::info!(%cert, "the files of the TLS certificate have changed and are read again");
                 }
-                Err(error) => {
+                // Looked at again until they fit: there may have been no descriptor to read them by.
+                Err(error) if self.warning.may_say() => {
                     let error = format!("{error:#}");
                     tracing::warn!(%cert, error, "the files have changed; the old TLS certificate stays in use");
                 }
+                Err(_) => {}
             }
         }
         state.tls.clone()

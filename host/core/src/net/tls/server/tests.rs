@@ -106,6 +106,27 @@ async fn a_certificate_that_is_renewed_is_shown_to_those_who_come_then() {
     assert!(!meets(&acceptor, connector(&old_ca, None)).await);
 }
 
+/// What keeps them from being read may be gone at the next look, though they are what they were: no descriptor was left, say.
+#[tokio::test(start_paused = true)]
+async fn files_that_could_not_be_used_are_read_again_at_the_next_look() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new("ours").unwrap();
+    let (cert, key) = write(folder.path(), "server", &authority.server().unwrap());
+    let settings = TlsSettings { cert, key, client_ca: None, require_client_cert: true };
+    let acceptor = settings.acceptor().unwrap();
+    let used = acceptor.state.lock().seen;
+    std::fs::write(&settings.key, "no key").unwrap();
+    tokio::time::advance(LOOK).await;
+    acceptor.current();
+    assert_eq!(acceptor.state.lock().seen, used);
+    let renewed = authority.server().unwrap();
+    std::fs::write(&settings.cert, renewed.certificate).unwrap();
+    std::fs::write(&settings.key, renewed.key).unwrap();
+    tokio::time::advance(LOOK).await;
+    acceptor.current();
+    assert_eq!(acceptor.state.lock().seen, settings.stamps());
+}
+
 #[test]
 fn errors_name_the_setting_and_the_file() {
     let folder = tempfile::tempdir().unwrap();
