@@ -200,7 +200,7 @@ impl Folder {
         let fits = |c: &Current| c.is_there() && (c.bytes == 0 || c.bytes + lines.len() as u64 <= most);
         let mut current = match self.current.take().filter(fits) {
             Some(current) => current,
-            None => self.begin()?,
+            None => self.begin(sync)?,
         };
         let written = current.file.write_all(lines).and_then(|()| current.file.sync_data());
         match &written {
@@ -212,14 +212,17 @@ impl Folder {
         written
     }
 
-    /// Begins the next file.
-    fn begin(&mut self) -> io::Result<Current> {
+    /// Begins the next file, whose name `sync` makes safe. One that is not does not stay: each try would leave one.
+    fn begin(&mut self, sync: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<Current> {
         let newest = |names: Vec<Name>| names.last().map_or(0, |name| name.number);
         // A file that a replay has taken comes back under its name.
         let number = newest(all(&self.path)?).max(newest(replayed(&self.path)?)) + 1;
         let path = self.path.join(format!("{PREFIX}{number:08}{SUFFIX}"));
         let file = private().append(true).create_new(true).open(&path)?;
-        sync(&self.path)?;
+        if let Err(error) = sync(&self.path) {
+            let _ = std::fs::remove_file(&path);
+            return Err(error);
+        }
         if let Some(begun) = &mut self.begun {
             begun.push(path.clone());
         }
@@ -309,3 +312,6 @@ impl Current {
         is_at(&self.file, &self.path)
     }
 }
+
+#[cfg(test)]
+mod tests;
