@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::DropGuard;
 
 use super::diff::{self, Change, Diff, Filters};
 use super::drain::{Old, discard};
@@ -38,6 +39,22 @@ pub(super) struct Made {
     swaps: Vec<(Arc<str>, Arc<Program>)>,
     /// Filters that go on as they are, since what is in their files cannot be used.
     kept: Vec<Kept>,
+    /// Let go of the outputs where they do not come into force: a signal to end gives up what a reload is about.
+    leaving: Vec<DropGuard>,
+}
+
+impl Made {
+    /// Nothing yet.
+    fn nothing(filters: FilterContext) -> Made {
+        Made {
+            outputs: BTreeMap::new(),
+            pipelines: BTreeMap::new(),
+            filters,
+            swaps: Vec::new(),
+            kept: Vec::new(),
+            leaving: Vec::new(),
+        }
+    }
 }
 
 /// Why a configuration is applied.
@@ -119,13 +136,7 @@ impl App {
         let stale = self.pipelines.iter().filter(|(_, pipeline)| is_stale(pipeline));
         let stale: BTreeSet<&str> = stale.map(|(name, _)| &**name).collect();
         let diff = Diff::between(&diff::Running { config: self.config.as_ref(), stale }, &config);
-        let mut made = Made {
-            outputs: BTreeMap::new(),
-            pipelines: BTreeMap::new(),
-            filters: self.filters.clone(),
-            swaps: Vec::new(),
-            kept: Vec::new(),
-        };
+        let mut made = Made::nothing(self.filters.clone());
         let pulls = if matches!(by, By::Start) { PULLS } else { 0 };
         let done = match self.make(&config, &diff, (which, pulls), &mut made).await {
             Ok(()) => self.replace_sources(&config, &diff, &made, patience).await,
@@ -187,6 +198,7 @@ impl App {
         }
         for name in diff.outputs.iter().filter(|(_, change)| change.makes()).map(|(name, _)| name) {
             let opened = self.open_output(name, config).await.map_err(at(format!("outputs.{name}")))?;
+            made.leaving.push(opened.leave.clone().drop_guard());
             made.outputs.insert(name.as_str().into(), opened);
         }
         for (name, change) in &diff.pipelines {
@@ -392,7 +404,8 @@ impl App {
 
     /// Connects what stays to what is new, and lets what is old finish beside it: a slow destination must not hold the
     /// reload up.
-    fn commit(&mut self, config: Config, diff: &Diff, made: Made, patience: Option<std::time::Duration>) {
+    fn commit(&mut self, config: Config, diff: &Diff, mut made: Made, patience: Option<std::time::Duration>) {
+        made.leaving.drain(..).for_each(|guard| drop(guard.disarm()));
         let mut handovers = Vec::new();
         for (name, source) in &self.sources {
             let Some(handover) = source.intake.connect(self.inlets(&config, &made, name)) else { continue };
@@ -453,3 +466,6 @@ impl App {
 fn replace<T>(running: &mut BTreeMap<Arc<str>, T>, made: BTreeMap<Arc<str>, T>) -> Vec<T> {
     made.into_iter().filter_map(|(name, new)| running.insert(name, new)).collect()
 }
+
+#[cfg(test)]
+mod tests;

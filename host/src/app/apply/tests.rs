@@ -1,0 +1,35 @@
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::*;
+use crate::admin::StatusBoard;
+
+const CONFIG: &str = "
+data_dir: DATA
+admin: { enabled: false }
+sources: { in: { type: generator, format: nginx, count: 10 } }
+outputs: { out: { type: blackhole } }
+pipelines: { main: { from: [in], to: [out] } }
+";
+
+#[tokio::test]
+async fn outputs_that_were_made_and_never_came_into_force_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("flitch.yaml");
+    let config = |text: &str| {
+        std::fs::write(&path, text.replace("DATA", &folder.path().join("data").display().to_string()))
+            .unwrap();
+        config::load(&path).unwrap().config
+    };
+    let app = App::start(config(CONFIG), folder.path(), Arc::<StatusBoard>::default()).await.unwrap();
+    let next = config(&CONFIG.replace("blackhole }", "file, path: \"DATA/out.ndjson\" }"));
+    let diff = Diff::between(&diff::Running { config: app.config.as_ref(), stale: BTreeSet::new() }, &next);
+    let mut made = Made::nothing(app.filters.clone());
+    app.make(&next, &diff, (Which::Changed, 0), &mut made).await.unwrap();
+    let ended = made.outputs["out"].ended.clone();
+    assert!(!ended.is_cancelled());
+    drop(made);
+    timeout(Duration::from_secs(60), ended.cancelled()).await.expect("nothing is left of it");
+    assert!(app.drain(Duration::from_secs(60)).await);
+}
