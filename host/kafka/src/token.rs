@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rdkafka::client::OAuthToken;
 
-use flitch_core::net::entra::{Claims, Entra, claims};
+use flitch_core::net::entra::{Claims, Entra, LONGEST, claims};
 
 /// When a token without an end is read again.
 const AGAIN: Duration = Duration::from_secs(300);
@@ -51,11 +51,13 @@ pub fn read(path: &Path) -> Result<OAuthToken, String> {
             "`sasl.token_file` {path}: the token expired {over:.0} s ago; it must be written anew"
         ));
     }
-    let later = now + AGAIN;
+    let (later, last) = (now + AGAIN, now + LONGEST);
+    // librdkafka counts in microseconds: with an end that these do not hold it waits for another token without a word.
+    let ends = |seconds: f64| ((seconds * 1000.0) as i64).min(last.as_millis() as i64);
     Ok(OAuthToken {
         token: token.to_owned(),
         principal_name: subject.unwrap_or_else(|| "flitch".to_owned()),
-        lifetime_ms: end.map_or(later.as_millis() as i64, |seconds| (seconds * 1000.0) as i64),
+        lifetime_ms: end.map_or(later.as_millis() as i64, ends),
     })
 }
 
@@ -66,15 +68,32 @@ mod tests {
 
     use super::*;
 
+    fn now() -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+    }
+
     #[test]
     fn a_token_tells_its_owner_and_its_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
-        let claims = URL_SAFE_NO_PAD.encode(br#"{"sub":"flitch@edge","exp":2000000000}"#);
+        let end = now() + 3600;
+        let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"sub":"flitch@edge","exp":{end}}}"#));
         std::fs::write(&path, format!("e30.{claims}.sig\n")).unwrap();
         let token = read(&path).unwrap();
-        assert_eq!((token.principal_name.as_str(), token.lifetime_ms), ("flitch@edge", 2_000_000_000_000));
+        assert_eq!((token.principal_name.as_str(), token.lifetime_ms), ("flitch@edge", end as i64 * 1000));
         assert!(token.token.ends_with(".sig"));
+    }
+
+    #[test]
+    fn an_end_that_is_too_far_away_to_be_counted_is_taken_for_a_nearer_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        for end in ["9223372036854775807", "9e18", "9223372036854775", "9007199254740991.5", "4102444800"] {
+            let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"exp":{end}}}"#));
+            std::fs::write(&path, format!("e30.{claims}.sig")).unwrap();
+            let lasts = read(&path).unwrap().lifetime_ms - now() as i64 * 1000;
+            assert!((0..=LONGEST.as_millis() as i64 + 1000).contains(&lasts), "{end}: {lasts}");
+        }
     }
 
     #[test]

@@ -36,7 +36,7 @@ mod machine;
 /// Longest time for a token to come.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Longest time that a token is believed to last. They last for a day, about.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+pub const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Most bytes of an answer, of which a token takes some two thousand.
 const MOST: usize = 64 << 10;
 /// What a form leaves as it is (RFC 3986, section 2.3).
