@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Debug;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_array::cast::AsArray;
@@ -52,6 +53,7 @@ pub(super) async fn keep<S: Specimen>() {
     it_goes_on_when_its_pipelines_close_before_it_has_others::<S>().await;
     where_it_listens_silent_clients_keep_out_nobody::<S>().await;
     each_record_has_an_origin_of_its_own_which_stays::<S>().await;
+    one_that_is_ended_before_it_heard_anything_leaves_nothing_behind::<S>().await;
 }
 
 /// How the pipelines before the reload end.
@@ -210,6 +212,46 @@ async fn each_record_has_an_origin_of_its_own_which_stays<S: Specimen>() {
     let all: HashSet<u128> = times.iter().flat_map(BTreeMap::values).copied().collect();
     assert_eq!(all.len(), if S::KNOWS_AGAIN { RECORDS } else { 2 * RECORDS }, "{settings:?}: {times:x?}");
     assert_eq!(times[0] == times[1], S::KNOWS_AGAIN, "{settings:?}: {times:x?}");
+}
+
+/// A source may be ended as soon as it is there, or with records under way, before it hears that it is to stop: then no thread,
+/// connection, open file or address of it stays.
+async fn one_that_is_ended_before_it_heard_anything_leaves_nothing_behind<S: Specimen>() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = S::specimen(folder.path());
+    for has_begun in [false, true] {
+        let (cx, buffer, _state) = context("one");
+        let before = Arc::strong_count(&cx.health);
+        let running = settings.start(cx.clone()).await.expect("it starts");
+        let mut first = None;
+        if has_begun {
+            let running = flitch_core::tasks::joined(running);
+            settings.feed(folder.path()).await;
+            first = Some(timeout(LONG, buffer.lease()).await.expect("a batch in time"));
+            running.abort();
+        } else {
+            drop(running);
+        }
+        cx.stop.cancel();
+        buffer.close();
+        drop(first);
+        while buffer.try_lease().is_some() {}
+        // All that serves a source has its context.
+        let is_gone = async {
+            while Arc::strong_count(&cx.health) > before || is_open_below(&[folder.path(), &cx.state_dir]) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(LONG, is_gone).await.unwrap_or_else(|_| panic!("{settings:?}: {has_begun}"));
+        drop(settings.start(context("two").0).await.expect("what it had can be had again"));
+    }
+}
+
+/// Whether this process has a file below one of the folders open.
+fn is_open_below(folders: &[&Path]) -> bool {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let mut paths = open.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    paths.any(|path| folders.iter().any(|folder| path.starts_with(folder)))
 }
 
 /// Where it listens, it is a listener like all others: an address that is taken is told with its setting, silent clients

@@ -87,26 +87,6 @@ async fn a_source_whose_pipelines_are_full_ends_when_they_are_closed() {
 }
 
 #[tokio::test]
-async fn a_source_that_is_ended_before_it_heard_of_its_stop_leaves_no_thread_and_no_open_file() {
-    let (cx, buffer, folder) = testing::context("logs");
-    fs::write(folder.path().join("a.log"), "one\n").unwrap();
-    let settings = rarely(format!("{}/*.log", folder.path().display()));
-    let before = Arc::strong_count(&cx.health);
-    let running = flitch_core::tasks::joined(start(settings, cx.clone()).await.unwrap());
-    let first = timeout(LONG, buffer.lease()).await.expect("a batch in time").expect("an open buffer");
-    assert!(Arc::strong_count(&cx.health) > before);
-    running.abort();
-    buffer.close();
-    drop(first);
-    let is_gone = async {
-        while Arc::strong_count(&cx.health) > before {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(LONG, is_gone).await.expect("its thread ends, and with it all that it had");
-}
-
-#[tokio::test]
 async fn settings_that_make_no_sense_refuse_the_start() {
     let (cx, _buffer, _folder) = testing::context("logs");
     let error = start(FileSettings::default(), cx).await.err().expect("refused");
