@@ -9,6 +9,7 @@ pub mod receipt;
 pub mod router;
 
 // What stands beside the way.
+pub mod backoff;
 pub mod blocking;
 pub mod clock;
 pub mod dead_letter;

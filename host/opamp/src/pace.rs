@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The pause after a first failure, and the longest one.
-const FIRST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(300);
+use flitch_core::backoff::Backoff;
+
+const PAUSES: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(300) };
 /// A connection that lasted for this long begins with the first pause again.
 const LASTING: Duration = Duration::from_secs(60);
+
 /// The pauses between attempts to reach a server.
 #[derive(Debug, Default)]
 pub struct Reconnect {
@@ -20,11 +21,11 @@ impl Reconnect {
     /// Where the server asked for a pause it has at least that, and a half of it more for the luckless.
     pub fn pause(&mut self, lasted: Duration, asked: Option<Duration>, luck: f64) -> Duration {
         self.failures = if lasted >= LASTING { 1 } else { self.failures.saturating_add(1) };
-        let grown = FIRST.saturating_mul(2u32.saturating_pow(self.failures - 1)).min(LONGEST);
+        let grown = PAUSES.after(self.failures);
         match asked {
             Some(asked) => asked.max(grown.mul_f64(luck)) + asked.mul_f64(luck / 2.0),
             // All of the time and not a half of it: the first attempts after an end come to a server that has to hold all.
-            None => FIRST / 10 + grown.mul_f64(luck),
+            None => PAUSES.first / 10 + grown.mul_f64(luck),
         }
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use flitch_core::backoff::{Backoff, scattered};
 use flitch_registry::Offer;
 
 use crate::app::{Managed, NotInstalled, Package};
@@ -22,9 +23,8 @@ use crate::wire::{PackageAvailable, PackageState, PackageStatus, PackagesAvailab
 
 /// How often it is looked what has become of packages.
 const LOOK: Duration = Duration::from_secs(1);
-/// The pause after a first failure; it doubles with each one after it, up to the longest.
-const FIRST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(300);
+/// The pauses after failures to have one.
+const PAUSES: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(300) };
 /// Most packages of one server.
 const MOST: usize = 100;
 
@@ -218,8 +218,7 @@ impl<M: Managed> Packages<M> {
         let again = match error {
             NotInstalled::Refused(_) => None,
             NotInstalled::Failed(_) => {
-                let pause = FIRST.saturating_mul(2u32.saturating_pow(failures - 1)).min(LONGEST);
-                Some(Instant::now() + pause.mul_f64(0.5 + fastrand::f64() / 2.0))
+                Some(Instant::now() + scattered(PAUSES.after(failures), fastrand::f64()))
             }
         };
         let reason = error.to_string();

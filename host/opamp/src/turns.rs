@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use flitch_core::backoff::scattered;
+
 /// Heartbeats of the machine's own file after which an offered connection is lost, and the longest time.
 const LOST: u32 = 10;
 const LONGEST_LOST: Duration = Duration::from_secs(3600);
@@ -64,7 +66,7 @@ impl Turns {
     /// agents have the same.
     pub fn lasts(&self, luck: f64) -> Option<Duration> {
         match self.state {
-            State::Lost { turn: Turn::Own, wait } => Some(wait.mul_f64(0.5 + luck / 2.0)),
+            State::Lost { turn: Turn::Own, wait } => Some(scattered(wait, luck)),
             _ => None,
         }
     }

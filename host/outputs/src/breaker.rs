@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::output::WriteError;
 use super::retry::RetrySettings;
+use flitch_core::backoff::scattered;
 use flitch_core::telemetry::health::Ailment;
 use flitch_core::telemetry::{Metric, Shown};
 
@@ -183,9 +184,8 @@ impl Breaker {
     }
 }
 
-/// Between half of a time and all of it, so that many writers do not come back at once.
-fn jittered(time: Duration) -> Duration {
-    time.min(LONGEST).mul_f64(0.5 + fastrand::f64() / 2.0)
+fn jittered(pause: Duration) -> Duration {
+    scattered(pause.min(LONGEST), fastrand::f64())
 }
 
 #[cfg(test)]

@@ -9,12 +9,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use flitch_core::backoff::{Backoff, scattered};
 use flitch_core::telemetry::{Metric, Shown};
 
-/// The first rest after a failure; it doubles with each one after it.
-const FIRST: Duration = Duration::from_secs(1);
-/// The longest rest of one that does not say for how long it wants to be left alone.
-const LONGEST: Duration = Duration::from_secs(60);
+/// How long one rests that does not say for how long it wants to be left alone.
+const RESTS: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
 
 /// A server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,9 +174,8 @@ impl Turn<'_> {
             return;
         }
         state.failures = state.failures.saturating_add(1);
-        let doubled = FIRST.saturating_mul(2u32.saturating_pow(state.failures.saturating_sub(1).min(16)));
-        let own = || doubled.mul_f64(0.5 + fastrand::f64() / 2.0);
-        let rest = after.filter(|after| *after >= FIRST / 2).unwrap_or_else(|| own().min(LONGEST));
+        let own = || scattered(RESTS.after(state.failures), fastrand::f64());
+        let rest = after.filter(|after| *after >= RESTS.first / 2).unwrap_or_else(own);
         state.resume = Some(now + rest);
         state.credit = 0;
         self.nodes.up[self.place].set(0.0);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use flitch_core::backoff::Backoff;
 use flitch_core::units::Span;
 
 /// How failed writes are repeated.
@@ -37,7 +38,6 @@ impl Default for RetrySettings {
 impl RetrySettings {
     /// The pause after this many failures in a row.
     pub(super) fn pause(&self, failures: u32) -> Duration {
-        let doubled = 2u32.saturating_pow(failures.saturating_sub(1).min(31));
-        self.initial.0.saturating_mul(doubled).min(self.max.0)
+        Backoff { first: self.initial.0, longest: self.max.0 }.after(failures)
     }
 }

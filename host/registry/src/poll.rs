@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::reference::{Place, Reference};
 use crate::registries::Registries;
+use flitch_core::backoff::next_question;
 use flitch_core::placed::Placed;
 use flitch_core::tasks;
 use flitch_core::telemetry::Metric;
@@ -12,8 +13,6 @@ use flitch_core::telemetry::health::{Ailment, Health, Part};
 
 /// How often it is looked whether it is time.
 const LOOK: Duration = Duration::from_secs(1);
-/// The pause after the first failure; it doubles with each one after it, up to the interval.
-const FIRST: Duration = Duration::from_secs(1);
 
 /// What one tag stands for, asked again and again.
 pub struct Poll {
@@ -32,7 +31,7 @@ impl Poll {
     /// The first time is one interval from now.
     pub fn new(reference: Reference, every: Duration, health: &Arc<Health>, placed: &Arc<Placed>) -> Poll {
         let ailment = Ailment::of(health, "plugin", &reference.to_string());
-        let next = Instant::now() + pause(every, 0, fastrand::f64());
+        let next = Instant::now() + next_question(every, 0, fastrand::f64());
         Poll { reference, every, next, failures: 0, said: None, ailment, placed: placed.clone() }
     }
 
@@ -77,7 +76,7 @@ impl Poll {
         if let Some(result) = result {
             Metric::PluginPulls.counter(&[("registry", registry), ("result", result)]).increment(1);
         }
-        self.next = Instant::now() + pause(self.every, self.failures, fastrand::f64());
+        self.next = Instant::now() + next_question(self.every, self.failures, fastrand::f64());
     }
 }
 
@@ -106,15 +105,6 @@ pub fn watch(
         tasks::kept_thread(part, crossbeam_channel::never(), work)?;
     }
     Ok(())
-}
-
-/// How long to wait for the next request after so many failures in a row, where `chance` is between 0 and 1.
-fn pause(every: Duration, failures: u32, chance: f64) -> Duration {
-    if failures == 0 {
-        return every.mul_f64(0.9 + 0.2 * chance);
-    }
-    let grown = FIRST.saturating_mul(2u32.saturating_pow(failures - 1)).min(every);
-    grown.mul_f64(0.5 + 0.5 * chance)
 }
 
 #[cfg(test)]

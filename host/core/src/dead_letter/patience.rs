@@ -7,16 +7,10 @@ use parking_lot::{Condvar, Mutex};
 use tokio_util::sync::CancellationToken;
 
 use super::{DeadLetters, Stall};
+use crate::backoff::Backoff;
 use crate::tasks;
 
-/// The pause after the first failure; it doubles with each one after it.
-const FIRST: Duration = Duration::from_millis(200);
-/// The longest pause.
-const LONGEST: Duration = Duration::from_secs(5);
-
-fn pause(failures: u32) -> Duration {
-    FIRST.saturating_mul(2u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST)
-}
+const PAUSES: Backoff = Backoff { first: Duration::from_millis(200), longest: Duration::from_secs(5) };
 
 /// What threads wait on between two tries.
 #[derive(Debug, Default)]
@@ -49,7 +43,7 @@ impl DeadLetters {
             stall.get_or_insert_with(|| self.stalled(component, &error));
             let mut given_up = self.patience.given_up.lock();
             if !*given_up && !is_over() {
-                self.patience.wake.wait_for(&mut given_up, pause(failures));
+                self.patience.wake.wait_for(&mut given_up, PAUSES.after(failures));
             }
             if *given_up || is_over() {
                 return false;
@@ -92,7 +86,7 @@ pub async fn until_written(
         tokio::select! {
             biased;
             () = stop.cancelled() => return false,
-            () = tokio::time::sleep(pause(failures)) => {}
+            () = tokio::time::sleep(PAUSES.after(failures)) => {}
         }
     }
 }

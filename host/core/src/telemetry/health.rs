@@ -10,15 +10,15 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::Metric;
+use crate::backoff::Backoff;
 
-/// The pause before the first start of a part that has ended; it doubles with each one after it.
-const FIRST: Duration = Duration::from_secs(1);
-/// The longest pause. A part that has run for this long begins with the first one again.
+/// The longest pause before a part is started that has ended. One that has run for this long begins with the first pause again.
 pub const LONGEST: Duration = Duration::from_secs(60);
+const PAUSES: Backoff = Backoff { first: Duration::from_secs(1), longest: LONGEST };
 
-/// The pause after this many failures in a row.
+/// The pause before a part is started again that has ended this many times in a row.
 pub fn pause(failures: u32) -> Duration {
-    FIRST.saturating_mul(2u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST)
+    PAUSES.after(failures)
 }
 
 /// The parts of a process that have failed since its start.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use flitch_core::backoff::Backoff;
 use flitch_core::receipt::Witness;
 use flitch_core::telemetry::Metric;
 
@@ -115,7 +116,8 @@ impl Memory {
     /// Has the next save be due when the interval is over.
     fn later(&mut self) {
         let interval = self.settings().interval.0;
-        let pause = interval.saturating_mul(2u32.saturating_pow(self.failures)).min(LONGEST.max(interval));
+        let pauses = Backoff { first: interval, longest: LONGEST.max(interval) };
+        let pause = pauses.after(self.failures.saturating_add(1));
         let now = Instant::now();
         self.due = Some(self.tried.map_or(now + pause, |tried| (tried + pause).max(now)));
     }

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::content::Content;
 use super::settings::{TableFormat, TableSettings};
+use flitch_core::backoff::next_question;
 use flitch_core::clock::Clock;
 use flitch_core::net::fetch::{Failed, Fetch, Fetched, Validators};
 use flitch_core::private;
@@ -23,8 +24,6 @@ use flitch_core::tasks;
 use flitch_core::telemetry::health::Ailment;
 use flitch_core::telemetry::{Metric, Shown};
 
-/// The pause after the first failure; it doubles with each one after it, up to the interval.
-const FIRST: Duration = Duration::from_secs(1);
 /// How often a server is asked for a table of which nothing is there.
 const TRIES: u32 = 4;
 /// So long after the first of these requests no other one begins: whoever starts flitch is to hear why it does not.
@@ -115,7 +114,7 @@ impl Remote {
         };
         self.counted("changed");
         state.known = validators;
-        state.next = Instant::now() + pause(self.every, 0, None, fastrand::f64());
+        state.next = Instant::now() + next_question(self.every, 0, fastrand::f64());
         Ok(content)
     }
 
@@ -129,7 +128,8 @@ impl Remote {
             };
             self.counted("failed");
             failures += 1;
-            let pause = pause(self.every, failures, failed.after, fastrand::f64());
+            let pause = next_question(self.every, failures, fastrand::f64());
+            let pause = pause.max(failed.after.unwrap_or_default());
             if failures == TRIES || !failed.passes || began.elapsed() + pause > LONGEST {
                 return Err(failed);
             }
@@ -187,7 +187,8 @@ impl Remote {
                 ailment.set(None);
             }
         }
-        state.next = Instant::now() + pause(self.every, state.failures, after, fastrand::f64());
+        let pause = next_question(self.every, state.failures, fastrand::f64());
+        state.next = Instant::now() + pause.max(after.unwrap_or_default());
         new
     }
 
@@ -322,15 +323,6 @@ impl Kept {
 
 fn hex(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// How long to wait for the next request after so many failures in a row, where `chance` is between 0 and 1.
-fn pause(every: Duration, failures: u32, after: Option<Duration>, chance: f64) -> Duration {
-    if failures == 0 {
-        return every.mul_f64(0.9 + 0.2 * chance);
-    }
-    let grown = FIRST.saturating_mul(2u32.saturating_pow(failures - 1)).min(every);
-    grown.mul_f64(0.5 + 0.5 * chance).max(after.unwrap_or_default())
 }
 
 #[cfg(test)]

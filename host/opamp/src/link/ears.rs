@@ -14,6 +14,7 @@ use crate::orders::Orders;
 use crate::pace::Allowance;
 use crate::settings::OpampSettings;
 use crate::wire::{ConnectionSettingsOffers, REPORT_FULL_STATE, ServerToAgent};
+use flitch_core::backoff::about;
 use flitch_core::clock::Clock;
 use flitch_core::telemetry::Quiet;
 
@@ -145,6 +146,6 @@ impl Ears {
 
     /// When a sign of life is due, a tenth sooner or later: agents that came in one moment do not stay together.
     pub fn heartbeat(&self) -> Duration {
-        self.settings.lock().heartbeat.0.mul_f64(0.9 + fastrand::f64() / 5.0)
+        about(self.settings.lock().heartbeat.0, fastrand::f64())
     }
 }

@@ -156,11 +156,11 @@ async fn what_is_refused_is_tried_under_another_hash_alone_and_what_failed_after
     assert!(PackageStore::of(scene.folder.path()).hash().is_empty(), "a restart wants them again");
     scene.packages.work().await;
     assert_eq!(*scene.fake.tried.lock(), ["a", "b"]);
-    tokio::time::advance(LONGEST).await;
+    tokio::time::advance(PAUSES.longest).await;
     scene.packages.work().await;
     assert_eq!(*scene.fake.tried.lock(), ["a", "b", "b"]);
     scene.fake.fails.lock().clear();
-    tokio::time::advance(LONGEST).await;
+    tokio::time::advance(PAUSES.longest).await;
     scene.packages.work().await;
     assert_eq!(scene.state("b").0, PackageState::Installed);
     assert_eq!(scene.state("a").0, PackageState::Failed);

@@ -15,13 +15,14 @@ use super::storage;
 use super::tables::{Mode, Place};
 use crate::staging::Object;
 use crate::{Fate, WriteError};
+use flitch_core::backoff::{Backoff, scattered};
 
 /// Most bytes of text in a request.
 pub(super) const MOST: u64 = 4 << 20;
 /// Tries before an object goes into the queue.
 const TRIES: u32 = 3;
-/// The pause after the first of them; it doubles.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The pauses between them.
+const PAUSES: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(2) };
 /// How long objects go into the queue at once after one had to.
 const DETOUR: Duration = Duration::from_secs(10);
 
@@ -60,7 +61,7 @@ impl AdxOutput {
             }
             // These tries, with their pauses, are what Microsoft's clients do before they queue.
             if attempt + 1 < TRIES {
-                tokio::time::sleep((PAUSE * 2u32.pow(attempt)).mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+                tokio::time::sleep(scattered(PAUSES.after(attempt + 1), fastrand::f64())).await;
             }
         }
         *self.detour.lock() = Some(Instant::now() + DETOUR);

@@ -45,14 +45,14 @@ async fn a_server_that_failed_rests_and_standby_ones_take_the_place_of_its_weigh
 async fn one_write_tries_a_server_that_has_rested_and_the_rest_doubles() {
     let nodes = nodes(&[("a", 1, false), ("b", 1, false)]);
     fail(&nodes, 0);
-    tokio::time::advance(FIRST).await;
+    tokio::time::advance(RESTS.first).await;
     let trial = nodes.pick(&[]).unwrap();
     assert_eq!(trial.place(), 0);
     assert_eq!(shares(&nodes, 5), [0, 5], "all others go elsewhere meanwhile");
     trial.failed("still gone", None);
-    tokio::time::advance(FIRST - Duration::from_millis(1)).await;
+    tokio::time::advance(RESTS.first - Duration::from_millis(1)).await;
     assert_eq!(shares(&nodes, 5), [0, 5], "it rests a second at least, after the second failure");
-    tokio::time::advance(FIRST * 2).await;
+    tokio::time::advance(RESTS.first * 2).await;
     assert_eq!(shares(&nodes, 1), [1, 0], "one write tries it");
     assert_eq!(shares(&nodes, 10), [5, 5]);
 }
@@ -61,7 +61,7 @@ async fn one_write_tries_a_server_that_has_rested_and_the_rest_doubles() {
 async fn a_trial_that_is_given_up_leaves_it_to_the_next_write() {
     let nodes = nodes(&[("a", 1, false), ("b", 1, false)]);
     fail(&nodes, 0);
-    tokio::time::advance(FIRST).await;
+    tokio::time::advance(RESTS.first).await;
     drop(nodes.pick(&[]).unwrap());
     assert_eq!(nodes.pick(&[]).unwrap().place(), 0);
 }
@@ -79,10 +79,10 @@ async fn where_all_rest_the_one_that_may_be_tried_first_is_asked() {
 #[tokio::test(start_paused = true)]
 async fn a_server_is_left_alone_for_as_long_as_it_asks() {
     let nodes = nodes(&[("a", 1, false), ("b", 1, false)]);
-    nodes.pick(&[1]).unwrap().failed("busy", Some(10 * LONGEST));
-    tokio::time::advance(9 * LONGEST).await;
+    nodes.pick(&[1]).unwrap().failed("busy", Some(10 * RESTS.longest));
+    tokio::time::advance(9 * RESTS.longest).await;
     assert_eq!(shares(&nodes, 5), [0, 5]);
-    tokio::time::advance(LONGEST).await;
+    tokio::time::advance(RESTS.longest).await;
     assert_eq!(shares(&nodes, 1), [1, 0]);
 }
 
@@ -91,7 +91,7 @@ async fn a_server_that_asks_for_no_rest_has_one_all_the_same() {
     let nodes = nodes(&[("a", 1, false), ("b", 1, false)]);
     nodes.pick(&[1]).unwrap().failed("busy", Some(Duration::ZERO));
     assert_eq!(shares(&nodes, 5), [0, 5]);
-    tokio::time::advance(FIRST).await;
+    tokio::time::advance(RESTS.first).await;
     assert_eq!(shares(&nodes, 1), [1, 0]);
 }
 
@@ -100,6 +100,6 @@ async fn failures_of_writes_that_were_under_way_together_count_once() {
     let nodes = nodes(&[("a", 1, false), ("b", 1, false)]);
     let under_way: Vec<_> = (0..5).map(|_| nodes.pick(&[1]).unwrap()).collect();
     under_way.into_iter().for_each(|turn| turn.failed("it is gone", None));
-    tokio::time::advance(FIRST).await;
+    tokio::time::advance(RESTS.first).await;
     assert_eq!(nodes.pick(&[]).unwrap().place(), 0);
 }

@@ -49,11 +49,3 @@ fn a_tag_is_asked_for_when_it_is_time_and_what_fails_is_told_until_it_does_not()
     let told = flitch_core::blocking::block_on(placed.next());
     assert_eq!(told.into_iter().collect::<Vec<_>>(), [registries.file(&reference).unwrap()]);
 }
-
-#[test]
-fn pauses_grow_with_failures_up_to_the_interval() {
-    let every = Duration::from_secs(60);
-    let seconds: Vec<u64> =
-        [0, 1, 2, 3, 7, 40].map(|failures| pause(every, failures, 0.5).as_secs()).to_vec();
-    assert_eq!(seconds, [60, 0, 1, 3, 45, 45]);
-}

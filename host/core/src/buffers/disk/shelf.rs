@@ -16,8 +16,9 @@ use parking_lot::Mutex;
 use super::core::Core;
 use super::fs::{Fs, Real};
 use super::log::Log;
-use super::worker::{Pauses, Telling, Worker};
+use super::worker::{PAUSES, Telling, Worker};
 use super::{Ack, Disk};
+use crate::backoff::Backoff;
 use crate::blocking::block_on;
 use crate::clock::Clock;
 use crate::dead_letter::DeadLetters;
@@ -62,13 +63,13 @@ pub struct Wanted {
     pub folder: PathBuf,
     pub max_bytes: u64,
     pub ack: Ack,
-    pub pauses: Pauses,
+    pub pauses: Backoff,
 }
 
 impl Wanted {
     /// A buffer on the machine's disks.
     pub fn real(folder: PathBuf, max_bytes: u64, ack: Ack) -> Wanted {
-        Wanted { fs: Arc::new(Real), folder, max_bytes, ack, pauses: Pauses::default() }
+        Wanted { fs: Arc::new(Real), folder, max_bytes, ack, pauses: PAUSES }
     }
 }
 

@@ -12,8 +12,8 @@ use super::fs::{Fs, Real};
 use super::log::tests::{number, records};
 use super::segment::HEADER;
 use super::shelf::{BufferContext, Shelf, Wanted};
-use super::worker::Pauses;
 use super::{QUEUE, segment};
+use crate::backoff::Backoff;
 use crate::batch::{Batch, StreamId};
 use crate::buffers::{Ack, Buffer, BufferKind, BufferSettings, WhenFull};
 use crate::clock::Clock;
@@ -80,7 +80,7 @@ impl Machine {
             folder: folder().to_owned(),
             max_bytes: settings.most_bytes(),
             ack: settings.ack.unwrap_or_default(),
-            pauses: Pauses { first: Duration::from_millis(1), longest: Duration::from_millis(2) },
+            pauses: Backoff { first: Duration::from_millis(1), longest: Duration::from_millis(2) },
         }
     }
 

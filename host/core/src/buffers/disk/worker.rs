@@ -7,6 +7,7 @@ use super::core::{Core, Job};
 use super::log::{Log, Parked, Read};
 use super::shelf::Ledgers;
 use super::state::{Entry, Queued, Slip, State};
+use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::dead_letter::{Cause, DeadLetters};
 use crate::machine::is_passing;
@@ -21,19 +22,7 @@ const TRIES: u32 = 3;
 const READS: usize = 16;
 
 /// How long the thread waits after a disk has failed.
-#[derive(Clone, Copy, Debug)]
-pub struct Pauses {
-    /// After the first failure; it doubles with each one after it.
-    pub first: Duration,
-    /// The longest one.
-    pub longest: Duration,
-}
-
-impl Default for Pauses {
-    fn default() -> Self {
-        Pauses { first: Duration::from_millis(100), longest: Duration::from_secs(5) }
-    }
-}
+pub const PAUSES: Backoff = Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(5) };
 
 /// Where the worker tells what becomes of frames.
 pub struct Telling {
@@ -50,7 +39,7 @@ pub struct Worker {
     log: Option<Log>,
     core: Arc<Core>,
     telling: Telling,
-    pauses: Pauses,
+    pauses: Backoff,
     /// What is not written yet, or could not be written.
     pending: Vec<Queued>,
     /// How many of them are written at a time: fewer after a failure, since a disk that is almost full may have room for
@@ -72,7 +61,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub fn new(log: Log, core: Arc<Core>, telling: Telling, pauses: Pauses) -> Worker {
+    pub fn new(log: Log, core: Arc<Core>, telling: Telling, pauses: Backoff) -> Worker {
         let labels = [("output", &*telling.name)];
         let mut log = log;
         log.measure(Metric::BufferSyncSeconds.histogram(&labels));

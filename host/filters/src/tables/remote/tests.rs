@@ -152,14 +152,3 @@ fn a_copy_of_something_else_or_one_that_is_damaged_is_none() {
     fs::write(&meta, "{").unwrap();
     assert!(bench.remote().kept().is_err());
 }
-
-#[test]
-fn pauses_grow_from_a_second_to_the_interval_and_are_not_the_same_everywhere() {
-    let every = Duration::from_secs(300);
-    assert_eq!(pause(every, 0, None, 0.0), Duration::from_secs(270));
-    assert_eq!(pause(every, 0, None, 1.0), Duration::from_secs(330));
-    let failed: Vec<u64> = (1..12).map(|failures| pause(every, failures, None, 1.0).as_secs()).collect();
-    assert_eq!(failed, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
-    assert_eq!(pause(every, 1, None, 0.0), Duration::from_millis(500));
-    assert_eq!(pause(every, u32::MAX, Some(Duration::from_secs(900)), 0.5), Duration::from_secs(900));
-}

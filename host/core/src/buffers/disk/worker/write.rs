@@ -70,9 +70,7 @@ impl Worker {
 
     fn failed(&mut self, error: &io::Error) {
         self.failures += 1;
-        let doubled = 2u32.saturating_pow(self.failures.min(16) - 1);
-        let pause = self.pauses.first.saturating_mul(doubled).min(self.pauses.longest);
-        self.write_at = Some(Instant::now() + pause);
+        self.write_at = Some(Instant::now() + self.pauses.after(self.failures));
         let folder = self.log().folder().to_owned();
         if !self.core.state.lock().disk.failing {
             self.telling.part.stalls(&format!("{}: {error}", folder.display()));
