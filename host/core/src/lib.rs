@@ -15,6 +15,7 @@ pub mod clock;
 pub mod dead_letter;
 pub mod exact;
 pub mod file_stamp;
+pub mod hex;
 pub mod kinds;
 pub mod machine;
 pub mod named_file;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::settings::{OpampSettings, is_tls};
 use crate::store::replace;
 use crate::wire::ConnectionSettingsOffers;
+use flitch_core::hex;
 use flitch_core::net::tls::ClientTls;
 use flitch_core::secret::Secret;
 use flitch_core::units::Span;
@@ -200,8 +201,7 @@ impl Connections {
 
 /// How files of a connection begin.
 fn prefix(hash: &[u8]) -> String {
-    let hex: String = hash.iter().take(32).map(|byte| format!("{byte:02x}")).collect();
-    format!("connection-{hex}-")
+    format!("connection-{}-", hex::encode(&hash[..hash.len().min(32)]))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use flitch_core::clock::Clock;
+use flitch_core::hex;
 use flitch_core::telemetry::{Metric, Quiet};
 
 use crate::app::{InForce, Managed};
@@ -203,7 +204,7 @@ impl<M: Managed> Keeper<M> {
             }
             self.is_noted = true;
         }
-        tracing::info!(hash = %hex(&sent.hash), "the server sends another configuration");
+        tracing::info!(hash = %beginning(&sent.hash), "the server sends another configuration");
         if let Err(reason) = self.managed.apply(Some(sent.clone())).await {
             // The one that runs may be on probation itself.
             let tried = self.running.clone().filter(|_| self.probation.is_some());
@@ -283,12 +284,12 @@ impl<M: Managed> Keeper<M> {
     async fn returns(&mut self, Returning { kept, pause, .. }: Returning) {
         if let Err(reason) = self.managed.apply(Some(kept.clone())).await {
             let pause = (pause * 2).min(LONGEST);
-            tracing::warn!(hash = %hex(&kept.hash), "the last configuration of the server is tried again in {} s: {reason}", pause.as_secs());
+            tracing::warn!(hash = %beginning(&kept.hash), "the last configuration of the server is tried again in {} s: {reason}", pause.as_secs());
             self.returning = Some(Returning { kept, at: Instant::now() + pause, pause });
             return;
         }
         Metric::ManagedConfigs.counter(&[("result", "applied")]).increment(1);
-        tracing::info!(hash = %hex(&kept.hash), "the last configuration of the server is in force again");
+        tracing::info!(hash = %beginning(&kept.hash), "the last configuration of the server is in force again");
         self.refused.retain(|known| known.last_remote_config_hash != kept.hash);
         // Another one may have come since.
         if self.last.as_ref().is_some_and(|last| last.last_remote_config_hash == kept.hash) {
@@ -314,7 +315,7 @@ impl<M: Managed> Keeper<M> {
     fn stood(&mut self) {
         (self.probation, self.returning) = (None, None);
         let Some(running) = self.running.clone() else { return };
-        tracing::info!(hash = %hex(&running.hash), "the configuration of the server has stood its probation");
+        tracing::info!(hash = %beginning(&running.hash), "the configuration of the server has stood its probation");
         self.is_noted = false;
         self.noted(self.store.keep(&running));
         self.good = Some(running);
@@ -323,7 +324,7 @@ impl<M: Managed> Keeper<M> {
     /// What runs has to go.
     async fn goes_back(&mut self, reason: String) {
         let Some(running) = self.running.clone() else { return };
-        let hash = hex(&running.hash);
+        let hash = beginning(&running.hash);
         tracing::error!(%hash, reason, "the configuration of the server is worse than what was before, which returns");
         match self.managed.apply(self.good.clone()).await {
             Ok(()) => {
@@ -362,7 +363,7 @@ impl<M: Managed> Keeper<M> {
 
     fn failed(&mut self, hash: &[u8], reason: &str) {
         Metric::ManagedConfigs.counter(&[("result", "refused")]).increment(1);
-        tracing::error!(hash = %hex(hash), "the configuration of the server is refused, the old one goes on: {reason}");
+        tracing::error!(hash = %beginning(hash), "the configuration of the server is refused, the old one goes on: {reason}");
         self.say(status(hash, ConfigStatus::Failed, reason));
     }
 
@@ -416,8 +417,8 @@ fn status(hash: &[u8], status: ConfigStatus, message: &str) -> RemoteConfigStatu
 }
 
 /// The beginning of a hash, for people.
-fn hex(hash: &[u8]) -> String {
-    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+fn beginning(hash: &[u8]) -> String {
+    hex::encode(&hash[..hash.len().min(8)])
 }
 
 #[cfg(test)]

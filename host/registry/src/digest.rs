@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use flitch_core::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -19,7 +20,7 @@ impl Digest {
 
     /// What a hash has come to.
     pub fn finish(hash: Sha256) -> Digest {
-        Digest(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Digest(hex::encode(&hash.finalize()))
     }
 
     /// Its hex digits.

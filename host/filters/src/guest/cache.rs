@@ -11,9 +11,9 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::hash::{hex, sha256};
+use super::hash::sha256;
 use super::shipped::Shipped;
-use flitch_core::machine;
+use flitch_core::{hex, machine};
 
 /// The ending of compiled code.
 const ENDING: &str = "cwasm";
@@ -134,7 +134,7 @@ fn check(path: &Path, content: &str) -> io::Result<()> {
     }
     let mut hash = Sha256::new();
     io::copy(&mut File::open(path)?, &mut hash)?;
-    if hex(&hash.finalize()) != content {
+    if hex::encode(&hash.finalize()) != content {
         return Err(io::Error::other("its content is not what was written"));
     }
     Ok(())

@@ -18,6 +18,7 @@ use super::content::Content;
 use super::settings::{TableFormat, TableSettings};
 use flitch_core::backoff::next_question;
 use flitch_core::clock::Clock;
+use flitch_core::hex;
 use flitch_core::net::fetch::{Failed, Fetch, Fetched, Validators};
 use flitch_core::private;
 use flitch_core::tasks;
@@ -248,7 +249,7 @@ impl Remote {
                 bail!("`{lost}`, which filters may ask for, is gone");
             }
             sink.file.sync_all()?;
-            self.kept.take(path, hex(sink.hash.clone()), &validators)?;
+            self.kept.take(path, hex::encode(&sink.hash.clone().finalize()), &validators)?;
             Ok(content)
         };
         used().map(|content| Some((content, validators.clone()))).map_err(failed)
@@ -314,15 +315,11 @@ impl Kept {
         let path = self.path("");
         let mut hash = Sha256::new();
         io::copy(&mut File::open(&path).with_context(|| path.display().to_string())?, &mut hash)?;
-        if hex(hash) != meta.sha256 {
+        if hex::encode(&hash.finalize()) != meta.sha256 {
             bail!("{} is not what was fetched", path.display());
         }
         Ok(Some((Content::read(&path, &self.key, self.format)?, meta.validators)))
     }
-}
-
-fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

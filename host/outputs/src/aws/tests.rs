@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::*;
+use flitch_core::hex;
 
 /// What is found with these variables, and this text as the configuration of AWS's tools.
 fn found(named: Option<&str>, variables: &[(&str, &str)], config: Option<&Path>) -> Result<Found, String> {
@@ -72,7 +73,6 @@ fn a_profile_that_somebody_names_must_be_there() {
 /// A signature as AWS's *Signature Version 4* describes it, for lines `name:value` in order, of which all are signed.
 fn signature(request: [&str; 3], lines: &[String], body: &str, at: [&str; 3], secret: &str) -> String {
     use sha2::{Digest, Sha256};
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     // RFC 2104.
     let hmac = |key: &[u8], text: &[u8]| {
         let pad = |with: u8| {
@@ -89,12 +89,12 @@ fn signature(request: [&str; 3], lines: &[String], body: &str, at: [&str; 3], se
     let canonical = format!("{method}\n{path}\n{query}\n{headers}\n\n{names}\n{body}");
     let [time, region, service] = at;
     let day = &time[..8];
-    let digest = hex(&Sha256::digest(canonical));
+    let digest = hex::encode(&Sha256::digest(canonical));
     let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{day}/{region}/{service}/aws4_request\n{digest}");
     let key = [day, region, service, "aws4_request"]
         .iter()
         .fold(format!("AWS4{secret}").into_bytes(), |key, text| hmac(&key, text.as_bytes()));
-    hex(&hmac(&key, to_sign.as_bytes()))
+    hex::encode(&hmac(&key, to_sign.as_bytes()))
 }
 
 const EXAMPLE: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
@@ -158,7 +158,7 @@ fn requests_are_signed_as_the_test_suite_of_aws_does() {
         let text = |name: &str| headers[name].to_str().unwrap().to_owned();
         let authorization = headers[AUTHORIZATION].to_str().unwrap();
         let time = text("x-amz-date");
-        let digest: String = Sha256::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex::encode(&Sha256::digest(&body));
         assert_eq!(text("x-amz-content-sha256"), digest);
         let scope = format!("Credential=AKIDEXAMPLE/{}/eu-central-1/es/aws4_request", &time[..8]);
         let port = url.port().map_or_else(String::new, |port| format!(":{port}"));

@@ -325,9 +325,5 @@ pub(super) fn id(digest: &Hasher) -> String {
 
 /// As much of a hash as a name has.
 pub(super) fn hex(hash: &Hash) -> String {
-    use std::fmt::Write;
-    hash.as_bytes()[..ID].iter().fold(String::with_capacity(ID_LENGTH), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    flitch_core::hex::encode(&hash.as_bytes()[..ID])
 }

@@ -15,6 +15,7 @@ use crate::digest::Digest;
 use crate::reference::is_package;
 use crate::registries::Registries;
 use crate::signature;
+use flitch_core::hex;
 use flitch_core::net::confided;
 use flitch_core::net::http_client::{self, beginning, reason};
 
@@ -95,7 +96,7 @@ impl Registries {
             Err(_) => return Err(Error::Failed(format!("it was not here within {} s", WHOLE.as_secs()))),
         };
         let digest = Digest::of(&content);
-        let wanted: String = offer.content.iter().map(|byte| format!("{byte:02x}")).collect();
+        let wanted = hex::encode(&offer.content);
         if digest.hex() != wanted {
             return refused(format!("its content is {digest}, and sha256:{wanted} was offered"));
         }

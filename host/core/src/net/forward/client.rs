@@ -6,6 +6,7 @@ use super::handshake::client::Ping;
 use super::handshake::{LIMITS, SecuritySettings, random};
 use super::wire::{Cursor, Scanner, Token};
 use super::wrong;
+use crate::hex;
 
 /// What a client calls itself in the handshake. A server refuses none but one with its own name.
 const HOSTNAME: &str = "flitch-replay";
@@ -15,8 +16,7 @@ const HOSTNAME: &str = "flitch-replay";
 /// # Errors
 /// The system gives no random bytes.
 pub fn unique() -> io::Result<String> {
-    let bytes = random().map_err(io::Error::other)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(&random().map_err(io::Error::other)?))
 }
 
 /// A connection to a server.

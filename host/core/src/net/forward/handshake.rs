@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha512};
 
 use super::wire::Limits;
+use crate::hex;
 use crate::machine::hostname;
 use crate::secret::Secret;
 use crate::setting::wrong;
@@ -82,7 +83,7 @@ pub fn digest(parts: &[&[u8]]) -> String {
     for part in parts {
         hash.update(part);
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&hash.finalize())
 }
 
 #[cfg(test)]
