@@ -1,8 +1,10 @@
-//! The wall clock, which tests can set.
+//! The wall clock, which tests can set, and waiting for a moment of the other one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::time::{Instant, sleep_until};
 
 /// Tells the time of day. (For delays use tokio's clock, which tests pause.)
 #[derive(Clone, Debug, Default)]
@@ -32,5 +34,13 @@ impl Clock {
         if let Some(fake) = &self.0 {
             fake.store(now, Ordering::Relaxed);
         }
+    }
+}
+
+/// Waits until a moment of tokio's clock; for ever where there is none.
+pub async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }

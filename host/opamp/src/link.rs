@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use flitch_core::clock::Clock;
+use flitch_core::clock::{Clock, until};
 use flitch_core::telemetry::health::Ailment;
 use flitch_core::telemetry::{Health, Metric};
 
@@ -343,14 +343,6 @@ impl<W: Way> Link<W> {
             self.lost.set(None);
             self.ears.desk.connection(hash, ConfigStatus::Applied, "");
         }
-    }
-}
-
-/// Waits until a moment; for ever where there is none.
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -17,6 +17,7 @@ use super::retry::RetrySettings;
 use super::{Output, WriteError, Written};
 use flitch_core::batch::Records;
 use flitch_core::buffers::Buffer;
+use flitch_core::clock::until;
 use flitch_core::dead_letter::{self, Cause, DeadLetters};
 use flitch_core::receipt::Receipt;
 use flitch_core::telemetry::health::Ailment;
@@ -101,14 +102,6 @@ pub async fn deliver(
     }
     if let Err(error) = courier.output.close().await {
         tracing::error!(output = %name, "closing failed: {error}");
-    }
-}
-
-/// Waits for a moment; for ever where there is none.
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due).await,
-        None => std::future::pending().await,
     }
 }
 

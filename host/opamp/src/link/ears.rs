@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{Broken, LONGEST, REASON, UNAVAILABLE, until};
+use super::{Broken, LONGEST, REASON, UNAVAILABLE};
 use crate::desk::Desk;
 use crate::identity::Uid;
 use crate::orders::Orders;
@@ -15,7 +15,7 @@ use crate::pace::Allowance;
 use crate::settings::OpampSettings;
 use crate::wire::{ConnectionSettingsOffers, REPORT_FULL_STATE, ServerToAgent};
 use flitch_core::backoff::about;
-use flitch_core::clock::Clock;
+use flitch_core::clock::{Clock, until};
 use flitch_core::telemetry::Quiet;
 
 /// Connections that are offered and may be tried at once, and how long each takes to be allowed again.

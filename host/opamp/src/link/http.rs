@@ -8,12 +8,13 @@ use reqwest::{Client, StatusCode, Url};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use flitch_core::clock::until;
 use flitch_core::net::confided;
 use flitch_core::net::http_client::{self, beginning, reason, retry_after, whole};
 use flitch_core::net::tls::Renewed;
 use flitch_core::units::Bytes;
 
-use super::{Broken, Ears, FAREWELL, REASON, until};
+use super::{Broken, Ears, FAREWELL, REASON};
 use crate::settings::{OpampSettings, is_tls};
 use crate::wire::{AgentToServer, ServerToAgent};
 

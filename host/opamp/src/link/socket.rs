@@ -20,6 +20,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use tokio_util::sync::CancellationToken;
 
+use flitch_core::clock::until;
 use flitch_core::net::address::Address;
 use flitch_core::net::dial::{Stream, dial};
 use flitch_core::net::http_client::{self, USER_AGENT as NAME, reason, retry_after};
@@ -27,7 +28,7 @@ use flitch_core::net::tls::Renewed;
 use flitch_core::setting::wrong;
 use flitch_core::units::Bytes as Size;
 
-use super::{Broken, Ears, FAREWELL, until};
+use super::{Broken, Ears, FAREWELL};
 use crate::settings::{OpampSettings, is_tls};
 use crate::wire::{AgentToServer, framed, unframed};
 

@@ -9,10 +9,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::line::Line;
-use super::{Courier, one_of, until};
+use super::{Courier, one_of};
 use crate::parcel::Refused;
 use crate::staging::{Plan, Yard};
 use flitch_core::buffers::Buffer;
+use flitch_core::clock::until;
 use flitch_core::tasks::{self, Undone};
 
 /// How long after a failure the yard is opened again.

@@ -21,6 +21,7 @@ use super::strangers::Place;
 use super::tags::Tags;
 use flitch_core::batch::StreamId;
 use flitch_core::buffers::Closed;
+use flitch_core::clock::until;
 use flitch_core::net::forward::wire::{Limits, Scanner};
 use pace::Pace;
 
@@ -224,7 +225,7 @@ impl Session {
                     }
                 },
                 () = self.hold.grow(READ.1), if !room => {}
-                () = at(deadline) => {
+                () = until(deadline) => {
                     self.link.is_unread();
                     if room {
                         self.pace.came(0, began.elapsed());
@@ -394,13 +395,6 @@ async fn listen<R: AsyncRead + Unpin>(
     let read = read.await;
     link.is_unread();
     read
-}
-
-async fn at(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
 }
 
 #[cfg(test)]

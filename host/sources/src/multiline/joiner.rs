@@ -15,6 +15,7 @@ use super::stream::{Manner, Stream};
 use super::{JoinSettings, Waits};
 use flitch_core::batch::{Records, StreamId};
 use flitch_core::buffers::Closed;
+use flitch_core::clock::until;
 use flitch_core::inlet::Intake;
 use flitch_core::telemetry::{Metric, Quiet};
 
@@ -167,14 +168,8 @@ impl Joiner {
         let (mut not_before, mut flows_from) = (Instant::now(), Instant::now());
         loop {
             let first = self.streams.lock().values().filter_map(|cell| cell.due).min();
-            let due = async {
-                match first {
-                    Some(due) => tokio::time::sleep_until(due.max(not_before)).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
-                () = due => {}
+                () = until(first.map(|due| due.max(not_before))) => {}
                 () = self.sooner.notified() => continue,
             }
             for stream in self.due(Instant::now()) {
