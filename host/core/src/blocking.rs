@@ -1,10 +1,13 @@
-//! Waiting on threads that belong to no runtime.
+//! Where threads that may block and tasks that may not meet.
 
 use std::future::Future;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+
+use crate::tasks;
 
 struct Unpark(Thread);
 
@@ -31,6 +34,14 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     })
 }
 
+/// Does something with files by [`tasks::aside`]. A panic of it is an error like one of the system's.
+///
+/// # Errors
+/// That of `work`.
+pub async fn io<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tasks::aside(work).await.map_err(io::Error::other)?
+}
+
 #[cfg(test)]
 mod tests {
     use tokio_util::sync::CancellationToken;
@@ -45,5 +56,14 @@ mod tests {
             block_on(token.cancelled());
         });
         assert!(token.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn what_is_done_elsewhere_ends_with_its_answer_its_error_or_its_panic() {
+        assert_eq!(super::io(|| Ok(1)).await.unwrap(), 1);
+        let full = || Err::<(), _>(io::ErrorKind::StorageFull.into());
+        assert_eq!(super::io(full).await.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        let panics = || -> io::Result<()> { panic!("of a bug") };
+        assert!(super::io(panics).await.unwrap_err().to_string().contains("panicked"));
     }
 }

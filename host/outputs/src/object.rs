@@ -23,8 +23,8 @@ use crate::staging::{Ack, Compression, Object, Plan};
 use crate::{Answer, Fate, Output, OutputContext, Parcel, WriteError, Written};
 use flitch_core::batch::encode::Format;
 use flitch_core::batch::template::Template;
+use flitch_core::blocking;
 use flitch_core::setting::wrong;
-use flitch_core::tasks;
 use flitch_core::units::{Bytes, Span};
 
 pub(crate) mod checks;
@@ -354,7 +354,7 @@ fn path(name: &str) -> Path {
 
 async fn read(object: &Object, from: u64, length: u64) -> Result<PutPayload, WriteError> {
     let path = object.path.clone();
-    let bytes = tasks::aside(move || {
+    let bytes = blocking::io(move || {
         let mut file = File::open(&path)?;
         file.seek(SeekFrom::Start(from))?;
         let (mut pieces, mut rest) = (Vec::with_capacity(length.div_ceil(PIECE) as usize), length);
@@ -367,11 +367,11 @@ async fn read(object: &Object, from: u64, length: u64) -> Result<PutPayload, Wri
             pieces.push(bytes::Bytes::from(piece));
             rest -= count;
         }
-        Ok::<_, std::io::Error>(PutPayload::from_iter(pieces))
+        Ok(PutPayload::from_iter(pieces))
     });
-    let said =
-        |error: String| WriteError::Unreachable { reason: format!("{}: {error}", object.path.display()) };
-    bytes.await.map_err(|error| said(error.to_string()))?.map_err(|error| said(error.to_string()))
+    bytes
+        .await
+        .map_err(|error| WriteError::Unreachable { reason: format!("{}: {error}", object.path.display()) })
 }
 
 impl Output for ObjectOutput {

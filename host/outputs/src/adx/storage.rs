@@ -15,9 +15,9 @@ use serde_json::value::RawValue;
 use super::said::{self, Trouble};
 use crate::WriteError;
 use crate::staging::Object;
+use flitch_core::blocking;
 use flitch_core::net::confided;
 use flitch_core::net::words;
-use flitch_core::tasks;
 
 /// The version of the protocol.
 const VERSION: &str = "2021-12-02";
@@ -76,16 +76,15 @@ pub(super) async fn put_blob(
 /// Bytes of an object.
 pub(super) async fn read(object: &Object, from: u64, length: u64) -> Result<Vec<u8>, Trouble> {
     let path = object.path.clone();
-    let bytes = tasks::aside(move || {
+    let bytes = blocking::io(move || {
         let mut bytes = vec![0; length as usize];
         std::fs::File::open(&path)?.read_exact_at(&mut bytes, from)?;
-        Ok::<_, std::io::Error>(bytes)
+        Ok(bytes)
     });
-    let said = |error: String| {
+    bytes.await.map_err(|error| {
         let reason = format!("{}: {error}", object.path.display());
         Trouble::Failed(WriteError::Unreachable { reason })
-    };
-    bytes.await.map_err(|error| said(error.to_string()))?.map_err(|error| said(error.to_string()))
+    })
 }
 
 /// Puts a message at the end of a queue.

@@ -32,6 +32,7 @@ use crate::{Answer, Output, OutputContext, OutputKind, Parcel, Refusal, Wants, W
 use flitch_core::batch::encode::{Encoder, Encoding, Format, Framing, Naming};
 use flitch_core::batch::template::Template;
 use flitch_core::batch::{TAG, TIMESTAMP};
+use flitch_core::blocking;
 use flitch_core::clock::Clock;
 use flitch_core::net::http_client::{
     self, beginning, is_of_the_moment, leads_to, reason, retry_after, whole,
@@ -40,7 +41,6 @@ use flitch_core::net::http_head;
 use flitch_core::net::tls::Renewed;
 use flitch_core::net::upload::Uploads;
 use flitch_core::setting::wrong;
-use flitch_core::tasks;
 use flitch_core::telemetry::{Metric, Quiet};
 
 /// Requests under way at once.
@@ -374,7 +374,7 @@ async fn compressed(body: Bytes) -> Result<Bytes, WriteError> {
         press.write_all(&body)?;
         press.finish()
     };
-    let pressed = tasks::aside(press).await.map_err(std::io::Error::other).flatten();
+    let pressed = blocking::io(press).await;
     pressed.map(Bytes::from).map_err(|error| WriteError::Unreachable { reason: error.to_string() })
 }
 

@@ -20,12 +20,12 @@ use crate::nodes::{Node, Nodes};
 use crate::staging::{self, Press};
 use crate::{Answer, Output, OutputContext, OutputKind, Parcel, Wants, WriteError, Written};
 use flitch_core::batch::encode::Encoder;
+use flitch_core::blocking;
 use flitch_core::clock::Clock;
 use flitch_core::net::http_client::{self, beginning, is_of_the_moment, leads_to, reason, retry_after};
 use flitch_core::net::http_head;
 use flitch_core::net::tls::Renewed;
 use flitch_core::net::upload::Uploads;
-use flitch_core::tasks;
 
 mod body;
 mod settings;
@@ -167,8 +167,7 @@ impl Http {
     async fn pressed(&self, text: Bytes) -> Result<Bytes, WriteError> {
         let Some(press) = self.press.clone() else { return Ok(text) };
         let work = move || press.lock().press(&text, |pressed| Ok(Bytes::copy_from_slice(pressed)));
-        let pressed = tasks::aside(work).await.map_err(std::io::Error::other).flatten();
-        pressed.map_err(|error| WriteError::Unreachable { reason: error.to_string() })
+        blocking::io(work).await.map_err(|error| WriteError::Unreachable { reason: error.to_string() })
     }
 
     /// Asks each server for nothing. That it answers is enough, whatever it says of the method or of what is there.

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::staging::{Object, leftovers, session};
-use flitch_core::private;
-use flitch_core::tasks;
+use flitch_core::{blocking, private};
 
 /// A folder of notes, one for each write.
 #[derive(Debug)]
@@ -43,7 +42,7 @@ impl Notes {
     pub async fn write(&self, object: &Object, path: &str, upload: Option<&str>) -> io::Result<()> {
         let (folder, file) = (self.0.clone(), self.file(object));
         let note = Note { object: path.to_owned(), upload: upload.map(str::to_owned), file: PathBuf::new() };
-        blocking(move || {
+        blocking::io(move || {
             // One without the store's name for it is there until one with it is: a crash between leaves no write that nobody ends.
             let written = private::folder(&folder)
                 .and_then(|()| private::replace(&file, |out| Ok(serde_json::to_writer(out, &note)?)));
@@ -58,13 +57,13 @@ impl Notes {
     pub async fn remove(&self, object: &Object) {
         let file = self.file(object);
         // One that stays leads to a write that the store does not know any more.
-        let _ = blocking(move || std::fs::remove_file(file)).await;
+        let _ = blocking::io(move || std::fs::remove_file(file)).await;
     }
 
     /// The same for one of a process before this one.
     pub async fn forget(&self, note: &Note) {
         let file = note.file.clone();
-        let _ = blocking(move || std::fs::remove_file(file)).await;
+        let _ = blocking::io(move || std::fs::remove_file(file)).await;
     }
 
     /// What processes before this one have begun and not ended. What a note was about that cannot be read is left to the store.
@@ -73,7 +72,7 @@ impl Notes {
     /// The system's.
     pub async fn left(&self) -> io::Result<Vec<Note>> {
         let folder = self.0.clone();
-        blocking(move || {
+        blocking::io(move || {
             let mut notes = Vec::new();
             for file in leftovers(&folder)? {
                 let is_aside = file.extension().is_some_and(|ending| ending == private::ASIDE);
@@ -93,10 +92,6 @@ impl Notes {
         })
         .await
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tasks::aside(work).await.map_err(io::Error::other)?
 }
 
 #[cfg(test)]

@@ -13,8 +13,7 @@ use tokio::sync::Mutex;
 use super::WebhdfsOutput;
 use super::fault::Fault;
 use crate::staging::Object;
-use flitch_core::private;
-use flitch_core::tasks;
+use flitch_core::{blocking, private};
 
 impl WebhdfsOutput {
     /// Puts an object behind what is in its file.
@@ -124,14 +123,14 @@ impl Begun {
     /// How long a file was before a write that is not known to have come to its end.
     async fn at(&self, path: &str) -> io::Result<Option<u64>> {
         let file = self.file(path);
-        blocking(move || Ok(read(&file)?.map(|note| note.length))).await
+        blocking::io(move || Ok(read(&file)?.map(|note| note.length))).await
     }
 
     /// Writes down how long a file is, before it is appended to.
     async fn write(&self, path: &str, length: u64) -> io::Result<()> {
         let (folder, file) = (self.folder.clone(), self.file(path));
         let note = Note { path: path.to_owned(), length };
-        blocking(move || {
+        blocking::io(move || {
             private::folder(&folder)?;
             private::replace(&file, |out| Ok(serde_json::to_writer(out, &note)?))
         })
@@ -141,7 +140,7 @@ impl Begun {
     /// There is nothing to be cut off, also after a crash of the machine.
     async fn over(&self, path: &str) -> io::Result<()> {
         let (folder, file) = (self.folder.clone(), self.file(path));
-        blocking(move || match std::fs::remove_file(file) {
+        blocking::io(move || match std::fs::remove_file(file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => removed.and_then(|()| std::fs::File::open(folder)?.sync_all()),
         })
@@ -151,7 +150,7 @@ impl Begun {
     /// The files of which there are notes.
     async fn all(&self) -> io::Result<Vec<String>> {
         let folder = self.folder.clone();
-        blocking(move || {
+        blocking::io(move || {
             let entries = match std::fs::read_dir(folder) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
                 entries => entries?,
@@ -172,8 +171,4 @@ fn read(file: &Path) -> io::Result<Option<Note>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         text => Ok(serde_json::from_slice(&text?).ok()),
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tasks::aside(work).await.map_err(io::Error::other)?
 }
