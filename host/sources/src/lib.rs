@@ -20,6 +20,7 @@ mod recode;
 mod sample;
 pub mod settings;
 mod source;
+mod thread;
 
 #[doc(hidden)]
 pub mod testing;

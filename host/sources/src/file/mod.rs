@@ -17,12 +17,10 @@ use std::path::Path;
 use std::sync::{Arc, atomic};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-
 use super::{BESIDE, Running, Sample, SourceContext, SourceKind, Starting};
-use crate::bell::{Bell, Hint};
+use crate::bell::Bell;
+use crate::thread;
 use flitch_core::batch::constants::Constants;
-use flitch_core::tasks;
 
 mod charset;
 mod checkpoint;
@@ -102,33 +100,14 @@ impl SourceKind for FileSettings {
 /// Opens the source: refuses settings and checkpoints that make no sense. Files need not be there yet.
 async fn start(settings: FileSettings, cx: SourceContext) -> anyhow::Result<Running> {
     let bell = Arc::new(Bell::default());
-    let name = cx.name.clone();
-    let stop = cx.stop.clone();
+    let (name, stop) = (format!("file-{}", cx.name), cx.stop.clone());
     let tailer = Tailer::new(settings, cx, bell.clone(), Instant::now())?;
     let watch = Watch::new(bell.clone());
-    Ok(Box::pin(async move {
-        let (ended, end) = tokio::sync::oneshot::channel();
-        let heard = bell.clone();
-        // One that is left, as its time is over, may be ended before it hears that it is to stop.
-        let _told_at_the_end = bell.stop_at_end();
-        let work = move || {
-            run(tailer, watch, &heard, &|| ended.is_closed());
-            // Nobody waits for it when the runtime is gone already.
-            ended.send(()).ok();
-        };
-        // A panic of it is the end of the channel.
-        tasks::joined_thread(format!("file-{name}"), work)
-            .context("cannot start the thread of a file source")?;
-        let stopped = async {
-            stop.cancelled().await;
-            bell.ring(Hint::Stop);
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            end = end => end.with_context(|| format!("the thread of the file source {name} ended by a panic")),
-            () = stopped => unreachable!("it waits for ever"),
-        }
-    }))
+    let heard = bell.clone();
+    Ok(Box::pin(thread::run(name, stop, bell, move |is_left| {
+        run(tailer, watch, &heard, is_left);
+        Ok(())
+    })))
 }
 
 /// The thread: works while there is work, and waits for hints otherwise. Once it `is_left` to itself another may have

@@ -20,11 +20,11 @@ use rdkafka::error::KafkaError;
 
 use super::multiline::JoinSettings;
 use super::{Probing, Running, Sample, SourceContext, SourceKind, Starting};
-use crate::bell::{Bell, Hint};
+use crate::bell::Bell;
+use crate::thread;
 use flitch_core::batch::constants::Constants;
 use flitch_core::buffers::Closed;
 use flitch_core::setting::wrong;
-use flitch_core::tasks;
 use flitch_kafka::Part;
 
 mod context;
@@ -115,31 +115,10 @@ fn subscribe(consumer: &BaseConsumer<Context>, topics: &[String]) -> anyhow::Res
 /// Joins the group. Brokers need not be there yet.
 fn start(settings: KafkaSettings, cx: SourceContext) -> anyhow::Result<Running> {
     let bell = Arc::new(Bell::default());
-    let (name, stop) = (cx.name.clone(), cx.stop.clone());
+    let (name, stop) = (format!("kafka-{}", cx.name), cx.stop.clone());
     let reader = Reader::new(&settings, cx.clone(), &bell)?;
-    Ok(Box::pin(async move {
-        let (ended, end) = tokio::sync::oneshot::channel();
-        let heard = bell.clone();
-        // One that is left, as its time is over, may be ended before it hears that it is to stop.
-        let _told_at_the_end = bell.stop_at_end();
-        let work = move || {
-            let done = run(reader, &settings, &cx, &heard, &|| ended.is_closed());
-            // Nobody waits for it when the runtime is gone already.
-            ended.send(done).ok();
-        };
-        // A panic of it is the end of the channel.
-        tasks::joined_thread(format!("kafka-{name}"), work)
-            .context("cannot start the thread of a Kafka source")?;
-        let stopped = async {
-            stop.cancelled().await;
-            bell.ring(Hint::Stop);
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            end = end => end.with_context(|| format!("the thread of the Kafka source {name} ended by a panic"))?,
-            () = stopped => unreachable!("it waits for ever"),
-        }
-    }))
+    let heard = bell.clone();
+    Ok(Box::pin(thread::run(name, stop, bell, move |is_left| run(reader, &settings, &cx, &heard, is_left))))
 }
 
 /// The thread: works while there is work, and waits for the bell otherwise. It ends early when it `is_left` to itself.

@@ -17,6 +17,7 @@ use crate::testing::context;
 use flitch_core::batch::{Batch, Cut};
 use flitch_core::buffers::Buffer;
 use flitch_core::receipt::Ledger;
+use flitch_core::tasks;
 use flitch_kafka::News;
 
 mod bytes;
