@@ -118,11 +118,9 @@ impl Fetch {
         Ok(Fetch { url, head, client, max_bytes: settings.max_bytes })
     }
 
-    /// Where it asks, as it may be shown: what stands behind a `?` may be a key.
+    /// Where it asks, as it may be shown.
     pub fn place(&self) -> String {
-        let mut url = self.url.clone();
-        url.set_query(None);
-        url.to_string()
+        http_client::shown(&self.url)
     }
 
     /// Writes the document to `sink`, where it is another one than `known`. `now` is the time of day in ns.

@@ -145,20 +145,24 @@ pub fn is_of_the_moment(status: StatusCode) -> bool {
     status.is_server_error() || of_the_connection.contains(&status)
 }
 
-/// Where an answer that redirects leads, for its reason, without the query, in which a key may stand; empty where it is none.
+/// A URL as it may be shown: without the query, in which a key may stand, and without a user, a password and a fragment.
+pub fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    // Where there is no host there can be neither.
+    let _ = (url.set_username(""), url.set_password(None));
+    url.to_string()
+}
+
+/// Where an answer that redirects leads, for its reason, as it may be [`shown`]; empty where it is none.
 pub fn leads_to(answer: &Response) -> String {
     if !answer.status().is_redirection() {
         return String::new();
     }
     let location = answer.headers().get(LOCATION).and_then(|location| location.to_str().ok());
     match location.and_then(|location| answer.url().join(location).ok()) {
-        Some(mut url) => {
-            url.set_query(None);
-            url.set_fragment(None);
-            // There is a host, so there may be none of these.
-            let _ = (url.set_username(""), url.set_password(None));
-            format!(" (to {url})")
-        }
+        Some(url) => format!(" (to {})", shown(&url)),
         None => " (to nowhere that it names)".to_owned(),
     }
 }

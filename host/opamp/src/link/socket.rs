@@ -102,7 +102,7 @@ impl Dial {
         let connecting = stop.run_until_cancelled(timeout(self.timeout, self.connect(ears))).await;
         let Some(connected) = connecting else { return Ok(()) };
         let mut socket = connected.map_err(|_| Broken::new("no answer in time"))??;
-        tracing::info!(endpoint = %place(&self.url), "connected to the server that manages flitch");
+        tracing::info!(endpoint = %http_client::shown(&self.url), "connected to the server that manages flitch");
         let mut beat = Instant::now() + ears.heartbeat();
         let mut last = Instant::now();
         let mut is_due = false;
@@ -210,13 +210,6 @@ impl Dial {
         self.send(socket, ears.desk.last()).await?;
         socket.close(None).await.map_err(|error| broken(error, 0))
     }
-}
-
-/// A URL as it may be shown.
-pub fn place(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.to_string()
 }
 
 fn broken(error: Error, now: i64) -> Broken {

@@ -72,7 +72,7 @@ impl OutputKind for HttpSettings {
         if let Some((name, _)) = press {
             head.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
         }
-        let node = |url: &Url| Node { name: place(url), weight: 1, standby: false };
+        let node = |url: &Url| Node { name: http_client::shown(url), weight: 1, standby: false };
         Ok(Arc::new(Http {
             press: press
                 .map(|(_, kind)| Press::new(kind))
@@ -139,7 +139,7 @@ impl Http {
         if status.is_success() {
             return Ok(());
         }
-        let reason = format!("{}: {status}{led}: {}", place(url), said.trim());
+        let reason = format!("{}: {status}{led}: {}", http_client::shown(url), said.trim());
         Err(match status {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 WriteError::Busy { after, reason }
@@ -176,7 +176,7 @@ impl Http {
             let request = self.client.get().head(url.clone()).headers(self.head.clone());
             let answer = request.send().await.map_err(|error| unreachable(url, &reason(&error)))?;
             let status = answer.status();
-            let reason = format!("{}: {status}", place(url));
+            let reason = format!("{}: {status}", http_client::shown(url));
             match status {
                 StatusCode::UNAUTHORIZED
                 | StatusCode::FORBIDDEN
@@ -192,15 +192,8 @@ impl Http {
     }
 }
 
-/// A URL without its query, in which a key may stand.
-fn place(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.to_string()
-}
-
 fn unreachable(url: &Url, why: &str) -> WriteError {
-    WriteError::Unreachable { reason: format!("{}: {why}", place(url)) }
+    WriteError::Unreachable { reason: format!("{}: {why}", http_client::shown(url)) }
 }
 
 impl Output for Http {

@@ -227,6 +227,17 @@ async fn where_an_answer_redirects_to_is_told_without_what_may_be_secret() {
     }
 }
 
+#[test]
+fn a_url_is_shown_without_what_may_be_secret() {
+    for (url, told) in [
+        ("https://ada:lovelace@in.example:8443/a?key=1#b", "https://in.example:8443/a"),
+        ("wss://ada@in.example/", "wss://in.example/"),
+        ("data:text,a?key=1", "data:text,a"),
+    ] {
+        assert_eq!(shown(&Url::parse(url).unwrap()), told);
+    }
+}
+
 #[tokio::test]
 async fn a_proxy_is_asked_for_what_is_somewhere_else() {
     let server = server(None).await;
