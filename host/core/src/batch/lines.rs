@@ -108,13 +108,6 @@ impl Lines {
         self.open = None;
     }
 
-    /// Forgets the parts of the line that is not ended.
-    pub fn cancel_line(&mut self) {
-        if let Some(start) = self.open.take() {
-            self.lines.data.truncate(start);
-        }
-    }
-
     /// Marks the last complete line as cut.
     pub fn mark_truncated(&mut self) {
         if let Some(row) = self.rows().checked_sub(1) {

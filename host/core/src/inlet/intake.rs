@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Inlet, Pass};
 use crate::batch::{Batch, Records, StreamId};
-use crate::blocking::block_on;
 use crate::buffers::Closed;
 use crate::receipt::{Ledger, Receipt, Verdict};
 
@@ -218,20 +217,6 @@ impl Intake {
             taken = taken => taken,
             () = self.closed.cancelled() => Err(Closed),
         }
-    }
-
-    /// [`Intake::send`] for threads: blocks while the pipelines are full.
-    ///
-    /// # Errors
-    /// The source is to stop, and the pipelines take nothing more in.
-    pub fn send_blocking(
-        &self,
-        records: Arc<Records>,
-        bytes: usize,
-        stream: StreamId,
-        on_settled: impl FnOnce(Verdict) + Send + 'static,
-    ) -> Result<(), Closed> {
-        block_on(self.send(records, bytes, stream, on_settled))
     }
 
     /// Whether the next batch would wait: a source that can say so to its senders does (HTTP 429).

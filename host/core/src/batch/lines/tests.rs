@@ -77,13 +77,3 @@ fn an_empty_line_at_the_head_of_a_batch_is_kept() {
     lines.push(b"a");
     assert_eq!(texts(&finish(&mut lines)), ["", "", "a"]);
 }
-
-#[test]
-fn a_cancelled_part_is_forgotten() {
-    let mut lines = Lines::new("message");
-    lines.push(b"a");
-    lines.part(b"half");
-    lines.cancel_line();
-    lines.push(b"b");
-    assert_eq!(texts(&finish(&mut lines)), ["a", "b"]);
-}
