@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::kafka::settings::{linger, queue, timeout};
 use super::kafka::{Acks, Compression, KafkaSettings, Stamp};
 use super::{Output, OutputContext, OutputKind};
 use flitch_core::batch::encode::Framing;
@@ -95,18 +95,6 @@ pub struct EventHubsSettings {
     #[schemars(extend("writeOnly" = true))]
     #[serde(default)]
     pub options: BTreeMap<String, OptionValue>,
-}
-
-fn linger() -> Span {
-    Span(Duration::from_millis(5))
-}
-
-fn timeout() -> Span {
-    Span(Duration::from_secs(60))
-}
-
-fn queue() -> Bytes {
-    Bytes(32 << 20)
 }
 
 impl EventHubsSettings {

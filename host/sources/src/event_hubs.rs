@@ -1,11 +1,11 @@
 //! Azure Event Hubs: the Kafka source with all that follows from a connection string.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::kafka::settings::{commit_interval, message_field, queue, rebalance_wait, tag};
 use super::kafka::{Codec, DESCRIPTORS, Fields, KafkaSettings, Start, Tombstones};
 use super::multiline::JoinSettings;
 use super::{Probing, Sample, SourceContext, SourceKind, Starting};
@@ -85,26 +85,6 @@ pub struct EventHubsSettings {
     #[schemars(extend("writeOnly" = true))]
     #[serde(default)]
     pub options: BTreeMap<String, OptionValue>,
-}
-
-fn tag() -> String {
-    "{topic}".to_owned()
-}
-
-fn message_field() -> String {
-    "message".to_owned()
-}
-
-fn queue() -> Bytes {
-    Bytes(32 << 20)
-}
-
-fn commit_interval() -> Span {
-    Span(Duration::from_secs(1))
-}
-
-fn rebalance_wait() -> Span {
-    Span(Duration::from_secs(5))
 }
 
 /// A hub, or a pattern of hubs.

@@ -7,7 +7,7 @@ mod client;
 mod context;
 mod fate;
 mod produce;
-mod settings;
+pub(super) mod settings;
 mod ship;
 
 use std::sync::Arc;

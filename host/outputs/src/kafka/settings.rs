@@ -119,15 +119,15 @@ fn yes() -> bool {
     true
 }
 
-fn linger() -> Span {
+pub(crate) fn linger() -> Span {
     Span(std::time::Duration::from_millis(5))
 }
 
-fn timeout() -> Span {
+pub(crate) fn timeout() -> Span {
     Span(std::time::Duration::from_secs(60))
 }
 
-fn queue() -> Bytes {
+pub(crate) fn queue() -> Bytes {
     Bytes(32 << 20)
 }
 

@@ -38,7 +38,7 @@ mod queue;
 mod reader;
 mod sample;
 mod sender;
-mod settings;
+pub(super) mod settings;
 mod trouble;
 
 use context::Context;

@@ -61,6 +61,7 @@ pub struct KafkaSettings {
     /// Names of topics, and regular expressions that begin with `^` and choose among all that there are, those that come
     /// later included. Topics that begin with `__`, which are the brokers' own, are left out unless they are named or some
     /// expression begins with `^__`.
+    // A comma may stand in a regular expression, so it parts no topics.
     #[serde(deserialize_with = "one_or_more")]
     #[schemars(with = "OneOrMore")]
     pub topics: Vec<String>,
@@ -235,27 +236,26 @@ impl Fields {
     }
 }
 
-fn tag() -> String {
+pub(crate) fn tag() -> String {
     "{topic}".to_owned()
 }
 
-fn message_field() -> String {
+pub(crate) fn message_field() -> String {
     "message".to_owned()
 }
 
-fn queue() -> Bytes {
+pub(crate) fn queue() -> Bytes {
     Bytes(32 << 20)
 }
 
-fn commit_interval() -> Span {
+pub(crate) fn commit_interval() -> Span {
     Span(Duration::from_secs(1))
 }
 
-fn rebalance_wait() -> Span {
+pub(crate) fn rebalance_wait() -> Span {
     Span(Duration::from_secs(5))
 }
 
-/// One topic, or a list of them. (A comma may stand in a regular expression.)
 impl KafkaSettings {
     /// Settings for topics and a group, all else by default.
     pub fn new(brokers: &str, topics: &[&str], group: &str) -> KafkaSettings {
