@@ -95,7 +95,23 @@ impl Encoding {
     /// # Errors
     /// Which do not.
     fn check(&self) -> anyhow::Result<()> {
-        let Encoding { timestamp, tag, only, except, rename, field, columns, .. } = self;
+        self.check_names()?;
+        self.check_naming()?;
+        self.check_field()?;
+        self.check_columns()?;
+        anyhow::ensure!(
+            self.format != Format::Parquet || self.timestamp_format != TimestampFormat::Unix,
+            wrong!(
+                "encoding.timestamp_format",
+                ": Parquet has no timestamps of seconds: take `unix_ms`, `unix_us` or `unix_ns`"
+            )
+        );
+        Ok(())
+    }
+
+    /// Whether all that names a field is a name of one.
+    fn check_names(&self) -> anyhow::Result<()> {
+        let Encoding { only, except, rename, field, columns, .. } = self;
         let names = |list: &[String]| list.iter().try_for_each(|name| path::check_exact(name));
         let renamed =
             rename.iter().try_for_each(|(old, new)| path::check_exact(old).and(path::check_exact(new)));
@@ -108,29 +124,33 @@ impl Encoding {
         ] {
             checked.map_err(|error| wrong!("encoding.{key}", ": {error}"))?;
         }
-        let name = self.format.name();
+        Ok(())
+    }
+
+    /// Keys that choose and name fields are for formats that write names.
+    fn check_naming(&self) -> anyhow::Result<()> {
         let named = [
-            ("timestamp", *timestamp != Naming::default()),
-            ("tag", *tag != Naming::default()),
-            ("only", !only.is_empty()),
-            ("except", !except.is_empty()),
-            ("rename", !rename.is_empty()),
+            ("timestamp", self.timestamp != Naming::default()),
+            ("tag", self.tag != Naming::default()),
+            ("only", !self.only.is_empty()),
+            ("except", !self.except.is_empty()),
+            ("rename", !self.rename.is_empty()),
         ];
         if !matches!(self.format, Format::Ndjson | Format::Parquet)
             && let Some((key, _)) = named.into_iter().find(|(_, set)| *set)
         {
             anyhow::bail!(wrong!(
                 "encoding.{key}",
-                " is for `format: ndjson` and `parquet`: with `format: {name}` other keys say what is written"
+                " is for `format: ndjson` and `parquet`: with `format: {}` other keys say what is written",
+                self.format.name()
             ));
         }
-        anyhow::ensure!(
-            self.format != Format::Parquet || self.timestamp_format != TimestampFormat::Unix,
-            wrong!(
-                "encoding.timestamp_format",
-                ": Parquet has no timestamps of seconds: take `unix_ms`, `unix_us` or `unix_ns`"
-            )
-        );
+        Ok(())
+    }
+
+    /// `field` is for formats that write the value of one.
+    fn check_field(&self) -> anyhow::Result<()> {
+        let name = self.format.name();
         match (self.format, &self.field) {
             (Format::Text | Format::Raw, None) => {
                 anyhow::bail!(wrong!(
@@ -149,6 +169,11 @@ impl Encoding {
             }
             (Format::Ndjson | Format::Csv | Format::Parquet, None) => {}
         }
+        Ok(())
+    }
+
+    /// `columns` and `header` are for CSV.
+    fn check_columns(&self) -> anyhow::Result<()> {
         if self.format == Format::Csv {
             anyhow::ensure!(
                 !self.columns.is_empty(),
