@@ -50,7 +50,6 @@ struct AdxOutput {
     /// What the service calls what is written.
     format: &'static str,
     mapping_kind: &'static str,
-    extension: String,
     /// Whether what the cluster says of a blob is waited for.
     waits: bool,
     patience: Duration,

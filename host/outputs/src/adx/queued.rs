@@ -119,7 +119,7 @@ impl AdxOutput {
         if let Some(blob) = before.and_then(|blob| Url::parse(&blob).ok()) {
             return Ok((resources, blob));
         }
-        let name = format!("{}__{}__{id}__flitch.{}", place.database, place.table, self.extension);
+        let name = format!("{}__{}__{id}__flitch{}", place.database, place.table, self.plan.extension);
         let mut is_renewed = false;
         loop {
             let mut trouble = None;

@@ -190,24 +190,54 @@ impl AdxSettings {
                 mode: self.mode,
             }]);
         }
-        let entry = |(place, entry): (usize, &'_ TableSettings)| {
-            let mode = match entry.streaming {
+        let entries = self.tables.iter().enumerate().map(|(place, table)| Entry {
+            path: format!("tables[{place}]."),
+            tag: Some(&table.tag),
+            database: &table.db,
+            table: &table.table,
+            mapping: table.mapping.as_deref(),
+            mode: match table.streaming {
                 Some(true) => Mode::Auto,
                 Some(false) => Mode::Queued,
                 None => self.mode,
+            },
+        });
+        Ok(entries.collect())
+    }
+
+    /// Whether what goes to the tables can be written in this format, and as each of them wants it.
+    fn check_format(&self, entries: &[Entry<'_>], format: &str) -> anyhow::Result<()> {
+        for (place, table) in self.tables.iter().enumerate() {
+            let is_it = |named: &String| {
+                named.eq_ignore_ascii_case(format) || format == "json" && named == "multijson"
             };
-            (format!("tables[{place}]."), mode)
-        };
-        Ok(self
-            .tables
-            .iter()
-            .enumerate()
-            .map(|(place, table)| {
-                let (path, mode) = entry((place, table));
-                let mapping = table.mapping.as_deref();
-                Entry { path, tag: Some(&table.tag), database: &table.db, table: &table.table, mapping, mode }
-            })
-            .collect())
+            anyhow::ensure!(
+                table.format.as_ref().is_none_or(is_it),
+                wrong!(
+                    "tables[{place}].format",
+                    ": this output writes `{format}`, as `encoding.format` says: make another output for what has another form"
+                )
+            );
+        }
+        for entry in entries.iter().filter(|entry| entry.mode != Mode::Queued) {
+            let path = &entry.path;
+            anyhow::ensure!(
+                format != "json" || entry.mapping.is_some(),
+                wrong!(
+                    "{path}mapping",
+                    " is missing: JSON cannot be streamed without one (`flitch adx mapping` writes one)"
+                )
+            );
+            anyhow::ensure!(
+                format != "parquet",
+                wrong!("encoding.format", ": `parquet` cannot be streamed: take `mode: queued`")
+            );
+            anyhow::ensure!(
+                !self.ingest_by,
+                wrong!("ingest_by", " is for what is queued: streams have no tags")
+            );
+        }
+        Ok(())
     }
 
     fn limits(&self) -> anyhow::Result<Limits> {
@@ -237,75 +267,15 @@ impl AdxSettings {
         self.auth.check()?;
         let ends = ends(&self.cluster, self.ingest.as_deref(), &self.trusted_hosts)?;
         let (format, mapping_kind, suffix) = format(cx.encoder.encoding().format)?;
-        for (place, table) in self.tables.iter().enumerate() {
-            let is_it = |named: &String| {
-                named.eq_ignore_ascii_case(format) || format == "json" && named == "multijson"
-            };
-            anyhow::ensure!(
-                table.format.as_ref().is_none_or(is_it),
-                wrong!(
-                    "tables[{place}].format",
-                    ": this output writes `{format}`, as `encoding.format` says: make another output for what has another form"
-                )
-            );
-        }
         let (entries, limits) = (self.entries()?, self.limits()?);
-        for entry in &entries {
-            let path = &entry.path;
-            anyhow::ensure!(
-                entry.mode == Mode::Queued || format != "json" || entry.mapping.is_some(),
-                wrong!(
-                    "{path}mapping",
-                    " is missing: JSON cannot be streamed without one (`flitch adx mapping` writes one)"
-                )
-            );
-            anyhow::ensure!(
-                entry.mode == Mode::Queued || format != "parquet",
-                wrong!("encoding.format", ": `parquet` cannot be streamed: take `mode: queued`")
-            );
-            anyhow::ensure!(
-                entry.mode == Mode::Queued || !self.ingest_by,
-                wrong!("ingest_by", " is for what is queued: streams have no tags")
-            );
-        }
+        self.check_format(&entries, format)?;
         let routes = Arc::new(Routes::new(&entries, limits)?);
-        // The names of columns would be a record.
-        let mut encoding = cx.encoder.encoding().clone();
-        encoding.header = encoding.format != Format::Csv;
-        let table = table(&encoding).map(|table| TablePlan { is_strict: true, ..table });
-        // Tables are compressed within.
-        let (compression, extension) = match table {
-            Some(_) => (Compression::Snappy, suffix.to_owned()),
-            None => (Compression::Gzip, format!("{suffix}{}", Compression::Gzip.extension())),
-        };
-        let plan = Plan {
-            output: cx.name.clone(),
-            folder: cx.state_dir.join("staging"),
-            key: Template::parse("_").map_err(anyhow::Error::msg)?,
-            places: Some(routes.clone()),
-            keeps: true,
-            longest: 4096,
-            part: 4096,
-            has_id: true,
-            encoder: Encoder::new(encoding, Framing::FullLines)?,
-            compression,
-            table,
-            extension: format!(".{extension}"),
-            bytes: limits.queued.0,
-            age: limits.queued.1,
-            // Of what waits for `max_age` at most there is nothing to be said for closing it before.
-            idle: limits.queued.1.max(limits.streamed.1),
-            open: self.max_open,
-            held: self.max_staged.0,
-            stored: false,
-            ledgers: cx.ledgers.clone(),
-        };
+        let plan = self.plan(cx, routes.clone(), limits, suffix)?;
         let timeout = self.timeout.0;
         let http = believing(self.ca_file.as_deref(), move |tls| {
             let tls = Some(tls);
             http_client::client(Settings { tls, proxy: None, connect_timeout: CONNECT, timeout, keep: true })
         })?;
-        let probes = entries.iter().map(probe::Wanted::of).collect();
         Ok(AdxOutput {
             name: cx.name.clone(),
             service: Service::new(
@@ -321,7 +291,6 @@ impl AdxSettings {
             routes,
             format,
             mapping_kind,
-            extension,
             waits: self.ack == Ack::Delivered,
             patience: self.status_timeout.0,
             tags: self.tags.clone(),
@@ -330,7 +299,48 @@ impl AdxSettings {
             uploads: Semaphore::new(WRITES),
             detour: Mutex::new(None),
             said_detour: Quiet::a_minute(),
-            probes,
+            probes: entries.iter().map(probe::Wanted::of).collect(),
+        })
+    }
+
+    /// How objects are built, of which each is a blob or a stream.
+    fn plan(
+        &self,
+        cx: &OutputContext,
+        routes: Arc<Routes>,
+        limits: Limits,
+        suffix: &str,
+    ) -> anyhow::Result<Plan> {
+        // The names of columns would be a record.
+        let mut encoding = cx.encoder.encoding().clone();
+        encoding.header = encoding.format != Format::Csv;
+        let table = table(&encoding).map(|table| TablePlan { is_strict: true, ..table });
+        // Tables are compressed within.
+        let (compression, extension) = match table {
+            Some(_) => (Compression::Snappy, format!(".{suffix}")),
+            None => (Compression::Gzip, format!(".{suffix}{}", Compression::Gzip.extension())),
+        };
+        Ok(Plan {
+            output: cx.name.clone(),
+            folder: cx.state_dir.join("staging"),
+            key: Template::parse("_").map_err(anyhow::Error::msg)?,
+            places: Some(routes),
+            keeps: true,
+            longest: 4096,
+            part: 4096,
+            has_id: true,
+            encoder: Encoder::new(encoding, Framing::FullLines)?,
+            compression,
+            table,
+            extension,
+            bytes: limits.queued.0,
+            age: limits.queued.1,
+            // Of what waits for `max_age` at most there is nothing to be said for closing it before.
+            idle: limits.queued.1.max(limits.streamed.1),
+            open: self.max_open,
+            held: self.max_staged.0,
+            stored: false,
+            ledgers: cx.ledgers.clone(),
         })
     }
 }
