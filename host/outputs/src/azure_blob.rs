@@ -150,14 +150,51 @@ impl AzureBlobSettings {
         checks::container("container", &self.container)?;
         let string = self.string()?;
         let account = self.account_in(&string)?;
-        let of_string = |name: &str| string.get(&name.to_ascii_lowercase()).map(|value| (*value).to_owned());
-        let key =
-            self.account_key.as_ref().map(|key| key.expose().to_owned()).or_else(|| of_string("AccountKey"));
+        let mut builder = MicrosoftAzureBuilder::new()
+            .with_container_name(&self.container)
+            .with_account(&account)
+            .with_retry(retries())
+            .with_http_connector(crate::object::Connector::new(self.timeout.0, self.ca_file.as_deref())?);
+        if let Some(endpoint) = self.endpoint_in(&string, &account) {
+            checks::endpoint(&endpoint)?;
+            builder = builder.with_endpoint(endpoint.trim_end_matches('/').to_owned()).with_allow_http(true);
+        }
+        self.with_credentials(builder, &string)
+    }
+
+    /// The store with what flitch proves by who it is: a key of the account, a SAS, the machine, or whatever else the settings
+    /// and the environment name.
+    fn with_credentials(
+        &self,
+        builder: MicrosoftAzureBuilder,
+        string: &HashMap<String, &str>,
+    ) -> anyhow::Result<MicrosoftAzureBuilder> {
+        let of_string = |name: &str| string.get(name).map(|value| (*value).to_owned());
+        let key = self.account_key.as_ref().map(|key| key.expose().to_owned());
+        let key = key.or_else(|| of_string("accountkey"));
         let sas = self.sas_token.as_ref().map(|sas| sas.expose().to_owned());
-        let sas = sas.or_else(|| of_string("SharedAccessSignature"));
-        let ways = [key.is_some(), sas.is_some(), self.auth.is_some()].iter().filter(|way| **way).count();
+        let sas = sas.or_else(|| of_string("sharedaccesssignature"));
+        let ways = [key.is_some(), sas.is_some(), self.auth.is_some()];
+        self.check_ways(ways.into_iter().filter(|is_named| *is_named).count())?;
+        if let Some(key) = key {
+            return Ok(builder.with_access_key(key));
+        }
+        if let Some(sas) = sas {
+            return Ok(builder.with_config(AzureConfigKey::SasKey, sas.trim_start_matches('?')));
+        }
+        if let Some(client_id) = self.managed(environment) {
+            let audience = STORAGE.to_owned();
+            let auth = AuthSettings::ManagedIdentity { client_id, endpoint: None };
+            return Ok(builder.with_credentials(Arc::new(Managed::new(Entra { auth, audience }))));
+        }
+        self.check_workload()?;
+        Ok(self.with_identity(builder))
+    }
+
+    /// Whether the keys that say who flitch is name one way alone, of which all is there.
+    fn check_ways(&self, named: usize) -> anyhow::Result<()> {
         anyhow::ensure!(
-            ways <= 1,
+            named <= 1,
             wrong!("auth", ", a key of the account and a SAS exclude each other: keep one of them")
         );
         anyhow::ensure!(
@@ -172,41 +209,28 @@ impl AzureBlobSettings {
                 wrong!("auth", ": `client_secret` needs `client_id`, `client_secret` and `tenant_id`")
             );
         }
-        let endpoint = self.endpoint_in(&string, &account);
-        let mut builder = MicrosoftAzureBuilder::new()
-            .with_container_name(&self.container)
-            .with_account(&account)
-            .with_retry(retries())
-            .with_http_connector(crate::object::Connector::new(self.timeout.0, self.ca_file.as_deref())?);
-        if let Some(endpoint) = endpoint {
-            checks::endpoint(&endpoint)?;
-            builder = builder.with_endpoint(endpoint.trim_end_matches('/').to_owned()).with_allow_http(true);
+        Ok(())
+    }
+
+    /// Whether `auth: workload_identity` finds in the environment what it needs of it.
+    fn check_workload(&self) -> anyhow::Result<()> {
+        if self.auth != Some(AzureAuth::WorkloadIdentity) {
+            return Ok(());
         }
-        if let Some(key) = key {
-            return Ok(builder.with_access_key(key));
+        let given = |set: &Option<String>, name| set.is_some() || environment(name).is_some();
+        let needed = [
+            ("AZURE_FEDERATED_TOKEN_FILE", environment("AZURE_FEDERATED_TOKEN_FILE").is_some()),
+            ("AZURE_CLIENT_ID (or `client_id`)", given(&self.client_id, "AZURE_CLIENT_ID")),
+            ("AZURE_TENANT_ID (or `tenant_id`)", given(&self.tenant_id, "AZURE_TENANT_ID")),
+        ];
+        if let Some((name, _)) = needed.iter().find(|(_, is_there)| !is_there) {
+            anyhow::bail!(wrong!("auth", ": `workload_identity` needs {name}, and the environment has none"));
         }
-        if let Some(sas) = sas {
-            return Ok(builder.with_config(AzureConfigKey::SasKey, sas.trim_start_matches('?')));
-        }
-        if let Some(client_id) = self.managed(environment) {
-            let audience = STORAGE.to_owned();
-            let auth = AuthSettings::ManagedIdentity { client_id, endpoint: None };
-            return Ok(builder.with_credentials(Arc::new(Managed::new(Entra { auth, audience }))));
-        }
-        if self.auth == Some(AzureAuth::WorkloadIdentity) {
-            let given = |set: &Option<String>, name| set.is_some() || environment(name).is_some();
-            let missing = [
-                ("AZURE_FEDERATED_TOKEN_FILE", environment("AZURE_FEDERATED_TOKEN_FILE").is_some()),
-                ("AZURE_CLIENT_ID (or `client_id`)", given(&self.client_id, "AZURE_CLIENT_ID")),
-                ("AZURE_TENANT_ID (or `tenant_id`)", given(&self.tenant_id, "AZURE_TENANT_ID")),
-            ];
-            if let Some((name, _)) = missing.iter().find(|(_, is_there)| !is_there) {
-                anyhow::bail!(wrong!(
-                    "auth",
-                    ": `workload_identity` needs {name}, and the environment has none"
-                ));
-            }
-        }
+        Ok(())
+    }
+
+    /// The store with what the environment says, and what the settings say in its place.
+    fn with_identity(&self, mut builder: MicrosoftAzureBuilder) -> MicrosoftAzureBuilder {
         for (name, key) in ENVIRONMENT {
             let is_secret = key == AzureConfigKey::ClientSecret && self.auth.is_some();
             if let Some(value) = environment(name).filter(|_| !is_secret) {
@@ -225,7 +249,7 @@ impl AzureBlobSettings {
         if let Some(tenant) = &self.tenant_id {
             builder = builder.with_tenant_id(tenant);
         }
-        Ok(builder)
+        builder
     }
 
     /// Whether tokens are those of the machine; of which client, where it has several.

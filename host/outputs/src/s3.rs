@@ -84,7 +84,8 @@ pub enum ServerSideEncryption {
 }
 
 impl S3Settings {
-    fn builder(&self) -> anyhow::Result<AmazonS3Builder> {
+    /// Whether the keys make sense by themselves and together.
+    fn verify(&self) -> anyhow::Result<()> {
         checks::bucket("bucket", &self.bucket)?;
         let words = [
             ("access_key_id", self.access_key_id.as_deref()),
@@ -115,6 +116,11 @@ impl S3Settings {
             self.profile.is_none() || self.access_key_id.is_none(),
             wrong!("profile", " and `access_key_id` are two ways in: leave one of them out")
         );
+        Ok(())
+    }
+
+    fn builder(&self) -> anyhow::Result<AmazonS3Builder> {
+        self.verify()?;
         let found = match self.access_key_id {
             // Who brings a key needs no more than a region of the files, and none of those that are not in order.
             Some(_) => Found::of(None).ok(),
