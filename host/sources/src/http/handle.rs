@@ -3,23 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
-use hyper::header::{AUTHORIZATION, CONNECTION, EXPECT, HeaderMap, HeaderValue};
+use hyper::header::{CONNECTION, EXPECT, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Method, Request, Response, Version};
-use percent_encoding::percent_decode_str;
+use hyper::{Request, Response, Version};
 use tokio::sync::{SemaphorePermit, oneshot};
 use tokio::time::timeout;
 
 use super::answer::Answer;
 use super::body::Arriving;
 use super::content::Form;
-use super::otlp::{self, Bad, Encoding};
-use super::{AckWhen, HttpAuth, Shared, body, content, decode};
-use crate::MOST_TAG;
+use super::head::{Head, admit};
+use super::otlp::{self, Bad};
+use super::{AckWhen, Shared, body, content, decode};
 use flitch_core::batch::origin::{Origins, Root};
 use flitch_core::batch::{Records, StreamId};
 use flitch_core::dead_letter;
@@ -94,51 +92,38 @@ async fn is_late(shared: &Shared) {
     tokio::time::sleep(LAST).await;
 }
 
+/// The body as it came.
+async fn arrived(
+    body: &mut Arriving<Incoming>,
+    room: &mut body::Room,
+    shared: &Shared,
+) -> Result<Bytes, Answer> {
+    let settings = &shared.settings;
+    let pace = body::Pace { wait: settings.read_timeout.0, rate: settings.min_rate.0 };
+    tokio::select! {
+        biased;
+        raw = body::read(body, settings.max_body.0 as usize, pace, room) => raw,
+        () = is_late(shared) => Err(Answer::Draining),
+    }
+}
+
+/// Takes in what a request brings, batch by batch.
 async fn take(
     parts: &Parts,
     body: &mut Arriving<Incoming>,
     held: Result<Form, Answer>,
     shared: &Shared,
 ) -> Result<Answer, Answer> {
-    let settings = &shared.settings;
-    let draining = shared.cx.stop.is_cancelled();
-    let path = parts.uri.path();
-    match (&parts.method, path) {
-        (&Method::POST, _) => {}
-        (&Method::GET | &Method::HEAD, "/health") if draining => return Err(Answer::Draining),
-        (&Method::GET | &Method::HEAD, "/health") => return Ok(Answer::Healthy),
-        (&Method::GET | &Method::HEAD, _) => return Err(Answer::NotFound),
-        (_, "/health") => return Err(Answer::NotAllowed("GET, HEAD, POST")),
-        _ => return Err(Answer::NotAllowed("POST")),
+    if let Some(answer) = admit(parts, shared)? {
+        return Ok(answer);
     }
-    let headers = &parts.headers;
-    if settings.auth.as_ref().is_some_and(|auth| !is_allowed(auth, headers)) {
-        return Err(Answer::Unauthorized);
-    }
-    if draining {
-        return Err(Answer::Draining);
-    }
-    // The path of OTLP is none of a tag.
-    let tag = tag_of(if matches!(held, Ok(Form::Otlp(_))) { "/" } else { path }, shared);
-    if tag.len() > MOST_TAG {
-        return Err(Answer::LongTag(MOST_TAG));
-    }
-    let held = held?;
-    let codings = content::codings(headers)?;
-    let charset = match held {
-        Form::Text | Form::Otlp(Encoding::Json) => content::charset(headers)?,
-        Form::MessagePack | Form::Otlp(Encoding::Protobuf) => None,
-    };
+    let Head { tag, form, codings, charset } = Head::of(parts, held, shared)?;
     if shared.cx.intake.is_full() {
         return Err(Answer::Full);
     }
+    let (settings, headers) = (&shared.settings, &parts.headers);
     let mut room = body::Room::of(&shared.pending);
-    let pace = body::Pace { wait: settings.read_timeout.0, rate: settings.min_rate.0 };
-    let raw = tokio::select! {
-        biased;
-        raw = body::read(body, settings.max_body.0 as usize, pace, &mut room) => raw?,
-        () = is_late(shared) => return Err(Answer::Draining),
-    };
+    let raw = arrived(body, &mut room, shared).await?;
     let bytes = raw.len();
     let takes_long = bytes > LONG || !codings.is_empty() || charset.is_some();
     let mut hand = hand(shared).await;
@@ -152,7 +137,7 @@ async fn take(
     };
     let text = apart(takes_long, expand)?;
     let reading = decode::Reading::new(shared, &tag);
-    let batches = apart(takes_long, || decode::Batches::new(held, headers, &text, reading, reading.beside()));
+    let batches = apart(takes_long, || decode::Batches::new(form, headers, &text, reading, reading.beside()));
     let mut batches = batches?;
     let root = idempotency_key(headers).map(|key| root(&shared.cx.name, &tag, key, &text));
     let mut sent = Sent { shared, root, bytes, records: 0, told: Vec::new(), stream: stream_of(shared) };
@@ -193,32 +178,6 @@ async fn hand(shared: &Shared) -> SemaphorePermit<'_> {
 /// Does work; while another thread takes over the tasks of this one, where it takes long.
 fn apart<T>(takes_long: bool, work: impl FnOnce() -> T) -> T {
     if takes_long { tasks::in_place(work) } else { work() }
-}
-
-/// `/app/web` is the tag `app.web`; `/` the one of the settings.
-fn tag_of(path: &str, shared: &Shared) -> String {
-    let path = path.trim_matches('/');
-    if path.is_empty() {
-        return shared.settings.tag.clone().unwrap_or_else(|| shared.cx.name.to_string());
-    }
-    percent_decode_str(path).decode_utf8_lossy().replace('/', ".")
-}
-
-/// Whether the request carries one of the tokens, or one of the users' passwords. Compared in constant time.
-fn is_allowed(auth: &HttpAuth, headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()) else { return false };
-    let Some((scheme, credentials)) = value.split_once(' ') else { return false };
-    let credentials = credentials.trim();
-    if scheme.eq_ignore_ascii_case("bearer") {
-        return auth.bearer.iter().fold(false, |found, token| found | token.matches(credentials));
-    }
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return false;
-    }
-    let decoded = base64::engine::general_purpose::STANDARD.decode(credentials);
-    let Some(decoded) = decoded.ok().and_then(|d| String::from_utf8(d).ok()) else { return false };
-    let Some((user, password)) = decoded.split_once(':') else { return false };
-    auth.basic.get(user).is_some_and(|expected| expected.matches(password))
 }
 
 /// What names a request for good, where its client says so

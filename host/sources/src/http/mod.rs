@@ -35,6 +35,7 @@ mod content;
 mod decode;
 mod entries;
 mod handle;
+mod head;
 pub mod otlp;
 mod sample;
 
