@@ -6,15 +6,17 @@ use std::time::Instant;
 use flitch_core::batch::Cut;
 use flitch_core::buffers::Closed;
 
-use super::charset::{Charset, Coding, MARK, Places};
+use super::charset::{Charset, Coding, MARK};
 use super::container::At;
 use super::sender::Sender;
 use super::settings::{Codec, FileSettings};
 use super::tail::Tail;
 
 mod blank;
+mod piece;
 
 pub(super) use blank::Blank;
+use piece::Piece;
 
 /// Bytes that are read of a file at its turn. Even, so that no unit of a charset is cut.
 pub(super) const PIECE: usize = 256 << 10;
@@ -35,6 +37,13 @@ pub(super) struct Searched {
     to: u64,
     /// From here up to there are NULs.
     written: u64,
+}
+
+/// What a turn at a file goes by.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    coding: Coding,
+    now: Instant,
 }
 
 /// Reads pieces of files into one buffer.
@@ -59,18 +68,19 @@ impl Reader {
     /// Reads the next piece of `tail` and sends its records. Answers whether there may be more to read.
     pub fn turn(&mut self, tail: &mut Tail, out: &mut Sender, now: Instant) -> Result<bool, ReadError> {
         let Some(coding) = self.coding(tail, out)? else { return Ok(false) };
+        let turn = Turn { coding, now };
         out.gather.offsets.is_exact = coding.is_utf8();
         if let Some(searched) = tail.searched {
-            return self.search_end(tail, searched, coding, out, now);
+            return self.search_end(tail, searched, turn, out);
         }
         if let Blank::Asked { from, to } = tail.blank {
-            return self.ask_blank(tail, from, to, coding, out, now);
+            return self.ask_blank(tail, (from, to), turn, out);
         }
         let mut want = want(tail.average, &out.cut, self.piece);
         loop {
             let read = self.fill(tail, tail.offset, want, now)?;
             let (written, at_end) = tail.written(&self.buffer[..read], read < want, coding);
-            let consumed = self.split(tail, written, at_end, coding, out, now)?;
+            let consumed = self.split(tail, written, at_end, turn, out)?;
             let is_asked = matches!(tail.blank, Blank::Asked { .. });
             if consumed > 0 || at_end || tail.searched.is_some() || is_asked || out.is_blocked() {
                 // The rest of the piece is read again when there is room for it.
@@ -125,98 +135,40 @@ impl Reader {
         tail: &mut Tail,
         read: usize,
         at_end: bool,
-        coding: Coding,
+        turn: Turn,
         out: &mut Sender,
-        now: Instant,
     ) -> Result<usize, ReadError> {
         tail.know_root(&out.cx.name)?;
-        let start = tail.offset;
-        let mut begin = tail.position();
-        out.gather.end_open(&mut tail.streams, false, now);
+        let (start, mut begin) = (tail.offset, tail.position());
+        out.gather.end_open(&mut tail.streams, false, turn.now);
         let last = at_end && tail.force;
-        let (text, mut len) = match coding.is_utf8() {
-            true => (&mut self.buffer, read),
-            false => {
-                let len = coding.decode(&self.buffer[..read], last, &mut self.text);
-                (&mut self.text, len)
-            }
-        };
-        tail.partial = len > 0 && text[len - 1] != b'\n';
-        if last && tail.partial {
-            // What is unfinished is taken as if its end was there.
-            text[len] = b'\n';
-            len += 1;
-        }
-        let (text, raw) = match coding.is_utf8() {
-            true => (&self.buffer[..len], &self.buffer[..read]),
-            false => (&self.text[..len], &self.buffer[..read]),
-        };
-        let mut places = Places::new(coding, raw);
-        let limit = out.gather.limit;
+        let mut piece = self.text(tail, read, last, turn);
         // Where the batch begins, as text and in the file, and how much text the one before it took.
-        let (mut batch, mut place, mut sent) = (0, 0, 0);
-        let (mut consumed, mut rows) = (0, 0);
+        let (mut batch, mut place, mut sent, mut rows) = (0, 0, 0, 0);
         loop {
-            let rest = &text[consumed..];
             // A handful of lines behind a full batch would make a batch of their own: the next piece begins with them.
-            if sent > 0 && batch == consumed && !at_end && rest.len() < sent / 8 {
+            if sent > 0 && batch == piece.taken && !at_end && piece.rest().len() < sent / 8 {
                 break;
             }
-            let known = out.gather.offsets.rows();
-            let at = At { base: start + consumed as u64, now, streams: &mut tail.streams };
-            consumed += out.gather.append(rest, &out.cut, last, at);
-            let mut in_file = |at: u64| start + places.of(text, (at - start) as usize) as u64;
-            if !coding.is_utf8() {
-                out.gather.offsets.translate(known, &mut in_file);
+            piece.append(tail, out);
+            if !out.gather.full(&out.cut) && (piece.pass_nuls(tail, out) || piece.cut_long(tail, out)) {
+                continue;
             }
-            let mut rest = &text[consumed..];
-            if !out.gather.full(&out.cut) && rest.first() == Some(&0) {
-                let nuls = Coding::UTF_8.nuls(rest);
-                out.count_nuls(tail, nuls * coding.unit());
-                consumed += nuls;
-                rest = &rest[nuls..];
-                if !rest.is_empty() {
-                    continue;
-                }
-            }
-            if !out.gather.full(&out.cut) && rest.len() > limit {
-                match memchr::memchr(b'\n', rest) {
-                    Some(end) if rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]).len() > limit => {
-                        let mut base = start + consumed as u64;
-                        if !coding.is_utf8() {
-                            base = in_file(base);
-                        }
-                        let at = At { base, now, streams: &mut tail.streams };
-                        out.gather.push_cut(&rest[..end], at);
-                        consumed += end + 1;
-                        if !out.gather.full(&out.cut) {
-                            continue;
-                        }
-                    }
-                    // A carriage return may be the first half of the line's end.
-                    None if rest.len() > limit + 1 => {
-                        let to = start + read as u64;
-                        tail.searched = Some(Searched { to, written: to });
-                        tail.blank = Blank::Unknown;
-                    }
-                    _ => {}
-                }
-            }
-            if last && consumed == len {
-                out.gather.end_open(&mut tail.streams, true, now);
+            if last && piece.rest().is_empty() {
+                out.gather.end_open(&mut tail.streams, true, turn.now);
             }
             let full = out.gather.full(&out.cut);
             let taken = out.gather.taken();
-            if consumed > batch || taken > 0 {
-                let end = places.of(text, consumed);
+            if piece.taken > batch || taken > 0 {
+                let end = piece.place();
                 tail.offset = start + end as u64;
                 match taken {
                     0 => out.pass(tail),
                     _ => out.send(tail, begin, end - place)?,
                 }
                 begin = tail.position();
-                sent = consumed - batch;
-                (batch, place) = (consumed, end);
+                sent = piece.taken - batch;
+                (batch, place) = (piece.taken, end);
                 rows += taken;
             }
             // What comes behind records that came back would come twice.
@@ -229,15 +181,34 @@ impl Reader {
         Ok(place)
     }
 
+    /// The first `read` bytes of the buffer as UTF-8. Where nothing more comes of the file (`last`), the line at its end ends.
+    fn text(&mut self, tail: &mut Tail, read: usize, last: bool, turn: Turn) -> Piece<'_> {
+        let is_utf8 = turn.coding.is_utf8();
+        let (text, mut len) = match is_utf8 {
+            true => (&mut self.buffer, read),
+            false => {
+                let len = turn.coding.decode(&self.buffer[..read], last, &mut self.text);
+                (&mut self.text, len)
+            }
+        };
+        tail.partial = len > 0 && text[len - 1] != b'\n';
+        if last && tail.partial {
+            text[len] = b'\n';
+            len += 1;
+        }
+        let text = if is_utf8 { &self.buffer } else { &self.text };
+        Piece::new(tail, &self.buffer[..read], &text[..len], last, turn)
+    }
+
     /// Looks further for the end of a line that is longer than the limit; once it is there, sends what is kept of it.
     fn search_end(
         &mut self,
         tail: &mut Tail,
         searched: Searched,
-        coding: Coding,
+        turn: Turn,
         out: &mut Sender,
-        now: Instant,
     ) -> Result<bool, ReadError> {
+        let Turn { coding, now } = turn;
         let read = self.fill(tail, searched.to, self.piece, now)?;
         tail.know_root(&out.cx.name)?;
         let at_end = read < self.piece;

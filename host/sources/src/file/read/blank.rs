@@ -5,7 +5,6 @@
 //! text that is not written yet. Which of both a run of NULs is, only what comes behind it tells.
 
 use std::io;
-use std::time::Instant;
 
 use rustix::fs::SeekFrom;
 
@@ -13,7 +12,7 @@ use super::super::charset::Coding;
 use super::super::content::Content;
 use super::super::sender::Sender;
 use super::super::tail::Tail;
-use super::{ReadError, Reader};
+use super::{ReadError, Reader, Turn};
 
 /// What is known of the NULs that come next in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,12 +64,11 @@ impl Reader {
     pub(super) fn ask_blank(
         &mut self,
         tail: &mut Tail,
-        from: u64,
-        to: u64,
-        coding: Coding,
+        (from, to): (u64, u64),
+        turn: Turn,
         out: &Sender,
-        now: Instant,
     ) -> Result<bool, ReadError> {
+        let Turn { coding, now } = turn;
         let to = after_hole(tail, to)?;
         let read = self.fill(tail, to, self.piece, now)?;
         let nuls = coding.nuls(&self.buffer[..read]);
