@@ -23,6 +23,7 @@ use super::settings::Compression;
 use crate::packed;
 use unended::Unended;
 
+mod found;
 mod unended;
 
 /// A file that is followed. Nothing of its content is kept: what is not sent is read again.

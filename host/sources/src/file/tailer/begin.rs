@@ -6,18 +6,16 @@ use std::time::Instant;
 
 use flitch_core::batch::constants::Constants;
 use flitch_core::batch::origin::Root;
-use flitch_core::batch::{StreamId, TAG, TIMESTAMP};
+use flitch_core::batch::{TAG, TIMESTAMP};
 use flitch_core::machine::hostname;
-use flitch_core::receipt::Watermark;
 
 use super::super::charset::Coding;
 use super::super::checkpoint::Checkpoint;
 use super::super::container::Position;
 use super::super::discover::{FileId, Found};
 use super::super::fingerprint::{HEAD, Trail, read_at, read_head};
-use super::super::read::Blank;
 use super::super::settings::ReadFrom;
-use super::super::tail::{Compressed, Tail, Twin, modified};
+use super::super::tail::Tail;
 use super::{Key, Tailer};
 
 /// Where to begin in a file.
@@ -58,46 +56,7 @@ impl Tailer {
 
     fn begin(&mut self, found: &Found, now: Instant) -> io::Result<Key> {
         self.settings.lets_read(&found.place)?;
-        let id = FileId::of(&found.meta);
-        let mut tail = Tail {
-            id,
-            path: found.path.clone(),
-            place: found.place.clone(),
-            folder: self.scan.real_folder(&found.place),
-            label: None,
-            constants: None,
-            stream: StreamId::next(),
-            root: None,
-            root_before: None,
-            mark: Watermark::new(Some(Position::at(0))),
-            fingerprint: None,
-            trail: None,
-            unended: None,
-            saved: None,
-            is_fresh: true,
-            content: None,
-            used: None,
-            twin: Twin::Unknown,
-            finished: None,
-            compressed: Compressed::Unknown,
-            offset: 0,
-            streams: None,
-            searched: None,
-            coding: None,
-            blank: Blank::Unknown,
-            told_nuls: false,
-            size: found.meta.len(),
-            modified: modified(&found.meta),
-            grown: now,
-            gone: None,
-            seen: self.walks,
-            partial: false,
-            queued: false,
-            force: false,
-            verify_at: now,
-            rest_until: None,
-            average: 0,
-        };
+        let mut tail = Tail::found(found, self.scan.real_folder(&found.place), self.walks, now);
         self.open(&mut tail)?;
         tail.verify(self.settings.compression)?;
         let (start, kept) = self.start_of(&tail, found)?;
@@ -124,21 +83,26 @@ impl Tailer {
             tail.gone = Some(now);
         }
         self.there_before.remove(&found.path);
-        if let Some(kept) = self.kept_id(id, &found.path) {
+        if let Some(kept) = self.kept_id(tail.id, &found.path) {
             let content = self.kept.remove(&kept).filter(|_| is_other);
             content.into_iter().for_each(|content| self.let_go.replaced(content, now));
-            if kept != id {
+            if kept != tail.id {
                 self.forgotten.push(kept);
             }
         }
+        Ok(self.follow(tail))
+    }
+
+    /// Follows a file from now on.
+    fn follow(&mut self, tail: Tail) -> Key {
         let key = self.next_key;
         self.next_key += 1;
         if tail.gone.is_none() {
             // Only a name whose file is gone can have been ours.
-            self.by_path.insert(found.path.clone(), key);
+            self.by_path.insert(tail.path.clone(), key);
         }
-        self.by_id.insert(id, key);
-        self.by_inode.insert(id.inode, key);
+        self.by_id.insert(tail.id, key);
+        self.by_inode.insert(tail.id.inode, key);
         let plain = !tail.is_compressed();
         self.tails.insert(key, tail);
         self.note_open(key, true);
@@ -146,7 +110,7 @@ impl Tailer {
         if plain {
             self.enqueue(key);
         }
-        Ok(key)
+        key
     }
 
     /// Whether the name under which a file was found leads to it still, or it was renamed.
