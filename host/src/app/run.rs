@@ -14,7 +14,7 @@ use super::supervise::{Starting, keep};
 use super::{App, AppError, Command, Control, Refused, Signals, manager};
 use crate::admin::{self, AdminSettings, Home, StatusBoard};
 use crate::config::{Config, Loaded};
-use crate::fleet::{self, Fleet};
+use crate::fleet::{self, Chosen, Fleet};
 use flitch_core::placed::Placed;
 use flitch_core::telemetry::{self, Part};
 use flitch_filters::swap::Watch;
@@ -66,32 +66,11 @@ async fn attend(path: &Path, own: Loaded, signals: Signals) -> Result<Ended, Run
     let stop_admin = CancellationToken::new();
     let (control, requests) = Control::new();
     if config.admin.enabled {
-        let listen = config.admin.listen.clone();
-        let started = admin::start(&config.admin, board.clone(), control.clone(), stop_admin.clone()).await;
-        let started = started.with_context(|| {
-            format!("cannot listen on {listen} (`admin: {{ enabled: false }}` turns it off)")
-        });
-        let (address, serving) =
-            started.map_err(|error| AppError { path: "admin.listen".to_owned(), error })?;
-        keep_admin(serving, &config.admin, &board, &control, &stop_admin);
-        tracing::info!(%address, "admin listener: /metrics, /healthz, /readyz, /api/status, /api/filters/history");
+        listen(&config.admin, &board, &control, &stop_admin).await?;
     }
     let folder = path.parent().unwrap_or(Path::new("."));
-    let starts = async {
-        let failed = match App::start(chosen.in_force().config.clone(), folder, board.clone()).await {
-            Ok(app) => return Ok(app),
-            Err(failed) => failed,
-        };
-        match (chosen.sent.take(), &in_force) {
-            (Some(sent), InForce::Sent(kept)) => {
-                in_force = fleet::refused(kept.clone(), sent.error(&failed.path, &failed.error).to_string());
-                App::start(chosen.own.config.clone(), folder, board.clone()).await
-            }
-            _ => Err(failed),
-        }
-    };
     let app = tokio::select! {
-        started = starts => started?,
+        started = start(&mut chosen, &mut in_force, folder, &board) => started?,
         // Plugins that are compiled at the first start take their time.
         () = either(&mut term, &mut interrupt) => {
             tracing::warn!("stopped before the start was through");
@@ -121,13 +100,7 @@ async fn attend(path: &Path, own: Loaded, signals: Signals) -> Result<Ended, Run
         std::future::pending().await
     };
     let app = tokio::select! { app = daemon.serve() => app, app = asks => app };
-    let timeout = app.config().drain_timeout.0;
-    tracing::info!(timeout = ?timeout, "draining; a second signal stops at once");
-    manager::draining(timeout);
-    let ended = tokio::select! {
-        drained = app.drain(timeout) => if drained { Ended::Drained } else { Ended::Left },
-        () = either(&mut term, &mut interrupt) => Ended::AtOnce,
-    };
+    let ended = drain(app, either(&mut term, &mut interrupt)).await;
     telemetry::say_all();
     stop_admin.cancel();
     // It says farewell to its server, which takes it no more than moments.
@@ -144,6 +117,54 @@ async fn attend(path: &Path, own: Loaded, signals: Signals) -> Result<Ended, Run
         Ended::Again => {}
     }
     Ok(if control.is_to_restart() && ended != Ended::AtOnce { Ended::Again } else { ended })
+}
+
+/// Starts what is in force. Where a server has sent that, and it cannot be put to work, the machine's own is in force instead.
+async fn start(
+    chosen: &mut Chosen,
+    in_force: &mut InForce,
+    folder: &Path,
+    board: &Arc<StatusBoard>,
+) -> Result<App, AppError> {
+    let failed = match App::start(chosen.in_force().config.clone(), folder, board.clone()).await {
+        Ok(app) => return Ok(app),
+        Err(failed) => failed,
+    };
+    match (chosen.sent.take(), &*in_force) {
+        (Some(sent), InForce::Sent(kept)) => {
+            *in_force = fleet::refused(kept.clone(), sent.error(&failed.path, &failed.error).to_string());
+            App::start(chosen.own.config.clone(), folder, board.clone()).await
+        }
+        _ => Err(failed),
+    }
+}
+
+/// Waits for records on their way, until the time for it is over or `at_once`.
+async fn drain(app: App, at_once: impl Future<Output = ()>) -> Ended {
+    let timeout = app.config().drain_timeout.0;
+    tracing::info!(timeout = ?timeout, "draining; a second signal stops at once");
+    manager::draining(timeout);
+    tokio::select! {
+        drained = app.drain(timeout) => if drained { Ended::Drained } else { Ended::Left },
+        () = at_once => Ended::AtOnce,
+    }
+}
+
+/// Starts the admin listener, and keeps it going.
+async fn listen(
+    settings: &AdminSettings,
+    board: &Arc<StatusBoard>,
+    control: &Control,
+    stop: &CancellationToken,
+) -> Result<(), AppError> {
+    let started = admin::start(settings, board.clone(), control.clone(), stop.clone()).await;
+    let started = started.with_context(|| {
+        format!("cannot listen on {} (`admin: {{ enabled: false }}` turns it off)", settings.listen)
+    });
+    let (address, serving) = started.map_err(|error| AppError { path: "admin.listen".to_owned(), error })?;
+    keep_admin(serving, settings, board, control, stop);
+    tracing::info!(%address, "admin listener: /metrics, /healthz, /readyz, /api/status, /api/filters/history");
+    Ok(())
 }
 
 /// Starts the admin listener again when it ends.
