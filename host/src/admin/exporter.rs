@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::upkeep::Tended;
 use flitch_core::receipt::{Accounts, Ledger};
-use flitch_core::telemetry::{self, Metric};
+use flitch_core::telemetry::{self, Kind, Metric};
 
 /// Gathers the metrics of the process and shows them in Prometheus' text format.
 ///
@@ -39,10 +39,10 @@ impl Exporter {
                     for metric in Metric::ALL {
                         let name = metric.name();
                         let (unit, help) = (Option::<Unit>::None, metric.help().into());
-                        if name.ends_with("_total") {
-                            r.describe_counter(name.into(), unit, help);
-                        } else {
-                            r.describe_gauge(name.into(), unit, help);
+                        match metric.kind() {
+                            Kind::Counter => r.describe_counter(name.into(), unit, help),
+                            Kind::Gauge => r.describe_gauge(name.into(), unit, help),
+                            Kind::Histogram => r.describe_histogram(name.into(), unit, help),
                         }
                     }
                 });

@@ -12,7 +12,7 @@ mod shown;
 
 pub use gathered::{Gathered, say_all, say_due};
 pub use health::{Health, Part};
-pub use names::Metric;
+pub use names::{Kind, Metric};
 pub use quiet::Quiet;
 pub use shown::{Shown, show};
 

@@ -197,6 +197,17 @@ metrics_list! {
     ManagedConfigs = "flitch_managed_configs_total",
 }
 
+/// What the numbers of a metric are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Counts up from the start of the process on.
+    Counter,
+    /// What is now.
+    Gauge,
+    /// How often something took how long.
+    Histogram,
+}
+
 pub(super) static METADATA: Metadata<'static> = Metadata::new("flitch", Level::INFO, None);
 
 fn key(metric: Metric, labels: &[(&'static str, &str)]) -> Key {
@@ -205,28 +216,42 @@ fn key(metric: Metric, labels: &[(&'static str, &str)]) -> Key {
 }
 
 impl Metric {
+    /// What its numbers are.
+    pub fn kind(self) -> Kind {
+        match self {
+            Metric::BufferSyncSeconds | Metric::FilterSwapPause | Metric::WriteSeconds => Kind::Histogram,
+            _ if self.name().ends_with("_total") => Kind::Counter,
+            _ => Kind::Gauge,
+        }
+    }
+
     /// The counter under these labels.
     pub fn counter(self, labels: &[(&'static str, &str)]) -> metrics::Counter {
+        debug_assert_eq!(self.kind(), Kind::Counter, "{}", self.name());
         metrics::with_recorder(|r| r.register_counter(&key(self, labels), &METADATA))
     }
 
     /// The gauge under these labels.
     pub fn gauge(self, labels: &[(&'static str, &str)]) -> metrics::Gauge {
+        debug_assert_eq!(self.kind(), Kind::Gauge, "{}", self.name());
         metrics::with_recorder(|r| r.register_gauge(&key(self, labels), &METADATA))
     }
 
     /// A part's share in the gauge under these labels; of several the gauge has the sum.
     pub fn shown(self, labels: &[(&'static str, &str)]) -> Shown {
+        debug_assert_eq!(self.kind(), Kind::Gauge, "{}", self.name());
         Shown::new(key(self, labels), Together::Sum)
     }
 
     /// The same of what has no sum, a time or a yes: of several shares the gauge has the greatest.
     pub fn shown_most(self, labels: &[(&'static str, &str)]) -> Shown {
+        debug_assert_eq!(self.kind(), Kind::Gauge, "{}", self.name());
         Shown::new(key(self, labels), Together::Most)
     }
 
     /// The histogram under these labels.
     pub fn histogram(self, labels: &[(&'static str, &str)]) -> metrics::Histogram {
+        debug_assert_eq!(self.kind(), Kind::Histogram, "{}", self.name());
         metrics::with_recorder(|r| r.register_histogram(&key(self, labels), &METADATA))
     }
 }

@@ -1,8 +1,9 @@
-//! `docs/sources.md` and `docs/outputs.md`: what each type promises, by the table of the guarantees, and on which real part
-//! that was tried.
+//! Pages of the documentation that are written from what they are about: `docs/sources.md` and `docs/outputs.md` say what each
+//! type promises, by the table of the guarantees, and on which real part that was tried, and `docs/metrics.md` what is measured.
 
 use super::kinds::{SECTIONS, read};
 use super::*;
+use flitch_core::telemetry::Metric;
 
 /// A type: what its tests run against, the file of those tests, and the shortest configuration of it.
 struct Page {
@@ -193,4 +194,37 @@ fn the_pages_of_sources_and_outputs_say_what_the_guarantees_say() {
             "FLITCH_BLESS=1 cargo test -p flitch --lib config::tests",
         );
     }
+}
+
+/// The list of all metrics.
+fn metrics() -> String {
+    let mut text = String::from(
+        "# Metrics\n\n\
+         <!-- Written from the doc comments in host/core/src/telemetry/names.rs by `FLITCH_BLESS=1 cargo test -p flitch --lib \
+         config::tests`; do not edit. -->\n\n\
+         The admin listener shows them at `/metrics` in the text format of Prometheus: `curl http://127.0.0.1:9598/metrics` \
+         ([`admin`](config.md#admin)). They begin anew with the process. Labels name the part (`source`, `output`, `filter`, \
+         `table`, …); a gauge of a part goes with it. A histogram is three series, `…_bucket`, `…_sum` and `…_count`. What the \
+         counts of records add up to is in [guarantees.md](guarantees.md#accounts).\n\n\
+         Worth an alert: `flitch_part_failures_total` and `flitch_records_dead_lettered_total` where they grow, \
+         `flitch_dead_letters_deleted_total` above 0 (records are lost then), `flitch_dead_letters_failing`, \
+         `flitch_buffer_failing` and `flitch_breaker_open` where they stay 1, and `flitch_buffer_bytes` near the `max_bytes` of \
+         the buffer. `/readyz` and `/api/status` say the reason.\n\n\
+         | metric | kind | what it says |\n|---|---|---|\n",
+    );
+    for metric in Metric::ALL {
+        let kind = format!("{:?}", metric.kind()).to_lowercase();
+        text += &format!("| `{}` | {kind} | {} |\n", metric.name(), metric.help());
+    }
+    text
+}
+
+#[test]
+fn the_page_of_metrics_says_what_the_listener_says_of_each() {
+    let path = repository().join("docs/metrics.md");
+    expect(&path, &metrics(), "FLITCH_BLESS=1 cargo test -p flitch --lib config::tests");
+    let all = metrics();
+    let named: Vec<&str> = all.split('`').filter(|word| word.starts_with("flitch_")).collect();
+    let is_one = |name: &&&str| Metric::ALL.iter().any(|metric| metric.name() == **name);
+    assert_eq!(named.iter().find(|name| !is_one(name)), None);
 }
