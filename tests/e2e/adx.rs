@@ -26,7 +26,7 @@ fn numbers(kusto: &Kusto, database: &str, table: &str) -> BTreeSet<usize> {
     for line in kusto.lines(database, table) {
         let record: Value = serde_json::from_str(&line).unwrap();
         let message = record["message"].as_str().unwrap();
-        let number = message[2..9].parse().unwrap();
+        let number = number_in(message).unwrap();
         assert!(seen.insert(number), "{number} twice");
     }
     seen

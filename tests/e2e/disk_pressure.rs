@@ -34,10 +34,7 @@ impl Sink {
                 return Reply { status: 503, ..Reply::default() };
             }
             let text = String::from_utf8_lossy(&request.body);
-            let number = |line: &str| {
-                let at = line.find("n=").expect("a line of the test") + 2;
-                line[at..at + 7].parse::<usize>().expect("its number")
-            };
+            let number = |line: &str| number_in(line).expect("a line of the test");
             numbers.lock().extend(text.lines().map(number));
             Reply { status: 200, ..Reply::default() }
         });

@@ -61,11 +61,6 @@ fn numbers(flitch: &Flitch, name: &str) -> std::collections::BTreeMap<usize, usi
     all
 }
 
-fn number_in(line: &str) -> Option<usize> {
-    let from = line.find("n=")? + 2;
-    line[from..from + 7].parse().ok()
-}
-
 /// All of these lines are in one of the outputs.
 #[track_caller]
 fn all_arrive(flitch: &Flitch, names: &[&str], lines: std::ops::Range<usize>) {

@@ -34,8 +34,8 @@ fn written(aggregator: &Flitch) -> Vec<Value> {
 fn numbers(records: &[Value]) -> BTreeMap<usize, usize> {
     let mut seen = BTreeMap::new();
     for record in records {
-        let text = record["message"].as_str().unwrap();
-        *seen.entry(text[2..9].parse().unwrap()).or_insert(0) += 1;
+        let number = number_in(record["message"].as_str().unwrap()).unwrap();
+        *seen.entry(number).or_insert(0) += 1;
     }
     seen
 }

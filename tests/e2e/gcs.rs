@@ -22,15 +22,7 @@ fn output(gcs: &Gcs, more: &str) -> String {
 /// The numbers in the bucket, each once.
 #[track_caller]
 fn numbers(gcs: &Gcs) -> BTreeSet<usize> {
-    let mut seen = BTreeSet::new();
-    for (name, text) in gcs.objects("logs").unwrap() {
-        for line in String::from_utf8(text).unwrap().lines() {
-            let at = line.find("n=").expect("a line has a number");
-            let number = line[at + 2..at + 9].parse().expect("a number");
-            assert!(seen.insert(number), "{number} twice, in {name} too");
-        }
-    }
-    seen
+    numbers_once(gcs.objects("logs").unwrap())
 }
 
 const ACCOUNT: &str = "edge@project.iam.gserviceaccount.com";

@@ -27,7 +27,7 @@ fn sender(url: &str, settings: &str) -> String {
 fn numbers(receiver: &Flitch) -> BTreeSet<usize> {
     let text = fs::read_to_string(receiver.at("all.ndjson")).unwrap_or_default();
     let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines.map(|record| record["message"].as_str().unwrap()[2..9].parse().unwrap()).collect()
+    lines.map(|record| number_in(record["message"].as_str().unwrap()).unwrap()).collect()
 }
 
 fn length(sender: &Flitch) -> u64 {

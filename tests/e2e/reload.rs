@@ -124,8 +124,7 @@ fn reloads_of_every_kind_lose_nothing_and_keep_the_order_of_files() {
     let out = std::fs::read_to_string(flitch.at("out.ndjson")).unwrap();
     let mut senders: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for line in out.lines() {
-        let at = line.find("n=").unwrap();
-        let number: usize = line[at + 2..at + 9].parse().unwrap();
+        let number = number_in(line).unwrap();
         senders.entry(number / 2_000_000 * 2_000_000).or_default().push(number);
     }
     for (file, first) in FILES {

@@ -27,10 +27,7 @@ fn output(s3: &S3, more: &str) -> String {
 #[track_caller]
 fn count(s3: &S3, records: usize) -> usize {
     let lines = s3.lines("logs");
-    let number = |line: &String| {
-        let at = line.find("n=").expect("a line has a number");
-        line[at + 2..at + 9].parse::<usize>().expect("a number")
-    };
+    let number = |line: &String| number_in(line).expect("a line has a number");
     let seen: BTreeSet<usize> = lines.iter().map(number).collect();
     assert_eq!(seen, (0..records).collect(), "what is missing, or nobody wrote");
     lines.len()

@@ -1,6 +1,6 @@
 //! What the tests share: topics, numbered lines, and the check that none is missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
@@ -73,11 +73,28 @@ pub fn open(path: &Path) -> File {
     OpenOptions::new().create(true).append(true).open(path).unwrap()
 }
 
-/// The number in the text of a record, wherever it stands.
-pub fn number(message: &Message) -> Option<usize> {
-    let text = message.text();
+/// The number of a [`line`], wherever that stands in a text.
+pub fn number_in(text: &str) -> Option<usize> {
     let at = text.find("n=")?;
     text.get(at + 2..at + 9)?.parse().ok()
+}
+
+/// The number in the text of a message.
+pub fn number(message: &Message) -> Option<usize> {
+    number_in(&message.text())
+}
+
+/// The numbers in the lines of files, or of objects, by their names; each line must have one, and none may come twice.
+#[track_caller]
+pub fn numbers_once(files: BTreeMap<String, Vec<u8>>) -> BTreeSet<usize> {
+    let mut seen = BTreeSet::new();
+    for (name, text) in files {
+        for line in String::from_utf8(text).unwrap().lines() {
+            let number = number_in(line).expect("a line has a number");
+            assert!(seen.insert(number), "{number} twice, in {name} too");
+        }
+    }
+    seen
 }
 
 /// Waits until a topic holds each of the numbers 0 to `count` at least once, and gives how often each came.
