@@ -13,6 +13,7 @@ pub mod backoff;
 pub mod blocking;
 pub mod clock;
 pub mod dead_letter;
+pub mod durable;
 pub mod exact;
 pub mod file_stamp;
 pub mod hex;

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
+use crate::durable::sync_folder_of;
+
 /// Rights of the owner's group and of everybody else.
 const OTHERS: u32 = 0o077;
 
@@ -107,10 +109,7 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Resu
     write(&mut out)?;
     out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
     fs::rename(&aside, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+    sync_folder_of(path)
 }
 
 /// Takes the rights of everybody else from a folder that is flitch's own: one that is empty, as a new file system is but for its

@@ -19,6 +19,7 @@ use crate::Error;
 use crate::digest::Digest;
 use crate::reference::Reference;
 use crate::signature::{self, Signature};
+use flitch_core::durable::sync_folder_of;
 use flitch_core::private;
 
 /// Longest time that a file is written to.
@@ -267,7 +268,7 @@ impl Aside {
         self.file.sync_all()?;
         fs::rename(&self.path, path)?;
         self.is_taken = true;
-        File::open(path.parent().unwrap_or(Path::new("")))?.sync_all()
+        sync_folder_of(path)
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::telling::Telling;
 use super::{DeadLetterSettings, WhenFull};
+use crate::durable::sync_folder;
 use crate::file_stamp::is_at;
 
 const PREFIX: &str = "letters-";
@@ -111,7 +112,7 @@ pub(super) fn begin_replay(folder: &Path) -> io::Result<File> {
             std::fs::rename(&path, &back)?;
         }
     }
-    sync(folder)?;
+    sync_folder(folder)?;
     Ok(alone)
 }
 
@@ -126,8 +127,8 @@ pub(super) fn archive(folder: &Path, taken: &Path, path: &Path) -> io::Result<()
         to = archive.join(format!("{PREFIX}{number:08}{SUFFIX}"));
     }
     std::fs::rename(taken, to)?;
-    sync(&archive)?;
-    sync(folder)
+    sync_folder(&archive)?;
+    sync_folder(folder)
 }
 
 /// How files are made here: what is in records is for nobody else to read.
@@ -140,11 +141,6 @@ pub(super) fn private() -> OpenOptions {
 /// Makes a folder that nobody else may look into, if it is not there.
 fn make(folder: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-/// Makes a change of a folder's entries safe.
-pub(super) fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 impl Folder {
@@ -200,7 +196,7 @@ impl Folder {
         let fits = |c: &Current| c.is_there() && (c.bytes == 0 || c.bytes + lines.len() as u64 <= most);
         let mut current = match self.current.take().filter(fits) {
             Some(current) => current,
-            None => self.begin(sync)?,
+            None => self.begin(sync_folder)?,
         };
         let written = current.file.write_all(lines).and_then(|()| current.file.sync_data());
         match &written {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rustix::fs::OFlags;
 
-use super::rotate::sync_folder;
+use flitch_core::durable::sync_folder;
 
 /// Most closed files that wait to be forced to the disk together.
 const MOST_CLOSED: usize = 16_384;

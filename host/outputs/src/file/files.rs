@@ -16,7 +16,8 @@ use rustix::io::Errno;
 use super::dirty::{Dirty, complain};
 use super::fault::{Fault, Root};
 use super::place::Place;
-use super::rotate::{Rights, Rotation, sync_folder};
+use super::rotate::{Rights, Rotation};
+use flitch_core::durable::sync_folder;
 use flitch_core::file_stamp::is_same;
 use flitch_core::net::descriptors;
 

@@ -11,6 +11,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::place::Place;
+use flitch_core::durable::sync_folder_of;
 use flitch_core::telemetry::{Health, Part};
 
 /// What rotated files end in behind their number.
@@ -163,14 +164,6 @@ fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Makes a change of a folder's entries safe; where the file system knows no such thing there is nothing to do.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    match File::open(folder)?.sync_all() {
-        Err(e) if e.kind() == io::ErrorKind::InvalidInput => Ok(()),
-        other => other,
-    }
-}
-
 /// Compresses a file; the plain one goes when the other is whole and on the disk.
 fn compress(from: &Path, to: &Path) -> io::Result<()> {
     let unfinished = to.with_extension("gz.part");
@@ -192,6 +185,6 @@ fn compress(from: &Path, to: &Path) -> io::Result<()> {
         // A disk that is full gets its space back.
         let _ = fs::remove_file(&unfinished);
     })?;
-    sync_folder(to.parent().unwrap_or(Path::new("/")))?;
+    sync_folder_of(to)?;
     fs::remove_file(from)
 }

@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use flitch_core::durable;
+
 #[cfg(test)]
 pub(super) mod faults;
 
@@ -41,7 +43,7 @@ pub(super) fn sync(file: &File, _path: &Path) -> io::Result<()> {
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     #[cfg(test)]
     faults::call()?;
-    File::open(folder)?.sync_all()
+    durable::sync_folder(folder)
 }
 
 /// Makes all that is on the file system of a folder outlive a crash.

@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use super::WebhdfsOutput;
 use super::fault::Fault;
 use crate::staging::Object;
+use flitch_core::durable::sync_folder;
 use flitch_core::{blocking, private};
 
 impl WebhdfsOutput {
@@ -142,7 +143,7 @@ impl Begun {
         let (folder, file) = (self.folder.clone(), self.file(path));
         blocking::io(move || match std::fs::remove_file(file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed.and_then(|()| std::fs::File::open(folder)?.sync_all()),
+            removed => removed.and_then(|()| sync_folder(&folder)),
         })
         .await
     }

@@ -14,6 +14,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use flitch_core::batch::origin::Root;
+use flitch_core::durable::sync_folder;
 use flitch_core::private;
 
 use super::container::{PARTS, Position};
@@ -159,7 +160,7 @@ impl Store {
         let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;
         fs::rename(&aside, self.folder.join(NAME))?;
-        File::open(&self.folder)?.sync_all()?;
+        sync_folder(&self.folder)?;
         fs::remove_file(self.folder.join(OLD_NAME)).or_else(|error| match error.kind() {
             io::ErrorKind::NotFound => Ok(()),
             _ => Err(error),

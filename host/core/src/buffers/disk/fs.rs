@@ -9,7 +9,7 @@ use std::path::Path;
 
 use arrow_buffer::Buffer;
 
-use crate::{file_stamp, private};
+use crate::{durable, file_stamp, private};
 
 /// Most parts of one call to write (`IOV_MAX` of Linux).
 const PARTS: usize = 1024;
@@ -115,7 +115,7 @@ impl Fs for Real {
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        fs::File::open(folder)?.sync_all()
+        durable::sync_folder(folder)
     }
 }
 
