@@ -182,7 +182,7 @@ fn open(settings: &FileSettings, cx: &OutputContext) -> anyhow::Result<FileOutpu
     // Records of another format end in a newline.
     let lines = cx.encoder.encoding().format != Format::Raw;
     let form = Form { header: cx.encoder.header(), lines };
-    let files = Mutex::new(Files::new(root.clone(), rotation, form, settings.sync != SyncMode::Never));
+    let files = Mutex::new(Files::new(root.clone(), rotation, form, settings.sync));
     Ok(FileOutput {
         shared: Arc::new(Shared {
             files,
@@ -212,13 +212,12 @@ impl FileOutput {
             format!("the path `{}` has a field that is missing, empty or no name for a file", self.path)
         }));
         let shared = self.shared.clone();
-        let sync = self.sync == SyncMode::Batch;
         let encoded = text.clone();
         let parts = tasks::aside(move || {
             let mut files = shared.files.lock();
             let mut parts = Vec::new();
             for part in split(&paths, &text, rows) {
-                let result = files.append(&part.path, part.bytes(&text), sync);
+                let result = files.append(&part.path, part.bytes(&text));
                 parts.push((part.rows, part.length, result));
             }
             parts

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+use super::SyncMode;
 use super::dirty::{Dirty, complain};
 use super::fault::{Fault, Root};
 use super::place::Place;
@@ -50,8 +51,8 @@ pub(super) struct Files {
     looked: Instant,
     /// Where the file is compressed that was rotated last.
     rotated: Option<Arc<Place>>,
-    /// Whether what was written is forced to the disk at some time.
-    forces: bool,
+    /// When what was written is forced to the disk.
+    sync: SyncMode,
     /// What was closed to make room, and what [`Files::take_dirty`] answered and came back.
     unsynced: Dirty,
 }
@@ -73,9 +74,8 @@ struct Open {
 }
 
 impl Files {
-    /// None is open. With `forces` somebody takes what is to be forced to the disk, [`Files::take_dirty`], or has it done with
-    /// each `append`.
-    pub fn new(root: Root, rotation: Option<Rotation>, form: Form, forces: bool) -> Files {
+    /// None is open. With [`SyncMode::Interval`] somebody takes what is to be forced to the disk: [`Files::take_dirty`].
+    pub fn new(root: Root, rotation: Option<Rotation>, form: Form, sync: SyncMode) -> Files {
         OUTPUTS.fetch_add(1, Ordering::Relaxed);
         Files {
             root,
@@ -84,21 +84,22 @@ impl Files {
             open: HashMap::new(),
             looked: Instant::now(),
             rotated: None,
-            forces,
+            sync,
             unsynced: Dirty::default(),
         }
     }
 
-    /// Appends whole records, and with `sync` waits until they are on the disk. After an error none of them is in the
-    /// file, but where it was the disk that did not force them.
-    pub fn append(&mut self, path: &Path, lines: &[u8], sync: bool) -> Result<(), Fault> {
+    /// Appends whole records, and with [`SyncMode::Batch`] waits until they are on the disk. After an error none of them is in
+    /// the file, but where it was the disk that did not force them.
+    pub fn append(&mut self, path: &Path, lines: &[u8]) -> Result<(), Fault> {
         let place = self.open.get(path).map_or_else(|| Place::of(path), |open| open.place.clone());
         let _turn = place.turn();
         self.ready(path, &place, lines.len() as u64).map_err(|e| self.root.of_path(path, &e))?;
         let open = self.open.get_mut(path).expect("it was just made ready");
         let appended = open.append(lines, &self.form);
         open.dirty |= open.regular && appended.is_ok();
-        if let Err(error) = appended.and_then(|()| if sync { open.sync() } else { Ok(()) }) {
+        let safe = appended.and_then(|()| if self.sync == SyncMode::Batch { open.sync() } else { Ok(()) });
+        if let Err(error) = safe {
             // What was written to it before stays, and so do the names of what was made for it.
             self.put_aside(path);
             return Err(self.root.of_write(path, &error));
@@ -109,7 +110,7 @@ impl Files {
     /// Takes folders whose new entries are to be forced to the disk with the next records below them. If none come for
     /// too many of them, all are now.
     fn owe(&mut self, folders: Vec<PathBuf>) {
-        if !self.forces {
+        if self.sync == SyncMode::Never {
             return;
         }
         self.unsynced.folders.extend(folders);
@@ -194,7 +195,7 @@ impl Files {
     /// already when it is opened again.
     fn put_aside(&mut self, path: &Path) {
         match self.open.remove(path) {
-            Some(open) if open.dirty && self.forces => {
+            Some(open) if open.dirty && self.sync != SyncMode::Never => {
                 self.unsynced.folders.extend(open.folders);
                 self.unsynced.close(path, &open.file);
             }
@@ -205,7 +206,7 @@ impl Files {
 
     fn close_where(&mut self, closes: impl Fn(&Path, &Open) -> bool) {
         for (path, mut open) in self.open.extract_if(|path, open| closes(path, open)) {
-            if !self.forces {
+            if self.sync == SyncMode::Never {
                 continue;
             }
             // There may be no descriptor for them before that of the file is free.

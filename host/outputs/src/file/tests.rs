@@ -270,28 +270,32 @@ fn the_names_of_new_files_and_folders_are_forced_to_the_disk_with_the_records() 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a/b/out");
     let rotation = Some(Rotation { max_bytes: 10, keep: 2, compresses: None });
-    let mut files = Files::new(Root::new("/", true), rotation, Form { header: None, lines: true }, true);
+    let mut files =
+        Files::new(Root::new("/", true), rotation, Form { header: None, lines: true }, SyncMode::Interval);
     let changed = |files: &mut Files| {
         let mut folders: Vec<_> = files.take_dirty().folders.into_iter().collect();
         folders.sort();
         folders
     };
-    files.append(&path, b"one\n", false).unwrap();
+    files.append(&path, b"one\n").unwrap();
     let all = ["", "a", "a/b"].map(|name| folder.path().join(name).components().collect::<PathBuf>());
     assert_eq!(changed(&mut files), all);
-    files.append(&path, b"two\n", false).unwrap();
+    files.append(&path, b"two\n").unwrap();
     assert!(changed(&mut files).is_empty());
-    files.append(&path, b"rotated\n", false).unwrap();
+    files.append(&path, b"rotated\n").unwrap();
     assert_eq!(changed(&mut files), all[2..]);
-    files.append(&folder.path().join("c/out"), b"three\n", true).unwrap();
+    let mut files =
+        Files::new(Root::new("/", true), None, Form { header: None, lines: true }, SyncMode::Batch);
+    files.append(&folder.path().join("c/out"), b"three\n").unwrap();
     assert!(changed(&mut files).is_empty(), "they are safe already");
 }
 
 #[test]
 fn what_a_sync_did_not_come_to_is_synced_by_the_next() {
     let folder = tempfile::tempdir().unwrap();
-    let mut files = Files::new(Root::new("/", true), None, Form { header: None, lines: true }, true);
-    files.append(&folder.path().join("a"), b"one\n", false).unwrap();
+    let mut files =
+        Files::new(Root::new("/", true), None, Form { header: None, lines: true }, SyncMode::Interval);
+    files.append(&folder.path().join("a"), b"one\n").unwrap();
     let broken_off = files.take_dirty();
     assert!(files.take_dirty().is_empty(), "it is under way");
     files.give_back(broken_off);

@@ -3,8 +3,8 @@ use std::collections::HashSet;
 use super::super::rotate::Rotation;
 use super::*;
 
-fn files(forces: bool) -> Files {
-    Files::new(Root::new("/", true), None, Form { header: None, lines: true }, forces)
+fn files(sync: SyncMode) -> Files {
+    Files::new(Root::new("/", true), None, Form { header: None, lines: true }, sync)
 }
 
 #[test]
@@ -25,16 +25,16 @@ fn outputs_leave_descriptors_to_all_else_and_each_has_one_file_open() {
 #[test]
 fn the_file_that_was_used_longest_ago_makes_room_and_nothing_of_it_is_lost() {
     let folder = tempfile::tempdir().unwrap();
-    let mut files = files(true);
+    let mut files = files(SyncMode::Interval);
     let path = |name: &str| folder.path().join("new").join(name);
     for name in ["a", "b", "a", "c"] {
-        files.append(&path(name), format!("{name}\n").as_bytes(), false).unwrap();
+        files.append(&path(name), format!("{name}\n").as_bytes()).unwrap();
     }
     assert!(files.close_oldest());
     let mut open: Vec<_> = files.open.keys().cloned().collect();
     open.sort();
     assert_eq!(open, [path("a"), path("c")]);
-    files.append(&path("b"), b"b\n", false).unwrap();
+    files.append(&path("b"), b"b\n").unwrap();
     assert_eq!(fs::read_to_string(path("b")).unwrap(), "b\nb\n");
     while files.close_oldest() {}
     assert!(files.open.is_empty());
@@ -43,24 +43,24 @@ fn the_file_that_was_used_longest_ago_makes_room_and_nothing_of_it_is_lost() {
 #[test]
 fn the_names_of_what_could_not_be_written_at_once_are_forced_to_the_disk_with_the_next_records() {
     let folder = tempfile::tempdir().unwrap();
-    let mut files = files(true);
+    let mut files = files(SyncMode::Interval);
     let new = folder.path().join("new");
     let path = new.join("a");
     files.ready(&path, &Place::of(&path), 0).unwrap();
     // As if the disk were full.
     files.open.get_mut(&path).unwrap().file = Arc::new(File::open(&path).unwrap());
-    files.append(&path, b"a\n", false).unwrap_err();
-    files.append(&path, b"a\n", false).unwrap();
+    files.append(&path, b"a\n").unwrap_err();
+    files.append(&path, b"a\n").unwrap();
     assert_eq!(files.take_dirty().folders, HashSet::from([folder.path().to_owned(), new.clone()]));
     assert!(files.take_dirty().is_empty());
 
     let newer = new.join("newer");
-    files.append(&newer.join("a".repeat(300)), b"a\n", false).unwrap_err();
-    files.append(&newer.join("a"), b"a\n", false).unwrap();
+    files.append(&newer.join("a".repeat(300)), b"a\n").unwrap_err();
+    files.append(&newer.join("a"), b"a\n").unwrap();
     assert_eq!(files.take_dirty().folders, HashSet::from([new.clone(), newer.clone()]));
 
     let many = |n: usize| newer.join(n.to_string()).join("a".repeat(300));
-    (0..1_000).for_each(|n| _ = files.append(&many(n), b"a\n", false).unwrap_err());
+    (0..1_000).for_each(|n| _ = files.append(&many(n), b"a\n").unwrap_err());
     assert!(files.unsynced.folders.len() <= OPEN, "nobody comes to write there");
 }
 
@@ -68,7 +68,7 @@ fn the_names_of_what_could_not_be_written_at_once_are_forced_to_the_disk_with_th
 fn write_all(files: &mut Files, folder: &Path, count: usize, times: usize) {
     for _ in 0..times {
         for name in 0..count {
-            files.append(&folder.join(name.to_string()), b"line\n", false).unwrap();
+            files.append(&folder.join(name.to_string()), b"line\n").unwrap();
         }
     }
 }
@@ -76,7 +76,7 @@ fn write_all(files: &mut Files, folder: &Path, count: usize, times: usize) {
 #[test]
 fn more_files_than_may_be_open_are_each_forced_to_the_disk_once() {
     let folder = tempfile::tempdir().unwrap();
-    let mut files = files(true);
+    let mut files = files(SyncMode::Interval);
     let count = OPEN + 44;
     write_all(&mut files, folder.path(), count, 3);
     assert!(files.open.len() < count);
@@ -93,7 +93,7 @@ fn more_files_than_may_be_open_are_each_forced_to_the_disk_once() {
 #[test]
 fn where_nobody_forces_files_to_the_disk_to_close_one_does_not() {
     let folder = tempfile::tempdir().unwrap();
-    let mut files = files(false);
+    let mut files = files(SyncMode::Never);
     write_all(&mut files, folder.path(), OPEN + 44, 1);
     while files.close_oldest() {}
     assert!(files.take_dirty().is_empty());
@@ -102,7 +102,7 @@ fn where_nobody_forces_files_to_the_disk_to_close_one_does_not() {
 #[test]
 fn a_closed_file_that_was_moved_or_replaced_is_forced_to_the_disk_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
-    let mut files = files(true);
+    let mut files = files(SyncMode::Interval);
     write_all(&mut files, folder.path(), 3, 1);
     while files.close_oldest() {}
     let path = |name: &str| folder.path().join(name);
@@ -116,7 +116,7 @@ fn a_closed_file_that_was_moved_or_replaced_is_forced_to_the_disk_all_the_same()
         0,
     )
     .unwrap();
-    files.append(&path("0"), b"new\n", false).unwrap();
+    files.append(&path("0"), b"new\n").unwrap();
     while files.close_oldest() {}
     let mut dirty = files.take_dirty();
     assert_eq!(dirty.count(), 3);
@@ -129,7 +129,7 @@ fn a_closed_file_that_was_moved_or_replaced_is_forced_to_the_disk_all_the_same()
 #[test]
 fn a_closed_file_that_is_rotated_does_not_wait_under_the_name_of_the_next() {
     let folder = tempfile::tempdir().unwrap();
-    let mut files = files(true);
+    let mut files = files(SyncMode::Interval);
     let rotation = Rotation { max_bytes: 6, keep: 2, compresses: None };
     files.rotation = Some(Arc::new(rotation));
     write_all(&mut files, folder.path(), 1, 1);
