@@ -1,7 +1,7 @@
 //! Records as values that are neither Lua's nor a column's.
 
 use flitch_sdk::json::{quote, read};
-use flitch_sdk::rewrite::{Members, Tree};
+use flitch_sdk::rewrite::Tree;
 use flitch_sdk::{Value, time};
 use std::collections::BTreeMap;
 
@@ -125,8 +125,8 @@ pub enum Script {}
 impl Tree for Script {
     type Node = Node;
 
-    fn object() -> Node {
-        Node::Object(BTreeMap::new())
+    fn object<'m>(members: impl Iterator<Item = (&'m str, Node)>) -> Node {
+        Node::Object(members.map(|(name, node)| (name.to_owned(), node)).collect())
     }
 
     fn of(value: Value<'_>) -> Node {
@@ -145,16 +145,17 @@ impl Tree for Script {
         }
     }
 
-    fn is_object(node: &Node) -> bool {
-        matches!(node, Node::Object(_))
+    fn is(node: &Node, value: Value<'_>) -> bool {
+        match (node, value) {
+            (Node::Text(own), Value::Text(text)) => own == text.as_bytes(),
+            (node, value) => *node == Self::of(value),
+        }
     }
 
-    fn members(node: &Node) -> Members<'_, Node> {
+    fn members(node: &Node) -> Option<impl ExactSizeIterator<Item = (&str, &Node)>> {
         match node {
-            Node::Object(members) => {
-                (members.len(), Box::new(members.iter().map(|(name, node)| (name.as_str(), node))))
-            }
-            _ => (0, Box::new(std::iter::empty())),
+            Node::Object(members) => Some(members.iter().map(|(name, node)| (name.as_str(), node))),
+            _ => None,
         }
     }
 
@@ -165,10 +166,9 @@ impl Tree for Script {
         }
     }
 
-    fn place<'n>(node: &'n mut Node, name: &str) -> Option<&'n mut Node> {
-        match node {
-            Node::Object(members) => Some(members.entry(name.to_owned()).or_insert_with(Self::object)),
-            _ => None,
+    fn put(node: &mut Node, name: &str, value: Node) {
+        if let Node::Object(members) = node {
+            members.insert(name.to_owned(), value);
         }
     }
 
@@ -214,6 +214,28 @@ mod tests {
         let holes = Node::Array(vec![Node::Int(1), Node::Null, Node::Int(3)]);
         let keys = [("1", 1), ("3", 3)].map(|(key, number)| (key.to_owned(), Node::Int(number)));
         assert_eq!(holes, Node::Object(keys.into()));
+    }
+
+    #[test]
+    fn a_value_is_that_of_a_field_where_the_field_makes_it() {
+        let fields = [
+            Value::Text("5"),
+            Value::Text("1970-01-01T00:00:00Z"),
+            Value::Bytes(b"5"),
+            Value::Int64(5),
+            Value::Float64(5.0),
+            Value::Boolean(true),
+            Value::Timestamp(0),
+            Value::Json("[5]"),
+            Value::Json("{}"),
+            Value::Json("null"),
+        ];
+        for one in fields {
+            for other in fields {
+                let (one, made) = (Script::of(one), Script::of(other));
+                assert_eq!(Script::is(&one, other), one == made, "{one:?} {other:?}");
+            }
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use flitch_sdk::Value as Field;
 use flitch_sdk::json;
-use flitch_sdk::rewrite::{Before, Members, Rewriter, Tree};
+use flitch_sdk::rewrite::{Before, Rewriter, Tree};
 use vrl::value::{ObjectMap, Value};
 
 /// The name by which a program knows when the event was, and the one that Vector's programs have for it.
@@ -17,8 +17,8 @@ pub enum Remap {}
 impl Tree for Remap {
     type Node = Value;
 
-    fn object() -> Value {
-        Value::Object(ObjectMap::new())
+    fn object<'m>(members: impl Iterator<Item = (&'m str, Value)>) -> Value {
+        Value::Object(members.map(|(name, node)| (name.into(), node)).collect())
     }
 
     fn of(field: Field<'_>) -> Value {
@@ -34,25 +34,26 @@ impl Tree for Remap {
         }
     }
 
-    fn is_object(node: &Value) -> bool {
-        node.is_object()
+    fn is(node: &Value, field: Field<'_>) -> bool {
+        match (node, field) {
+            (Value::Bytes(own), Field::Text(text)) => own == text.as_bytes(),
+            (node, field) => *node == Self::of(field),
+        }
     }
 
-    fn members(node: &Value) -> Members<'_, Value> {
-        match node {
-            Value::Object(members) => {
-                (members.len(), Box::new(members.iter().map(|(name, node)| (name.as_str(), node))))
-            }
-            _ => (0, Box::new(std::iter::empty())),
-        }
+    fn members(node: &Value) -> Option<impl ExactSizeIterator<Item = (&str, &Value)>> {
+        let members = node.as_object()?;
+        Some(members.iter().map(|(name, node)| (name.as_str(), node)))
     }
 
     fn member<'n>(node: &'n Value, name: &str) -> Option<&'n Value> {
         node.as_object()?.get(name)
     }
 
-    fn place<'n>(node: &'n mut Value, name: &str) -> Option<&'n mut Value> {
-        Some(node.as_object_mut()?.entry(name.into()).or_insert_with(Self::object))
+    fn put(node: &mut Value, name: &str, value: Value) {
+        if let Some(members) = node.as_object_mut() {
+            members.insert(name.into(), value);
+        }
     }
 
     fn remove(node: &mut Value, name: &str) -> Option<Value> {
@@ -94,23 +95,19 @@ pub fn before(rewriter: &Rewriter<'_, Remap>, row: usize) -> Before<Value> {
 }
 
 /// The records that a program left, each with the time of the event where it is a new one.
-pub fn after(
-    rewriter: &Rewriter<'_, Remap>,
-    before: &Before<Value>,
-    after: Value,
-) -> Vec<(Value, Option<i64>)> {
+pub fn after(rewriter: &Rewriter<'_, Remap>, row: usize, after: Value) -> Vec<(Value, Option<i64>)> {
     let events = match after {
         Value::Array(events) => events,
         event => vec![event],
     };
-    let (came, own) = (rewriter.value(before, TIMESTAMP), rewriter.value(before, ALIAS));
+    let (came, own) = (rewriter.value(row, TIMESTAMP), rewriter.value(row, ALIAS));
     let event = |event| {
         let mut members = match event {
             Value::Object(members) => members,
             // As Vector does it.
             other => ObjectMap::from([("message".into(), other)]),
         };
-        let time = time(came, own, &mut members);
+        let time = time(came.as_ref(), own.as_ref(), &mut members);
         (Value::Object(members), time)
     };
     events.into_iter().map(event).collect()

@@ -49,7 +49,7 @@ impl ColumnFilter for Vrl {
             let record = std::mem::replace(&mut before.record, Value::Null);
             match self.run(record) {
                 Ok(after) => {
-                    let records = event::after(&rewriter, &before, after);
+                    let records = event::after(&rewriter, row, after);
                     rewriter.put(row, &before, records);
                 }
                 Err(failure) => {

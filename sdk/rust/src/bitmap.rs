@@ -75,6 +75,14 @@ impl BitmapBuilder {
         self.len += 1;
     }
 
+    /// Appends bits that are not set until there are `len`.
+    pub fn pad(&mut self, len: usize) {
+        if len > self.len {
+            self.bits.resize(bytes_for(len), 0);
+            self.len = len;
+        }
+    }
+
     /// Bit `i`.
     ///
     /// # Panics

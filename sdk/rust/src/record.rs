@@ -234,9 +234,7 @@ impl<'a> Record<'a> {
         });
         let rows = &mut self.removed[at].1;
         rows.truncate(self.out);
-        while rows.len() < self.out {
-            rows.push(false);
-        }
+        rows.pad(self.out);
         rows.push(true);
     }
 
@@ -332,9 +330,7 @@ impl<'a> Record<'a> {
     pub(crate) fn finish(self) -> Changes {
         let rows = self.out;
         let remove = self.removed.into_iter().filter_map(|(name, mut bits)| {
-            while bits.len() < rows {
-                bits.push(false);
-            }
+            bits.pad(rows);
             let bits = bits.finish();
             let any = bits.iter().any(|byte| *byte != 0);
             any.then(|| Removal { name, rows: (bits != ones(rows)).then_some(bits) })

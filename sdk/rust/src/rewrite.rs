@@ -2,41 +2,41 @@
 //! its own language, and leaves another one. What it leaves as it was is not written again, and keeps its type.
 
 mod large;
+mod place;
 
 use crate::bitmap::BitmapBuilder;
 use crate::json::{Decoded, MAX_DEPTH, MAX_MEMBERS, decode};
-use crate::{Batch, Changes, Column, ColumnSet, Removal, Value, path};
+use crate::{Batch, Changes, Column, ColumnSet, Value};
 use flitch_model::object::written;
 use flitch_model::path::{push_text, unescape};
 use flitch_model::{REST, TAG, TIMESTAMP};
-use std::collections::HashMap;
-
-/// How many members there are, and they.
-pub type Members<'n, N> = (usize, Box<dyn Iterator<Item = (&'n str, &'n N)> + 'n>);
+use place::Place;
 
 /// The values of a language.
 pub trait Tree {
     /// One of them.
     type Node: Clone + PartialEq;
 
-    /// An object without members.
-    fn object() -> Self::Node;
+    /// An object of these members; of two of one name it has the last one.
+    fn object<'m>(members: impl Iterator<Item = (&'m str, Self::Node)>) -> Self::Node;
 
     /// The value of a field. Of a `Json` it is an array, an object, null or a number that fits no other type; the text is
     /// right.
     fn of(value: Value<'_>) -> Self::Node;
 
-    /// Whether it is an object.
-    fn is_object(node: &Self::Node) -> bool;
+    /// Whether a value is that of a field, as [`of`](Self::of) makes it.
+    fn is(node: &Self::Node, value: Value<'_>) -> bool {
+        *node == Self::of(value)
+    }
 
-    /// The members of an object, and how many they are; none of what is no object.
-    fn members(node: &Self::Node) -> Members<'_, Self::Node>;
+    /// The members of an object; none where it is no object.
+    fn members(node: &Self::Node) -> Option<impl ExactSizeIterator<Item = (&str, &Self::Node)>>;
 
     /// A member of an object.
     fn member<'n>(node: &'n Self::Node, name: &str) -> Option<&'n Self::Node>;
 
-    /// The place of a member of an object, which is made, an empty object, if it is not there. None of what is no object.
-    fn place<'n>(node: &'n mut Self::Node, name: &str) -> Option<&'n mut Self::Node>;
+    /// Puts a member into an object, in place of the one that has its name.
+    fn put(node: &mut Self::Node, name: &str, value: Self::Node);
 
     /// Takes a member out of an object.
     fn remove(node: &mut Self::Node, name: &str) -> Option<Self::Node>;
@@ -48,10 +48,31 @@ pub trait Tree {
     fn json(node: &Self::Node) -> String;
 }
 
-/// A column of the batch, with the names of its path.
+/// A column of the batch.
 struct Input<'a> {
     column: &'a Column,
-    names: Vec<String>,
+    own: Own,
+}
+
+/// What a column is to the host.
+#[derive(Clone, Copy, PartialEq)]
+enum Own {
+    Field,
+    Time,
+    Tag,
+    Rest,
+}
+
+impl<'a> Input<'a> {
+    fn of(column: &'a Column) -> Self {
+        let own = match column.name.as_str() {
+            TIMESTAMP => Own::Time,
+            TAG => Own::Tag,
+            REST => Own::Rest,
+            _ => Own::Field,
+        };
+        Self { column, own }
+    }
 }
 
 /// A record before a program has run.
@@ -59,8 +80,8 @@ struct Input<'a> {
 pub struct Before<N> {
     /// The record, `@timestamp` and `@tag` included.
     pub record: N,
-    /// What each column has of it, but `@rest`.
-    values: Vec<Option<N>>,
+    /// What it has that only JSON can say, each with the number of its column.
+    whole: Vec<(usize, N)>,
     /// Its members in `@rest`, in their order there, where it has one.
     rest: Option<Vec<(String, N)>>,
 }
@@ -68,9 +89,10 @@ pub struct Before<N> {
 /// What becomes of a batch, while its records go through a program.
 pub struct Rewriter<'a, T: Tree> {
     inputs: Vec<Input<'a>>,
-    index: HashMap<&'a str, usize>,
+    /// Where they stand in a record; `@rest` stands nowhere.
+    places: Place,
     set: ColumnSet,
-    /// For each column of the batch, from which of the rows that go on it goes.
+    /// For each column of the batch, from which of the rows that go on it goes, up to the last one of them.
     gone: Vec<BitmapBuilder>,
     take: Vec<u32>,
     /// Whether the rows that go on are others than those that were not rejected.
@@ -83,14 +105,10 @@ pub struct Rewriter<'a, T: Tree> {
 impl<'a, T: Tree> Rewriter<'a, T> {
     /// Nothing has become of it yet.
     pub fn new(batch: &'a Batch) -> Self {
-        let inputs: Vec<Input<'a>> =
-            batch.columns.iter().map(|column| Input { column, names: path::split(&column.name) }).collect();
+        let inputs: Vec<Input<'a>> = batch.columns.iter().map(Input::of).collect();
+        let paths = inputs.iter().enumerate().filter(|(_, input)| input.own != Own::Rest);
         Self {
-            index: inputs
-                .iter()
-                .enumerate()
-                .map(|(place, input)| (input.column.name.as_str(), place))
-                .collect(),
+            places: Place::of(paths.map(|(number, input)| (number, input.column.name.as_str()))),
             set: ColumnSet::default(),
             gone: vec![BitmapBuilder::default(); inputs.len()],
             take: Vec::with_capacity(batch.len()),
@@ -103,41 +121,54 @@ impl<'a, T: Tree> Rewriter<'a, T> {
 
     /// The record of row `row`.
     pub fn before(&self, row: usize) -> Before<T::Node> {
-        let mut record = T::object();
-        let mut rest = None;
-        let mut values = Vec::with_capacity(self.inputs.len());
-        for input in &self.inputs {
-            let value = input.column.value(row);
-            if input.column.name == REST {
-                rest = value;
-                values.push(None);
-                continue;
-            }
-            let value = value.map(|value| node::<T>(Decoded::from(value)));
-            if let Some(value) = &value {
-                put::<T>(&mut record, &input.names, value.clone());
-            }
-            values.push(value);
-        }
-        let rest = rest.map(|rest| {
+        let rest = self.inputs.iter().find(|input| input.own == Own::Rest);
+        let rest = rest.and_then(|input| input.column.value(row)).map(|rest| {
             let Value::Json(text) = rest else { return Vec::new() };
             let members = written(text).unwrap_or_default().into_iter();
             members.map(|member| (unescape(&member.path()), node::<T>(decode(member.value)))).collect()
         });
+        let mut whole = Vec::new();
+        let record = self.object(&self.places, row, &mut whole);
+        let mut record = record.unwrap_or_else(|| T::object(std::iter::empty()));
         for (name, value) in rest.iter().flatten() {
-            put::<T>(&mut record, std::slice::from_ref(name), value.clone());
+            T::put(&mut record, name, value.clone());
         }
-        Before { record, values, rest }
+        Before { record, whole, rest }
     }
 
-    /// What the record of `before` has in the column of this path.
-    pub fn value<'n>(&self, before: &'n Before<T::Node>, name: &str) -> Option<&'n T::Node> {
-        before.values[*self.index.get(name)?].as_ref()
+    /// The object of those members at a place that row `row` has, if it has any.
+    fn object(&self, place: &Place, row: usize, whole: &mut Vec<(usize, T::Node)>) -> Option<T::Node> {
+        let mut has_any = false;
+        let members = place.inside.iter().filter_map(|place| {
+            let mut own = None;
+            for column in &place.columns {
+                let Some(value) = self.inputs[*column].column.value(row) else { continue };
+                let value = Decoded::from(value);
+                let is_whole = is_whole(&value);
+                let node = own.insert(node::<T>(value));
+                if is_whole {
+                    whole.push((*column, node.clone()));
+                }
+            }
+            let node = match own {
+                Some(node) => node,
+                None => self.object(place, row, whole)?,
+            };
+            has_any = true;
+            Some((place.name.as_str(), node))
+        });
+        let object = T::object(members);
+        has_any.then_some(object)
+    }
+
+    /// What the record of row `row` has in the column of this path.
+    pub fn value(&self, row: usize, name: &str) -> Option<T::Node> {
+        let input = self.inputs.iter().find(|input| input.column.name == name && input.own != Own::Rest)?;
+        input.column.value(row).map(|value| node::<T>(Decoded::from(value)))
     }
 
     /// The record goes on as it came.
     pub fn pass(&mut self, row: usize) {
-        self.gone.iter_mut().for_each(|gone| gone.push(false));
         self.take.push(row as u32);
     }
 
@@ -146,8 +177,8 @@ impl<'a, T: Tree> Rewriter<'a, T> {
         self.is_reordered = true;
     }
 
-    /// The record becomes these ones, each an object. `time` is the new time of the event, if it gets one; a `@timestamp`
-    /// in the record is none. A tag that a record lacks stays as it was.
+    /// The record of row `row`, which was `before`, becomes these ones, each an object. `time` is the new time of the event, if it
+    /// gets one; a `@timestamp` in the record is none. A tag that a record lacks stays as it was.
     pub fn put(&mut self, row: usize, before: &Before<T::Node>, records: Vec<(T::Node, Option<i64>)>) {
         self.is_reordered |= records.len() != 1;
         for (record, time) in records {
@@ -155,85 +186,116 @@ impl<'a, T: Tree> Rewriter<'a, T> {
         }
     }
 
+    /// The next row is written.
+    fn begin(&mut self, time: Option<i64>) {
+        self.set.begin_row();
+        if let Some(time) = time {
+            self.set.set(self.take.len(), TIMESTAMP, Value::Timestamp(time));
+        }
+    }
+
     fn record(&mut self, row: usize, before: &Before<T::Node>, mut record: T::Node, time: Option<i64>) {
         let out = self.take.len();
-        self.set.begin_row();
+        self.begin(time);
         T::remove(&mut record, TIMESTAMP);
-        if let Some(time) = time {
-            self.set.set(out, TIMESTAMP, Value::Timestamp(time));
-        }
         let is_text = |node| matches!(T::field(node), Some(Value::Text(_)));
         if T::member(&record, TAG).is_some_and(|tag| !is_text(tag))
             && let Some(other) = T::remove(&mut record, TAG)
         {
-            put::<T>(&mut record, &[format!("_{TAG}")], other);
+            T::put(&mut record, &format!("_{TAG}"), other);
         }
         if let Some(other) = T::remove(&mut record, REST) {
-            put::<T>(&mut record, &[format!("_{REST}")], other);
+            T::put(&mut record, &format!("_{REST}"), other);
         }
-        for (place, input) in self.inputs.iter().enumerate() {
-            let value = before.values[place].as_ref();
-            let is_own = input.column.name == TIMESTAMP;
-            self.kept[place] = !is_own && value.is_some() && find::<T>(&record, &input.names) == value;
-        }
+        self.kept.fill(false);
+        // Whoever walks through the places writes columns meanwhile.
+        let places = std::mem::take(&mut self.places);
+        let came = Came { row, before };
         let rest_goes = if before.rest.is_some() || large::is_large::<T>(&record) {
-            self.large(row, before, &record)
+            self.large(&came, &record, &places)
         } else {
-            self.members(&record, "", 1);
+            self.members(&came, &record, &places, &mut String::new(), 1);
             false
         };
-        for (place, input) in self.inputs.iter().enumerate() {
-            let stays = self.kept[place] || matches!(input.column.name.as_str(), TIMESTAMP | TAG);
-            let goes = match input.column.name == REST {
+        self.places = places;
+        for (number, input) in self.inputs.iter().enumerate() {
+            let goes = match input.own {
+                Own::Time | Own::Tag => false,
                 // What is set joins the members that are there.
-                true => rest_goes,
+                Own::Rest => rest_goes,
                 // What is set takes the place of what was there.
-                false => {
-                    !stays
-                        && before.values[place].is_some()
+                Own::Field => {
+                    !self.kept[number]
+                        && input.column.is_present(row)
                         && self.set.get(out, &input.column.name).is_none()
                 }
             };
-            self.gone[place].push(goes);
+            if goes {
+                mark(&mut self.gone[number], out);
+            }
         }
         self.take.push(row as u32);
     }
 
-    /// Whether what stands at a path has a column already, and stays there.
-    fn is_kept(&self, place: &str) -> bool {
-        path::and_above(place).any(|place| self.index.get(place).is_some_and(|place| self.kept[*place]))
+    /// Whether a value at a place is what the record came with there. It stays then, in the column that it has.
+    fn keep(&mut self, came: &Came<'_, T::Node>, node: &T::Node, place: &Place) -> bool {
+        let mut is_kept = false;
+        for column in &place.columns {
+            if self.is_same(came, node, *column) {
+                self.kept[*column] = true;
+                is_kept = true;
+            }
+        }
+        is_kept
     }
 
-    fn members(&mut self, node: &T::Node, above: &str, depth: usize) {
-        for (name, node) in T::members(node).1 {
-            let place = below(above, name, depth);
-            if self.is_kept(&place) {
+    fn is_same(&self, came: &Came<'_, T::Node>, node: &T::Node, column: usize) -> bool {
+        match self.inputs[column].column.value(came.row).map(Decoded::from) {
+            None => false,
+            Some(value) if is_whole(&value) => {
+                came.before.whole.iter().any(|(own, whole)| *own == column && whole == node)
+            }
+            Some(value) => T::is(node, value.value()),
+        }
+    }
+
+    fn members(
+        &mut self,
+        came: &Came<'_, T::Node>,
+        node: &T::Node,
+        place: &Place,
+        path: &mut String,
+        depth: usize,
+    ) {
+        let mut next = 0;
+        for (name, node) in T::members(node).into_iter().flatten() {
+            let place = place.member(name, &mut next);
+            if self.keep(came, node, place) {
                 continue;
             }
+            let above = path.len();
+            push_text(path, name, depth == 1);
             if is_open::<T>(node, depth) {
-                self.members(node, &place, depth + 1);
+                self.members(came, node, place, path, depth + 1);
             } else {
-                self.leaf(&place, node);
+                self.leaf(path, node);
             }
+            path.truncate(above);
         }
     }
 
     /// Writes a value into the column of this path.
-    fn leaf(&mut self, place: &str, node: &T::Node) {
-        let out = self.take.len();
-        match T::field(node) {
-            Some(value) => self.set.set(out, place, value),
-            None => self.set.set(out, place, Value::Json(&T::json(node))),
-        }
+    fn leaf(&mut self, path: &str, node: &T::Node) {
+        write::<T>(&mut self.set, self.take.len(), path, node);
     }
 
     /// Writes all of it into the changes.
     pub fn finish(self, changes: &mut Changes) {
         let rows = self.take.len();
-        for (input, gone) in self.inputs.iter().zip(self.gone) {
-            let rows = gone.finish();
-            if rows.iter().any(|byte| *byte != 0) {
-                changes.remove.push(Removal { name: input.column.name.clone(), rows: Some(rows) });
+        for (input, mut gone) in self.inputs.iter().zip(self.gone) {
+            if !gone.is_empty() {
+                gone.pad(rows);
+                changes.remove_from(input.column.name.clone(), gone.finish());
             }
         }
         if self.is_reordered {
@@ -243,37 +305,38 @@ impl<'a, T: Tree> Rewriter<'a, T> {
     }
 }
 
-/// The path of a member of the object at `above`, which is so deep; 1 is the record itself. A name may be empty, and a path.
-fn below(above: &str, name: &str, depth: usize) -> String {
-    let mut place = above.to_owned();
-    push_text(&mut place, name, depth == 1);
-    place
+/// Sets the bit of a row, which is the last one so far.
+fn mark(rows: &mut BitmapBuilder, row: usize) {
+    rows.pad(row);
+    rows.push(true);
+}
+
+/// Writes a value into the column of this path.
+fn write<T: Tree>(set: &mut ColumnSet, row: usize, path: &str, node: &T::Node) {
+    match T::field(node) {
+        Some(value) => set.set(row, path, value),
+        None => set.set(row, path, Value::Json(&T::json(node))),
+    }
+}
+
+/// How a record came.
+struct Came<'b, N> {
+    row: usize,
+    before: &'b Before<N>,
 }
 
 /// Whether the members of a value that stands so deep have columns of their own.
 fn is_open<T: Tree>(node: &T::Node, depth: usize) -> bool {
-    T::is_object(node) && depth < MAX_DEPTH && (1..=MAX_MEMBERS).contains(&T::members(node).0)
+    depth < MAX_DEPTH && T::members(node).is_some_and(|members| (1..=MAX_MEMBERS).contains(&members.len()))
+}
+
+/// Whether only JSON can say it.
+fn is_whole(value: &Decoded<'_>) -> bool {
+    matches!(value, Decoded::Other(Value::Json(_)))
 }
 
 fn node<T: Tree>(value: Decoded<'_>) -> T::Node {
-    match value {
-        Decoded::Text(text) => T::of(Value::Text(&text)),
-        Decoded::Bytes(bytes) => T::of(Value::Bytes(&bytes)),
-        Decoded::Other(value) => T::of(value),
-    }
-}
-
-/// Puts a value at a path; not below what is no object.
-fn put<T: Tree>(record: &mut T::Node, names: &[String], value: T::Node) {
-    let place = names.iter().try_fold(record, |node, name| T::place(node, name));
-    if let Some(place) = place {
-        *place = value;
-    }
-}
-
-/// What stands at a path.
-fn find<'n, T: Tree>(record: &'n T::Node, names: &[String]) -> Option<&'n T::Node> {
-    names.iter().try_fold(record, |node, name| T::member(node, name))
+    T::of(value.value())
 }
 
 #[cfg(test)]

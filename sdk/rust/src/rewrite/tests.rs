@@ -1,5 +1,6 @@
 use super::*;
-use crate::testing::batch;
+use crate::testing::{Tester, batch};
+use crate::{ColumnFilter, Fields, Result};
 use serde_json::Value as Json;
 
 /// The values of JSON itself.
@@ -8,33 +9,26 @@ enum AsJson {}
 impl Tree for AsJson {
     type Node = Json;
 
-    fn object() -> Json {
-        Json::Object(Default::default())
+    fn object<'m>(members: impl Iterator<Item = (&'m str, Json)>) -> Json {
+        members.map(|(name, node)| (name.to_owned(), node)).collect()
     }
 
     fn of(value: Value<'_>) -> Json {
         crate::testing::json_of(value)
     }
 
-    fn is_object(node: &Json) -> bool {
-        node.is_object()
-    }
-
-    fn members(node: &Json) -> Members<'_, Json> {
-        match node {
-            Json::Object(members) => {
-                (members.len(), Box::new(members.iter().map(|(name, node)| (name.as_str(), node))))
-            }
-            _ => (0, Box::new(std::iter::empty())),
-        }
+    fn members(node: &Json) -> Option<impl ExactSizeIterator<Item = (&str, &Json)>> {
+        Some(node.as_object()?.iter().map(|(name, node)| (name.as_str(), node)))
     }
 
     fn member<'n>(node: &'n Json, name: &str) -> Option<&'n Json> {
         node.get(name)
     }
 
-    fn place<'n>(node: &'n mut Json, name: &str) -> Option<&'n mut Json> {
-        Some(node.as_object_mut()?.entry(name).or_insert_with(AsJson::object))
+    fn put(node: &mut Json, name: &str, value: Json) {
+        if let Some(members) = node.as_object_mut() {
+            members.insert(name.to_owned(), value);
+        }
     }
 
     fn remove(node: &mut Json, name: &str) -> Option<Json> {
@@ -78,6 +72,15 @@ fn what_is_left_as_it_was_is_not_written() {
     let text = r#"{"a":{"b":1,"c":[2]},"n":18446744073709551615,"@tag":"t"}"#;
     let changes = rewrite(text, |record| vec![record.take()]);
     assert!(changes.set.is_empty() && changes.remove.is_empty() && changes.take.is_none(), "{changes:?}");
+}
+
+#[test]
+fn a_name_that_no_text_can_say_is_left_where_it_is() {
+    let changes = rewrite(r#"{"\ud800":1,"o":{"\udbff":2},"n":3}"#, |record| {
+        record["n"] = Json::from(4);
+        vec![record.take()]
+    });
+    assert_eq!((set_names(&changes), removed(&changes)), (vec!["n"], vec![]));
 }
 
 #[test]
@@ -225,4 +228,113 @@ fn members_of_an_object_with_an_empty_name_are_its_own() {
     assert_eq!((set_names(&changes), removed(&changes)), (vec!["x"], vec![]));
     let changes = rewrite(r#"{"message":1}"#, |_| vec![serde_json::from_str(text).unwrap()]);
     assert_eq!(set_names(&changes), [".a", ".b", "a"]);
+}
+
+/// A program that leaves these records, for each row.
+struct Program(Vec<Vec<Json>>);
+
+impl ColumnFilter for Program {
+    type Settings = Vec<Vec<Json>>;
+
+    fn new(after: Self::Settings) -> Result<Self> {
+        Ok(Self(after))
+    }
+
+    fn fields(&self) -> Fields {
+        Fields::All
+    }
+
+    fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
+        let mut rewriter = Rewriter::<AsJson>::new(batch);
+        for (row, after) in self.0.iter().enumerate() {
+            let before = rewriter.before(row);
+            rewriter.put(row, &before, after.iter().map(|record| (record.clone(), None)).collect());
+        }
+        rewriter.finish(changes);
+        Ok(())
+    }
+}
+
+/// Numbers that look random, and are the same in each run.
+struct Random(u32);
+
+impl Random {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (self.0 >> 8) as usize % most
+    }
+
+    fn name(&mut self) -> String {
+        let names = ["a", "b", "c", "ab", "a.b", r"a\", "", "é", "_@tag", "f1", "f299", "f300"];
+        names[self.below(names.len())].to_owned()
+    }
+
+    fn value(&mut self, depth: usize) -> Json {
+        match self.below(if depth < 10 { 14 } else { 9 }) {
+            0 => Json::Null,
+            1 => Json::from(true),
+            2 => serde_json::json!([]),
+            3 => serde_json::json!([1, {"a": "b"}]),
+            4 => serde_json::json!({}),
+            5 => Json::from(u64::MAX),
+            6 => Json::from("text"),
+            7 => Json::from(1.5),
+            8 => Json::from(self.below(3)),
+            _ => self.object(depth + 1),
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Json {
+        let many = match self.below(40) {
+            0 => 300,
+            1 => 70,
+            _ => 0,
+        };
+        let mut members: serde_json::Map<String, Json> =
+            (0..many).map(|number| (format!("f{number}"), Json::from(number))).collect();
+        for _ in 0..self.below(5) {
+            members.insert(self.name(), self.value(depth));
+        }
+        Json::Object(members)
+    }
+
+    /// Changes some members of an object, those within it among them.
+    fn edit(&mut self, object: &mut Json) {
+        let Json::Object(members) = object else { return };
+        for _ in 0..self.below(3) {
+            let names: Vec<String> = members.keys().cloned().collect();
+            let known = names.get(self.below(names.len() + 1)).cloned();
+            let name = known.unwrap_or_else(|| self.name());
+            match self.below(4) {
+                0 => drop(members.remove(&name)),
+                1 => drop(members.insert(name, self.value(1))),
+                2 => {
+                    let Some(moved) = members.remove(&name) else { continue };
+                    members.insert(self.name(), moved);
+                }
+                _ => members.get_mut(&name).into_iter().for_each(|inner| self.edit(inner)),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_program_leaves_is_what_the_record_is_then() {
+    let mut random = Random(1);
+    for round in 0..2000 {
+        let before: Vec<Json> = (0..=random.below(4)).map(|_| random.object(0)).collect();
+        let copies = |random: &mut Random, record: &Json| {
+            let count = if random.below(4) == 0 { random.below(3) } else { 1 };
+            let edited = |_| {
+                let mut record = record.clone();
+                random.edit(&mut record);
+                record
+            };
+            (0..count).map(edited).collect::<Vec<_>>()
+        };
+        let after: Vec<Vec<Json>> = before.iter().map(|record| copies(&mut random, record)).collect();
+        let mut program = Tester::new::<Program, _>(serde_json::to_value(&after).unwrap()).unwrap();
+        let outcome = program.run(before.clone());
+        assert_eq!(outcome.records, after.concat(), "round {round}: {before:?}");
+    }
 }
