@@ -5,14 +5,21 @@ mod convert;
 mod library;
 mod node;
 mod settings;
+mod shape;
 
-use convert::{Convert, null, records, said};
-use flitch_sdk::rewrite::{Before, Rewriter};
+use convert::{Convert, null, said};
+use flitch_sdk::rewrite::Rewriter;
 use flitch_sdk::time::{SECOND, parse_rfc3339};
-use flitch_sdk::{Batch, Changes, ColumnFilter, Fields, Result, bail, err, host};
+use flitch_sdk::{Batch, Changes, Column, ColumnFilter, Fields, Result, Value as Field, bail, err, host};
 use node::{Node, Script};
-use omnilua::{Function, LuaVersion, Value};
+use omnilua::{Function, LuaVersion, Table, Value};
 pub use settings::Settings;
+use shape::{Natives, Shape};
+
+/// Batches of so few records are not worth functions of their own.
+const FEW: usize = 16;
+/// Most shapes that are known.
+const MAX_SHAPES: usize = 16;
 
 /// The filter.
 pub struct Lua {
@@ -20,6 +27,9 @@ pub struct Lua {
     function: Function,
     convert: Convert,
     settings: Settings,
+    natives: Natives,
+    /// Those of the last batches, the newest at the end.
+    shapes: Vec<Shape>,
 }
 
 /// What a function says of a record.
@@ -28,8 +38,17 @@ enum Answer {
     Keep,
     /// It is dropped.
     Drop,
-    /// It becomes these, each with its time if that is a new one.
-    Become(Vec<(Node, Option<i64>)>),
+    /// It becomes what this table says, at this time if that is a new one.
+    Become(Value, Option<i64>),
+}
+
+/// A batch, and what the host has of each of its records.
+struct Records<'a> {
+    batch: &'a Batch,
+    time: Option<&'a Column>,
+    tag: Option<&'a Column>,
+    /// The number of the shape that they have, if it is known.
+    shape: Option<usize>,
 }
 
 impl ColumnFilter for Lua {
@@ -42,7 +61,7 @@ impl ColumnFilter for Lua {
         if settings.call.is_empty() {
             bail!("settings: `call` is missing: the function that is called for each record");
         }
-        let lua = start(&settings).map_err(|error| err!("settings.code: {error}"))?;
+        let (lua, natives) = start(&settings).map_err(|error| err!("settings.code: {error}"))?;
         let function = lua.globals().get::<_, Value>(settings.call.as_str());
         let function = match function.map_err(|error| err!("settings.call: {}", said(error)))? {
             Value::Function(function) => function,
@@ -53,7 +72,7 @@ impl ColumnFilter for Lua {
             arrays: settings::words(&settings.type_array_key),
             has_null: settings.enable_flb_null,
         };
-        Ok(Self { lua, function, convert, settings })
+        Ok(Self { lua, function, convert, settings, natives, shapes: Vec::new() })
     }
 
     fn fields(&self) -> Fields {
@@ -63,24 +82,14 @@ impl ColumnFilter for Lua {
     fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
         let mut rewriter = Rewriter::<Script>::new(batch);
         let (mut errors, mut first) = (0, None);
+        let records = Records {
+            batch,
+            time: batch.column("@timestamp"),
+            tag: batch.column("@tag"),
+            shape: self.shape(batch),
+        };
         for row in 0..batch.len() {
-            let mut before = rewriter.before(row);
-            let answer = self.call(&mut before);
-            let done = match answer {
-                Ok(Answer::Become(records)) => {
-                    rewriter.put(row, &before, records);
-                    Ok(())
-                }
-                Ok(Answer::Keep) => {
-                    rewriter.pass(row);
-                    Ok(())
-                }
-                Ok(Answer::Drop) => {
-                    rewriter.discard();
-                    Ok(())
-                }
-                Err(reason) => Err(reason),
-            };
+            let done = self.record(&records, row, &mut rewriter);
             let Err(reason) = done else { continue };
             errors += 1;
             if self.settings.protected_mode {
@@ -105,32 +114,98 @@ impl ColumnFilter for Lua {
 }
 
 /// Runs the script, which defines the function.
-fn start(settings: &Settings) -> Result<omnilua::Lua, String> {
+fn start(settings: &Settings) -> Result<(omnilua::Lua, Natives), String> {
     // Next to what LuaJIT speaks, which is in Fluent Bit: its numbers are those of Lua 5.1, and it has escapes and `goto` of 5.2.
     let lua = omnilua::Lua::try_new_versioned(LuaVersion::V52).map_err(said)?;
     library::install(&lua).map_err(said)?;
+    let native = |name: &str| lua.globals().get::<_, Value>(name).map_err(said);
+    let natives = (native("next")?, native("type")?, native("getmetatable")?);
     if settings.enable_flb_null {
         lua.globals().set("flb_null", null()).map_err(said)?;
     }
     library::run(&lua, &settings.code)?;
-    Ok(lua)
+    Ok((lua, natives))
 }
 
 impl Lua {
-    /// What the function says of a record.
-    fn call(&self, before: &mut Before<Node>) -> Result<Answer, String> {
-        let Node::Object(members) = &mut before.record else { return Ok(Answer::Keep) };
-        let nanos = match members.remove("@timestamp") {
-            Some(Node::Time(nanos)) => nanos,
+    /// The shape of the records of a batch, where there is one and it is worth it.
+    fn shape(&mut self, batch: &Batch) -> Option<usize> {
+        // With `type_int_key` members change that the script leaves alone.
+        if !self.convert.ints.is_empty() {
+            return None;
+        }
+        if let Some(known) = self.shapes.iter().position(|shape| shape.is_of(batch)) {
+            return Some(known);
+        }
+        if batch.len() < FEW {
+            return None;
+        }
+        let shape = Shape::of(&self.lua, &self.natives, batch).ok()??;
+        if self.shapes.len() == MAX_SHAPES {
+            self.shapes.remove(0);
+        }
+        self.shapes.push(shape);
+        Some(self.shapes.len() - 1)
+    }
+
+    /// Runs the function over a record, and has become of it what it says.
+    fn record(
+        &self,
+        records: &Records<'_>,
+        row: usize,
+        rewriter: &mut Rewriter<'_, Script>,
+    ) -> Result<(), String> {
+        let Records { batch, time, tag, shape } = records;
+        let nanos = match time.and_then(|column| column.value(row)) {
+            Some(Field::Timestamp(nanos)) => nanos,
             _ => 0,
         };
-        let tag = match members.remove("@tag") {
-            Some(Node::Text(tag)) => tag,
-            _ => Vec::new(),
+        let tag = match tag.and_then(|column| column.value(row)) {
+            Some(Field::Text(tag)) => tag,
+            _ => "",
         };
-        let tag = self.lua.create_string(&tag).map_err(said)?;
+        let shape = shape.map(|number| &self.shapes[number]);
+        let made = shape.map_or(Ok(None), |shape| shape.table(&self.lua, &self.convert, batch, row));
+        let mut before = None;
+        let (table, tables) = match made.map_err(said)? {
+            Some(made) => (made.table, Some(made.tables)),
+            None => {
+                let Node::Object(members) = &mut before.insert(rewriter.before(row)).record else {
+                    rewriter.pass(row);
+                    return Ok(());
+                };
+                members.remove("@timestamp");
+                members.remove("@tag");
+                (self.convert.table(&self.lua, members).map_err(said)?, None)
+            }
+        };
+        let (value, time) = match self.call(tag, nanos, table)? {
+            Answer::Keep => {
+                rewriter.pass(row);
+                return Ok(());
+            }
+            Answer::Drop => {
+                rewriter.discard();
+                return Ok(());
+            }
+            Answer::Become(value, time) => (value, time),
+        };
+        if let (Some(shape), Some(tables), Value::Table(table)) = (shape, tables, &value)
+            && let Some(changes) = shape.changes(&self.convert, (batch, row), table, tables)?
+        {
+            rewriter.change(row, changes.columns, changes.new, time);
+            return Ok(());
+        }
+        let after = convert::records(&self.convert, &value)?.into_iter();
+        let before = before.unwrap_or_else(|| rewriter.before(row));
+        rewriter.put(row, &before, after.map(|record| timed(record, time)).collect());
+        Ok(())
+    }
+
+    /// What the function says of a record.
+    fn call(&self, tag: &str, nanos: i64, record: Table) -> Result<Answer, String> {
+        let tag = self.lua.create_string(tag).map_err(said)?;
         let time = self.time(nanos).map_err(said)?;
-        let record = self.convert.table(&self.lua, members).map_err(said)?;
         let answer = self.function.call::<_, (Value, Value, Value)>((tag, time, record));
         let (code, time, record) = answer.map_err(said)?;
         let code = number(&code).ok_or("the function answers no code")? as i64;
@@ -139,8 +214,7 @@ impl Lua {
             0 => Ok(Answer::Keep),
             1 | 2 => {
                 let time = if code == 1 { instant(&time, nanos)? } else { None };
-                let records = records(&self.convert, &record)?.into_iter();
-                Ok(Answer::Become(records.map(|record| timed(record, time)).collect()))
+                Ok(Answer::Become(record, time))
             }
             code => Err(format!("the function answers the code {code}; there are -1, 0, 1 and 2")),
         }

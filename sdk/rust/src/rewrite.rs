@@ -186,6 +186,31 @@ impl<'a, T: Tree> Rewriter<'a, T> {
         }
     }
 
+    /// The record of row `row` goes on with other values in some columns, or with none there, each by its number in the batch, and
+    /// with new members, of which none has a column in the batch. `time` is the new time of the event, if it gets one.
+    pub fn change(
+        &mut self,
+        row: usize,
+        changes: Vec<(usize, Option<T::Node>)>,
+        new: Vec<(String, T::Node)>,
+        time: Option<i64>,
+    ) {
+        let out = self.take.len();
+        self.begin(time);
+        for (column, node) in changes {
+            match node {
+                Some(node) => write::<T>(&mut self.set, out, &self.inputs[column].column.name, &node),
+                None => mark(&mut self.gone[column], out),
+            }
+        }
+        for (name, node) in new {
+            let mut path = String::new();
+            push_text(&mut path, &name, true);
+            self.leaf(&path, &node);
+        }
+        self.take.push(row as u32);
+    }
+
     /// The next row is written.
     fn begin(&mut self, time: Option<i64>) {
         self.set.begin_row();
