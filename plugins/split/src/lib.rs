@@ -1,8 +1,11 @@
 //! Makes a record of each element of an array.
 
-use flitch_sdk::json::{Decoded, Limits, decode, flatten};
-use flitch_sdk::parse::{OnMismatch, OnMissing, check_name, check_prefix, describe};
-use flitch_sdk::{ColumnSet, Fields, Record, RecordFilter, Result, Value, bail, path};
+mod parts;
+
+use flitch_sdk::json::{Decoded, Flattener, Limits, flatten};
+use flitch_sdk::parse::{OnMismatch, OnMissing, check_name, check_prefix, describe, is_of_each_record};
+use flitch_sdk::{Batch, Changes, Column, ColumnFilter, ColumnSet, Fields, Result, Value, bail, path};
+use parts::Parts;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -63,9 +66,23 @@ pub enum OnEmpty {
 pub struct Split {
     target: String,
     settings: Settings,
+    /// How the objects among the elements were written so far.
+    flattener: Flattener,
 }
 
-impl RecordFilter for Split {
+/// What becomes of a record.
+enum Fate {
+    /// It goes on unchanged.
+    Pass,
+    /// The same, and says why it is not split.
+    Say(String),
+    /// It goes nowhere.
+    Drop,
+    /// Its parts have been written.
+    Split,
+}
+
+impl ColumnFilter for Split {
     type Settings = Settings;
 
     fn new(settings: Settings) -> Result<Self> {
@@ -89,82 +106,82 @@ impl RecordFilter for Split {
                 }
             }
         }
-        Ok(Self { target, settings })
+        let flattener = Flattener::new(target.clone(), Limits::default());
+        Ok(Self { target, settings, flattener })
     }
 
     fn fields(&self) -> Fields {
         Fields::only([&self.settings.field])
     }
 
-    fn apply(&mut self, record: &mut Record<'_>) -> Result<()> {
-        let field = &self.settings.field;
+    fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
+        let Self { target, settings, flattener } = self;
+        let field = settings.field.as_str();
+        let own = batch.column(field);
         // An object is there though its members are columns.
-        let is_object = || record.fields().any(|(name, _)| path::is_below(name, field));
-        let parts = match record.get(field) {
-            None if is_object() => self.parts(Value::Json("{}")),
-            None if self.settings.on_missing == OnMissing::Pass => return Ok(()),
-            None => bail!("the field `{field}` is missing"),
-            Some(value) => self.parts(value),
-        };
-        let parts = match (parts, self.settings.on_mismatch) {
-            (Ok(parts), _) => parts,
-            (Err(reason), OnMismatch::Reject) => bail!("the field `{field}` {reason}"),
-            (Err(reason), OnMismatch::Pass) => {
-                if let Some(error) = &self.settings.error_field {
-                    record.set(error, &format!("the field `{field}` {reason}"));
-                }
-                return Ok(());
-            }
-        };
-        if parts.is_empty() {
-            match self.settings.on_empty {
-                OnEmpty::Pass => {}
-                OnEmpty::Drop => record.discard(),
-                OnEmpty::Reject => bail!("the field `{field}` is an empty array"),
-            }
-            return Ok(());
-        }
-        record.split(parts.iter().enumerate(), |record, (number, part)| {
-            record.remove(field);
-            match part {
-                Part::Value(raw) => match decode(raw) {
-                    Decoded::Other(value) => record.set(&self.target, value),
-                    Decoded::Text(text) => record.set(&self.target, Value::Text(&text)),
-                    Decoded::Bytes(bytes) => record.set(&self.target, Value::Bytes(&bytes)),
-                },
-                Part::Object(members) => {
-                    if !self.target.is_empty() {
-                        record.remove(&self.target);
+        let below: Vec<&Column> =
+            batch.columns.iter().filter(|column| path::is_below(&column.name, field)).collect();
+        flattener.begin();
+        let mut parts = Parts::new(batch.len(), flattener);
+        for row in 0..batch.len() {
+            let value = own.and_then(|column| column.value(row)).map(Decoded::from);
+            let is_object = || below.iter().any(|column| column.is_present(row));
+            let value = match &value {
+                Some(value) => Some(value.value()),
+                None => is_object().then_some(Value::Json("{}")),
+            };
+            match settings.fate(value, target, &mut parts) {
+                Ok(Fate::Pass) => parts.pass(row),
+                Ok(Fate::Say(reason)) => {
+                    if let Some(error) = &settings.error_field {
+                        parts.columns.set(parts.rows(), error, Value::Text(&reason));
                     }
-                    members.row(0).for_each(|(name, value)| record.set(name, value));
+                    parts.pass(row);
                 }
+                Ok(Fate::Drop) => parts.discard(),
+                Ok(Fate::Split) => parts.take(row),
+                Err(reason) => changes.reject(row, reason.to_string()),
             }
-            if let Some(index) = &self.settings.index_field {
-                record.set(index, number as i64);
-            }
-            Ok(())
-        })
+        }
+        parts.finish([field, target], changes);
+        Ok(())
     }
 }
 
-/// One element.
-enum Part {
-    /// Its JSON text.
-    Value(String),
-    /// The fields of an object.
-    Object(ColumnSet),
-}
+impl Settings {
+    /// What becomes of a record that has this value in the field; where it is split, its parts are written.
+    fn fate(&self, value: Option<Value<'_>>, target: &str, parts: &mut Parts<'_>) -> Result<Fate> {
+        let field = &self.field;
+        let written = match value {
+            None if self.on_missing == OnMissing::Pass => return Ok(Fate::Pass),
+            None => bail!("the field `{field}` is missing"),
+            Some(value) => self.write(value, target, parts),
+        };
+        match (written, self.on_mismatch) {
+            (Ok(0), _) => match self.on_empty {
+                OnEmpty::Pass => Ok(Fate::Pass),
+                OnEmpty::Drop => Ok(Fate::Drop),
+                OnEmpty::Reject => bail!("the field `{field}` is an empty array"),
+            },
+            (Ok(_), _) if is_of_each_record(field) => {
+                parts.forget();
+                bail!("`{field}` cannot be removed")
+            }
+            (Ok(_), _) => Ok(Fate::Split),
+            (Err(reason), OnMismatch::Reject) => bail!("the field `{field}` {reason}"),
+            (Err(reason), OnMismatch::Pass) => Ok(Fate::Say(format!("the field `{field}` {reason}"))),
+        }
+    }
 
-impl Split {
-    /// The elements of an array, or why there are none.
-    fn parts(&self, value: Value<'_>) -> Result<Vec<Part>, String> {
+    /// Writes the elements of an array, each as a part, and answers how many they are; or why there are none.
+    fn write(&self, value: Value<'_>, target: &str, parts: &mut Parts<'_>) -> Result<usize, String> {
         let text = match value {
             Value::Json(text) if text.starts_with('[') => text,
             Value::Text(text) if text.trim_ascii_start().starts_with('[') => {
                 // Nobody has checked this one; `flatten` refuses what is too deep for the host as well.
                 let member = format!("{{\"value\":{text}}}");
                 let limits = Limits { depth: 1, ..Limits::default() };
-                flatten(&member, &self.target, 0, &mut ColumnSet::default(), limits)
+                flatten(&member, target, 0, &mut ColumnSet::default(), limits)
                     .map_err(|_| "is text, and no JSON array of less than 128 levels".to_owned())?;
                 text
             }
@@ -172,29 +189,26 @@ impl Split {
         };
         let elements: Vec<&RawValue> =
             serde_json::from_str(text).map_err(|_| "is an array that cannot be read".to_owned())?;
-        if elements.len() > self.settings.max_parts {
-            return Err(format!(
-                "has {} elements, and `max_parts` is {}",
-                elements.len(),
-                self.settings.max_parts
-            ));
+        let (count, most) = (elements.len(), self.max_parts);
+        if count > most {
+            return Err(format!("has {count} elements, and `max_parts` is {most}"));
         }
-        let elements = elements.into_iter().map(|element| element.get().trim_ascii());
-        elements.enumerate().map(|(number, element)| self.part(number, element)).collect()
-    }
-
-    fn part(&self, number: usize, element: &str) -> Result<Part, String> {
-        let is_empty = || element[1..].trim_ascii_start().starts_with('}');
-        if element.starts_with('{') && (self.target.is_empty() || !is_empty()) {
-            let mut members = ColumnSet::default();
-            flatten(element, &self.target, 0, &mut members, Limits::default())
-                .map_err(|error| format!("has an element {number} that cannot be read: {error}"))?;
-            return Ok(Part::Object(members));
-        }
-        if self.target.is_empty() {
+        let elements = elements.iter().map(|element| element.get().trim_ascii());
+        if target.is_empty()
+            && let Some(number) = elements.clone().position(|element| !element.starts_with('{'))
+        {
             return Err(format!("has an element {number} that is no object"));
         }
-        Ok(Part::Value(element.to_owned()))
+        for (number, element) in elements.enumerate() {
+            if let Err(error) = parts.add(element, target) {
+                parts.forget();
+                return Err(format!("has an element {number} that cannot be read: {error}"));
+            }
+            if let Some(index) = &self.index_field {
+                parts.columns.set(parts.last(), index, Value::Int64(number as i64));
+            }
+        }
+        Ok(count)
     }
 }
 

@@ -30,8 +30,8 @@ impl Flattener {
         Self { prefix, limits, above, trails: Trails::new(), met: Vec::new(), columns: Vec::new() }
     }
 
-    /// Other columns are written to from here on.
-    pub(crate) fn begin(&mut self) {
+    /// Other columns are written to from here on, as in each batch.
+    pub fn begin(&mut self) {
         self.columns.clear();
     }
 
@@ -40,7 +40,7 @@ impl Flattener {
     ///
     /// # Errors
     /// When the text is not one JSON object. Row `row` is untouched then.
-    pub(crate) fn flatten(
+    pub fn flatten(
         &mut self,
         data: &str,
         from: usize,
