@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use decode::{Decoder, Show};
-use flitch_sdk::json::{Limits, flatten};
+use flitch_sdk::json::{Flattener, Limits};
 use flitch_sdk::parse::{Found, Policy, Reader, check_prefix, set_present};
 use flitch_sdk::{Batch, Changes, ColumnFilter, ColumnSet, Fields, Result, Value, bail, err, host};
 use framing::Framing;
@@ -29,14 +29,21 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIEN
 /// The filter.
 #[derive(Debug)]
 pub struct Protobuf {
+    how: How,
+    policy: Policy,
+    /// How messages were written so far.
+    flattener: Flattener,
+}
+
+/// How messages are read.
+#[derive(Debug)]
+struct How {
     schema: Schema,
     message: usize,
     show: Show,
     encoding: Encoding,
     framing: Framing,
     unknown: UnknownFields,
-    prefix: String,
-    policy: Policy,
 }
 
 impl ColumnFilter for Protobuf {
@@ -66,7 +73,7 @@ impl ColumnFilter for Protobuf {
         let policy = settings.policy();
         policy.check([])?;
         check_prefix(&settings.prefix)?;
-        Ok(Self {
+        let how = How {
             schema,
             message,
             show: Show {
@@ -76,9 +83,8 @@ impl ColumnFilter for Protobuf {
             encoding: settings.encoding,
             framing: settings.framing,
             unknown: settings.unknown_fields,
-            prefix: settings.prefix,
-            policy,
-        })
+        };
+        Ok(Self { how, policy, flattener: Flattener::new(settings.prefix, Limits::default()) })
     }
 
     fn fields(&self) -> Fields {
@@ -86,15 +92,18 @@ impl ColumnFilter for Protobuf {
     }
 
     fn apply(&mut self, batch: &Batch, changes: &mut Changes) -> Result<()> {
+        let Self { how, policy, flattener } = self;
+        flattener.begin();
         let mut messages = Messages {
-            filter: self,
-            decoder: Decoder::new(&self.schema, self.show),
+            how,
+            decoder: Decoder::new(&how.schema, how.show),
+            flattener,
             columns: ColumnSet::default(),
             rows: Vec::with_capacity(batch.len()),
             records: 0,
             unknown: 0,
         };
-        self.policy.run(batch, changes, &mut messages);
+        policy.run(batch, changes, &mut messages);
         let Messages { columns, rows, records, unknown, .. } = messages;
         if unknown > 0 {
             host::count("unknown_fields", unknown);
@@ -109,7 +118,9 @@ impl ColumnFilter for Protobuf {
 
 /// The bytes that a text in base64 stands for, in either alphabet.
 fn base64(text: &str) -> Result<Vec<u8>, String> {
-    let engine = if text.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
+    // All bytes, whatever the first ones are: without a way out of it the loop looks at many at once.
+    let is_url_safe = text.bytes().fold(false, |is, byte| is | matches!(byte, b'-' | b'_'));
+    let engine = if is_url_safe { &URL_SAFE } else { &STANDARD };
     engine.decode(text).map_err(|wrong| format!("it is no base64: {wrong}"))
 }
 
@@ -125,8 +136,9 @@ fn known_names(schema: &Schema) -> String {
 
 /// The messages of one batch.
 struct Messages<'a> {
-    filter: &'a Protobuf,
+    how: &'a How,
     decoder: Decoder<'a>,
+    flattener: &'a mut Flattener,
     columns: ColumnSet,
     /// For each row that is written, the number of its record among those that go on.
     rows: Vec<u32>,
@@ -138,7 +150,7 @@ struct Messages<'a> {
 
 impl Messages<'_> {
     fn bytes(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let Protobuf { schema, message, framing, .. } = self.filter;
+        let How { schema, message, framing, .. } = self.how;
         let begin = self.rows.len();
         self.decoder.unknown = 0;
         let parts = framing.messages(bytes, &schema.messages[*message].place)?;
@@ -155,9 +167,9 @@ impl Messages<'_> {
     }
 
     fn message(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let Protobuf { message, unknown, prefix, .. } = self.filter;
+        let How { message, unknown, .. } = self.how;
         let text = self.decoder.decode(bytes, *message)?;
-        flatten(text, prefix, self.rows.len(), &mut self.columns, Limits::default())?;
+        self.flattener.flatten(text, 0, text.len(), self.rows.len(), &mut self.columns)?;
         if *unknown == UnknownFields::Reject && self.decoder.unknown > 0 {
             return Err(format!("fields that the schema does not know: {}", self.decoder.unknown));
         }
@@ -169,7 +181,7 @@ impl Messages<'_> {
 impl Reader for Messages<'_> {
     fn read(&mut self, _row: usize, data: &str, from: usize, to: usize) -> Result<Found, String> {
         let text = &data[from..to];
-        match self.filter.encoding {
+        match self.how.encoding {
             Encoding::Binary => self.bytes(text.as_bytes())?,
             Encoding::Base64 => self.bytes(&base64(text)?)?,
         }
@@ -177,7 +189,7 @@ impl Reader for Messages<'_> {
     }
 
     fn read_bytes(&mut self, bytes: &[u8]) -> Result<Found, String> {
-        match self.filter.encoding {
+        match self.how.encoding {
             Encoding::Binary => self.bytes(bytes).map(|()| Found::Something),
             Encoding::Base64 => self.read_other(Value::Bytes(bytes)),
         }
