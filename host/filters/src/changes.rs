@@ -13,10 +13,12 @@ use super::guest::{Fault, FaultKind};
 use flitch_core::batch::path::{is_above, names_between};
 use flitch_core::batch::{Kind, REST, Records, object, path};
 
+mod met;
 mod rest;
 mod slot;
 mod take;
 
+use met::Met;
 use slot::Slot;
 
 /// Bytes of names in each record that an answer may bring along for nothing.
@@ -42,23 +44,25 @@ pub fn apply(
     let mut slots: Vec<Slot> = Vec::with_capacity(records.iter().count() + set.len());
     slots.extend(records.iter().filter_map(Slot::of));
     // What goes as a whole goes first, so that nothing is done to it.
-    for remove in remove.iter().filter(|r| r.rows.is_none()) {
-        slots.retain(|slot| slot.name() != remove.name && !path::is_below(slot.name(), &remove.name));
-    }
+    let mut met = Met::of(&slots, set.len() + remove.len());
+    let whole = remove.iter().filter(|remove| remove.rows.is_none());
+    let mut gone: Vec<usize> = whole.flat_map(|remove| met.within(&slots, &remove.name)).collect();
+    gone.sort_unstable();
+    met.remove(&mut slots, &gone);
     if let Some(take) = take {
         take::rows(&mut slots, take, records.rows(), bounds)?;
     }
     let mut names = rest::Names::default();
     for remove in remove {
         in_time(bounds)?;
-        remove_rows(&mut slots, remove, rows, &mut names, bounds)?;
+        remove_rows(&mut slots, &mut met, remove, rows, &mut names, bounds)?;
     }
     for (place, column) in set.into_iter().enumerate() {
         // Each takes little, but where texts are written again, which looks at the clock by itself.
         if place % 16 == 0 {
             in_time(bounds)?;
         }
-        set_column(&mut slots, column, rows, &mut names, bounds)?;
+        set_column(&mut slots, &mut met, column, rows, &mut names, bounds)?;
     }
     let origins = records.origins().map(|origins| match take {
         Some(take) => origins.take(take),
@@ -102,6 +106,7 @@ fn check_names(set: &[SetColumn], rows: usize, bounds: &Bounds) -> Result<(), Fa
 /// Removes a field and what lies below it, also where it lies in an object that stayed one json value.
 fn remove_rows(
     slots: &mut Vec<Slot>,
+    met: &mut Met,
     remove: &Remove,
     rows: usize,
     in_rest: &mut rest::Names,
@@ -109,7 +114,7 @@ fn remove_rows(
 ) -> Result<(), Fault> {
     let mut done = Ok(());
     let keep = remove.rows.as_ref().map(|rows| !rows);
-    slots.retain_mut(|slot| {
+    let mut stays = |slot: &mut Slot| {
         if slot.name() == remove.name || path::is_below(slot.name(), &remove.name) {
             return keep.as_ref().is_some_and(|keep| slot.mask(keep));
         }
@@ -129,7 +134,10 @@ fn remove_rows(
             return !columns::is_empty(&slot.array);
         }
         true
-    });
+    };
+    let mut gone = met.all(slots, &remove.name);
+    gone.retain(|place| !stays(&mut slots[*place]));
+    met.remove(slots, &gone);
     done
 }
 
@@ -161,6 +169,7 @@ fn rewrite(
 /// object, into which it is put. So does each member of what is set as [`REST`].
 fn set_column(
     slots: &mut Vec<Slot>,
+    met: &mut Met,
     column: SetColumn,
     rows: usize,
     names: &mut rest::Names,
@@ -172,36 +181,34 @@ fn set_column(
     }
     if field.name() == REST {
         names.forget();
-        return rest::set(slots, field, array, rows, bounds);
+        rest::set(slots, field, array, rows, bounds)?;
+        met.learn(slots);
+        return Ok(());
     }
     let name = field.name();
     let full = array.null_count() == 0;
-    let met = |slot: &Slot| {
-        path::is_below(slot.name(), name)
-            || is_above(slot.name(), name) && slot.kind == Kind::Json
-            || path::is_below(name, slot.name())
-    };
-    if slots.iter().any(met) {
+    let mut kin = met.kin(slots, name);
+    if !kin.is_empty() {
         let has = columns::present(&array);
         let keep = !&has;
         let mut done = Ok(());
-        slots.retain_mut(|slot| {
+        kin.retain(|place| {
+            let slot = &mut slots[*place];
             if slot.kind == Kind::Json && is_above(slot.name(), name) {
                 let put = put_into(slot, &has, (name, kind), &mut array, (rows, &mut *names), bounds);
                 done = std::mem::replace(&mut done, Ok(())).and(put);
-                !columns::is_empty(&slot.array)
-            } else if met(slot) {
-                !full && slot.mask(&keep)
+                columns::is_empty(&slot.array)
             } else {
-                true
+                full || !slot.mask(&keep)
             }
         });
+        met.remove(slots, &kin);
         done?;
         if columns::is_empty(&array) {
             return Ok(());
         }
     }
-    match slots.iter_mut().find(|slot| slot.name() == name) {
+    match met.at(slots, name).map(|place| &mut slots[place]) {
         Some(slot) => {
             if !full {
                 slot.expand(rows);
@@ -211,7 +218,10 @@ fn set_column(
             let field = if merged == kind { field } else { Arc::new(merged.field(name)) };
             *slot = Slot { field, kind: merged, array: both, constant: false };
         }
-        None => slots.push(Slot { field, kind, array, constant: false }),
+        None => {
+            slots.push(Slot { field, kind, array, constant: false });
+            met.add(slots);
+        }
     }
     Ok(())
 }

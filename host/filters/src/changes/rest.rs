@@ -27,8 +27,16 @@ type Members<'a> = Vec<(Cow<'a, str>, Written<'a>)>;
 #[derive(Default)]
 pub(super) struct Names {
     state: ahash::RandomState,
-    rows: Option<Vec<HashSet<u64>>>,
+    known: Option<Known>,
 }
+
+struct Known {
+    rows: Vec<Hashes>,
+    /// Those of all rows.
+    all: Hashes,
+}
+
+type Hashes = HashSet<u64, ahash::RandomState>;
 
 impl Names {
     /// Of the rows in `only`, or of all, those whose text in the column of `@rest` may have a member of this name. What was found
@@ -40,25 +48,30 @@ impl Names {
         only: Option<&BooleanBuffer>,
         name: &str,
     ) -> BooleanBuffer {
-        let Names { state, rows: known } = self;
-        let known = known.get_or_insert_with(|| {
+        let Names { state, known } = self;
+        let Known { rows: known, all } = known.get_or_insert_with(|| {
             let texts = slot.array.as_string::<i32>();
-            let of_row = |row: usize| -> HashSet<u64> {
+            let of_row = |row: usize| -> Hashes {
                 let place = if slot.constant { 0 } else { row };
                 let text = texts.is_valid(place).then(|| texts.value(place));
                 let members = text.and_then(written).unwrap_or_default();
                 members.iter().map(|member| state.hash_one(path::unescape(&member.path()))).collect()
             };
-            (0..rows).map(of_row).collect()
+            let rows: Vec<Hashes> = (0..rows).map(of_row).collect();
+            let all = rows.iter().flatten().copied().collect();
+            Known { rows, all }
         });
         let hash = state.hash_one(name);
+        if !all.contains(&hash) {
+            return BooleanBuffer::new_unset(rows);
+        }
         let is_meant = |row: usize| only.is_none_or(|only| only.value(row));
         (0..rows).map(|row| is_meant(row) && known[row].contains(&hash)).collect()
     }
 
     /// The texts are others now.
     pub(super) fn forget(&mut self) {
-        self.rows = None;
+        self.known = None;
     }
 }
 

@@ -273,3 +273,50 @@ fn what_an_answer_has_the_host_do_ends_with_the_time_of_the_guest() {
         assert_eq!(fault.kind, FaultKind::Deadline);
     }
 }
+
+#[test]
+fn many_columns_that_are_set_and_removed_at_once_are_as_one_by_one() {
+    let names = |prefix: &str, from: usize, to: usize| -> Vec<String> {
+        (from..to).map(|number| format!("{prefix}{number}")).collect()
+    };
+    // More names than have columns, objects among them, and one that is a single value.
+    let mut wide = Map::new();
+    names("f", 0, 300).into_iter().for_each(|name| drop(wide.insert(name, json!(1))));
+    let mut nested = Map::new();
+    for name in names("g", 0, 40) {
+        nested.insert(name, json!({"x": 1, "y": {"z": "w"}}));
+    }
+    let input = [Json::Object(wide), Json::Object(nested), json!({"f7": {"a": 1}, "g3": "text"})];
+    let records = records(&input);
+    let set: Vec<Set> = names("f", 0, 320)
+        .into_iter()
+        .chain(names("g", 0, 20).iter().map(|name| format!("{name}.y")))
+        .chain(names("g", 20, 30).iter().map(|name| format!("{name}.x.n")))
+        .enumerate()
+        .map(|(number, path)| {
+            let values = (0..3).map(|row| ((row + number) % 3 != 0).then(|| json!(number as i64))).collect();
+            Set { path: path.leak(), values }
+        })
+        .collect();
+    let removed = || {
+        let names = names("f", 100, 200).into_iter().chain(names("g", 5, 25)).enumerate();
+        names.map(|(number, name)| {
+            let rows = (number % 2 == 0).then(|| BooleanBuffer::from(vec![true, number % 4 == 0, true]));
+            Remove { name, rows }
+        })
+    };
+    let apply = |records: &Records, set, removed: &[Remove]| {
+        apply(records, None, set, removed, &Bounds::none()).unwrap()
+    };
+    let at_once = apply(&records, set.iter().map(column).collect(), &removed().collect::<Vec<_>>());
+    let mut one_by_one = records.slice(0, records.rows());
+    // What goes from all rows goes first.
+    let (whole, some): (Vec<Remove>, Vec<Remove>) = removed().partition(|remove| remove.rows.is_none());
+    for remove in whole.into_iter().chain(some) {
+        one_by_one = apply(&one_by_one, Vec::new(), &[remove]);
+    }
+    for set in &set {
+        one_by_one = apply(&one_by_one, vec![column(set)], &[]);
+    }
+    assert_eq!(rows(&at_once), rows(&one_by_one));
+}
