@@ -97,6 +97,10 @@ impl Origin for OfBinary {
         Ok(unpack(self.packed, self.dictionary)?.into())
     }
 
+    fn constant(&self) -> Option<&'static [u8]> {
+        Some(self.packed)
+    }
+
     fn is_stale(&self, _: &str) -> bool {
         false
     }

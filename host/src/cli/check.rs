@@ -160,9 +160,12 @@ impl Check<'_> {
         let is_looked_at = |settings: &FilterSettings| {
             settings.check().is_ok() && (has_registries || settings.references().next().is_none())
         };
+        // Code goes with the last filter that has it, and the next one may have the same.
+        let mut plugins: Vec<Component> = Vec::new();
         for (name, settings) in self.loaded.config.filters.iter().filter(|(_, one)| is_looked_at(one)) {
             match Alone::load(name, settings, &cx) {
                 Ok(alone) => {
+                    plugins.push(alone.filter().plugin().clone());
                     self.line("filter", name, describe(alone.filter().plugin(), &settings.plugin));
                     if let Some((shadow, settings)) =
                         alone.filter().shadow.as_ref().zip(settings.shadow.as_ref())

@@ -29,10 +29,16 @@ pub type Linked = (PluginPre<State>, Option<StatefulPre<State>>);
 #[derive(Clone)]
 pub struct Component {
     origin: Arc<dyn Origin>,
-    size: usize,
-    sha256: String,
-    code: wasmtime::component::Component,
+    code: Arc<Code>,
     cached: bool,
+}
+
+/// Compiled code, which all filters of one plugin share.
+pub(super) struct Code {
+    /// Bytes of the component.
+    size: usize,
+    pub(super) sha256: String,
+    code: wasmtime::component::Component,
 }
 
 impl Component {
@@ -41,16 +47,14 @@ impl Component {
     /// # Errors
     /// Why it cannot be read, or why it is no component.
     pub fn load(engine: &Engine, origin: Arc<dyn Origin>) -> anyhow::Result<Component> {
+        let constant = origin.constant();
+        if let Some(code) = constant.and_then(|packed| engine.loaded().of_constant(packed)) {
+            return Ok(Component { origin, code, cached: true });
+        }
         let bytes = origin.load()?;
-        Component::compile(engine, &bytes, origin.clone())
-            .with_context(|| format!("the plugin from {origin}"))
-    }
-
-    fn compile(engine: &Engine, bytes: &[u8], origin: Arc<dyn Origin>) -> anyhow::Result<Component> {
-        check_magic(bytes)?;
-        let sha256 = sha256(bytes);
-        let (code, cached) = engine.cache().component(engine.wasm(), bytes, &sha256)?;
-        Ok(Component { origin, size: bytes.len(), sha256, code, cached })
+        let (code, cached) = compile(engine, &bytes).with_context(|| format!("the plugin from {origin}"))?;
+        engine.loaded().add(&code, constant);
+        Ok(Component { origin, code, cached })
     }
 
     /// Compiles a component that is in no place yet, and looks whether it exports what a plugin does. It is in the cache then.
@@ -66,7 +70,7 @@ impl Component {
     /// The code itself, for a test that stands in for the host.
     #[cfg(test)]
     pub(crate) fn code(&self) -> &wasmtime::component::Component {
-        &self.code
+        &self.code.code
     }
 
     /// Its name, for people.
@@ -81,17 +85,17 @@ impl Component {
 
     /// Bytes of the component.
     pub fn size(&self) -> usize {
-        self.size
+        self.code.size
     }
 
     /// SHA-256 of the component, in hex.
     pub fn sha256(&self) -> &str {
-        &self.sha256
+        &self.code.sha256
     }
 
     /// Whether other code is now where it comes from. Blocks.
     pub fn is_stale(&self) -> bool {
-        self.origin.is_stale(&self.sha256)
+        self.origin.is_stale(&self.code.sha256)
     }
 
     /// Whether its compiled code was in the cache, so that nothing was compiled.
@@ -101,22 +105,22 @@ impl Component {
 
     /// Names of what it imports.
     pub fn imports(&self) -> Vec<String> {
-        let ty = self.code.component_type();
-        ty.imports(self.code.engine()).map(|(name, _)| name.to_owned()).collect()
+        let code = &self.code.code;
+        code.component_type().imports(code.engine()).map(|(name, _)| name.to_owned()).collect()
     }
 
     /// Names of what it exports.
     pub fn exports(&self) -> Vec<String> {
-        exports(&self.code)
+        exports(&self.code.code)
     }
 
     /// Links it with what `wasi` grants. The second part is there where it keeps state.
     pub fn link(&self, engine: &Engine, wasi: Wasi) -> anyhow::Result<Linked> {
-        check_exports(&self.code)?;
+        check_exports(&self.code.code)?;
         for import in self.imports() {
             check_import(&import, wasi)?;
         }
-        let pre = engine.linker(wasi).instantiate_pre(&self.code).map_err(|e| {
+        let pre = engine.linker(wasi).instantiate_pre(&self.code.code).map_err(|e| {
             anyhow::Error::from(e).context("it imports something that flitch does not have in this version")
         })?;
         let other = |interface: &'static str| {
@@ -134,8 +138,19 @@ impl Component {
 
 impl std::fmt::Debug for Component {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Component").field("name", &self.name()).field("sha256", &self.sha256).finish()
+        f.debug_struct("Component").field("name", &self.name()).field("sha256", &self.sha256()).finish()
     }
+}
+
+/// The code of a component: what is loaded already, or what the cache has, or compiled. With whether nothing was compiled.
+fn compile(engine: &Engine, bytes: &[u8]) -> anyhow::Result<(Arc<Code>, bool)> {
+    check_magic(bytes)?;
+    let sha256 = sha256(bytes);
+    if let Some(code) = engine.loaded().of_hash(&sha256) {
+        return Ok((code, true));
+    }
+    let (code, cached) = engine.cache().component(engine.wasm(), bytes, &sha256)?;
+    Ok((Arc::new(Code { size: bytes.len(), sha256, code }), cached))
 }
 
 /// Whether it begins as a component does; the error says what it is instead.

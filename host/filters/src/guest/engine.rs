@@ -10,6 +10,7 @@ use wasmtime::{Config, EngineWeak};
 use super::cache::Cache;
 
 use super::limits::TICK;
+use super::loaded::Loaded;
 use super::settings::Wasi;
 use super::shipped::Shipped;
 use super::state::State;
@@ -26,6 +27,7 @@ pub struct Engine {
 struct Inner {
     wasm: wasmtime::Engine,
     cache: Cache,
+    loaded: Loaded,
     empty: Linker<State>,
     none: Linker<State>,
 }
@@ -44,7 +46,7 @@ impl Engine {
         let none = linker(&wasm, Wasi::None)?;
         let empty = linker(&wasm, Wasi::Empty)?;
         tick(wasm.weak(), health)?;
-        Ok(Engine { inner: Arc::new(Inner { wasm, cache, empty, none }) })
+        Ok(Engine { inner: Arc::new(Inner { wasm, cache, loaded: Loaded::default(), empty, none }) })
     }
 
     /// The WebAssembly engine itself.
@@ -54,6 +56,10 @@ impl Engine {
 
     pub(super) fn cache(&self) -> &Cache {
         &self.inner.cache
+    }
+
+    pub(super) fn loaded(&self) -> &Loaded {
+        &self.inner.loaded
     }
 
     pub(super) fn linker(&self, wasi: Wasi) -> &Linker<State> {

@@ -10,6 +10,7 @@ mod fault;
 mod hash;
 mod instance;
 pub mod limits;
+mod loaded;
 mod lookup;
 pub mod lower;
 mod metrics;

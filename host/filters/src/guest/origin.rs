@@ -24,6 +24,11 @@ pub trait Origin: fmt::Display + fmt::Debug + Send + Sync {
     /// Why it cannot be read. Blocks.
     fn load(&self) -> anyhow::Result<Cow<'static, [u8]>>;
 
+    /// What it is, packed, where this program has it in itself: it is the same for as long as the program runs.
+    fn constant(&self) -> Option<&'static [u8]> {
+        None
+    }
+
     /// Whether another component is there now than the one of this hash (SHA-256, in hex). What is gone is no other, for it
     /// may be on its way; what is there and cannot be read is one, so that whoever loads it says why. Blocks.
     fn is_stale(&self, sha256: &str) -> bool;

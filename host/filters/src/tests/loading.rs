@@ -154,6 +154,28 @@ fn a_second_start_compiles_nothing_and_damaged_code_is_compiled_again() {
 }
 
 #[test]
+fn filters_of_one_plugin_share_its_code_for_as_long_as_one_of_them_is_there() {
+    // Nothing is kept on disk, so what is not compiled was loaded already.
+    let cx = FilterContext { engine: Engine::new(None, &Arc::default()).unwrap(), ..context() };
+    for plugin in ["match", flitch_tests::guests::c_filter().to_str().unwrap()] {
+        let mut settings = FilterSettings::of(plugin);
+        if plugin == "match" {
+            settings.settings = json!({"keep": {"field": "a", "in": [1]}});
+        }
+        let load = || Alone::load("one", &settings, &cx).unwrap();
+        let is_compiled = |guest: &Alone| !guest.filter().plugin().is_from_cache();
+        let first = load();
+        assert!(is_compiled(&first), "{plugin}");
+        let second = load();
+        assert!(!is_compiled(&second), "{plugin}");
+        drop(first);
+        assert!(!is_compiled(&load()), "{plugin}");
+        drop(second);
+        assert!(is_compiled(&load()), "{plugin}");
+    }
+}
+
+#[test]
 fn what_a_plugin_reads_and_imports_can_be_asked() {
     let guest =
         Alone::load("c", &FilterSettings::of(flitch_tests::guests::c_filter().to_str().unwrap()), &context());
