@@ -17,7 +17,7 @@ fn shadowed(more: &str) -> (&'static str, String) {
 
 #[test]
 fn a_shadow_that_traps_spins_and_eats_memory_is_reported_and_changes_nothing() {
-    let limits = ", limits: { time: 50ms, memory: 8MiB }, examples: 10";
+    let limits = ", limits: { time: 200ms, memory: 8MiB }, examples: 10";
     let output = "out: { type: file, path: \"{dir}/out.ndjson\" }";
     let mut flitch = Flitch::new(FLITCH, &pipeline(&file_source("app.log"), &[shadowed(limits)], output));
     let good = |n: usize| format!("good{n:02} line");

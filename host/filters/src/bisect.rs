@@ -45,7 +45,7 @@ pub trait Search {
 /// runs the others. Answers how many of the rows, from the first on, it came to: all, where the search was never full.
 pub fn isolate(all: usize, limit: Duration, fault: Fault, search: &mut dyn Search) -> usize {
     let patience = limit.saturating_mul(PATIENCE).max(LEAST);
-    let began = Instant::now();
+    let mut spent = Duration::ZERO;
     let mut fault = fault;
     let mut left = Vec::new();
     let mut suspects = VecDeque::new();
@@ -68,7 +68,7 @@ pub fn isolate(all: usize, limit: Duration, fault: Fault, search: &mut dyn Searc
         let Some((from, rows)) = next else { return all };
         let unjudged = match fault.kind {
             FaultKind::Start => Some(fault.to_string()),
-            _ if began.elapsed() > patience => Some(format!(
+            _ if spent > patience => Some(format!(
                 "the search for the records that fail ({fault}) took longer than {patience:?}; this one was not judged"
             )),
             _ => None,
@@ -81,7 +81,11 @@ pub fn isolate(all: usize, limit: Duration, fault: Fault, search: &mut dyn Searc
             true => limit,
             false => (limit.saturating_mul(rows as u32) / all as u32).max(SHORTEST).min(limit),
         };
-        let Err(next) = search.attempt(from..from + rows, time) else { continue };
+        let began = Instant::now();
+        let tried = search.attempt(from..from + rows, time);
+        // What others take of the clock meanwhile is not the batch's: the process may be stopped, the machine be busy.
+        spent += began.elapsed().min(time * 2);
+        let Err(next) = tried else { continue };
         match next.kind {
             FaultKind::Start => left.push((from, rows)),
             _ if rows > 1 => cut(&mut left, from, rows),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+use crate::guest::time_of_thread;
 
 /// Batches of at most so many rows are small: to ask twice for the processor's time takes about a microsecond, which is much of
 /// what one of them costs.
@@ -46,11 +46,6 @@ impl Sample {
             _ => 0,
         }
     }
-}
-
-fn time_of_thread() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmtime::component::{ComponentExportIndex, TypedFunc};
-use wasmtime::{CallHook, Store, Trap};
+use wasmtime::{CallHook, Store, Trap, UpdateDeadline};
 
 use super::answer::lifted::{Changes, Said, Shared};
 use super::answer::{Answer, Known};
 use super::bindings::{Batch, Fields, Plugin, Stateful};
 use super::component::{Component, FILTER, Linked};
+use super::deadline::Deadline;
 use super::engine::Engine;
 use super::fault::{Fault, FaultKind};
 use super::limits::{self, MAX_HANDLES};
@@ -107,8 +108,12 @@ impl Instance {
         // The epoch reaches code that runs in circles. What a guest asks of the host in a straight line must end, too. (To
         // look at the clock where a guest is entered or left as well would cost a small batch a tenth of its time.)
         store.call_hook(|store, hook| match hook {
-            CallHook::CallingHost if store.data().deadline <= Instant::now() => Err(Trap::Interrupt.into()),
+            CallHook::CallingHost if store.data().deadline.is_over() => Err(Trap::Interrupt.into()),
             _ => Ok(()),
+        });
+        store.epoch_deadline_callback(|store| match &store.data().deadline {
+            deadline if deadline.is_over() => Ok(UpdateDeadline::Interrupt),
+            deadline => Ok(UpdateDeadline::Continue(limits::ticks(deadline.sure()))),
         });
         store.set_max_component_handles(MAX_HANDLES);
         arm(&mut store, limits.time.0, limits::answer(limits, 0));
@@ -229,14 +234,15 @@ impl fmt::Debug for Instance {
 
 /// Sets the limits of the next call, which begins now.
 fn arm(store: &mut Store<State>, time: Duration, answer: usize) -> Instant {
-    let now = Instant::now();
-    store.data_mut().deadline = now + time;
+    let deadline = Deadline::of(time);
+    let (began, sure) = (deadline.began(), deadline.free());
+    store.data_mut().deadline = deadline;
     store.data_mut().answer = answer;
     store.data_mut().limiter.take_refused();
     store.data_mut().last_words = None;
-    store.set_epoch_deadline(limits::ticks(time));
+    store.set_epoch_deadline(limits::ticks(sure));
     store.set_hostcall_fuel(answer);
-    now
+    began
 }
 
 /// Whether a call failed since what it answers is larger than it may be.

@@ -1,9 +1,10 @@
 //! Limits of memory and time of one instance.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
+use super::deadline::Deadline;
 use super::settings::LimitSettings;
 
 /// One tick of the epoch: how exactly a deadline is kept.
@@ -94,35 +95,40 @@ impl ResourceLimiter for Limiter {
     }
 }
 
-/// Ticks of the epoch after which a call that may last `time` is stopped. The tick that runs already is not counted,
-/// so that a call never has less time than it may.
+/// Ticks of the epoch after which `time` has passed. The tick that runs already is not counted, so that it is never less.
 pub fn ticks(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX).saturating_add(1)
 }
 
 /// What the host may spend on what a guest asks for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Bounds {
     /// Most bytes that it may come to.
     pub bytes: usize,
     /// When the host gives up.
-    pub until: Instant,
+    pub until: Deadline,
 }
 
 impl Bounds {
     /// What one answer may come to that is about records of `bytes` bytes.
     pub fn of(limits: &LimitSettings, bytes: usize) -> Bounds {
-        Bounds { bytes: answer(limits, bytes), until: Instant::now() + limits.time.0 }
+        Bounds { bytes: answer(limits, bytes), until: Deadline::of(limits.time.0) }
     }
 
     /// What the host does on its own account.
     pub fn none() -> Bounds {
-        Bounds { bytes: usize::MAX, until: Instant::now() + Duration::from_secs(3600) }
+        Bounds { bytes: usize::MAX, until: Deadline::of(Duration::from_secs(3600)) }
+    }
+
+    /// No time at all.
+    #[cfg(test)]
+    pub fn late() -> Bounds {
+        Bounds { until: Deadline::of(Duration::ZERO), ..Bounds::none() }
     }
 
     /// Whether the time is up.
     pub fn is_late(&self) -> bool {
-        Instant::now() >= self.until
+        self.until.is_over()
     }
 }
 

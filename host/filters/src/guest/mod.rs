@@ -5,6 +5,7 @@ pub mod answer;
 pub mod bindings;
 mod cache;
 mod component;
+mod deadline;
 mod engine;
 mod fault;
 mod hash;
@@ -22,6 +23,7 @@ pub mod voice;
 mod wasi;
 
 pub use component::Component;
+pub use deadline::time_of_thread;
 pub use engine::Engine;
 pub use fault::{Fault, FaultKind};
 pub use hash::sha256;

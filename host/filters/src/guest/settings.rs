@@ -14,7 +14,7 @@ use flitch_core::units::{Bytes, Span};
 pub struct LimitSettings {
     /// Most memory, summed over all memories and tables of the component.
     pub memory: Bytes,
-    /// Longest time for one batch, to 10 ms.
+    /// Most time of the processor for one batch, to 10 ms; what it sleeps counts as well.
     pub time: Span,
     /// Most bytes that it may answer for each byte handed in; 1 MiB comes on top, and is all with 0. Rows that it copies,
     /// and what it looks up in a table, may be as large.

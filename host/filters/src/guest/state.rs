@@ -1,14 +1,15 @@
 //! What the host does for a plugin that calls it: `log`, `count` and `lookup`.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use wasmtime::Trap;
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::clocks::WasiClocksCtxView;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::bindings::flitch::filter::{columns, host};
 use super::bindings::{ColumnResult, Level};
+use super::deadline::Deadline;
 use super::limits::{Bounds, Limiter, MAX_HANDLES};
 use super::lookup::{Lookup, LookupError};
 use super::metrics::GuestMetrics;
@@ -67,8 +68,8 @@ impl Environment {
 pub struct State {
     /// Sums what the instance takes.
     pub limiter: Limiter,
-    /// When the call that runs is stopped.
-    pub deadline: Instant,
+    /// How long the call that runs may last.
+    pub deadline: Deadline,
     /// Most bytes that may cross the border at once.
     pub answer: usize,
     /// What the guest said last as an error during the call: where it panics, why.
@@ -85,13 +86,19 @@ impl State {
         table.set_max_capacity(MAX_HANDLES);
         State {
             limiter: Limiter::new(&environment.limits),
-            deadline: Instant::now() + environment.limits.time.0,
+            deadline: Deadline::of(environment.limits.time.0),
             answer: 0,
             last_words: None,
             wasi,
             table,
             environment,
         }
+    }
+
+    /// How long the call that runs may last, and the clocks that its guest sees.
+    pub fn clock(&mut self) -> (&mut Deadline, WasiClocksCtxView<'_>) {
+        let view = WasiClocksCtxView { ctx: self.wasi.clocks(), table: &mut self.table };
+        (&mut self.deadline, view)
     }
 }
 
@@ -129,8 +136,10 @@ impl host::Host for State {
         keys: ColumnResult,
         want: Vec<String>,
     ) -> wasmtime::Result<Result<Vec<ColumnResult>, String>> {
-        let bounds = Bounds { bytes: self.answer, until: self.deadline };
-        match self.environment.tables.lookup(&table, keys, &want, &bounds) {
+        let bounds = Bounds { bytes: self.answer, until: self.deadline.clone() };
+        let found = self.environment.tables.lookup(&table, keys, &want, &bounds);
+        self.deadline = bounds.until;
+        match found {
             Ok(found) => Ok(Ok(found)),
             Err(LookupError::Refused(reason)) => Ok(Err(reason)),
             Err(LookupError::TooMuch) => Err(wasmtime::Error::new(TooMuch("what it looks up"))),

@@ -1,18 +1,19 @@
 //! WASI 0.2 over an empty context: clocks, randomness, and standard output and error as lines in the log.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{HasData, Linker, Resource};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::clocks::{WasiClocksCtxView, WasiClocksView};
+use wasmtime_wasi::clocks::WasiClocksCtxView;
 use wasmtime_wasi::filesystem::WasiFilesystemView;
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 use wasmtime_wasi::p2::bindings::sync::filesystem::types;
 use wasmtime_wasi::p2::{DynPollable, OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{FsPerms, WasiCtx};
 
+use super::deadline::Deadline;
 use super::settings::Allow;
 use super::state::State;
 use super::voice::Voice;
@@ -31,9 +32,9 @@ pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(linker)?;
     // A guest that sleeps is in the host, which stops it when it comes back: so it may not sleep past its deadline.
     linker.allow_shadowing(true);
-    monotonic_clock::add_to_linker::<State, ShortSleep>(linker, |state| Clocks {
-        deadline: state.deadline,
-        view: state.clocks(),
+    monotonic_clock::add_to_linker::<State, ShortSleep>(linker, |state| {
+        let (deadline, view) = state.clock();
+        Clocks { deadline, view }
     })?;
     // Nor may it open what blocks who opens or reads it, such as a named pipe.
     linker.instance(FILES)?.func_wrap("[method]descriptor.open-at", open_at)?;
@@ -99,7 +100,7 @@ impl HasData for ShortSleep {
 }
 
 struct Clocks<'a> {
-    deadline: Instant,
+    deadline: &'a mut Deadline,
     view: WasiClocksCtxView<'a>,
 }
 
@@ -124,8 +125,7 @@ impl monotonic_clock::Host for Clocks<'_> {
         &mut self,
         duration: monotonic_clock::Duration,
     ) -> wasmtime::Result<Resource<DynPollable>> {
-        let left = self.deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-        let duration = Duration::from_nanos(duration).min(left);
+        let duration = self.deadline.sleep(Duration::from_nanos(duration));
         self.view.subscribe_duration(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
     }
 }

@@ -123,7 +123,7 @@ fn what_is_no_object_and_a_name_of_the_hosts_are_refused() {
 #[test]
 fn work_over_members_ends_with_the_time_of_the_guest() {
     let before = applied(&records(&[json!({"a": 1})]), vec![rest(&[Some(r#"{"b":1}"#)])], &[]);
-    let late = Bounds { until: std::time::Instant::now(), ..Bounds::none() };
+    let late = Bounds::late();
     let fault = apply(&before, None, vec![rest(&[Some(r#"{"c":1}"#)])], &[], &late).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Deadline);
 }

@@ -78,7 +78,7 @@ fn many_addresses_of_one_network_are_one_answer_and_no_more_is_held_than_may_be(
     assert!(rows.iter().all(|row| *row == Some(0)), "{rows:?}");
     let tight = Bounds { bytes: 1, ..Bounds::none() };
     assert_eq!(networks.ask(&want, &tight).find(b"1.128.0.1"), Err(LookupError::TooMuch));
-    let late = Bounds { until: std::time::Instant::now(), ..Bounds::none() };
+    let late = Bounds::late();
     assert_eq!(networks.ask(&want, &late).find(b"1.128.0.1"), Err(LookupError::Late));
 }
 
