@@ -66,6 +66,19 @@ struct Unsent<'a> {
     count: usize,
 }
 
+impl Unsent<'_> {
+    /// So many are taken.
+    fn taken(&mut self, count: usize) {
+        self.count -= count;
+    }
+
+    /// So many will not be.
+    fn withdraw(&mut self, count: usize) {
+        self.shipment.withdraw(count);
+        self.count -= count;
+    }
+}
+
 impl Drop for Unsent<'_> {
     fn drop(&mut self) {
         self.shipment.withdraw(self.count);
@@ -92,61 +105,75 @@ impl Kafka {
         }
         let shipment = Shipment::new(cargo.text.clone(), count);
         let mut unsent = Unsent { shipment: &shipment, count };
-        let (keys, extras) = (cargo.keys.as_ref(), &cargo.extras);
-        let mut failed_rows = Vec::new();
-        for (name, mut group) in groups {
-            let topic = match producer.topic(name) {
-                Ok(topic) => topic,
-                Err(code) => {
-                    failed_rows.extend(group.iter().map(|&row| (row, code)));
-                    shipment.withdraw(group.len());
-                    unsent.count -= group.len();
-                    continue;
-                }
-            };
-            while !group.is_empty() {
-                let failed = if extras.is_empty() {
-                    topic.produce(&shipment, &group, keys)
-                } else {
-                    produce_each(producer, name, &shipment, &group, keys, extras)
-                };
-                unsent.count -= group.len() - failed.len();
-                let waits = |&(row, code): &(u32, RDKafkaErrorCode)| {
-                    code == RDKafkaErrorCode::QueueFull && shipment.value(row).len() <= self.longest
-                };
-                // One that never fits is out of the way at once.
-                let must_wait = failed.first().is_some_and(waits);
-                let (full, lost): (Vec<_>, Vec<_>) = failed.into_iter().partition(waits);
-                shipment.withdraw(lost.len());
-                unsent.count -= lost.len();
-                for (row, code) in lost {
-                    match code {
-                        RDKafkaErrorCode::MessageSizeTooLarge => {
-                            fates.refuse(row, too_large(&shipment, row, "`message.max.bytes` allows"));
-                        }
-                        RDKafkaErrorCode::QueueFull => {
-                            let room = format!("`queue` holds ({} bytes)", self.longest);
-                            fates.refuse(row, too_large(&shipment, row, &room));
-                        }
-                        _ => failed_rows.push((row, code)),
-                    }
-                }
-                group = full.into_iter().map(|(row, _)| row).collect();
-                if must_wait {
-                    room(&producer.queue).await;
-                }
-            }
+        let mut failed = Vec::new();
+        for (topic, rows) in groups {
+            failed.extend(self.hand_over(producer, cargo, topic, rows, &mut unsent, fates).await);
         }
         drop(gate);
         settle(producer, &shipment).await;
-        failed_rows.extend(shipment.take_failed());
-        if failed_rows.iter().any(|(_, code)| *code == RDKafkaErrorCode::Fatal) {
+        failed.extend(shipment.take_failed());
+        if failed.iter().any(|(_, code)| *code == RDKafkaErrorCode::Fatal) {
             producer.news.set_fatal();
         }
-        if failed_rows.iter().any(|(_, code)| Fates::doubts_topic(*code)) {
+        if failed.iter().any(|(_, code)| Fates::doubts_topic(*code)) {
             producer.stale.store(true, Ordering::Release);
         }
-        failed_rows
+        failed
+    }
+
+    /// Hands the rows of one topic to the client, in their order, and waits for room as often as it takes. Answers those that
+    /// it does not take, with the code.
+    async fn hand_over(
+        &self,
+        producer: &Producer,
+        cargo: &Cargo<'_>,
+        name: &[u8],
+        mut rows: Vec<u32>,
+        unsent: &mut Unsent<'_>,
+        fates: &mut Fates,
+    ) -> Vec<(u32, RDKafkaErrorCode)> {
+        let shipment = unsent.shipment;
+        let (keys, extras) = (cargo.keys.as_ref(), &cargo.extras);
+        let topic = match producer.topic(name) {
+            Ok(topic) => topic,
+            Err(code) => {
+                unsent.withdraw(rows.len());
+                return rows.into_iter().map(|row| (row, code)).collect();
+            }
+        };
+        let waits = |&(row, code): &(u32, RDKafkaErrorCode)| {
+            code == RDKafkaErrorCode::QueueFull && shipment.value(row).len() <= self.longest
+        };
+        let mut failed = Vec::new();
+        while !rows.is_empty() {
+            let left = if extras.is_empty() {
+                topic.produce(shipment, &rows, keys)
+            } else {
+                produce_each(producer, name, shipment, &rows, keys, extras)
+            };
+            unsent.taken(rows.len() - left.len());
+            // One that never fits is out of the way at once.
+            let must_wait = left.first().is_some_and(waits);
+            let (full, lost): (Vec<_>, Vec<_>) = left.into_iter().partition(waits);
+            unsent.withdraw(lost.len());
+            for (row, code) in lost {
+                match code {
+                    RDKafkaErrorCode::MessageSizeTooLarge => {
+                        fates.refuse(row, too_large(shipment, row, "`message.max.bytes` allows"));
+                    }
+                    RDKafkaErrorCode::QueueFull => {
+                        let room = format!("`queue` holds ({} bytes)", self.longest);
+                        fates.refuse(row, too_large(shipment, row, &room));
+                    }
+                    _ => failed.push((row, code)),
+                }
+            }
+            rows = full.into_iter().map(|(row, _)| row).collect();
+            if must_wait {
+                room(&producer.queue).await;
+            }
+        }
+        failed
     }
 }
 
