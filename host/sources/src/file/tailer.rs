@@ -16,11 +16,10 @@ use flitch_core::telemetry::health::Ailment;
 use flitch_core::telemetry::{Metric, Quiet, Shown};
 
 use super::checkpoint::{Checkpoint, Store};
-use super::content::{Content, End};
 use super::discover::{FileId, Globs, is_absent};
 use super::gather::Gather;
 use super::pool::Pool;
-use super::read::{ReadError, Reader};
+use super::read::Reader;
 use super::sender::Sender;
 use super::settings::FileSettings;
 use super::tail::{Change, Compressed, Tail, modified};
@@ -31,6 +30,7 @@ mod complaints;
 mod discovery;
 mod news;
 mod opened;
+mod reading;
 mod rounds;
 mod saving;
 mod successor;
@@ -339,131 +339,6 @@ impl Tailer {
             self.nameless.push_back((now, tail.id));
         }
     }
-
-    /// Gives a file its turn.
-    fn read(&mut self, key: Key, now: Instant) -> Result<(), Closed> {
-        let Some(mut tail) = self.tails.remove(&key) else { return Ok(()) };
-        tail.queued = false;
-        let result = self.read_tail(&mut tail, now);
-        let path = tail.path.clone();
-        self.tails.insert(key, tail);
-        self.note_open(key, true);
-        self.rounds.lively.insert(key);
-        match result {
-            Ok(Read::More) => self.enqueue(key),
-            Ok(Read::Enough) => {}
-            Ok(Read::SaveFirst) => {
-                self.save(now);
-                // It keeps its turn: older files come first.
-                self.ready.push_front(key);
-                if let Some(tail) = self.tails.get_mut(&key) {
-                    tail.queued = true;
-                }
-            }
-            Err(ReadError::Closed(closed)) => return Err(closed),
-            Err(ReadError::Io(error)) => {
-                if let Some(tail) = self.tails.get_mut(&key) {
-                    tail.rest_until = Some(now + REST);
-                    // So that the next look tries again.
-                    tail.modified = (0, 0);
-                    tail.close_if_stale(&error);
-                    if is_absent(&error) {
-                        tail.gone.get_or_insert(now);
-                        if tail.behind() > 0 {
-                            tracing::warn!(
-                                path = %path.display(), bytes = tail.behind(),
-                                "a file was removed while it was closed; what was not read of it is lost"
-                            );
-                        }
-                        match tail.is_compressed() {
-                            true => tail.finished = Some(tail.size),
-                            false => tail.offset = tail.size,
-                        }
-                    }
-                }
-                if !is_absent(&error) {
-                    self.complain(&path, &error);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn read_tail(&mut self, tail: &mut Tail, now: Instant) -> Result<Read, ReadError> {
-        if tail.mark.failed() {
-            return Ok(Read::Enough);
-        }
-        self.open(tail)?;
-        let was_unknown = tail.compressed == Compressed::Unknown;
-        if was_unknown || now >= tail.verify_at {
-            if !tail.verify(self.settings.compression)? {
-                self.let_go.begin_anew(tail, now, "a file has new content");
-                tail.verify(self.settings.compression)?;
-                if tail.is_compressed() {
-                    // Somebody may still write it: it is read when it is complete.
-                    tail.content = None;
-                    return Ok(Read::Enough);
-                }
-            }
-            tail.verify_at = now + self.settings.poll_interval.0;
-        }
-        if let Compressed::By(other) = tail.compressed {
-            self.leave_out(tail, other);
-            return Ok(Read::Enough);
-        }
-        if was_unknown && tail.is_compressed() {
-            // It was found before its first bytes were in it, and is still written.
-            tail.content = None;
-            tail.force = false;
-            return Ok(Read::Enough);
-        }
-        if tail.compressed == Compressed::Unknown && !tail.force {
-            // What comes from here on may be gzip's first bytes, and nobody has looked at them.
-            tail.partial = tail.size > 0;
-            return Ok(Read::Enough);
-        }
-        if tail.saved.is_none() && !self.save_fails {
-            return Ok(Read::SaveFirst);
-        }
-        tail.decompress()?;
-        if !self.is_readable(tail, now)? {
-            return Ok(Read::Enough);
-        }
-        if tail.constants.is_none() {
-            tail.constants = Some(self.constants(tail.label.as_ref().unwrap_or(&tail.path)));
-        }
-        let more = self.reader.turn(tail, &mut self.out, now)?;
-        if tail.fingerprint.is_none() && tail.offset > 0 {
-            // It began with NULs.
-            tail.verify(self.settings.compression)?;
-        }
-        if more {
-            return Ok(Read::More);
-        }
-        tail.leave_trail()?;
-        let forced = std::mem::take(&mut tail.force);
-        if forced {
-            tail.note_unended()?;
-        }
-        let Some(end) = tail.content.as_ref().and_then(Content::end) else { return Ok(Read::Enough) };
-        if !forced {
-            // Nothing more comes after the end; a file that stops in the middle may be written to yet.
-            tail.force = end != End::Short;
-            return Ok(if tail.force { Read::More } else { Read::Enough });
-        }
-        match end {
-            End::Whole => {}
-            End::Short => tracing::warn!(path = %tail.path.display(), "a gzip file ends in the middle"),
-            End::Broken => tracing::error!(
-                path = %tail.path.display(), position = tail.offset,
-                "a gzip file is damaged; what comes after this position of its content cannot be read"
-            ),
-        }
-        tail.finished = Some(tail.size);
-        tail.content = None;
-        self.rounds.soon(now);
-        Ok(Read::Enough)
-    }
 }
 
 /// Removes what a map says of `name`, unless it is another file by now.
@@ -471,15 +346,6 @@ fn remove_if<K: Eq + std::hash::Hash>(map: &mut HashMap<K, Key>, name: &K, key: 
     if map.get(name) == Some(&key) {
         map.remove(name);
     }
-}
-
-/// How the turn of a file ended.
-enum Read {
-    /// There may be more to read.
-    More,
-    Enough,
-    /// It is to be on disk before its first record goes on.
-    SaveFirst,
 }
 
 #[cfg(test)]
