@@ -1,5 +1,6 @@
 //! The metrics of the process, and the accounts of its sources.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -40,6 +41,9 @@ impl Exporter {
                         let name = metric.name();
                         let (unit, help) = (Option::<Unit>::None, metric.help().into());
                         match metric.kind() {
+                            Kind::Counter if metric.counts_fractions() => {
+                                r.describe_gauge(name.into(), unit, help)
+                            }
                             Kind::Counter => r.describe_counter(name.into(), unit, help),
                             Kind::Gauge => r.describe_gauge(name.into(), unit, help),
                             Kind::Histogram => r.describe_histogram(name.into(), unit, help),
@@ -79,9 +83,18 @@ impl Exporter {
     }
 }
 
-/// Without the gauges of parts that are gone, which are no numbers.
+/// Without the gauges of parts that are gone, which are no numbers; and counters of fractions by what they are.
 fn present(text: &str) -> String {
-    text.split_inclusive('\n').filter(|line| line.starts_with('#') || !line.ends_with(" NaN\n")).collect()
+    let lines = text.split_inclusive('\n');
+    let there = lines.filter(|line| line.starts_with('#') || !line.ends_with(" NaN\n"));
+    there.map(|line| as_counter(line).map_or(Cow::Borrowed(line), Cow::Owned)).collect()
+}
+
+/// The line that says that a metric is a gauge, where it counts fractions.
+fn as_counter(line: &str) -> Option<String> {
+    let name = line.strip_prefix("# TYPE ")?.strip_suffix(" gauge\n")?;
+    let mut fractions = Metric::ALL.iter().filter(|metric| metric.counts_fractions());
+    fractions.any(|metric| metric.name() == name).then(|| format!("# TYPE {name} counter\n"))
 }
 
 #[cfg(test)]
@@ -106,6 +119,32 @@ mod tests {
             drop(part);
             assert_eq!(shown(), None);
         }
+    }
+
+    #[test]
+    fn every_metric_is_shown_as_what_its_name_says() {
+        let labels = [("filter", "whose kinds are asked for")];
+        Exporter::get();
+        for metric in Metric::ALL {
+            match metric.kind() {
+                Kind::Counter if metric.counts_fractions() => metric.fractions(&labels).increment(0.5),
+                Kind::Counter => metric.counter(&labels).increment(1),
+                Kind::Gauge => metric.gauge(&labels).set(1.0),
+                Kind::Histogram => metric.histogram(&labels).record(1.0),
+            }
+        }
+        let all = Exporter::get().render();
+        for metric in Metric::ALL {
+            let name = metric.name();
+            let kind = match name.ends_with("_total") {
+                true => "counter",
+                false if all.contains(&format!("\n{name}_bucket{{")) => "histogram",
+                false => "gauge",
+            };
+            assert!(all.contains(&format!("# TYPE {name} {kind}\n")), "{name} is no {kind}");
+            assert_eq!(metric.counts_fractions(), name.ends_with("_seconds_total"), "{name}");
+        }
+        assert!(all.contains("flitch_filter_run_seconds_total{filter=\"whose kinds are asked for\"} 0.5\n"));
     }
 
     #[test]

@@ -91,8 +91,8 @@ metrics_list! {
     FilterRecordsRejected = "flitch_filter_records_rejected_total",
     /// Instances of a filter thrown away, by kind: trap, deadline, memory, answer, start.
     FilterTraps = "flitch_filter_traps_total",
-    /// Seconds that a filter's plugin ran, over all workers; it only grows.
-    FilterRunSeconds = "flitch_filter_run_seconds",
+    /// Seconds that a filter's plugin ran, over all workers.
+    FilterRunSeconds = "flitch_filter_run_seconds_total",
     /// Bytes of memory that a filter's instances take.
     FilterMemoryBytes = "flitch_filter_memory_bytes",
     /// Instances of a filter.
@@ -227,8 +227,20 @@ impl Metric {
 
     /// The counter under these labels.
     pub fn counter(self, labels: &[(&'static str, &str)]) -> metrics::Counter {
-        debug_assert_eq!(self.kind(), Kind::Counter, "{}", self.name());
+        debug_assert!(self.kind() == Kind::Counter && !self.counts_fractions(), "{}", self.name());
         metrics::with_recorder(|r| r.register_counter(&key(self, labels), &METADATA))
+    }
+
+    /// Whether it counts what is no whole number. Those who record metrics have counters of whole numbers alone, so that they hold it
+    /// as a gauge; whoever writes it calls it what it is.
+    pub fn counts_fractions(self) -> bool {
+        self == Metric::FilterRunSeconds
+    }
+
+    /// The counter under these labels, which counts fractions; it is only ever added to.
+    pub fn fractions(self, labels: &[(&'static str, &str)]) -> metrics::Gauge {
+        debug_assert!(self.counts_fractions(), "{}", self.name());
+        metrics::with_recorder(|r| r.register_gauge(&key(self, labels), &METADATA))
     }
 
     /// The gauge under these labels.

@@ -49,7 +49,7 @@ impl GuestMetrics {
         let labels = [("filter", &**filter)];
         GuestMetrics {
             filter: filter.clone(),
-            seconds: Metric::FilterRunSeconds.gauge(&labels),
+            seconds: Metric::FilterRunSeconds.fractions(&labels),
             memory: Metric::FilterMemoryBytes.gauge(&labels),
             instances: Metric::FilterInstances.gauge(&labels),
             own: Mutex::default(),
