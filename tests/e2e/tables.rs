@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::Path;
 
 use flitch_tests::flitch::Flitch;
-use flitch_tests::ports;
 use flitch_tests::servers::nginx::Nginx;
 use flitch_tests::wait::eventually;
+use flitch_tests::{guests, ports};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use crate::support::*;
@@ -115,12 +115,15 @@ fn a_table_that_never_came_keeps_flitch_from_starting_and_wrong_settings_are_nam
 }
 
 #[test]
-fn a_table_that_no_descriptor_was_left_to_read_by_is_read_when_there_are_some() {
+fn a_table_and_a_plugin_that_no_descriptor_was_left_to_read_by_are_read_when_there_are_some() {
     let config = config(0, "")
-        .replace("url: \"http://127.0.0.1:0/teams.csv\", every: 1s", "path: \"{dir}/teams.csv\"");
+        .replace("url: \"http://127.0.0.1:0/teams.csv\", every: 1s", "path: \"{dir}/teams.csv\"")
+        .replace("filters:\n", "filters:\n  mark: { plugin: \"{dir}/mark.wasm\", wasi: none }\n")
+        .replace("[team],", "[team, mark],");
     let mut flitch = Flitch::new(FLITCH, &config);
-    let table = flitch.at("teams.csv");
+    let (table, plugin) = (flitch.at("teams.csv"), flitch.at("mark.wasm"));
     std::fs::write(&table, "key,team\ncart,shop\n").unwrap();
+    std::fs::write(&plugin, guests::generation('g', 1)).unwrap();
     flitch.run();
     comes_out_as(&flitch, "shop");
     let pid = Pid::from_raw(flitch.pid() as i32);
@@ -128,9 +131,14 @@ fn a_table_that_no_descriptor_was_left_to_read_by_is_read_when_there_are_some() 
     let allow = |current| prlimit(pid, Resource::Nofile, Rlimit { current, maximum: most }).unwrap();
     allow(Some(3));
     std::fs::write(&table, "key,team\ncart,store\n").unwrap();
-    eventually("it is told", DEADLINE, || flitch.log().contains("cannot be read for now"));
+    std::fs::write(&plugin, guests::generation('g', 2)).unwrap();
+    let told = ["cannot be read for now", "cannot be used for now"];
+    eventually("both are told", DEADLINE, || told.iter().all(|text| flitch.log().contains(text)));
     allow(most);
     comes_out_as(&flitch, "store");
-    assert_eq!(flitch.log().matches("cannot be read for now").count(), 1);
+    eventually("it is tried again", DEADLINE, || {
+        flitch.log().contains("a new generation of the filter is in force")
+    });
+    assert_eq!(flitch.log().matches(told[0]).count(), 1);
     assert!(flitch.terminate(DEADLINE).success(), "{}", flitch.log());
 }

@@ -147,8 +147,11 @@ impl App {
                 let kept = std::mem::take(&mut made.kept);
                 self.commit(config, &diff, made, patience);
                 let after = self.made();
-                for Kept { filter, reason } in &kept {
-                    self.history.failed(by, filter, before.get(filter.as_str()), reason.clone());
+                for Kept { filter, reason, lacks } in &kept {
+                    // It is tried again and again.
+                    if !lacks || !self.history.says(by, filter, reason) {
+                        self.history.failed(by, filter, before.get(filter.as_str()), reason.clone());
+                    }
                 }
                 self.history.changed(by, &before, &after);
                 self.show();
@@ -176,7 +179,10 @@ impl App {
     /// Notes what cannot be used, where it is a filter.
     fn failed(&self, by: By, running: &BTreeMap<Arc<str>, history::Made>, error: &AppError) {
         let Some(filter) = error.path.strip_prefix("filters.") else { return };
-        self.history.failed(by, filter, running.get(filter), format!("{:#}", error.error));
+        let reason = format!("{:#}", error.error);
+        if !config::lacks(&error.error) || !self.history.says(by, filter, &reason) {
+            self.history.failed(by, filter, running.get(filter), reason);
+        }
     }
 
     /// Reads tables, opens outputs, builds filters and starts pipelines, as far as they are new.
@@ -304,7 +310,8 @@ impl App {
             next.map_err(|failed: LoadError| at(format!("filters.{}", failed.filter))(failed.error))?;
         for LoadError { filter, error } in next.kept {
             if made.kept.iter().all(|known| known.filter != filter) {
-                made.kept.push(Kept { filter, reason: format!("{error:#}") });
+                let lacks = config::lacks(&error);
+                made.kept.push(Kept { filter, reason: format!("{error:#}"), lacks });
             }
         }
         Ok(next.program)

@@ -58,6 +58,15 @@ pub struct Kept {
     pub filter: String,
     /// Why what is in its file cannot be used.
     pub reason: String,
+    /// Whether that is for what the machine lacks, so that it may be usable in a while.
+    pub lacks: bool,
+}
+
+impl Applied {
+    /// Whether a filter goes on with its code for what the machine lacks.
+    pub fn lacks(&self) -> bool {
+        self.kept.iter().any(|kept| kept.lacks)
+    }
 }
 
 impl std::fmt::Display for Kept {

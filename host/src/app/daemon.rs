@@ -1,12 +1,15 @@
 //! Does what the daemon is asked, one thing after the other.
 
+mod again;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
+use self::again::Again;
 use super::apply::Occasion;
 use super::command::{Answer, Applied, Command, Refused, Request};
 use super::history::By;
@@ -38,6 +41,7 @@ pub(super) struct Daemon {
     requests: mpsc::Receiver<Request>,
     /// The files that plugins come from now.
     plugins: watch::Sender<Vec<PathBuf>>,
+    again: Again,
 }
 
 impl Daemon {
@@ -51,7 +55,7 @@ impl Daemon {
         plugins: watch::Sender<Vec<PathBuf>>,
     ) -> Daemon {
         plugins.send_replace(app.plugin_files());
-        Daemon { path, sent, app, board, control, requests, plugins }
+        Daemon { path, sent, app, board, control, requests, plugins, again: Again::default() }
     }
 
     /// Does what it is asked until it is to end; what it is about then is given up. Answers what runs.
@@ -70,6 +74,7 @@ impl Daemon {
                     let look = async {
                         self.app.hold().await;
                         self.app.look().await;
+                        self.try_again().await;
                     };
                     ending.run_until_cancelled(look).await;
                     continue;
@@ -171,8 +176,26 @@ impl Daemon {
     }
 
     async fn refresh(&mut self, occasion: impl Into<Occasion<'_>>) -> Answer {
+        let occasion = occasion.into();
         let applied = self.app.apply(self.app.config().clone(), occasion).await;
+        let lacks = match &applied {
+            Ok(applied) => applied.lacks(),
+            Err(part) => config::lacks(&part.error),
+        };
+        self.again.came(occasion, lacks, Instant::now());
         applied.map_err(|part| Refused::Config { report: part.to_string(), line: part.to_string() })
+    }
+
+    /// Tries the plugins again that the machine could not load, where it is time for it.
+    async fn try_again(&mut self) {
+        let Some((files, all)) = self.again.due(Instant::now()) else { return };
+        tracing::info!("what the machine could not load is tried again");
+        let answer = match all {
+            Some(by) => self.refresh(by).await,
+            None => self.refresh(Occasion { which: Which::Files(&files), ..By::File.into() }).await,
+        };
+        self.plugins.send_replace(self.app.plugin_files());
+        self.tell(&answer);
     }
 
     /// Whether a flitch that begins anew could start with the file as it is now.
@@ -202,6 +225,7 @@ impl Daemon {
         let occasion = Occasion { patience: (by == By::Server).then_some(PATIENCE), ..by.into() };
         let applied = self.app.apply(loaded.config.clone(), occasion).await;
         let applied = applied.map_err(|part| refused(loaded.error(&part.path, &part.error).into()))?;
+        self.again.came(occasion, applied.lacks(), Instant::now());
         self.sent = sent;
         self.board.chosen(Arc::new(Chosen { own, sent: instead }));
         Ok(applied)

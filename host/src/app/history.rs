@@ -177,6 +177,15 @@ impl History {
         self.note(by, filter, Outcome::Failed, running, None, Some(reason));
     }
 
+    /// Whether the last that is noted of a filter is that it failed for this reason.
+    pub fn says(&self, by: By, filter: &str, reason: &str) -> bool {
+        let entries = self.entries.lock();
+        let last = entries.iter().rfind(|entry| entry.filter == filter);
+        last.is_some_and(|last| {
+            (last.by, last.result, last.reason.as_deref()) == (by, Outcome::Failed, Some(reason))
+        })
+    }
+
     fn note(
         &self,
         by: By,

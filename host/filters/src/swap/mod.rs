@@ -22,6 +22,7 @@ use super::chain::{self, LoadError, Program};
 use super::filter::{Filter, FilterContext};
 use super::probation::Spurned;
 use super::settings::FilterSettings;
+use flitch_core::machine;
 use flitch_core::telemetry::Metric;
 
 pub use aside::aside;
@@ -195,7 +196,8 @@ fn report(old: &Filter, failed: &LoadError) {
         filter = failed.filter,
         running = old.plugin().sha256(),
         error = format!("{:#}", failed.error),
-        "the new generation of the filter cannot be used; the old one goes on"
+        "the new generation of the filter cannot be used{}; the old one goes on",
+        if machine::lacks(&failed.error) { " for now" } else { "" }
     );
 }
 
