@@ -39,6 +39,7 @@ mod source;
 mod supervise;
 
 use apart::apart;
+use apply::GivenUp;
 use claim::Claim;
 pub use command::{Answer, Applied, Command, Control, Kept, Refused, no_filter};
 use history::{By, History};
@@ -82,6 +83,8 @@ pub struct App {
     outputs: BTreeMap<Arc<str>, Output>,
     /// What reloads have left behind and is not finished yet.
     old: JoinSet<bool>,
+    /// What was made for a configuration that was given up before it came into force.
+    given_up: GivenUp,
 }
 
 impl App {
@@ -146,6 +149,7 @@ impl App {
             pipelines: BTreeMap::new(),
             outputs: BTreeMap::new(),
             old: JoinSet::new(),
+            given_up: GivenUp::default(),
         };
         let rolled_back = app.history.left_rolled_back();
         match app.apply(config, By::Start).await {

@@ -1,15 +1,18 @@
 //! Puts a configuration into force: makes what it needs beside what runs, and touches that when nothing can fail any
 //! more, but for sources, two of which may want the same address or the same checkpoints.
 
+mod made;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::time::{Instant, sleep};
-use tokio_util::sync::DropGuard;
 
+use self::made::Making;
+pub(super) use self::made::{GivenUp, Made};
 use super::diff::{self, Change, Diff, Filters};
-use super::drain::{Old, discard};
+use super::drain::Old;
 use super::history::{self, By};
 use super::{App, AppError, Applied, Kept, Output, Pipeline, Source, apart, at};
 use crate::admin::Exporter;
@@ -20,7 +23,7 @@ use flitch_core::placed::Placed;
 use flitch_core::tasks;
 use flitch_core::telemetry::{Health, Part, health};
 use flitch_filters::swap::Which;
-use flitch_filters::{FilterContext, FilterSettings, LoadError, Program, TablePlaces, Tables, swap};
+use flitch_filters::{FilterSettings, LoadError, Program, TablePlaces, Tables, swap};
 use flitch_registry::Registries;
 
 /// How often a start asks registries again that cannot give a plugin, after pauses that grow. (A daemon that runs asks when it is
@@ -28,34 +31,6 @@ use flitch_registry::Registries;
 const PULLS: u32 = 3;
 /// How long sources of a first start that fails have to end. They have hardly begun.
 const FIRST: std::time::Duration = std::time::Duration::from_secs(1);
-
-/// What was made for a configuration, and is not in force yet.
-pub(super) struct Made {
-    pub outputs: BTreeMap<Arc<str>, Output>,
-    pub pipelines: BTreeMap<Arc<str>, Pipeline>,
-    /// What filters are loaded with from now on.
-    filters: FilterContext,
-    /// Pipelines that go on with other filters.
-    swaps: Vec<(Arc<str>, Arc<Program>)>,
-    /// Filters that go on as they are, since what is in their files cannot be used.
-    kept: Vec<Kept>,
-    /// Let go of the outputs where they do not come into force: a signal to end gives up what a reload is about.
-    leaving: Vec<DropGuard>,
-}
-
-impl Made {
-    /// Nothing yet.
-    fn nothing(filters: FilterContext) -> Made {
-        Made {
-            outputs: BTreeMap::new(),
-            pipelines: BTreeMap::new(),
-            filters,
-            swaps: Vec::new(),
-            kept: Vec::new(),
-            leaving: Vec::new(),
-        }
-    }
-}
 
 /// Why a configuration is applied.
 #[derive(Clone, Copy, Debug)]
@@ -136,14 +111,15 @@ impl App {
         let stale = self.pipelines.iter().filter(|(_, pipeline)| is_stale(pipeline));
         let stale: BTreeSet<&str> = stale.map(|(name, _)| &**name).collect();
         let diff = Diff::between(&diff::Running { config: self.config.as_ref(), stale }, &config);
-        let mut made = Made::nothing(self.filters.clone());
+        let mut making = Making::begin(Made::nothing(self.filters.clone()), &self.given_up);
         let pulls = if matches!(by, By::Start) { PULLS } else { 0 };
-        let done = match self.make(&config, &diff, (which, pulls), &mut made).await {
-            Ok(()) => self.replace_sources(&config, &diff, &made, patience).await,
+        let done = match self.make(&config, &diff, (which, pulls), making.made()).await {
+            Ok(()) => self.replace_sources(&config, &diff, making.made(), patience).await,
             Err(error) => Err(error),
         };
         match done {
             Ok(()) => {
+                let mut made = making.take();
                 let kept = std::mem::take(&mut made.kept);
                 self.commit(config, &diff, made, patience);
                 let after = self.made();
@@ -160,7 +136,7 @@ impl App {
                 Ok(Applied { changed, kept })
             }
             Err(error) => {
-                discard(made).await;
+                self.discard(making.take()).await;
                 self.failed(by, &before, &error);
                 Err(error)
             }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +36,9 @@ impl App {
         let mut old = std::mem::take(&mut self.old);
         // What earlier reloads had to leave was sent again.
         while old.try_join_next().is_some() {}
+        for made in std::mem::take(&mut *self.given_up.lock()) {
+            old.spawn(discard(made));
+        }
         let ends = async {
             while let Ok(Some(ended)) = timeout_at(deadline, old.join_next()).await {
                 in_time &= ended.unwrap_or(false);
@@ -58,12 +61,24 @@ impl App {
             () = give_up => unreachable!("it waits for ever"),
         }
     }
+
+    /// Stops parts that were made and never come into force, and waits for their end; so does a drain where this is given up.
+    pub(super) async fn discard(&mut self, made: Made) {
+        let (done, is_done) = oneshot::channel();
+        self.old.spawn(async move {
+            let ended = discard(made).await;
+            let _ = done.send(());
+            ended
+        });
+        let _ = is_done.await;
+    }
 }
 
-/// Stops parts that were made and never came into force.
-pub(super) async fn discard(made: Made) {
+/// Stops parts that were made and never came into force. What they hold is sent again, as their sources have heard.
+async fn discard(made: Made) -> bool {
     let pipelines = made.pipelines.into_values().collect();
     finish(pipelines, made.outputs.into_values().collect(), Instant::now()).await;
+    true
 }
 
 /// What a reload leaves behind.

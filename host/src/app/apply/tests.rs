@@ -14,7 +14,7 @@ pipelines: { main: { from: [in], to: [out] } }
 ";
 
 #[tokio::test]
-async fn outputs_that_were_made_and_never_came_into_force_end() {
+async fn outputs_that_were_made_and_never_came_into_force_have_ended_when_all_has() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("flitch.yaml");
     let config = |text: &str| {
@@ -25,11 +25,11 @@ async fn outputs_that_were_made_and_never_came_into_force_end() {
     let app = App::start(config(CONFIG), folder.path(), Arc::<StatusBoard>::default()).await.unwrap();
     let next = config(&CONFIG.replace("blackhole }", "file, path: \"DATA/out.ndjson\" }"));
     let diff = Diff::between(&diff::Running { config: app.config.as_ref(), stale: BTreeSet::new() }, &next);
-    let mut made = Made::nothing(app.filters.clone());
-    app.make(&next, &diff, (Which::Changed, 0), &mut made).await.unwrap();
-    let ended = made.outputs["out"].ended.clone();
+    let mut making = Making::begin(Made::nothing(app.filters.clone()), &app.given_up);
+    app.make(&next, &diff, (Which::Changed, 0), making.made()).await.unwrap();
+    let ended = making.made().outputs["out"].ended.clone();
     assert!(!ended.is_cancelled());
-    drop(made);
-    timeout(Duration::from_secs(60), ended.cancelled()).await.expect("nothing is left of it");
-    assert!(app.drain(Duration::from_secs(60)).await);
+    drop(making);
+    assert!(timeout(Duration::from_secs(60), app.drain(Duration::from_secs(60))).await.unwrap());
+    assert!(ended.is_cancelled(), "a drain waits for it");
 }
