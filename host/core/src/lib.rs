@@ -11,6 +11,7 @@ pub mod router;
 // What stands beside the way.
 pub mod backoff;
 pub mod blocking;
+pub mod children;
 pub mod clock;
 pub mod dead_letter;
 pub mod durable;

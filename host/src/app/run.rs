@@ -58,7 +58,7 @@ pub async fn run(path: &Path, own: Loaded, signals: Signals) -> Result<Ended, Ru
 }
 
 async fn attend(path: &Path, own: Loaded, signals: Signals) -> Result<Ended, RunError> {
-    let Signals { mut term, mut interrupt, mut hangup, strange } = signals;
+    let Signals { mut term, mut interrupt, mut hangup, strange, orphans } = signals;
     let (mut chosen, mut in_force) = fleet::at_start(own, path);
     let config = Arc::new(chosen.own.config.clone());
     let board = Arc::new(StatusBoard::default());
@@ -95,6 +95,7 @@ async fn attend(path: &Path, own: Loaded, signals: Signals) -> Result<Ended, Run
             reload_at(&mut hangup, &control),
             refresh_when(files, &placed, &control),
             strange.told(),
+            orphans.taken_leave_of(),
             end
         );
         std::future::pending().await

@@ -2,6 +2,8 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use flitch_core::children;
+
 /// Signals that would end the process, and mean something to other collectors, so that scripts for these may send them.
 const STRANGE: [(&str, rustix::process::Signal); 2] =
     [("SIGUSR1", rustix::process::Signal::USR1), ("SIGUSR2", rustix::process::Signal::USR2)];
@@ -13,6 +15,7 @@ pub struct Signals {
     pub(super) interrupt: Signal,
     pub(super) hangup: Signal,
     pub(super) strange: Strange,
+    pub(super) orphans: Orphans,
 }
 
 impl Signals {
@@ -42,7 +45,32 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
             strange: Strange([of(STRANGE[0])?, of(STRANGE[1])?]),
+            orphans: Orphans::given()?,
         })
+    }
+}
+
+/// Hears of the ends of children, where this is the first process of a container: the system gives it those whose parents have
+/// ended before them.
+#[derive(Debug)]
+pub(super) struct Orphans(Option<Signal>);
+
+impl Orphans {
+    fn given() -> std::io::Result<Orphans> {
+        let is_first = std::process::id() == 1;
+        Ok(Orphans(is_first.then(|| signal(SignalKind::child())).transpose()?))
+    }
+
+    /// Takes leave of those that have ended, for as long as this is asked.
+    pub async fn taken_leave_of(self) {
+        let Some(mut ends) = self.0 else { return };
+        loop {
+            let strangers = children::take_leave();
+            if strangers > 0 {
+                tracing::debug!(strangers, "processes have ended that others had begun");
+            }
+            ends.recv().await;
+        }
     }
 }
 

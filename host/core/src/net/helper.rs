@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Signal, kill_process_group};
 
+use crate::children::Begun;
 use crate::tasks;
 
 /// How often it is looked whether a program has ended that prints nothing more.
@@ -23,9 +24,8 @@ const MOST: u64 = 64 << 10;
 /// It cannot be run, fails (with the first line of what it said on stderr), or takes too long.
 pub fn ask(name: &str, mut command: Command, patience: Duration) -> anyhow::Result<Vec<u8>> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    let mut child = command.spawn().with_context(|| format!("{name} cannot be run"))?;
-    let group = Pid::from_child(&child);
-    let (printed, said) = (child.stdout.take(), child.stderr.take());
+    let mut begun = Begun::new(&mut command).with_context(|| format!("{name} cannot be run"))?;
+    let (printed, said) = (begun.child.stdout.take(), begun.child.stderr.take());
     let (sender, ended) = std::sync::mpsc::sync_channel(2);
     let reads = [printed.map(|pipe| reader(pipe, 0, &sender)), said.map(|pipe| reader(pipe, 1, &sender))];
     let mut texts = [Vec::new(), Vec::new()];
@@ -44,17 +44,19 @@ pub fn ask(name: &str, mut command: Command, patience: Duration) -> anyhow::Resu
     // One that has closed both may go on all the same.
     let mut status = None;
     while failure.is_none() && status.is_none() {
-        match child.try_wait() {
+        match begun.ended() {
             Ok(None) if Instant::now() >= until => failure = Some(std::io::ErrorKind::TimedOut.into()),
-            Ok(None) => _ = crossbeam_channel::after(LOOK).recv(),
+            Ok(None) => pause(),
             Ok(ended) => status = ended,
             Err(error) => failure = Some(error),
         }
     }
     if let Some(failure) = failure {
         // It may have ended in this moment.
-        let _ = kill_process_group(group, Signal::KILL);
-        let _ = child.wait();
+        let _ = kill_process_group(begun.pid, Signal::KILL);
+        while let Ok(None) = begun.ended() {
+            pause();
+        }
         return Err(match failure.kind() {
             std::io::ErrorKind::TimedOut => anyhow::anyhow!("{name} has not ended after {patience:?}"),
             _ => anyhow::Error::new(failure).context(format!("{name} cannot be read")),
@@ -67,6 +69,10 @@ pub fn ask(name: &str, mut command: Command, patience: Duration) -> anyhow::Resu
         anyhow::bail!("{name}: {status}: {}", said.lines().next().unwrap_or_default());
     }
     Ok(printed)
+}
+
+fn pause() {
+    let _ = crossbeam_channel::after(LOOK).recv();
 }
 
 type Sender = std::sync::mpsc::SyncSender<(usize, std::io::Result<Vec<u8>>)>;
