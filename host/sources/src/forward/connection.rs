@@ -220,7 +220,9 @@ impl Session {
                 read = listen(from, &mut self.buffer, &self.link), if room => match read {
                     Ok(0) | Err(_) => return Ok(()),
                     Ok(read) => {
-                        self.pace.came(read, began.elapsed());
+                        // What this process could not run for (it was stopped, or its machine) is no fault of the client's.
+                        let waited = began.elapsed();
+                        self.pace.came(read, patience.map_or(waited, |patience| waited.min(patience)));
                         self.adapt(read);
                     }
                 },

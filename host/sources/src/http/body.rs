@@ -131,10 +131,10 @@ where
     room.reach(0)?;
     let mut first: Option<Bytes> = None;
     let mut whole: Vec<u8> = Vec::new();
-    let begun = Instant::now();
+    let mut waited = Duration::ZERO;
     loop {
         let length = whole.len() + first.as_ref().map_or(0, Bytes::len);
-        let Some(frame) = next_frame(body, begun, length, pace, room).await? else { break };
+        let Some(frame) = next_frame(body, &mut waited, length, pace, room).await? else { break };
         let Ok(data) = frame.into_data() else { continue };
         let length = length + data.len();
         if length > limit {
@@ -159,10 +159,11 @@ where
     Ok(first.unwrap_or_else(|| whole.into()))
 }
 
-/// Waits for the next piece of a body of which `length` bytes have come since `begun`.
+/// Waits for the next piece of a body of which `length` bytes have come while it was `waited` for. What the process itself could
+/// not run for (it was stopped, or its machine) is no fault of the client's.
 async fn next_frame<B>(
     body: &mut B,
-    begun: Instant,
+    waited: &mut Duration,
     length: usize,
     pace: Pace,
     room: &Room,
@@ -171,10 +172,12 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
-    let asked = Instant::now();
+    let before = *waited;
     loop {
-        let frame = timeout(LOOK.min(pace.wait), body.frame()).await;
-        let elapsed = begun.elapsed();
+        let (look, asked) = (LOOK.min(pace.wait), Instant::now());
+        let frame = timeout(look, body.frame()).await;
+        *waited += asked.elapsed().min(look);
+        let elapsed = *waited;
         let is_short = room.is_short();
         let wait = if is_short { pace.wait.min(PRESSED.wait) } else { pace.wait };
         let is_behind = pace.is_behind(elapsed, length) || is_short && PRESSED.is_behind(elapsed, length);
@@ -185,7 +188,7 @@ where
             }
             _ if is_behind => return Err(Answer::TooSlow),
             Ok(Some(Ok(frame))) => return Ok(Some(frame)),
-            Err(_) if asked.elapsed() >= wait => return Err(Answer::TooSlow),
+            Err(_) if elapsed - before >= wait => return Err(Answer::TooSlow),
             Err(_) => {}
         }
     }

@@ -59,6 +59,21 @@ async fn a_large_message_is_cut_into_batches_and_answered_when_the_last_is_safe(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_message_is_not_given_up_for_the_time_in_which_the_process_could_not_run() {
+    let mut client = Client::new();
+    let message = packed("t", &entries(300), &json!({"chunk": "c1"}));
+    let (begin, rest) = message.split_at(100);
+    let (middle, end) = rest.split_at(1000);
+    client.send(begin).await;
+    settle_down().await;
+    client.send(middle).await;
+    tokio::time::advance(Duration::from_secs(600)).await;
+    settle_down().await;
+    client.send(end).await;
+    assert_eq!(client.next().await.len(), 300);
+}
+
+#[tokio::test(start_paused = true)]
 async fn chunks_are_answered_in_the_order_in_which_they_settle() {
     let mut client = Client::new();
     client.send(&pack(&json!(["t", TIME, {"n": 1}, {"chunk": "one"}]))).await;

@@ -81,6 +81,17 @@ async fn a_body_that_comes_slower_than_the_lowest_rate_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_is_not_given_up_for_the_time_in_which_the_process_could_not_run() {
+    let pending = pending(64 * MIB);
+    let mut room = Room::of(&pending);
+    let mut body = drip(0, 10, 3, Duration::from_millis(500));
+    let mut reading = Box::pin(read(&mut body, MIB, PACE, &mut room));
+    assert!(timeout(Duration::ZERO, &mut reading).await.is_err());
+    tokio::time::advance(Duration::from_secs(600)).await;
+    assert_eq!(reading.await.map(|body| body.len()), Ok(30));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_body_whose_next_piece_does_not_come_is_given_up() {
     let (begun, pending) = (Instant::now(), pending(MIB));
     let mut body = drip(0, 1 << 19, 2, Duration::from_secs(40));
