@@ -10,6 +10,7 @@ use std::time::UNIX_EPOCH;
 use globset::{GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
+use super::overlay::is_overlay;
 use super::settings::Glob;
 use flitch_core::setting::wrong;
 
@@ -33,6 +34,12 @@ impl FileId {
     pub fn fits(self, other: FileId) -> bool {
         let born = self.born.zip(other.born);
         self.inode == other.inode && born.is_none_or(|(one, two)| one == two)
+    }
+
+    /// Whether the file can be `now` what it was, copied within its overlay: its content tells.
+    pub fn may_be_copied_to(self, now: FileId) -> bool {
+        let born = self.born.zip(now.born);
+        self.inode == now.inode && born.is_some_and(|(one, two)| one < two) && is_overlay(now.device)
     }
 }
 

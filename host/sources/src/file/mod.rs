@@ -31,6 +31,7 @@ mod fingerprint;
 mod gather;
 mod identity;
 mod offsets;
+mod overlay;
 mod pool;
 mod read;
 mod sample;

@@ -30,6 +30,8 @@ mod unended;
 #[derive(Debug)]
 pub(super) struct Tail {
     pub id: FileId,
+    /// What the system called it before it was copied within its overlay, until its tailer has heard of that.
+    pub id_before: Option<FileId>,
     /// The name of ours that it has now, or had last.
     pub path: PathBuf,
     /// Where it lies: the same, or where a link leads, or what it was renamed to.
@@ -175,7 +177,8 @@ impl Tail {
         Ok((change, meta))
     }
 
-    fn metadata(&mut self) -> io::Result<Metadata> {
+    /// What the system says of the file now.
+    pub fn metadata(&mut self) -> io::Result<Metadata> {
         if self.content.is_none() {
             match fs::metadata(&self.place) {
                 Ok(meta) if FileId::of(&meta) == self.id => return Ok(meta),
@@ -186,7 +189,37 @@ impl Tail {
             }
         }
         let content = self.content.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        content.file().metadata()
+        let meta = content.file().metadata()?;
+        let now = FileId::of(&meta);
+        if self.id.may_be_copied_to(now) {
+            self.is_copied_to(now);
+        }
+        Ok(meta)
+    }
+
+    fn is_copied_to(&mut self, now: FileId) {
+        let before = std::mem::replace(&mut self.id, now);
+        self.id_before.get_or_insert(before);
+    }
+
+    /// Opens what lies in its place, where that is its copy within an overlay: it begins alike, and has the same before what was read
+    /// last.
+    fn open_copy(&mut self) -> Option<File> {
+        let now = FileId::of(&fs::metadata(&self.place).ok()?);
+        let left = self.trail.map_or(0, |trail| trail.position);
+        if !self.id.may_be_copied_to(now) || self.is_compressed() || left != self.offset {
+            return None;
+        }
+        let file = discover::open(&self.place, now).ok()?;
+        let mut buffer = [0; HEAD];
+        let head = read_head(&file, &mut buffer).ok()?;
+        let is_same = self.fingerprint.is_none_or(|known| known.fits(head));
+        let trail = Trail::of(&file, left).ok()?;
+        if !is_same || trail.is_none() || self.trail.is_some() && trail != self.trail {
+            return None;
+        }
+        self.is_copied_to(now);
+        Some(file)
     }
 
     /// Opens the file if it is not open, wherever its folder has it now.
@@ -209,6 +242,9 @@ impl Tail {
             Err(error) if discover::is_absent(&error) => error,
             other => return other,
         };
+        if let Some(copy) = self.open_copy() {
+            return Ok(copy);
+        }
         let folder = self.place.parent().ok_or(absent)?;
         let found = find_in_folder(folder, self.id);
         let found = found.or_else(|| find_in_folder(self.folder.as_ref()?, self.id));

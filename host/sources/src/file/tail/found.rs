@@ -16,6 +16,7 @@ impl Tail {
     pub fn found(found: &Found, folder: Option<PathBuf>, seen: u64, now: Instant) -> Tail {
         Tail {
             id: FileId::of(&found.meta),
+            id_before: None,
             path: found.path.clone(),
             place: found.place.clone(),
             folder,

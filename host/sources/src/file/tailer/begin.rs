@@ -180,7 +180,9 @@ impl Tailer {
     fn kept_id(&self, id: FileId, path: &Path) -> Option<FileId> {
         let unborn = FileId { born: None, ..id };
         let exact = [id, unborn].into_iter().find(|id| self.kept.contains_key(id));
-        exact.or_else(|| self.kept_paths.get(path).copied().filter(|kept| kept.fits(id)))
+        exact.or_else(|| {
+            self.kept_paths.get(path).copied().filter(|kept| kept.fits(id) || kept.may_be_copied_to(id))
+        })
     }
 
     /// The position that was saved for this file.

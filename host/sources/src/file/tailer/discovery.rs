@@ -193,7 +193,7 @@ impl Tailer {
         };
         let place = hops.into_iter().next_back().unwrap_or_else(|| path.clone());
         let id = FileId::of(&meta);
-        let Some(&key) = self.by_id.get(&id) else {
+        let Some(key) = self.followed(id) else {
             return Some(Found { path, place, meta, there_before: self.walks == 1 });
         };
         let tail = self.tails.get_mut(&key)?;
@@ -232,7 +232,9 @@ impl Tailer {
             && meta.is_file()
         {
             let id = FileId::of(&meta);
-            if let Some(tail) = self.by_id.get(&id).and_then(|key| self.tails.get_mut(key)) {
+            if let Some(key) = self.followed(id)
+                && let Some(tail) = self.tails.get_mut(&key)
+            {
                 if tail.seen != self.walks {
                     tail.place.clone_from(&entry.path);
                     tail.gone.get_or_insert(now);

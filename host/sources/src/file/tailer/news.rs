@@ -95,7 +95,7 @@ impl Tailer {
             if !meta.is_file() || self.name_of_ours(place).is_some() {
                 continue;
             }
-            if let Some(&key) = self.by_id.get(&FileId::of(&meta)) {
+            if let Some(key) = self.followed(FileId::of(&meta)) {
                 if let Some(tail) = self.tails.get_mut(&key) {
                     tail.place.clone_from(place);
                     tail.gone.get_or_insert(now);

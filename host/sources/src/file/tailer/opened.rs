@@ -6,9 +6,10 @@ use std::os::unix::fs::MetadataExt;
 
 use rustix::io::Errno;
 
+use super::super::discover::FileId;
 use super::super::pool::Part;
 use super::super::tail::Tail;
-use super::{Key, Tailer};
+use super::{Key, Tailer, remove_if};
 
 /// The open files, in the order in which they were read last.
 #[derive(Debug)]
@@ -58,7 +59,27 @@ impl Tailer {
     pub(super) fn note_open(&mut self, key: Key, read: bool) {
         if let Some(tail) = self.tails.get_mut(&key) {
             self.opened.note(key, tail, read);
+            if let Some(before) = tail.id_before.take() {
+                remove_if(&mut self.by_id, &before, key);
+                self.by_id.insert(tail.id, key);
+                self.forgotten.push(before);
+                // Its position is saved under the other name.
+                self.rounds.lively.insert(key);
+            }
         }
+    }
+
+    /// The file that is followed and that the system calls so, perhaps since a moment ago.
+    pub(super) fn followed(&mut self, id: FileId) -> Option<Key> {
+        if let Some(&key) = self.by_id.get(&id) {
+            return Some(key);
+        }
+        let key = *self.by_inode.get(&id.inode)?;
+        let tail = self.tails.get_mut(&key).filter(|tail| tail.id.may_be_copied_to(id))?;
+        // It hears of its copy.
+        let _ = tail.metadata();
+        self.note_open(key, false);
+        self.by_id.get(&id).copied()
     }
 
     /// Opens a file, for which others are closed that were quiet longest where too many are open.
