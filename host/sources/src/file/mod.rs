@@ -131,7 +131,7 @@ fn run(mut tailer: Tailer, mut watch: Watch, bell: &Bell, is_left: &dyn Fn() -> 
             }
         };
         if let Some(folders) = tailer.take_folders() {
-            watch.follow(folders);
+            watch.follow(&folders);
         }
         let told = match next {
             Next::Now => bell.take(),

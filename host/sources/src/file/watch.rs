@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use notify::event::{EventKind, ModifyKind, RenameMode};
-use notify::{Config, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{Config, ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
 
 use crate::bell::{Bell, Hint};
@@ -67,16 +67,31 @@ impl News {
 
 /// Watches the folders in which files are looked for.
 pub(super) struct Watch {
+    /// None while the system gives none; then it is asked for one again.
     watcher: Option<RecommendedWatcher>,
+    /// Those that are watched.
     folders: BTreeSet<PathBuf>,
     news: Arc<Mutex<News>>,
+    bell: Arc<Bell>,
+    /// It was told that the system does not watch all.
+    is_told: bool,
 }
 
 impl Watch {
     /// A watch over no folder yet, which rings the bell once when there is news to take.
     pub fn new(bell: Arc<Bell>) -> Watch {
-        let news = Arc::new(Mutex::new(News::default()));
-        let told = news.clone();
+        let mut watch =
+            Watch { watcher: None, folders: BTreeSet::new(), news: Arc::default(), bell, is_told: false };
+        watch.begin();
+        watch
+    }
+
+    /// Asks the system for a watcher, where there is none.
+    fn begin(&mut self) {
+        if self.watcher.is_some() {
+            return;
+        }
+        let (bell, told) = (self.bell.clone(), self.news.clone());
         let hear = move |event: notify::Result<notify::Event>| {
             let mut news = told.lock();
             let was_empty = news.is_empty();
@@ -85,38 +100,70 @@ impl Watch {
                 bell.ring(Hint::News);
             }
         };
-        let watcher = tasks::with_thread(
+        let made = tasks::with_thread(
             || Ok(notify::recommended_watcher(hear)?),
             |made| Ok(made.configure(Config::default())?),
         );
-        let watcher = watcher
-            .inspect_err(|error| {
-                tracing::warn!(
-                    error = format!("{error:#}"),
-                    "the system tells no changes; files are found by looking"
+        match made {
+            Ok(watcher) => self.watcher = Some(watcher),
+            Err(error) => {
+                let error = format!(
+                    "{error:#} (`fs.inotify.max_user_instances` and `ulimit -n` bound what there is)"
                 );
-            })
-            .ok();
-        Watch { watcher, folders: BTreeSet::new(), news }
+                self.tell(&error);
+            }
+        }
     }
 
     /// What happened since this was last called.
-    pub fn take(&self) -> News {
-        std::mem::take(&mut *self.news.lock())
+    pub fn take(&mut self) -> News {
+        let news = std::mem::take(&mut *self.news.lock());
+        // One that went and came again is watched anew.
+        for name in &news.named {
+            self.folders.remove(name);
+        }
+        news
     }
 
-    /// Watches these folders and no others.
-    pub fn follow(&mut self, folders: BTreeSet<PathBuf>) {
+    /// Watches these folders and no others. What the system does not watch is tried again at the next call.
+    pub fn follow(&mut self, folders: &BTreeSet<PathBuf>) {
+        self.begin();
         let Some(watcher) = &mut self.watcher else { return };
-        for gone in self.folders.difference(&folders) {
+        for gone in self.folders.difference(folders) {
             // A folder that is removed is not watched any more anyway.
             watcher.unwatch(gone).ok();
         }
-        for new in folders.difference(&self.folders).take(MOST.saturating_sub(self.folders.len())) {
-            if let Err(error) = watcher.watch(new, RecursiveMode::NonRecursive) {
-                tracing::debug!(folder = %new.display(), %error, "cannot watch; found by looking");
+        self.folders.retain(|folder| folders.contains(folder));
+        let mut refused = None;
+        let room = MOST.saturating_sub(self.folders.len());
+        for new in folders.difference(&self.folders.clone()).take(room) {
+            match watcher.watch(new, RecursiveMode::NonRecursive) {
+                Ok(()) => drop(self.folders.insert(new.clone())),
+                Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => {
+                    refused.get_or_insert_with(|| {
+                        format!("{}: {error} (`fs.inotify.max_user_watches`)", new.display())
+                    });
+                }
+                Err(error) => {
+                    tracing::debug!(folder = %new.display(), %error, "cannot watch; found by looking");
+                }
             }
         }
-        self.folders = folders;
+        match refused {
+            Some(error) => self.tell(&error),
+            None => self.is_told = false,
+        }
+    }
+
+    fn tell(&mut self, error: &str) {
+        if !std::mem::replace(&mut self.is_told, true) {
+            tracing::warn!(
+                error,
+                "the system tells not all changes; files are found by looking until it does"
+            );
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;
