@@ -25,6 +25,16 @@ pub fn keep() {
     }
 }
 
+/// Gives free memory back to the kernel, all that is kept included: to compile a plugin takes tens of megabytes, which nothing else
+/// needs for as long as the process runs.
+pub fn give_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it takes a number, and the memory that is in use does not care.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// The C library's allocator, which is never asked to align a block: of what is aligned more than others a common block is
 /// taken, with room to align it within.
 ///

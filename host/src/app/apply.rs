@@ -16,6 +16,7 @@ use super::drain::Old;
 use super::history::{self, By};
 use super::{App, AppError, Applied, Kept, Output, Pipeline, Source, apart, at};
 use crate::admin::Exporter;
+use crate::allocator;
 use crate::config::{self, Config};
 use crate::pipeline::Buffers;
 use flitch_core::inlet::Inlet;
@@ -117,7 +118,7 @@ impl App {
             Ok(()) => self.replace_sources(&config, &diff, making.made(), patience).await,
             Err(error) => Err(error),
         };
-        match done {
+        let applied = match done {
             Ok(()) => {
                 let mut made = making.take();
                 let kept = std::mem::take(&mut made.kept);
@@ -140,7 +141,9 @@ impl App {
                 self.failed(by, &before, &error);
                 Err(error)
             }
-        }
+        };
+        apart(allocator::give_back).await;
+        applied
     }
 
     /// What each filter that runs is made of.

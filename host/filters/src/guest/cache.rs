@@ -70,13 +70,17 @@ impl Cache {
         if let Some(component) = load(folder, &head, engine) {
             return Ok((component, true));
         }
-        let component = compile(engine, bytes)?;
-        let kept =
-            component.serialize().map_err(io::Error::other).and_then(|code| keep(folder, &head, &code));
+        let compiled = compile(engine, bytes)?;
+        let kept = compiled.serialize().map_err(io::Error::other).and_then(|code| keep(folder, &head, &code));
         prune(folder, MAX_BYTES);
-        if let Err(error) = kept {
-            tracing::warn!(%error, folder = %folder.display(), "cannot keep compiled code; the next start compiles again");
-        }
+        let component = match kept {
+            // Memory that is a file's is the kernel's to take back, and that of all who run the code.
+            Ok(()) => load(folder, &head, engine).unwrap_or(compiled),
+            Err(error) => {
+                tracing::warn!(%error, folder = %folder.display(), "cannot keep compiled code; the next start compiles again");
+                compiled
+            }
+        };
         Ok((component, false))
     }
 }
