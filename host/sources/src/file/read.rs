@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use flitch_core::batch::Cut;
 use flitch_core::buffers::Closed;
+use flitch_core::net::budget::Budget;
 
 use super::charset::{Charset, Coding, MARK};
 use super::container::At;
@@ -13,13 +14,18 @@ use super::settings::{Codec, FileSettings};
 use super::tail::Tail;
 
 mod blank;
+mod owed;
 mod piece;
 
 pub(super) use blank::Blank;
+pub(super) use owed::send as send_owed;
 use piece::Piece;
 
 /// Bytes that are read of a file at its turn. Even, so that no unit of a charset is cut.
 pub(super) const PIECE: usize = 256 << 10;
+
+/// Bytes at the ends of all files that are kept until they are sent, for files that are cut before.
+const KEPT: usize = 64 << 20;
 
 /// Why a turn ended before its time.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +60,8 @@ pub(super) struct Reader {
     buffer: Vec<u8>,
     /// The piece as UTF-8, where the file's charset is another. Never made shorter.
     text: Vec<u8>,
+    /// Room for what files end with that is not sent yet.
+    room: Budget,
 }
 
 impl Reader {
@@ -62,7 +70,8 @@ impl Reader {
             Codec::Lines | Codec::Json => settings.charset,
             Codec::Cri | Codec::DockerJson => Charset::Of(Coding::UTF_8),
         };
-        Reader { charset, piece: PIECE, buffer: vec![0; PIECE + 1], text: Vec::new() }
+        let room = Budget::new(KEPT, 1);
+        Reader { charset, piece: PIECE, buffer: vec![0; PIECE + 1], text: Vec::new(), room }
     }
 
     /// Reads the next piece of `tail` and sends its records. Answers whether there may be more to read.
@@ -142,6 +151,7 @@ impl Reader {
         let (start, mut begin) = (tail.offset, tail.position());
         out.gather.end_open(&mut tail.streams, false, turn.now);
         let last = at_end && tail.force;
+        let room = self.room.clone();
         let mut piece = self.text(tail, read, last, turn);
         // Where the batch begins, as text and in the file, and how much text the one before it took.
         let (mut batch, mut place, mut sent, mut rows) = (0, 0, 0, 0);
@@ -176,6 +186,9 @@ impl Reader {
                 break;
             }
         }
+        // Where the turn ended before its time more stands there than has not ended.
+        let is_through = at_end && tail.searched.is_none() && !tail.mark.failed() && !out.is_blocked();
+        tail.keep(if is_through { piece.rest() } else { &[] }, &room);
         tail.average = place.checked_div(rows).unwrap_or(tail.average);
         tail.partial |= tail.streams.as_ref().is_some_and(|streams| streams.is_unfinished());
         Ok(place)

@@ -22,11 +22,14 @@ use super::read::{Blank, Searched};
 use super::settings::Compression;
 use crate::packed;
 use unended::Unended;
+pub(super) use unsent::Owed;
+use unsent::Unsent;
 
 mod found;
 mod unended;
+mod unsent;
 
-/// A file that is followed. Nothing of its content is kept: what is not sent is read again.
+/// A file that is followed. Nothing of its content is kept but what it ends with and is not sent: that is read again.
 #[derive(Debug)]
 pub(super) struct Tail {
     pub id: FileId,
@@ -54,6 +57,8 @@ pub(super) struct Tail {
     pub trail: Option<Trail>,
     /// Its last line, where that had no end and was sent as it was.
     pub unended: Option<Unended>,
+    /// What it ends with, where that has not ended and is not sent.
+    pub unsent: Unsent,
     /// What is on disk about it.
     pub saved: Option<Checkpoint>,
     /// None of its batches has settled yet, so that its first safe position is saved at once.
@@ -360,6 +365,7 @@ impl Tail {
     /// Begins again at the start: the content is another, perhaps that of another file that was given the number of
     /// one that is gone.
     pub fn renew(&mut self, now: Instant) {
+        self.owe();
         self.mark = Watermark::new(Some(Position::at(0)));
         self.root_before = self.root.take().or(self.root_before);
         self.label = None;

@@ -9,7 +9,7 @@ use flitch_core::receipt::Watermark;
 use super::super::container::Position;
 use super::super::discover::{FileId, Found};
 use super::super::read::Blank;
-use super::{Compressed, Tail, Twin, modified};
+use super::{Compressed, Tail, Twin, Unsent, modified};
 
 impl Tail {
     /// A file of which nothing is known but how it was found: by the walk `seen`, and in this folder if a link led there.
@@ -29,6 +29,7 @@ impl Tail {
             fingerprint: None,
             trail: None,
             unended: None,
+            unsent: Unsent::default(),
             saved: None,
             is_fresh: true,
             content: None,

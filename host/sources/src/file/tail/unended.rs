@@ -44,6 +44,7 @@ impl Tail {
             return Ok(false);
         }
         let (label, safe) = (self.label.take(), self.mark.safe().unwrap_or(Position::at(0)));
+        self.forget_kept();
         self.renew(now);
         self.label = label;
         // What is on its way from before it may come back, and is still there.

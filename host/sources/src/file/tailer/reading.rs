@@ -7,7 +7,7 @@ use flitch_core::buffers::Closed;
 use super::{Key, REST, Tailer};
 use crate::file::content::{Content, End};
 use crate::file::discover::is_absent;
-use crate::file::read::ReadError;
+use crate::file::read::{ReadError, send_owed};
 use crate::file::tail::{Compressed, Tail};
 
 /// How the turn of a file ended.
@@ -73,8 +73,15 @@ impl Tailer {
         if tail.mark.failed() {
             return Ok(Read::Enough);
         }
+        if !self.send_owed(tail, now)? {
+            return Ok(Read::More);
+        }
         self.open(tail)?;
-        if !self.recognise(tail, now)? {
+        let is_known = self.recognise(tail, now)?;
+        if !self.send_owed(tail, now)? {
+            return Ok(Read::More);
+        }
+        if !is_known {
             return Ok(Read::Enough);
         }
         if tail.saved.is_none() && !self.save_fails {
@@ -84,9 +91,7 @@ impl Tailer {
         if !self.is_readable(tail, now)? {
             return Ok(Read::Enough);
         }
-        if tail.constants.is_none() {
-            tail.constants = Some(self.constants(tail.label.as_ref().unwrap_or(&tail.path)));
-        }
+        self.name(tail);
         let more = self.reader.turn(tail, &mut self.out, now)?;
         if tail.fingerprint.is_none() && tail.offset > 0 {
             // It began with NULs.
@@ -97,6 +102,22 @@ impl Tailer {
         }
         tail.leave_trail()?;
         self.end(tail, now)
+    }
+
+    /// Sends what the file ended with before it was cut. Answers whether nothing more is owed, and there is room for what comes.
+    fn send_owed(&mut self, tail: &mut Tail, now: Instant) -> Result<bool, Closed> {
+        if tail.unsent.owed.is_none() {
+            return Ok(true);
+        }
+        self.name(tail);
+        Ok(send_owed(tail, &mut self.out, now)? && !self.out.is_blocked())
+    }
+
+    /// Has all records of a file say where they come from.
+    fn name(&self, tail: &mut Tail) {
+        if tail.constants.is_none() {
+            tail.constants = Some(self.constants(tail.label.as_ref().unwrap_or(&tail.path)));
+        }
     }
 
     /// Looks at what a file is by its first bytes, now and then anew. Whether that is known, and to be read now.

@@ -20,6 +20,7 @@ mod stall;
 mod successors;
 mod taken_back;
 mod twins;
+mod unsent;
 
 #[test]
 fn lines_that_are_there_and_lines_that_come_are_read_in_order() {

@@ -132,9 +132,14 @@ impl Model {
                 self.rig.pass(ms(1_100));
             }
             Event::CopyTruncate { file } if exists(self, file) => {
-                self.rig.pass(s(8));
+                // What is cut before it was seen is gone; a line without an end is not.
+                self.rig.pass(ms(1_100));
                 self.rotations += 1;
                 self.rig.copytruncate(&name(file), &format!("{file}.{}.old", self.rotations));
+                if self.open[*file] {
+                    // A line without an end is kept in memory until the cut is seen.
+                    self.rig.pass(ms(300));
+                }
                 self.next_life(*file);
             }
             Event::Remove { file } if exists(self, file) => {
