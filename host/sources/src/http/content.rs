@@ -95,6 +95,14 @@ pub fn charset(headers: &HeaderMap) -> Result<Option<&'static Charset>, Answer> 
     }
 }
 
+/// The charset of a text of which the header names none, or UTF-8, and whose byte order mark is that of UTF-16: the mark goes
+/// before the header (<https://encoding.spec.whatwg.org/#decode>).
+pub fn marked(form: Form, text: &[u8]) -> Option<&'static Charset> {
+    let is_text = matches!(form, Form::Text | Form::Otlp(Encoding::Json));
+    let (charset, _) = Charset::for_bom(text).filter(|_| is_text)?;
+    (charset != UTF_8).then_some(charset)
+}
+
 /// How to read a body. With `auto` it is JSON where the content type says so or the body begins as JSON does,
 /// otherwise lines. One that is compressed, and does not say so, would be lines that nobody wrote.
 pub fn codec(codec: HttpCodec, headers: &HeaderMap, text: &[u8]) -> Result<HttpCodec, Answer> {

@@ -130,7 +130,7 @@ async fn take(
     let limit = settings.max_expanded.0 as usize;
     let expand = || {
         let text = body::expand(&codings, raw, limit, &mut room)?;
-        match charset {
+        match charset.or_else(|| content::marked(form, &text)) {
             Some(charset) => body::recode(charset, &text, limit, &mut room),
             None => Ok(text),
         }

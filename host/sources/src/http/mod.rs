@@ -53,7 +53,8 @@ pub struct HttpSettings {
     /// `application/msgpack` is read in any case, as events one behind the other (Fluent Bit's output `http` with
     /// `format msgpack`); content types of what else is no text are answered by 415, and so is a body that is compressed and
     /// does not say so by `Content-Encoding`.
-    /// Text in the charset that the content type names (`text/plain; charset=iso-8859-1`) is turned into UTF-8.
+    /// Text in the charset that the content type names (`text/plain; charset=iso-8859-1`) is turned into UTF-8, and so is
+    /// UTF-16 that begins with its byte order mark, whatever the content type says.
     #[serde(default)]
     pub codec: HttpCodec,
     /// Whether `POST /v1/logs` takes logs of OpenTelemetry (OTLP/HTTP, protobuf and JSON). Their records have the names of

@@ -60,13 +60,15 @@ async fn a_body_that_is_compressed_and_does_not_say_so_is_refused_and_none_of_it
 }
 
 #[tokio::test]
-async fn text_in_the_charset_that_the_header_names_comes_out_as_utf_8() {
+async fn text_in_the_charset_that_the_header_or_its_mark_names_comes_out_as_utf_8() {
     let server = server(serde_json::json!({})).await;
     let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
     let marked = [&b"\xfe\xff"[..], &utf16("{\"a\":\"Grüße\"}\n{\"a\":\"日本\"}")].concat();
     for (kind, body, expected) in [
         ("text/plain; charset=iso-8859-1", &b"Gr\xfc\xdfe"[..], &["Grüße"][..]),
         ("application/json; charset=\"utf-16\"", &marked, &["Grüße", "日本"]),
+        ("application/json; charset=utf-8", &marked, &["Grüße", "日本"]),
+        ("text/plain", &marked, &["Grüße", "日本"]),
         ("text/plain; charset=Shift_JIS", b"\x93\xfa\x96\x7b\nabc", &["日本", "abc"]),
         // What the charset does not know is mended as what is no UTF-8.
         ("text/plain; charset=shift_jis", b"a\x93", &["a\u{fffd}"]),
