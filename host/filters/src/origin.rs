@@ -14,6 +14,25 @@ use zstd::stream::read::Decoder;
 use super::guest::{Origin, Provenance, sha256};
 use flitch_core::named_file;
 
+/// Filters of other collectors, and the plugin that does the same.
+pub(crate) const ELSEWHERE: &[(&[&str], &str)] = &[
+    (&["remap"], "vrl"),
+    (&["grep", "filter"], "match"),
+    (&["mutate", "modify", "record_modifier", "record_transformer", "attributes", "transform"], "set"),
+    (&["kv", "key_value"], "logfmt"),
+    (&["date"], "timestamp"),
+    (&["json_parser", "decode_json_fields", "parse_json"], "json"),
+    (&["regex_parser", "parse_regex"], "regex"),
+    (&["useragent"], "user_agent"),
+    (&["translate", "lookup"], "enrich"),
+    (&["explode"], "split"),
+    (&["rate_limit"], "throttle"),
+    (&["probabilistic_sampler"], "sample"),
+];
+
+/// Those that join lines.
+const JOIN_LINES: &[&str] = &["multiline", "reduce", "concat", "detect_exceptions", "aggregate", "recombine"];
+
 /// The plugins that the binary holds.
 #[derive(Clone, Copy, Default)]
 pub struct Stock {
@@ -59,6 +78,14 @@ impl Stock {
         let likeness = |name: &str| strsim::jaro_winkler(name, plugin);
         let near = self.names().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
         let all = self.names().collect::<Vec<_>>().join(", ");
+        if JOIN_LINES.contains(&plugin) {
+            return format!(
+                "; lines are joined by their source: `multiline: {{ preset: java }}`. (There are {all})"
+            );
+        }
+        if let Some((_, same)) = ELSEWHERE.iter().find(|(theirs, _)| theirs.contains(&plugin)) {
+            return format!("; `{same}` does that here. (There are {all})");
+        }
         match near {
             Some(near) if likeness(near) > 0.7 => format!("; did you mean `{near}`? (There are {all})"),
             _ => format!("; there are {all}. The path of a file has a `/` or ends in `.wasm`"),

@@ -15,6 +15,7 @@ use serde::forward_to_deserialize_any;
 use super::tree::{Location, Node, Scalar, Value};
 use flitch_core::{exact, secret};
 
+mod elsewhere;
 mod error;
 mod parts;
 mod plain;
@@ -110,7 +111,9 @@ impl Findings {
     /// Whether the map at `head` lacks `key` only because its value, or a key that was meant for it, was left out.
     fn lacks(&self, head: Location, key: &str) -> bool {
         let lacking = self.lacking.borrow();
-        lacking.iter().any(|(h, k)| *h == head && (k == key || nearest(k, &[key]).is_some()))
+        let meant =
+            |k: &str| k == key || elsewhere::name(k, &[key]).is_some() || nearest(k, &[key]).is_some();
+        lacking.iter().any(|(h, k)| *h == head && meant(k))
     }
 }
 

@@ -20,7 +20,8 @@ const HEAD: &str = "\
 One YAML file, `flitch.yaml`. `flitch check` validates it, and with `--probe` also asks the outputs; `flitch config
 schema` prints its JSON Schema for editors.
 
-- A key that is not known is an error, told with file, line, column and the nearest key. All errors are told at once.
+- A key that is not known is an error, told with file, line, column and the nearest key, or the one that is called so by Vector,
+  Fluent Bit, Logstash, the OpenTelemetry Collector and their kin. All errors are told at once.
 - A value may hold `${NAME}`, `${NAME:-default}` (the environment), `${file:/path}` (the text of a file, without its
   last newline and without a byte order mark before it) and `${base64:/path}` (the bytes of a file, as base64); a
   relative path starts from the configuration's folder, and a file is a regular one of 1 MiB at most. They are replaced

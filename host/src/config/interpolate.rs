@@ -153,9 +153,13 @@ fn look_up(inside: &str, outside: &Outside<'_>) -> Result<String, (String, Strin
     let value = value.filter(|v| default.is_none() || !v.is_empty());
     value.or_else(|| default.map(str::to_owned)).ok_or_else(|| {
         let message = format!("the environment variable `{name}` is not set");
-        let help = format!(
+        let mut help = format!(
             "set it, give a default with ${{{name}:-default}}, or write `$${{{name}}}` to keep the text as it is"
         );
+        // As Fluentd writes the tag of a record.
+        if name.contains(|c: char| c.is_ascii_lowercase()) {
+            help.push_str(&format!("; in a template a field of the record is `{{{name}}}`"));
+        }
         (message, help)
     })
 }

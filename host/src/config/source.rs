@@ -52,6 +52,15 @@ impl SourceFile {
         let named = |shown: String| Arc::new(NamedSource::new(name, shown));
         let (mut tree, mut dropped) =
             tree::parse_all(text).map_err(|error| problem(&named(mask::without_tree(text)), text, error))?;
+        if let Value::Scalar(_) = tree.value {
+            let start = tree.location.start;
+            let error = SyntaxError {
+                location: Location { start, end: start + 1 },
+                message: "the file is one text, without a key".to_owned(),
+                help: Some(tree::OTHER_FORM.to_owned()),
+            };
+            return Err(problem(&named(mask::without_tree(text)), text, error).into());
+        }
         let marks = mask::mark(&mut tree, &mut dropped);
         if let Value::Map(entries) = &mut tree.value {
             entries.retain(|entry| !entry.key.starts_with("x-"));

@@ -6,6 +6,8 @@ use granit_parser::{Event, Parser, ScalarStyle, Tag};
 
 mod hint;
 
+pub use hint::OTHER_FORM;
+
 /// A stretch of the file's text, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Location {

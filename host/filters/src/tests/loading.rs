@@ -25,6 +25,17 @@ fn an_unknown_stock_plugin_is_refused_with_the_nearest_name() {
 }
 
 #[test]
+fn a_filter_of_another_collector_is_refused_with_the_plugin_that_does_the_same() {
+    for (theirs, ours) in crate::origin::ELSEWHERE {
+        assert!(context().stock.names().any(|name| name == *ours), "no plugin is called `{ours}`");
+        let error = refused(&FilterSettings::of(theirs[0]));
+        assert!(error.contains(&format!("`{}`; `{ours}` does that here", theirs[0])), "{error}");
+    }
+    let error = refused(&FilterSettings::of("multiline"));
+    assert!(error.contains("joined by their source: `multiline: { preset: java }`"), "{error}");
+}
+
+#[test]
 fn a_file_that_is_missing_is_named() {
     let error = refused(&FilterSettings::of("./no-such.wasm"));
     assert!(error.contains("no-such.wasm") && error.contains("No such file"), "{error}");

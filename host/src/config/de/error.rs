@@ -4,8 +4,12 @@ use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
+use super::elsewhere;
 use crate::config::source::SHORTEST_HIDDEN;
 use crate::config::tree::Location;
+
+/// What to do with a key that a filter does not know.
+const BELOW_SETTINGS: &str = "what the plugin itself is told stands below `settings`";
 
 /// What is wrong with a value, and where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,7 +54,7 @@ impl ReadError {
     pub(super) fn also_known(mut self, more: &[&'static str]) -> ReadError {
         if let Some((key, mut known)) = self.unknown.take() {
             known.extend(more);
-            self.help = suggest(&key, &known, "known keys");
+            self.help = suggest_key(&key, &known);
         }
         self
     }
@@ -158,13 +162,32 @@ fn other_shape(wanted: &str, found: &Unexpected<'_>) -> Option<&'static str> {
 
 /// "did you mean" where a name is near, and what there is.
 pub fn suggest(wrong: &str, known: &[&str], what: &str) -> Option<String> {
+    told(nearest(wrong, known), None, known, what)
+}
+
+/// The same for a key, which other collectors may have.
+fn suggest_key(wrong: &str, known: &[&str]) -> Option<String> {
+    let near = elsewhere::name(wrong, known);
+    let otherwise = elsewhere::otherwise(wrong, known).filter(|_| near.is_none());
+    let near = near.or_else(|| nearest(wrong, known).filter(|_| otherwise.is_none()));
+    // Settings of a plugin that stand beside it.
+    let beside = || (known.contains(&"plugin") && known.contains(&"settings")).then_some(BELOW_SETTINGS);
+    told(near, otherwise.or_else(beside), known, "known keys")
+}
+
+/// What was meant, or what to do in its place, and what there is.
+fn told(near: Option<&str>, otherwise: Option<&str>, known: &[&str], what: &str) -> Option<String> {
     if known.is_empty() {
         return None;
     }
-    let near = nearest(wrong, known).map(|near| format!("did you mean `{near}`? "));
+    let first = match (near, otherwise) {
+        (Some(near), _) => format!("did you mean `{near}`? "),
+        (None, Some(otherwise)) => format!("{otherwise}; "),
+        (None, None) => String::new(),
+    };
     let mut sorted = known.to_vec();
     sorted.sort_unstable();
-    Some(format!("{}{what}: {}", near.unwrap_or_default(), sorted.join(", ")))
+    Some(format!("{first}{what}: {}", sorted.join(", ")))
 }
 
 /// The name that was most likely meant.
@@ -202,14 +225,15 @@ impl de::Error for ReadError {
     }
 
     fn unknown_variant(variant: &str, known: &'static [&'static str]) -> ReadError {
+        let near = elsewhere::name(variant, known).or_else(|| nearest(variant, known));
         let mut error =
-            ReadError::new(format!("`{variant}` is not known here"), suggest(variant, known, "known"));
+            ReadError::new(format!("`{variant}` is not known here"), told(near, None, known, "known"));
         error.masked = Some("this value is not known here".to_owned());
         error
     }
 
     fn unknown_field(key: &str, known: &'static [&'static str]) -> ReadError {
-        let help = suggest(key, known, "known keys").or(Some("no key is known here".to_owned()));
+        let help = suggest_key(key, known).or(Some("no key is known here".to_owned()));
         let mut error = ReadError::new(format!("unknown key `{key}`"), help);
         error.unknown = Some((key.to_owned(), known.to_vec()));
         error

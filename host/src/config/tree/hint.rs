@@ -21,6 +21,9 @@ const APOSTROPHE: &str =
     "nothing stands behind a closing quote: a `,` is missing, or a `'` within the text is written twice";
 const KEYS: &str =
     "the keys of one map begin in the same column, and nothing stands behind a closing bracket or quote";
+/// What to do about a file that is written for something else.
+pub const OTHER_FORM: &str = "a configuration is YAML, with `sources:`, `outputs:` and `pipelines:` each at the beginning of a line; \
+     TOML, and the forms of their own that Fluent Bit, Fluentd and Logstash have, are not read";
 
 /// What to do about an error at the byte `place` of `text`, of which the parser says `message`.
 pub fn hint(text: &str, place: usize, message: &str) -> Option<String> {
@@ -38,6 +41,8 @@ pub fn hint(text: &str, place: usize, message: &str) -> Option<String> {
         () if in_brackets && line.contains("]:") => ADDRESS,
         () if says("flow ") || says("bracket") => BRACKETS,
         () if says("anchor") => ALIAS,
+        // `[sources.app]`, `[INPUT]`
+        () if says("document start") && text.trim_start().starts_with('[') => OTHER_FORM,
         () if says("unexpected character") => FIRST,
         () if says("mapping values are not allowed") => COLON,
         () if says("block sequence entries are not allowed") => LIST,
