@@ -128,6 +128,16 @@ impl Globs {
                     "`{glob}` names a folder called `~`: write the path of the home folder before {rest}"
                 ));
             }
+            if let Some(name) = bare_variable(&text).filter(|_| !root.path.exists()) {
+                return Some(format!(
+                    "`{glob}` names a folder called `${name}`: a variable is `${{{name}}}`"
+                ));
+            }
+            if !text.contains('{') && text.split(',').skip(1).any(|part| part.trim_start().starts_with('/')) {
+                return Some(format!(
+                    "`{glob}` is one glob with a comma in it: write each as a text of its own"
+                ));
+            }
             if text.ends_with('/') || (root.depth == Some(0) && root.path.is_dir()) {
                 let folder = text.trim_end_matches('/');
                 return Some(format!("`{glob}` names a folder, and only files are read: write {folder}/*"));
@@ -143,6 +153,13 @@ impl Globs {
         };
         include.iter().enumerate().filter_map(|(place, glob)| Some((place, odd(glob)?))).collect()
     }
+}
+
+/// The name behind a dollar sign that has no brace behind it.
+fn bare_variable(text: &str) -> Option<&str> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let names = text.split('$').skip(1).map(|rest| rest.split(|c| !is_name(c)).next().unwrap_or_default());
+    names.into_iter().find(|name| name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_'))
 }
 
 pub(super) fn is_absent(error: &io::Error) -> bool {

@@ -21,6 +21,8 @@ fn a_glob_that_can_match_nothing_is_told_and_one_that_may_is_not() {
         (folder.path().to_str().unwrap(), "names a folder"),
         (&at("file/*.log"), "file is a file"),
         ("~/logs/*.log", "a folder called `~`"),
+        (&at("$APP_HOME/*.log"), "`$APP_HOME`: a variable is `${APP_HOME}`"),
+        ("/var/log/a.log, /var/log/b*.log", "one glob with a comma in it"),
         (&at("left-out-*"), "`exclude` leaves out all of it"),
         (&at("one.gz"), "`exclude` leaves out all of it"),
     ] {
@@ -28,7 +30,7 @@ fn a_glob_that_can_match_nothing_is_told_and_one_that_may_is_not() {
         assert_eq!(told.len(), 1, "{text}: {told:?}");
         assert!(told[0].starts_with("1 ") && told[0].contains(says), "{told:?}");
     }
-    for text in ["file", "absent/*.log", "*", "*.gz*", "absent.log"] {
+    for text in ["file", "absent/*.log", "*", "*.gz*", "absent.log", "a,b.log", "{a,b}/c,d*", "$1.log"] {
         assert_eq!(told(&at(text)), [""; 0], "{text}");
     }
 }
