@@ -35,6 +35,10 @@ schema` prints its JSON Schema for editors.
 - A *secret* is text that appears in no log, error or answer of the API. Reports show stars for it, and for what stands
   under a key that is a letter away from a secret's, and for user and password in a URL; and where a server that refuses a
   request says again what it was sent, for credentials, headers and keys in the URL of six letters or more.
+- A *template* is text with fields of the record between braces: `logs.{@tag}`, `{kubernetes.labels.app}`, `{host|none}` with a
+  default for records without the field (a null is missing), and `{@timestamp:%Y-%m-%d}` with a time, written in UTC by
+  [strftime](https://docs.rs/jiff/latest/jiff/fmt/strtime/index.html#conversion-specifications), which may be a text of RFC 3339
+  too. `{{` and `}}` are braces.
 - Anchors, aliases and merge keys (`<<: *name`) work. Keys at the top that begin with `x-` are ignored: a place for
   anchors.
 ";
