@@ -126,10 +126,10 @@ impl Template {
     /// write fields as `{{ name }}` (Vector) or `%{name}` (Logstash).
     pub fn wrong_as_place(&self) -> Option<String> {
         let source = &self.source;
-        let has_format = |part: &Part| matches!(part, Part::Text(text) if text.contains("%Y"));
-        if self.parts.iter().any(has_format) {
+        let format = |part: &Part| if let Part::Text(text) = part { directive(text) } else { None };
+        if let Some(letter) = self.parts.iter().find_map(format) {
             return Some(format!(
-                "`{source}` has `%Y` outside of braces, where no time is written: `{{@timestamp:%Y}}`"
+                "`{source}` has `%{letter}` outside of braces, where no time is written: `{{@timestamp:%{letter}}}`"
             ));
         }
         let between = |open: &str, close: &str| Some(source.split_once(open)?.1.split_once(close)?.0.trim());
@@ -358,6 +358,16 @@ impl schemars::JsonSchema for Template {
             "type": "string",
         })
     }
+}
+
+/// The letter of the first part of a time in `text` as strftime writes it: a year, or another that stands alone, as in `date=%F/`.
+fn directive(text: &str) -> Option<char> {
+    text.split('%').skip(1).find_map(|behind| {
+        let mut behind = behind.chars();
+        let letter = behind.next()?;
+        let is_alone = !behind.next().is_some_and(char::is_alphanumeric);
+        (letter == 'Y' || is_alone && "FTDmdeHMSjys".contains(letter)).then_some(letter)
+    })
 }
 
 #[cfg(test)]

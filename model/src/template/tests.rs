@@ -110,7 +110,11 @@ fn a_slash_parts_folders_in_a_format_and_a_default_and_none_in_a_value() {
 fn a_time_that_is_formatted_outside_of_braces_is_found() {
     let wrong = |source: &str| Template::parse(source).unwrap().wrong_as_place();
     assert!(wrong("date=%Y-%m-%d/").unwrap().contains("`{@timestamp:%Y}`"));
-    assert_eq!(wrong("date={@timestamp:%Y-%m-%d}/50%/"), None);
+    assert!(wrong("date=%F/hour=%H/").unwrap().contains("`{@timestamp:%F}`"));
+    assert!(wrong("app/{host}-%d").unwrap().contains("`{@timestamp:%d}`"));
+    for source in ["date={@timestamp:%Y-%m-%d}/50%/", "a%20b%2Fc/", "50%man", "100%"] {
+        assert_eq!(wrong(source), None, "{source}");
+    }
 }
 
 #[test]
