@@ -1,6 +1,7 @@
 //! The formats of times.
 
 use crate::clf::{self, Clf};
+use crate::elsewhere;
 use crate::epoch::Unit;
 use flitch_sdk::time::parse_rfc3339;
 use flitch_sdk::zone::{AHEAD, Zone};
@@ -8,6 +9,9 @@ use flitch_sdk::{Result, Value, bail, err};
 use jiff::fmt::strtime::BrokenDownTime;
 use serde::{Deserialize, Deserializer};
 use std::fmt;
+
+/// All of them, for those who look for one.
+const FORMATS: &str = "rfc3339, clf, epoch_s, epoch_ms, epoch_us, epoch_ns, and strptime's with %";
 
 /// How strptime says that an offset is written: `+0100`, `+01:00`, `+01`.
 const OFFSETS: [&str; 3] = ["%z", "%:z", "%:::z"];
@@ -64,9 +68,15 @@ impl Format {
             "rfc3339" => Ok(Self::Rfc3339),
             "clf" | clf::STRPTIME => Ok(Self::Clf(Clf::default())),
             text if text.contains('%') => Self::strptime(text),
-            _ => bail!(
-                "there is no format {text:?}; there are rfc3339, clf, epoch_s, epoch_ms, epoch_us, epoch_ns, and strptime's with %"
-            ),
+            _ => {
+                let meant = elsewhere::translated(text).filter(|meant| Self::new(meant).is_ok());
+                match meant {
+                    Some(meant) => {
+                        bail!("there is no format {text:?}; did you mean {meant:?}? (There are {FORMATS})")
+                    }
+                    None => bail!("there is no format {text:?}; there are {FORMATS}"),
+                }
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Reads times in many formats; without another target, they become the events' own times.
 
 mod clf;
+mod elsewhere;
 mod epoch;
 mod format;
 
