@@ -13,10 +13,13 @@ use super::guest::{Fault, FaultKind};
 use flitch_core::batch::path::{is_above, names_between};
 use flitch_core::batch::{Kind, REST, Records, object, path};
 
+mod layout;
 mod met;
 mod rest;
 mod slot;
 mod take;
+
+pub use layout::Layouts;
 
 use met::Met;
 use slot::Slot;

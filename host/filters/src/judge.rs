@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use arrow_schema::FieldRef;
 
 use super::bisect::{self, Search};
-use super::changes;
+use super::changes::{self, Layouts};
 use super::filter::Filter;
 use super::guest::answer::{Answer, copies, reason};
 use super::guest::limits::Bounds;
@@ -44,12 +44,14 @@ pub struct Judge {
     memory: Option<Memory>,
     /// Whether the records that go on are kept, and not only what became of each.
     keeps: bool,
+    /// How what it answers stands among what it is given.
+    layouts: Layouts,
 }
 
 impl Judge {
     /// A judge that begins with `instance`, or makes one when the first batch comes.
     pub fn new(filter: Arc<Filter>, instance: Option<Instance>) -> Judge {
-        Judge { filter, instance, memory: None, keeps: true }
+        Judge { filter, instance, memory: None, keeps: true, layouts: Layouts::default() }
     }
 
     /// The same that only says which records it rejects, and which it cannot survive.
@@ -206,7 +208,7 @@ impl Judge {
 
     /// Adds the records that an answer lets go on.
     fn accept(
-        &self,
+        &mut self,
         records: &Records,
         from: usize,
         answer: Answer,
@@ -216,7 +218,7 @@ impl Judge {
         let is_changed = !set.is_empty() || !remove.is_empty();
         let bounds =
             Bounds::of(&self.filter.configured.limits, if take.is_some() { records.memory() } else { 0 });
-        let changed = changes::apply(records, take.as_deref(), set, &remove, &bounds)?;
+        let changed = self.layouts.apply(records, take.as_deref(), set, &remove, &bounds)?;
         let (dropped, grown) = tally(records.rows(), take.as_deref(), rejected.len());
         let (records, rows) = if self.filter.configured.on_error == OnError::Pass && !rejected.is_empty() {
             let passed = self.passed(records, &rejected)?;

@@ -6,7 +6,7 @@ use super::slot::Slot;
 use flitch_core::batch::{Kind, REST, path};
 
 /// Paths times columns from which on it is worth to know the columns by their names.
-const MANY: usize = 4096;
+pub(super) const MANY: usize = 4096;
 
 /// The columns by their names, where an answer has many of them: to look at each column for each name takes as long as all names
 /// times all columns.

@@ -51,12 +51,12 @@ fn model_set(object: &mut Map<String, Json>, names: &[&str], value: Json) {
 
 /// One column that is set: a value or none for each row.
 #[derive(Clone, Debug)]
-struct Set {
-    path: &'static str,
-    values: Vec<Option<Json>>,
+pub(super) struct Set {
+    pub(super) path: &'static str,
+    pub(super) values: Vec<Option<Json>>,
 }
 
-fn column(set: &Set) -> SetColumn {
+pub(super) fn column(set: &Set) -> SetColumn {
     let (kind, array): (Kind, ArrayRef) = match set.values.iter().flatten().next() {
         Some(Json::Number(_)) => {
             let values = set.values.iter().map(|v| v.as_ref().and_then(Json::as_i64));
@@ -89,7 +89,7 @@ fn scalar() -> impl Strategy<Value = Json> {
     ]
 }
 
-fn record() -> impl Strategy<Value = Json> {
+pub(super) fn record() -> impl Strategy<Value = Json> {
     proptest::collection::vec((proptest::sample::select(PATHS), scalar()), 0..5).prop_map(|fields| {
         let mut object = Map::new();
         for (path, value) in fields {
@@ -110,9 +110,9 @@ fn values(rows: usize) -> impl Strategy<Value = Vec<Option<Json>>> {
     ]
 }
 
-type Change = (Option<Vec<u32>>, Vec<Set>, Vec<(&'static str, Option<Vec<bool>>)>);
+pub(super) type Change = (Option<Vec<u32>>, Vec<Set>, Vec<(&'static str, Option<Vec<bool>>)>);
 
-fn change(rows: usize) -> impl Strategy<Value = Change> {
+pub(super) fn change(rows: usize) -> impl Strategy<Value = Change> {
     let take = proptest::option::of(proptest::collection::vec(0..rows as u32, 0..8));
     take.prop_flat_map(move |take| {
         let rows = take.as_ref().map_or(rows, Vec::len);
@@ -125,7 +125,7 @@ fn change(rows: usize) -> impl Strategy<Value = Change> {
 }
 
 /// Whether the sets are an answer that passes the checks: no path twice, no row with a value at a path and below it.
-fn sound(sets: &[Set]) -> bool {
+pub(super) fn sound(sets: &[Set]) -> bool {
     let meets = |a: &Set, b: &Set| {
         a.path == b.path
             || (path::is_below(a.path, b.path) || path::is_below(b.path, a.path))
