@@ -1,5 +1,5 @@
-//! How much memory a test holds at its most. Counted by thread, since tests run beside each other. The tests of each
-//! crate have this file.
+//! How much memory a test holds at its most, and how often it asks for some. Counted by thread, since tests run beside each
+//! other. The tests of each crate have this file.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -12,6 +12,7 @@ static COUNTING: Counting = Counting;
 thread_local! {
     static HELD: Cell<isize> = const { Cell::new(0) };
     static PEAK: Cell<isize> = const { Cell::new(0) };
+    static ASKED: Cell<usize> = const { Cell::new(0) };
 }
 
 fn add(bytes: isize) {
@@ -22,15 +23,21 @@ fn add(bytes: isize) {
     });
 }
 
+fn asked() {
+    let _ = ASKED.try_with(|asked| asked.set(asked.get() + 1));
+}
+
 // SAFETY: all is handed on to the system's allocator as it came.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        asked();
         add(layout.size() as isize);
         // SAFETY: as the caller promises.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        asked();
         add(layout.size() as isize);
         // SAFETY: as the caller promises.
         unsafe { System.alloc_zeroed(layout) }
@@ -43,6 +50,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        asked();
         add(size as isize - layout.size() as isize);
         // SAFETY: as the caller promises.
         unsafe { System.realloc(pointer, layout, size) }
@@ -55,6 +63,24 @@ pub fn peak_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
     PEAK.set(before);
     let done = work();
     (done, (PEAK.get() - before) as usize)
+}
+
+/// What `work` answers, and how often this thread asked for memory meanwhile.
+pub fn allocations_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    let before = ASKED.get();
+    let done = work();
+    (done, ASKED.get() - before)
+}
+
+#[test]
+fn each_time_that_memory_is_asked_for_is_counted() {
+    let (length, asked) = allocations_of(|| {
+        let mut bytes = vec![0u8; 10];
+        bytes.reserve_exact(100);
+        let copy = bytes.clone();
+        bytes.len() + copy.len()
+    });
+    assert_eq!((length, asked), (20, 3));
 }
 
 #[test]

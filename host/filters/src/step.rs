@@ -121,10 +121,12 @@ impl Step {
         let held = holding.as_mut().map(Holding::held);
         self.rejected.append(&mut settle(filter, &part, &mut judgement, receipt, held));
         drop(holding);
-        let parts: Vec<Records> = judgement.parts.into_iter().map(|part| part.records).collect();
-        let out = match <[Records; 1]>::try_from(parts) {
-            Ok([one]) => Ok(one),
-            Err(parts) => merge::concat(&parts).map_err(|e| e.to_string()),
+        let out = match judgement.parts.len() {
+            1 => Ok(judgement.parts.swap_remove(0).records),
+            _ => {
+                let parts: Vec<Records> = judgement.parts.into_iter().map(|part| part.records).collect();
+                merge::concat(&parts).map_err(|e| e.to_string())
+            }
         };
         match out {
             Ok(out) => Ok(Passed { records: Arc::new(out), left }),

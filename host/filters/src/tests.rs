@@ -12,6 +12,7 @@ use flitch_core::batch::{Records, object};
 
 mod border;
 mod cases;
+mod cost;
 mod faults;
 mod hostile;
 mod invariance;

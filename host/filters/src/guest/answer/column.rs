@@ -109,7 +109,8 @@ impl Known {
         let count = set.len();
         let mut columns = Vec::with_capacity(count);
         let mut all = self.columns.len() == count;
-        let mut depths = Vec::with_capacity(count);
+        // Of all columns, once there is one that is not known.
+        let mut depths = Vec::new();
         for (place, Column { name, present, values }) in set.into_iter().enumerate() {
             let kind = values.kind();
             let is_it = |known: &&KnownColumn| {
@@ -118,7 +119,10 @@ impl Known {
             let (field, depth) = match self.columns.get(place).filter(is_it) {
                 Some(known) => (known.field.clone(), known.depth),
                 None => {
-                    all = false;
+                    if all {
+                        depths.extend(self.columns[..place].iter().map(|known| known.depth));
+                        all = false;
+                    }
                     let name = name.text(shared)?;
                     (Arc::new(kind.field(name)), depth_of(name).map_err(|e| in_column(name, &e))?)
                 }
@@ -128,8 +132,8 @@ impl Known {
             let column = SetColumn { field, kind, array };
             if !all {
                 check_reserved(&column)?;
+                depths.push(depth);
             }
-            depths.push(depth);
             columns.push(column);
         }
         if all && self.are_apart {
@@ -253,9 +257,12 @@ fn text(
     let Blobs { data, ends } = blobs;
     let offsets = offsets(ends, data.len(), rows, shared)?;
     let data = data.buffer(shared);
-    let whole = simdutf8::basic::from_utf8(&data).map_err(|_| "its text is not UTF-8".to_owned())?;
-    if !whole.is_ascii() && !offsets.iter().all(|end| whole.is_char_boundary(*end as usize)) {
-        return Err("a value begins or ends in the middle of a character".to_owned());
+    // Most of it is ASCII, in which nothing else is to be looked for: neither characters nor where they end.
+    if !data.is_ascii() {
+        let whole = simdutf8::basic::from_utf8(&data).map_err(|_| "its text is not UTF-8".to_owned())?;
+        if !offsets.iter().all(|end| whole.is_char_boundary(*end as usize)) {
+            return Err("a value begins or ends in the middle of a character".to_owned());
+        }
     }
     // SAFETY: the whole is UTF-8 and each offset lies between characters, so each value is UTF-8.
     Ok(unsafe { StringArray::new_unchecked(offsets, data, nulls) })

@@ -16,8 +16,8 @@ use flitch_core::batch::Kind;
 
 mod read;
 
-/// Longer lists have a buffer of their own.
-const SHORT: usize = 256;
+/// Longer lists have a buffer of their own: than numbers of 64 rows.
+const SHORT: usize = 512;
 /// Most bytes that lists of an answer share: a column that outlives the others keeps no more than that beside its own.
 const SHARED_MOST: usize = 16 << 10;
 /// How each list in the shared buffer is aligned, for what it may hold.
@@ -199,26 +199,25 @@ impl<T> List<T> {
         }
     }
 
-    /// Copies `before`, and then `bytes`, of which `len` are the list's numbers.
-    fn copy(before: &[u8], bytes: &[u8], len: usize) -> List<T> {
+    /// Copies `before`, and then `bytes`, of which `len` are the list's numbers: to `shared` where they are few.
+    fn copy(before: &[u8], bytes: &[u8], len: usize, shared: &mut MutableBuffer) -> List<T> {
         let size = before.len() + bytes.len();
-        let is_full = || SHARED.with_borrow(|shared| shared.len() + size > SHARED_MOST);
-        let place = if size > SHORT || is_full() {
+        let place = if size > SHORT || shared.len() + size > SHARED_MOST {
             let mut own = MutableBuffer::with_capacity(size);
             own.extend_from_slice(before);
             own.extend_from_slice(bytes);
             Place::Own(own.into())
         } else {
-            SHARED.with_borrow_mut(|shared| {
-                if shared.capacity() == 0 {
-                    shared.reserve(4 * SHORT);
-                }
-                let at = shared.len();
-                shared.extend_from_slice(before);
-                shared.extend_from_slice(bytes);
-                shared.resize(shared.len().next_multiple_of(ALIGN), 0);
-                Place::Shared(at)
-            })
+            if shared.capacity() == 0 {
+                shared.reserve(2 * SHORT);
+            }
+            let at = shared.len();
+            shared.extend_from_slice(before);
+            shared.extend_from_slice(bytes);
+            // A copy of a known size, of which too much is taken back, and not one of a few bytes, which is a call.
+            shared.extend_from_slice(&[0; ALIGN]);
+            shared.truncate((at + size).next_multiple_of(ALIGN));
+            Place::Shared(at)
         };
         List { place, len, kind: PhantomData }
     }

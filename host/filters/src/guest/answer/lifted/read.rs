@@ -4,11 +4,12 @@
 //! of all that it costs. So this relies on parts of the engine that it documents for nobody but what its own derive
 //! macros write, and on the version of it that `Cargo.toml` pins.
 
+use arrow_buffer::MutableBuffer;
 use wasmtime::component::__internal::wasmtime_environ::component::StringEncoding;
 use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext};
 use wasmtime::component::{ComponentType, Lift};
 
-use super::{Blobs, Column, Columns, Ends, List, Name, Values};
+use super::{Blobs, Column, Columns, Ends, List, Name, SHARED, Values};
 use crate::guest::bindings::ColumnResult;
 
 /// How the contract's `column` lies in a guest's memory, by the canonical ABI: addresses, lengths and ends have four bytes
@@ -19,6 +20,9 @@ const VALUES: usize = 20;
 
 /// Reads numbers off one column.
 struct Raw<'a>(&'a [u8]);
+
+/// Where short lists are copied to.
+type To<'a> = &'a mut MutableBuffer;
 
 impl Raw<'_> {
     fn number(&self, at: usize) -> u32 {
@@ -35,40 +39,40 @@ impl Raw<'_> {
         bytes_of::<T>(cx, self.number(at), self.number(at + 4))
     }
 
-    fn numbers<T>(&self, at: usize, cx: &mut LiftContext<'_>) -> wasmtime::Result<List<T>> {
+    fn numbers<T>(&self, at: usize, cx: &mut LiftContext<'_>, to: To<'_>) -> wasmtime::Result<List<T>> {
         let (bytes, len) = self.list::<T>(at, cx)?;
-        Ok(List::copy(&[], bytes, len))
+        Ok(List::copy(&[], bytes, len, to))
     }
 
-    fn name(&self, cx: &mut LiftContext<'_>) -> wasmtime::Result<Name> {
+    fn name(&self, cx: &mut LiftContext<'_>, to: To<'_>) -> wasmtime::Result<Name> {
         if cx.options().string_encoding == StringEncoding::Utf8 {
-            return self.numbers(0, cx).map(Name);
+            return self.numbers(0, cx, to).map(Name);
         }
         let name = String::linear_lift_from_memory(cx, InterfaceType::String, &self.0[..PRESENT])?;
-        Ok(Name(List::copy(&[], name.as_bytes(), name.len())))
+        Ok(Name(List::copy(&[], name.as_bytes(), name.len(), to)))
     }
 
-    fn blobs(&self, cx: &mut LiftContext<'_>) -> wasmtime::Result<Blobs> {
-        let data = self.numbers(VALUES + 4, cx)?;
+    fn blobs(&self, cx: &mut LiftContext<'_>, to: To<'_>) -> wasmtime::Result<Blobs> {
+        let data = self.numbers(VALUES + 4, cx, to)?;
         let (bytes, len) = self.list::<u32>(VALUES + 12, cx)?;
-        Ok(Blobs { data, ends: Ends(List::copy(&0u32.to_ne_bytes(), bytes, len + 1)) })
+        Ok(Blobs { data, ends: Ends(List::copy(&0u32.to_ne_bytes(), bytes, len + 1, to)) })
     }
 
-    fn column(&self, cx: &mut LiftContext<'_>) -> wasmtime::Result<Column> {
-        let name = self.name(cx)?;
+    fn column(&self, cx: &mut LiftContext<'_>, to: To<'_>) -> wasmtime::Result<Column> {
+        let name = self.name(cx, to)?;
         let present = match self.case(PRESENT) {
             0 => None,
-            1 => Some(self.numbers(PRESENT + 4, cx)?),
+            1 => Some(self.numbers(PRESENT + 4, cx, to)?),
             _ => wasmtime::bail!("invalid option discriminant"),
         };
         let values = match self.case(VALUES) {
-            0 => Values::Text(self.blobs(cx)?),
-            1 => Values::Bytes(self.blobs(cx)?),
-            2 => Values::Int64(self.numbers(VALUES + 4, cx)?),
-            3 => Values::Float64(self.numbers(VALUES + 4, cx)?),
-            4 => Values::Boolean(self.numbers(VALUES + 4, cx)?),
-            5 => Values::Timestamp(self.numbers(VALUES + 4, cx)?),
-            6 => Values::Json(self.blobs(cx)?),
+            0 => Values::Text(self.blobs(cx, to)?),
+            1 => Values::Bytes(self.blobs(cx, to)?),
+            2 => Values::Int64(self.numbers(VALUES + 4, cx, to)?),
+            3 => Values::Float64(self.numbers(VALUES + 4, cx, to)?),
+            4 => Values::Boolean(self.numbers(VALUES + 4, cx, to)?),
+            5 => Values::Timestamp(self.numbers(VALUES + 4, cx, to)?),
+            6 => Values::Json(self.blobs(cx, to)?),
             _ => wasmtime::bail!("unexpected discriminant of a column's values"),
         };
         Ok(Column { name, present, values })
@@ -102,10 +106,12 @@ impl Columns {
         cx.consume_fuel_array(len as usize, size_of::<Column>())?;
         let (bytes, len) = bytes_at(cx, (at as usize, align_of::<u32>()), (len as usize, COLUMN))?;
         let mut columns = Vec::with_capacity(len);
-        for column in bytes.chunks_exact(COLUMN) {
-            columns.push(Raw(column).column(cx)?);
-        }
-        Ok(Columns(columns))
+        SHARED.with_borrow_mut(|shared| {
+            for column in bytes.chunks_exact(COLUMN) {
+                columns.push(Raw(column).column(cx, shared)?);
+            }
+            Ok(Columns(columns))
+        })
     }
 }
 
