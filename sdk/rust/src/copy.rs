@@ -27,6 +27,15 @@ pub(crate) fn append(dst: &mut Vec<u8>, src: &[u8]) {
     }
 }
 
+/// A text of its own, as short as a name is mostly.
+#[inline(never)]
+pub(crate) fn owned(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    append(&mut bytes, text.as_bytes());
+    // SAFETY: they are those of a text.
+    unsafe { String::from_utf8_unchecked(bytes) }
+}
+
 /// Copies what `src` has, and writes to nothing else.
 ///
 /// # Safety

@@ -12,6 +12,7 @@ mod texts;
 mod typed;
 
 use crate::bitmap::BitmapBuilder;
+use crate::copy::owned;
 use crate::json::Decoded;
 use crate::{Batch, Changes, Column, Result, TextBuilder, Value, View, bail, path};
 use serde::Deserialize;
@@ -325,7 +326,7 @@ impl<R: Reader> Rows<'_, R> {
         // The time and the tag of a record cannot be removed.
         if !self.policy.keep_source && !is_of_each_record(field) && self.going_on > 0 {
             match self.matched.map(BitmapBuilder::finish) {
-                None => self.changes.remove(field),
+                None => self.changes.remove(owned(field)),
                 Some(matched) if matched.iter().any(|byte| *byte != 0) => {
                     self.changes.remove_from(field, matched)
                 }
@@ -351,7 +352,7 @@ pub fn excerpt(text: &str) -> String {
 
 /// A field's name below a prefix, or by itself when that is empty.
 pub fn below(prefix: &str, name: &str) -> String {
-    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
+    if prefix.is_empty() { owned(name) } else { format!("{prefix}.{name}") }
 }
 
 /// Checks that a field may have this name: the host's own hold a time, and text, and have nothing below them.
@@ -408,4 +409,11 @@ fn is_all_absent(column: &Column) -> bool {
 /// Adds those columns to the changes that have a value.
 pub fn set_present(changes: &mut Changes, columns: impl IntoIterator<Item = Column>) {
     changes.set.extend(columns.into_iter().filter(|column| !is_all_absent(column)));
+}
+
+/// Adds a column to the changes if it has a value.
+fn set_if_present(changes: &mut Changes, column: Column) {
+    if !is_all_absent(&column) {
+        changes.set(column);
+    }
 }

@@ -1,9 +1,10 @@
 //! The columns of an HTTP request line.
 
-use super::{Dash, NOWHERE, Span, below, set_present};
+use super::{Dash, NOWHERE, Span, below, set_if_present};
 use crate::copy::Stretches;
 use crate::scan::find;
 use crate::{Changes, TextBuilder};
+use std::mem::take;
 
 /// Methods that nearly all lines begin with.
 const USUAL: [&[u8]; 5] = [b"GET ", b"POST ", b"HEAD ", b"PUT ", b"OPTIONS "];
@@ -69,15 +70,18 @@ impl Request {
     }
 
     /// Writes the columns below `prefix`, lines that are none under the name `name`.
-    pub(super) fn finish(mut self, prefix: &str, name: &str, changes: &mut Changes) {
+    pub(super) fn finish(&mut self, prefix: &str, name: &str, changes: &mut Changes) {
         if !self.other.is_empty() {
             while self.other.len() < self.method.len() {
                 self.other.push_absent();
             }
-            changes.set(self.other.finish(below(prefix, name)));
+            changes.set(take(&mut self.other).finish(below(prefix, name)));
         }
-        let columns = [("method", self.method), ("path", self.path), ("protocol", self.protocol)];
-        set_present(changes, columns.map(|(name, builder)| builder.finish(below(prefix, name))));
+        for (name, builder) in
+            [("method", &mut self.method), ("path", &mut self.path), ("protocol", &mut self.protocol)]
+        {
+            set_if_present(changes, take(builder).finish(below(prefix, name)));
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::part::{Becomes, Dash, NOWHERE, Part, Span, WrongType};
 use super::request::Request;
-use super::{Kind, TypedBuilder, below, set_present};
+use super::{Kind, TypedBuilder, below, set_if_present};
 use crate::copy::Stretches;
 use crate::{Batch, Changes, Result, TextBuilder};
 
@@ -244,12 +244,13 @@ impl<'d> Sinks<'d> {
         self.flush();
         let columns: Vec<_> = self.sinks.iter().map(Sink::bytes).collect();
         let room = Room { all: columns.iter().flatten().sum(), columns };
+        changes.set.reserve(self.places);
         for (sink, part) in self.sinks.into_iter().zip(parts) {
             match sink {
                 Sink::Nothing => {}
-                Sink::Typed(builder) => set_present(changes, [builder.finish(below(prefix, &part.name))]),
-                Sink::Text(builder) => set_present(changes, [builder.finish(below(prefix, &part.name))]),
-                Sink::Request(request, _) => request.finish(prefix, &part.name, changes),
+                Sink::Typed(builder) => set_if_present(changes, builder.finish(below(prefix, &part.name))),
+                Sink::Text(builder) => set_if_present(changes, builder.finish(below(prefix, &part.name))),
+                Sink::Request(mut request, _) => request.finish(prefix, &part.name, changes),
             }
         }
         room
