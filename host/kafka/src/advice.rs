@@ -38,8 +38,32 @@ pub(crate) fn advice(code: Code, reason: &str, connection: &Connection<'_>) -> S
     }
 }
 
-/// Whether a broker ended the TLS session. In TLS 1.3 a client's certificate is refused when the handshake is over for
-/// the client, so that librdkafka calls it a failure of the transport.
-pub fn is_alert(reason: &str) -> bool {
+/// Whether a failure of the transport is one of TLS. In TLS 1.3 a client's certificate is refused when the handshake is over
+/// for the client, so that librdkafka calls it such a failure; and so it does now and then with a broker that is not trusted.
+pub fn is_of_tls(reason: &str) -> bool {
+    is_alert(reason) || reason.contains("certificate verify failed")
+}
+
+/// Whether a broker ended the TLS session.
+fn is_alert(reason: &str) -> bool {
     reason.contains("SSL alert number")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tls_refuses_is_told_from_a_connection_that_breaks() {
+        let of_tls = [
+            "sasl_ssl://localhost:1/bootstrap: error:0A000086:SSL routines::certificate verify failed (after 2ms in state SSL_HANDSHAKE)",
+            "ssl://localhost:1/1: error:0A000412:SSL routines::sslv3 alert bad certificate: SSL alert number 42",
+        ];
+        assert!(of_tls.into_iter().all(is_of_tls));
+        let broken = [
+            "ssl://localhost:1/1: Disconnected while requesting ApiVersion",
+            "ssl://localhost:1/1: SSL transport error: error:0A000126:SSL routines::unexpected eof while reading",
+        ];
+        assert!(!broken.into_iter().any(is_of_tls));
+    }
 }

@@ -15,7 +15,7 @@ use rdkafka::{ClientContext, Statistics};
 use tokio::sync::Notify;
 use tracing::field::{DisplayValue, display};
 
-use crate::{Tokens, is_alert};
+use crate::{Tokens, is_of_tls};
 use flitch_core::telemetry::{Metric, Quiet, Shown};
 
 /// librdkafka repeats itself at every attempt to connect; the same kind of line is logged once in this time.
@@ -173,7 +173,7 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         let code = match error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown) {
-            RDKafkaErrorCode::BrokerTransportFailure if is_alert(reason) => RDKafkaErrorCode::SSL,
+            RDKafkaErrorCode::BrokerTransportFailure if is_of_tls(reason) => RDKafkaErrorCode::SSL,
             code => code,
         };
         let (output, source) = self.part.fields();

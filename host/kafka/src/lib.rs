@@ -8,7 +8,7 @@ mod leaders;
 pub mod settings;
 mod token;
 
-pub use advice::{is_alert, is_denial};
+pub use advice::{is_denial, is_of_tls};
 pub use context::{Context, News, Part};
 pub use leaders::leaderless;
 pub use settings::Connection;
